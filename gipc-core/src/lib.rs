@@ -1,0 +1,1 @@
+//! Cooperative child processes and message pipes on tokio.

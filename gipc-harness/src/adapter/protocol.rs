@@ -1,0 +1,360 @@
+//! The lines between harness and agent, protocol 1: one JSON object a line.
+//!
+//! Data only: nothing here knows a socket, or which answer is right. Unknown fields are ignored,
+//! unknown messages are a fault. Sizes and lengths are bytes.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// The version of these messages.
+pub const PROTOCOL: u32 = 1;
+/// The longest line either side may send.
+pub const MAX_LINE: usize = 64 * 1024;
+/// The variable that carries the path of the harness's socket.
+pub const SOCKET_VARIABLE: &str = "GIPC_HARNESS_SOCKET";
+/// The variable that carries the token of this run.
+pub const TOKEN_VARIABLE: &str = "GIPC_HARNESS_TOKEN";
+
+/// From an agent to the harness.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum FromAgent {
+    /// The first line of every connection.
+    Hello(Hello),
+    /// Written before the library is called.
+    Begin {
+        /// Of the step.
+        id: usize,
+        /// Of the process that writes this line.
+        pid: i32,
+    },
+    /// Written after the library answered.
+    End {
+        /// Of the step.
+        id: usize,
+        /// Of the process that writes this line.
+        pid: i32,
+        /// What came of it.
+        outcome: Said,
+        /// What a failed step left behind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effect: Option<Effect>,
+        /// The library's own words; never compared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+        /// After `pipe` and `duplex`: the descriptor of each end (`r`, `near.w`), where there is one.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        descriptors: BTreeMap<String, i32>,
+        /// After `spawn`: the pid of the child, if the library tells it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        child: Option<i32>,
+    },
+    /// The implementation has no such thing. Ends the step without a begin.
+    Unsupported {
+        /// Of the step.
+        id: usize,
+        /// Why.
+        reason: String,
+    },
+    /// The answer to `ping`.
+    Pong {
+        /// The number that the ping carried.
+        n: u64,
+    },
+    /// The agent itself is at fault, or was told something it cannot follow.
+    Fault {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Who an agent is.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Hello {
+    /// The version it speaks.
+    pub protocol: u32,
+    /// What the environment gave it.
+    pub token: String,
+    /// The name of its process in the scenario.
+    pub role: String,
+    /// Its process.
+    pub pid: i32,
+    /// The library it drives.
+    pub implementation: Named,
+    /// What it can do: `core`, `tasks`, …
+    pub profiles: Vec<String>,
+    /// Whether this connection is served by the library's own event loop.
+    pub control: Control,
+}
+
+/// A name and a version.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Named {
+    /// `gipc`.
+    pub name: String,
+    /// `1.8.0`.
+    pub version: String,
+}
+
+/// What a pong proves.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// The loop that runs the library turns.
+    Loop,
+    /// Nothing: a thread of its own answers.
+    Thread,
+}
+
+/// What a failed step left behind.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// As if it had not been tried.
+    None,
+    /// As if it had succeeded.
+    All,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// The outcome of a step, as an agent says it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Said {
+    /// It succeeded.
+    Ok,
+    /// A message arrived.
+    Message {
+        /// Its length.
+        len: u64,
+        /// Its digest, in lower-case hexadecimal.
+        sha256: String,
+        /// The message itself, if it is at most 64 bytes of UTF-8.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
+    /// A child that ended with this code.
+    Exit {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// A child that a signal ended.
+    Signal {
+        /// `SIGKILL`.
+        name: String,
+    },
+    /// An error of the operating system that has no name below.
+    Os {
+        /// `EMFILE`.
+        name: String,
+    },
+    /// The clean end.
+    Eof,
+    /// The end in the middle of a message.
+    Truncated,
+    /// The handle is closed or was given away.
+    Closed,
+    /// The handle is in use.
+    Locked,
+    /// Nobody can read any more.
+    Broken,
+    /// The time limit passed.
+    Timeout,
+    /// It was cancelled.
+    Cancelled,
+    /// A cancelled put left half a message.
+    Poisoned,
+    /// Refused as nonsense.
+    Misuse,
+    /// Refused as too long.
+    TooLarge,
+    /// The bytes on the pipe are not a message.
+    Protocol,
+    /// The child has not ended.
+    Running,
+    /// Something else; `detail` says what.
+    Other,
+}
+
+/// From the harness to an agent.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ToAgent {
+    /// The hello was right.
+    Welcome {
+        /// The version that is spoken from now on.
+        protocol: u32,
+    },
+    /// The hello was not right; the harness closes the connection.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// Do this. Steps of one task come one after the other; steps of different tasks run side by side.
+    Step {
+        /// Names the step in the answers.
+        id: usize,
+        /// The task, or none for the process itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task: Option<String>,
+        /// What to do.
+        #[serde(rename = "do")]
+        order: Order,
+        /// The time limit of the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within_ms: Option<u64>,
+    },
+    /// Answer with `pong` and the same number.
+    Ping {
+        /// The number.
+        n: u64,
+    },
+    /// The script of this process is done: return from it, and let the library close what is open.
+    Finish,
+}
+
+/// What an agent is told to do: the verbs of the language.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Order {
+    /// Make a pipe; keep its ends under these names.
+    Pipe {
+        /// The end that gets.
+        reader: String,
+        /// The end that puts.
+        writer: String,
+    },
+    /// Make a duplex pair. Its halves are called `NAME.r` and `NAME.w`.
+    Duplex {
+        /// One handle.
+        near: String,
+        /// The other.
+        far: String,
+    },
+    /// Start a process that runs this agent under the name `child`, and move the handles to it.
+    Spawn {
+        /// The role.
+        child: String,
+        /// What it is given; it keeps them under the same names.
+        handles: Vec<String>,
+    },
+    /// Send one message.
+    Put {
+        /// Through this.
+        handle: String,
+        /// This.
+        payload: Content,
+    },
+    /// Receive one message.
+    Get {
+        /// From this.
+        handle: String,
+    },
+    /// Close a handle.
+    Close {
+        /// This.
+        handle: String,
+    },
+    /// Wait for a child.
+    Join {
+        /// Its role.
+        child: String,
+    },
+    /// The library's own kill.
+    Kill {
+        /// Its role.
+        child: String,
+    },
+    /// End this process with this code, now. There is a begin and no end.
+    Exit {
+        /// 0 to 255.
+        code: i32,
+    },
+    /// Cancel the step that this task is in; its end says `cancelled`.
+    Cancel {
+        /// The task of this process.
+        task: String,
+    },
+    /// Wait.
+    Pause {
+        /// Milliseconds.
+        ms: u64,
+    },
+}
+
+/// A message as it travels on this wire: never the bytes of a large one.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub enum Content {
+    /// The message is this text in UTF-8.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// The message is `noise(seed, len)`.
+    Noise {
+        /// Who puts it and which in turn: `child#1`.
+        seed: String,
+        /// Its length.
+        len: u64,
+    },
+}
+
+/// The length of the block that noise repeats: a prime, so that no chunk of a power of two looks like another.
+pub const NOISE_BLOCK: usize = 65_521;
+
+/// `len` bytes that tell their seed: the digests SHA-256(`seed:0`), SHA-256(`seed:1`), … one after the other,
+/// cut to [`NOISE_BLOCK`] bytes, and that block repeated.
+pub fn noise(seed: &str, len: u64) -> Vec<u8> {
+    let len = usize::try_from(len).expect("a message fits the address space");
+    let mut bytes = Vec::with_capacity(len);
+    let mut n = 0_u32;
+    while bytes.len() < len.min(NOISE_BLOCK) {
+        bytes.extend_from_slice(&Sha256::digest(format!("{seed}:{n}")));
+        n += 1;
+    }
+    bytes.truncate(len.min(NOISE_BLOCK));
+    while bytes.len() < len {
+        let more = (len - bytes.len()).min(bytes.len() - bytes.len() % NOISE_BLOCK);
+        bytes.extend_from_within(..more);
+    }
+    bytes
+}
+
+/// The digest of a message, in lower-case hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_one_block_repeated_and_cut() {
+        let long = noise("child#1", 200_000);
+        assert_eq!(long.len(), 200_000);
+        assert_eq!(long[..NOISE_BLOCK], noise("child#1", NOISE_BLOCK as u64)[..]);
+        assert!(long.iter().enumerate().all(|(i, byte)| *byte == long[i % NOISE_BLOCK]));
+        assert_ne!(noise("child#2", 16), noise("child#1", 16));
+        assert!(noise("x", 0).is_empty());
+    }
+
+    #[test]
+    fn a_step_is_one_line_of_json() {
+        let order = Order::Put {
+            handle: "w".into(),
+            payload: Content::Noise { seed: "main#1".into(), len: 9 },
+        };
+        let step = ToAgent::Step { id: 3, task: None, order, within_ms: None };
+        let line = r#"{"type":"step","id":3,"do":{"verb":"put","handle":"w","payload":{"seed":"main#1","len":9}}}"#;
+        assert_eq!(serde_json::to_string(&step).unwrap(), line);
+        assert_eq!(serde_json::from_str::<ToAgent>(line).unwrap(), step);
+    }
+}

@@ -1,0 +1,2 @@
+//! The rooms, in the order a run meets them.
+pub mod scenario;

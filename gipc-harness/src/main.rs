@@ -1,0 +1,2 @@
+/// The command: reads the arguments, runs, exits with the verdict.
+fn main() {}

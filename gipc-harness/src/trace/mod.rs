@@ -1,0 +1,48 @@
+//! What did happen: each step with its outcome and its cause, and how each process ended.
+//!
+//! Does not know whether the events came from an implementation or from the model.
+
+use crate::scenario::Outcome;
+use std::collections::BTreeMap;
+
+/// All that happened in one run, or all that the model says must happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// One entry for each step of the scenario, in its order.
+    pub steps: Vec<Taken>,
+    /// How each process ended, by its name. A process that never came is not here.
+    pub ends: BTreeMap<String, End>,
+    /// Rules that the run broke and that no outcome shows, a sentence each.
+    pub violations: Vec<String>,
+}
+
+/// What became of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It never began.
+    Never,
+    /// It began and did not end.
+    Open,
+    /// It ended.
+    Ended {
+        /// With this.
+        outcome: Outcome,
+        /// For a message: the step that put it, if one did.
+        from: Option<usize>,
+        /// The implementation's own words. Shown, never compared.
+        detail: Option<String>,
+    },
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It returned, or called exit.
+    Exit(i32),
+    /// A signal ended it; the name with its SIG.
+    Signal(String),
+    /// It ended, and the system did not show how.
+    Unseen,
+    /// It was still there when the run was over.
+    Running,
+}
