@@ -1,2 +1,8 @@
 //! The rooms, in the order a run meets them.
 pub mod scenario;
+pub mod trace;
+pub mod model;
+pub mod adapter;
+pub mod stuck;
+pub mod verdict;
+pub mod report;

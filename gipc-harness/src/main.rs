@@ -1,2 +1,3 @@
-/// The command: reads the arguments, runs, exits with the verdict.
+//! The command.
+
 fn main() {}

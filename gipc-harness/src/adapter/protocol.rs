@@ -323,10 +323,27 @@ pub fn noise(seed: &str, len: u64) -> Vec<u8> {
     bytes
 }
 
+/// `digest(&noise(seed, len))`, without making the noise.
+pub fn noise_digest(seed: &str, len: u64) -> String {
+    let block = noise(seed, len.min(NOISE_BLOCK as u64));
+    let mut hash = Sha256::new();
+    let mut left = len;
+    while left > 0 {
+        let part = left.min(block.len() as u64);
+        hash.update(&block[..part as usize]);
+        left -= part;
+    }
+    hexadecimal(&hash.finalize())
+}
+
 /// The digest of a message, in lower-case hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -344,6 +361,8 @@ mod tests {
         assert!(long.iter().enumerate().all(|(i, byte)| *byte == long[i % NOISE_BLOCK]));
         assert_ne!(noise("child#2", 16), noise("child#1", 16));
         assert!(noise("x", 0).is_empty());
+        assert_eq!(noise_digest("child#1", 200_000), digest(&long));
+        assert_eq!(noise_digest("x", 0), digest(b""));
     }
 
     #[test]

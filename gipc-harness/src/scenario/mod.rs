@@ -4,12 +4,13 @@
 
 use std::fmt;
 
+mod words;
 mod parse;
 mod expand;
 mod check;
 mod print;
 
-pub use parse::{parse, ParseError};
+pub use parse::{OUTCOMES, ParseError, VERBS, parse};
 
 /// One question: who does what, in which order, and what must come of it.
 #[derive(Clone, Debug)]
@@ -92,6 +93,8 @@ pub struct Step {
     pub within_ms: Option<u64>,
     /// The outcomes allowed; never empty.
     pub expected: Vec<Outcome>,
+    /// Which repetition of an `each` this is.
+    pub indices: Vec<(String, u64)>,
 }
 
 /// A process, or one task inside it: what does its steps in order.
@@ -243,5 +246,37 @@ impl Lane {
     /// The lane of a process itself.
     pub fn process(name: impl Into<String>) -> Self {
         Self { process: name.into(), task: None }
+    }
+}
+
+impl Scenario {
+    /// The first sentence of its comment: what must hold.
+    pub fn about(&self) -> String {
+        let text = self.head().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        match text.find(". ") {
+            Some(end) => text[..=end].to_owned(),
+            None => text,
+        }
+    }
+
+    /// The requirements it asks: its `# covers` lines.
+    pub fn covers(&self) -> Vec<&str> {
+        self.head()
+            .filter_map(|line| line.strip_prefix("covers "))
+            .flat_map(str::split_whitespace)
+            .collect()
+    }
+
+    /// Why it is heavy, if it is: its `# heavy: …` line. A heavy one runs only when asked for.
+    pub fn heavy(&self) -> Option<&str> {
+        self.head().find_map(|line| line.strip_prefix("heavy: "))
+    }
+
+    /// The first comment block.
+    fn head(&self) -> impl Iterator<Item = &str> {
+        self.script.items.iter().map_while(|item| match item {
+            Item::Comment(text) => Some(text.as_str()),
+            _ => None,
+        })
     }
 }

@@ -5,6 +5,16 @@
 use crate::scenario::Outcome;
 use std::collections::BTreeMap;
 
+mod owners;
+mod cause;
+mod canonical;
+mod observed;
+
+pub use canonical::{canonical, outcome_text};
+pub use cause::Causes;
+pub use observed::{Held, Observed, Stop, Tier};
+pub use owners::{Last, Owners, PipeEnd};
+
 /// All that happened in one run, or all that the model says must happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -32,6 +42,13 @@ pub enum Taken {
         /// The implementation's own words. Shown, never compared.
         detail: Option<String>,
     },
+}
+
+impl Taken {
+    /// Whether it ended with this outcome.
+    pub fn is(&self, wanted: &Outcome) -> bool {
+        matches!(self, Self::Ended { outcome, .. } if outcome == wanted)
+    }
 }
 
 /// How a process ended.

@@ -1,0 +1,57 @@
+//! What a correct implementation does: one pass over a scenario, in story order.
+//!
+//! Pure: no processes, clocks or adapters. Scripts are straight lines and each end of a pipe has one owner, so
+//! any order of steps that the pipes allow comes to the same outcomes (a Kahn network); story order is the one
+//! that is walked. Time limits run on a clock of the model's own, which moves only when nothing else can.
+
+mod world;
+mod pipe;
+
+use crate::scenario::Scenario;
+use crate::trace::Trace;
+use world::World;
+
+/// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
+pub const CAPACITY_MIN: u64 = 512;
+/// The most that a pipe is allowed to hold, in bytes.
+pub const CAPACITY_MAX: u64 = 1 << 20;
+
+/// The order in which steps are released, and what is over after each release.
+///
+/// It tells a conductor when to go on, and nothing of what is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The releases.
+    pub releases: Vec<Release>,
+}
+
+/// One release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// The step that is let go.
+    pub step: usize,
+    /// The steps that end before the next release; earlier ones that were open among them.
+    pub ends: Vec<usize>,
+    /// The processes that come into being before the next release.
+    pub comes: Vec<String>,
+    /// The processes that end before the next release.
+    pub leaves: Vec<String>,
+}
+
+/// What a correct implementation makes of the scenario.
+pub fn predict(scenario: &Scenario) -> Trace {
+    World::run(scenario, CAPACITY_MIN).0
+}
+
+/// The story order of releases; a step that a small pipe would hold up may stay open until its reader comes.
+pub fn plan(scenario: &Scenario) -> Plan {
+    World::run(scenario, CAPACITY_MIN).1
+}
+
+/// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
+pub fn depends_on_capacity(scenario: &Scenario) -> bool {
+    World::run(scenario, CAPACITY_MIN).0 != World::run(scenario, CAPACITY_MAX).0
+}
+
+#[cfg(test)]
+mod tests;

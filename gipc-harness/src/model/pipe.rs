@@ -1,0 +1,124 @@
+//! One pipe of the model: messages, the two ends, and the steps that wait at them.
+//!
+//! Does not know processes or lanes; `world` tells it when an end goes.
+
+use crate::scenario::Outcome;
+use std::collections::VecDeque;
+
+/// A message in the pipe, or one that a put is still writing.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    /// The step that puts it.
+    pub(super) step: usize,
+    /// Its length in bytes.
+    pub(super) len: u64,
+}
+
+/// A step that ended because of what happened at the pipe, with its outcome and the put of its message.
+pub(super) type Woken = (usize, Outcome, Option<usize>);
+
+/// One direction.
+#[derive(Clone, Debug)]
+pub(super) struct Pipe {
+    /// The process that holds the end that gets, while it is open.
+    pub(super) reader: Option<usize>,
+    /// The process that holds the end that puts, while it is open.
+    pub(super) writer: Option<usize>,
+    capacity: u64,
+    full: VecDeque<Sent>,
+    puts: VecDeque<Sent>,
+    gets: VecDeque<usize>,
+    torn: bool,
+}
+
+impl Pipe {
+    /// A new pipe; both ends are with its maker.
+    pub(super) fn new(maker: usize, capacity: u64) -> Self {
+        Self {
+            reader: Some(maker),
+            writer: Some(maker),
+            capacity,
+            full: VecDeque::new(),
+            puts: VecDeque::new(),
+            gets: VecDeque::new(),
+            torn: false,
+        }
+    }
+
+    /// A put begins: it ends at once, or waits for room or for its turn.
+    pub(super) fn put(&mut self, message: Sent) -> Vec<Woken> {
+        if self.reader.is_none() {
+            return vec![(message.step, Outcome::Broken, None)];
+        }
+        self.puts.push_back(message);
+        self.flow()
+    }
+
+    /// A get begins: it ends at once, or waits for a message.
+    pub(super) fn get(&mut self, step: usize) -> Vec<Woken> {
+        self.gets.push_back(step);
+        self.flow()
+    }
+
+    /// The end that puts is gone. A message that was being written stays half.
+    pub(super) fn close_writer(&mut self) -> Vec<Woken> {
+        self.writer = None;
+        self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
+        self.puts.clear();
+        self.flow()
+    }
+
+    /// The end that gets is gone.
+    pub(super) fn close_reader(&mut self) -> Vec<Woken> {
+        self.reader = None;
+        self.gets.clear();
+        self.full.clear();
+        self.puts.drain(..).map(|put| (put.step, Outcome::Broken, None)).collect()
+    }
+
+    /// The step waits no longer: its task was cancelled, its time is over. A put of which a part is on its way
+    /// is finished all the same, so that what follows is whole.
+    pub(super) fn withdraw(&mut self, step: usize) {
+        self.gets.retain(|get| *get != step);
+        let begun = self.puts.front().is_some_and(|put| put.step == step && self.has_begun(put));
+        if !begun {
+            self.puts.retain(|put| put.step != step);
+        }
+    }
+
+    /// Whether a put or a get is at work at the end that puts or gets.
+    pub(super) fn is_busy(&self, writer: bool) -> bool {
+        if writer { !self.puts.is_empty() } else { !self.gets.is_empty() }
+    }
+
+    fn has_begun(&self, put: &Sent) -> bool {
+        self.in_flight() < self.capacity && put.len > 0
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.full.iter().map(|sent| sent.len).sum()
+    }
+
+    /// Moves what can move.
+    fn flow(&mut self) -> Vec<Woken> {
+        let mut woken = Vec::new();
+        loop {
+            let room = self.capacity.saturating_sub(self.in_flight());
+            if self.puts.front().is_some_and(|put| put.len <= room || !self.gets.is_empty()) {
+                let put = self.puts.pop_front().expect("there is one in front");
+                woken.push((put.step, Outcome::Ok, None));
+                self.full.push_back(put);
+            } else if !self.gets.is_empty() && !self.full.is_empty() {
+                let get = self.gets.pop_front().expect("there is one in front");
+                let sent = self.full.pop_front().expect("there is one in front");
+                // The outcome is filled in by `world`, which knows the payload.
+                woken.push((get, Outcome::Ok, Some(sent.step)));
+            } else if self.writer.is_none() && self.full.is_empty() && !self.gets.is_empty() {
+                let end = if self.torn { Outcome::Truncated } else { Outcome::Eof };
+                woken.extend(self.gets.drain(..).map(|get| (get, end.clone(), None)));
+            } else {
+                return woken;
+            }
+        }
+    }
+}

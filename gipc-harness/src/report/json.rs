@@ -1,0 +1,54 @@
+//! The same for programs: one JSON object a result, one for the whole, a line each.
+
+use super::{Result, Tally};
+use crate::adapter::protocol::PROTOCOL;
+use serde_json::{Value, json};
+
+/// One result.
+pub fn result(result: &Result) -> Value {
+    let verdict = &result.verdict;
+    let first = verdict.first.as_ref().map(|first| {
+        let step = &result.scenario.steps[first.step];
+        json!({
+            "line": step.place.line,
+            "step": format!("{} {}", step.lane, step.what()),
+            "expected": first.expected,
+            "because": first.because,
+            "got": first.got,
+            "detail": first.detail,
+        })
+    });
+    let stuck = verdict.stuck.as_ref().map(|stuck| {
+        json!({
+            "kind": format!("{:?}", stuck.kind).to_lowercase(),
+            "tier": format!("{:?}", stuck.tier).to_lowercase(),
+            "circle": stuck.circle,
+            "leaks": stuck.leaks,
+            "idle": stuck.idle,
+        })
+    });
+    json!({
+        "scenario": result.scenario.id,
+        "adapter": result.adapter,
+        "verdict": verdict.word.to_string(),
+        "first": first,
+        "stuck": stuck,
+        "notes": verdict.notes,
+        "record": result.record,
+    })
+}
+
+/// The whole.
+pub fn summary(adapter: &str, tally: &Tally) -> Value {
+    let words: serde_json::Map<String, Value> =
+        tally.words.iter().map(|(word, count)| (word.to_string(), json!(count))).collect();
+    json!({
+        "adapter": adapter,
+        "planned": tally.planned,
+        "done": tally.done(),
+        "partial": tally.interrupted || tally.done() < tally.planned,
+        "verdicts": words,
+        "protocol": PROTOCOL,
+        "suite": env!("CARGO_PKG_VERSION"),
+    })
+}

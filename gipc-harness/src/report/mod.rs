@@ -1,0 +1,65 @@
+//! Telling a person or a program. Does not know how a verdict was reached.
+
+pub mod terminal;
+pub mod json;
+
+use crate::scenario::Scenario;
+use crate::verdict::{Verdict, Word};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One scenario's result, with what a report says beside the verdict.
+#[derive(Clone, Debug)]
+pub struct Result {
+    /// What was asked.
+    pub scenario: Scenario,
+    /// Where it stands.
+    pub path: PathBuf,
+    /// The adapter's name.
+    pub adapter: String,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// Where the evidence is, if any was kept.
+    pub record: Option<PathBuf>,
+}
+
+/// What all results come to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many of each word.
+    pub words: BTreeMap<Word, usize>,
+    /// How many runs there should have been.
+    pub planned: usize,
+    /// The run was interrupted.
+    pub interrupted: bool,
+    /// Scenarios that were not asked for, because they are heavy.
+    pub heavy: usize,
+}
+
+impl Tally {
+    /// Counts a verdict in.
+    pub fn add(&mut self, word: Word) {
+        *self.words.entry(word).or_default() += 1;
+    }
+
+    /// How many there are of a word.
+    pub fn count(&self, word: Word) -> usize {
+        self.words.get(&word).copied().unwrap_or(0)
+    }
+
+    /// How many runs there were.
+    pub fn done(&self) -> usize {
+        self.words.values().sum()
+    }
+
+    /// The exit code: 0 all as expected, 1 something is not, 3 could not find out (wins over 1).
+    pub fn exit_code(&self) -> u8 {
+        if self.interrupted || self.done() < self.planned || self.count(Word::Error) > 0 {
+            3
+        } else if self.words.keys().all(|word| word.is_expected()) {
+            0
+        } else {
+            1
+        }
+    }
+}

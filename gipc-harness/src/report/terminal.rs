@@ -1,0 +1,178 @@
+//! Every word the terminal shows. A failure has five parts, always in this order: verdict and id; the place;
+//! what came and why the other was right; what to type next; where the evidence is.
+
+use super::{Result, Tally};
+use crate::scenario::Scenario;
+use crate::stuck::{Kind, Stuck};
+use crate::verdict::{Finding, Word};
+use owo_colors::{OwoColorize, Stream, Style};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The summary: a line a theme, a line in all.
+pub fn summary(adapter: &str, results: &[Result], tally: &Tally, seconds: f64) -> String {
+    let mut themes: BTreeMap<&str, BTreeMap<Word, usize>> = BTreeMap::new();
+    for result in results {
+        let theme = result.scenario.id.split('/').next().unwrap_or_default();
+        *themes.entry(theme).or_default().entry(result.verdict.word).or_default() += 1;
+    }
+    let mut out = format!("  {adapter}\n\n");
+    for (theme, words) in &themes {
+        let mut line = format!("  {theme:<12}");
+        for (word, count) in words {
+            let _ = write!(line, "{:<14}", format!("{count:>3} {}", counted(*word)));
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let told = results.iter().filter(|result| !matches!(result.verdict.word, Word::Pass));
+    let mut short: BTreeMap<(Word, &str), &str> = BTreeMap::new();
+    for result in told.filter(|result| matches!(result.verdict.word, Word::Known | Word::Skip)) {
+        let note = result.verdict.notes.first().map_or("", String::as_str);
+        short.insert((result.verdict.word, &result.scenario.id), note);
+    }
+    if !short.is_empty() {
+        out.push('\n');
+    }
+    for ((word, id), note) in short {
+        let _ = writeln!(out, "  {}  {id:<36} {note}", paint(word));
+    }
+    let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
+    let words: Vec<String> =
+        tally.words.iter().map(|(word, count)| format!("{count} {}", counted(*word))).collect();
+    out.push_str(&words.join(", "));
+    if tally.heavy > 0 {
+        let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
+    }
+    out.push('\n');
+    if tally.interrupted || tally.done() < tally.planned {
+        out.push_str(
+            "  PARTIAL: this run was interrupted, and says nothing about what is missing\n",
+        );
+    }
+    out
+}
+
+/// The screen of one result that is not as expected.
+pub fn failure(result: &Result) -> String {
+    let scenario = &result.scenario;
+    let verdict = &result.verdict;
+    let width = 78_usize.saturating_sub(result.adapter.len());
+    let head = format!("{}  {}", verdict.word, scenario.id);
+    let mut out = format!("{head:<width$} {}\n", result.adapter).replacen(
+        &verdict.word.to_string(),
+        &paint(verdict.word),
+        1,
+    );
+    if let Some(first) = &verdict.first {
+        let line = scenario.steps[first.step].place.line;
+        let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
+        out.push_str(&place(scenario, first));
+        out.push_str(&reason(first));
+    }
+    if let Some(stuck) = &verdict.stuck {
+        out.push_str(&stop(scenario, stuck));
+    }
+    for note in &verdict.notes {
+        let _ = writeln!(out, "\n  {note}");
+    }
+    let named = if result.adapter == crate::adapter::EMBEDDED {
+        String::new()
+    } else {
+        format!(" --adapter {}", result.adapter)
+    };
+    let _ = writeln!(out, "\n  again    cargo harness run {}{named}", scenario.id);
+    let _ = writeln!(out, "  lanes    cargo harness show {}{named}", scenario.id);
+    if let Some(record) = &result.record {
+        let _ = writeln!(out, "  record   {}", record.display());
+    }
+    out
+}
+
+/// The lines around the step, and a caret below what was expected.
+fn place(scenario: &Scenario, first: &Finding) -> String {
+    let place = scenario.steps[first.step].place;
+    let mut out = String::new();
+    for (number, text) in (1..).zip(scenario.text.lines()) {
+        if number + 2 < place.line || number > place.line {
+            continue;
+        }
+        if text.trim().is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "  {number:>5} │ {text}");
+    }
+    let text = scenario.text.lines().nth(place.line - 1).unwrap_or_default();
+    let (column, width) = place
+        .outcome
+        .unwrap_or((place.what, text.chars().count() + 1 - place.what.min(text.len())));
+    let caret = "^".repeat(width.max(1));
+    let caret = caret.if_supports_color(Stream::Stdout, |caret| caret.red()).to_string();
+    let _ = writeln!(
+        out,
+        "        │ {}{caret} got {}",
+        " ".repeat(column.saturating_sub(1)),
+        first.got
+    );
+    out
+}
+
+fn reason(first: &Finding) -> String {
+    let mut out = String::new();
+    if first.because.is_empty() {
+        let _ = writeln!(out, "\n  It should come to {}.", first.expected);
+    } else {
+        let _ = writeln!(out, "\n  {}, because {}.", first.expected, first.because);
+    }
+    if let Some(detail) = &first.detail {
+        let _ = writeln!(out, "  In its own words: {detail}");
+    }
+    out
+}
+
+/// The argument of a stop, which ends where it began.
+fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
+    let mut out = String::new();
+    let many = stuck.waits.len();
+    let head = match stuck.kind {
+        Kind::Deadlock => format!("{many} steps wait for each other"),
+        Kind::Hang => "Something could move, and does not".to_owned(),
+        Kind::Slow => "It did not end, and what it does can't be seen".to_owned(),
+    };
+    let _ = writeln!(out, "\n  {head}: {}.\n", stuck.tier.words());
+    for wait in &stuck.waits {
+        let step = &scenario.steps[wait.step];
+        let (lane, what) = (step.lane.to_string(), step.what());
+        let line = format!("line {}", step.place.line);
+        let _ = writeln!(out, "    {lane:<10} {what:<16} {line:<8} {}", wait.why);
+    }
+    if !stuck.circle.is_empty() {
+        let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
+    }
+    for sentence in stuck.leaks.iter().chain(&stuck.idle) {
+        let _ = writeln!(out, "\n  {sentence}.");
+    }
+    out
+}
+
+fn counted(word: Word) -> &'static str {
+    match word {
+        Word::Pass => "passed",
+        Word::Known => "known",
+        Word::Skip => "skipped",
+        Word::Fail => "FAILED",
+        Word::Deadlock => "DEADLOCKED",
+        Word::Hang => "HUNG",
+        Word::Slow => "SLOW",
+        Word::Fixed => "FIXED",
+        Word::Error => "ERROR",
+    }
+}
+
+fn paint(word: Word) -> String {
+    let style = match word {
+        Word::Pass => Style::new().green(),
+        Word::Known | Word::Skip => Style::new().yellow(),
+        _ => Style::new().red().bold(),
+    };
+    word.if_supports_color(Stream::Stdout, |word| word.style(style)).to_string()
+}

@@ -1,0 +1,286 @@
+//! Who waits for whom, and why nothing moves.
+//!
+//! Looks only at a trace and at what was seen when the run stopped. That it had gone quiet is `run::watch`'s
+//! finding, and how long it took is nobody's business here.
+
+use crate::scenario::{Outcome, Scenario, Verb};
+use crate::trace::{End, Last, Observed, Owners, PipeEnd, Stop, Taken, Tier};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The sure room of a pipe in bytes: a put that needs more may wait.
+const SURE_ROOM: u64 = 512;
+
+/// Why a run stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Which of the three it is.
+    pub kind: Kind,
+    /// What proves that nothing moved.
+    pub tier: Tier,
+    /// Every step that waits, in story order.
+    pub waits: Vec<Wait>,
+    /// The circle, its first name again at its end; empty if there is none.
+    pub circle: Vec<String>,
+    /// The ends of pipes that are where they should not be, a sentence each.
+    pub leaks: Vec<String>,
+    /// For a hang: what could move, and what it does instead.
+    pub idle: Vec<String>,
+}
+
+/// What a stop is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Each waits for the next, and the last for the first: with the handles where they really are, none of
+    /// them can ever move.
+    Deadlock,
+    /// A step could end, and does not: the implementation lost a wake-up, or blocks its own loop.
+    Hang,
+    /// Nobody can say: something still runs, or the system does not show enough.
+    Slow,
+}
+
+/// One step that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The step.
+    pub step: usize,
+    /// The processes, any of which could let it go on. Empty: nothing holds it.
+    pub on: Vec<String>,
+    /// The reason in words.
+    pub why: String,
+}
+
+/// Explains where an observed run stopped. `None` if no step is open that belongs to a living process.
+pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
+    let stop = observed.stop.as_ref()?;
+    let scene = Scene::new(scenario, observed, stop);
+    let waits: Vec<Wait> = (0..scenario.steps.len())
+        .filter(|step| scene.is_waiting(*step))
+        .map(|step| scene.wait(step))
+        .collect();
+    let circle = circle(scenario, &waits);
+    let could: Vec<&Wait> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
+    let kind = match stop.tier {
+        Tier::Patience => Kind::Slow,
+        _ if waits.is_empty() => return None,
+        _ if could.is_empty() && !circle.is_empty() => Kind::Deadlock,
+        _ => Kind::Hang,
+    };
+    let idle = could.iter().map(|wait| scene.idle(wait)).collect();
+    let leaks = scene.leaks();
+    Some(Stuck { kind, tier: stop.tier, waits, circle, leaks, idle })
+}
+
+/// Where everything stood when the run stopped.
+struct Scene<'a> {
+    scenario: &'a Scenario,
+    observed: &'a Observed,
+    stop: &'a Stop,
+    owners: Owners,
+    /// Who holds which end: as the kernel shows it, or else as it should be.
+    holders: BTreeMap<PipeEnd, BTreeSet<String>>,
+    /// Bytes and messages put into each pipe and not yet got.
+    inside: BTreeMap<usize, (u64, i64)>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(scenario: &'a Scenario, observed: &'a Observed, stop: &'a Stop) -> Self {
+        let owners = Owners::replay(scenario, &observed.trace);
+        let mut holders: BTreeMap<PipeEnd, BTreeSet<String>> = BTreeMap::new();
+        for (end, last) in owners.all() {
+            let here = holders.entry(end).or_default();
+            if stop.seen {
+                let name = owners.name(end);
+                let held = stop.held.iter().filter(|held| held.end == name);
+                here.extend(held.map(|held| held.process.clone()));
+            } else if let Last::Held(process) = last {
+                here.insert(process.clone());
+            }
+        }
+        let mut inside: BTreeMap<usize, (u64, i64)> = BTreeMap::new();
+        for (step, taken) in scenario.steps.iter().zip(&observed.trace.steps) {
+            let Taken::Ended { outcome, .. } = taken else { continue };
+            match (&step.verb, outcome) {
+                (Verb::Put { handle, payload }, Outcome::Ok) => {
+                    if let Some((pipe, _)) = owners.end(handle, true) {
+                        let inside = inside.entry(pipe).or_default();
+                        *inside = (inside.0 + payload.len(), inside.1 + 1);
+                    }
+                }
+                (Verb::Get { handle }, Outcome::Message(payload)) => {
+                    if let Some((pipe, _)) = owners.end(handle, false) {
+                        let inside = inside.entry(pipe).or_default();
+                        *inside = (inside.0.saturating_sub(payload.len()), inside.1 - 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { scenario, observed, stop, owners, holders, inside }
+    }
+
+    fn runs(&self, process: &str) -> bool {
+        matches!(self.observed.trace.ends.get(process), None | Some(End::Running))
+    }
+
+    fn is_waiting(&self, step: usize) -> bool {
+        let late = self.stop.late.contains(&step);
+        let open = self.observed.trace.steps[step] == Taken::Open;
+        late || (open && self.runs(&self.scenario.steps[step].lane.process))
+    }
+
+    fn holders(&self, end: PipeEnd) -> Vec<String> {
+        self.holders.get(&end).into_iter().flatten().cloned().collect()
+    }
+
+    fn wait(&self, step: usize) -> Wait {
+        let spec = &self.scenario.steps[step];
+        let (on, why) = match &spec.verb {
+            Verb::Get { handle } => self.at_pipe(handle, true),
+            Verb::Put { handle, .. } => self.at_pipe(handle, false),
+            Verb::Join { child } if self.runs(child) => {
+                (vec![child.clone()], format!("{child} still runs"))
+            }
+            Verb::Join { child } => (Vec::new(), format!("{child} has ended")),
+            Verb::Until { lane } => {
+                (vec![lane.process.clone()], format!("{lane} is in no step that blocks"))
+            }
+            _ => (Vec::new(), "nothing holds it".into()),
+        };
+        Wait { step, on, why }
+    }
+
+    /// A get waits for those who can write, a put for those who can read.
+    fn at_pipe(&self, handle: &str, get: bool) -> (Vec<String>, String) {
+        let Some((pipe, _)) = self.owners.end(handle, !get) else {
+            return (Vec::new(), format!("{handle} is no pipe that was made"));
+        };
+        let (bytes, messages) = self.inside.get(&pipe).copied().unwrap_or_default();
+        let others = self.holders((pipe, get));
+        let other = self.owners.name((pipe, get)).to_owned();
+        if get && messages > 0 {
+            return (Vec::new(), format!("{messages} whole messages are in the pipe of {handle}"));
+        }
+        if others.is_empty() {
+            let due = if get { "eof" } else { "broken" };
+            return (Vec::new(), format!("nobody holds {other} any more, so {due} is due"));
+        }
+        let who = others.join(" and ");
+        if get {
+            return (others, format!("{handle} is empty, and {who} can still write it"));
+        }
+        let reading =
+            self.observed.trace.steps.iter().zip(&self.scenario.steps).any(|(taken, step)| {
+                let gets = match &step.verb {
+                    Verb::Get { handle } => self.owners.end(handle, false) == Some((pipe, false)),
+                    _ => false,
+                };
+                *taken == Taken::Open && gets && self.runs(&step.lane.process)
+            });
+        if reading {
+            return (Vec::new(), format!("{who} is reading {other}"));
+        }
+        if messages == 0 && bytes + 1 > SURE_ROOM {
+            return (Vec::new(), format!("the pipe of {handle} is empty"));
+        }
+        (others, format!("{handle} is full, and only {who} can read it"))
+    }
+
+    /// What a process does instead of moving.
+    fn idle(&self, wait: &Wait) -> String {
+        let step = &self.scenario.steps[wait.step];
+        let process = &step.lane.process;
+        let call = self.stop.calls.get(process).map_or(String::new(), |call| format!(" in {call}"));
+        match self.stop.turns.get(process) {
+            Some(false) => format!(
+                "{process}'s loop does not turn: it sleeps{call}, and its neighbours with it"
+            ),
+            Some(true) if self.stop.cured.contains(&wait.step) => {
+                format!("{process} went on when its loop was asked: its wake-up had been lost")
+            }
+            Some(true) => format!(
+                "{process}'s loop turns, and {} does not end: a wake-up was lost",
+                step.what()
+            ),
+            None => format!("{process} sleeps{call}"),
+        }
+    }
+
+    /// The ends that a process holds and should not.
+    fn leaks(&self) -> Vec<String> {
+        let mut leaks = Vec::new();
+        for held in &self.stop.held {
+            let Some((end, last)) =
+                self.owners.all().find(|(end, _)| self.owners.name(*end) == held.end)
+            else {
+                continue;
+            };
+            if *last == Last::Held(held.process.clone()) || self.is_in_hand(end, &held.process) {
+                continue;
+            }
+            leaks.push(self.leak(&held.process, &held.end, held.descriptor));
+        }
+        leaks
+    }
+
+    /// A step that waits may hold an end that the replay thinks is gone with it.
+    fn is_in_hand(&self, end: PipeEnd, process: &str) -> bool {
+        self.owners.last(end) == Some(&Last::Ended(process.to_owned()))
+    }
+
+    fn leak(&self, process: &str, end: &str, descriptor: i32) -> String {
+        let touched = |step: &&crate::scenario::Step| match &step.verb {
+            Verb::Pipe { reader, writer } => {
+                step.lane.process == process && (reader == end || writer == end)
+            }
+            Verb::Duplex { near, far } => {
+                step.lane.process == process
+                    && [near, far].iter().any(|name| end.starts_with(name.as_str()))
+            }
+            Verb::Spawn { child, handles } => {
+                child == process && handles.iter().any(|handle| end.starts_with(handle.as_str()))
+            }
+            _ => false,
+        };
+        let had = self.scenario.steps.iter().any(|step| touched(&step));
+        if had {
+            return format!(
+                "{process} gave {end} away or closed it, and still holds it as fd {descriptor}"
+            );
+        }
+        let spawn = self
+            .scenario
+            .steps
+            .iter()
+            .find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process));
+        let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.place.line));
+        format!(
+            "{process} was never given {end}; it inherited it, as fd {descriptor}, when it was spawned{line}"
+        )
+    }
+}
+
+/// Follows who waits for whom from the first that waits until a name comes again.
+fn circle(scenario: &Scenario, waits: &[Wait]) -> Vec<String> {
+    let mut next: BTreeMap<&str, &str> = BTreeMap::new();
+    for wait in waits {
+        let process = scenario.steps[wait.step].lane.process.as_str();
+        for on in &wait.on {
+            // A process that waits for itself (it holds the end it reads from) is a circle of one.
+            next.entry(process).or_insert(on);
+        }
+    }
+    for start in next.keys() {
+        let mut path = vec![*start];
+        while let Some(on) = path.last().and_then(|last| next.get(last)) {
+            if let Some(back) = path.iter().position(|name| name == on) {
+                let mut circle: Vec<String> =
+                    path[back..].iter().map(|name| (*name).to_owned()).collect();
+                circle.push((*on).to_owned());
+                return circle;
+            }
+            path.push(on);
+        }
+    }
+    Vec::new()
+}

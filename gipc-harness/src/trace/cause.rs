@@ -1,0 +1,87 @@
+//! Happens-before, in words: what let a step end as it did, or what it still waits for.
+//!
+//! Program order is not repeated here: only what came from another lane.
+
+use super::owners::{Last, Owners};
+use super::{End, Taken, Trace};
+use crate::scenario::{Outcome, Scenario, Step, Verb};
+
+/// The causes of all steps of a trace.
+pub struct Causes<'a> {
+    scenario: &'a Scenario,
+    trace: &'a Trace,
+    owners: Owners,
+}
+
+impl<'a> Causes<'a> {
+    /// Prepares the answers for one trace.
+    pub fn new(scenario: &'a Scenario, trace: &'a Trace) -> Self {
+        Self { scenario, trace, owners: Owners::replay(scenario, trace) }
+    }
+
+    /// Why the step came to what it did; empty where its own lane is all there is to say.
+    pub fn of(&self, index: usize) -> String {
+        let step = &self.scenario.steps[index];
+        match &self.trace.steps[index] {
+            Taken::Never => String::new(),
+            Taken::Open => self.waits(step),
+            Taken::Ended { outcome, from, .. } => self.ended(step, outcome, *from),
+        }
+    }
+
+    fn ended(&self, step: &Step, outcome: &Outcome, from: Option<usize>) -> String {
+        match (&step.verb, outcome) {
+            (_, Outcome::Message(_)) => match from {
+                Some(put) => format!("from {}", self.scenario.steps[put].lane),
+                None => "from nobody".into(),
+            },
+            (Verb::Spawn { child, handles }, Outcome::Ok) if !handles.is_empty() => {
+                let verb = if handles.len() == 1 { "moves" } else { "move" };
+                format!("{} {verb} to {child}", handles.join(", "))
+            }
+            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => self.went(handle, true),
+            (Verb::Put { handle, .. }, Outcome::Broken) => self.went(handle, false),
+            (Verb::Join { child }, Outcome::Exit(_) | Outcome::Signal(_)) => {
+                format!("{child} ended")
+            }
+            (Verb::Until { lane }, Outcome::Ok) => format!("{lane} waits"),
+            _ => String::new(),
+        }
+    }
+
+    /// How the other end of the pipe behind `handle` went.
+    fn went(&self, handle: &str, writer: bool) -> String {
+        let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
+        let end = (pipe, writer);
+        match self.owners.last(end) {
+            Some(Last::Closed(lane)) => format!("{lane} closed {}", self.owners.name(end)),
+            Some(Last::Ended(process)) => format!("{process} ended"),
+            Some(Last::Held(process)) => format!("{process} holds {}", self.owners.name(end)),
+            None => String::new(),
+        }
+    }
+
+    fn waits(&self, step: &Step) -> String {
+        match self.trace.ends.get(&step.lane.process) {
+            None | Some(End::Running) => {}
+            Some(_) => return format!("{} ended first", step.lane.process),
+        }
+        match &step.verb {
+            Verb::Put { handle, .. } => {
+                self.needs(handle, false, "is full, and only", "can read it")
+            }
+            Verb::Get { handle } => self.needs(handle, true, "is empty, and", "can write it"),
+            Verb::Join { child } => format!("{child} still runs"),
+            Verb::Until { lane } => format!("{lane} does not wait"),
+            _ => String::new(),
+        }
+    }
+
+    fn needs(&self, handle: &str, writer: bool, state: &str, can: &str) -> String {
+        let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
+        match self.owners.last((pipe, writer)) {
+            Some(Last::Held(process)) => format!("{handle} {state} {process} {can}"),
+            _ => String::new(),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a run leaves for the judge: its trace, and what was seen where it stopped.
+//!
+//! Data only; no times, and nothing that could act.
+
+use super::Trace;
+use std::collections::BTreeMap;
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// What happened.
+    pub trace: Trace,
+    /// Where it stopped moving, if it did; the first place, with what was seen there.
+    pub stop: Option<Stop>,
+    /// An agent said that its implementation has no such thing.
+    pub unsupported: Option<String>,
+    /// The adapter broke a rule, or did not come: the trace says nothing about the implementation.
+    pub fault: Option<String>,
+    /// Everything, with times and pids: lines for `record.jsonl`.
+    pub record: Vec<String>,
+    /// What the agents printed.
+    pub printed: String,
+}
+
+/// What was seen when nothing moved any more.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// What proves that nothing moves.
+    pub tier: Tier,
+    /// The steps that should have ended and had not.
+    pub late: Vec<usize>,
+    /// Who really held which end of which pipe; empty where the system does not show it.
+    pub held: Vec<Held>,
+    /// Whether `held` was to be had.
+    pub seen: bool,
+    /// What each process slept in: `read(fd 5)`, `epoll`.
+    pub calls: BTreeMap<String, String>,
+    /// Whether the loop of each process still turned: it answered when asked, after the run had stopped.
+    pub turns: BTreeMap<String, bool>,
+    /// Steps that ended only because the loop was asked: a wake-up had been lost.
+    pub cured: Vec<usize>,
+}
+
+/// The kind of evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Every thread of every process slept through one instant, without a timer.
+    #[default]
+    Kernel,
+    /// Every loop turned, twice, and nothing came of it.
+    Turns,
+    /// Time went by. Proves nothing.
+    Patience,
+}
+
+impl Tier {
+    /// The evidence in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Kernel => "every thread of every process sleeps, and no timer is set",
+            Self::Turns => "every loop has turned twice, and nothing came of it",
+            Self::Patience => "time went by; this proves nothing",
+        }
+    }
+}
+
+/// One end of a pipe in one process, as the kernel shows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// The end: `w`, `near.r`.
+    pub end: String,
+    /// The process.
+    pub process: String,
+    /// Its descriptor.
+    pub descriptor: i32,
+}

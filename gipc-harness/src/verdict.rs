@@ -1,0 +1,243 @@
+//! Was it right? Compares what happened with what the author wrote and the model predicts.
+//!
+//! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
+
+use crate::adapter::Known;
+use crate::scenario::{Outcome, Scenario};
+use crate::stuck::{self, Stuck};
+use crate::trace::{Causes, End, Observed, Taken, Trace, canonical, outcome_text};
+use std::fmt;
+
+/// The one word for a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Word {
+    /// As it must be.
+    Pass,
+    /// Fails exactly as the manifest says.
+    Known,
+    /// The implementation has no such thing.
+    Skip,
+    /// A step came to something else.
+    Fail,
+    /// They wait for each other.
+    Deadlock,
+    /// Something could move, and does not.
+    Hang,
+    /// It did not end, and nobody can say why.
+    Slow,
+    /// The manifest says that it fails, and it passes.
+    Fixed,
+    /// The adapter or the harness broke.
+    Error,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "PASS",
+            Self::Known => "KNOWN",
+            Self::Skip => "SKIP",
+            Self::Fail => "FAIL",
+            Self::Deadlock => "DEADLOCK",
+            Self::Hang => "HANG",
+            Self::Slow => "SLOW",
+            Self::Fixed => "FIXED",
+            Self::Error => "ERROR",
+        })
+    }
+}
+
+impl Word {
+    /// Whether the run is as expected.
+    pub fn is_expected(self) -> bool {
+        matches!(self, Self::Pass | Self::Known | Self::Skip)
+    }
+}
+
+/// What is said of one scenario.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The one word.
+    pub word: Word,
+    /// The first wrong step, if a step is wrong.
+    pub first: Option<Finding>,
+    /// Why it stopped, if it did.
+    pub stuck: Option<Stuck>,
+    /// Further sentences: what broke, why it is skipped, what the manifest says.
+    pub notes: Vec<String>,
+    /// The trace as text, with the status of processes filled in where the system does not show it.
+    pub text: String,
+}
+
+/// A step that came to something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The step.
+    pub step: usize,
+    /// What the author wrote.
+    pub expected: String,
+    /// Why the model says so.
+    pub because: String,
+    /// What came.
+    pub got: String,
+    /// The implementation's own words.
+    pub detail: Option<String>,
+}
+
+/// Judges one run.
+pub fn judge(
+    scenario: &Scenario,
+    predicted: &Trace,
+    observed: &Observed,
+    known: &[Known],
+) -> Verdict {
+    let trace = completed(&observed.trace, predicted);
+    let text = canonical(scenario, &trace);
+    let mut verdict =
+        Verdict { word: Word::Pass, first: None, stuck: None, notes: Vec::new(), text };
+    if let Some(fault) = &observed.fault {
+        verdict.word = Word::Error;
+        verdict.notes.push(fault.clone());
+        return verdict;
+    }
+    if let Some(reason) = &observed.unsupported {
+        verdict.word = Word::Skip;
+        verdict.notes.push(reason.clone());
+        return verdict;
+    }
+    let late = observed.stop.as_ref().and_then(|stop| stop.late.first().copied());
+    let wrong = (0..scenario.steps.len()).find(|step| is_wrong(scenario, &trace, *step));
+    let first = match (wrong, late) {
+        (Some(wrong), Some(late)) => Some(wrong.min(late)),
+        (wrong, late) => wrong.or(late),
+    };
+    verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
+    if first.is_some() {
+        verdict.stuck = stuck::explain(scenario, observed);
+        verdict.word = word(&trace, &verdict, first == late, wrong.is_some());
+        if late.is_some() && wrong.is_none() {
+            verdict
+                .notes
+                .push("it came all the same, but only after later steps had let it go".into());
+        }
+    } else if verdict.text != canonical(scenario, predicted) {
+        verdict.word = Word::Fail;
+        verdict.notes.extend(differences(scenario, predicted, &trace));
+    }
+    compare_with_manifest(scenario, &mut verdict, known);
+    verdict
+}
+
+/// A first wrong step that ended is a failure; one that is open is what its stop is.
+fn word(trace: &Trace, verdict: &Verdict, stopped: bool, wrong: bool) -> Word {
+    let open = verdict.first.as_ref().is_some_and(|first| trace.steps[first.step] == Taken::Open);
+    match &verdict.stuck {
+        Some(stuck) if open || (stopped && wrong) => match stuck.kind {
+            stuck::Kind::Deadlock => Word::Deadlock,
+            stuck::Kind::Hang => Word::Hang,
+            stuck::Kind::Slow => Word::Slow,
+        },
+        _ => Word::Fail,
+    }
+}
+
+fn is_wrong(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
+    let right = |expected: &Outcome| match (&trace.steps[step], expected) {
+        (Taken::Open, Outcome::Blocks(_)) | (Taken::Never, Outcome::Never) => true,
+        (Taken::Ended { outcome, .. }, expected) => outcome == expected,
+        _ => false,
+    };
+    !scenario.steps[step].expected.iter().any(right)
+}
+
+/// Checks the author against the model: the first line whose outcome the model does not give.
+pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Finding> {
+    let step = (0..scenario.steps.len()).find(|step| is_wrong(scenario, predicted, *step))?;
+    Some(finding(scenario, predicted, predicted, step))
+}
+
+fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> Finding {
+    let spec = &scenario.steps[step];
+    let expected: Vec<String> = spec.expected.iter().map(Outcome::to_string).collect();
+    let detail = match &trace.steps[step] {
+        Taken::Ended { detail, .. } => detail.clone(),
+        _ => None,
+    };
+    Finding {
+        step,
+        expected: expected.join(" or "),
+        because: Causes::new(scenario, predicted).of(step),
+        got: outcome_text(&[], &trace.steps[step]),
+        detail,
+    }
+}
+
+/// The trace with the ends that the system does not show filled in from the prediction.
+fn completed(observed: &Trace, predicted: &Trace) -> Trace {
+    let mut trace = observed.clone();
+    for (process, end) in &mut trace.ends {
+        if *end == End::Unseen {
+            if let Some(predicted) = predicted.ends.get(process) {
+                *end = predicted.clone();
+            }
+        }
+    }
+    trace
+}
+
+fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {
+    let mut notes = trace.violations.clone();
+    for (process, end) in &predicted.ends {
+        match trace.ends.get(process) {
+            Some(got) if got != end => {
+                notes.push(format!("{process} ended with {got}, not with {end}"))
+            }
+            Some(_) => {}
+            None => notes.push(format!("{process} was never seen")),
+        }
+    }
+    let (model, came) = (Causes::new(scenario, predicted), Causes::new(scenario, trace));
+    for step in 0..scenario.steps.len() {
+        let (model, came) = (model.of(step), came.of(step));
+        if model != came {
+            let spec = &scenario.steps[step];
+            notes.push(format!(
+                "{} {} came because \"{came}\", not because \"{model}\"",
+                spec.lane,
+                spec.what()
+            ));
+        }
+    }
+    notes.truncate(8);
+    notes
+}
+
+/// The fingerprint is the first wrong step, its outcome and the verdict: never a line number.
+fn compare_with_manifest(scenario: &Scenario, verdict: &mut Verdict, known: &[Known]) {
+    let Some(entry) = known.iter().find(|known| known.scenario == scenario.id) else { return };
+    if verdict.word == Word::Pass {
+        if entry.sometimes {
+            verdict.notes.push(format!("fails now and then: {}", entry.reason));
+        } else {
+            verdict.word = Word::Fixed;
+            verdict
+                .notes
+                .push("it passes, and the manifest says that it fails: delete that entry".into());
+        }
+        return;
+    }
+    let came = verdict.first.as_ref().map(|first| {
+        let step = &scenario.steps[first.step];
+        (format!("{} {}", step.lane, step.what()), first.got.clone())
+    });
+    let (step, outcome) = came.unwrap_or_else(|| ("trace".into(), "differs".into()));
+    if entry.step == step && entry.outcome == outcome && entry.verdict == verdict.word.to_string() {
+        verdict.word = Word::Known;
+        verdict.notes.insert(0, entry.reason.clone());
+    } else {
+        verdict.notes.push(format!(
+            "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({})",
+            entry.step, entry.outcome, entry.verdict, verdict.word
+        ));
+    }
+}
