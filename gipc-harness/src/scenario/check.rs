@@ -60,8 +60,8 @@ impl<'a> Checker<'a> {
             .all(|outcome| matches!(outcome, Outcome::Closed | Outcome::Misuse | Outcome::Locked));
         match &step.verb {
             Verb::Pipe { reader, writer } => {
-                self.make(step, reader, &[reader.clone()])?;
-                self.make(step, writer, &[writer.clone()])?;
+                self.make(step, reader, std::slice::from_ref(reader))?;
+                self.make(step, writer, std::slice::from_ref(writer))?;
                 self.readers.insert(reader.clone());
             }
             Verb::Duplex { near, far } => {
@@ -263,7 +263,7 @@ impl<'a> Checker<'a> {
         // One open half is enough to close or give what is left of a duplex.
         let held =
             |end: &&String| self.ends.get(*end) == Some(&End::Held(step.lane.process.clone()));
-        if wanted.iter().any(|end| held(end)) {
+        if wanted.iter().any(held) {
             return Ok(());
         }
         let process = &step.lane.process;

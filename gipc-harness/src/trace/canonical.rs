@@ -60,8 +60,11 @@ pub fn outcome_text(expected: &[Outcome], taken: &Taken) -> String {
     }
 }
 
+/// Which repetition of an `each` something is.
+type Indices = Vec<(String, u64)>;
+
 struct Answer {
-    indices: Vec<(String, u64)>,
+    indices: Indices,
     outcome: String,
     cause: String,
     times: usize,
@@ -141,7 +144,7 @@ fn concrete(text: &str, indices: &[(String, u64)]) -> String {
 
 /// One line a process: how it ended. Processes of one spawn line fold.
 fn ends(out: &mut String, scenario: &Scenario, trace: &Trace) {
-    let mut spawned: BTreeMap<usize, Vec<(Vec<(String, u64)>, &str)>> = BTreeMap::new();
+    let mut spawned: BTreeMap<usize, Vec<(Indices, &str)>> = BTreeMap::new();
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
     for step in &scenario.steps {
         if let Verb::Spawn { child, .. } = &step.verb {
