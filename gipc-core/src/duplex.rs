@@ -1,0 +1,82 @@
+//! Two crossed pipes as one handle, so that both sides can talk.
+//!
+//! Nothing of its own but `close`: either half is a handle too, and can be closed or given away alone.
+
+use crate::{Error, Reader, Writer, pipe};
+use std::io;
+
+/// Makes two handles that talk to each other.
+///
+/// # Errors
+///
+/// As [`pipe`].
+pub fn duplex() -> io::Result<(Duplex, Duplex)> {
+    let (near_reader, far_writer) = pipe()?;
+    let (far_reader, near_writer) = pipe()?;
+    let near = Duplex::from_halves(near_reader, near_writer);
+    let far = Duplex::from_halves(far_reader, far_writer);
+    Ok((near, far))
+}
+
+/// A reader and a writer. Clones are the same handle, for other tasks of this process.
+#[derive(Clone, Debug)]
+pub struct Duplex {
+    reader: Reader,
+    writer: Writer,
+}
+
+impl Duplex {
+    pub(crate) fn from_halves(reader: Reader, writer: Writer) -> Self {
+        Self { reader, writer }
+    }
+
+    /// The half that gets.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The half that puts. Closing it alone tells the other side that no more will come.
+    #[must_use]
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// As [`Reader::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::get`].
+    pub async fn get(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.reader.get().await
+    }
+
+    /// As [`Writer::put`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::put`].
+    pub async fn put(&self, message: &[u8]) -> Result<(), Error> {
+        self.writer.put(message).await
+    }
+
+    /// Closes what is still open: the writer, then the reader.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if both halves were closed or given away before; `Locked` if either is in use, and then neither is
+    /// closed.
+    pub fn close(&self) -> Result<(), Error> {
+        let writer = self.writer.reserve();
+        let reader = self.reader.reserve();
+        match (writer, reader) {
+            (Err(Error::Closed), Err(Error::Closed)) => Err(Error::Closed),
+            (Err(Error::Locked), _) | (_, Err(Error::Locked)) => Err(Error::Locked),
+            (writer, reader) => {
+                drop(writer.map(|end| end.commit()));
+                drop(reader.map(|end| end.commit()));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What can go wrong with a handle, in one enum; what the system says is passed on as it came.
+
+use std::fmt;
+use std::io;
+
+/// Why an operation did not do what it was asked. Unless a variant says otherwise, nothing has happened.
+#[derive(Debug)]
+pub enum Error {
+    /// The handle was closed, or given to a child: this process has it no longer.
+    Closed,
+    /// The handle is in use by another task, so that it can be neither closed nor given away now.
+    Locked,
+    /// The other end went away in the middle of a message. The part that came is lost; every later get says
+    /// the same.
+    Truncated,
+    /// Nobody can read what is put: the other end is closed. A part may have been written.
+    Broken,
+    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE). From `get`, the pipe is of no use any more:
+    /// where the next message begins is unknown.
+    TooLarge {
+        /// How long it is, or says that it is, in bytes.
+        len: u64,
+        /// How long it may be, in bytes.
+        max: u64,
+    },
+    /// The caller's mistake: what it was, and what to do instead.
+    Misuse(String),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the handle is closed, or was given away"),
+            Self::Locked => f.write_str("the handle is in use by another task"),
+            Self::Truncated => f.write_str("the other end went away in the middle of a message"),
+            Self::Broken => f.write_str("nobody holds the other end any more"),
+            Self::TooLarge { len, max } => write!(f, "a message of {len} bytes, but at most {max} are allowed"),
+            Self::Misuse(what) => f.write_str(what),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<nix::Error> for Error {
+    fn from(error: nix::Error) -> Self {
+        Self::Io(error.into())
+    }
+}

@@ -1,0 +1,239 @@
+//! A message on the wire: four bytes of length, least significant first, then so many bytes.
+//!
+//! Both directions keep what is half done outside of their futures, so that a future dropped in the middle loses
+//! nothing. They know no handles and no locks.
+
+use crate::Error;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+/// The longest message, in bytes: 2^31-1, as gipc's header has it.
+pub const MAX_MESSAGE: u64 = i32::MAX as u64;
+
+const HEADER: usize = 4;
+
+/// How much is read ahead at once, so that many small messages cost one system call.
+const AHEAD: usize = 64 * 1024;
+
+/// The receiving side: what came and has not been returned.
+pub(crate) struct Incoming<S> {
+    pub(crate) source: S,
+    /// Bytes of no message yet; those before `used` are done with.
+    ahead: Vec<u8>,
+    used: usize,
+    /// The message that is coming, and its full length.
+    message: Option<(Vec<u8>, usize)>,
+    over: Option<Over>,
+}
+
+/// Why no message will come any more.
+#[derive(Clone, Copy)]
+enum Over {
+    Eof,
+    Truncated,
+    TooLarge(u64),
+}
+
+impl<S: AsyncRead + Unpin> Incoming<S> {
+    /// `ahead` is what a former owner had read and not returned.
+    pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
+        Self { source, ahead, used: 0, message: None, over: None }
+    }
+
+    /// What the next owner must be given with the descriptor.
+    pub(crate) fn leftover(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some((part, len)) = &self.message {
+            bytes.extend(u32::try_from(*len).unwrap_or(u32::MAX).to_le_bytes());
+            bytes.extend(part);
+        }
+        bytes.extend(&self.ahead[self.used..]);
+        bytes
+    }
+
+    /// The next message, or `None` at the end. Cancel-safe: what has come stays here.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        loop {
+            if let Some(message) = self.assemble() {
+                return Ok(Some(message));
+            }
+            match self.over {
+                None => {}
+                Some(Over::Eof) => return Ok(None),
+                Some(Over::Truncated) => return Err(Error::Truncated),
+                Some(Over::TooLarge(len)) => return Err(Error::TooLarge { len, max: MAX_MESSAGE }),
+            }
+            if self.read().await? == 0 {
+                let whole = self.used == self.ahead.len() && self.message.is_none();
+                self.over = Some(if whole { Over::Eof } else { Over::Truncated });
+            }
+        }
+    }
+
+    /// Makes a message of what is here, as far as it goes.
+    fn assemble(&mut self) -> Option<Vec<u8>> {
+        if self.over.is_some() {
+            return None;
+        }
+        if self.message.is_none() {
+            let header = self.ahead[self.used..].first_chunk::<HEADER>()?;
+            let len = u32::from_le_bytes(*header);
+            if u64::from(len) > MAX_MESSAGE {
+                self.over = Some(Over::TooLarge(len.into()));
+                return None;
+            }
+            self.used += HEADER;
+            self.message = Some((Vec::new(), len as usize));
+        }
+        let (message, len) = self.message.as_mut()?;
+        let here = &self.ahead[self.used..];
+        let here = &here[..here.len().min(*len - message.len())];
+        message.extend_from_slice(here);
+        self.used += here.len();
+        if message.len() < *len {
+            return None;
+        }
+        self.message.take().map(|(message, _)| message)
+    }
+
+    /// One read: into the message itself where much of it is missing, else ahead. Returns how many bytes came.
+    async fn read(&mut self) -> io::Result<usize> {
+        match &mut self.message {
+            Some((message, len)) if *len - message.len() >= AHEAD => {
+                let missing = *len - message.len();
+                // Room grows with what has come, never with what the length promises: a liar costs nothing.
+                message.reserve(message.len().max(AHEAD).min(missing));
+                (&mut self.source).take(missing as u64).read_buf(message).await
+            }
+            _ => {
+                self.ahead.drain(..self.used);
+                self.used = 0;
+                self.ahead.reserve(AHEAD);
+                self.source.read_buf(&mut self.ahead).await
+            }
+        }
+    }
+}
+
+/// The sending side: one message, and how much of its frame is written.
+pub(crate) struct Outgoing<'a> {
+    header: [u8; HEADER],
+    message: &'a [u8],
+    sent: usize,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(crate) fn new(message: &'a [u8]) -> Result<Self, Error> {
+        let len = message.len() as u64;
+        match u32::try_from(len) {
+            Ok(header) if len <= MAX_MESSAGE => Ok(Self { header: header.to_le_bytes(), message, sent: 0 }),
+            _ => Err(Error::TooLarge { len, max: MAX_MESSAGE }),
+        }
+    }
+
+    /// Writes until all is written. Cancel-safe: `rest` says what is missing.
+    pub(crate) async fn write<S: AsyncWrite + Unpin>(&mut self, sink: &mut S) -> io::Result<()> {
+        loop {
+            let [header, message] = self.rest();
+            if header.is_empty() && message.is_empty() {
+                return Ok(());
+            }
+            let parts = [IoSlice::new(header), IoSlice::new(message)];
+            let sent = poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?;
+            if sent == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.sent += sent;
+        }
+    }
+
+    /// Whether a part is written and a part is not: the pipe takes nothing else until the rest has followed.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.sent > 0 && self.sent < HEADER + self.message.len()
+    }
+
+    /// What is not written yet, of the header and of the message.
+    pub(crate) fn rest(&self) -> [&[u8]; 2] {
+        let header = self.sent.min(HEADER);
+        [&self.header[header..], &self.message[self.sent - header..]]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn bytes(messages: &[&[u8]]) -> Vec<u8> {
+        messages.iter().flat_map(|m| Outgoing::new(m).expect("short").rest().concat()).collect()
+    }
+
+    /// What a reader says of these bytes and the end after them, in words.
+    async fn check(wire: &[u8], expected: &[&str]) {
+        let mut incoming = Incoming::new(wire, Vec::new());
+        for words in expected {
+            let said = match incoming.next().await {
+                Ok(Some(message)) => String::from_utf8_lossy(&message).into_owned(),
+                Ok(None) => "eof".into(),
+                Err(error) => format!("{error:?}"),
+            };
+            assert_eq!(said, *words, "{wire:?}");
+        }
+    }
+
+    #[rstest]
+    #[case::nothing(0, "eof")]
+    #[case::a_byte_of_the_header(1, "Truncated")]
+    #[case::half_a_header(2, "Truncated")]
+    #[case::most_of_a_header(3, "Truncated")]
+    #[case::a_header(4, "Truncated")]
+    #[case::a_byte_of_the_message(5, "Truncated")]
+    #[case::all_but_a_byte(8, "Truncated")]
+    #[case::all(9, "hello")]
+    #[tokio::test]
+    async fn a_frame_cut_short_is_truncated_and_stays_so(#[case] kept: usize, #[case] expected: &str) {
+        let wire = bytes(&[b"hello"]);
+        let then = if expected == "hello" { "eof" } else { expected };
+        check(&wire[..kept], &[expected, then, then]).await;
+    }
+
+    #[tokio::test]
+    async fn messages_come_one_by_one_and_the_empty_one_too() {
+        check(&bytes(&[b"a", b"", b"bc"]), &["a", "", "bc", "eof", "eof"]).await;
+    }
+
+    #[tokio::test]
+    async fn an_impossible_length_is_refused_for_ever() {
+        let words = "TooLarge { len: 2147483648, max: 2147483647 }";
+        check(&[0, 0, 0, 0x80, 1], &[words, words]).await;
+    }
+
+    #[tokio::test]
+    async fn a_length_alone_costs_no_memory() {
+        let mut incoming = Incoming::new(&[0xff, 0xff, 0xff, 0x7f, 1][..], Vec::new());
+        assert!(matches!(incoming.next().await, Err(Error::Truncated)));
+        let room = incoming.message.map(|(message, _)| message.capacity());
+        assert!(room.is_some_and(|room| room <= 4 * AHEAD), "{room:?}");
+    }
+
+    #[rstest]
+    #[tokio::test]
+    async fn what_was_read_ahead_goes_on_with_the_next_owner(
+        #[values(0, 1, 3, 4, 5, 70_000, 200_000)] cut: usize,
+    ) {
+        let wire = bytes(&[&vec![7; 150_000], b"next"]);
+        let (first, second) = wire.split_at(cut.min(wire.len()));
+        let mut former = Incoming::new(first, Vec::new());
+        let mut got = Vec::new();
+        while let Ok(Some(message)) = former.next().await {
+            got.push(message.len());
+        }
+        let mut heir = Incoming::new(second, former.leftover());
+        while let Ok(Some(message)) = heir.next().await {
+            got.push(message.len());
+        }
+        assert_eq!(got, [150_000, 4]);
+    }
+}
