@@ -19,7 +19,9 @@ pub(crate) struct End<T> {
 #[derive(Clone, Copy)]
 enum Gate {
     /// So many operations are under way or wait for their turn.
-    Open { users: usize },
+    Open {
+        users: usize,
+    },
     /// A close or a spawn has it; it may come back.
     Reserved,
     Gone,
@@ -119,7 +121,8 @@ impl<T> Reserved<T> {
 
     /// Takes it away from all clones. Dropping what comes back closes the descriptor.
     pub(crate) fn commit(mut self) -> T {
-        let body = self.body.take().and_then(|mut body| body.take()).expect("a reserved end has its body");
+        let body =
+            self.body.take().and_then(|mut body| body.take()).expect("a reserved end has its body");
         self.end.gate(|gate| *gate = Gate::Gone);
         body
     }

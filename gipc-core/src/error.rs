@@ -36,7 +36,9 @@ impl fmt::Display for Error {
             Self::Locked => f.write_str("the handle is in use by another task"),
             Self::Truncated => f.write_str("the other end went away in the middle of a message"),
             Self::Broken => f.write_str("nobody holds the other end any more"),
-            Self::TooLarge { len, max } => write!(f, "a message of {len} bytes, but at most {max} are allowed"),
+            Self::TooLarge { len, max } => {
+                write!(f, "a message of {len} bytes, but at most {max} are allowed")
+            }
             Self::Misuse(what) => f.write_str(what),
             Self::Io(error) => error.fmt(f),
         }

@@ -128,7 +128,9 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn new(message: &'a [u8]) -> Result<Self, Error> {
         let len = message.len() as u64;
         match u32::try_from(len) {
-            Ok(header) if len <= MAX_MESSAGE => Ok(Self { header: header.to_le_bytes(), message, sent: 0 }),
+            Ok(header) if len <= MAX_MESSAGE => {
+                Ok(Self { header: header.to_le_bytes(), message, sent: 0 })
+            }
             _ => Err(Error::TooLarge { len, max: MAX_MESSAGE }),
         }
     }
@@ -193,7 +195,10 @@ mod tests {
     #[case::all_but_a_byte(8, "Truncated")]
     #[case::all(9, "hello")]
     #[tokio::test]
-    async fn a_frame_cut_short_is_truncated_and_stays_so(#[case] kept: usize, #[case] expected: &str) {
+    async fn a_frame_cut_short_is_truncated_and_stays_so(
+        #[case] kept: usize,
+        #[case] expected: &str,
+    ) {
         let wire = bytes(&[b"hello"]);
         let then = if expected == "hello" { "eof" } else { expected };
         check(&wire[..kept], &[expected, then, then]).await;

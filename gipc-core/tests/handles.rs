@@ -1,0 +1,188 @@
+//! What the handles of one process answer, by state and under cancellation: no child is needed for it.
+
+use gipc_core::{Duplex, Error, Reader, Writer, duplex, pipe};
+use rstest::rstest;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+/// Polls once, as a task that is then cancelled would have.
+async fn once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+fn word<T>(answer: Result<T, Error>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Error::Closed) => "closed",
+        Err(Error::Locked) => "locked",
+        Err(Error::Broken) => "broken",
+        Err(Error::Truncated) => "truncated",
+        Err(_) => "other",
+    }
+}
+
+async fn do_verb(verb: &str, r: &Reader, w: &Writer) -> &'static str {
+    match verb {
+        "put" => word(w.put(b"a").await),
+        "get" => word(r.get().await),
+        "close the reader" => word(r.close()),
+        _ => word(w.close()),
+    }
+}
+
+#[rstest]
+#[case("put", "open", "ok")]
+#[case("put", "closed", "closed")]
+#[case("put", "other end closed", "broken")]
+#[case("get", "closed", "closed")]
+#[case("get", "other end closed", "ok")]
+#[case("close the reader", "open", "ok")]
+#[case("close the reader", "busy", "locked")]
+#[case("close the reader", "closed", "closed")]
+#[case("close the reader", "other end closed", "ok")]
+#[case("close the writer", "open", "ok")]
+#[case("close the writer", "busy", "locked")]
+#[case("close the writer", "closed", "closed")]
+#[case("close the writer", "other end closed", "ok")]
+#[tokio::test]
+async fn each_verb_answers_by_the_state_of_its_handle(
+    #[case] verb: &str,
+    #[case] state: &str,
+    #[case] expected: &str,
+) {
+    let (r, w) = pipe().expect("a pipe");
+    let at_reader = verb == "get" || verb == "close the reader";
+    let long = vec![0; 1 << 20];
+    let (mut get, mut put) = (pin!(r.get()), pin!(w.put(&long)));
+    match state {
+        "closed" if at_reader => r.close().expect("open"),
+        "closed" => w.close().expect("open"),
+        "other end closed" if at_reader => w.close().expect("open"),
+        "other end closed" => r.close().expect("open"),
+        "busy" if at_reader => assert!(once(get.as_mut()).await.is_none()),
+        "busy" => assert!(once(put.as_mut()).await.is_none()),
+        _ => {}
+    }
+    assert_eq!(do_verb(verb, &r, &w).await, expected, "{verb} {state}");
+}
+
+#[tokio::test]
+async fn a_cancelled_get_takes_nothing_with_it() {
+    let (r, w) = pipe().expect("a pipe");
+    for round in 0..100_u8 {
+        assert!(once(pin!(r.get())).await.is_none());
+        w.put(&[round]).await.expect("room");
+        assert_eq!(r.get().await.expect("open"), Some(vec![round]));
+    }
+}
+
+#[tokio::test]
+async fn a_put_cancelled_in_the_middle_is_finished_before_the_next() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; 1 << 20];
+    assert!(once(pin!(w.put(&long))).await.is_none());
+    assert_eq!(word(w.close()), "locked", "the rest is still being written");
+    let (next, got) = tokio::join!(w.put(b"next"), async {
+        (r.get().await.expect("whole"), r.get().await.expect("whole"))
+    });
+    next.expect("in its turn");
+    assert_eq!(got.0.map(|m| m.len()), Some(1 << 20));
+    assert_eq!(got.1.as_deref(), Some(&b"next"[..]));
+}
+
+#[tokio::test]
+async fn a_put_cancelled_before_its_turn_is_withdrawn() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; 1 << 20];
+    let mut first = pin!(w.put(&long));
+    assert!(once(first.as_mut()).await.is_none());
+    assert!(once(pin!(w.put(b"withdrawn"))).await.is_none());
+    let (sent, got) = tokio::join!(first, r.get());
+    sent.expect("a reader");
+    assert_eq!(got.expect("whole").map(|m| m.len()), Some(1 << 20));
+    w.close().expect("nobody uses it");
+    assert_eq!(r.get().await.expect("whole"), None);
+}
+
+#[tokio::test]
+async fn messages_of_many_tasks_do_not_mix() {
+    let (r, w) = pipe().expect("a pipe");
+    let tasks: Vec<_> = (0..10_u8)
+        .map(|i| {
+            let w = w.clone();
+            tokio::spawn(async move { w.put(&vec![i; 100_000]).await })
+        })
+        .collect();
+    for _ in 0..10 {
+        let message = r.get().await.expect("whole").expect("ten of them");
+        assert!(message.len() == 100_000 && message.iter().all(|b| *b == message[0]));
+    }
+    for task in tasks {
+        task.await.expect("no panic").expect("room");
+    }
+}
+
+#[tokio::test]
+async fn each_message_goes_to_one_reader_in_the_order_of_the_gets() {
+    let (r, w) = pipe().expect("a pipe");
+    let (mut first, mut second) = (pin!(r.get()), pin!(r.get()));
+    assert!(once(first.as_mut()).await.is_none());
+    assert!(once(second.as_mut()).await.is_none());
+    w.put(b"1").await.expect("room");
+    w.put(b"2").await.expect("room");
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!(first.expect("open").as_deref(), Some(&b"1"[..]));
+    assert_eq!(second.expect("open").as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test]
+async fn dropping_the_last_clone_closes() {
+    let (r, w) = pipe().expect("a pipe");
+    let twin = w.clone();
+    drop(w);
+    assert!(once(pin!(r.get())).await.is_none());
+    drop(twin);
+    assert_eq!(r.get().await.expect("clean"), None);
+}
+
+fn halves(both: &Duplex, closed: &str) {
+    match closed {
+        "reader" => both.reader().close().expect("open"),
+        "writer" => both.writer().close().expect("open"),
+        "both" => both.close().expect("open"),
+        _ => {}
+    }
+}
+
+#[rstest]
+#[case("none", "ok")]
+#[case("reader", "ok")]
+#[case("writer", "ok")]
+#[case("both", "closed")]
+#[tokio::test]
+async fn a_duplex_closes_what_is_still_open(#[case] closed: &str, #[case] expected: &str) {
+    let (near, far) = duplex().expect("two pipes");
+    halves(&near, closed);
+    assert_eq!(word(near.close()), expected);
+    assert_eq!(far.get().await.expect("clean"), None);
+}
+
+#[tokio::test]
+async fn a_duplex_in_use_keeps_both_halves() {
+    let (near, far) = duplex().expect("two pipes");
+    let mut get = pin!(near.get());
+    assert!(once(get.as_mut()).await.is_none());
+    assert_eq!(word(near.close()), "locked");
+    near.put(b"still open").await.expect("both halves are");
+    assert!(far.get().await.expect("whole").is_some());
+}
+
+#[test]
+fn without_a_runtime_it_says_so() {
+    assert!(pipe().is_err_and(|error| error.to_string().contains("runtime")));
+}
