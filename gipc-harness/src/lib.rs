@@ -3,6 +3,7 @@ pub mod scenario;
 pub mod trace;
 pub mod model;
 pub mod adapter;
+pub mod agent;
 pub mod stuck;
 pub mod verdict;
 pub mod report;

@@ -1,0 +1,208 @@
+//! One process's talk with the harness: tasks side by side on one thread, the orders of a task one by one.
+//!
+//! Knows the messages and the time limits, and nothing of what an order does.
+
+use super::voice::Voice;
+use super::{Answer, Done, Ending, Identity, Library, Unsupported};
+use crate::adapter::protocol::{
+    FromAgent, Hello, Order, PROTOCOL, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
+};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+/// The name of a task; none is the process's own line.
+type Lane = Option<String>;
+
+/// Asks a task to drop what it is doing; it answers when it has.
+type Cancel = oneshot::Sender<oneshot::Sender<()>>;
+
+struct Step {
+    id: usize,
+    order: Order,
+    within: Option<Duration>,
+}
+
+/// What the tasks of a process share.
+struct Process<L> {
+    library: L,
+    voice: Voice,
+    pid: i32,
+    /// The orders under way that can be cancelled.
+    busy: RefCell<BTreeMap<Lane, Cancel>>,
+}
+
+/// Dials the harness, says who this is, and does what it is told until the script of this process is done.
+///
+/// Must run on a current-thread runtime, so that an answered ping proves that the library's loop turns.
+///
+/// # Errors
+///
+/// If there is no harness to talk to: the process was not started by one.
+pub async fn serve<L: Library>(library: L, identity: &Identity, role: &str) -> io::Result<Ending> {
+    let path = variable(SOCKET_VARIABLE)?;
+    let token = variable(TOKEN_VARIABLE)?;
+    let stream = UnixStream::connect(path)?;
+    stream.set_nonblocking(true)?;
+    let voice = Voice::new(stream.try_clone()?);
+    let stream = tokio::net::UnixStream::from_std(stream)?;
+    let pid = i32::try_from(std::process::id()).unwrap_or(-1);
+    voice.say(&FromAgent::Hello(Hello {
+        protocol: PROTOCOL,
+        token,
+        role: role.to_owned(),
+        pid,
+        implementation: identity.implementation.clone(),
+        profiles: identity.profiles.clone(),
+        control: identity.control,
+    }));
+    let process = Rc::new(Process { library, voice, pid, busy: RefCell::default() });
+    let tasks = LocalSet::new();
+    let ending = tasks
+        .run_until(async {
+            tokio::select! {
+                ending = listen(&process, &stream) => ending,
+                () = process.voice.catch_up(&stream) => Ending::Gone,
+            }
+        })
+        .await;
+    process.voice.finish();
+    Ok(ending)
+}
+
+fn variable(name: &str) -> io::Result<String> {
+    std::env::var(name).map_err(|_| {
+        io::Error::other(format!("{name} is not set: an agent is started by the harness"))
+    })
+}
+
+async fn listen<L: Library>(process: &Rc<Process<L>>, stream: &tokio::net::UnixStream) -> Ending {
+    let mut lanes: BTreeMap<Lane, mpsc::UnboundedSender<Step>> = BTreeMap::new();
+    let mut lines = BufReader::new(Listener(stream)).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match understand(&line) {
+            Ok(ToAgent::Welcome { .. }) => {}
+            Ok(ToAgent::Reject { .. }) => return Ending::Gone,
+            Ok(ToAgent::Finish) => return Ending::Finished,
+            Ok(ToAgent::Ping { n }) => process.voice.say(&FromAgent::Pong { n }),
+            Ok(ToAgent::Step { id, task, order, within_ms }) => {
+                let step = Step { id, order, within: within_ms.map(Duration::from_millis) };
+                let lane = lanes.entry(task.clone()).or_insert_with(|| {
+                    let (queue, steps) = mpsc::unbounded_channel();
+                    tokio::task::spawn_local(perform_all(Rc::clone(process), task, steps));
+                    queue
+                });
+                // A task ends only when this function does.
+                let _ = lane.send(step);
+            }
+            Err(answer) => process.voice.say(&answer),
+        }
+    }
+    Ending::Gone
+}
+
+/// A line that is no message is a fault; a step with an unknown verb is only unsupported.
+fn understand(line: &str) -> Result<ToAgent, FromAgent> {
+    serde_json::from_str(line).map_err(|error| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        let id = value["id"].as_u64().and_then(|id| usize::try_from(id).ok());
+        match id {
+            Some(id) if value["type"] == "step" => {
+                FromAgent::Unsupported { id, reason: error.to_string() }
+            }
+            _ => FromAgent::Fault {
+                reason: format!("cannot understand a line of the harness: {error}"),
+            },
+        }
+    })
+}
+
+async fn perform_all<L: Library>(
+    process: Rc<Process<L>>,
+    lane: Lane,
+    mut steps: mpsc::UnboundedReceiver<Step>,
+) {
+    while let Some(step) = steps.recv().await {
+        let (id, pid) = (step.id, process.pid);
+        process.voice.say(&FromAgent::Begin { id, pid });
+        let (cancel, cancelled) = oneshot::channel();
+        process.busy.borrow_mut().insert(lane.clone(), cancel);
+        let mut asked = None;
+        let answer = tokio::select! {
+            biased;
+            answer = perform(&process, step) => answer,
+            Ok(who) = cancelled => {
+                asked = Some(who);
+                Ok(Said::Cancelled.into())
+            }
+        };
+        process.busy.borrow_mut().remove(&lane);
+        process.voice.say(&match answer {
+            Ok(Done { said, effect, detail, descriptors, child }) => {
+                FromAgent::End { id, pid, outcome: said, effect, detail, descriptors, child }
+            }
+            Err(Unsupported(reason)) => FromAgent::Unsupported { id, reason },
+        });
+        if let Some(asked) = asked {
+            let _ = asked.send(());
+        }
+    }
+}
+
+async fn perform<L: Library>(process: &Process<L>, step: Step) -> Answer {
+    match step.order {
+        Order::Exit { code } => {
+            process.voice.finish();
+            std::process::exit(code);
+        }
+        Order::Pause { ms } => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(Said::Ok.into())
+        }
+        Order::Cancel { task } => {
+            let busy = process.busy.borrow_mut().remove(&Some(task));
+            let (done, is_done) = oneshot::channel();
+            if busy.is_some_and(|busy| busy.send(done).is_ok()) {
+                // An error only means that the task ended by itself at this very moment.
+                let _ = is_done.await;
+            }
+            Ok(Said::Ok.into())
+        }
+        order => {
+            let late =
+                if matches!(order, Order::Join { .. }) { Said::Running } else { Said::Timeout };
+            let done = process.library.perform(order);
+            match step.within {
+                None => done.await,
+                Some(limit) => {
+                    tokio::time::timeout(limit, done).await.unwrap_or_else(|_| Ok(late.into()))
+                }
+            }
+        }
+    }
+}
+
+/// The stream again, for reading from a shared reference.
+struct Listener<'a>(&'a tokio::net::UnixStream);
+
+impl tokio::io::AsyncRead for Listener<'_> {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        loop {
+            std::task::ready!(self.0.poll_read_ready(context))?;
+            match self.0.try_read_buf(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return std::task::Poll::Ready(read.map(drop)),
+            }
+        }
+    }
+}

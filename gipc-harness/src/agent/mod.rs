@@ -1,0 +1,89 @@
+//! The other side of the protocol: what the adapter of a Rust implementation is made of.
+//!
+//! An adapter is a type that does orders ([`Library`]) and a main that calls [`serve`]. What the orders mean to the
+//! harness, and which answers are right, is not known here.
+
+mod conversation;
+pub mod gipc_core;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+pub use conversation::serve;
+
+use crate::adapter::protocol::{Content, Control, Effect, Named, Order, Said, digest, noise};
+use std::collections::BTreeMap;
+use std::future::Future;
+
+/// An implementation, as one process of a scenario uses it.
+pub trait Library: 'static {
+    /// Does one order and says what came of it.
+    ///
+    /// Orders of different tasks are done side by side on one thread. Dropping the future cancels the order, as a
+    /// time limit does. `exit`, `cancel` and `pause` never arrive here.
+    fn perform(&self, order: Order) -> impl Future<Output = Answer>;
+}
+
+/// What came of an order, or that the implementation has no such thing.
+pub type Answer = Result<Done, Unsupported>;
+
+/// An order was carried out, well or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The outcome.
+    pub said: Said,
+    /// What a failed one left behind.
+    pub effect: Option<Effect>,
+    /// The library's own words.
+    pub detail: Option<String>,
+    /// After `pipe` and `duplex`: the descriptor of each end.
+    pub descriptors: BTreeMap<String, i32>,
+    /// After `spawn`: the child's pid.
+    pub child: Option<i32>,
+}
+
+impl From<Said> for Done {
+    fn from(said: Said) -> Self {
+        Self { said, effect: None, detail: None, descriptors: BTreeMap::new(), child: None }
+    }
+}
+
+/// Why an order cannot be asked of this implementation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported(pub String);
+
+/// Who an agent says it is.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The library and its version.
+    pub implementation: Named,
+    /// What it can do.
+    pub profiles: Vec<String>,
+    /// Whether the library runs on the thread that serves the conversation.
+    pub control: Control,
+}
+
+/// Why a conversation ended. In both cases the process should return, so that the library closes what is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The script of this process is done.
+    Finished,
+    /// The harness is gone, or does not want this process.
+    Gone,
+}
+
+/// The bytes of a message that is to be put.
+#[must_use]
+pub fn bytes(content: &Content) -> Vec<u8> {
+    match content {
+        Content::Text { text } => text.clone().into_bytes(),
+        Content::Noise { seed, len } => noise(seed, *len),
+    }
+}
+
+/// What to say of a message that was got.
+#[must_use]
+pub fn message(bytes: &[u8]) -> Said {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= 64).map(str::to_owned);
+    Said::Message { len: bytes.len() as u64, sha256: digest(bytes), text }
+}
