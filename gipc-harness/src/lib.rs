@@ -7,3 +7,5 @@ pub mod agent;
 pub mod stuck;
 pub mod verdict;
 pub mod report;
+pub mod run;
+pub mod cli;

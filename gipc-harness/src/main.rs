@@ -1,3 +1,24 @@
-//! The command.
+//! The command: reads the arguments, runs, exits with the verdict.
 
-fn main() {}
+use clap::Parser;
+use gipc_harness::{agent, cli, run};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A child of the embedded implementation never comes back from here.
+    agent::gipc_core::init();
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(|word| word.to_str()) {
+        Some("agent") => {
+            let role = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
+            code(agent::gipc_core::main_agent(&role))
+        }
+        Some("busy") => code(cli::busy_main()),
+        Some("keeper") => code(run::keeper::keeper_main(arguments.collect())),
+        _ => ExitCode::from(cli::main(cli::Options::parse())),
+    }
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// The adapter that is in the binary.
 pub const EMBEDDED: &str = "gipc-core";
+/// What performs nothing and predicts.
+pub const MODEL: &str = "model";
 
 /// One implementation, ready to be asked.
 #[derive(Clone, Debug)]
@@ -169,7 +171,7 @@ pub fn names(adapters: &Path) -> Vec<String> {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.push(EMBEDDED.to_owned());
-    names.push("model".to_owned());
+    names.push(MODEL.to_owned());
     names.sort();
     names.dedup();
     names

@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 mod owners;
 mod cause;
 mod canonical;
+mod lanes;
 mod observed;
 
 pub use canonical::{canonical, outcome_text};
 pub use cause::Causes;
+pub use lanes::lanes;
 pub use observed::{Held, Observed, Stop, Tier};
 pub use owners::{Last, Owners, PipeEnd};
 
 /// All that happened in one run, or all that the model says must happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// One entry for each step of the scenario, in its order.
     pub steps: Vec<Taken>,

@@ -22,6 +22,15 @@ pub struct Observed {
     pub printed: String,
 }
 
+impl Observed {
+    /// A run of which nothing is known but its trace: the model's, for instance.
+    #[must_use]
+    pub fn of(trace: Trace) -> Self {
+        let (record, printed) = (Vec::new(), String::new());
+        Self { trace, stop: None, unsupported: None, fault: None, record, printed }
+    }
+}
+
 /// What was seen when nothing moved any more.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {

@@ -1,0 +1,215 @@
+//! The command: what may be typed, and which room does it. Decides nothing itself.
+
+mod busy;
+mod library;
+mod out;
+mod suite;
+mod tools;
+
+use crate::adapter::{Adapter, AdapterError, EMBEDDED};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use library::Library;
+use out::Out;
+use std::path::PathBuf;
+
+pub use busy::busy_main;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gipc-harness",
+    version,
+    about = "Runs scripted multi-process scenarios against an implementation, and explains what went wrong",
+    after_help = "Without a command it performs every scenario on the embedded gipc-core.\n\
+                  Exit: 0 all as expected, 1 something is not, 2 usage or a bad scenario, 3 could not find out."
+)]
+pub struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The folder with the scenarios [default: the nearest `scenarios` here or above]
+    #[arg(long, global = true, value_name = "DIR")]
+    scenarios: Option<PathBuf>,
+    /// The folder with the adapters [default: the nearest `adapters` here or above]
+    #[arg(long, global = true, value_name = "DIR")]
+    adapters: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists scenarios and what they ask
+    List(What),
+    /// Reads scenarios and asks the model, without starting any process
+    Check(What),
+    /// Performs scenarios on an implementation and judges what came
+    Run(Run),
+    /// Shows what each process does, side by side, as the model predicts or an adapter performs it
+    Show(Show),
+    /// Puts scenario files into their columns
+    Fmt(Fmt),
+    /// Things to do with an adapter
+    Adapter {
+        #[command(subcommand)]
+        command: AdapterCommand,
+    },
+}
+
+#[derive(Debug, Default, Args)]
+struct What {
+    /// Ids, folders or files; all if none is named
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Run {
+    /// Ids, folders or files; all if none is named
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// The name or folder of an adapter; `model` performs nothing and predicts
+    #[arg(long, default_value = EMBEDDED, value_name = "NAME|PATH")]
+    adapter: String,
+    /// How many scenarios run at once [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// How often each scenario runs
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Stop at the first one that is not as expected
+    #[arg(long)]
+    until_failure: bool,
+    /// Keep so many processes busy meanwhile
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    load: u16,
+    /// Also those that need much memory, time or many processes
+    #[arg(long)]
+    heavy: bool,
+    /// For whom the report is
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    format: Format,
+    /// Where the evidence of failures goes
+    #[arg(long, default_value = "target/gipc-harness", value_name = "DIR")]
+    record: PathBuf,
+    /// How many seconds to wait where no reason for a silence can be found
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A person.
+    Terminal,
+    /// A program: one JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// An id or a file
+    #[arg(value_name = "WHAT")]
+    what: String,
+    /// Perform it on this adapter first
+    #[arg(long, default_value = crate::adapter::MODEL, value_name = "NAME|PATH")]
+    adapter: String,
+}
+
+#[derive(Debug, Args)]
+struct Fmt {
+    /// Ids, folders or files; all if none is named
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// Write nothing, only say which files would change
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdapterCommand {
+    /// Lists the adapters and whether they can run here
+    List,
+    /// Makes the environment that an adapter needs
+    Setup {
+        /// Its name or folder
+        name: String,
+    },
+}
+
+/// What ends a command before its work: words for stderr, and the exit code.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    message: String,
+    code: u8,
+}
+
+impl Stopped {
+    /// Usage, or a scenario that cannot be meant.
+    fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 2 }
+    }
+
+    /// It could not be found out.
+    fn unable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 3 }
+    }
+}
+
+impl From<AdapterError> for Stopped {
+    fn from(error: AdapterError) -> Self {
+        match error {
+            AdapterError::Bad(text) => Self::usage(format!("error: {text}")),
+            AdapterError::Absent(text) => Self::unable(format!("error: {text}")),
+        }
+    }
+}
+
+/// Does what was typed. Returns the exit code.
+#[must_use]
+pub fn main(options: Options) -> u8 {
+    let mut out = Out::default();
+    let code = dispatch(options, &mut out).unwrap_or_else(|stopped| {
+        out.complain(stopped.message.trim_end());
+        stopped.code
+    });
+    // A verdict that nobody could read is none.
+    match out.finish() {
+        Ok(()) => code,
+        Err(error) => {
+            Out::default().complain(&format!("error: cannot write the report: {error}"));
+            3
+        }
+    }
+}
+
+fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
+    let library = Library::find(options.scenarios, options.adapters);
+    match options.command.unwrap_or_else(|| Command::Run(Run::parse_default())) {
+        Command::List(what) => tools::list(&library, &what.what, out),
+        Command::Check(what) => tools::check(&library, &what.what, out),
+        Command::Run(run) => suite::run(&library, &run, out),
+        Command::Show(show) => tools::show(&library, &show, out),
+        Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
+        Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
+        Command::Adapter { command: AdapterCommand::Setup { name } } => tools::setup(&library, &name, out),
+    }
+}
+
+impl Run {
+    /// As if `run` had been typed and nothing more.
+    fn parse_default() -> Self {
+        #[derive(Parser)]
+        struct Alone {
+            #[command(flatten)]
+            run: Run,
+        }
+        Alone::parse_from(["run"]).run
+    }
+}
+
+fn own_program() -> Result<PathBuf, Stopped> {
+    std::env::current_exe().map_err(|error| Stopped::unable(format!("error: where is this program? {error}")))
+}
+
+fn load(library: &Library, name: &str) -> Result<Adapter, Stopped> {
+    let adapter = Adapter::load(name, &library.adapters, &own_program()?)?;
+    adapter.ready()?;
+    Ok(adapter)
+}

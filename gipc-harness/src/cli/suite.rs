@@ -1,0 +1,261 @@
+//! Performing many scenarios: how many at once, how often, under which load, and what is reported when.
+//!
+//! Does not know how one is performed, nor what is right.
+
+use super::busy::Load;
+use super::library::{Library, Source};
+use super::out::Out;
+use super::{Format, Run, Stopped, load, own_program};
+use crate::adapter::{Adapter, MODEL};
+use crate::report::{Result as Told, Tally, json, terminal};
+use crate::run::{Settings, perform};
+use crate::scenario::Scenario;
+use crate::trace::{Observed, Trace};
+use crate::verdict::{Verdict, Word, judge};
+use crate::model;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Nothing heard for so long starts a look at the kernel. Never a verdict.
+const TRIGGER: Duration = Duration::from_millis(20);
+
+struct Job {
+    scenario: Scenario,
+    path: PathBuf,
+    predicted: Trace,
+}
+
+/// Performs one scenario, for `show`.
+pub(super) fn once(scenario: &Scenario, adapter: &Adapter, exe: PathBuf) -> Result<Observed, Stopped> {
+    let (_keep, interrupt) = watch::channel(false);
+    let settings = Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(60), interrupt };
+    let runtime = runtime()?;
+    runtime.block_on(perform(scenario, &model::plan(scenario), adapter, &settings)).map_err(unable)
+}
+
+pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
+    let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
+    let sources = library.select(&run.what)?;
+    let (jobs, heavy) = read(sources, run.heavy, out)?;
+    let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
+    let (stop, interrupt) = watch::channel(false);
+    let exe = own_program()?;
+    let load = Load::start(run.load, &exe).map_err(unable)?;
+    let settings =
+        Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(run.patience), interrupt };
+    let mut report = Report {
+        out,
+        options: run,
+        adapter: name,
+        tally: Tally { planned: jobs.len() * run.repeat as usize, heavy, ..Tally::default() },
+        told: Vec::new(),
+        traces: BTreeMap::new(),
+        unwritten: None,
+    };
+    let began = Instant::now();
+    match adapter {
+        None => {
+            for job in &jobs {
+                let observed = Observed::of(job.predicted.clone());
+                for _ in 0..run.repeat {
+                    report.add(job, judge(&job.scenario, &job.predicted, &observed, &[]), &observed);
+                }
+            }
+        }
+        Some(adapter) => {
+            let stage = Stage { adapter: Arc::new(adapter), settings: Arc::new(settings), stop };
+            runtime()?.block_on(stage.perform_all(jobs, run, &mut report))?;
+        }
+    }
+    drop(load);
+    report.finish(began.elapsed())
+}
+
+/// Reads all, or says all that is wrong. Nothing has been started then.
+fn read(sources: Vec<Source>, all: bool, out: &mut Out) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
+    let (mut jobs, mut heavy, mut wrong) = (Vec::new(), 0, 0);
+    for source in sources {
+        match source.scenario() {
+            Ok(scenario) if scenario.heavy().is_some() && !all && !source.named => heavy += 1,
+            Ok(scenario) => {
+                let predicted = model::predict(&scenario);
+                jobs.push(Arc::new(Job { scenario, path: source.path, predicted }));
+            }
+            Err(text) => {
+                out.complain(&text);
+                wrong += 1;
+            }
+        }
+    }
+    match wrong {
+        0 => Ok((jobs, heavy)),
+        _ => Err(Stopped::usage(format!("{wrong} scenarios cannot be run, so none was"))),
+    }
+}
+
+struct Stage {
+    adapter: Arc<Adapter>,
+    settings: Arc<Settings>,
+    stop: watch::Sender<bool>,
+}
+
+type Came = (Arc<Job>, std::io::Result<Observed>);
+
+impl Stage {
+    async fn perform_all(&self, jobs: Vec<Arc<Job>>, run: &Run, report: &mut Report<'_>) -> Result<(), Stopped> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(unable)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(unable)?;
+        let at_once = run.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        );
+        let mut waiting = (0..run.repeat).flat_map(|_| jobs.iter().cloned());
+        let (tell, mut told) = mpsc::unbounded_channel::<Came>();
+        let mut running = JoinSet::new();
+        for job in waiting.by_ref().take(at_once) {
+            running.spawn(self.one(job, tell.clone()));
+        }
+        while !running.is_empty() {
+            tokio::select! {
+                _ = interrupt.recv() => report.tally.interrupted = true,
+                _ = terminate.recv() => report.tally.interrupted = true,
+                Some((job, came)) = told.recv() => {
+                    // What was cut short says nothing.
+                    if !*self.stop.borrow() {
+                        let expected = report.take(&job, came, &self.adapter);
+                        if run.until_failure && !expected {
+                            report.tally.planned = report.tally.done();
+                            self.stop.send_replace(true);
+                        }
+                    }
+                }
+                Some(ended) = running.join_next() => {
+                    if let Err(error) = ended {
+                        report.out.complain(&format!("error: a run broke the harness: {error}"));
+                    }
+                    let stopped = *self.stop.borrow();
+                    if let Some(job) = waiting.next().filter(|_| !stopped) {
+                        running.spawn(self.one(job, tell.clone()));
+                    }
+                }
+            }
+            if report.tally.interrupted {
+                self.stop.send_replace(true);
+            }
+        }
+        while let Ok((job, came)) = told.try_recv() {
+            if !*self.stop.borrow() {
+                report.take(&job, came, &self.adapter);
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&self, job: Arc<Job>, tell: mpsc::UnboundedSender<Came>) -> impl Future<Output = ()> + Send + 'static {
+        let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
+        async move {
+            let plan = model::plan(&job.scenario);
+            let observed = perform(&job.scenario, &plan, &adapter, &settings).await;
+            let _ = tell.send((job, observed));
+        }
+    }
+}
+
+struct Report<'a> {
+    out: &'a mut Out,
+    options: &'a Run,
+    adapter: String,
+    tally: Tally,
+    told: Vec<Told>,
+    /// The traces that each scenario gave, by their text.
+    traces: BTreeMap<String, BTreeSet<String>>,
+    unwritten: Option<String>,
+}
+
+impl Report<'_> {
+    /// Judges what came; says whether it is as expected.
+    fn take(&mut self, job: &Job, came: std::io::Result<Observed>, adapter: &Adapter) -> bool {
+        let observed = came.unwrap_or_else(|error| {
+            let mut observed = Observed::of(Trace::default());
+            observed.fault = Some(format!("the harness could not perform it: {error}"));
+            observed
+        });
+        let verdict = judge(&job.scenario, &job.predicted, &observed, &adapter.manifest.known);
+        self.add(job, verdict, &observed)
+    }
+
+    fn add(&mut self, job: &Job, verdict: Verdict, observed: &Observed) -> bool {
+        let expected = verdict.word.is_expected();
+        self.tally.add(verdict.word);
+        if !matches!(verdict.word, Word::Error | Word::Skip) {
+            self.traces.entry(job.scenario.id.clone()).or_default().insert(verdict.text.clone());
+        }
+        let record = (!expected).then(|| self.record(job, observed)).flatten();
+        let told = Told {
+            scenario: job.scenario.clone(),
+            path: job.path.clone(),
+            adapter: self.adapter.clone(),
+            verdict,
+            record,
+        };
+        match self.options.format {
+            Format::Json => self.out.line(&json::result(&told).to_string()),
+            Format::Terminal if !expected => self.out.line(&terminal::failure(&told)),
+            Format::Terminal => {}
+        }
+        self.told.push(told);
+        expected
+    }
+
+    /// Keeps the evidence: what was heard, and what the agents printed.
+    fn record(&mut self, job: &Job, observed: &Observed) -> Option<PathBuf> {
+        let path = self.options.record.join(&self.adapter).join(&job.scenario.id);
+        match write(&path, observed) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                self.unwritten = Some(format!("error: cannot keep the evidence in {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    fn finish(self, time: Duration) -> Result<u8, Stopped> {
+        match self.options.format {
+            Format::Json => self.out.line(&json::summary(&self.adapter, &self.tally).to_string()),
+            Format::Terminal => {
+                self.out.text(&terminal::summary(&self.adapter, &self.told, &self.tally, time.as_secs_f64()));
+            }
+        }
+        for (id, traces) in &self.traces {
+            if traces.len() > 1 {
+                self.out.complain(&format!("{id} gave {} different traces", traces.len()));
+            }
+        }
+        match self.unwritten {
+            Some(text) => Err(Stopped::unable(text)),
+            None => Ok(self.tally.exit_code()),
+        }
+    }
+}
+
+fn write(folder: &Path, observed: &Observed) -> std::io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join("record.jsonl");
+    fs::write(&file, observed.record.join("\n") + "\n")?;
+    fs::write(folder.join("printed.txt"), &observed.printed)?;
+    Ok(file)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Stopped> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(unable)
+}
+
+fn unable(error: std::io::Error) -> Stopped {
+    Stopped::unable(format!("error: {error}"))
+}

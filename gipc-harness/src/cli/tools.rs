@@ -1,0 +1,123 @@
+//! The small commands: list, check, show, fmt, adapter. None of them starts a process of a scenario, but `show`.
+
+use super::library::Library;
+use super::out::Out;
+use super::{Show, Stopped, load, own_program, suite};
+use crate::adapter::{self, Adapter, AdapterError, MODEL};
+use crate::scenario::parse;
+use crate::trace::lanes;
+use crate::{model, verdict};
+use std::process::{Command, Stdio};
+
+pub(super) fn list(library: &Library, what: &[String], out: &mut Out) -> Result<u8, Stopped> {
+    for source in library.select(what)? {
+        match parse(&source.id, &source.text) {
+            Ok(scenario) => {
+                let mark = if scenario.heavy().is_some() { " (heavy)" } else { "" };
+                out.line(&format!("{:<40} {}{mark}", source.id, scenario.about()));
+            }
+            Err(error) => out.line(&format!("{:<40} cannot be read: {}", source.id, error.message)),
+        }
+    }
+    Ok(0)
+}
+
+pub(super) fn check(library: &Library, what: &[String], out: &mut Out) -> Result<u8, Stopped> {
+    let sources = library.select(what)?;
+    let mut wrong = 0;
+    for source in &sources {
+        if let Err(text) = source.scenario() {
+            out.complain(&text);
+            wrong += 1;
+        }
+    }
+    let all = sources.len();
+    match wrong {
+        0 => {
+            out.line(&format!("{all} scenarios read, and the model agrees with each"));
+            Ok(0)
+        }
+        _ => Err(Stopped::usage(format!("{wrong} of {all} scenarios cannot be run"))),
+    }
+}
+
+pub(super) fn show(library: &Library, show: &Show, out: &mut Out) -> Result<u8, Stopped> {
+    for source in library.select(std::slice::from_ref(&show.what))? {
+        let scenario = source.scenario().map_err(Stopped::usage)?;
+        let predicted = model::predict(&scenario);
+        out.line(&format!("{}  {}\n", scenario.id, show.adapter));
+        if show.adapter == MODEL {
+            out.text(&lanes(&scenario, &predicted));
+            continue;
+        }
+        let adapter = load(library, &show.adapter)?;
+        let observed = suite::once(&scenario, &adapter, own_program()?)?;
+        out.text(&lanes(&scenario, &observed.trace));
+        let verdict = verdict::judge(&scenario, &predicted, &observed, &adapter.manifest.known);
+        out.line(&format!("\n{}", verdict.word));
+    }
+    Ok(0)
+}
+
+pub(super) fn fmt(library: &Library, what: &[String], check: bool, out: &mut Out) -> Result<u8, Stopped> {
+    let mut changed = 0;
+    for source in library.select(what)? {
+        let path = source.path.display();
+        let scenario =
+            parse(&source.id, &source.text).map_err(|error| Stopped::usage(error.render(&path.to_string(), &source.text)))?;
+        let text = scenario.script.to_string();
+        if text == source.text {
+            continue;
+        }
+        changed += 1;
+        out.line(&format!("{} {path}", if check { "would change" } else { "changed" }));
+        if !check {
+            std::fs::write(&source.path, text)
+                .map_err(|error| Stopped::unable(format!("error: cannot write {path}: {error}")))?;
+        }
+    }
+    Ok(u8::from(check && changed > 0))
+}
+
+pub(super) fn adapters(library: &Library, out: &mut Out) -> Result<u8, Stopped> {
+    for name in adapter::names(&library.adapters) {
+        if name == MODEL {
+            out.line(&format!("{name:<16} ready     the model itself: predicts, and starts no process"));
+            continue;
+        }
+        let (state, about) = match Adapter::load(&name, &library.adapters, &own_program()?) {
+            Ok(adapter) => match adapter.ready() {
+                Ok(()) => ("ready", adapter.manifest.about),
+                Err(absent) => ("absent", absent.to_string()),
+            },
+            Err(bad) => ("broken", bad.to_string()),
+        };
+        out.line(&format!("{name:<16} {state:<9} {about}"));
+    }
+    Ok(0)
+}
+
+pub(super) fn setup(library: &Library, name: &str, out: &mut Out) -> Result<u8, Stopped> {
+    let adapter = Adapter::load(name, &library.adapters, &own_program()?)?;
+    let commands = adapter.setup();
+    if commands.is_empty() {
+        out.line(&format!("{} needs nothing", adapter.manifest.name));
+    }
+    for command in commands {
+        let Some((program, arguments)) = command.split_first() else { continue };
+        out.line(&format!("{} {}", program, arguments.join(" ")));
+        let status = Command::new(program).args(arguments).stdin(Stdio::null()).status();
+        let failure = match status {
+            Ok(status) if status.success() => continue,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        return Err(Stopped::unable(format!("error: this command failed: {failure}")));
+    }
+    match adapter.ready() {
+        Ok(()) => Ok(0),
+        Err(AdapterError::Absent(text) | AdapterError::Bad(text)) => {
+            Err(Stopped::unable(format!("error: after its setup {text}")))
+        }
+    }
+}

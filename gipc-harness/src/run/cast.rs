@@ -1,0 +1,495 @@
+//! Who is on stage: the processes of one run, their connections, and what became of each step.
+//!
+//! Takes in what is heard and writes it down. When to let the next step go is the conductor's business.
+
+use super::holders::{self, PipeId};
+use super::keeper::{KeeperEvent, Stopped};
+use super::platform::{self, PidFd};
+use crate::adapter::connection::{Heard, Line};
+use crate::adapter::protocol::{self, Control, FromAgent, Said, ToAgent};
+use crate::scenario::{Lane, Outcome, Payload, Scenario, Verb};
+use crate::trace::{End, Held, Taken, Trace};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// One process that has said hello.
+pub(super) struct Actor {
+    pub(super) pid: i32,
+    pub(super) control: Control,
+    pub(super) line: Line,
+    handle: Option<Arc<PidFd>>,
+    finished: bool,
+}
+
+/// All that is known of a run while it goes on.
+pub(super) struct Cast<'a> {
+    scenario: &'a Scenario,
+    /// Those who came, the dead among them.
+    pub(super) actors: BTreeMap<String, Actor>,
+    /// What became of each step.
+    pub(super) taken: Vec<Taken>,
+    /// Those that ended.
+    pub(super) ends: BTreeMap<String, End>,
+    pub(super) violations: Vec<String>,
+    pub(super) unsupported: Option<String>,
+    pub(super) fault: Option<String>,
+    pub(super) record: Vec<String>,
+    pub(super) pongs: BTreeMap<String, u64>,
+    /// How many things were heard, pongs aside.
+    pub(super) events: u64,
+    main_pid: Option<i32>,
+    pids: BTreeMap<i32, End>,
+    lanes: BTreeMap<&'a str, Vec<usize>>,
+    pipes: BTreeMap<PipeId, [Option<String>; 2]>,
+    /// Of each put: which in turn of its lane it is.
+    puts: BTreeMap<usize, usize>,
+    /// Of each name of a handle: the pipe it gets from, and the pipe it puts to.
+    directions: BTreeMap<String, [Option<usize>; 2]>,
+    /// Of each pipe: the puts whose message has not come out yet.
+    waiting: BTreeMap<usize, Vec<usize>>,
+    deaths: mpsc::UnboundedSender<String>,
+    started: Instant,
+}
+
+impl<'a> Cast<'a> {
+    pub(super) fn new(scenario: &'a Scenario, deaths: mpsc::UnboundedSender<String>) -> Self {
+        let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut turns: BTreeMap<&Lane, usize> = BTreeMap::new();
+        let mut puts = BTreeMap::new();
+        let directions = directions(scenario);
+        let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, step) in scenario.steps.iter().enumerate() {
+            lanes.entry(&step.lane.process).or_default().push(index);
+            if let Verb::Put { handle, .. } = &step.verb {
+                let turn = turns.entry(&step.lane).or_default();
+                *turn += 1;
+                puts.insert(index, *turn);
+                if let Some([_, Some(pipe)]) = directions.get(handle) {
+                    waiting.entry(*pipe).or_default().push(index);
+                }
+            }
+        }
+        Self {
+            scenario,
+            actors: BTreeMap::new(),
+            taken: vec![Taken::Never; scenario.steps.len()],
+            ends: BTreeMap::new(),
+            violations: Vec::new(),
+            unsupported: None,
+            fault: None,
+            record: Vec::new(),
+            pongs: BTreeMap::new(),
+            events: 0,
+            main_pid: None,
+            pids: BTreeMap::new(),
+            lanes,
+            pipes: BTreeMap::new(),
+            puts,
+            directions,
+            waiting,
+            deaths,
+            started: Instant::now(),
+        }
+    }
+
+    /// Whether the run can't go on, whatever the plan says.
+    pub(super) fn is_over(&self) -> bool {
+        self.fault.is_some() || self.unsupported.is_some()
+    }
+
+    pub(super) fn is_open(&self, step: usize) -> bool {
+        self.taken[step] == Taken::Open
+    }
+
+    pub(super) fn has_ended(&self, step: usize) -> bool {
+        matches!(self.taken[step], Taken::Ended { .. })
+    }
+
+    /// Whether the process came and is still there.
+    pub(super) fn is_here(&self, process: &str) -> bool {
+        self.actors.contains_key(process) && !self.ends.contains_key(process)
+    }
+
+    /// Whether a step of this lane may be let go: its process is here, and nothing of the lane is open.
+    pub(super) fn is_free(&self, lane: &Lane) -> bool {
+        self.is_here(&lane.process)
+            && self.lanes[lane.process.as_str()]
+                .iter()
+                .all(|step| !self.is_open(*step) || self.scenario.steps[*step].lane != *lane)
+    }
+
+    pub(super) fn note(&mut self, what: &str, value: serde_json::Value) {
+        let at = self.started.elapsed().as_micros() as u64;
+        self.record.push(serde_json::json!({ "us": at, "event": what, "is": value }).to_string());
+    }
+
+    /// Lets a step go: the agent gets its order. `until` is the harness's own and has none.
+    pub(super) fn release(&mut self, step: usize) {
+        let spec = &self.scenario.steps[step];
+        self.note("release", serde_json::json!({ "step": step, "lane": spec.lane.to_string() }));
+        if let Some(order) = order(&spec.verb, &self.seed(step)) {
+            let task = spec.lane.task.clone();
+            let message = ToAgent::Step { id: step, task, order, within_ms: spec.within_ms };
+            self.actors[&spec.lane.process].line.send(message);
+        }
+        self.taken[step] = Taken::Open;
+    }
+
+    /// Ends a step that the harness itself performs.
+    pub(super) fn end(&mut self, step: usize, outcome: Outcome) {
+        self.taken[step] = Taken::Ended { outcome, from: None, detail: None };
+    }
+
+    /// Tells each process whose lines are done that it may return.
+    pub(super) fn finish(&mut self, process: &str) {
+        let done = self
+            .lanes
+            .get(process)
+            .is_none_or(|steps| steps.iter().all(|step| self.has_ended(*step)));
+        if let Some(actor) = self.actors.get_mut(process) {
+            if done && !actor.finished && !self.ends.contains_key(process) {
+                actor.finished = true;
+                actor.line.send(ToAgent::Finish);
+            }
+        }
+    }
+
+    /// Asks every loop that is here and still unanswered.
+    pub(super) fn ping(&self, n: u64) {
+        for (role, actor) in &self.actors {
+            if !self.ends.contains_key(role) {
+                actor.line.send(ToAgent::Ping { n });
+            }
+        }
+    }
+
+    /// Takes in one thing that was heard.
+    pub(super) fn hear(&mut self, heard: Heard) {
+        if !matches!(heard, Heard::Said(_, FromAgent::Pong { .. })) {
+            self.events += 1;
+        }
+        match heard {
+            Heard::Hello(hello, line) => self.hello(hello, line),
+            Heard::Garbage(role, text) => {
+                let who = role.unwrap_or_else(|| "somebody".into());
+                self.fault = Some(format!("{who} {text}"));
+            }
+            Heard::Gone(role) => {
+                self.note("gone", serde_json::json!(role));
+                // The only sign there is where the system has no pidfd.
+                let unseen = self.actors.get(&role).is_some_and(|actor| actor.handle.is_none());
+                if unseen && Some(self.actors[&role].pid) != self.main_pid {
+                    self.died(&role, End::Unseen);
+                }
+            }
+            Heard::Said(role, said) => {
+                self.note(&role, serde_json::to_value(&said).unwrap_or_default());
+                self.say(&role, said);
+            }
+        }
+    }
+
+    fn hello(&mut self, hello: protocol::Hello, line: Line) {
+        let role = hello.role.clone();
+        self.note("hello", serde_json::to_value(&hello).unwrap_or_default());
+        let known = role == "main"
+            || self.scenario.steps.iter().any(
+                |step| matches!(&step.verb, Verb::Spawn { child, .. } if *child == role),
+            );
+        if !known || self.actors.contains_key(&role) {
+            let what = if known { "came twice" } else { "is nobody in this scenario" };
+            self.fault = Some(format!("{role} {what} (pid {})", hello.pid));
+            return;
+        }
+        let handle = platform::pidfd(hello.pid).map(Arc::new);
+        if let Some(handle) = handle.clone() {
+            let (deaths, role) = (self.deaths.clone(), role.clone());
+            tokio::spawn(async move {
+                handle.ended().await;
+                let _ = deaths.send(role);
+            });
+        }
+        let (pid, control) = (hello.pid, hello.control);
+        self.actors.insert(role.clone(), Actor { pid, control, line, handle, finished: false });
+        self.finish(&role);
+    }
+
+    fn say(&mut self, role: &str, said: FromAgent) {
+        match said {
+            FromAgent::Begin { id, pid } => self.check(role, id, pid),
+            FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
+                self.check(role, id, pid);
+                if self.fault.is_none() {
+                    self.learn(pid, &descriptors);
+                    let (outcome, from) = self.understand(id, outcome, detail.as_deref());
+                    self.taken[id] = Taken::Ended { outcome, from, detail };
+                    self.finish(role);
+                }
+            }
+            FromAgent::Unsupported { id, reason } => {
+                let what = self.scenario.steps.get(id).map(|step| step.what()).unwrap_or_default();
+                self.unsupported = Some(format!("{what}: {reason}"));
+            }
+            FromAgent::Pong { n } => {
+                self.pongs.insert(role.to_owned(), n);
+            }
+            FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
+            FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),
+        }
+    }
+
+    /// A begin or an end must be of a step that was sent to this role and is open.
+    fn check(&mut self, role: &str, id: usize, pid: i32) {
+        let ours = self.scenario.steps.get(id).is_some_and(|step| step.lane.process == role);
+        if !ours || self.taken[id] != Taken::Open {
+            self.fault = Some(format!("{role} spoke of step {id}, which it was not in"));
+        } else if self.actors.get(role).is_some_and(|actor| actor.pid != pid) {
+            let lane = &self.scenario.steps[id].lane;
+            self.violations.push(format!("{lane} ran in a process that is not {role}"));
+        }
+    }
+
+    /// Which pipe is behind the descriptors of a new handle.
+    fn learn(&mut self, pid: i32, descriptors: &BTreeMap<String, i32>) {
+        for (end, descriptor) in descriptors {
+            let Some(pipe) = holders::pipe_of(pid, *descriptor) else { continue };
+            let writer = self.scenario.steps.iter().any(|step| match &step.verb {
+                Verb::Pipe { writer, .. } => writer == end,
+                Verb::Duplex { near, far } => {
+                    *end == format!("{near}.w") || *end == format!("{far}.w")
+                }
+                _ => false,
+            });
+            self.pipes.entry(pipe).or_default()[usize::from(writer)] = Some(end.clone());
+        }
+    }
+
+    /// Puts an agent's words into ours. A message is looked up among the puts that could have sent it.
+    fn understand(
+        &mut self,
+        id: usize,
+        said: Said,
+        detail: Option<&str>,
+    ) -> (Outcome, Option<usize>) {
+        let Said::Message { len, sha256, text } = said else { return (plain(said, detail), None) };
+        let pipe = match &self.scenario.steps[id].verb {
+            Verb::Get { handle } => self.directions.get(handle).and_then(|both| both[0]),
+            _ => None,
+        };
+        let puts = pipe.and_then(|pipe| self.waiting.get(&pipe)).map_or(&[][..], Vec::as_slice);
+        let from = puts.iter().copied().find(|put| {
+            self.taken[*put] != Taken::Never
+                && match &self.scenario.steps[*put].verb {
+                    Verb::Put { payload: Payload::Text(text), .. } => {
+                        text.len() as u64 == len && protocol::digest(text.as_bytes()) == sha256
+                    }
+                    Verb::Put { payload: Payload::Size(size), .. } => {
+                        *size == len && protocol::noise_digest(&self.seed(*put), len) == sha256
+                    }
+                    _ => false,
+                }
+        });
+        let outcome = match from.map(|put| &self.scenario.steps[put].verb) {
+            Some(Verb::Put { payload, .. }) => Outcome::Message(payload.clone()),
+            // Nobody put this. Show it as it is, in a way that equals no payload.
+            _ => match text {
+                Some(text) => Outcome::Message(Payload::Text(text)),
+                None => Outcome::Other(format!("{len} bytes that nobody put")),
+            },
+        };
+        if let Some(puts) = pipe.and_then(|pipe| self.waiting.get_mut(&pipe)) {
+            puts.retain(|put| Some(*put) != from);
+        }
+        if from.is_none() {
+            let lane = &self.scenario.steps[id].lane;
+            self.violations.push(format!("{lane} got a message of {len} bytes that nobody put"));
+        }
+        (outcome, from)
+    }
+
+    fn seed(&self, put: usize) -> String {
+        format!("{}#{}", self.scenario.steps[put].lane, self.puts.get(&put).unwrap_or(&0))
+    }
+
+    /// Takes in what the keeper says.
+    pub(super) fn keeper(&mut self, event: KeeperEvent) {
+        self.events += 1;
+        match event {
+            KeeperEvent::Started(pid) => self.main_pid = Some(pid),
+            KeeperEvent::Failed(text) => self.fault = Some(format!("cannot start: {text}")),
+            // Heard only by the sweep.
+            KeeperEvent::Swept(_) => {}
+            KeeperEvent::Ended { pid, end } => {
+                let end = match end {
+                    Stopped::Code(code) => End::Exit(code),
+                    Stopped::Signal(name) => End::Signal(name),
+                };
+                let role = self.actors.iter().find(|(_, actor)| actor.pid == pid);
+                let role = role.map(|(role, _)| role.clone());
+                self.pids.insert(pid, end.clone());
+                match role {
+                    Some(role) => self.died(&role, end),
+                    None if Some(pid) == self.main_pid => {
+                        self.fault = Some(format!("main ended before it said hello ({end})"));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// A pidfd says that a process ended; how, shows only once it was reaped.
+    pub(super) fn ended(&mut self, role: &str) {
+        self.events += 1;
+        // How main ended is the keeper's to say.
+        if self.actors.get(role).map(|actor| actor.pid) != self.main_pid {
+            self.died(role, End::Unseen);
+        }
+    }
+
+    fn died(&mut self, role: &str, end: End) {
+        self.note("ended", serde_json::json!({ "role": role, "end": end.to_string() }));
+        let known = self.ends.get(role).is_some_and(|end| *end != End::Unseen);
+        if !known {
+            self.ends.insert(role.to_owned(), end);
+        }
+        // Nobody can see the end of its own exit: that the process is gone is that end.
+        let exits: Vec<usize> = self.lanes.get(role).into_iter().flatten().copied().collect();
+        for step in exits {
+            if self.is_open(step) && matches!(self.scenario.steps[step].verb, Verb::Exit { .. }) {
+                self.end(step, Outcome::Ok);
+            }
+        }
+    }
+
+    /// The pids of all that are here.
+    pub(super) fn pids(&self) -> Vec<i32> {
+        self.actors
+            .iter()
+            .filter(|(role, _)| !self.ends.contains_key(*role))
+            .map(|(_, actor)| actor.pid)
+            .collect()
+    }
+
+    /// The name of a process.
+    pub(super) fn role(&self, pid: i32) -> String {
+        let role = self.actors.iter().find(|(_, actor)| actor.pid == pid);
+        role.map_or_else(|| format!("pid {pid}"), |(role, _)| role.clone())
+    }
+
+    /// Who really holds which end, as the kernel shows it.
+    pub(super) fn held(&self, pids: &[i32]) -> Vec<Held> {
+        let wanted: BTreeSet<PipeId> = self.pipes.keys().copied().collect();
+        let mut held: Vec<Held> = holders::holders(pids, &wanted)
+            .into_iter()
+            .filter_map(|holder| {
+                let writer = holder.access == holders::Access::Write;
+                let end = self.pipes.get(&holder.pipe)?[usize::from(writer)].clone()?;
+                Some(Held { end, process: self.role(holder.pid), descriptor: holder.fd })
+            })
+            .collect();
+        held.sort();
+        held
+    }
+
+    /// The trace, when nothing more will be heard.
+    pub(super) fn trace(&mut self) -> Trace {
+        for (role, actor) in &self.actors {
+            let seen = actor.handle.as_deref().and_then(platform::status);
+            let seen = seen.map(|end| match end {
+                Stopped::Code(code) => End::Exit(code),
+                Stopped::Signal(name) => End::Signal(name),
+            });
+            let end = self.pids.get(&actor.pid).cloned().or(seen);
+            let unseen = self.ends.get(role) == Some(&End::Unseen);
+            match end {
+                Some(end) if unseen => {
+                    self.ends.insert(role.clone(), end);
+                }
+                _ if !self.ends.contains_key(role) => {
+                    self.ends.insert(role.clone(), End::Running);
+                }
+                _ => {}
+            }
+        }
+        Trace {
+            steps: self.taken.clone(),
+            ends: self.ends.clone(),
+            violations: self.violations.clone(),
+        }
+    }
+}
+
+/// Which pipe each handle gets from and puts to, pipes counted in the order of making.
+fn directions(scenario: &Scenario) -> BTreeMap<String, [Option<usize>; 2]> {
+    let mut directions = BTreeMap::new();
+    let mut pipes = 0;
+    for step in &scenario.steps {
+        match &step.verb {
+            Verb::Pipe { reader, writer } => {
+                directions.insert(reader.clone(), [Some(pipes), None]);
+                directions.insert(writer.clone(), [None, Some(pipes)]);
+                pipes += 1;
+            }
+            Verb::Duplex { near, far } => {
+                for (name, get, put) in [(near, pipes + 1, pipes), (far, pipes, pipes + 1)] {
+                    directions.insert(name.clone(), [Some(get), Some(put)]);
+                    directions.insert(format!("{name}.r"), [Some(get), None]);
+                    directions.insert(format!("{name}.w"), [None, Some(put)]);
+                }
+                pipes += 2;
+            }
+            _ => {}
+        }
+    }
+    directions
+}
+
+/// The verbs as an agent is told them; `until` is not for agents.
+fn order(verb: &Verb, seed: &str) -> Option<protocol::Order> {
+    use protocol::{Content, Order};
+    Some(match verb.clone() {
+        Verb::Pipe { reader, writer } => Order::Pipe { reader, writer },
+        Verb::Duplex { near, far } => Order::Duplex { near, far },
+        Verb::Spawn { child, handles } => Order::Spawn { child, handles },
+        Verb::Put { handle, payload } => Order::Put {
+            handle,
+            payload: match payload {
+                Payload::Text(text) => Content::Text { text },
+                Payload::Size(len) => Content::Noise { seed: seed.to_owned(), len },
+            },
+        },
+        Verb::Get { handle } => Order::Get { handle },
+        Verb::Close { handle } => Order::Close { handle },
+        Verb::Join { child } => Order::Join { child },
+        Verb::Kill { child } => Order::Kill { child },
+        Verb::Exit { code } => Order::Exit { code },
+        Verb::Cancel { task } => Order::Cancel { task: task.task.unwrap_or_default() },
+        Verb::Pause { ms } => Order::Pause { ms },
+        Verb::Until { .. } => return None,
+    })
+}
+
+fn plain(said: Said, detail: Option<&str>) -> Outcome {
+    match said {
+        Said::Ok => Outcome::Ok,
+        Said::Exit { code } => Outcome::Exit(code),
+        Said::Signal { name } => Outcome::Signal(name),
+        Said::Os { name } => Outcome::Os(name),
+        Said::Eof => Outcome::Eof,
+        Said::Truncated => Outcome::Truncated,
+        Said::Closed => Outcome::Closed,
+        Said::Locked => Outcome::Locked,
+        Said::Broken => Outcome::Broken,
+        Said::Timeout => Outcome::Timeout,
+        Said::Cancelled => Outcome::Cancelled,
+        Said::Poisoned => Outcome::Poisoned,
+        Said::Misuse => Outcome::Misuse,
+        Said::TooLarge => Outcome::TooLarge,
+        Said::Protocol => Outcome::Protocol,
+        Said::Running => Outcome::Running,
+        Said::Other | Said::Message { .. } => Outcome::Other(detail.unwrap_or("other").to_owned()),
+    }
+}

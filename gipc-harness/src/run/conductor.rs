@@ -1,0 +1,270 @@
+//! Performs a scenario by a plan: lets one step go at a time, waits for what the plan says is then over, and
+//! notices when nothing moves any more.
+//!
+//! Step mode only. The order is the plan's; the conductor never decides what is right.
+
+use super::cast::Cast;
+use super::keeper::{Keeper, Left, PRINTED};
+use super::watch::{Quiet, Watch};
+use super::Settings;
+use crate::adapter::connection::{self, Heard};
+use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
+use crate::adapter::Adapter;
+use crate::model::{Plan, Release};
+use crate::scenario::{Outcome, Scenario, Verb};
+use crate::trace::{End, Observed, Stop, Tier};
+use std::io;
+use std::path::Path;
+use tokio::sync::mpsc;
+
+/// Performs the scenario with real processes.
+///
+/// An error is the harness's own (no room for a socket, no process for the keeper). What the adapter does wrong
+/// is in [`Observed::fault`]. Afterwards no process of the run is left, whatever it did.
+pub async fn perform(
+    scenario: &Scenario,
+    plan: &Plan,
+    adapter: &Adapter,
+    settings: &Settings,
+) -> io::Result<Observed> {
+    let scratch = tempfile::Builder::new().prefix("gipc-").tempdir()?;
+    let socket = scratch.path().join("socket");
+    let token = scratch.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let heard = connection::listen(&socket, token.clone())?;
+    let variables = [
+        (SOCKET_VARIABLE.to_owned(), socket.to_string_lossy().into_owned()),
+        (TOKEN_VARIABLE.to_owned(), token),
+    ];
+    let mut command = adapter.command.clone();
+    command.push("main".to_owned());
+    let keeper = Keeper::start(&command, &variables, scratch.path(), &settings.exe)?;
+    let (deaths, dead) = mpsc::unbounded_channel();
+    let mut stage = Stage {
+        cast: Cast::new(scenario, deaths),
+        scenario,
+        settings,
+        keeper,
+        heard,
+        dead,
+        keeper_gone: false,
+        interrupt: settings.interrupt.clone(),
+        stop: None,
+    };
+    stage.play(plan).await;
+    stage.close(scratch.path()).await
+}
+
+struct Stage<'a> {
+    cast: Cast<'a>,
+    scenario: &'a Scenario,
+    settings: &'a Settings,
+    keeper: Keeper,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    dead: mpsc::UnboundedReceiver<String>,
+    keeper_gone: bool,
+    interrupt: tokio::sync::watch::Receiver<bool>,
+    stop: Option<Stop>,
+}
+
+impl Stage<'_> {
+    async fn play(&mut self, plan: &Plan) {
+        let opening = Release { comes: vec!["main".into()], ..Release::default() };
+        self.settle(&opening, &[]).await;
+        if !self.cast.is_here("main") && self.cast.fault.is_none() {
+            self.cast.fault = Some("main did not dial back".into());
+        }
+        for release in &plan.releases {
+            if self.cast.is_over() {
+                return;
+            }
+            let step = &self.scenario.steps[release.step];
+            // Its process never came, or is gone, or its lane is stuck: the line never begins.
+            if !self.cast.is_free(&step.lane) {
+                continue;
+            }
+            self.cast.release(release.step);
+            if let Verb::Until { lane } = &step.verb {
+                self.until(release.step, lane).await;
+            }
+            self.settle(release, &release.ends).await;
+        }
+        if !self.cast.is_over() {
+            self.last_look().await;
+        }
+    }
+
+    /// Waits until what the plan says is over is over; or until nothing moves, which is written down.
+    async fn settle(&mut self, release: &Release, ends: &[usize]) {
+        let mut watch = Watch::new(self.settings);
+        while !self.cast.is_over() && !self.is_settled(release, ends) {
+            if self.next(&mut watch).await {
+                continue;
+            }
+            let quiet = watch.look(self.keeper.pid());
+            if let Some(tier) = self.confirm(quiet).await {
+                let late = ends.iter().copied().filter(|step| !self.cast.has_ended(*step)).collect();
+                self.note_stop(Stop { tier, late, ..Stop::default() }).await;
+                return;
+            }
+        }
+    }
+
+    fn is_settled(&self, release: &Release, ends: &[usize]) -> bool {
+        // A step that was never let go, or whose process is gone, is not waited for.
+        let over = |step: &usize| !self.cast.is_open(*step);
+        let gone = |role: &String| !self.cast.is_here(role);
+        let come = |role: &String| {
+            self.cast.actors.contains_key(role)
+                || (role == "main" && self.cast.fault.is_some())
+                || (role != "main" && !self.was_spawned(release))
+        };
+        ends.iter().all(over)
+            && release.comes.iter().all(come)
+            && release.leaves.iter().all(gone)
+    }
+
+    /// Whether the spawn that this release is (or brought to its end) succeeded.
+    fn was_spawned(&self, release: &Release) -> bool {
+        std::iter::once(&release.step).chain(&release.ends).any(|step| {
+            let spawn = matches!(self.scenario.steps[*step].verb, Verb::Spawn { .. });
+            spawn && self.cast.taken[*step].is(&Outcome::Ok)
+        })
+    }
+
+    /// `until X blocks`: X is in a step, and its loop has turned twice since, or all its threads sleep.
+    async fn until(&mut self, step: usize, lane: &crate::scenario::Lane) {
+        let mut watch = Watch::new(self.settings);
+        let open = |cast: &Cast<'_>| {
+            (0..self.scenario.steps.len())
+                .any(|step| self.scenario.steps[step].lane == *lane && cast.is_open(step))
+        };
+        let scenario_open = open;
+        if !scenario_open(&self.cast) {
+            return;
+        }
+        loop {
+            let Some(blocked) = watch.blocks(&mut self.cast, &lane.process) else {
+                self.cast.unsupported = Some("cannot observe blocking here".into());
+                return;
+            };
+            if blocked {
+                break;
+            }
+            self.next(&mut watch).await;
+            let still = (0..self.scenario.steps.len())
+                .any(|step| self.scenario.steps[step].lane == *lane && self.cast.is_open(step));
+            if self.cast.is_over() || !still || watch.is_out_of_patience() {
+                return;
+            }
+        }
+        self.cast.end(step, Outcome::Ok);
+        let process = self.scenario.steps[step].lane.process.clone();
+        self.cast.finish(&process);
+    }
+
+    /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.
+    async fn next(&mut self, watch: &mut Watch) -> bool {
+        tokio::select! {
+            biased;
+            Some(heard) = self.heard.recv() => self.cast.hear(heard),
+            Some(role) = self.dead.recv() => self.cast.ended(&role),
+            event = self.keeper.next(), if !self.keeper_gone => match event {
+                Some(event) => self.cast.keeper(event),
+                None => {
+                    self.keeper_gone = true;
+                    self.cast.fault = Some("the keeper is gone".into());
+                }
+            },
+            _ = self.interrupt.wait_for(|stop| *stop), if self.cast.fault.is_none() => {
+                self.cast.fault = Some("interrupted".into());
+            }
+            () = tokio::time::sleep(watch.pause()) => return false,
+        }
+        watch.heard();
+        true
+    }
+
+    /// A proof holds only if nothing was on its way to us: what had been said before is heard first.
+    async fn confirm(&mut self, quiet: Quiet) -> Option<Tier> {
+        let Quiet::Still(tier) = quiet else { return None };
+        let before = self.cast.events;
+        let mut watch = Watch::new(self.settings);
+        while self.next(&mut watch).await {}
+        (self.cast.events == before).then_some(tier)
+    }
+
+    /// Keeps the evidence of the first stop: later ones follow from it.
+    async fn note_stop(&mut self, stop: Stop) {
+        if self.stop.is_some() {
+            return;
+        }
+        let mut stop = self.evidence(stop);
+        // Only now may a loop be asked: a question wakes it, and could cure what is to be seen.
+        let open: Vec<usize> =
+            (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();
+        let mut watch = Watch::new(self.settings);
+        let n = watch.ask(&self.cast);
+        while self.next(&mut watch).await {}
+        for (role, actor) in &self.cast.actors {
+            if self.cast.is_here(role) && actor.control == crate::adapter::protocol::Control::Loop {
+                stop.turns.insert(role.clone(), self.cast.pongs.get(role) >= Some(&n));
+            }
+        }
+        stop.cured = open.into_iter().filter(|step| self.cast.has_ended(*step)).collect();
+        self.stop = Some(stop);
+    }
+
+    fn evidence(&self, mut stop: Stop) -> Stop {
+        let pids = self.cast.pids();
+        stop.held = self.cast.held(&pids);
+        stop.seen = !stop.held.is_empty();
+        for (pid, call) in super::watch::calls(&pids) {
+            stop.calls.insert(self.cast.role(pid), call);
+        }
+        stop
+    }
+
+    /// The plan is at its end: main is gone, or what is still open must be seen to stand still.
+    async fn last_look(&mut self) {
+        let mut watch = Watch::new(self.settings);
+        while !self.cast.is_over() && self.cast.is_here("main") {
+            if self.next(&mut watch).await {
+                continue;
+            }
+            let quiet = watch.look(self.keeper.pid());
+            if let Some(tier) = self.confirm(quiet).await {
+                self.note_stop(Stop { tier, ..Stop::default() }).await;
+                return;
+            }
+        }
+    }
+
+    /// Sweeps the run's processes, and says what should not have been there.
+    async fn close(mut self, scratch: &Path) -> io::Result<Observed> {
+        while let Ok(heard) = self.heard.try_recv() {
+            self.cast.hear(heard);
+        }
+        let printed = std::fs::read(scratch.join(PRINTED)).unwrap_or_default();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        let finished = self.cast.ends.contains_key("main") && self.stop.is_none();
+        let trace = self.cast.trace();
+        let left = self.keeper.sweep().await?;
+        let mut trace = trace;
+        if finished {
+            let leak = |left: &Left| {
+                let role = self.cast.role(left.pid);
+                (trace.ends.get(&role) != Some(&End::Running) || left.state != "Z")
+                    .then(|| format!("{role} was left behind ({})", left.command))
+            };
+            trace.violations.extend(left.iter().filter_map(leak));
+        }
+        Ok(Observed {
+            trace,
+            stop: self.stop,
+            unsupported: self.cast.unsupported,
+            fault: self.cast.fault,
+            record: self.cast.record,
+            printed,
+        })
+    }
+}

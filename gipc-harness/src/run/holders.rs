@@ -1,0 +1,80 @@
+//! Who holds which end of a pipe, as the kernel shows it.
+//!
+//! Only looks. Opening or duplicating an end would add a reader or a writer, and change what is looked at.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+/// A pipe: the number of its inode.
+pub type PipeId = u64;
+
+/// One descriptor of one process that is an end of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// The process.
+    pub pid: i32,
+    /// Its descriptor.
+    pub fd: i32,
+    /// The pipe.
+    pub pipe: PipeId,
+    /// Which end.
+    pub access: Access,
+}
+
+/// What can be done with a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// It is the end that gets.
+    Read,
+    /// It is the end that puts, or both.
+    Write,
+}
+
+/// The pipe behind a descriptor; `None` if it is none, or cannot be seen.
+#[must_use]
+pub fn pipe_of(pid: i32, fd: i32) -> Option<PipeId> {
+    let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
+    link.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Every end of the wanted pipes in these processes.
+#[must_use]
+pub fn holders(pids: &[i32], wanted: &BTreeSet<PipeId>) -> Vec<Holder> {
+    let mut found = Vec::new();
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+            let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let pipe = fd.and_then(|fd| Some((fd, pipe_of(*pid, fd)?)));
+            if let Some((fd, pipe)) = pipe.filter(|(_, pipe)| wanted.contains(pipe)) {
+                found.extend(access(*pid, fd).map(|access| Holder { pid: *pid, fd, pipe, access }));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn access(pid: i32, fd: i32) -> Option<Access> {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    let flags = i32::from_str_radix(flags.trim(), 8).ok()?;
+    Some(if flags & libc::O_ACCMODE == libc::O_RDONLY { Access::Read } else { Access::Write })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn both_ends_of_a_pipe_are_found_with_their_access() {
+        let (r, w) = nix::unistd::pipe().expect("a pipe");
+        let own = i32::try_from(std::process::id()).expect("a small number");
+        let pipe = pipe_of(own, r.as_raw_fd()).expect("it is one");
+        assert_eq!(pipe_of(own, w.as_raw_fd()), Some(pipe));
+        let ends = holders(&[own], &BTreeSet::from([pipe]));
+        let ends: BTreeSet<_> = ends.iter().map(|end| (end.fd, end.access)).collect();
+        assert!(ends.contains(&(r.as_raw_fd(), Access::Read)) && ends.contains(&(w.as_raw_fd(), Access::Write)));
+        assert_eq!(pipe_of(own, 1_000_000), None);
+    }
+}

@@ -1,0 +1,31 @@
+//! Making it happen: real processes perform a scenario by a plan.
+//!
+//! The only room with processes, sockets and clocks. It follows the plan and writes down what came; it does not
+//! know the model, so it cannot be tempted to help.
+
+pub mod keeper;
+pub mod platform;
+pub mod holders;
+pub mod quiet;
+pub mod tree;
+mod conductor;
+mod cast;
+mod watch;
+
+pub use conductor::perform;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a run is to be made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The harness's own program: it is the keeper.
+    pub exe: PathBuf,
+    /// How long nothing may be heard before a reason is looked for. Never a verdict.
+    pub trigger: Duration,
+    /// How long to wait where no reason can be found. The last resort, whose verdict is `slow`.
+    pub patience: Duration,
+    /// Becomes true when the run is to be given up.
+    pub interrupt: tokio::sync::watch::Receiver<bool>,
+}

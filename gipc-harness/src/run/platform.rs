@@ -1,0 +1,145 @@
+//! What only some systems have: process descriptors, subreapers. Elsewhere the answer is `None`, and the caller
+//! does without.
+
+use super::keeper::Stopped;
+use nix::sys::signal::{SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::os::fd::{AsRawFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
+
+/// A process that can be waited for and signalled without fear that its number is another's by now.
+pub struct PidFd(AsyncFd<OwnedFd>);
+
+impl PidFd {
+    /// Waits until the process has ended; it may not be reaped yet.
+    pub async fn ended(&self) {
+        // An error can only mean that the runtime goes away.
+        let _ = self.0.readable().await;
+    }
+}
+
+/// The process, if the system can name it so.
+#[must_use]
+pub fn pidfd(pid: i32) -> Option<PidFd> {
+    // SAFETY: the descriptor is owned by what it is registered with, and nothing else is done to it.
+    unsafe { AsyncFd::register_with_interest(open(pid)?, tokio::io::Interest::READABLE) }.ok().map(PidFd)
+}
+
+/// How a process that is not our child ended; to be had once its parent has reaped it, on Linux 6.15 and later.
+#[must_use]
+pub fn status(process: &PidFd) -> Option<Stopped> {
+    let status = exit_status(process.0.get_ref())?;
+    match (libc::WIFEXITED(status), libc::WIFSIGNALED(status)) {
+        (true, _) => Some(Stopped::Code(libc::WEXITSTATUS(status))),
+        (_, true) => Some(Stopped::Signal(signal_name(libc::WTERMSIG(status)))),
+        _ => None,
+    }
+}
+
+/// `SIGKILL` for 9.
+#[must_use]
+pub fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+/// Sends SIGKILL to the process that has this number and is still the one meant.
+pub(super) fn kill(pid: i32, is_meant: impl Fn() -> bool) {
+    let process = open(pid);
+    if !is_meant() {
+        return;
+    }
+    if let Some(process) = process {
+        send_kill(&process);
+    } else {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Makes orphans below this process its children, where the system has that.
+pub(super) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Closes every descriptor above 2: hosts leak strange ones into all that they start.
+pub(super) fn close_strangers() {
+    let numbers = std::fs::read_dir("/dev/fd").map(|entries| {
+        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+        entries.flatten().filter_map(number).collect::<Vec<i32>>()
+    });
+    for number in numbers.unwrap_or_else(|_| (3..1024).collect()) {
+        if number > 2 {
+            let _ = nix::unistd::close(number);
+        }
+    }
+}
+
+/// The signal state of a program started from a terminal, whatever was inherited; but the signals that end a
+/// terminal's programs do nothing here. They are caught and not ignored, because exec undoes only that.
+pub(super) fn clean_signals() -> nix::Result<()> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    SigSet::empty().thread_set_mask()?;
+    for signal in Signal::iterator() {
+        let handler = match signal {
+            Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGSEGV | Signal::SIGBUS => continue,
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT => SigHandler::Handler(nothing),
+            Signal::SIGPIPE => SigHandler::SigIgn,
+            _ => SigHandler::SigDfl,
+        };
+        let action = SigAction::new(handler, nix::sys::signal::SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handler does nothing, which is safe at any moment.
+        unsafe { sigaction(signal, &action) }?;
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn open(pid: i32) -> Option<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: takes two numbers and returns a descriptor or an error.
+    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, libc::PIDFD_NONBLOCK) };
+    let number = i32::try_from(number).ok().filter(|number| *number >= 0)?;
+    // SAFETY: the system has just made it, with close-on-exec set; nobody else knows it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[cfg(target_os = "linux")]
+fn send_kill(process: &OwnedFd) {
+    let no_info: *const libc::siginfo_t = std::ptr::null();
+    // SAFETY: a null pointer is allowed, and means the same as kill(2).
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, no_info, 0) };
+}
+
+/// The wait status, from `PIDFD_GET_INFO`. The C library does not have it yet.
+#[cfg(target_os = "linux")]
+fn exit_status(process: &OwnedFd) -> Option<i32> {
+    const WANT_EXIT: u64 = 1 << 3;
+
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        mask: u64,
+        cgroup: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+
+    nix::ioctl_readwrite!(pidfd_get_info, 0xff, 11, Info);
+    let mut info = Info { mask: WANT_EXIT, ..Info::default() };
+    // SAFETY: the structure is as long as the number of the request says, and its first version, which every kernel
+    // that knows the request fills.
+    unsafe { pidfd_get_info(process.as_raw_fd(), &raw mut info) }.ok()?;
+    (info.mask & WANT_EXIT != 0).then_some(info.exit_code)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open(_: i32) -> Option<OwnedFd> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_kill(_: &OwnedFd) {}
+
+#[cfg(not(target_os = "linux"))]
+fn exit_status(_: &OwnedFd) -> Option<i32> {
+    None
+}

@@ -1,0 +1,289 @@
+//! Whether processes can still move by themselves: two looks at the kernel's account of every thread.
+//!
+//! A thread that was asleep in the same call at both looks, and was not switched to in between, slept through the
+//! instant between them; if all did, and none has a timer, nobody can wake anybody. A starved thread is runnable
+//! and not asleep, so no load can make this wrong. It says nothing about why.
+
+use super::tree;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+
+/// The account of all threads at about one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look(BTreeMap<i32, Process>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Process {
+    /// Ended and not yet reaped: it cannot move.
+    Zombie,
+    Gone,
+    /// By thread.
+    Alive(BTreeMap<i32, Thread>),
+    /// The system does not let us look.
+    Hidden,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Thread {
+    state: char,
+    /// How often it was switched from and to.
+    counters: [u64; 3],
+    /// The call it is in: number and arguments, or `running`.
+    call: String,
+    /// Whether an alarm could wake it: nobody can see how alarms are set, only that somebody waits for one.
+    alarm: bool,
+}
+
+/// What two looks show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frozen {
+    /// Nobody can move by itself. What each process sleeps in.
+    Yes(BTreeMap<i32, String>),
+    /// Somebody can, and this is how one knows.
+    No(String),
+    /// The system does not show it.
+    Unreadable,
+}
+
+/// Looks at all threads of these processes.
+#[must_use]
+pub fn look(pids: &[i32]) -> Look {
+    Look(pids.iter().map(|pid| (*pid, process(*pid))).collect())
+}
+
+/// Compares two looks, the first of which was over before the second began.
+#[must_use]
+pub fn frozen(before: &Look, after: &Look) -> Frozen {
+    if before.0.keys().ne(after.0.keys()) {
+        return Frozen::No("processes came or went".into());
+    }
+    let mut calls = BTreeMap::new();
+    for (pid, process) in &after.0 {
+        match process {
+            Process::Zombie => {}
+            Process::Gone => return Frozen::No(format!("{pid} is gone")),
+            Process::Hidden => return Frozen::Unreadable,
+            Process::Alive(threads) => {
+                if before.0[pid] != *process {
+                    return Frozen::No(format!("{pid} moved"));
+                }
+                for (tid, thread) in threads {
+                    match wait(*pid, thread) {
+                        Ok(words) if tid == pid => drop(calls.insert(*pid, words)),
+                        Ok(_) => {}
+                        Err(why) => return Frozen::No(format!("{pid}: {why}")),
+                    }
+                }
+                if let Some(why) = timer(*pid) {
+                    return Frozen::No(format!("{pid}: {why}"));
+                }
+            }
+        }
+    }
+    Frozen::Yes(calls)
+}
+
+fn process(pid: i32) -> Process {
+    let Some(member) = tree::member(pid) else { return Process::Gone };
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return Process::Gone };
+    let tids: Vec<i32> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // A leader is a zombie while other threads of it still run: only alone it is really over.
+    if member.state == 'Z' && tids.iter().all(|tid| *tid == pid) {
+        return Process::Zombie;
+    }
+    let mut threads = BTreeMap::new();
+    for tid in tids {
+        match thread(pid, tid) {
+            Ok(thread) => drop(threads.insert(tid, thread)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Process::Hidden,
+            Err(_) => return Process::Gone,
+        }
+    }
+    Process::Alive(threads)
+}
+
+fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
+    let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}"));
+    let status = file("status")?;
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let number = |name: &str| field(name).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let schedule = file("schedstat").unwrap_or_default();
+    let caught = field("SigCgt:").and_then(|bits| u64::from_str_radix(bits, 16).ok()).unwrap_or(0);
+    Ok(Thread {
+        state: field("State:").and_then(|state| state.chars().next()).unwrap_or('?'),
+        counters: [
+            number("voluntary_ctxt_switches:"),
+            number("nonvoluntary_ctxt_switches:"),
+            schedule.split_ascii_whitespace().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0),
+        ],
+        // A zombie among the threads has no call.
+        call: file("syscall")?.trim_end().to_owned(),
+        alarm: caught & (1 << (libc::SIGALRM - 1)) != 0,
+    })
+}
+
+/// What a thread sleeps in, or why it cannot be said to sleep.
+fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
+    match thread.state {
+        'S' => {}
+        'T' | 't' => return Err("it is stopped".into()),
+        state => return Err(format!("its state is {state}")),
+    }
+    if thread.alarm {
+        return Err("an alarm may wake it".into());
+    }
+    let words: Vec<&str> = thread.call.split_ascii_whitespace().collect();
+    let number: i64 = words.first().and_then(|word| word.parse().ok()).ok_or("it is running")?;
+    let argument = |i: usize| {
+        let word = words.get(i + 1).and_then(|word| word.strip_prefix("0x"));
+        word.and_then(|word| u64::from_str_radix(word, 16).ok()).unwrap_or(0)
+    };
+    let Some((name, limit)) = CALLS.iter().find(|(call, ..)| *call == number).map(|(_, name, limit)| (name, limit))
+    else {
+        return Err(format!("it waits in a call of which nothing is known here (number {number})"));
+    };
+    let left = match limit {
+        Limit::None => None,
+        Limit::Milliseconds(i) => milliseconds(argument(*i)),
+        Limit::Pointer(i) => seconds(pid, argument(*i))?,
+        Limit::Futex if argument(3) == 0 => None,
+        Limit::Futex if argument(1) & 0x7f == 0 => seconds(pid, argument(3))?,
+        Limit::Futex => Some(0),
+    };
+    match left {
+        Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => Err(format!("a timer is set, in {name}")),
+        _ if name.ends_with("(fd") => Ok(format!("{name} {})", argument(0))),
+        _ => Ok((*name).to_owned()),
+    }
+}
+
+/// A timer further away than this never rings: libev writes "for ever" as some seventeen days.
+const HORIZON_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Loops that wake up only to look at the clock: libev, before 4.33.
+const HEARTBEATS_MS: [u64; 2] = [59_743, 59_744];
+
+#[derive(Clone, Copy)]
+enum Limit {
+    None,
+    /// This argument, in milliseconds; negative is for ever.
+    Milliseconds(usize),
+    /// This argument points to seconds and a fraction, from now; null is for ever.
+    Pointer(usize),
+    /// The same at argument 3, but from now only if the operation (argument 1) is a plain wait.
+    Futex,
+}
+
+#[cfg(target_os = "linux")]
+const CALLS: &[(i64, &str, Limit)] = &[
+    (libc::SYS_read, "read(fd", Limit::None),
+    (libc::SYS_readv, "readv(fd", Limit::None),
+    (libc::SYS_write, "write(fd", Limit::None),
+    (libc::SYS_writev, "writev(fd", Limit::None),
+    (libc::SYS_recvmsg, "recvmsg(fd", Limit::None),
+    (libc::SYS_recvfrom, "recvfrom(fd", Limit::None),
+    (libc::SYS_sendmsg, "sendmsg(fd", Limit::None),
+    (libc::SYS_sendto, "sendto(fd", Limit::None),
+    (libc::SYS_accept4, "accept(fd", Limit::None),
+    (libc::SYS_wait4, "wait", Limit::None),
+    (libc::SYS_waitid, "wait", Limit::None),
+    (libc::SYS_rt_sigsuspend, "sigsuspend", Limit::None),
+    (libc::SYS_futex, "futex", Limit::Futex),
+    (libc::SYS_ppoll, "poll", Limit::Pointer(2)),
+    (libc::SYS_pselect6, "select", Limit::Pointer(4)),
+    (libc::SYS_epoll_pwait, "epoll", Limit::Milliseconds(3)),
+    (libc::SYS_rt_sigtimedwait, "sigwait", Limit::Pointer(2)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_epoll_wait, "epoll", Limit::Milliseconds(3)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, "poll", Limit::Milliseconds(2)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_select, "select", Limit::Pointer(4)),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_pause, "pause", Limit::None),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_accept, "accept(fd", Limit::None),
+];
+#[cfg(not(target_os = "linux"))]
+const CALLS: &[(i64, &str, Limit)] = &[];
+
+fn milliseconds(argument: u64) -> Option<u64> {
+    // An int in a register: the upper half is not part of it.
+    u64::try_from(argument as u32 as i32).ok()
+}
+
+/// Reads a time limit, from now, out of the memory of a process; in milliseconds.
+fn seconds(pid: i32, address: u64) -> Result<Option<u64>, String> {
+    if address == 0 {
+        return Ok(None);
+    }
+    use std::os::unix::fs::FileExt;
+    let unreadable = |error: io::Error| format!("a timer is set that cannot be read ({error})");
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?;
+    let mut bytes = [0; size_of::<libc::time_t>()];
+    memory.read_exact_at(&mut bytes, address).map_err(unreadable)?;
+    let seconds = libc::time_t::from_ne_bytes(bytes);
+    Ok(Some(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)))
+}
+
+/// A timer of its own that the process may be waiting for.
+fn timer(pid: i32) -> Option<String> {
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        let link = fs::read_link(entry.path()).unwrap_or_default();
+        if link.as_os_str() != "anon_inode:[timerfd]" {
+            continue;
+        }
+        let number = entry.file_name();
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).ok()?;
+        let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
+        let (seconds, rest) = value.split_once(", ")?;
+        let seconds: u64 = seconds.parse().ok()?;
+        let is_set = seconds > 0 || !rest.starts_with("0)");
+        if is_set && seconds * 1000 < HORIZON_MS {
+            return Some("a timer is set".into());
+        }
+    }
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// Starts a program and looks at it until it says what is expected; the looks are the only clock.
+    fn check(program: &[&str], expected: impl Fn(&Frozen) -> bool) {
+        let mut child = Command::new(program[0])
+            .args(&program[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it is on every system");
+        let pid = i32::try_from(child.id()).expect("a small number");
+        let found = (0..2000).any(|_| expected(&frozen(&look(&[pid]), &look(&[pid]))));
+        end(&mut child);
+        assert!(found, "{program:?}");
+    }
+
+    fn end(child: &mut Child) {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    #[test]
+    fn one_that_reads_from_a_pipe_is_frozen() {
+        check(&["cat"], |seen| matches!(seen, Frozen::Yes(calls) if calls.values().any(|c| c.starts_with("read"))));
+    }
+
+    #[test]
+    fn one_that_sleeps_for_a_time_is_not() {
+        check(&["sleep", "1000"], |seen| matches!(seen, Frozen::No(why) if why.contains("call") || why.contains("timer")));
+    }
+
+    #[test]
+    fn one_that_works_is_not() {
+        check(&["sh", "-c", "while :; do :; done"], |seen| matches!(seen, Frozen::No(_)));
+    }
+}

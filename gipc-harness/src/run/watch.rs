@@ -1,0 +1,132 @@
+//! When nothing is heard: is everybody still, or is somebody only slow?
+//!
+//! Time triggers a look and never answers. The answer is the kernel's (all threads asleep), or that of the
+//! loops (they turned, and nothing came of it); patience is what is left where neither can be had.
+
+use super::cast::Cast;
+use super::quiet::{self, Frozen};
+use super::tree;
+use super::Settings;
+use crate::adapter::protocol::Control;
+use crate::trace::Tier;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quiet {
+    /// Nothing moves, and this is the kind of proof.
+    Still(Tier),
+    /// Something moves, or nobody can say.
+    Moving,
+}
+
+/// One spell of silence.
+pub(super) struct Watch {
+    trigger: Duration,
+    patience: Duration,
+    since: Instant,
+    looks: u32,
+    /// The pings of this spell: the number of the first.
+    asked: Option<u64>,
+}
+
+impl Watch {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            trigger: settings.trigger,
+            patience: settings.patience,
+            since: Instant::now(),
+            looks: 0,
+            asked: None,
+        }
+    }
+
+    /// Something was heard: the silence is over.
+    pub(super) fn heard(&mut self) {
+        self.since = Instant::now();
+        self.looks = 0;
+    }
+
+    /// How long to listen before the next look: longer each time, for a look costs those who are slow.
+    pub(super) fn pause(&self) -> Duration {
+        self.trigger * 2_u32.pow(self.looks.min(4))
+    }
+
+    pub(super) fn is_out_of_patience(&self) -> bool {
+        self.since.elapsed() > self.patience
+    }
+
+    /// Looks whether anything can still move by itself.
+    pub(super) fn look(&mut self, keeper: Option<i32>) -> Quiet {
+        self.looks += 1;
+        match frozen_below(keeper) {
+            Frozen::Yes(_) => Quiet::Still(Tier::Kernel),
+            _ if self.is_out_of_patience() => Quiet::Still(Tier::Patience),
+            _ => Quiet::Moving,
+        }
+    }
+
+    /// Whether a process is blocked: its loop has turned twice since it was asked, or all its threads sleep.
+    /// `None` where neither can be observed. Call it again after the next thing that was heard.
+    pub(super) fn blocks(&mut self, cast: &mut Cast<'_>, process: &str) -> Option<bool> {
+        let actor = cast.actors.get(process)?;
+        if actor.control == Control::Thread {
+            return match frozen(&[actor.pid]) {
+                Frozen::Yes(_) => Some(true),
+                Frozen::No(_) => Some(false),
+                Frozen::Unreadable => None,
+            };
+        }
+        match self.asked {
+            None => {
+                self.asked = Some(self.ask(cast));
+                Some(false)
+            }
+            Some(first) => {
+                let heard = cast.pongs.get(process).copied().unwrap_or(0);
+                if heard == first {
+                    // One turn may have begun before the step did; the second did not.
+                    cast.ping(first + 1);
+                }
+                if heard > first {
+                    return Some(true);
+                }
+                // A loop that is blocked itself never answers; then the kernel shows that it sleeps.
+                Some(matches!(frozen(&[actor.pid]), Frozen::Yes(_)) && self.looks > 0)
+            }
+        }
+    }
+
+    /// Asks every loop; the answer carries the number.
+    pub(super) fn ask(&mut self, cast: &Cast<'_>) -> u64 {
+        let n = cast.pongs.values().max().copied().unwrap_or(0) + 1;
+        cast.ping(n);
+        n
+    }
+}
+
+/// What each process sleeps in, in words; empty where the system does not show it.
+pub(super) fn calls(pids: &[i32]) -> BTreeMap<i32, String> {
+    match frozen(pids) {
+        Frozen::Yes(calls) => calls,
+        _ => BTreeMap::new(),
+    }
+}
+
+/// All that is below the keeper, also what has not said hello. It must be the same processes at both looks.
+fn frozen_below(keeper: Option<i32>) -> Frozen {
+    let all = || {
+        let members = tree::below(keeper?)?;
+        Some(members.iter().map(|member| member.pid).collect::<Vec<_>>())
+    };
+    match (all().map(|pids| quiet::look(&pids)), all().map(|pids| quiet::look(&pids))) {
+        (Some(before), Some(after)) => quiet::frozen(&before, &after),
+        _ => Frozen::Unreadable,
+    }
+}
+
+/// Two looks, one after the other: who slept in both, with the same counters, slept through the instant between.
+fn frozen(pids: &[i32]) -> Frozen {
+    quiet::frozen(&quiet::look(pids), &quiet::look(pids))
+}
