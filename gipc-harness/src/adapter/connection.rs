@@ -3,12 +3,15 @@
 //! Reads and writes lines. What they mean for the run is the conductor's business.
 
 use super::protocol::{FromAgent, Hello, MAX_LINE, PROTOCOL, ToAgent};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// What came in.
 #[derive(Debug)]
@@ -21,16 +24,27 @@ pub enum Heard {
     Garbage(Option<String>, String),
     /// A connection ended. That is no proof that its process did.
     Gone(String),
+    /// A process ended, as [`Line::ended`] was told, and all that it had said before was heard.
+    Ended(String),
 }
 
 /// Where the harness writes to one agent.
-#[derive(Debug)]
-pub struct Line(mpsc::UnboundedSender<ToAgent>);
+#[derive(Clone, Debug)]
+pub struct Line {
+    messages: mpsc::UnboundedSender<ToAgent>,
+    ended: Arc<Notify>,
+}
 
 impl Line {
     /// Sends a message. An agent that is gone does not get it, and its end is heard elsewhere.
     pub fn send(&self, message: ToAgent) {
-        let _ = self.0.send(message);
+        let _ = self.messages.send(message);
+    }
+
+    /// Tells the connection that its process is gone: what it still said is read, and then [`Heard::Ended`] comes,
+    /// although somebody else may hold a copy of the socket.
+    pub fn ended(&self) {
+        self.ended.notify_one();
     }
 }
 
@@ -65,11 +79,11 @@ async fn converse(
     token: String,
     heard: mpsc::UnboundedSender<Heard>,
 ) {
-    let mut reader = BufReader::new(reader);
-    let (line, messages) = mpsc::unbounded_channel();
-    tokio::spawn(write(writer, messages));
-    let line = Line(line);
-    let hello = match read(&mut reader).await {
+    let mut words = Words { reader, bytes: Vec::new(), searched: 0 };
+    let (messages, written) = mpsc::unbounded_channel();
+    tokio::spawn(write(writer, written));
+    let line = Line { messages, ended: Arc::default() };
+    let hello = match words.next().await {
         Ok(Some(FromAgent::Hello(hello))) => hello,
         Ok(Some(other)) => {
             let _ = heard.send(Heard::Garbage(None, format!("said {other:?} before hello")));
@@ -96,47 +110,107 @@ async fn converse(
         return;
     }
     line.send(ToAgent::Welcome { protocol: PROTOCOL });
+    let ended = Arc::clone(&line.ended);
     let _ = heard.send(Heard::Hello(hello, line));
-    loop {
-        let said = match read(&mut reader).await {
-            Ok(Some(said)) => Heard::Said(role.clone(), said),
-            Ok(None) => {
-                let _ = heard.send(Heard::Gone(role));
-                return;
-            }
-            Err(text) => {
-                let _ = heard.send(Heard::Garbage(Some(role), text));
-                return;
+    let (mut is_over, mut is_gone) = (false, false);
+    while !(is_over && is_gone) {
+        let said = tokio::select! {
+            said = words.next(), if !is_over => said,
+            () = ended.notified(), if !is_gone => {
+                is_gone = true;
+                while let Some(said) = words.left().await {
+                    let _ = heard.send(understood(&role, said));
+                }
+                let _ = heard.send(Heard::Ended(role.clone()));
+                continue;
             }
         };
-        if heard.send(said).is_err() {
+        match said {
+            Ok(Some(said)) => drop(heard.send(Heard::Said(role.clone(), said))),
+            Ok(None) => {
+                is_over = true;
+                let _ = heard.send(Heard::Gone(role.clone()));
+            }
+            Err(text) => {
+                is_over = true;
+                let _ = heard.send(Heard::Garbage(Some(role.clone()), text));
+            }
+        }
+        if heard.is_closed() {
             return;
         }
     }
 }
 
-/// The next message; `None` at the end. An error is a sentence with a guess at the cause.
-async fn read(reader: &mut BufReader<OwnedReadHalf>) -> Result<Option<FromAgent>, String> {
-    let mut line = Vec::new();
-    let limit = MAX_LINE as u64 + 1;
-    match (&mut *reader).take(limit).read_until(b'\n', &mut line).await {
-        // A process that is killed resets its connection: that is its end, too.
-        Ok(0) | Err(_) => return Ok(None),
-        Ok(_) => {}
+fn understood(role: &str, said: Result<FromAgent, String>) -> Heard {
+    match said {
+        Ok(said) => Heard::Said(role.to_owned(), said),
+        Err(text) => Heard::Garbage(Some(role.to_owned()), text),
     }
-    if line.last() != Some(&b'\n') {
-        return match line.len() > MAX_LINE {
-            true => Err(format!(
-                "sent a line of more than {MAX_LINE} bytes; payloads never travel here"
-            )),
-            // Half a line: it died while it wrote.
-            false => Ok(None),
+}
+
+/// What one agent says, line by line.
+struct Words {
+    reader: OwnedReadHalf,
+    bytes: Vec<u8>,
+    /// Up to here there is no end of a line.
+    searched: usize,
+}
+
+impl Words {
+    /// The next message; `None` at the end. An error is a sentence with a guess at the cause. Cancel-safe.
+    async fn next(&mut self) -> Result<Option<FromAgent>, String> {
+        loop {
+            if let Some(line) = self.line() {
+                return line.map(Some);
+            }
+            // A process that is killed resets its connection, or stops in the middle of a line: that is its end.
+            match self.reader.read_buf(&mut self.bytes).await {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// The next message of those that are here already; does not wait for more.
+    async fn left(&mut self) -> Option<Result<FromAgent, String>> {
+        loop {
+            if let Some(line) = self.line() {
+                return Some(line);
+            }
+            // tokio may not have been told yet that there is something; the system knows.
+            let socket = self.reader.as_ref().as_fd();
+            let mut asked = [PollFd::new(socket, PollFlags::POLLIN)];
+            if poll(&mut asked, PollTimeout::ZERO) != Ok(1) {
+                return None;
+            }
+            match self.reader.read_buf(&mut self.bytes).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    /// A whole line, if one is here.
+    fn line(&mut self) -> Option<Result<FromAgent, String>> {
+        let end = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n');
+        let Some(end) = end.map(|end| self.searched + end) else {
+            self.searched = self.bytes.len();
+            return (self.searched > MAX_LINE).then(|| {
+                Err(format!(
+                    "sent a line of more than {MAX_LINE} bytes; payloads never travel here"
+                ))
+            });
         };
+        let line: Vec<u8> = self.bytes.drain(..=end).collect();
+        self.searched = 0;
+        Some(serde_json::from_slice(&line).map_err(|error| {
+            let shown: String = String::from_utf8_lossy(&line).trim_end().chars().take(120).collect();
+            format!(
+                "sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout?"
+            )
+        }))
     }
-    serde_json::from_slice(&line).map(Some).map_err(|error| {
-        let shown: String = String::from_utf8_lossy(&line).trim_end().chars().take(120).collect();
-        format!("sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout?")
-    })
 }
 
 async fn write(mut writer: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToAgent>) {

@@ -13,7 +13,11 @@ impl Load {
     pub(super) fn start(count: u16, exe: &Path) -> io::Result<Self> {
         let mut load = Self(Vec::new());
         for _ in 0..count {
-            let child = Command::new(exe).arg("busy").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+            let child = Command::new(exe)
+                .arg("busy")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()?;
             load.0.push(child);
         }
         Ok(load)

@@ -31,16 +31,25 @@ impl Source {
     /// Reads it, and asks the model whether its author is right.
     pub(super) fn scenario(&self) -> Result<Scenario, String> {
         let path = self.path.display().to_string();
-        let scenario = parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
+        let scenario =
+            parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
         let predicted = model::predict(&scenario);
         if let Some(finding) = verdict::disagreement(&scenario, &predicted) {
             let place = scenario.steps[finding.step].place;
             let text = self.text.lines().nth(place.line - 1).unwrap_or_default();
-            let (column, width) =
-                place.outcome.unwrap_or((place.what, (text.chars().count() + 1).saturating_sub(place.what)));
-            let why = if finding.because.is_empty() { String::new() } else { format!(": {}", finding.because) };
+            let (column, width) = place
+                .outcome
+                .unwrap_or((place.what, (text.chars().count() + 1).saturating_sub(place.what)));
+            let why = if finding.because.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", finding.because)
+            };
             let error = ParseError {
-                message: format!("it says {}, but the model says {}{why}", finding.expected, finding.got),
+                message: format!(
+                    "it says {}, but the model says {}{why}",
+                    finding.expected, finding.got
+                ),
                 cure: "write what must come of it, or change the steps before it".into(),
                 line: place.line,
                 column,
@@ -65,8 +74,10 @@ impl Library {
     pub(super) fn find(scenarios: Option<PathBuf>, adapters: Option<PathBuf>) -> Self {
         let nearest = |name: &str| {
             let here = std::env::current_dir().unwrap_or_default();
-            let above = here.ancestors().map(|folder| folder.join(name)).find(|folder| folder.is_dir());
-            let short = above.map(|folder| folder.strip_prefix(&here).map(Path::to_owned).unwrap_or(folder));
+            let above =
+                here.ancestors().map(|folder| folder.join(name)).find(|folder| folder.is_dir());
+            let short = above
+                .map(|folder| folder.strip_prefix(&here).map(Path::to_owned).unwrap_or(folder));
             short.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name))
         };
         Self {
@@ -138,8 +149,9 @@ impl Library {
     }
 
     fn read(&self, path: &Path, named: bool) -> Result<Source, Stopped> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Stopped::usage(format!("error: cannot read {}: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Stopped::usage(format!("error: cannot read {}: {error}", path.display()))
+        })?;
         let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let root = self.scenarios.canonicalize().unwrap_or_else(|_| self.scenarios.clone());
         // A file from elsewhere is called after itself.

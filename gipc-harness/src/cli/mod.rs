@@ -188,7 +188,9 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Show(show) => tools::show(&library, &show, out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
-        Command::Adapter { command: AdapterCommand::Setup { name } } => tools::setup(&library, &name, out),
+        Command::Adapter { command: AdapterCommand::Setup { name } } => {
+            tools::setup(&library, &name, out)
+        }
     }
 }
 
@@ -205,7 +207,8 @@ impl Run {
 }
 
 fn own_program() -> Result<PathBuf, Stopped> {
-    std::env::current_exe().map_err(|error| Stopped::unable(format!("error: where is this program? {error}")))
+    std::env::current_exe()
+        .map_err(|error| Stopped::unable(format!("error: where is this program? {error}")))
 }
 
 fn load(library: &Library, name: &str) -> Result<Adapter, Stopped> {

@@ -7,12 +7,12 @@ use super::library::{Library, Source};
 use super::out::Out;
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, MODEL};
+use crate::model;
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Observed, Trace};
 use crate::verdict::{Verdict, Word, judge};
-use crate::model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,7 +32,11 @@ struct Job {
 }
 
 /// Performs one scenario, for `show`.
-pub(super) fn once(scenario: &Scenario, adapter: &Adapter, exe: PathBuf) -> Result<Observed, Stopped> {
+pub(super) fn once(
+    scenario: &Scenario,
+    adapter: &Adapter,
+    exe: PathBuf,
+) -> Result<Observed, Stopped> {
     let (_keep, interrupt) = watch::channel(false);
     let settings = Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(60), interrupt };
     let runtime = runtime()?;
@@ -64,7 +68,11 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
             for job in &jobs {
                 let observed = Observed::of(job.predicted.clone());
                 for _ in 0..run.repeat {
-                    report.add(job, judge(&job.scenario, &job.predicted, &observed, &[]), &observed);
+                    report.add(
+                        job,
+                        judge(&job.scenario, &job.predicted, &observed, &[]),
+                        &observed,
+                    );
                 }
             }
         }
@@ -108,7 +116,12 @@ struct Stage {
 type Came = (Arc<Job>, std::io::Result<Observed>);
 
 impl Stage {
-    async fn perform_all(&self, jobs: Vec<Arc<Job>>, run: &Run, report: &mut Report<'_>) -> Result<(), Stopped> {
+    async fn perform_all(
+        &self,
+        jobs: Vec<Arc<Job>>,
+        run: &Run,
+        report: &mut Report<'_>,
+    ) -> Result<(), Stopped> {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(unable)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(unable)?;
         let at_once = run.jobs.map_or_else(
@@ -157,7 +170,11 @@ impl Stage {
         Ok(())
     }
 
-    fn one(&self, job: Arc<Job>, tell: mpsc::UnboundedSender<Came>) -> impl Future<Output = ()> + Send + 'static {
+    fn one(
+        &self,
+        job: Arc<Job>,
+        tell: mpsc::UnboundedSender<Came>,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
         async move {
             let plan = model::plan(&job.scenario);
@@ -219,7 +236,8 @@ impl Report<'_> {
         match write(&path, observed) {
             Ok(file) => Some(file),
             Err(error) => {
-                self.unwritten = Some(format!("error: cannot keep the evidence in {}: {error}", path.display()));
+                self.unwritten =
+                    Some(format!("error: cannot keep the evidence in {}: {error}", path.display()));
                 None
             }
         }
@@ -229,7 +247,12 @@ impl Report<'_> {
         match self.options.format {
             Format::Json => self.out.line(&json::summary(&self.adapter, &self.tally).to_string()),
             Format::Terminal => {
-                self.out.text(&terminal::summary(&self.adapter, &self.told, &self.tally, time.as_secs_f64()));
+                self.out.text(&terminal::summary(
+                    &self.adapter,
+                    &self.told,
+                    &self.tally,
+                    time.as_secs_f64(),
+                ));
             }
         }
         for (id, traces) in &self.traces {

@@ -59,12 +59,17 @@ pub(super) fn show(library: &Library, show: &Show, out: &mut Out) -> Result<u8, 
     Ok(0)
 }
 
-pub(super) fn fmt(library: &Library, what: &[String], check: bool, out: &mut Out) -> Result<u8, Stopped> {
+pub(super) fn fmt(
+    library: &Library,
+    what: &[String],
+    check: bool,
+    out: &mut Out,
+) -> Result<u8, Stopped> {
     let mut changed = 0;
     for source in library.select(what)? {
         let path = source.path.display();
-        let scenario =
-            parse(&source.id, &source.text).map_err(|error| Stopped::usage(error.render(&path.to_string(), &source.text)))?;
+        let scenario = parse(&source.id, &source.text)
+            .map_err(|error| Stopped::usage(error.render(&path.to_string(), &source.text)))?;
         let text = scenario.script.to_string();
         if text == source.text {
             continue;
@@ -82,7 +87,9 @@ pub(super) fn fmt(library: &Library, what: &[String], check: bool, out: &mut Out
 pub(super) fn adapters(library: &Library, out: &mut Out) -> Result<u8, Stopped> {
     for name in adapter::names(&library.adapters) {
         if name == MODEL {
-            out.line(&format!("{name:<16} ready     the model itself: predicts, and starts no process"));
+            out.line(&format!(
+                "{name:<16} ready     the model itself: predicts, and starts no process"
+            ));
             continue;
         }
         let (state, about) = match Adapter::load(&name, &library.adapters, &own_program()?) {

@@ -12,7 +12,6 @@ use crate::trace::{End, Held, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// One process that has said hello.
 pub(super) struct Actor {
@@ -21,6 +20,8 @@ pub(super) struct Actor {
     pub(super) line: Line,
     handle: Option<Arc<PidFd>>,
     finished: bool,
+    /// It is over, and all that it said was heard.
+    ended: bool,
 }
 
 /// All that is known of a run while it goes on.
@@ -30,6 +31,8 @@ pub(super) struct Cast<'a> {
     pub(super) actors: BTreeMap<String, Actor>,
     /// What became of each step.
     pub(super) taken: Vec<Taken>,
+    /// The steps whose agent said that they began.
+    begun: BTreeSet<usize>,
     /// Those that ended.
     pub(super) ends: BTreeMap<String, End>,
     pub(super) violations: Vec<String>,
@@ -49,12 +52,11 @@ pub(super) struct Cast<'a> {
     directions: BTreeMap<String, [Option<usize>; 2]>,
     /// Of each pipe: the puts whose message has not come out yet.
     waiting: BTreeMap<usize, Vec<usize>>,
-    deaths: mpsc::UnboundedSender<String>,
     started: Instant,
 }
 
 impl<'a> Cast<'a> {
-    pub(super) fn new(scenario: &'a Scenario, deaths: mpsc::UnboundedSender<String>) -> Self {
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
         let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         let mut turns: BTreeMap<&Lane, usize> = BTreeMap::new();
         let mut puts = BTreeMap::new();
@@ -75,6 +77,7 @@ impl<'a> Cast<'a> {
             scenario,
             actors: BTreeMap::new(),
             taken: vec![Taken::Never; scenario.steps.len()],
+            begun: BTreeSet::new(),
             ends: BTreeMap::new(),
             violations: Vec::new(),
             unsupported: None,
@@ -89,7 +92,6 @@ impl<'a> Cast<'a> {
             puts,
             directions,
             waiting,
-            deaths,
             started: Instant::now(),
         }
     }
@@ -103,6 +105,19 @@ impl<'a> Cast<'a> {
         self.taken[step] == Taken::Open
     }
 
+    /// The step that a lane is in: the last one it was told.
+    pub(super) fn current(&self, lane: &Lane) -> Option<usize> {
+        let steps = self.lanes.get(lane.process.as_str())?;
+        steps
+            .iter()
+            .copied()
+            .find(|step| self.is_open(*step) && self.scenario.steps[*step].lane == *lane)
+    }
+
+    pub(super) fn has_begun(&self, step: usize) -> bool {
+        self.begun.contains(&step)
+    }
+
     pub(super) fn has_ended(&self, step: usize) -> bool {
         matches!(self.taken[step], Taken::Ended { .. })
     }
@@ -114,10 +129,7 @@ impl<'a> Cast<'a> {
 
     /// Whether a step of this lane may be let go: its process is here, and nothing of the lane is open.
     pub(super) fn is_free(&self, lane: &Lane) -> bool {
-        self.is_here(&lane.process)
-            && self.lanes[lane.process.as_str()]
-                .iter()
-                .all(|step| !self.is_open(*step) || self.scenario.steps[*step].lane != *lane)
+        self.is_here(&lane.process) && self.current(lane).is_none()
     }
 
     pub(super) fn note(&mut self, what: &str, value: serde_json::Value) {
@@ -156,12 +168,10 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Asks every loop that is here and still unanswered.
-    pub(super) fn ping(&self, n: u64) {
-        for (role, actor) in &self.actors {
-            if !self.ends.contains_key(role) {
-                actor.line.send(ToAgent::Ping { n });
-            }
+    /// Asks a loop, if it is here.
+    pub(super) fn ping(&self, process: &str, n: u64) {
+        if self.is_here(process) {
+            self.actors[process].line.send(ToAgent::Ping { n });
         }
     }
 
@@ -179,11 +189,11 @@ impl<'a> Cast<'a> {
             Heard::Gone(role) => {
                 self.note("gone", serde_json::json!(role));
                 // The only sign there is where the system has no pidfd.
-                let unseen = self.actors.get(&role).is_some_and(|actor| actor.handle.is_none());
-                if unseen && Some(self.actors[&role].pid) != self.main_pid {
-                    self.died(&role, End::Unseen);
+                if self.actors.get(&role).is_some_and(|actor| actor.handle.is_none()) {
+                    self.ended(&role);
                 }
             }
+            Heard::Ended(role) => self.ended(&role),
             Heard::Said(role, said) => {
                 self.note(&role, serde_json::to_value(&said).unwrap_or_default());
                 self.say(&role, said);
@@ -195,9 +205,11 @@ impl<'a> Cast<'a> {
         let role = hello.role.clone();
         self.note("hello", serde_json::to_value(&hello).unwrap_or_default());
         let known = role == "main"
-            || self.scenario.steps.iter().any(
-                |step| matches!(&step.verb, Verb::Spawn { child, .. } if *child == role),
-            );
+            || self
+                .scenario
+                .steps
+                .iter()
+                .any(|step| matches!(&step.verb, Verb::Spawn { child, .. } if *child == role));
         if !known || self.actors.contains_key(&role) {
             let what = if known { "came twice" } else { "is nobody in this scenario" };
             self.fault = Some(format!("{role} {what} (pid {})", hello.pid));
@@ -205,20 +217,24 @@ impl<'a> Cast<'a> {
         }
         let handle = platform::pidfd(hello.pid).map(Arc::new);
         if let Some(handle) = handle.clone() {
-            let (deaths, role) = (self.deaths.clone(), role.clone());
+            let line = line.clone();
             tokio::spawn(async move {
                 handle.ended().await;
-                let _ = deaths.send(role);
+                line.ended();
             });
         }
         let (pid, control) = (hello.pid, hello.control);
-        self.actors.insert(role.clone(), Actor { pid, control, line, handle, finished: false });
+        let actor = Actor { pid, control, line, handle, finished: false, ended: false };
+        self.actors.insert(role.clone(), actor);
         self.finish(&role);
     }
 
     fn say(&mut self, role: &str, said: FromAgent) {
         match said {
-            FromAgent::Begin { id, pid } => self.check(role, id, pid),
+            FromAgent::Begin { id, pid } => {
+                self.check(role, id, pid);
+                self.begun.insert(id);
+            }
             FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
                 self.check(role, id, pid);
                 if self.fault.is_none() {
@@ -327,10 +343,12 @@ impl<'a> Cast<'a> {
                     Stopped::Signal(name) => End::Signal(name),
                 };
                 let role = self.actors.iter().find(|(_, actor)| actor.pid == pid);
-                let role = role.map(|(role, _)| role.clone());
+                let role = role.map(|(role, actor)| (role.clone(), actor.ended));
                 self.pids.insert(pid, end.clone());
                 match role {
-                    Some(role) => self.died(&role, end),
+                    // What it said last may still be on its way.
+                    Some((_, false)) => {}
+                    Some((role, true)) => self.died(&role, end),
                     None if Some(pid) == self.main_pid => {
                         self.fault = Some(format!("main ended before it said hello ({end})"));
                     }
@@ -340,12 +358,16 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// A pidfd says that a process ended; how, shows only once it was reaped.
-    pub(super) fn ended(&mut self, role: &str) {
-        self.events += 1;
-        // How main ended is the keeper's to say.
-        if self.actors.get(role).map(|actor| actor.pid) != self.main_pid {
-            self.died(role, End::Unseen);
+    /// A process ended, and all that it said was heard. How it ended shows only once it was reaped.
+    fn ended(&mut self, role: &str) {
+        let Some(actor) = self.actors.get_mut(role) else { return };
+        actor.ended = true;
+        let pid = actor.pid;
+        match self.pids.get(&pid).cloned() {
+            Some(end) => self.died(role, end),
+            // How main ended is the keeper's to say.
+            None if Some(pid) == self.main_pid => {}
+            None => self.died(role, End::Unseen),
         }
     }
 

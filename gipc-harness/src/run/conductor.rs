@@ -3,15 +3,15 @@
 //!
 //! Step mode only. The order is the plan's; the conductor never decides what is right.
 
+use super::Settings;
 use super::cast::Cast;
 use super::keeper::{Keeper, Left, PRINTED};
 use super::watch::{Quiet, Watch};
-use super::Settings;
+use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
-use crate::adapter::Adapter;
 use crate::model::{Plan, Release};
-use crate::scenario::{Outcome, Scenario, Verb};
+use crate::scenario::{Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Observed, Stop, Tier};
 use std::io;
 use std::path::Path;
@@ -38,14 +38,12 @@ pub async fn perform(
     let mut command = adapter.command.clone();
     command.push("main".to_owned());
     let keeper = Keeper::start(&command, &variables, scratch.path(), &settings.exe)?;
-    let (deaths, dead) = mpsc::unbounded_channel();
     let mut stage = Stage {
-        cast: Cast::new(scenario, deaths),
+        cast: Cast::new(scenario),
         scenario,
         settings,
         keeper,
         heard,
-        dead,
         keeper_gone: false,
         interrupt: settings.interrupt.clone(),
         stop: None,
@@ -60,7 +58,6 @@ struct Stage<'a> {
     settings: &'a Settings,
     keeper: Keeper,
     heard: mpsc::UnboundedReceiver<Heard>,
-    dead: mpsc::UnboundedReceiver<String>,
     keeper_gone: bool,
     interrupt: tokio::sync::watch::Receiver<bool>,
     stop: Option<Stop>,
@@ -102,7 +99,8 @@ impl Stage<'_> {
             }
             let quiet = watch.look(self.keeper.pid());
             if let Some(tier) = self.confirm(quiet).await {
-                let late = ends.iter().copied().filter(|step| !self.cast.has_ended(*step)).collect();
+                let late =
+                    ends.iter().copied().filter(|step| !self.cast.has_ended(*step)).collect();
                 self.note_stop(Stop { tier, late, ..Stop::default() }).await;
                 return;
             }
@@ -118,9 +116,7 @@ impl Stage<'_> {
                 || (role == "main" && self.cast.fault.is_some())
                 || (role != "main" && !self.was_spawned(release))
         };
-        ends.iter().all(over)
-            && release.comes.iter().all(come)
-            && release.leaves.iter().all(gone)
+        ends.iter().all(over) && release.comes.iter().all(come) && release.leaves.iter().all(gone)
     }
 
     /// Whether the spawn that this release is (or brought to its end) succeeded.
@@ -131,35 +127,28 @@ impl Stage<'_> {
         })
     }
 
-    /// `until X blocks`: X is in a step, and its loop has turned twice since, or all its threads sleep.
-    async fn until(&mut self, step: usize, lane: &crate::scenario::Lane) {
+    /// `until X blocks`: X has begun a step that stays open, and its loop has turned twice since, or all its
+    /// threads sleep.
+    async fn until(&mut self, step: usize, lane: &Lane) {
         let mut watch = Watch::new(self.settings);
-        let open = |cast: &Cast<'_>| {
-            (0..self.scenario.steps.len())
-                .any(|step| self.scenario.steps[step].lane == *lane && cast.is_open(step))
-        };
-        let scenario_open = open;
-        if !scenario_open(&self.cast) {
-            return;
-        }
-        loop {
-            let Some(blocked) = watch.blocks(&mut self.cast, &lane.process) else {
-                self.cast.unsupported = Some("cannot observe blocking here".into());
-                return;
-            };
-            if blocked {
-                break;
+        let mut silent = false;
+        while let Some(current) = self.cast.current(lane) {
+            if self.cast.has_begun(current) {
+                match watch.blocks(&mut self.cast, &lane.process, silent) {
+                    Some(true) => {
+                        self.cast.end(step, Outcome::Ok);
+                        let process = self.scenario.steps[step].lane.process.clone();
+                        return self.cast.finish(&process);
+                    }
+                    Some(false) => {}
+                    None => self.cast.unsupported = Some("cannot observe blocking here".into()),
+                }
             }
-            self.next(&mut watch).await;
-            let still = (0..self.scenario.steps.len())
-                .any(|step| self.scenario.steps[step].lane == *lane && self.cast.is_open(step));
-            if self.cast.is_over() || !still || watch.is_out_of_patience() {
+            silent = !self.next(&mut watch).await;
+            if self.cast.is_over() || watch.is_out_of_patience() {
                 return;
             }
         }
-        self.cast.end(step, Outcome::Ok);
-        let process = self.scenario.steps[step].lane.process.clone();
-        self.cast.finish(&process);
     }
 
     /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.
@@ -167,7 +156,6 @@ impl Stage<'_> {
         tokio::select! {
             biased;
             Some(heard) = self.heard.recv() => self.cast.hear(heard),
-            Some(role) = self.dead.recv() => self.cast.ended(&role),
             event = self.keeper.next(), if !self.keeper_gone => match event {
                 Some(event) => self.cast.keeper(event),
                 None => {
@@ -203,7 +191,7 @@ impl Stage<'_> {
         let open: Vec<usize> =
             (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();
         let mut watch = Watch::new(self.settings);
-        let n = watch.ask(&self.cast);
+        let n = Watch::ask(&self.cast);
         while self.next(&mut watch).await {}
         for (role, actor) in &self.cast.actors {
             if self.cast.is_here(role) && actor.control == crate::adapter::protocol::Control::Loop {

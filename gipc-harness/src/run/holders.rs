@@ -74,7 +74,10 @@ mod tests {
         assert_eq!(pipe_of(own, w.as_raw_fd()), Some(pipe));
         let ends = holders(&[own], &BTreeSet::from([pipe]));
         let ends: BTreeSet<_> = ends.iter().map(|end| (end.fd, end.access)).collect();
-        assert!(ends.contains(&(r.as_raw_fd(), Access::Read)) && ends.contains(&(w.as_raw_fd(), Access::Write)));
+        assert!(
+            ends.contains(&(r.as_raw_fd(), Access::Read))
+                && ends.contains(&(w.as_raw_fd(), Access::Write))
+        );
         assert_eq!(pipe_of(own, 1_000_000), None);
     }
 }

@@ -210,7 +210,10 @@ impl Keeping {
             if shown.is_empty() && main > 0 {
                 // Without a list of processes the group is all that can be named; nobody else can have its
                 // number while one of it lives.
-                let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(main), nix::sys::signal::SIGKILL);
+                let _ = nix::sys::signal::killpg(
+                    nix::unistd::Pid::from_raw(main),
+                    nix::sys::signal::SIGKILL,
+                );
             }
             // One that was born between the look and the kill is found by the next look.
             match is_empty.recv_timeout(Duration::from_millis(20)) {
@@ -226,7 +229,9 @@ fn reap(voice: &UnixStream, all_ended: &mpsc::Sender<()>) {
     loop {
         let (pid, end) = match wait() {
             Ok(WaitStatus::Exited(pid, code)) => (pid, Stopped::Code(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Stopped::Signal(signal.as_str().to_owned())),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                (pid, Stopped::Signal(signal.as_str().to_owned()))
+            }
             Ok(_) | Err(Errno::EINTR) => continue,
             // No children: and since orphans come here, nobody at all, for ever.
             Err(_) => break,

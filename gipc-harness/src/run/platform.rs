@@ -21,7 +21,9 @@ impl PidFd {
 #[must_use]
 pub fn pidfd(pid: i32) -> Option<PidFd> {
     // SAFETY: the descriptor is owned by what it is registered with, and nothing else is done to it.
-    unsafe { AsyncFd::register_with_interest(open(pid)?, tokio::io::Interest::READABLE) }.ok().map(PidFd)
+    unsafe { AsyncFd::register_with_interest(open(pid)?, tokio::io::Interest::READABLE) }
+        .ok()
+        .map(PidFd)
 }
 
 /// How a process that is not our child ended; to be had once its parent has reaped it, on Linux 6.15 and later.
@@ -38,7 +40,8 @@ pub fn status(process: &PidFd) -> Option<Stopped> {
 /// `SIGKILL` for 9.
 #[must_use]
 pub fn signal_name(number: i32) -> String {
-    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+    Signal::try_from(number)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
 
 /// Sends SIGKILL to the process that has this number and is still the one meant.
@@ -81,11 +84,14 @@ pub(super) fn clean_signals() -> nix::Result<()> {
     for signal in Signal::iterator() {
         let handler = match signal {
             Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGSEGV | Signal::SIGBUS => continue,
-            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT => SigHandler::Handler(nothing),
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT => {
+                SigHandler::Handler(nothing)
+            }
             Signal::SIGPIPE => SigHandler::SigIgn,
             _ => SigHandler::SigDfl,
         };
-        let action = SigAction::new(handler, nix::sys::signal::SaFlags::SA_RESTART, SigSet::empty());
+        let action =
+            SigAction::new(handler, nix::sys::signal::SaFlags::SA_RESTART, SigSet::empty());
         // SAFETY: the handler does nothing, which is safe at any moment.
         unsafe { sigaction(signal, &action) }?;
     }
@@ -106,7 +112,9 @@ fn open(pid: i32) -> Option<OwnedFd> {
 fn send_kill(process: &OwnedFd) {
     let no_info: *const libc::siginfo_t = std::ptr::null();
     // SAFETY: a null pointer is allowed, and means the same as kill(2).
-    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, no_info, 0) };
+    unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, no_info, 0)
+    };
 }
 
 /// The wait status, from `PIDFD_GET_INFO`. The C library does not have it yet.

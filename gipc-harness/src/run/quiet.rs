@@ -97,7 +97,9 @@ fn process(pid: i32) -> Process {
     for tid in tids {
         match thread(pid, tid) {
             Ok(thread) => drop(threads.insert(tid, thread)),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Process::Hidden,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Process::Hidden;
+            }
             Err(_) => return Process::Gone,
         }
     }
@@ -116,7 +118,11 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
         counters: [
             number("voluntary_ctxt_switches:"),
             number("nonvoluntary_ctxt_switches:"),
-            schedule.split_ascii_whitespace().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0),
+            schedule
+                .split_ascii_whitespace()
+                .nth(2)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
         ],
         // A zombie among the threads has no call.
         call: file("syscall")?.trim_end().to_owned(),
@@ -140,7 +146,8 @@ fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
         let word = words.get(i + 1).and_then(|word| word.strip_prefix("0x"));
         word.and_then(|word| u64::from_str_radix(word, 16).ok()).unwrap_or(0)
     };
-    let Some((name, limit)) = CALLS.iter().find(|(call, ..)| *call == number).map(|(_, name, limit)| (name, limit))
+    let Some((name, limit)) =
+        CALLS.iter().find(|(call, ..)| *call == number).map(|(_, name, limit)| (name, limit))
     else {
         return Err(format!("it waits in a call of which nothing is known here (number {number})"));
     };
@@ -153,7 +160,9 @@ fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
         Limit::Futex => Some(0),
     };
     match left {
-        Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => Err(format!("a timer is set, in {name}")),
+        Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => {
+            Err(format!("a timer is set, in {name}"))
+        }
         _ if name.ends_with("(fd") => Ok(format!("{name} {})", argument(0))),
         _ => Ok((*name).to_owned()),
     }
@@ -236,7 +245,8 @@ fn timer(pid: i32) -> Option<String> {
             continue;
         }
         let number = entry.file_name();
-        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).ok()?;
+        let info =
+            fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).ok()?;
         let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
         let (seconds, rest) = value.split_once(", ")?;
         let seconds: u64 = seconds.parse().ok()?;
@@ -274,12 +284,18 @@ mod tests {
 
     #[test]
     fn one_that_reads_from_a_pipe_is_frozen() {
-        check(&["cat"], |seen| matches!(seen, Frozen::Yes(calls) if calls.values().any(|c| c.starts_with("read"))));
+        check(
+            &["cat"],
+            |seen| matches!(seen, Frozen::Yes(calls) if calls.values().any(|c| c.starts_with("read"))),
+        );
     }
 
     #[test]
     fn one_that_sleeps_for_a_time_is_not() {
-        check(&["sleep", "1000"], |seen| matches!(seen, Frozen::No(why) if why.contains("call") || why.contains("timer")));
+        check(
+            &["sleep", "1000"],
+            |seen| matches!(seen, Frozen::No(why) if why.contains("call") || why.contains("timer")),
+        );
     }
 
     #[test]

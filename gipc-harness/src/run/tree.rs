@@ -58,7 +58,12 @@ fn parse(stat: &str) -> Option<Member> {
     let pid = front.split_once(' ')?.0.parse().ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let state = fields.first()?.chars().next()?;
-    Some(Member { pid, parent: fields.get(1)?.parse().ok()?, state, since: fields.get(19)?.parse().ok()? })
+    Some(Member {
+        pid,
+        parent: fields.get(1)?.parse().ok()?,
+        state,
+        since: fields.get(19)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! Time triggers a look and never answers. The answer is the kernel's (all threads asleep), or that of the
 //! loops (they turned, and nothing came of it); patience is what is left where neither can be had.
 
+use super::Settings;
 use super::cast::Cast;
 use super::quiet::{self, Frozen};
 use super::tree;
-use super::Settings;
 use crate::adapter::protocol::Control;
 use crate::trace::Tier;
 use std::collections::BTreeMap;
@@ -27,8 +27,9 @@ pub(super) struct Watch {
     patience: Duration,
     since: Instant,
     looks: u32,
-    /// The pings of this spell: the number of the first.
+    /// The number of the first ping.
     asked: Option<u64>,
+    asked_twice: bool,
 }
 
 impl Watch {
@@ -39,6 +40,7 @@ impl Watch {
             since: Instant::now(),
             looks: 0,
             asked: None,
+            asked_twice: false,
         }
     }
 
@@ -67,41 +69,50 @@ impl Watch {
         }
     }
 
-    /// Whether a process is blocked: its loop has turned twice since it was asked, or all its threads sleep.
-    /// `None` where neither can be observed. Call it again after the next thing that was heard.
-    pub(super) fn blocks(&mut self, cast: &mut Cast<'_>, process: &str) -> Option<bool> {
+    /// Whether a process that has begun a step is blocked in it: its loop has turned twice since, or all its threads
+    /// sleep. `None` where neither can be observed. Call it again after the next thing that was heard, and say
+    /// whether that was nothing: only then the kernel is asked about a loop.
+    pub(super) fn blocks(
+        &mut self,
+        cast: &mut Cast<'_>,
+        process: &str,
+        silent: bool,
+    ) -> Option<bool> {
         let actor = cast.actors.get(process)?;
-        if actor.control == Control::Thread {
-            return match frozen(&[actor.pid]) {
-                Frozen::Yes(_) => Some(true),
-                Frozen::No(_) => Some(false),
-                Frozen::Unreadable => None,
-            };
+        let (pid, control) = (actor.pid, actor.control);
+        if control == Control::Loop {
+            let heard = cast.pongs.get(process).copied().unwrap_or(0);
+            match self.asked {
+                None => {
+                    self.asked = Some(heard + 1);
+                    cast.ping(process, heard + 1);
+                }
+                // The turn of the first answer may have begun before the step did; the second did not.
+                Some(first) if heard == first && !self.asked_twice => {
+                    self.asked_twice = true;
+                    cast.ping(process, first + 1);
+                }
+                Some(first) if heard > first => return Some(true),
+                Some(_) => {}
+            }
+            if !silent {
+                return Some(false);
+            }
         }
-        match self.asked {
-            None => {
-                self.asked = Some(self.ask(cast));
-                Some(false)
-            }
-            Some(first) => {
-                let heard = cast.pongs.get(process).copied().unwrap_or(0);
-                if heard == first {
-                    // One turn may have begun before the step did; the second did not.
-                    cast.ping(first + 1);
-                }
-                if heard > first {
-                    return Some(true);
-                }
-                // A loop that is blocked itself never answers; then the kernel shows that it sleeps.
-                Some(matches!(frozen(&[actor.pid]), Frozen::Yes(_)) && self.looks > 0)
-            }
+        match frozen(&[pid]) {
+            Frozen::Yes(_) => Some(true),
+            // A loop that is blocked itself never answers, and a starved one will.
+            Frozen::Unreadable if control == Control::Thread => None,
+            Frozen::No(_) | Frozen::Unreadable => Some(false),
         }
     }
 
-    /// Asks every loop; the answer carries the number.
-    pub(super) fn ask(&mut self, cast: &Cast<'_>) -> u64 {
+    /// Asks every loop that is here; the answers carry the number.
+    pub(super) fn ask(cast: &Cast<'_>) -> u64 {
         let n = cast.pongs.values().max().copied().unwrap_or(0) + 1;
-        cast.ping(n);
+        for process in cast.actors.keys() {
+            cast.ping(process, n);
+        }
         n
     }
 }

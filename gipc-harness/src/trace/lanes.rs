@@ -19,17 +19,23 @@ pub fn lanes(scenario: &Scenario, trace: &Trace) -> String {
     let text = |step: usize| {
         let came = outcome_text(&[], &trace.steps[step]);
         match &trace.steps[step] {
-            Taken::Ended { outcome: crate::scenario::Outcome::Ok, .. } => scenario.steps[step].what(),
+            Taken::Ended { outcome: crate::scenario::Outcome::Ok, .. } => {
+                scenario.steps[step].what()
+            }
             _ => format!("{} ▸ {came}", scenario.steps[step].what()),
         }
     };
-    let column = |step: usize| names.iter().position(|name| **name == scenario.steps[step].lane).unwrap_or(0);
-    let rows: Vec<(usize, String)> = (0..scenario.steps.len()).map(|step| (column(step), text(step))).collect();
+    let column = |step: usize| {
+        names.iter().position(|name| **name == scenario.steps[step].lane).unwrap_or(0)
+    };
+    let rows: Vec<(usize, String)> =
+        (0..scenario.steps.len()).map(|step| (column(step), text(step))).collect();
     let widths: Vec<usize> = names
         .iter()
         .enumerate()
         .map(|(column, name)| {
-            let cells = rows.iter().filter(|(at, _)| *at == column).map(|(_, text)| text.chars().count());
+            let cells =
+                rows.iter().filter(|(at, _)| *at == column).map(|(_, text)| text.chars().count());
             cells.max().unwrap_or(0).max(name.to_string().chars().count()) + 3
         })
         .collect();
