@@ -65,6 +65,11 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn play(&mut self, plan: &Plan) {
+        // Which process is main must be known before it can be heard.
+        match self.keeper.next().await {
+            Some(event) => self.cast.keeper(event),
+            None => self.cast.fault = Some("the keeper did not start".into()),
+        }
         let opening = Release { comes: vec!["main".into()], ..Release::default() };
         self.settle(&opening, &[]).await;
         if !self.cast.is_here("main") && self.cast.fault.is_none() {

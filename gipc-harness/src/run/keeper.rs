@@ -194,7 +194,9 @@ impl Keeping {
     fn sweep(&self, main: i32, is_empty: &mpsc::Receiver<()>) -> Vec<Left> {
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
         let shown = tree::below(own).unwrap_or_default();
-        let left = shown.iter().map(|member| Left {
+        // A zombie of the keeper's own has ended already, and is just being reaped.
+        let is_left = |member: &&tree::Member| member.state != 'Z' || member.parent != own;
+        let left = shown.iter().filter(is_left).map(|member| Left {
             pid: member.pid,
             parent: member.parent,
             state: member.state.to_string(),
