@@ -6,7 +6,6 @@ pub mod connection;
 pub mod protocol;
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -55,10 +54,54 @@ pub struct Manifest {
     pub setup: Vec<Vec<String>>,
     /// Where the specification leaves a choice, which one it made.
     #[serde(default)]
-    pub choices: BTreeMap<String, String>,
+    pub choices: Chosen,
     /// The scenarios it is known to fail.
     #[serde(default)]
     pub known: KnownFailures,
+}
+
+/// The choices that a manifest declares; those left out are the suite's own.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Chosen {
+    /// Whether a spawned child ever held what it was not given.
+    pub spawn: Option<Spawn>,
+    /// What becomes of a put that is cancelled in its middle.
+    pub after_cancel: Option<AfterCancel>,
+    /// When a time limit of a get has begun to receive a message.
+    pub late_get: Option<LateGet>,
+    /// The longest message, in bytes.
+    pub max_message: Option<u64>,
+}
+
+/// How handles reach a child.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spawn {
+    /// It holds what it was given, and nothing else at any time.
+    Atomic,
+    /// It begins as a copy of its parent, and closes what it was not given.
+    Forked,
+}
+
+/// What follows half a message.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterCancel {
+    /// Its other half.
+    Complete,
+    /// Nothing: the handle is of no use any more.
+    Poison,
+}
+
+/// What a time limit does to a get that has half a message.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum LateGet {
+    /// It waits for the rest, whatever the limit says.
+    Waits,
+    /// It gives up, and the next get goes on where it was.
+    Resumes,
 }
 
 /// The failures that a manifest lists.

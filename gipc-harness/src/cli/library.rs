@@ -3,7 +3,7 @@
 //! Does not know what is in them.
 
 use super::Stopped;
-use crate::model;
+use crate::model::{self, Choices};
 use crate::scenario::{ParseError, Scenario, parse};
 use crate::verdict;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Source {
         let path = self.path.display().to_string();
         let scenario =
             parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
-        let predicted = model::predict(&scenario);
+        let predicted = model::predict(&scenario, Choices::default());
         if let Some(finding) = verdict::disagreement(&scenario, &predicted) {
             let place = scenario.steps[finding.step].place;
             let text = self.text.lines().nth(place.line - 1).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::library::{Library, Source};
 use super::out::Out;
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, MODEL};
-use crate::model;
+use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
@@ -31,6 +31,12 @@ struct Job {
     predicted: Trace,
 }
 
+/// What an adapter chose where it could.
+pub(super) fn choices(adapter: &Adapter) -> Choices {
+    let declared = adapter.manifest.choices.max_message;
+    declared.map_or_else(Choices::default, |max_message| Choices { max_message })
+}
+
 /// Performs one scenario, for `show`.
 pub(super) fn once(
     scenario: &Scenario,
@@ -40,13 +46,15 @@ pub(super) fn once(
     let (_keep, interrupt) = watch::channel(false);
     let settings = Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(60), interrupt };
     let runtime = runtime()?;
-    runtime.block_on(perform(scenario, &model::plan(scenario), adapter, &settings)).map_err(unable)
+    let plan = model::plan(scenario, choices(adapter));
+    runtime.block_on(perform(scenario, &plan, adapter, &settings)).map_err(unable)
 }
 
 pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
     let sources = library.select(&run.what)?;
-    let (jobs, heavy) = read(sources, run.heavy, out)?;
+    let choices = adapter.as_ref().map(choices).unwrap_or_default();
+    let (jobs, heavy) = read(sources, choices, run.heavy, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
     let (stop, interrupt) = watch::channel(false);
     let exe = own_program()?;
@@ -86,13 +94,13 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
 }
 
 /// Reads all, or says all that is wrong. Nothing has been started then.
-fn read(sources: Vec<Source>, all: bool, out: &mut Out) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
+fn read(sources: Vec<Source>, choices: Choices, all: bool, out: &mut Out) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
     let (mut jobs, mut heavy, mut wrong) = (Vec::new(), 0, 0);
     for source in sources {
         match source.scenario() {
             Ok(scenario) if scenario.heavy().is_some() && !all && !source.named => heavy += 1,
             Ok(scenario) => {
-                let predicted = model::predict(&scenario);
+                let predicted = model::predict(&scenario, choices);
                 jobs.push(Arc::new(Job { scenario, path: source.path, predicted }));
             }
             Err(text) => {
@@ -177,7 +185,7 @@ impl Stage {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
         async move {
-            let plan = model::plan(&job.scenario);
+            let plan = model::plan(&job.scenario, choices(&adapter));
             let observed = perform(&job.scenario, &plan, &adapter, &settings).await;
             let _ = tell.send((job, observed));
         }

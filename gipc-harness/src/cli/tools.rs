@@ -6,7 +6,8 @@ use super::{Show, Stopped, load, own_program, suite};
 use crate::adapter::{self, Adapter, AdapterError, MODEL};
 use crate::scenario::parse;
 use crate::trace::lanes;
-use crate::{model, verdict};
+use crate::model::{self, Choices};
+use crate::verdict;
 use std::process::{Command, Stdio};
 
 pub(super) fn list(library: &Library, what: &[String], out: &mut Out) -> Result<u8, Stopped> {
@@ -44,13 +45,13 @@ pub(super) fn check(library: &Library, what: &[String], out: &mut Out) -> Result
 pub(super) fn show(library: &Library, show: &Show, out: &mut Out) -> Result<u8, Stopped> {
     for source in library.select(std::slice::from_ref(&show.what))? {
         let scenario = source.scenario().map_err(Stopped::usage)?;
-        let predicted = model::predict(&scenario);
         out.line(&format!("{}  {}\n", scenario.id, show.adapter));
         if show.adapter == MODEL {
-            out.text(&lanes(&scenario, &predicted));
+            out.text(&lanes(&scenario, &model::predict(&scenario, Choices::default())));
             continue;
         }
         let adapter = load(library, &show.adapter)?;
+        let predicted = model::predict(&scenario, suite::choices(&adapter));
         let observed = suite::once(&scenario, &adapter, own_program()?)?;
         out.text(&lanes(&scenario, &observed.trace));
         let verdict = verdict::judge(&scenario, &predicted, &observed, &adapter.manifest.known);

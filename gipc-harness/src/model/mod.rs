@@ -38,19 +38,36 @@ pub struct Release {
     pub leaves: Vec<String>,
 }
 
+/// Where an implementation may choose, what it chose. The default is what the suite's traces are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choices {
+    /// The longest message, in bytes; a longer one is refused before anything is written.
+    pub max_message: u64,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self { max_message: (1 << 31) - 1 }
+    }
+}
+
 /// What a correct implementation makes of the scenario.
-pub fn predict(scenario: &Scenario) -> Trace {
-    World::run(scenario, CAPACITY_MIN).0
+#[must_use]
+pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
+    World::run(scenario, CAPACITY_MIN, choices).0
 }
 
 /// The story order of releases; a step that a small pipe would hold up may stay open until its reader comes.
-pub fn plan(scenario: &Scenario) -> Plan {
-    World::run(scenario, CAPACITY_MIN).1
+#[must_use]
+pub fn plan(scenario: &Scenario, choices: Choices) -> Plan {
+    World::run(scenario, CAPACITY_MIN, choices).1
 }
 
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
+#[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    World::run(scenario, CAPACITY_MIN).0 != World::run(scenario, CAPACITY_MAX).0
+    let run = |capacity| World::run(scenario, capacity, Choices::default()).0;
+    run(CAPACITY_MIN) != run(CAPACITY_MAX)
 }
 
 #[cfg(test)]

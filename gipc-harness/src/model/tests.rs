@@ -1,6 +1,6 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
-use super::{depends_on_capacity, plan, predict};
+use super::{Choices, depends_on_capacity, plan, predict};
 use crate::scenario::{Scenario, parse};
 use crate::verdict::disagreement;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn suite() -> Vec<Scenario> {
 #[test]
 fn the_model_agrees_with_every_author() {
     for scenario in suite() {
-        let predicted = predict(&scenario);
+        let predicted = predict(&scenario, Choices::default());
         if let Some(finding) = disagreement(&scenario, &predicted) {
             let step = &scenario.steps[finding.step];
             panic!("{}:{} {}: {finding:?}", scenario.id, step.place.line, step.what());
@@ -48,7 +48,7 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
 fn a_plan_releases_each_step_at_most_once_and_what_ends_was_released() {
     for scenario in suite() {
         let mut released = vec![false; scenario.steps.len()];
-        for release in plan(&scenario).releases {
+        for release in plan(&scenario, Choices::default()).releases {
             assert!(!std::mem::replace(&mut released[release.step], true), "{}", scenario.id);
             assert!(release.ends.iter().all(|step| released[*step]), "{}", scenario.id);
         }
@@ -60,4 +60,13 @@ fn a_scenario_prints_as_it_is_written() {
     for scenario in suite() {
         assert_eq!(scenario.script.to_string(), scenario.text, "{}", scenario.id);
     }
+}
+
+#[test]
+fn a_message_beyond_the_limit_that_was_declared_is_refused() {
+    let text = "main        pipe r w\nmain        put w 9B\n";
+    let scenario = parse("limit", text).unwrap();
+    let put = |max_message| predict(&scenario, Choices { max_message }).steps[1].clone();
+    assert!(put(9).is(&crate::scenario::Outcome::Ok));
+    assert!(put(8).is(&crate::scenario::Outcome::TooLarge));
 }

@@ -1,5 +1,6 @@
 //! Processes, lanes and handles of the model, and the walk over a scenario.
 
+use super::Choices;
 use super::pipe::{Pipe, Sent, Woken};
 use super::{Plan, Release};
 use crate::scenario::{Lane, Outcome, Payload, Scenario, Step, Verb};
@@ -31,6 +32,7 @@ struct Process {
 pub(super) struct World<'a> {
     scenario: &'a Scenario,
     capacity: u64,
+    choices: Choices,
     tracks: Vec<Track>,
     by_lane: BTreeMap<&'a Lane, usize>,
     processes: Vec<Process>,
@@ -48,8 +50,8 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     /// Walks the scenario to its end or to where nothing moves any more.
-    pub(super) fn run(scenario: &'a Scenario, capacity: u64) -> (Trace, Plan) {
-        let mut world = Self::new(scenario, capacity);
+    pub(super) fn run(scenario: &'a Scenario, capacity: u64, choices: Choices) -> (Trace, Plan) {
+        let mut world = Self::new(scenario, capacity, choices);
         let mut releases = Vec::new();
         world.come(0);
         loop {
@@ -82,10 +84,11 @@ impl<'a> World<'a> {
         (Trace { steps: world.taken, ends, violations: Vec::new() }, Plan { releases })
     }
 
-    fn new(scenario: &'a Scenario, capacity: u64) -> Self {
+    fn new(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
         let mut world = Self {
             scenario,
             capacity,
+            choices,
             tracks: Vec::new(),
             by_lane: BTreeMap::new(),
             processes: Vec::new(),
@@ -212,6 +215,9 @@ impl<'a> World<'a> {
             }
             Verb::Spawn { child, handles } => self.spawn(step, process, child, handles),
             Verb::Put { handle, payload } => match self.own(process, handle, true) {
+                Some(_) if payload.len() > self.choices.max_message => {
+                    self.end(step, Outcome::TooLarge, None);
+                }
                 Some(pipe) => {
                     let woken = self.pipes[pipe].put(Sent { step, len: payload.len() });
                     self.wake(woken);

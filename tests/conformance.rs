@@ -1,0 +1,22 @@
+//! The suite on gipc-core: each scenario is a test whose name is its id, and its trace is a snapshot.
+//!
+//! `cargo insta review` shows what changed. Heavy scenarios are ignored here: `cargo test -- --ignored`.
+
+mod support;
+
+use gipc_harness::scenario::Scenario;
+use gipc_harness::verdict::Verdict;
+
+fn main() {
+    support::conformance("gipc-core", compare);
+}
+
+/// Only this target writes snapshots, and only of a run that the model agrees with.
+fn compare(scenario: &Scenario, verdict: &Verdict) {
+    let (theme, name) = scenario.id.split_once('/').unwrap_or(("", &scenario.id));
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(support::root().join("tests/snapshots").join(theme));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, verdict.text));
+}

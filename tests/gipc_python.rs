@@ -1,0 +1,21 @@
+//! The suite on the real gipc, where `cargo harness adapter setup gipc-python` has made its environment; else every
+//! scenario is ignored, and the reason is printed.
+
+mod support;
+
+use gipc_harness::scenario::Scenario;
+use gipc_harness::verdict::{Verdict, Word};
+
+fn main() {
+    support::conformance("gipc-python", compare);
+}
+
+/// One scenario has one trace, whoever performs it: it is compared with what gipc-core has written.
+fn compare(scenario: &Scenario, verdict: &Verdict) {
+    if verdict.word == Word::Pass {
+        let path = support::root().join("tests/snapshots").join(format!("{}.snap", scenario.id));
+        let snapshot = std::fs::read_to_string(&path).expect("gipc-core has written one");
+        let text = snapshot.splitn(3, "---\n").nth(2).expect("a snapshot has a head");
+        assert_eq!(verdict.text.trim(), text.trim(), "{}", path.display());
+    }
+}

@@ -1,0 +1,105 @@
+//! What the conformance targets share: each scenario is a test whose name is its id, on one adapter.
+
+use gipc_harness::adapter::{Adapter, AdapterError};
+use gipc_harness::model::{self, Choices};
+use gipc_harness::run::{Settings, perform};
+use gipc_harness::scenario::{Scenario, parse};
+use gipc_harness::verdict::{Verdict, Word, judge};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The program under test.
+pub const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
+
+/// The adapters that must be there, by name: CI sets up what a newcomer's machine may lack.
+const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
+
+/// The root of the project.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every scenario of the suite, in the order of their ids.
+pub fn suite() -> Vec<Scenario> {
+    let folder = root().join("scenarios");
+    let mut found = Vec::new();
+    let themes = std::fs::read_dir(&folder).expect("the suite is here").flatten();
+    for theme in themes.filter(|theme| theme.path().is_dir()) {
+        for file in std::fs::read_dir(theme.path()).expect("it can be read").flatten() {
+            let path = file.path();
+            let id = path.strip_prefix(&folder).expect("inside").with_extension("").display().to_string();
+            let text = std::fs::read_to_string(&path).expect("it can be read");
+            found.push(parse(&id, &text).unwrap_or_else(|error| panic!("{}", error.render(&id, &text))));
+        }
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    found
+}
+
+/// Performs one scenario and judges it.
+pub fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
+    let (_keep, interrupt) = tokio::sync::watch::channel(false);
+    let settings = Settings {
+        exe: HARNESS.into(),
+        trigger: Duration::from_millis(20),
+        patience: Duration::from_secs(60),
+        interrupt,
+    };
+    let declared = adapter.manifest.choices.max_message;
+    let choices = declared.map_or_else(Choices::default, |max_message| Choices { max_message });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let plan = model::plan(scenario, choices);
+    let observed = runtime.block_on(perform(scenario, &plan, adapter, &settings))?;
+    let predicted = model::predict(scenario, choices);
+    Ok(judge(scenario, &predicted, &observed, &adapter.manifest.known))
+}
+
+/// The main of a conformance target.
+pub fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
+    let arguments = Arguments::from_args();
+    let adapter = Adapter::load(name, &root().join("adapters"), Path::new(HARNESS));
+    let ready = adapter.and_then(|adapter| adapter.ready().map(|()| Arc::new(adapter)));
+    let required = std::env::var(REQUIRED).is_ok_and(|names| names.split(',').any(|one| one == name));
+    let trials = suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
+    if let Err(reason) = &ready {
+        eprintln!("{name} is not asked: {reason}");
+    }
+    libtest_mimic::run(&arguments, trials).exit()
+}
+
+fn trial(
+    scenario: Scenario,
+    ready: &Result<Arc<Adapter>, AdapterError>,
+    required: bool,
+    then: fn(&Scenario, &Verdict),
+) -> Trial {
+    let heavy = scenario.heavy().is_some();
+    match ready {
+        Ok(adapter) => {
+            let adapter = Arc::clone(adapter);
+            Trial::test(scenario.id.clone(), move || {
+                let verdict = verdict(&scenario, &adapter)?;
+                if !matches!(verdict.word, Word::Pass | Word::Known) {
+                    return Err(format!(
+                        "{}: {:?}\n{}\n{}\nagain: cargo harness run {}",
+                        verdict.word,
+                        verdict.first,
+                        verdict.notes.join("\n"),
+                        verdict.text,
+                        scenario.id,
+                    )
+                    .into());
+                }
+                then(&scenario, &verdict);
+                Ok(())
+            })
+            .with_ignored_flag(heavy)
+        }
+        Err(reason) => {
+            let reason = reason.to_string();
+            Trial::test(scenario.id, move || Err(reason.into())).with_ignored_flag(!required)
+        }
+    }
+}
