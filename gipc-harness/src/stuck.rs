@@ -67,7 +67,7 @@ pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
         _ => Kind::Hang,
     };
     let idle = could.iter().map(|wait| scene.idle(wait)).collect();
-    let leaks = scene.leaks();
+    let leaks = scene.leaks(&waits);
     Some(Stuck { kind, tier: stop.tier, waits, circle, leaks, idle })
 }
 
@@ -186,6 +186,17 @@ impl<'a> Scene<'a> {
         (others, format!("{handle} is full, and only {who} can read it"))
     }
 
+    /// The end on which it depends whether the step can end: for a get the one that puts, for a put the one that gets.
+    fn awaited(&self, step: usize) -> Option<PipeEnd> {
+        let (handle, get) = match &self.scenario.steps[step].verb {
+            Verb::Get { handle } => (handle, true),
+            Verb::Put { handle, .. } => (handle, false),
+            _ => return None,
+        };
+        let (pipe, _) = self.owners.end(handle, !get)?;
+        Some((pipe, get))
+    }
+
     /// What a process does instead of moving.
     fn idle(&self, wait: &Wait) -> String {
         let step = &self.scenario.steps[wait.step];
@@ -206,8 +217,10 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The ends that a process holds and should not.
-    fn leaks(&self) -> Vec<String> {
+    /// The ends that a process holds and should not, at the pipes where somebody waits.
+    fn leaks(&self, waits: &[Wait]) -> Vec<String> {
+        let awaited: BTreeSet<PipeEnd> =
+            waits.iter().filter_map(|wait| self.awaited(wait.step)).collect();
         let mut leaks = Vec::new();
         for held in &self.stop.held {
             let Some((end, last)) =
@@ -215,6 +228,9 @@ impl<'a> Scene<'a> {
             else {
                 continue;
             };
+            if !awaited.contains(&end) {
+                continue;
+            }
             if *last == Last::Held(held.process.clone()) || self.is_in_hand(end, &held.process) {
                 continue;
             }
@@ -265,8 +281,10 @@ fn circle(scenario: &Scenario, waits: &[Wait]) -> Vec<String> {
     let mut next: BTreeMap<&str, &str> = BTreeMap::new();
     for wait in waits {
         let process = scenario.steps[wait.step].lane.process.as_str();
-        for on in &wait.on {
-            // A process that waits for itself (it holds the end it reads from) is a circle of one.
+        // A process that waits for itself (it holds the end it reads from) is a circle of one, but a circle through
+        // others says more.
+        let on = wait.on.iter().find(|on| *on != process).or(wait.on.first());
+        if let Some(on) = on {
             next.entry(process).or_insert(on);
         }
     }

@@ -98,6 +98,11 @@ pub fn judge(
     if let Some(fault) = &observed.fault {
         verdict.word = Word::Error;
         verdict.notes.push(fault.clone());
+        let lines: Vec<&str> = observed.printed.lines().collect();
+        if !lines.is_empty() {
+            let last = &lines[lines.len().saturating_sub(20)..];
+            verdict.notes.push(format!("it printed:\n    {}", last.join("\n    ")));
+        }
         return verdict;
     }
     if let Some(reason) = &observed.unsupported {

@@ -29,9 +29,16 @@ pub fn suite() -> Vec<Scenario> {
     for theme in themes.filter(|theme| theme.path().is_dir()) {
         for file in std::fs::read_dir(theme.path()).expect("it can be read").flatten() {
             let path = file.path();
-            let id = path.strip_prefix(&folder).expect("inside").with_extension("").display().to_string();
+            let id = path
+                .strip_prefix(&folder)
+                .expect("inside")
+                .with_extension("")
+                .display()
+                .to_string();
             let text = std::fs::read_to_string(&path).expect("it can be read");
-            found.push(parse(&id, &text).unwrap_or_else(|error| panic!("{}", error.render(&id, &text))));
+            found.push(
+                parse(&id, &text).unwrap_or_else(|error| panic!("{}", error.render(&id, &text))),
+            );
         }
     }
     found.sort_by(|a, b| a.id.cmp(&b.id));
@@ -61,8 +68,10 @@ pub fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
     let arguments = Arguments::from_args();
     let adapter = Adapter::load(name, &root().join("adapters"), Path::new(HARNESS));
     let ready = adapter.and_then(|adapter| adapter.ready().map(|()| Arc::new(adapter)));
-    let required = std::env::var(REQUIRED).is_ok_and(|names| names.split(',').any(|one| one == name));
-    let trials = suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
+    let required =
+        std::env::var(REQUIRED).is_ok_and(|names| names.split(',').any(|one| one == name));
+    let trials =
+        suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
     if let Err(reason) = &ready {
         eprintln!("{name} is not asked: {reason}");
     }

@@ -118,7 +118,9 @@ async fn converse(
             said = words.next(), if !is_over => said,
             () = ended.notified(), if !is_gone => {
                 is_gone = true;
-                while let Some(said) = words.left().await {
+                // After garbage nothing of it is believed.
+                while let Some(said) = if is_over { None } else { words.left().await } {
+                    is_over = said.is_err();
                     let _ = heard.send(understood(&role, said));
                 }
                 let _ = heard.send(Heard::Ended(role.clone()));

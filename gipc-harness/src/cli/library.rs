@@ -125,6 +125,7 @@ impl Library {
         let _ = self.walk(&self.scenarios, &mut all);
         let mut near: Vec<&str> =
             all.iter().map(|source| source.id.as_str()).filter(|id| id.contains(word)).collect();
+        near.sort_unstable();
         near.truncate(5);
         let cure = match near.is_empty() {
             true => "`cargo harness list` shows what there is".to_owned(),

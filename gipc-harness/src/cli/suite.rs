@@ -94,8 +94,13 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
 }
 
 /// Reads all, or says all that is wrong. Nothing has been started then.
-fn read(sources: Vec<Source>, choices: Choices, all: bool, out: &mut Out) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
-    let (mut jobs, mut heavy, mut wrong) = (Vec::new(), 0, 0);
+fn read(
+    sources: Vec<Source>,
+    choices: Choices,
+    all: bool,
+    out: &mut Out,
+) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
+    let (mut jobs, mut heavy, mut wrong, all_in_all) = (Vec::new(), 0, 0, sources.len());
     for source in sources {
         match source.scenario() {
             Ok(scenario) if scenario.heavy().is_some() && !all && !source.named => heavy += 1,
@@ -111,7 +116,9 @@ fn read(sources: Vec<Source>, choices: Choices, all: bool, out: &mut Out) -> Res
     }
     match wrong {
         0 => Ok((jobs, heavy)),
-        _ => Err(Stopped::usage(format!("{wrong} scenarios cannot be run, so none was"))),
+        _ => Err(Stopped::usage(format!(
+            "{wrong} of {all_in_all} scenarios refused, so nothing was started"
+        ))),
     }
 }
 
@@ -226,6 +233,7 @@ impl Report<'_> {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
             adapter: self.adapter.clone(),
+            asked: self.options.adapter.clone(),
             verdict,
             record,
         };

@@ -4,9 +4,9 @@ use super::library::Library;
 use super::out::Out;
 use super::{Show, Stopped, load, own_program, suite};
 use crate::adapter::{self, Adapter, AdapterError, MODEL};
+use crate::model::{self, Choices};
 use crate::scenario::parse;
 use crate::trace::lanes;
-use crate::model::{self, Choices};
 use crate::verdict;
 use std::process::{Command, Stdio};
 
@@ -38,7 +38,7 @@ pub(super) fn check(library: &Library, what: &[String], out: &mut Out) -> Result
             out.line(&format!("{all} scenarios read, and the model agrees with each"));
             Ok(0)
         }
-        _ => Err(Stopped::usage(format!("{wrong} of {all} scenarios cannot be run"))),
+        _ => Err(Stopped::usage(format!("{wrong} of {all} scenarios refused"))),
     }
 }
 

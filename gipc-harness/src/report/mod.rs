@@ -17,6 +17,8 @@ pub struct Result {
     pub path: PathBuf,
     /// The adapter's name.
     pub adapter: String,
+    /// The same as it was asked for: the name or a path.
+    pub asked: String,
     /// What is said of it.
     pub verdict: Verdict,
     /// Where the evidence is, if any was kept.

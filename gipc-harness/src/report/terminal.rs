@@ -78,7 +78,7 @@ pub fn failure(result: &Result) -> String {
     let named = if result.adapter == crate::adapter::EMBEDDED {
         String::new()
     } else {
-        format!(" --adapter {}", result.adapter)
+        format!(" --adapter {}", result.asked)
     };
     let _ = writeln!(out, "\n  again    cargo harness run {}{named}", scenario.id);
     let _ = writeln!(out, "  lanes    cargo harness show {}{named}", scenario.id);

@@ -335,8 +335,8 @@ impl<'a> Cast<'a> {
         match event {
             KeeperEvent::Started(pid) => self.main_pid = Some(pid),
             KeeperEvent::Failed(text) => self.fault = Some(format!("cannot start: {text}")),
-            // Heard only by the sweep.
-            KeeperEvent::Swept(_) => {}
+            // Heard only before and after the run.
+            KeeperEvent::Ready(_) | KeeperEvent::Swept(_) => {}
             KeeperEvent::Ended { pid, end } => {
                 let end = match end {
                     Stopped::Code(code) => End::Exit(code),

@@ -5,11 +5,10 @@
 
 use super::Settings;
 use super::cast::Cast;
-use super::keeper::{Keeper, Left, PRINTED};
+use super::keeper::{self, Keeper, Left, PRINTED, SOCKET};
 use super::watch::{Quiet, Watch};
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
-use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use crate::model::{Plan, Release};
 use crate::scenario::{Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Observed, Stop, Tier};
@@ -27,17 +26,17 @@ pub async fn perform(
     adapter: &Adapter,
     settings: &Settings,
 ) -> io::Result<Observed> {
-    let scratch = tempfile::Builder::new().prefix("gipc-").tempdir()?;
-    let socket = scratch.path().join("socket");
-    let token = scratch.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let heard = connection::listen(&socket, token.clone())?;
-    let variables = [
-        (SOCKET_VARIABLE.to_owned(), socket.to_string_lossy().into_owned()),
-        (TOKEN_VARIABLE.to_owned(), token),
-    ];
     let mut command = adapter.command.clone();
     command.push("main".to_owned());
-    let keeper = Keeper::start(&command, &variables, scratch.path(), &settings.exe)?;
+    let (mut keeper, scratch) = Keeper::start(&command, &settings.exe).await?;
+    let socket = scratch.join(SOCKET);
+    let heard = connection::listen(&socket, keeper::token(&scratch)).map_err(|error| {
+        io::Error::other(format!(
+            "cannot listen at {}: {error}; is TMPDIR too long?",
+            socket.display()
+        ))
+    })?;
+    keeper.begin().await?;
     let mut stage = Stage {
         cast: Cast::new(scenario),
         scenario,
@@ -49,7 +48,7 @@ pub async fn perform(
         stop: None,
     };
     stage.play(plan).await;
-    stage.close(scratch.path()).await
+    stage.close(&scratch).await
 }
 
 struct Stage<'a> {

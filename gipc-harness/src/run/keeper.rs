@@ -5,11 +5,12 @@
 //! stdin, which is a socket: when that closes, for whatever reason, it kills, reaps and tidies up.
 
 use super::{platform, tree};
+use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, wait};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -24,10 +25,21 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 /// What the agents of a run print goes into this file of its scratch directory.
 pub const PRINTED: &str = "main.out";
 
+/// The socket of a run, in its scratch directory.
+pub const SOCKET: &str = "socket";
+
+/// The token of a run: the name of its scratch directory, which has a part that nobody can guess.
+#[must_use]
+pub fn token(scratch: &Path) -> String {
+    scratch.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// What the keeper tells.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeeperEvent {
+    /// The scratch directory of the run is there.
+    Ready(PathBuf),
     /// `main` runs.
     Started(i32),
     /// `main` could not be started.
@@ -74,20 +86,14 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a keeper, which starts `command` as `main`. `exe` is the harness's own program.
-    pub fn start(
-        command: &[String],
-        variables: &[(String, String)],
-        scratch: &Path,
-        exe: &Path,
-    ) -> io::Result<Self> {
+    /// Starts a keeper, which makes a scratch directory for the run; its path is the second of the pair. `exe` is
+    /// the harness's own program.
+    pub async fn start(command: &[String], exe: &Path) -> io::Result<(Self, PathBuf)> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let process = tokio::process::Command::new(exe)
             .arg("keeper")
-            .arg(scratch)
             .args(command)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -95,7 +101,17 @@ impl Keeper {
             .process_group(0)
             .spawn()?;
         let (reader, orders) = tokio::net::UnixStream::from_std(ours)?.into_split();
-        Ok(Self { process, events: BufReader::new(reader).lines(), orders })
+        let mut keeper = Self { process, events: BufReader::new(reader).lines(), orders };
+        match keeper.next().await {
+            Some(KeeperEvent::Ready(scratch)) => Ok((keeper, scratch)),
+            Some(KeeperEvent::Failed(text)) => Err(io::Error::other(text)),
+            _ => Err(io::Error::other("the keeper of a run ended before its time")),
+        }
+    }
+
+    /// Lets `main` start; whether it did is the next event.
+    pub async fn begin(&mut self) -> io::Result<()> {
+        self.orders.write_all(b"begin\n").await
     }
 
     /// The number of the keeper: the run's processes are those below it.
@@ -125,58 +141,79 @@ impl Keeper {
     }
 }
 
-/// The keeper's own main: `keeper SCRATCH PROGRAM ARGUMENT…`. Returns its exit code.
+/// The keeper's own main: `keeper PROGRAM ARGUMENT…`. Returns its exit code.
 #[must_use]
 pub fn keeper_main(arguments: Vec<OsString>) -> i32 {
     let mut arguments = arguments.into_iter();
-    let (Some(scratch), Some(program)) = (arguments.next(), arguments.next()) else { return 2 };
+    let Some(program) = arguments.next() else { return 2 };
     platform::close_strangers();
     if platform::clean_signals().is_err() {
         return 3;
     }
     platform::adopt_orphans();
     let Ok(control) = take_stdin() else { return 3 };
-    let keeping = Keeping { control, scratch: scratch.into() };
-    let code = keeping.keep(&program, arguments.collect());
-    // Twice is harmless: the harness tidies up as well, if it can.
-    let _ = fs::remove_dir_all(&keeping.scratch);
-    code
+    // The keeper makes the directory, because only the keeper is sure to be there to remove it.
+    let scratch = match tempfile::Builder::new().prefix("gipc-").tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            tell(&control, &KeeperEvent::Failed(format!("no directory for the run: {error}")));
+            return 3;
+        }
+    };
+    tell(&control, &KeeperEvent::Ready(scratch.path().to_owned()));
+    let keeping = Keeping {
+        orders: io::BufReader::new(&control),
+        control: &control,
+        scratch: scratch.path(),
+    };
+    keeping.keep(&program, arguments.collect())
 }
 
-struct Keeping {
-    control: UnixStream,
-    scratch: PathBuf,
+struct Keeping<'a> {
+    orders: io::BufReader<&'a UnixStream>,
+    control: &'a UnixStream,
+    scratch: &'a Path,
 }
 
-impl Keeping {
-    fn keep(&self, program: &OsString, arguments: Vec<OsString>) -> i32 {
-        let main = match self.start(program, arguments) {
-            Ok(pid) => pid,
-            Err(error) => {
-                self.tell(&KeeperEvent::Failed(format!("{}: {error}", program.to_string_lossy())));
-                0
-            }
-        };
+impl Keeping<'_> {
+    fn keep(mut self, program: &OsString, arguments: Vec<OsString>) -> i32 {
+        // Anything but the order, in particular the end of the harness, is an order to stop.
+        if self.order() != "begin" {
+            self.tell(&KeeperEvent::Swept(Vec::new()));
+            return 0;
+        }
         let (all_ended, is_empty) = mpsc::channel();
         let Ok(voice) = self.control.try_clone() else { return 3 };
-        if main > 0 {
-            self.tell(&KeeperEvent::Started(main));
-            thread::spawn(move || reap(&voice, &all_ended));
-        } else {
-            drop(all_ended);
-        }
-        // Anything but an order is the end of the harness, and answered in the same way.
-        let mut order = String::new();
-        let _ = io::BufReader::new(&self.control).read_line(&mut order);
+        let main = match self.start(program, arguments) {
+            Ok(main) => {
+                self.tell(&KeeperEvent::Started(main));
+                thread::spawn(move || reap(&voice, &all_ended));
+                Some(main)
+            }
+            Err(error) => {
+                drop(all_ended);
+                self.tell(&KeeperEvent::Failed(format!("{}: {error}", program.to_string_lossy())));
+                None
+            }
+        };
+        self.order();
         let left = self.sweep(main, &is_empty);
         self.tell(&KeeperEvent::Swept(left));
         0
+    }
+
+    fn order(&mut self) -> String {
+        let mut order = String::new();
+        let _ = self.orders.read_line(&mut order);
+        order.trim_end().to_owned()
     }
 
     fn start(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<i32> {
         let printed = File::options().create(true).append(true).open(self.scratch.join(PRINTED))?;
         let child = Command::new(program)
             .args(arguments)
+            .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
+            .env(TOKEN_VARIABLE, token(self.scratch))
             .stdin(Stdio::null())
             .stdout(printed.try_clone()?)
             .stderr(printed)
@@ -187,42 +224,39 @@ impl Keeping {
     }
 
     fn tell(&self, event: &KeeperEvent) {
-        tell(&self.control, event);
+        tell(self.control, event);
     }
 
     /// Kills until nobody is left, and says who was.
-    fn sweep(&self, main: i32, is_empty: &mpsc::Receiver<()>) -> Vec<Left> {
+    fn sweep(&self, main: Option<i32>, is_empty: &mpsc::Receiver<()>) -> Vec<Left> {
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
-        let shown = tree::below(own).unwrap_or_default();
+        let shown = tree::below(own);
         // A zombie of the keeper's own has ended already, and is just being reaped.
         let is_left = |member: &&tree::Member| member.state != 'Z' || member.parent != own;
-        let left = shown.iter().filter(is_left).map(|member| Left {
+        let left = shown.iter().flatten().filter(is_left).map(|member| Left {
             pid: member.pid,
             parent: member.parent,
             state: member.state.to_string(),
             command: tree::command(member.pid),
         });
         let left = left.collect();
-        loop {
+        // One that is born between a look and a kill is found by the next look.
+        let mut pause = Duration::ZERO;
+        while is_empty.recv_timeout(pause) == Err(mpsc::RecvTimeoutError::Timeout) {
             for member in tree::below(own).unwrap_or_default() {
                 platform::kill(member.pid, || {
                     tree::member(member.pid).is_some_and(|now| now.since == member.since)
                 });
             }
-            if shown.is_empty() && main > 0 {
-                // Without a list of processes the group is all that can be named; nobody else can have its
-                // number while one of it lives.
-                let _ = nix::sys::signal::killpg(
-                    nix::unistd::Pid::from_raw(main),
-                    nix::sys::signal::SIGKILL,
-                );
+            if let (None, Some(main)) = (&shown, main) {
+                // Without a list of processes the group is all that can be named; it still has a member, since
+                // somebody here is not reaped. Who left the group is beyond reach on such a system.
+                let group = nix::unistd::Pid::from_raw(main);
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
             }
-            // One that was born between the look and the kill is found by the next look.
-            match is_empty.recv_timeout(Duration::from_millis(20)) {
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return left,
-            }
+            pause = Duration::from_millis(20);
         }
+        left
     }
 }
 

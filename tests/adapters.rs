@@ -1,0 +1,204 @@
+//! What the harness says of adapters that are wrong on purpose, and that the rest of a run goes on.
+//!
+//! The wrong adapters are this very program, started with `agent KIND ROLE`.
+
+mod support {
+    pub(crate) mod inheriting;
+}
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::json;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|word| word == "agent") {
+        std::process::exit(agent(&arguments[2], &arguments[3..]));
+    }
+    let trials = vec![
+        Trial::test("a_handle_that_was_inherited_is_named_with_its_holder_and_its_line", inherited),
+        Trial::test("one_that_cannot_be_started_is_an_error", || {
+            check("absent", "cannot start", "")
+        }),
+        Trial::test("one_that_dies_is_an_error_with_what_it_printed", || {
+            check("dies", "ended before it said hello", "I die here")
+        }),
+        Trial::test("one_that_never_dials_is_an_error_and_not_a_hang", || {
+            check("mute", "did not dial", "")
+        }),
+        Trial::test("one_of_another_protocol_is_an_error", || {
+            check("version", "speaks protocol 99", "")
+        }),
+        Trial::test("one_without_the_token_is_an_error", || check("token", "token", "")),
+        Trial::test("one_that_sends_garbage_is_an_error", || {
+            check("garbage", "no message of protocol", "")
+        }),
+        Trial::test("one_that_sends_no_end_of_a_line_is_an_error", || {
+            check("endless", "more than 65536", "")
+        }),
+        Trial::test("one_that_ends_a_step_it_was_not_told_is_an_error", || {
+            check("eager", "spoke of step", "")
+        }),
+        Trial::test("one_that_dies_in_the_middle_is_not_a_pass", || check("half", "", "")),
+        Trial::test("the_screens_are_as_they_were", screens),
+        Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+// The adapters.
+
+fn agent(kind: &str, rest: &[String]) -> i32 {
+    match kind {
+        "inheriting" => return support::inheriting::play(rest),
+        "dies" => {
+            println!("I die here");
+            return 1;
+        }
+        "mute" => loop {
+            std::thread::park();
+        },
+        _ => {}
+    }
+    let socket = std::env::var("GIPC_HARNESS_SOCKET").expect("started by the harness");
+    let mut stream = UnixStream::connect(socket).expect("it listens");
+    let token = std::env::var("GIPC_HARNESS_TOKEN").expect("started by the harness");
+    let hello = json!({
+        "type": "hello",
+        "protocol": if kind == "version" { 99 } else { 1 },
+        "token": if kind == "token" { "stolen".into() } else { token },
+        "role": rest[0],
+        "pid": std::process::id(),
+        "implementation": { "name": kind, "version": "0" },
+        "profiles": ["core"],
+        "control": "loop",
+    });
+    writeln!(stream, "{hello}").expect("it listens");
+    match kind {
+        "garbage" => writeln!(stream, "Segmentation fault").expect("it listens"),
+        "endless" => drop(stream.write_all(&vec![b'x'; 1 << 20])),
+        "eager" => {
+            writeln!(stream, r#"{{"type":"end","id":3,"pid":1,"outcome":{{"is":"ok"}}}}"#)
+                .expect("it listens");
+        }
+        _ => {}
+    }
+    for line in BufReader::new(stream.try_clone().expect("a copy")).lines() {
+        // Dies when it is told its first step.
+        if kind == "half" && line.is_ok_and(|line| line.contains("step")) {
+            return 7;
+        }
+    }
+    0
+}
+
+// The questions.
+
+/// Runs scenarios on a wrong adapter of this kind. Returns what the terminal shows, and the exit code.
+fn run(kind: &str, what: &[&str]) -> Result<(String, i32), Failed> {
+    let folder = tempfile::tempdir()?;
+    let own = std::env::current_exe()?;
+    let program = if kind == "absent" { Path::new("/nowhere/at-all") } else { own.as_path() };
+    let manifest = format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n");
+    fs::write(folder.path().join("adapter.toml"), manifest)?;
+    let record = folder.path().join("record");
+    let mut arguments = vec!["run", "--adapter", folder.path().to_str().ok_or("a path")?];
+    arguments.extend(["--record", record.to_str().ok_or("a path")?]);
+    arguments.extend(what);
+    let (text, code) = harness(&arguments)?;
+    Ok((text.replace(folder.path().to_str().ok_or("a path")?, "FOLDER"), code))
+}
+
+/// Starts the harness at the root of the project. Returns stdout, then stderr, and the exit code.
+fn harness(arguments: &[&str]) -> Result<(String, i32), Failed> {
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(arguments)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = text + &String::from_utf8_lossy(&output.stderr);
+    Ok((text, output.status.code().unwrap_or(-1)))
+}
+
+fn check(kind: &str, why: &str, printed: &str) -> Result<(), Failed> {
+    let (text, code) = run(kind, &["close/eof-after-close", "message/empty-is-not-eof"])?;
+    let expected = if kind == "half" { 1 } else { 3 };
+    if code != expected
+        || !text.contains(why)
+        || !text.contains(printed)
+        || !text.contains("2 of 2 ran")
+    {
+        return Err(format!("exit {code}, and\n{text}").into());
+    }
+    Ok(())
+}
+
+fn inherited() -> Result<(), Failed> {
+    let (text, code) = run("inheriting", &["close/sibling-does-not-inherit"])?;
+    let sentence = "sleeper was never given w; it inherited it, as fd ";
+    let named = text
+        .split(sentence)
+        .nth(1)
+        .is_some_and(|rest| rest.contains("when it was spawned (line 7)"));
+    if code != 1 || !named || !text.contains("DEADLOCK  close/sibling-does-not-inherit") {
+        return Err(format!("exit {code}, and\n{text}").into());
+    }
+    Ok(())
+}
+
+/// What people see, in one place, so that a change of words is read once and as a whole.
+fn screens() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let wrong = folder.path().join("wrong.scenario");
+    fs::write(&wrong, "# A mistake.\n\nmain        pipe r w\nmain        put r \"a\"\n")?;
+    let wrong = wrong.to_str().ok_or("a path")?;
+    let author = folder.path().join("author.scenario");
+    fs::write(
+        &author,
+        "# A wrong belief.\n\nmain        pipe r w\nmain        close w\nmain        get r                       => \"a\"\n",
+    )?;
+    let author = author.to_str().ok_or("a path")?;
+    let mut all = String::new();
+    let mut show = |title: &str, (text, code): (String, i32)| {
+        all += &format!("## {title}\n\n{}\nexit {code}\n\n", text.trim_end());
+    };
+    show("a leak", run("inheriting", &["close/sibling-does-not-inherit"])?);
+    show("an adapter that dies", run("dies", &["close/eof-after-close"])?);
+    show("a scenario that cannot be meant", harness(&["run", wrong])?);
+    show("an author who is wrong", harness(&["check", author])?);
+    show("a name that is nearly right", harness(&["run", "eof-after"])?);
+    show("a passing run", harness(&["run", "close", "deadlock", "--adapter", "model"])?);
+    show("lanes", harness(&["show", "close/half-message"])?);
+    let all = all.replace(folder.path().to_str().ok_or("a path")?, "FOLDER");
+    let all = number_after(&number_after(&all, "as fd ", "N"), " ran in ", "0.0");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("screens", all));
+    Ok(())
+}
+
+/// Times and descriptors are the only things on a screen that differ from run to run.
+fn number_after(text: &str, mark: &str, instead: &str) -> String {
+    let mut parts = text.split(mark);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out += mark;
+        out += instead;
+        out += part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    }
+    out
+}
+
+fn unknown() -> Result<(), Failed> {
+    let (text, code) = harness(&["run", "--adapter", "nobody"])?;
+    if code != 2 || !text.contains("adapters here are gipc-core, gipc-python, model") {
+        return Err(text.into());
+    }
+    Ok(())
+}

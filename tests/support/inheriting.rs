@@ -1,0 +1,152 @@
+//! An implementation that is wrong in one way: it never marks a descriptor as close-on-exec, so that every child
+//! inherits every handle that is open when it is spawned. Otherwise it does what it should.
+
+use gipc_harness::adapter::protocol::{Control, Named, Order, Said};
+use gipc_harness::agent::{
+    Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve,
+};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+#[derive(Clone)]
+enum Handle {
+    Reader(Rc<Mutex<Receiver>>),
+    Writer(Rc<Mutex<Sender>>),
+}
+
+#[derive(Default)]
+struct Inheriting {
+    handles: RefCell<BTreeMap<String, Handle>>,
+    children: RefCell<BTreeMap<String, Rc<Mutex<Child>>>>,
+}
+
+/// Plays one process: its role, then `NAME=r3` or `NAME=w4` for each handle.
+pub(crate) fn play(arguments: &[String]) -> i32 {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (role, given) = arguments.split_first().expect("a role");
+        let library = Inheriting::default();
+        for word in given {
+            let (name, end) = word.split_once('=').expect("NAME=END");
+            let number: RawFd = end[1..].parse().expect("a descriptor");
+            // SAFETY: the parent has left this descriptor open for us, and says so once.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+            let handle = handle(end.starts_with('w'), descriptor).expect("an end of a pipe");
+            library.handles.borrow_mut().insert(name.to_owned(), handle);
+        }
+        let identity = Identity {
+            implementation: Named { name: "inheriting".into(), version: "0".into() },
+            profiles: vec!["core".into()],
+            control: Control::Loop,
+        };
+        match serve(library, &identity, role).await {
+            Ok(Ending::Finished) => 0,
+            _ => 1,
+        }
+    })
+}
+
+fn handle(writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
+    Ok(match writer {
+        true => Handle::Writer(Rc::new(Mutex::new(Sender::from_owned_fd(descriptor)?))),
+        false => Handle::Reader(Rc::new(Mutex::new(Receiver::from_owned_fd(descriptor)?))),
+    })
+}
+
+impl Library for Inheriting {
+    async fn perform(&self, order: Order) -> Answer {
+        self.attempt(order).await.unwrap_or_else(|error| {
+            let said = match error.kind() {
+                io::ErrorKind::BrokenPipe => Said::Broken,
+                io::ErrorKind::NotFound => Said::Closed,
+                io::ErrorKind::Unsupported => return Err(Unsupported(error.to_string())),
+                _ => Said::Other,
+            };
+            Ok(Done { detail: Some(error.to_string()), ..said.into() })
+        })
+    }
+}
+
+impl Inheriting {
+    async fn attempt(&self, order: Order) -> io::Result<Answer> {
+        let done: Done = match order {
+            Order::Pipe { reader, writer } => {
+                let (r, w) = nix::unistd::pipe()?;
+                let descriptors = BTreeMap::from([
+                    (reader.clone(), r.as_raw_fd()),
+                    (writer.clone(), w.as_raw_fd()),
+                ]);
+                self.handles.borrow_mut().insert(reader, handle(false, r)?);
+                self.handles.borrow_mut().insert(writer, handle(true, w)?);
+                Done { descriptors, ..Said::Ok.into() }
+            }
+            Order::Spawn { child, handles } => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("agent").arg("inheriting").arg(&child);
+                let mut moved = Vec::new();
+                for name in handles {
+                    let handle = self.take(&name)?;
+                    command.arg(match &handle {
+                        Handle::Reader(r) => format!("{name}=r{}", r.lock().await.as_raw_fd()),
+                        Handle::Writer(w) => format!("{name}=w{}", w.lock().await.as_raw_fd()),
+                    });
+                    moved.push(handle);
+                }
+                let process = command.spawn()?;
+                let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
+                self.children.borrow_mut().insert(child, Rc::new(Mutex::new(process)));
+                drop(moved);
+                Done { child: pid, ..Said::Ok.into() }
+            }
+            Order::Put { handle, payload } => {
+                let payload = bytes(&payload);
+                let Handle::Writer(w) = self.get(&handle)? else {
+                    return Err(io::ErrorKind::Unsupported.into());
+                };
+                let mut w = w.lock().await;
+                w.write_all(&(payload.len() as u32).to_le_bytes()).await?;
+                w.write_all(&payload).await?;
+                Said::Ok.into()
+            }
+            Order::Get { handle } => {
+                let Handle::Reader(r) = self.get(&handle)? else {
+                    return Err(io::ErrorKind::Unsupported.into());
+                };
+                let mut r = r.lock().await;
+                let mut header = [0; 4];
+                if r.read(&mut header[..1]).await? == 0 {
+                    return Ok(Ok(Said::Eof.into()));
+                }
+                r.read_exact(&mut header[1..]).await?;
+                let mut payload = vec![0; u32::from_le_bytes(header) as usize];
+                r.read_exact(&mut payload).await?;
+                message(&payload).into()
+            }
+            Order::Close { handle } => self.take(&handle).map(|_| Said::Ok.into())?,
+            Order::Join { child } => {
+                let process = self.children.borrow().get(&child).cloned();
+                let process = process.ok_or(io::ErrorKind::Unsupported)?;
+                let status = process.lock().await.wait().await?;
+                Said::Exit { code: status.code().unwrap_or(-1) }.into()
+            }
+            other => return Ok(Err(Unsupported(format!("{other:?}")))),
+        };
+        Ok(Ok(done))
+    }
+
+    fn get(&self, name: &str) -> io::Result<Handle> {
+        self.handles.borrow().get(name).cloned().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn take(&self, name: &str) -> io::Result<Handle> {
+        self.handles.borrow_mut().remove(name).ok_or(io::ErrorKind::NotFound.into())
+    }
+}
