@@ -8,35 +8,13 @@ mod world;
 mod pipe;
 
 use crate::scenario::Scenario;
-use crate::trace::Trace;
+use crate::trace::{Plan, Trace};
 use world::World;
 
 /// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
 pub const CAPACITY_MIN: u64 = 512;
 /// The most that a pipe is allowed to hold, in bytes.
 pub const CAPACITY_MAX: u64 = 1 << 20;
-
-/// The order in which steps are released, and what is over after each release.
-///
-/// It tells a conductor when to go on, and nothing of what is right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The releases.
-    pub releases: Vec<Release>,
-}
-
-/// One release.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Release {
-    /// The step that is let go.
-    pub step: usize,
-    /// The steps that end before the next release; earlier ones that were open among them.
-    pub ends: Vec<usize>,
-    /// The processes that come into being before the next release.
-    pub comes: Vec<String>,
-    /// The processes that end before the next release.
-    pub leaves: Vec<String>,
-}
 
 /// Where an implementation may choose, what it chose. The default is what the suite's traces are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 
 use super::Choices;
 use super::pipe::{Pipe, Sent, Woken};
-use super::{Plan, Release};
 use crate::scenario::{Lane, Outcome, Payload, Scenario, Step, Verb};
-use crate::trace::{End, Taken, Trace};
+use crate::trace::{End, Plan, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One lane: its steps in order, and how far it is.

@@ -9,6 +9,8 @@ mod parse;
 mod expand;
 mod check;
 mod print;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{OUTCOMES, ParseError, VERBS, parse};
 

@@ -47,6 +47,15 @@ impl ParseError {
 
 /// Reads a scenario: its layout, its steps with every `each` written out, and whether they can be meant.
 pub fn parse(id: &str, text: &str) -> Result<Scenario, ParseError> {
+    let (script, places) = script(text)?;
+    let steps = expand::expand(&script, &places)?;
+    let scenario = Scenario { id: id.to_owned(), text: text.to_owned(), script, steps };
+    check::check(&scenario)?;
+    Ok(scenario)
+}
+
+/// Reads the layout alone: spelling is right, whether it can be meant is not asked.
+pub(super) fn script(text: &str) -> Result<(Script, Vec<Place>), ParseError> {
     let mut items = Vec::new();
     let mut places = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -57,11 +66,7 @@ pub fn parse(id: &str, text: &str) -> Result<Scenario, ParseError> {
     while items.last() == Some(&Item::Blank) {
         items.pop();
     }
-    let script = Script { items };
-    let steps = expand::expand(&script, &places)?;
-    let scenario = Scenario { id: id.to_owned(), text: text.to_owned(), script, steps };
-    check::check(&scenario)?;
-    Ok(scenario)
+    Ok((Script { items }, places))
 }
 
 fn item(number: usize, text: &str) -> Result<(Item, Place), ParseError> {

@@ -6,6 +6,7 @@ use crate::scenario::Outcome;
 use std::collections::BTreeMap;
 
 mod owners;
+mod plan;
 mod cause;
 mod canonical;
 mod lanes;
@@ -16,6 +17,7 @@ pub use cause::Causes;
 pub use lanes::lanes;
 pub use observed::{Held, Observed, Stop, Tier};
 pub use owners::{Last, Owners, PipeEnd};
+pub use plan::{Plan, Release};
 
 /// All that happened in one run, or all that the model says must happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

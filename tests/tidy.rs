@@ -1,0 +1,169 @@
+//! The house is in order: formatting, the shape of files, who knows whom, and that documents say what is.
+
+use gipc_harness::scenario::VERBS;
+use rstest::rstest;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every file of ours with one of these endings, by its path from the root.
+fn files(endings: &[&str]) -> Vec<String> {
+    fn walk(folder: &Path, endings: &[&str], found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("it can be read").flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let ours = !["target", ".git", ".venv", "node_modules", "__pycache__"]
+                .contains(&name.as_str());
+            if path.is_dir() && !path.is_symlink() && ours {
+                walk(&path, endings, found);
+            } else if path
+                .extension()
+                .is_some_and(|ending| endings.iter().any(|one| ending == *one))
+            {
+                found.push(path.strip_prefix(root()).expect("inside").display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), endings, &mut found);
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+#[test]
+fn all_is_formatted() {
+    let output =
+        Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()).output();
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("not installed") => {
+            eprintln!("skipped: rustfmt is not installed here");
+        }
+        Ok(output) => panic!("run `cargo fmt`:\n{}", String::from_utf8_lossy(&output.stdout)),
+        Err(error) => eprintln!("skipped: {error}"),
+    }
+}
+
+#[test]
+fn a_file_says_first_what_it_is_and_stays_short_enough_to_read() {
+    for path in files(&["rs", "py"]) {
+        let text = read(&path);
+        let begins = if path.ends_with(".py") { "\"\"\"" } else { "//! " };
+        assert!(text.starts_with(begins), "{path} does not begin with {begins}");
+        let lines = text.lines().count();
+        assert!(lines <= 450, "{path} has {lines} lines: it is two rooms");
+    }
+}
+
+#[test]
+fn unsafe_stands_only_where_the_system_demands_it() {
+    let places = [
+        "gipc-core/src/platform.rs",
+        "gipc-harness/src/run/platform.rs",
+        "gipc-harness/src/agent/tests.rs",
+    ];
+    for path in files(&["rs"]) {
+        let word = ["uns", "afe {"].concat();
+        let allowed = places.contains(&path.as_str()) || path.contains("tests/");
+        assert!(allowed || !read(&path).contains(&word), "{path}");
+    }
+}
+
+/// The rooms of the harness, and the rooms that each may know.
+#[rstest]
+#[case("scenario", &[])]
+#[case("trace", &["scenario"])]
+#[case("model", &["scenario", "trace", "verdict"])] // the last only in its tests
+#[case("stuck", &["scenario", "trace"])]
+#[case("verdict", &["scenario", "trace", "stuck", "adapter"])]
+#[case("adapter", &[])]
+#[case("agent", &["adapter"])]
+#[case("run", &["scenario", "trace", "adapter"])]
+#[case("report", &["scenario", "trace", "stuck", "verdict", "adapter"])]
+fn each_room_knows_only_whom_it_may(#[case] room: &str, #[case] may: &[&str]) {
+    for path in files(&["rs"]) {
+        let inside = path.strip_prefix("gipc-harness/src/").unwrap_or_default();
+        if !inside.starts_with(&format!("{room}/")) && inside != format!("{room}.rs") {
+            continue;
+        }
+        for (before, _) in read(&path).match_indices("crate::") {
+            let text = read(&path);
+            let known: String = text[before + 7..]
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            assert!(known == room || may.contains(&known.as_str()), "{path} knows {known}");
+        }
+    }
+}
+
+#[test]
+fn the_implementation_is_named_in_one_file_of_the_harness() {
+    let mark = ["gipc", "_core"].concat();
+    let named: BTreeSet<String> = files(&["rs"])
+        .into_iter()
+        .filter(|path| path.starts_with("gipc-harness/src/") && read(path).contains(&mark))
+        .collect();
+    let expected = ["agent/gipc_core.rs", "agent/mod.rs", "main.rs"]
+        .map(|file| format!("gipc-harness/src/{file}"));
+    assert_eq!(named, BTreeSet::from(expected));
+}
+
+#[test]
+fn no_file_names_a_path_of_one_machine() {
+    for path in files(&["rs", "md", "toml", "py", "scenario", "snap"]) {
+        let text = read(&path);
+        for place in ["work/", "home/", "root/", "tmp/"] {
+            let place = format!("/{place}");
+            assert!(
+                !text.contains(&format!(" {place}")) && !text.contains(&format!("\"{place}")),
+                "{path}: {place}"
+            );
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for path in files(&["md"]) {
+        let folder = root().join(&path).parent().expect("a folder").to_owned();
+        for part in read(&path).split("](").skip(1) {
+            let link = part.split([')', '#']).next().unwrap_or_default();
+            let near = !link.is_empty() && !link.contains("://");
+            assert!(!near || folder.join(link).exists(), "{path} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_language_lists_the_verbs_that_the_parser_knows() {
+    let page = read("scenarios/README.md");
+    let listed: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split([' ', '`']).next())
+        .collect();
+    let known: BTreeSet<&str> = VERBS.into_iter().collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
+fn the_screen_in_the_readme_is_one_that_the_program_shows() {
+    let page = read("README.md");
+    let screens = read("tests/snapshots/screens.snap")
+        .replace("as fd N", "as fd 12")
+        .replace("FOLDER", "tests/inheriting");
+    let quoted =
+        page.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a screen");
+    for line in quoted.lines().filter(|line| !line.trim().is_empty()) {
+        assert!(screens.contains(line.trim()), "no screen says {line:?}");
+    }
+}
