@@ -3,7 +3,7 @@
 //! The wrong adapters are this very program, started with `agent KIND ROLE`.
 
 mod support {
-    pub(crate) mod inheriting;
+    pub(crate) mod wrong;
 }
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -21,6 +21,20 @@ fn main() {
     }
     let trials = vec![
         Trial::test("a_handle_that_was_inherited_is_named_with_its_holder_and_its_line", inherited),
+        Trial::test("a_wake_up_that_was_lost_is_a_hang", || {
+            hangs(
+                "deaf",
+                "task/neighbour-runs-while-one-waits",
+                "main's loop turns, and get r does not end",
+            )
+        }),
+        Trial::test("a_loop_that_is_blocked_is_a_hang_with_the_call_it_sleeps_in", || {
+            hangs(
+                "blocking",
+                "task/neighbour-runs-while-one-waits",
+                "main's loop does not turn: it sleeps in poll",
+            )
+        }),
         Trial::test("one_that_cannot_be_started_is_an_error", || {
             check("absent", "cannot start", "")
         }),
@@ -54,7 +68,7 @@ fn main() {
 
 fn agent(kind: &str, rest: &[String]) -> i32 {
     match kind {
-        "inheriting" => return support::inheriting::play(rest),
+        "inheriting" | "deaf" | "blocking" => return support::wrong::play(kind, rest),
         "dies" => {
             println!("I die here");
             return 1;
@@ -150,6 +164,14 @@ fn inherited() -> Result<(), Failed> {
     Ok(())
 }
 
+fn hangs(kind: &str, id: &str, sentence: &str) -> Result<(), Failed> {
+    let (text, code) = run(kind, &[id])?;
+    if code != 1 || !text.contains(&format!("HANG  {id}")) || !text.contains(sentence) {
+        return Err(format!("exit {code}, and\n{text}").into());
+    }
+    Ok(())
+}
+
 /// What people see, in one place, so that a change of words is read once and as a whole.
 fn screens() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
@@ -167,6 +189,7 @@ fn screens() -> Result<(), Failed> {
         all += &format!("## {title}\n\n{}\nexit {code}\n\n", text.trim_end());
     };
     show("a leak", run("inheriting", &["close/sibling-does-not-inherit"])?);
+    show("a lost wake-up", run("deaf", &["task/neighbour-runs-while-one-waits"])?);
     show("an adapter that dies", run("dies", &["close/eof-after-close"])?);
     show("a scenario that cannot be meant", harness(&["run", wrong])?);
     show("an author who is wrong", harness(&["check", author])?);

@@ -53,7 +53,7 @@ pub struct Wait {
 /// Explains where an observed run stopped. `None` if no step is open that belongs to a living process.
 pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
     let stop = observed.stop.as_ref()?;
-    let scene = Scene::new(scenario, observed, stop);
+    let scene = Scene::new(scenario, stop);
     let waits: Vec<Wait> = (0..scenario.steps.len())
         .filter(|step| scene.is_waiting(*step))
         .map(|step| scene.wait(step))
@@ -74,7 +74,6 @@ pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
 /// Where everything stood when the run stopped.
 struct Scene<'a> {
     scenario: &'a Scenario,
-    observed: &'a Observed,
     stop: &'a Stop,
     owners: Owners,
     /// Who holds which end: as the kernel shows it, or else as it should be.
@@ -84,8 +83,8 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(scenario: &'a Scenario, observed: &'a Observed, stop: &'a Stop) -> Self {
-        let owners = Owners::replay(scenario, &observed.trace);
+    fn new(scenario: &'a Scenario, stop: &'a Stop) -> Self {
+        let owners = Owners::replay(scenario, &stop.then);
         let mut holders: BTreeMap<PipeEnd, BTreeSet<String>> = BTreeMap::new();
         for (end, last) in owners.all() {
             let here = holders.entry(end).or_default();
@@ -98,7 +97,7 @@ impl<'a> Scene<'a> {
             }
         }
         let mut inside: BTreeMap<usize, (u64, i64)> = BTreeMap::new();
-        for (step, taken) in scenario.steps.iter().zip(&observed.trace.steps) {
+        for (step, taken) in scenario.steps.iter().zip(&stop.then.steps) {
             let Taken::Ended { outcome, .. } = taken else { continue };
             match (&step.verb, outcome) {
                 (Verb::Put { handle, payload }, Outcome::Ok) => {
@@ -116,16 +115,16 @@ impl<'a> Scene<'a> {
                 _ => {}
             }
         }
-        Self { scenario, observed, stop, owners, holders, inside }
+        Self { scenario, stop, owners, holders, inside }
     }
 
     fn runs(&self, process: &str) -> bool {
-        matches!(self.observed.trace.ends.get(process), None | Some(End::Running))
+        matches!(self.stop.then.ends.get(process), None | Some(End::Running))
     }
 
     fn is_waiting(&self, step: usize) -> bool {
         let late = self.stop.late.contains(&step);
-        let open = self.observed.trace.steps[step] == Taken::Open;
+        let open = self.stop.then.steps[step] == Taken::Open;
         late || (open && self.runs(&self.scenario.steps[step].lane.process))
     }
 
@@ -159,7 +158,12 @@ impl<'a> Scene<'a> {
         let others = self.holders((pipe, get));
         let other = self.owners.name((pipe, get)).to_owned();
         if get && messages > 0 {
-            return (Vec::new(), format!("{messages} whole messages are in the pipe of {handle}"));
+            let many = if messages == 1 {
+                "a whole message is".into()
+            } else {
+                format!("{messages} messages are")
+            };
+            return (Vec::new(), format!("{many} in the pipe of {handle}"));
         }
         if others.is_empty() {
             let due = if get { "eof" } else { "broken" };
@@ -169,14 +173,13 @@ impl<'a> Scene<'a> {
         if get {
             return (others, format!("{handle} is empty, and {who} can still write it"));
         }
-        let reading =
-            self.observed.trace.steps.iter().zip(&self.scenario.steps).any(|(taken, step)| {
-                let gets = match &step.verb {
-                    Verb::Get { handle } => self.owners.end(handle, false) == Some((pipe, false)),
-                    _ => false,
-                };
-                *taken == Taken::Open && gets && self.runs(&step.lane.process)
-            });
+        let reading = self.stop.then.steps.iter().zip(&self.scenario.steps).any(|(taken, step)| {
+            let gets = match &step.verb {
+                Verb::Get { handle } => self.owners.end(handle, false) == Some((pipe, false)),
+                _ => false,
+            };
+            *taken == Taken::Open && gets && self.runs(&step.lane.process)
+        });
         if reading {
             return (Vec::new(), format!("{who} is reading {other}"));
         }

@@ -121,7 +121,8 @@ fn reason(first: &Finding) -> String {
     if first.because.is_empty() {
         let _ = writeln!(out, "\n  It should come to {}.", first.expected);
     } else {
-        let _ = writeln!(out, "\n  {}, because {}.", first.expected, first.because);
+        let it_comes = if first.because.starts_with("from ") { "it comes " } else { "" };
+        let _ = writeln!(out, "\n  {}, because {it_comes}{}.", first.expected, first.because);
     }
     if let Some(detail) = &first.detail {
         let _ = writeln!(out, "  In its own words: {detail}");

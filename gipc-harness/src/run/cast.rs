@@ -5,9 +5,10 @@
 use super::holders::{self, PipeId};
 use super::keeper::{KeeperEvent, Stopped};
 use super::platform::{self, PidFd};
+use super::wire::Wire;
 use crate::adapter::connection::{Heard, Line};
-use crate::adapter::protocol::{self, Control, FromAgent, Said, ToAgent};
-use crate::scenario::{Lane, Outcome, Payload, Scenario, Verb};
+use crate::adapter::protocol::{self, Control, FromAgent, ToAgent};
+use crate::scenario::{Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Held, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,32 +47,15 @@ pub(super) struct Cast<'a> {
     pids: BTreeMap<i32, End>,
     lanes: BTreeMap<&'a str, Vec<usize>>,
     pipes: BTreeMap<PipeId, [Option<String>; 2]>,
-    /// Of each put: which in turn of its lane it is.
-    puts: BTreeMap<usize, usize>,
-    /// Of each name of a handle: the pipe it gets from, and the pipe it puts to.
-    directions: BTreeMap<String, [Option<usize>; 2]>,
-    /// Of each pipe: the puts whose message has not come out yet.
-    waiting: BTreeMap<usize, Vec<usize>>,
+    wire: Wire<'a>,
     started: Instant,
 }
 
 impl<'a> Cast<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
         let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let mut turns: BTreeMap<&Lane, usize> = BTreeMap::new();
-        let mut puts = BTreeMap::new();
-        let directions = directions(scenario);
-        let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             lanes.entry(&step.lane.process).or_default().push(index);
-            if let Verb::Put { handle, .. } = &step.verb {
-                let turn = turns.entry(&step.lane).or_default();
-                *turn += 1;
-                puts.insert(index, *turn);
-                if let Some([_, Some(pipe)]) = directions.get(handle) {
-                    waiting.entry(*pipe).or_default().push(index);
-                }
-            }
         }
         Self {
             scenario,
@@ -89,9 +73,7 @@ impl<'a> Cast<'a> {
             pids: BTreeMap::new(),
             lanes,
             pipes: BTreeMap::new(),
-            puts,
-            directions,
-            waiting,
+            wire: Wire::new(scenario),
             started: Instant::now(),
         }
     }
@@ -141,7 +123,7 @@ impl<'a> Cast<'a> {
     pub(super) fn release(&mut self, step: usize) {
         let spec = &self.scenario.steps[step];
         self.note("release", serde_json::json!({ "step": step, "lane": spec.lane.to_string() }));
-        if let Some(order) = order(&spec.verb, &self.seed(step)) {
+        if let Some(order) = self.wire.order(step) {
             let task = spec.lane.task.clone();
             let message = ToAgent::Step { id: step, task, order, within_ms: spec.within_ms };
             self.actors[&spec.lane.process].line.send(message);
@@ -239,7 +221,10 @@ impl<'a> Cast<'a> {
                 self.check(role, id, pid);
                 if self.fault.is_none() {
                     self.learn(pid, &descriptors);
-                    let (outcome, from) = self.understand(id, outcome, detail.as_deref());
+                    let taken = &self.taken;
+                    let was_put = |put: usize| taken[put] != Taken::Never;
+                    let (outcome, from) =
+                        self.wire.outcome(id, outcome, detail.as_deref(), was_put);
                     self.taken[id] = Taken::Ended { outcome, from, detail };
                     self.finish(role);
                 }
@@ -280,53 +265,6 @@ impl<'a> Cast<'a> {
             });
             self.pipes.entry(pipe).or_default()[usize::from(writer)] = Some(end.clone());
         }
-    }
-
-    /// Puts an agent's words into ours. A message is looked up among the puts that could have sent it.
-    fn understand(
-        &mut self,
-        id: usize,
-        said: Said,
-        detail: Option<&str>,
-    ) -> (Outcome, Option<usize>) {
-        let Said::Message { len, sha256, text } = said else { return (plain(said, detail), None) };
-        let pipe = match &self.scenario.steps[id].verb {
-            Verb::Get { handle } => self.directions.get(handle).and_then(|both| both[0]),
-            _ => None,
-        };
-        let puts = pipe.and_then(|pipe| self.waiting.get(&pipe)).map_or(&[][..], Vec::as_slice);
-        let from = puts.iter().copied().find(|put| {
-            self.taken[*put] != Taken::Never
-                && match &self.scenario.steps[*put].verb {
-                    Verb::Put { payload: Payload::Text(text), .. } => {
-                        text.len() as u64 == len && protocol::digest(text.as_bytes()) == sha256
-                    }
-                    Verb::Put { payload: Payload::Size(size), .. } => {
-                        *size == len && protocol::noise_digest(&self.seed(*put), len) == sha256
-                    }
-                    _ => false,
-                }
-        });
-        let outcome = match from.map(|put| &self.scenario.steps[put].verb) {
-            Some(Verb::Put { payload, .. }) => Outcome::Message(payload.clone()),
-            // Nobody put this. Show it as it is, in a way that equals no payload.
-            _ => match text {
-                Some(text) => Outcome::Message(Payload::Text(text)),
-                None => Outcome::Other(format!("{len} bytes that nobody put")),
-            },
-        };
-        if let Some(puts) = pipe.and_then(|pipe| self.waiting.get_mut(&pipe)) {
-            puts.retain(|put| Some(*put) != from);
-        }
-        if from.is_none() {
-            let lane = &self.scenario.steps[id].lane;
-            self.violations.push(format!("{lane} got a message of {len} bytes that nobody put"));
-        }
-        (outcome, from)
-    }
-
-    fn seed(&self, put: usize) -> String {
-        format!("{}#{}", self.scenario.steps[put].lane, self.puts.get(&put).unwrap_or(&0))
     }
 
     /// Takes in what the keeper says.
@@ -418,6 +356,12 @@ impl<'a> Cast<'a> {
 
     /// The trace, when nothing more will be heard.
     pub(super) fn trace(&mut self) -> Trace {
+        self.see_ends();
+        self.so_far()
+    }
+
+    /// How those ended whose parents say nothing, and who still runs.
+    fn see_ends(&mut self) {
         for (role, actor) in &self.actors {
             let seen = actor.handle.as_deref().and_then(platform::status);
             let seen = seen.map(|end| match end {
@@ -436,82 +380,14 @@ impl<'a> Cast<'a> {
                 _ => {}
             }
         }
+    }
+
+    /// What has happened until now.
+    pub(super) fn so_far(&self) -> Trace {
         Trace {
             steps: self.taken.clone(),
             ends: self.ends.clone(),
             violations: self.violations.clone(),
         }
-    }
-}
-
-/// Which pipe each handle gets from and puts to, pipes counted in the order of making.
-fn directions(scenario: &Scenario) -> BTreeMap<String, [Option<usize>; 2]> {
-    let mut directions = BTreeMap::new();
-    let mut pipes = 0;
-    for step in &scenario.steps {
-        match &step.verb {
-            Verb::Pipe { reader, writer } => {
-                directions.insert(reader.clone(), [Some(pipes), None]);
-                directions.insert(writer.clone(), [None, Some(pipes)]);
-                pipes += 1;
-            }
-            Verb::Duplex { near, far } => {
-                for (name, get, put) in [(near, pipes + 1, pipes), (far, pipes, pipes + 1)] {
-                    directions.insert(name.clone(), [Some(get), Some(put)]);
-                    directions.insert(format!("{name}.r"), [Some(get), None]);
-                    directions.insert(format!("{name}.w"), [None, Some(put)]);
-                }
-                pipes += 2;
-            }
-            _ => {}
-        }
-    }
-    directions
-}
-
-/// The verbs as an agent is told them; `until` is not for agents.
-fn order(verb: &Verb, seed: &str) -> Option<protocol::Order> {
-    use protocol::{Content, Order};
-    Some(match verb.clone() {
-        Verb::Pipe { reader, writer } => Order::Pipe { reader, writer },
-        Verb::Duplex { near, far } => Order::Duplex { near, far },
-        Verb::Spawn { child, handles } => Order::Spawn { child, handles },
-        Verb::Put { handle, payload } => Order::Put {
-            handle,
-            payload: match payload {
-                Payload::Text(text) => Content::Text { text },
-                Payload::Size(len) => Content::Noise { seed: seed.to_owned(), len },
-            },
-        },
-        Verb::Get { handle } => Order::Get { handle },
-        Verb::Close { handle } => Order::Close { handle },
-        Verb::Join { child } => Order::Join { child },
-        Verb::Kill { child } => Order::Kill { child },
-        Verb::Exit { code } => Order::Exit { code },
-        Verb::Cancel { task } => Order::Cancel { task: task.task.unwrap_or_default() },
-        Verb::Pause { ms } => Order::Pause { ms },
-        Verb::Until { .. } => return None,
-    })
-}
-
-fn plain(said: Said, detail: Option<&str>) -> Outcome {
-    match said {
-        Said::Ok => Outcome::Ok,
-        Said::Exit { code } => Outcome::Exit(code),
-        Said::Signal { name } => Outcome::Signal(name),
-        Said::Os { name } => Outcome::Os(name),
-        Said::Eof => Outcome::Eof,
-        Said::Truncated => Outcome::Truncated,
-        Said::Closed => Outcome::Closed,
-        Said::Locked => Outcome::Locked,
-        Said::Broken => Outcome::Broken,
-        Said::Timeout => Outcome::Timeout,
-        Said::Cancelled => Outcome::Cancelled,
-        Said::Poisoned => Outcome::Poisoned,
-        Said::Misuse => Outcome::Misuse,
-        Said::TooLarge => Outcome::TooLarge,
-        Said::Protocol => Outcome::Protocol,
-        Said::Running => Outcome::Running,
-        Said::Other | Said::Message { .. } => Outcome::Other(detail.unwrap_or("other").to_owned()),
     }
 }

@@ -207,6 +207,7 @@ impl Stage<'_> {
 
     fn evidence(&self, mut stop: Stop) -> Stop {
         let pids = self.cast.pids();
+        stop.then = self.cast.so_far();
         stop.held = self.cast.held(&pids);
         stop.seen = !stop.held.is_empty();
         for (pid, call) in super::watch::calls(&pids) {

@@ -11,6 +11,7 @@ pub mod tree;
 mod conductor;
 mod cast;
 mod watch;
+mod wire;
 
 pub use conductor::perform;
 

@@ -34,6 +34,8 @@ impl Observed {
 /// What was seen when nothing moved any more.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
+    /// What had happened until then; later steps may have let it go on.
+    pub then: Trace,
     /// What proves that nothing moves.
     pub tier: Tier,
     /// The steps that should have ended and had not.

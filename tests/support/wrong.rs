@@ -1,14 +1,16 @@
-//! An implementation that is wrong in one way: it never marks a descriptor as close-on-exec, so that every child
-//! inherits every handle that is open when it is spawned. Otherwise it does what it should.
+//! An implementation that is wrong in one way, and otherwise does what it should. It never marks a descriptor as
+//! close-on-exec, so that every child inherits every handle that is open when it is spawned; or its gets are deaf; or
+//! they block the whole process.
 
 use gipc_harness::adapter::protocol::{Control, Named, Order, Said};
 use gipc_harness::agent::{
     Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve,
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -21,19 +23,37 @@ enum Handle {
     Writer(Rc<Mutex<Sender>>),
 }
 
-#[derive(Default)]
-struct Inheriting {
+/// What is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Children inherit everything.
+    Inherits,
+    /// A get that has to wait is never woken.
+    Deaf,
+    /// A get that has to wait stops the loop.
+    Blocks,
+}
+
+struct Wrong {
+    fault: Fault,
+    kind: String,
     handles: RefCell<BTreeMap<String, Handle>>,
     children: RefCell<BTreeMap<String, Rc<Mutex<Child>>>>,
 }
 
 /// Plays one process: its role, then `NAME=r3` or `NAME=w4` for each handle.
-pub(crate) fn play(arguments: &[String]) -> i32 {
+pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
+    let fault = match kind {
+        "deaf" => Fault::Deaf,
+        "blocking" => Fault::Blocks,
+        _ => Fault::Inherits,
+    };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (role, given) = arguments.split_first().expect("a role");
-        let library = Inheriting::default();
+        let (handles, children) = (RefCell::default(), RefCell::default());
+        let library = Wrong { fault, kind: kind.to_owned(), handles, children };
         for word in given {
             let (name, end) = word.split_once('=').expect("NAME=END");
             let number: RawFd = end[1..].parse().expect("a descriptor");
@@ -43,7 +63,7 @@ pub(crate) fn play(arguments: &[String]) -> i32 {
             library.handles.borrow_mut().insert(name.to_owned(), handle);
         }
         let identity = Identity {
-            implementation: Named { name: "inheriting".into(), version: "0".into() },
+            implementation: Named { name: kind.into(), version: "0".into() },
             profiles: vec!["core".into()],
             control: Control::Loop,
         };
@@ -61,7 +81,7 @@ fn handle(writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
     })
 }
 
-impl Library for Inheriting {
+impl Library for Wrong {
     async fn perform(&self, order: Order) -> Answer {
         self.attempt(order).await.unwrap_or_else(|error| {
             let said = match error.kind() {
@@ -75,11 +95,14 @@ impl Library for Inheriting {
     }
 }
 
-impl Inheriting {
+impl Wrong {
     async fn attempt(&self, order: Order) -> io::Result<Answer> {
         let done: Done = match order {
             Order::Pipe { reader, writer } => {
-                let (r, w) = nix::unistd::pipe()?;
+                let (r, w) = match self.fault {
+                    Fault::Inherits => nix::unistd::pipe()?,
+                    _ => nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
+                };
                 let descriptors = BTreeMap::from([
                     (reader.clone(), r.as_raw_fd()),
                     (writer.clone(), w.as_raw_fd()),
@@ -90,7 +113,7 @@ impl Inheriting {
             }
             Order::Spawn { child, handles } => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.arg("agent").arg("inheriting").arg(&child);
+                command.arg("agent").arg(&self.kind).arg(&child);
                 let mut moved = Vec::new();
                 for name in handles {
                     let handle = self.take(&name)?;
@@ -121,6 +144,7 @@ impl Inheriting {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
                 let mut r = r.lock().await;
+                self.spoil(&r).await;
                 let mut header = [0; 4];
                 if r.read(&mut header[..1]).await? == 0 {
                     return Ok(Ok(Said::Eof.into()));
@@ -140,6 +164,20 @@ impl Inheriting {
             other => return Ok(Err(Unsupported(format!("{other:?}")))),
         };
         Ok(Ok(done))
+    }
+
+    /// Does what is wrong with a get, before it is done as it should be.
+    async fn spoil(&self, r: &Receiver) {
+        let descriptor = r.as_fd();
+        let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
+        match self.fault {
+            Fault::Inherits => {}
+            Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
+                std::future::pending().await
+            }
+            Fault::Deaf => {}
+            Fault::Blocks => drop(poll(&mut asked, PollTimeout::NONE)),
+        }
     }
 
     fn get(&self, name: &str) -> io::Result<Handle> {
