@@ -326,11 +326,14 @@ impl<'a> Checker<'a> {
                 && lane.process != "main"
             {
                 let step = scenario.steps.iter().find(|step| step.lane == **lane).unwrap_or(first);
-                return Err(self.error(
+                let mut error = self.error(
                     step,
                     &format!("{lane} is a task without a process"),
                     &format!("{} needs lines of its own", lane.process),
-                ));
+                );
+                error.column = 1;
+                error.width = lane.to_string().chars().count();
+                return Err(error);
             }
         }
         self.payloads()
