@@ -184,9 +184,11 @@ impl Stage<'_> {
         (self.cast.events == before).then_some(tier)
     }
 
-    /// Keeps the evidence of the first stop: later ones follow from it.
+    /// Keeps the finding of the first stop, from which later ones follow; but the evidence of the last, since only
+    /// then all that wait for each other are there.
     async fn note_stop(&mut self, stop: Stop) {
-        if self.stop.is_some() {
+        if let Some(first) = self.stop.take() {
+            self.stop = Some(self.evidence(first));
             return;
         }
         let mut stop = self.evidence(stop);
@@ -210,9 +212,8 @@ impl Stage<'_> {
         stop.then = self.cast.so_far();
         stop.held = self.cast.held(&pids);
         stop.seen = !stop.held.is_empty();
-        for (pid, call) in super::watch::calls(&pids) {
-            stop.calls.insert(self.cast.role(pid), call);
-        }
+        let calls = super::watch::calls(&pids).into_iter();
+        stop.calls = calls.map(|(pid, call)| (self.cast.role(pid), call)).collect();
         stop
     }
 
