@@ -98,11 +98,7 @@ pub fn judge(
     if let Some(fault) = &observed.fault {
         verdict.word = Word::Error;
         verdict.notes.push(fault.clone());
-        let lines: Vec<&str> = observed.printed.lines().collect();
-        if !lines.is_empty() {
-            let last = &lines[lines.len().saturating_sub(20)..];
-            verdict.notes.push(format!("it printed:\n    {}", last.join("\n    ")));
-        }
+        verdict.notes.extend(printed(observed));
         return verdict;
     }
     if let Some(reason) = &observed.unsupported {
@@ -130,7 +126,17 @@ pub fn judge(
         verdict.notes.extend(differences(scenario, predicted, &trace));
     }
     compare_with_manifest(scenario, &mut verdict, known);
+    if !verdict.word.is_expected() {
+        verdict.notes.extend(printed(observed));
+    }
     verdict
+}
+
+/// The last of what the agents printed, as a note.
+fn printed(observed: &Observed) -> Option<String> {
+    let lines: Vec<&str> = observed.printed.lines().collect();
+    let last = &lines[lines.len().saturating_sub(20)..];
+    (!last.is_empty()).then(|| format!("it printed:\n    {}", last.join("\n    ")))
 }
 
 /// A first wrong step that ended is a failure; one that is open is what its stop is.
@@ -168,13 +174,13 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
         Taken::Ended { detail, .. } => detail.clone(),
         _ => None,
     };
-    Finding {
-        step,
-        expected: expected.join(" or "),
-        because: Causes::new(scenario, predicted).of(step),
-        got: outcome_text(&[], &trace.steps[step]),
-        detail,
-    }
+    let process = &spec.lane.process;
+    let got = match (&trace.steps[step], trace.ends.get(process)) {
+        (Taken::Open, Some(end)) if *end != End::Running => format!("{process} ended: {end}"),
+        (taken, _) => outcome_text(&[], taken),
+    };
+    let because = Causes::new(scenario, predicted).of(step);
+    Finding { step, expected: expected.join(" or "), because, got, detail }
 }
 
 /// The trace with the ends that the system does not show filled in from the prediction.

@@ -112,7 +112,10 @@ impl Stage<'_> {
 
     fn is_settled(&self, release: &Release, ends: &[usize]) -> bool {
         // A step that was never let go, or whose process is gone, is not waited for.
-        let over = |step: &usize| !self.cast.is_open(*step);
+        let over = |step: &usize| {
+            !self.cast.is_open(*step)
+                || !self.cast.is_here(&self.scenario.steps[*step].lane.process)
+        };
         let gone = |role: &String| !self.cast.is_here(role);
         let come = |role: &String| {
             self.cast.actors.contains_key(role)
