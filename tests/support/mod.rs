@@ -6,23 +6,24 @@ use gipc_harness::run::{Settings, perform};
 use gipc_harness::scenario::{Scenario, parse};
 use gipc_harness::verdict::{Verdict, Word, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The program under test.
-pub const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
+const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
 
 /// The adapters that must be there, by name: CI sets up what a newcomer's machine may lack.
 const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 
 /// The root of the project.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Every scenario of the suite, in the order of their ids.
-pub fn suite() -> Vec<Scenario> {
+fn suite() -> Vec<Scenario> {
     let folder = root().join("scenarios");
     let mut found = Vec::new();
     let themes = std::fs::read_dir(&folder).expect("the suite is here").flatten();
@@ -46,7 +47,7 @@ pub fn suite() -> Vec<Scenario> {
 }
 
 /// Performs one scenario and judges it.
-pub fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
+fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
     let (_keep, interrupt) = tokio::sync::watch::channel(false);
     let settings = Settings {
         exe: HARNESS.into(),
@@ -64,7 +65,7 @@ pub fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed
 }
 
 /// The main of a conformance target.
-pub fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
+pub(crate) fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
     let arguments = Arguments::from_args();
     let adapter = Adapter::load(name, &root().join("adapters"), Path::new(HARNESS));
     let ready = adapter.and_then(|adapter| adapter.ready().map(|()| Arc::new(adapter)));
@@ -73,7 +74,7 @@ pub fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
     let trials =
         suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
     if let Err(reason) = &ready {
-        eprintln!("{name} is not asked: {reason}");
+        let _ = writeln!(std::io::stderr(), "{name} is not asked: {reason}");
     }
     libtest_mimic::run(&arguments, trials).exit()
 }

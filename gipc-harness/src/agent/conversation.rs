@@ -108,18 +108,18 @@ async fn listen<L: Library>(process: &Rc<Process<L>>, stream: &tokio::net::UnixS
 }
 
 /// A line that is no message is a fault; a step with an unknown verb is only unsupported.
-fn understand(line: &str) -> Result<ToAgent, FromAgent> {
+fn understand(line: &str) -> Result<ToAgent, Box<FromAgent>> {
     serde_json::from_str(line).map_err(|error| {
         let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         let id = value["id"].as_u64().and_then(|id| usize::try_from(id).ok());
-        match id {
+        Box::new(match id {
             Some(id) if value["type"] == "step" => {
                 FromAgent::Unsupported { id, reason: error.to_string() }
             }
             _ => FromAgent::Fault {
                 reason: format!("cannot understand a line of the harness: {error}"),
             },
-        }
+        })
     })
 }
 
