@@ -58,6 +58,9 @@ fn main() {
             check("eager", "spoke of step", "")
         }),
         Trial::test("one_that_dies_in_the_middle_is_not_a_pass", || check("half", "", "")),
+        Trial::test("for_programs_each_result_is_a_line_of_json", json_lines),
+        Trial::test("evidence_that_cannot_be_kept_is_said_and_hides_no_verdict", unwritable),
+        Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
         Trial::test("the_screens_are_as_they_were", screens),
         Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
     ];
@@ -216,6 +219,54 @@ fn number_after(text: &str, mark: &str, instead: &str) -> String {
         out += part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     }
     out
+}
+
+fn json_lines() -> Result<(), Failed> {
+    let (text, code) = harness(&["run", "close", "--adapter", "model", "--format", "json"])?;
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let (summary, results) = lines.split_last().ok_or("nothing was said")?;
+    let passed = results.iter().filter(|result| result["verdict"] == "PASS").count();
+    if code != 0
+        || passed != results.len()
+        || summary["done"] != passed
+        || summary["partial"] != false
+    {
+        return Err(format!("exit {code}, and\n{text}").into());
+    }
+    Ok(())
+}
+
+fn unwritable() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("file");
+    fs::write(&file, "not a folder")?;
+    let own = std::env::current_exe()?;
+    fs::write(
+        folder.path().join("adapter.toml"),
+        format!("name = \"deaf\"\ncommand = [{own:?}, \"agent\", \"deaf\"]\n"),
+    )?;
+    let (folder, file) = (folder.path().to_string_lossy(), file.to_string_lossy());
+    let id = "task/neighbour-runs-while-one-waits";
+    let (text, code) = harness(&["run", id, "--adapter", &folder, "--record", &file])?;
+    if code != 3 || !text.contains("cannot keep the evidence in") || !text.contains("HANG") {
+        return Err(format!("exit {code}, and\n{text}").into());
+    }
+    Ok(())
+}
+
+fn full_disk() -> Result<(), Failed> {
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else { return Ok(()) };
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(["run", "close", "--adapter", "model"])
+        .stdout(full)
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() != Some(3) || !text.contains("cannot write the report") {
+        return Err(format!("{}: {text}", output.status).into());
+    }
+    Ok(())
 }
 
 fn unknown() -> Result<(), Failed> {

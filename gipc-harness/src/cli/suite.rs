@@ -271,10 +271,16 @@ impl Report<'_> {
                 ));
             }
         }
-        for (id, traces) in &self.traces {
-            if traces.len() > 1 {
-                self.out.complain(&format!("{id} gave {} different traces", traces.len()));
-            }
+        let several: Vec<_> = self.traces.iter().filter(|(_, traces)| traces.len() > 1).collect();
+        for (id, traces) in &several {
+            self.out.complain(&format!("{id} gave {} different traces", traces.len()));
+        }
+        if several.is_empty() && self.options.repeat > 1 && self.options.format == Format::Terminal
+        {
+            self.out.line(&format!(
+                "  each of {} scenarios gave one and the same trace",
+                self.traces.len()
+            ));
         }
         match self.unwritten {
             Some(text) => Err(Stopped::unable(text)),

@@ -1,8 +1,10 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
 use super::{Choices, depends_on_capacity, plan, predict};
-use crate::scenario::{Scenario, parse};
+use crate::scenario::{Scenario, Verb, parse};
+use crate::trace::Taken;
 use crate::verdict::disagreement;
+use proptest::prelude::*;
 use std::path::Path;
 
 fn suite() -> Vec<Scenario> {
@@ -69,4 +71,73 @@ fn a_message_beyond_the_limit_that_was_declared_is_refused() {
     let put = |max_message| predict(&scenario, Choices { max_message }).steps[1].clone();
     assert!(put(9).is(&crate::scenario::Outcome::Ok));
     assert!(put(8).is(&crate::scenario::Outcome::TooLarge));
+}
+
+/// One thing that somebody may do, with small numbers for who and with what; many are nonsense and not asked.
+fn line() -> impl Strategy<Value = String> {
+    let who = prop_oneof![4 => Just("main"), 3 => Just("child"), 1 => Just("main/task"), 1 => Just("child/task")];
+    let size = prop_oneof![Just("\"a\""), Just("\"b\""), Just("100B"), Just("300B"), Just("2MiB")];
+    let what = prop_oneof![
+        4 => (0..3_u8, size).prop_map(|(i, size)| format!("put w{i} {size}")),
+        4 => (0..3_u8).prop_map(|i| format!("get r{i}")),
+        2 => (0..3_u8).prop_map(|i| format!("close w{i}")),
+        1 => (0..3_u8).prop_map(|i| format!("close r{i}")),
+        1 => (0..3_u8).prop_map(|i| format!("get r{i} within 50ms")),
+        1 => Just("join child".to_owned()),
+        1 => Just("kill child".to_owned()),
+        1 => Just("exit 3".to_owned()),
+        1 => Just("until child blocks".to_owned()),
+        1 => Just("cancel main/task".to_owned()),
+    ];
+    (who, what).prop_map(|(who, what)| format!("{who:<11} {what}"))
+}
+
+/// A scenario with two processes and three pipes; its outcomes are those of the model.
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let given = proptest::sample::subsequence(vec!["r0", "w0", "r1", "w1", "r2", "w2"], 0..4);
+    (given, proptest::collection::vec(line(), 1..14)).prop_filter_map(
+        "nobody can mean it",
+        |(given, lines)| {
+            let mut text: String =
+                (0..3).map(|i| format!("main        pipe r{i} w{i}\n")).collect();
+            text += &format!("main        spawn child {}\n", given.join(" "));
+            for line in lines {
+                // An outcome must be written; `ok or eof` is enough to be read.
+                let longer = format!("{text}{line:<39} => ok or eof\n");
+                if parse("random", &longer).is_ok() {
+                    text = longer;
+                }
+            }
+            parse("random", &text).ok()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_prediction_is_complete_and_the_same_each_time(scenario in scenario()) {
+        let predicted = predict(&scenario, Choices::default());
+        prop_assert_eq!(&predicted, &predict(&scenario, Choices::default()));
+        prop_assert_eq!(predicted.steps.len(), scenario.steps.len());
+        let plan = plan(&scenario, Choices::default());
+        for (step, taken) in predicted.steps.iter().enumerate() {
+            let let_go = plan.releases.iter().any(|release| release.step == step);
+            prop_assert_eq!(let_go, *taken != Taken::Never, "{}", &scenario.text);
+            let over = plan.releases.iter().any(|release| release.ends.contains(&step));
+            // The end of an exit is that its process leaves.
+            let over = over || (let_go && matches!(scenario.steps[step].verb, Verb::Exit { .. }));
+            prop_assert_eq!(over, matches!(taken, Taken::Ended { .. }), "step {} of {}", step, &scenario.text);
+        }
+    }
+
+    #[test]
+    fn each_message_is_got_once_and_in_order(scenario in scenario()) {
+        let predicted = predict(&scenario, Choices::default());
+        let mut last: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+        for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
+            let (Verb::Get { handle }, Taken::Ended { from: Some(put), .. }) = (&step.verb, taken) else { continue };
+            let lane = format!("{handle} {} {}", scenario.steps[*put].lane, step.lane);
+            prop_assert!(last.insert(lane, *put).is_none_or(|before| before < *put), "{}", scenario.text);
+        }
+    }
 }
