@@ -13,6 +13,7 @@ use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Observed, Trace};
 use crate::verdict::{Verdict, Word, judge};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
         told: Vec::new(),
         traces: BTreeMap::new(),
         unwritten: None,
+        progress: progress(jobs.len() * run.repeat as usize, run.format),
     };
     let began = Instant::now();
     match adapter {
@@ -208,6 +210,7 @@ struct Report<'a> {
     /// The traces that each scenario gave, by their text.
     traces: BTreeMap<String, BTreeSet<String>>,
     unwritten: Option<String>,
+    progress: ProgressBar,
 }
 
 impl Report<'_> {
@@ -239,9 +242,12 @@ impl Report<'_> {
         };
         match self.options.format {
             Format::Json => self.out.line(&json::result(&told).to_string()),
-            Format::Terminal if !expected => self.out.line(&terminal::failure(&told)),
+            Format::Terminal if !expected => {
+                self.progress.suspend(|| self.out.line(&terminal::failure(&told)));
+            }
             Format::Terminal => {}
         }
+        self.progress.inc(1);
         self.told.push(told);
         expected
     }
@@ -260,6 +266,7 @@ impl Report<'_> {
     }
 
     fn finish(self, time: Duration) -> Result<u8, Stopped> {
+        self.progress.finish_and_clear();
         match self.options.format {
             Format::Json => self.out.line(&json::summary(&self.adapter, &self.tally).to_string()),
             Format::Terminal => {
@@ -287,6 +294,15 @@ impl Report<'_> {
             None => Ok(self.tally.exit_code()),
         }
     }
+}
+
+/// Shows how far it is, on stderr and only if that is a terminal.
+fn progress(runs: usize, format: Format) -> ProgressBar {
+    if format == Format::Json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len}, {eta} left");
+    ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn write(folder: &Path, observed: &Observed) -> std::io::Result<PathBuf> {

@@ -40,7 +40,10 @@ pub(super) struct Cast<'a> {
     pub(super) unsupported: Option<String>,
     pub(super) fault: Option<String>,
     pub(super) record: Vec<String>,
-    pub(super) pongs: BTreeMap<String, u64>,
+    /// Of each process: the number of the last ping that it was sent, and of the last that it answered.
+    asked: BTreeMap<String, u64>,
+    pongs: BTreeMap<String, u64>,
+    pings: u64,
     /// How many things were heard, pongs aside.
     pub(super) events: u64,
     main_pid: Option<i32>,
@@ -67,7 +70,9 @@ impl<'a> Cast<'a> {
             unsupported: None,
             fault: None,
             record: Vec::new(),
+            asked: BTreeMap::new(),
             pongs: BTreeMap::new(),
+            pings: 0,
             events: 0,
             main_pid: None,
             pids: BTreeMap::new(),
@@ -150,11 +155,20 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Asks a loop, if it is here.
-    pub(super) fn ping(&self, process: &str, n: u64) {
+    /// Asks a loop, if it is here. Returns the number that the answer must carry; later ones are larger.
+    pub(super) fn ping(&mut self, process: &str) -> u64 {
+        self.pings += 1;
+        let n = self.pings;
         if self.is_here(process) {
+            self.asked.insert(process.to_owned(), n);
             self.actors[process].line.send(ToAgent::Ping { n });
         }
+        n
+    }
+
+    /// The number of the last ping that a process answered.
+    pub(super) fn answered(&self, process: &str) -> u64 {
+        self.pongs.get(process).copied().unwrap_or(0)
     }
 
     /// Takes in one thing that was heard.
@@ -234,7 +248,11 @@ impl<'a> Cast<'a> {
                 self.unsupported = Some(format!("{what}: {reason}"));
             }
             FromAgent::Pong { n } => {
-                self.pongs.insert(role.to_owned(), n);
+                let asked = self.asked.get(role).copied().unwrap_or(0);
+                let before = self.pongs.insert(role.to_owned(), n).unwrap_or(0);
+                if n > asked || n <= before {
+                    self.fault = Some(format!("{role} answered a ping that was not sent ({n})"));
+                }
             }
             FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
             FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),

@@ -6,7 +6,7 @@
 use super::Settings;
 use super::cast::Cast;
 use super::keeper::{self, Keeper, Left, PRINTED, SOCKET};
-use super::watch::{Quiet, Watch};
+use super::watch::{self, Quiet, Watch};
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::scenario::{Lane, Outcome, Scenario, Verb};
@@ -183,7 +183,7 @@ impl Stage<'_> {
         let Quiet::Still(tier) = quiet else { return None };
         let before = self.cast.events;
         let mut watch = Watch::new(self.settings);
-        while self.next(&mut watch).await {}
+        while !self.cast.is_over() && self.next(&mut watch).await {}
         (self.cast.events == before).then_some(tier)
     }
 
@@ -199,11 +199,11 @@ impl Stage<'_> {
         let open: Vec<usize> =
             (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();
         let mut watch = Watch::new(self.settings);
-        let n = Watch::ask(&self.cast);
-        while self.next(&mut watch).await {}
+        let n = watch::ask(&mut self.cast);
+        while !self.cast.is_over() && self.next(&mut watch).await {}
         for (role, actor) in &self.cast.actors {
             if self.cast.is_here(role) && actor.control == crate::adapter::protocol::Control::Loop {
-                stop.turns.insert(role.clone(), self.cast.pongs.get(role) >= Some(&n));
+                stop.turns.insert(role.clone(), self.cast.answered(role) >= n);
             }
         }
         stop.cured = open.into_iter().filter(|step| self.cast.has_ended(*step)).collect();
@@ -215,7 +215,7 @@ impl Stage<'_> {
         stop.then = self.cast.so_far();
         stop.held = self.cast.held(&pids);
         stop.seen = !stop.held.is_empty();
-        let calls = super::watch::calls(&pids).into_iter();
+        let calls = watch::calls(&pids).into_iter();
         stop.calls = calls.map(|(pid, call)| (self.cast.role(pid), call)).collect();
         stop
     }

@@ -27,9 +27,8 @@ pub(super) struct Watch {
     patience: Duration,
     since: Instant,
     looks: u32,
-    /// The number of the first ping.
-    asked: Option<u64>,
-    asked_twice: bool,
+    /// The numbers of the pings that were sent.
+    asked: Vec<u64>,
 }
 
 impl Watch {
@@ -39,8 +38,7 @@ impl Watch {
             patience: settings.patience,
             since: Instant::now(),
             looks: 0,
-            asked: None,
-            asked_twice: false,
+            asked: Vec::new(),
         }
     }
 
@@ -81,19 +79,13 @@ impl Watch {
         let actor = cast.actors.get(process)?;
         let (pid, control) = (actor.pid, actor.control);
         if control == Control::Loop {
-            let heard = cast.pongs.get(process).copied().unwrap_or(0);
-            match self.asked {
-                None => {
-                    self.asked = Some(heard + 1);
-                    cast.ping(process, heard + 1);
-                }
-                // The turn of the first answer may have begun before the step did; the second did not.
-                Some(first) if heard == first && !self.asked_twice => {
-                    self.asked_twice = true;
-                    cast.ping(process, first + 1);
-                }
-                Some(first) if heard > first => return Some(true),
-                Some(_) => {}
+            let answered = cast.answered(process);
+            // The turn of the first answer may have begun before the step did; the second did not.
+            match self.asked[..] {
+                [] => self.asked.push(cast.ping(process)),
+                [first] if answered >= first => self.asked.push(cast.ping(process)),
+                [_, second] if answered >= second => return Some(true),
+                _ => {}
             }
             if !silent {
                 return Some(false);
@@ -106,15 +98,13 @@ impl Watch {
             Frozen::No(_) | Frozen::Unreadable => Some(false),
         }
     }
+}
 
-    /// Asks every loop that is here; the answers carry the number.
-    pub(super) fn ask(cast: &Cast<'_>) -> u64 {
-        let n = cast.pongs.values().max().copied().unwrap_or(0) + 1;
-        for process in cast.actors.keys() {
-            cast.ping(process, n);
-        }
-        n
-    }
+/// Asks every loop that is here; who answers does so with this number or a larger one.
+pub(super) fn ask(cast: &mut Cast<'_>) -> u64 {
+    let all: Vec<String> = cast.actors.keys().cloned().collect();
+    let numbers: Vec<u64> = all.iter().map(|process| cast.ping(process)).collect();
+    numbers.into_iter().min().unwrap_or(0)
 }
 
 /// What each process sleeps in, in words; empty where the system does not show it.
