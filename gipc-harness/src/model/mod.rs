@@ -5,6 +5,7 @@
 //! that is walked. Time limits run on a clock of the model's own, which moves only when nothing else can.
 
 mod world;
+mod life;
 mod pipe;
 
 use crate::scenario::Scenario;

@@ -1,50 +1,51 @@
-//! Processes, lanes and handles of the model, and the walk over a scenario.
+//! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
 use super::Choices;
+use super::life::joined;
 use super::pipe::{Pipe, Sent, Woken};
-use crate::scenario::{Lane, Outcome, Payload, Scenario, Step, Verb};
+use crate::scenario::{Lane, Outcome, Scenario, Step, Verb};
 use crate::trace::{End, Plan, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One lane: its steps in order, and how far it is.
-struct Track {
-    process: usize,
-    task: bool,
-    steps: Vec<usize>,
-    next: usize,
-    open: Option<usize>,
+pub(super) struct Track {
+    pub(super) process: usize,
+    pub(super) task: bool,
+    pub(super) steps: Vec<usize>,
+    pub(super) next: usize,
+    pub(super) open: Option<usize>,
     /// A task: how many lines of its process stand above its first one.
-    after: usize,
-    started: bool,
+    pub(super) after: usize,
+    pub(super) started: bool,
 }
 
-struct Process {
-    name: String,
-    tracks: Vec<usize>,
-    come: bool,
-    end: Option<End>,
-    ends: BTreeSet<(usize, bool)>,
-    joins: Vec<usize>,
+pub(super) struct Process {
+    pub(super) name: String,
+    pub(super) tracks: Vec<usize>,
+    pub(super) come: bool,
+    pub(super) end: Option<End>,
+    pub(super) ends: BTreeSet<(usize, bool)>,
+    pub(super) joins: Vec<usize>,
 }
 
 /// Everything there is while a scenario is walked.
 pub(super) struct World<'a> {
-    scenario: &'a Scenario,
-    capacity: u64,
-    choices: Choices,
-    tracks: Vec<Track>,
-    by_lane: BTreeMap<&'a Lane, usize>,
-    processes: Vec<Process>,
-    by_name: BTreeMap<String, usize>,
-    pipes: Vec<Pipe>,
+    pub(super) scenario: &'a Scenario,
+    pub(super) capacity: u64,
+    pub(super) choices: Choices,
+    pub(super) tracks: Vec<Track>,
+    pub(super) by_lane: BTreeMap<&'a Lane, usize>,
+    pub(super) processes: Vec<Process>,
+    pub(super) by_name: BTreeMap<String, usize>,
+    pub(super) pipes: Vec<Pipe>,
     /// The ends a handle stands for: the pipe, and whether it is the end that puts. The writer comes first.
-    handles: BTreeMap<String, Vec<(usize, bool)>>,
-    ready: BTreeSet<usize>,
-    untils: Vec<usize>,
-    timers: BTreeSet<(u64, usize)>,
-    now_ms: u64,
-    taken: Vec<Taken>,
-    release: Release,
+    pub(super) handles: BTreeMap<String, Vec<(usize, bool)>>,
+    pub(super) ready: BTreeSet<usize>,
+    pub(super) untils: Vec<usize>,
+    pub(super) timers: BTreeSet<(u64, usize)>,
+    pub(super) now_ms: u64,
+    pub(super) taken: Vec<Taken>,
+    pub(super) release: Release,
 }
 
 impl<'a> World<'a> {
@@ -112,7 +113,7 @@ impl<'a> World<'a> {
         world
     }
 
-    fn process(&mut self, name: &str) -> usize {
+    pub(super) fn process(&mut self, name: &str) -> usize {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
@@ -149,37 +150,6 @@ impl<'a> World<'a> {
         self.by_lane.insert(lane, track);
         self.processes[process].tracks.push(track);
         track
-    }
-
-    /// A process comes into being; its lanes may start.
-    fn come(&mut self, process: usize) {
-        self.processes[process].come = true;
-        if process > 0 {
-            self.release.comes.push(self.processes[process].name.clone());
-        }
-        self.start_tracks(process);
-    }
-
-    /// Starts the lanes whose time has come; a process without any line left returns.
-    fn start_tracks(&mut self, process: usize) {
-        let tracks = self.processes[process].tracks.clone();
-        let done = tracks.iter().find(|track| !self.tracks[**track].task).map_or(0, |own| {
-            self.tracks[*own].next - usize::from(self.tracks[*own].open.is_some())
-        });
-        for track in &tracks {
-            let track = &mut self.tracks[*track];
-            if !track.started && (!track.task || done >= track.after) {
-                track.started = true;
-                self.ready.extend(track.steps.first());
-            }
-        }
-        let over = |track: &usize| {
-            let track = &self.tracks[*track];
-            track.open.is_none() && track.next == track.steps.len()
-        };
-        if tracks.iter().all(over) {
-            self.leave(process, End::Exit(0));
-        }
     }
 
     fn begin(&mut self, step: usize) {
@@ -262,104 +232,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn pipe(&mut self, maker: usize) -> usize {
-        self.pipes.push(Pipe::new(maker, self.capacity));
-        let pipe = self.pipes.len() - 1;
-        self.processes[maker].ends.extend([(pipe, true), (pipe, false)]);
-        pipe
-    }
-
-    /// The pipe behind one end of a handle, if the process holds that end open.
-    fn own(&self, process: usize, handle: &str, writer: bool) -> Option<usize> {
-        let ends = self.handles.get(handle)?;
-        let (pipe, _) = ends.iter().find(|end| end.1 == writer)?;
-        self.processes[process].ends.contains(&(*pipe, writer)).then_some(*pipe)
-    }
-
-    /// The ends of a handle that the process holds open.
-    fn owned(&self, process: usize, handle: &str) -> Vec<(usize, bool)> {
-        let ends = self.handles.get(handle).cloned().unwrap_or_default();
-        ends.into_iter().filter(|end| self.processes[process].ends.contains(end)).collect()
-    }
-
-    fn spawn(&mut self, step: usize, process: usize, child: &str, handles: &[String]) {
-        let given: Vec<_> = handles.iter().map(|handle| self.owned(process, handle)).collect();
-        let all: BTreeSet<_> = given.iter().flatten().copied().collect();
-        let refused = if given.iter().any(Vec::is_empty) {
-            Some(Outcome::Closed)
-        } else if all.len() < given.iter().map(Vec::len).sum() {
-            Some(Outcome::Misuse)
-        } else if all.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
-            Some(Outcome::Locked)
-        } else {
-            None
-        };
-        if let Some(outcome) = refused {
-            return self.end(step, outcome, None);
-        }
-        let child = self.process(child);
-        for (pipe, writer) in all {
-            self.processes[process].ends.remove(&(pipe, writer));
-            self.processes[child].ends.insert((pipe, writer));
-            let owner =
-                if writer { &mut self.pipes[pipe].writer } else { &mut self.pipes[pipe].reader };
-            *owner = Some(child);
-        }
-        self.end(step, Outcome::Ok, None);
-        self.come(child);
-    }
-
-    fn close(&mut self, step: usize, process: usize, handle: &str) {
-        let ends = self.owned(process, handle);
-        let outcome = if ends.is_empty() {
-            Outcome::Closed
-        } else if ends.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
-            Outcome::Locked
-        } else {
-            Outcome::Ok
-        };
-        let closes = outcome == Outcome::Ok;
-        self.end(step, outcome, None);
-        if closes {
-            self.let_go(process, ends);
-        }
-    }
-
-    fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {
-        for (pipe, writer) in ends {
-            self.processes[process].ends.remove(&(pipe, writer));
-            let pipe = &mut self.pipes[pipe];
-            let woken = if writer { pipe.close_writer() } else { pipe.close_reader() };
-            self.wake(woken);
-        }
-    }
-
-    /// A process ends: what it was in stays open, what it held is let go, who waits for it goes on.
-    fn leave(&mut self, process: usize, end: End) {
-        if self.processes[process].end.is_some() || !self.processes[process].come {
-            return;
-        }
-        self.processes[process].end = Some(end.clone());
-        self.release.leaves.push(self.processes[process].name.clone());
-        for track in self.processes[process].tracks.clone() {
-            let track = &mut self.tracks[track];
-            if let Some(next) = track.steps.get(track.next) {
-                self.ready.remove(next);
-            }
-            if let Some(open) = track.open.take() {
-                self.timers.retain(|timer| timer.1 != open);
-                self.untils.retain(|until| *until != open);
-            }
-            track.next = track.steps.len();
-        }
-        let ends = self.processes[process].ends.iter().copied().collect();
-        self.let_go(process, ends);
-        for join in std::mem::take(&mut self.processes[process].joins) {
-            self.end(join, joined(&end), None);
-        }
-    }
-
-    fn wake(&mut self, woken: Vec<Woken>) {
+    pub(super) fn wake(&mut self, woken: Vec<Woken>) {
         for (step, outcome, from) in woken {
             let outcome = match from.map(|put| &self.scenario.steps[put].verb) {
                 Some(Verb::Put { payload, .. }) => Outcome::Message(payload.clone()),
@@ -370,7 +243,7 @@ impl<'a> World<'a> {
     }
 
     /// A step ends, if it is still open: one whose process is gone, or that was cancelled, is not.
-    fn end(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
+    pub(super) fn end(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
         let track = self.by_lane[&self.scenario.steps[step].lane];
         if self.tracks[track].open != Some(step) {
             return;
@@ -418,28 +291,5 @@ impl<'a> World<'a> {
             let step = self.untils.remove(met);
             self.end(step, Outcome::Ok, None);
         }
-    }
-}
-
-impl Payload {
-    /// The length in bytes.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Text(text) => text.len() as u64,
-            Self::Size(size) => *size,
-        }
-    }
-
-    /// Whether it is the empty message.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-fn joined(end: &End) -> Outcome {
-    match end {
-        End::Exit(code) => Outcome::Exit(*code),
-        End::Signal(name) => Outcome::Signal(name.clone()),
-        End::Unseen | End::Running => Outcome::Running,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Takes in what is heard and writes it down. When to let the next step go is the conductor's business.
 
-use super::holders::{self, PipeId};
+use super::holders::NamedPipes;
 use super::keeper::{KeeperEvent, Stopped};
 use super::platform::{self, PidFd};
 use super::wire::Wire;
@@ -49,7 +49,7 @@ pub(super) struct Cast<'a> {
     main_pid: Option<i32>,
     pids: BTreeMap<i32, End>,
     lanes: BTreeMap<&'a str, Vec<usize>>,
-    pipes: BTreeMap<PipeId, [Option<String>; 2]>,
+    pipes: NamedPipes,
     wire: Wire<'a>,
     started: Instant,
 }
@@ -77,7 +77,7 @@ impl<'a> Cast<'a> {
             main_pid: None,
             pids: BTreeMap::new(),
             lanes,
-            pipes: BTreeMap::new(),
+            pipes: NamedPipes::default(),
             wire: Wire::new(scenario),
             started: Instant::now(),
         }
@@ -234,7 +234,7 @@ impl<'a> Cast<'a> {
             FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
                 self.check(role, id, pid);
                 if self.fault.is_none() {
-                    self.learn(pid, &descriptors);
+                    self.pipes.learn(pid, &descriptors, |end| self.wire.is_writer(end));
                     let taken = &self.taken;
                     let was_put = |put: usize| taken[put] != Taken::Never;
                     let (outcome, from) =
@@ -267,21 +267,6 @@ impl<'a> Cast<'a> {
         } else if self.actors.get(role).is_some_and(|actor| actor.pid != pid) {
             let lane = &self.scenario.steps[id].lane;
             self.violations.push(format!("{lane} ran in a process that is not {role}"));
-        }
-    }
-
-    /// Which pipe is behind the descriptors of a new handle.
-    fn learn(&mut self, pid: i32, descriptors: &BTreeMap<String, i32>) {
-        for (end, descriptor) in descriptors {
-            let Some(pipe) = holders::pipe_of(pid, *descriptor) else { continue };
-            let writer = self.scenario.steps.iter().any(|step| match &step.verb {
-                Verb::Pipe { writer, .. } => writer == end,
-                Verb::Duplex { near, far } => {
-                    *end == format!("{near}.w") || *end == format!("{far}.w")
-                }
-                _ => false,
-            });
-            self.pipes.entry(pipe).or_default()[usize::from(writer)] = Some(end.clone());
         }
     }
 
@@ -359,13 +344,12 @@ impl<'a> Cast<'a> {
 
     /// Who really holds which end, as the kernel shows it.
     pub(super) fn held(&self, pids: &[i32]) -> Vec<Held> {
-        let wanted: BTreeSet<PipeId> = self.pipes.keys().copied().collect();
-        let mut held: Vec<Held> = holders::holders(pids, &wanted)
-            .into_iter()
-            .filter_map(|holder| {
-                let writer = holder.access == holders::Access::Write;
-                let end = self.pipes.get(&holder.pipe)?[usize::from(writer)].clone()?;
-                Some(Held { end, process: self.role(holder.pid), descriptor: holder.fd })
+        let holders = self.pipes.holders(pids).into_iter();
+        let mut held: Vec<Held> = holders
+            .map(|(end, holder)| Held {
+                end,
+                process: self.role(holder.pid),
+                descriptor: holder.fd,
             })
             .collect();
         held.sort();

@@ -2,7 +2,7 @@
 //!
 //! Only looks. Opening or duplicating an end would add a reader or a writer, and change what is looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// A pipe: the number of its inode.
@@ -28,6 +28,38 @@ pub enum Access {
     Read,
     /// It is the end that puts, or both.
     Write,
+}
+
+/// The pipes of a run by the names of their ends.
+#[derive(Debug, Default)]
+pub(super) struct NamedPipes(BTreeMap<PipeId, [Option<String>; 2]>);
+
+impl NamedPipes {
+    /// Learns which pipe is behind the descriptors of new handles.
+    pub(super) fn learn(
+        &mut self,
+        pid: i32,
+        descriptors: &BTreeMap<String, i32>,
+        is_writer: impl Fn(&str) -> bool,
+    ) {
+        for (end, descriptor) in descriptors {
+            if let Some(pipe) = pipe_of(pid, *descriptor) {
+                self.0.entry(pipe).or_default()[usize::from(is_writer(end))] = Some(end.clone());
+            }
+        }
+    }
+
+    /// Every descriptor in these processes that is a named end.
+    pub(super) fn holders(&self, pids: &[i32]) -> Vec<(String, Holder)> {
+        let wanted: BTreeSet<PipeId> = self.0.keys().copied().collect();
+        let name = |holder: &Holder| {
+            self.0.get(&holder.pipe)?[usize::from(holder.access == Access::Write)].clone()
+        };
+        holders(pids, &wanted)
+            .into_iter()
+            .filter_map(|holder| Some((name(&holder)?, holder)))
+            .collect()
+    }
 }
 
 /// The pipe behind a descriptor; `None` if it is none, or cannot be seen.

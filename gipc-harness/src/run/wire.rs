@@ -99,6 +99,11 @@ impl<'a> Wire<'a> {
         (outcome, from)
     }
 
+    /// Whether the end of this name puts.
+    pub(super) fn is_writer(&self, end: &str) -> bool {
+        matches!(self.directions.get(end), Some([None, Some(_)]))
+    }
+
     /// What the noise of a put is made from: who puts it, and which in turn.
     fn seed(&self, put: usize) -> String {
         format!("{}#{}", self.scenario.steps[put].lane, self.puts.get(&put).unwrap_or(&0))

@@ -190,6 +190,21 @@ pub enum Payload {
     Size(u64),
 }
 
+impl Payload {
+    /// The length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Size(size) => *size,
+        }
+    }
+
+    /// Whether it is the empty message.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// What a step came to, or must come to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {

@@ -1,0 +1,147 @@
+//! Processes of the model: how they come, what they own, and how they end.
+//!
+//! Which step is next is `world`'s business.
+
+use super::pipe::Pipe;
+use super::world::World;
+use crate::scenario::Outcome;
+use crate::trace::End;
+use std::collections::BTreeSet;
+
+impl World<'_> {
+    /// A process comes into being; its lanes may start.
+    pub(super) fn come(&mut self, process: usize) {
+        self.processes[process].come = true;
+        if process > 0 {
+            self.release.comes.push(self.processes[process].name.clone());
+        }
+        self.start_tracks(process);
+    }
+
+    /// Starts the lanes whose time has come; a process without any line left returns.
+    pub(super) fn start_tracks(&mut self, process: usize) {
+        let tracks = self.processes[process].tracks.clone();
+        let done = tracks.iter().find(|track| !self.tracks[**track].task).map_or(0, |own| {
+            self.tracks[*own].next - usize::from(self.tracks[*own].open.is_some())
+        });
+        for track in &tracks {
+            let track = &mut self.tracks[*track];
+            if !track.started && (!track.task || done >= track.after) {
+                track.started = true;
+                self.ready.extend(track.steps.first());
+            }
+        }
+        let over = |track: &usize| {
+            let track = &self.tracks[*track];
+            track.open.is_none() && track.next == track.steps.len()
+        };
+        if tracks.iter().all(over) {
+            self.leave(process, End::Exit(0));
+        }
+    }
+
+    pub(super) fn pipe(&mut self, maker: usize) -> usize {
+        self.pipes.push(Pipe::new(maker, self.capacity));
+        let pipe = self.pipes.len() - 1;
+        self.processes[maker].ends.extend([(pipe, true), (pipe, false)]);
+        pipe
+    }
+
+    /// The pipe behind one end of a handle, if the process holds that end open.
+    pub(super) fn own(&self, process: usize, handle: &str, writer: bool) -> Option<usize> {
+        let ends = self.handles.get(handle)?;
+        let (pipe, _) = ends.iter().find(|end| end.1 == writer)?;
+        self.processes[process].ends.contains(&(*pipe, writer)).then_some(*pipe)
+    }
+
+    /// The ends of a handle that the process holds open.
+    fn owned(&self, process: usize, handle: &str) -> Vec<(usize, bool)> {
+        let ends = self.handles.get(handle).cloned().unwrap_or_default();
+        ends.into_iter().filter(|end| self.processes[process].ends.contains(end)).collect()
+    }
+
+    pub(super) fn spawn(&mut self, step: usize, process: usize, child: &str, handles: &[String]) {
+        let given: Vec<_> = handles.iter().map(|handle| self.owned(process, handle)).collect();
+        let all: BTreeSet<_> = given.iter().flatten().copied().collect();
+        let refused = if given.iter().any(Vec::is_empty) {
+            Some(Outcome::Closed)
+        } else if all.len() < given.iter().map(Vec::len).sum() {
+            Some(Outcome::Misuse)
+        } else if all.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
+            Some(Outcome::Locked)
+        } else {
+            None
+        };
+        if let Some(outcome) = refused {
+            return self.end(step, outcome, None);
+        }
+        let child = self.process(child);
+        for (pipe, writer) in all {
+            self.processes[process].ends.remove(&(pipe, writer));
+            self.processes[child].ends.insert((pipe, writer));
+            let owner =
+                if writer { &mut self.pipes[pipe].writer } else { &mut self.pipes[pipe].reader };
+            *owner = Some(child);
+        }
+        self.end(step, Outcome::Ok, None);
+        self.come(child);
+    }
+
+    pub(super) fn close(&mut self, step: usize, process: usize, handle: &str) {
+        let ends = self.owned(process, handle);
+        let outcome = if ends.is_empty() {
+            Outcome::Closed
+        } else if ends.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
+            Outcome::Locked
+        } else {
+            Outcome::Ok
+        };
+        let closes = outcome == Outcome::Ok;
+        self.end(step, outcome, None);
+        if closes {
+            self.let_go(process, ends);
+        }
+    }
+
+    fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {
+        for (pipe, writer) in ends {
+            self.processes[process].ends.remove(&(pipe, writer));
+            let pipe = &mut self.pipes[pipe];
+            let woken = if writer { pipe.close_writer() } else { pipe.close_reader() };
+            self.wake(woken);
+        }
+    }
+
+    /// A process ends: what it was in stays open, what it held is let go, who waits for it goes on.
+    pub(super) fn leave(&mut self, process: usize, end: End) {
+        if self.processes[process].end.is_some() || !self.processes[process].come {
+            return;
+        }
+        self.processes[process].end = Some(end.clone());
+        self.release.leaves.push(self.processes[process].name.clone());
+        for track in self.processes[process].tracks.clone() {
+            let track = &mut self.tracks[track];
+            if let Some(next) = track.steps.get(track.next) {
+                self.ready.remove(next);
+            }
+            if let Some(open) = track.open.take() {
+                self.timers.retain(|timer| timer.1 != open);
+                self.untils.retain(|until| *until != open);
+            }
+            track.next = track.steps.len();
+        }
+        let ends = self.processes[process].ends.iter().copied().collect();
+        self.let_go(process, ends);
+        for join in std::mem::take(&mut self.processes[process].joins) {
+            self.end(join, joined(&end), None);
+        }
+    }
+}
+
+pub(super) fn joined(end: &End) -> Outcome {
+    match end {
+        End::Exit(code) => Outcome::Exit(*code),
+        End::Signal(name) => Outcome::Signal(name.clone()),
+        End::Unseen | End::Running => Outcome::Running,
+    }
+}
