@@ -9,7 +9,7 @@ use crate::frame::Incoming;
 use crate::{Duplex, Error, Reader, Writer, platform};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::future::Future;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -153,7 +153,20 @@ impl Luggage {
     }
 
     /// Puts the descriptors on their way. It takes a few bytes of the socket, so it does not wait.
+    ///
+    /// A child that is gone already got them and lost them, as any child that dies: its status says so, and no error.
     pub(crate) fn send(&self, control: &UnixStream) -> io::Result<()> {
+        match self.try_send(control) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+            {
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+
+    fn try_send(&self, control: &UnixStream) -> io::Result<()> {
         let descriptors: Vec<RawFd> = self.pieces.iter().flat_map(Piece::descriptors).collect();
         let count = u32::try_from(descriptors.len()).map_err(io::Error::other)?;
         (&mut &*control).write_all(&count.to_le_bytes())?;
