@@ -9,6 +9,7 @@ use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, MODEL};
 use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, json, terminal};
+use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Observed, Trace};
@@ -57,6 +58,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
     let (jobs, heavy) = read(sources, choices, run.heavy, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
+    allow_many_descriptors();
     let (stop, interrupt) = watch::channel(false);
     let exe = own_program()?;
     let load = Load::start(run.load, &exe).map_err(unable)?;

@@ -57,6 +57,16 @@ pub(super) fn kill(pid: i32, is_meant: impl Fn() -> bool) {
     }
 }
 
+/// Lets this process and those it starts open as many descriptors as the system allows, up to a sane number: a
+/// thousand children need several thousand, and the usual limit is 1024.
+pub fn allow_many_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it is refused, a scenario that needs more says so itself.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536).max(soft), hard);
+    }
+}
+
 /// Makes orphans below this process its children, where the system has that.
 pub(super) fn adopt_orphans() {
     #[cfg(target_os = "linux")]
