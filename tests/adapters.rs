@@ -58,6 +58,7 @@ fn main() {
             check("eager", "spoke of step", "")
         }),
         Trial::test("one_that_dies_in_the_middle_is_not_a_pass", || check("half", "", "")),
+        Trial::test("a_known_failure_is_expected_as_long_as_it_is_that_one", known),
         Trial::test("for_programs_each_result_is_a_line_of_json", json_lines),
         Trial::test("evidence_that_cannot_be_kept_is_said_and_hides_no_verdict", unwritable),
         Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
@@ -117,10 +118,16 @@ fn agent(kind: &str, rest: &[String]) -> i32 {
 
 /// Runs scenarios on a wrong adapter of this kind. Returns what the terminal shows, and the exit code.
 fn run(kind: &str, what: &[&str]) -> Result<(String, i32), Failed> {
+    run_with(kind, "", what)
+}
+
+/// The same with more lines in the manifest.
+fn run_with(kind: &str, more: &str, what: &[&str]) -> Result<(String, i32), Failed> {
     let folder = tempfile::tempdir()?;
     let own = std::env::current_exe()?;
     let program = if kind == "absent" { Path::new("/nowhere/at-all") } else { own.as_path() };
-    let manifest = format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n");
+    let manifest =
+        format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n{more}");
     fs::write(folder.path().join("adapter.toml"), manifest)?;
     let record = folder.path().join("record");
     let mut arguments = vec!["run", "--adapter", folder.path().to_str().ok_or("a path")?];
@@ -219,6 +226,31 @@ fn number_after(text: &str, mark: &str, instead: &str) -> String {
         out += part.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     }
     out
+}
+
+fn known() -> Result<(), Failed> {
+    let entry = |scenario: &str, step: &str, outcome: &str, more: &str| {
+        format!(
+            "[[known]]\nscenario = {scenario:?}\nstep = {step:?}\noutcome = {outcome:?}\nverdict = \"DEADLOCK\"\n{more}\n"
+        )
+    };
+    let (fails, passes) = ("close/sibling-does-not-inherit", "close/eof-after-close");
+    let reason = "reason = \"it inherits\"";
+    let sometimes = "reason = \"it inherits\"\nsometimes = true";
+    for (manifest, what, code, says) in [
+        (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
+        (entry(fails, "reader get r", "eof", reason), fails, 1, "knows another failure here"),
+        (entry(passes, "main get r", "blocks", reason), passes, 1, "delete that entry"),
+        (entry(passes, "main get r", "blocks", sometimes), passes, 0, "1 passed"),
+        (entry(fails, "reader get r", "blocks", "reason = \"\""), fails, 2, "has no reason"),
+        ("surprise = 1".into(), fails, 2, "unknown field `surprise`"),
+    ] {
+        let (text, came) = run_with("inheriting", &manifest, &[what])?;
+        if came != code || !text.contains(says) {
+            return Err(format!("{manifest}exit {came}, and\n{text}").into());
+        }
+    }
+    Ok(())
 }
 
 fn json_lines() -> Result<(), Failed> {
