@@ -26,8 +26,8 @@ NOISE_BLOCK = 65521
 control = None
 
 
-class Cancelled(BaseException):
-    """Thrown into a step that the harness cancels."""
+class Cancelled(gevent.GreenletExit):
+    """Thrown into a step that the harness cancels; gevent takes it for a quiet end."""
 
 
 class Unsupported(Exception):
@@ -126,7 +126,7 @@ class Agent:
             step = self.steps[lane] = gevent.Greenlet(self.attempt, words["do"], words.get("within_ms"))
             step.start()
             step.join()
-            answer = step.value if step.successful() else {"outcome": {"is": "cancelled"}}
+            answer = {"outcome": {"is": "cancelled"}} if isinstance(step.value, Cancelled) else step.value
             kind = "unsupported" if "reason" in answer else "end"
             self.say(type=kind, id=words["id"], pid=os.getpid(), **answer)
 

@@ -80,6 +80,8 @@ struct Scene<'a> {
     holders: BTreeMap<PipeEnd, BTreeSet<String>>,
     /// Bytes and messages put into each pipe and not yet got.
     inside: BTreeMap<usize, (u64, i64)>,
+    /// The pipes where a put was given up, and its line: nobody can say what is inside.
+    given_up: BTreeMap<usize, usize>,
 }
 
 impl<'a> Scene<'a> {
@@ -97,6 +99,7 @@ impl<'a> Scene<'a> {
             }
         }
         let mut inside: BTreeMap<usize, (u64, i64)> = BTreeMap::new();
+        let mut given_up = BTreeMap::new();
         for (step, taken) in scenario.steps.iter().zip(&stop.then.steps) {
             let Taken::Ended { outcome, .. } = taken else { continue };
             match (&step.verb, outcome) {
@@ -105,6 +108,10 @@ impl<'a> Scene<'a> {
                         let inside = inside.entry(pipe).or_default();
                         *inside = (inside.0 + payload.len(), inside.1 + 1);
                     }
+                }
+                (Verb::Put { handle, .. }, Outcome::Cancelled | Outcome::Timeout) => {
+                    let pipe = owners.end(handle, true).map(|(pipe, _)| pipe);
+                    given_up.extend(pipe.map(|pipe| (pipe, step.place.line)));
                 }
                 (Verb::Get { handle }, Outcome::Message(payload)) => {
                     if let Some((pipe, _)) = owners.end(handle, false) {
@@ -115,7 +122,7 @@ impl<'a> Scene<'a> {
                 _ => {}
             }
         }
-        Self { scenario, stop, owners, holders, inside }
+        Self { scenario, stop, owners, holders, inside, given_up }
     }
 
     fn runs(&self, process: &str) -> bool {
@@ -157,6 +164,13 @@ impl<'a> Scene<'a> {
         let (bytes, messages) = self.inside.get(&pipe).copied().unwrap_or_default();
         let others = self.holders((pipe, get));
         let other = self.owners.name((pipe, get)).to_owned();
+        let given_up = self.given_up.get(&pipe).filter(|_| get && !others.is_empty());
+        if let Some(line) = given_up {
+            let why = format!(
+                "what {handle} has may be half of the message that was given up (line {line})"
+            );
+            return (others, why);
+        }
         if get && messages > 0 {
             let many = if messages == 1 {
                 "a whole message is".into()

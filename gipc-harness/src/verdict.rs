@@ -115,7 +115,7 @@ pub fn judge(
     verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
     if first.is_some() {
         verdict.stuck = stuck::explain(scenario, observed);
-        verdict.word = word(&trace, &verdict, first == late, wrong.is_some());
+        verdict.word = word(&trace, &verdict);
         if late.is_some() && wrong.is_none() {
             verdict
                 .notes
@@ -139,11 +139,11 @@ fn printed(observed: &Observed) -> Option<String> {
     (!last.is_empty()).then(|| format!("it printed:\n    {}", last.join("\n    ")))
 }
 
-/// A first wrong step that ended is a failure; one that is open is what its stop is.
-fn word(trace: &Trace, verdict: &Verdict, stopped: bool, wrong: bool) -> Word {
+/// A first wrong step that ended is a failure, however late it did; one that is open is what its stop is.
+fn word(trace: &Trace, verdict: &Verdict) -> Word {
     let open = verdict.first.as_ref().is_some_and(|first| trace.steps[first.step] == Taken::Open);
     match &verdict.stuck {
-        Some(stuck) if open || (stopped && wrong) => match stuck.kind {
+        Some(stuck) if open => match stuck.kind {
             stuck::Kind::Deadlock => Word::Deadlock,
             stuck::Kind::Hang => Word::Hang,
             stuck::Kind::Slow => Word::Slow,

@@ -136,6 +136,9 @@ fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     let many = stuck.waits.len();
     let head = match stuck.kind {
         Kind::Deadlock => format!("{many} steps wait for each other"),
+        Kind::Hang if stuck.idle.is_empty() => {
+            "It waits, and what it waits for does not come".to_owned()
+        }
         Kind::Hang => "Something could move, and does not".to_owned(),
         Kind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };

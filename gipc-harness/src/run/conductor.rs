@@ -187,11 +187,12 @@ impl Stage<'_> {
         (self.cast.events == before).then_some(tier)
     }
 
-    /// Keeps the finding of the first stop, from which later ones follow; but the evidence of the last, since only
-    /// then all that wait for each other are there.
+    /// Keeps the finding of the first stop, from which later ones follow. Its evidence is made anew at later stops as
+    /// long as it lasts, since only then all that wait for each other are there.
     async fn note_stop(&mut self, stop: Stop) {
         if let Some(first) = self.stop.take() {
-            self.stop = Some(self.evidence(first));
+            let lasts = first.late.iter().all(|step| self.cast.is_open(*step));
+            self.stop = Some(if lasts { self.evidence(first) } else { first });
             return;
         }
         let mut stop = self.evidence(stop);
