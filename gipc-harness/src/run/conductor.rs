@@ -11,6 +11,7 @@ use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::scenario::{Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Observed, Plan, Release, Stop, Tier};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use tokio::sync::mpsc;
@@ -73,13 +74,16 @@ impl Stage<'_> {
         if !self.cast.is_here("main") && self.cast.fault.is_none() {
             self.cast.fault = Some("main did not dial back".into());
         }
+        let mut halted = BTreeSet::new();
         for release in &plan.releases {
             if self.cast.is_over() {
                 return;
             }
             let step = &self.scenario.steps[release.step];
-            // Its process never came, or is gone, or its lane is stuck: the line never begins.
-            if !self.cast.is_free(&step.lane) {
+            // Its process never came, or is gone, or its lane is stuck: the line never begins, nor any after it, even
+            // if the lane comes free later.
+            if halted.contains(&step.lane) || !self.cast.is_free(&step.lane) {
+                halted.insert(&step.lane);
                 continue;
             }
             self.cast.release(release.step);
