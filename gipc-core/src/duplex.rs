@@ -2,7 +2,8 @@
 //!
 //! Nothing of its own but `close`: either half is a handle too, and can be closed or given away alone.
 
-use crate::{Error, Reader, Writer, pipe};
+use crate::{Codec, Error, Raw, Reader, Writer, pipe};
+use std::fmt;
 use std::io;
 
 /// Makes two handles that talk to each other.
@@ -19,26 +20,33 @@ pub fn duplex() -> io::Result<(Duplex, Duplex)> {
 }
 
 /// A reader and a writer. Clones are the same handle, for other tasks of this process.
-#[derive(Clone, Debug)]
-pub struct Duplex {
-    reader: Reader,
-    writer: Writer,
+pub struct Duplex<In = Raw, Out = Raw> {
+    reader: Reader<In>,
+    writer: Writer<Out>,
 }
 
 impl Duplex {
     pub(crate) fn from_halves(reader: Reader, writer: Writer) -> Self {
         Self { reader, writer }
     }
+}
+
+impl<In: Codec, Out: Codec> Duplex<In, Out> {
+    /// The same handle with other codecs: what it gets, and what it puts.
+    #[must_use]
+    pub fn with<I: Codec, O: Codec>(&self) -> Duplex<I, O> {
+        Duplex { reader: self.reader.with(), writer: self.writer.with() }
+    }
 
     /// The half that gets.
     #[must_use]
-    pub fn reader(&self) -> &Reader {
+    pub fn reader(&self) -> &Reader<In> {
         &self.reader
     }
 
     /// The half that puts. Closing it alone tells the other side that no more will come.
     #[must_use]
-    pub fn writer(&self) -> &Writer {
+    pub fn writer(&self) -> &Writer<Out> {
         &self.writer
     }
 
@@ -47,7 +55,7 @@ impl Duplex {
     /// # Errors
     ///
     /// As [`Reader::get`].
-    pub async fn get(&self) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn get(&self) -> Result<Option<In::Got>, Error> {
         self.reader.get().await
     }
 
@@ -56,7 +64,7 @@ impl Duplex {
     /// # Errors
     ///
     /// As [`Writer::put`].
-    pub async fn put(&self, message: &[u8]) -> Result<(), Error> {
+    pub async fn put(&self, message: &Out::Put) -> Result<(), Error> {
         self.writer.put(message).await
     }
 
@@ -78,5 +86,20 @@ impl Duplex {
                 Ok(())
             }
         }
+    }
+}
+
+impl<In, Out> Clone for Duplex<In, Out> {
+    fn clone(&self) -> Self {
+        Self { reader: self.reader.clone(), writer: self.writer.clone() }
+    }
+}
+
+impl<In, Out> fmt::Debug for Duplex<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Duplex")
+            .field("reader", &self.reader)
+            .field("writer", &self.writer)
+            .finish()
     }
 }

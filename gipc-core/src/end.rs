@@ -6,8 +6,18 @@
 use crate::Error;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Mutex as Queue, OwnedMutexGuard};
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many ends of pipes this process has open: two for a pipe, four for a duplex pair, less those that were closed,
+/// dropped or given away.
+#[must_use]
+pub fn live_handles() -> usize {
+    LIVE.load(Ordering::Relaxed)
+}
 
 pub(crate) struct End<T> {
     gate: Mutex<Gate>,
@@ -29,6 +39,7 @@ enum Gate {
 
 impl<T> End<T> {
     pub(crate) fn new(body: T, descriptor: RawFd) -> Arc<Self> {
+        LIVE.fetch_add(1, Ordering::Relaxed);
         let body = Arc::new(Queue::new(Some(body)));
         Arc::new(Self { gate: Mutex::new(Gate::Open { users: 0 }), body, descriptor })
     }
@@ -74,6 +85,14 @@ impl<T> End<T> {
 
     fn gate<R>(&self, act: impl FnOnce(&mut Gate) -> R) -> R {
         act(&mut self.gate.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        if self.descriptor().is_some() {
+            LIVE.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -124,6 +143,7 @@ impl<T> Reserved<T> {
         let body =
             self.body.take().and_then(|mut body| body.take()).expect("a reserved end has its body");
         self.end.gate(|gate| *gate = Gate::Gone);
+        LIVE.fetch_sub(1, Ordering::Relaxed);
         body
     }
 }

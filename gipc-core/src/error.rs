@@ -1,5 +1,6 @@
 //! What can go wrong with a handle, in one enum; what the system says is passed on as it came.
 
+use crate::codec::CodecError;
 use std::fmt;
 use std::io;
 
@@ -23,6 +24,12 @@ pub enum Error {
         /// How long it may be, in bytes.
         max: u64,
     },
+    /// The time limit passed. A message that was under way is treated as if the call had been dropped.
+    Timeout,
+    /// The value could not be turned into bytes; nothing was written.
+    Encode(CodecError),
+    /// The bytes are no value of the type that was asked for. The next message is not affected.
+    Decode(CodecError),
     /// The caller's mistake: what it was, and what to do instead.
     Misuse(String),
     /// The system refused.
@@ -39,6 +46,11 @@ impl fmt::Display for Error {
             Self::TooLarge { len, max } => {
                 write!(f, "a message of {len} bytes, but at most {max} are allowed")
             }
+            Self::Timeout => f.write_str("the time limit passed"),
+            Self::Encode(error) => write!(f, "this value cannot be sent: {error}"),
+            Self::Decode(error) => {
+                write!(f, "this message is no value of the type asked for: {error}")
+            }
             Self::Misuse(what) => f.write_str(what),
             Self::Io(error) => error.fmt(f),
         }
@@ -49,6 +61,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Encode(error) | Self::Decode(error) => Some(error.as_ref()),
             _ => None,
         }
     }

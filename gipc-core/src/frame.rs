@@ -4,6 +4,7 @@
 //! nothing. They know no handles and no locks.
 
 use crate::Error;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -117,32 +118,52 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
     }
 }
 
-/// The sending side: one message, and how much of its frame is written.
+/// The sending side: the frames of one or several messages, and how much of them is written.
 pub(crate) struct Outgoing<'a> {
-    header: [u8; HEADER],
+    /// Whole frames, or the header of the one whose message follows.
+    head: Cow<'a, [u8]>,
     message: &'a [u8],
+    /// Where each frame ends, counted from the first byte.
+    ends: Vec<usize>,
     sent: usize,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(crate) fn new(message: &'a [u8]) -> Result<Self, Error> {
-        let len = message.len() as u64;
-        match u32::try_from(len) {
-            Ok(header) if len <= MAX_MESSAGE => {
-                Ok(Self { header: header.to_le_bytes(), message, sent: 0 })
-            }
-            _ => Err(Error::TooLarge { len, max: MAX_MESSAGE }),
-        }
+    /// One message, which is not copied.
+    pub(crate) fn one(message: &'a [u8]) -> Result<Self, Error> {
+        let head = header(message.len())?.to_vec();
+        Ok(Self { head: head.into(), message, ends: vec![HEADER + message.len()], sent: 0 })
     }
 
-    /// Writes until all is written. Cancel-safe: `rest` says what is missing.
+    /// The next messages, copied together so that they take few system calls: as many as make a good write. None are
+    /// left if it is empty.
+    pub(crate) fn several<'m>(
+        messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
+    ) -> Result<Self, Error> {
+        let mut head = Vec::new();
+        let mut ends = Vec::new();
+        while head.len() < AHEAD {
+            let Some(message) = messages.next() else { break };
+            let message = message?;
+            head.extend(header(message.len())?);
+            head.extend_from_slice(&message);
+            ends.push(head.len());
+        }
+        Ok(Self { head: head.into(), message: &[], ends, sent: 0 })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
     pub(crate) async fn write<S: AsyncWrite + Unpin>(&mut self, sink: &mut S) -> io::Result<()> {
         loop {
-            let [header, message] = self.rest();
-            if header.is_empty() && message.is_empty() {
+            let [head, message] = self.rest();
+            if head.is_empty() && message.is_empty() {
                 return Ok(());
             }
-            let parts = [IoSlice::new(header), IoSlice::new(message)];
+            let parts = [IoSlice::new(head), IoSlice::new(message)];
             let sent = poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?;
             if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
@@ -151,15 +172,31 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Whether a part is written and a part is not: the pipe takes nothing else until the rest has followed.
-    pub(crate) fn is_torn(&self) -> bool {
-        self.sent > 0 && self.sent < HEADER + self.message.len()
+    /// What the frame lacks of which a part is written: the pipe takes nothing else until that has followed. Empty
+    /// between frames.
+    pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
+        let begins = |end: &usize| *end > self.sent;
+        let next = self.ends.iter().position(begins);
+        let begin = next
+            .map_or(self.sent, |next| next.checked_sub(1).map_or(0, |before| self.ends[before]));
+        if begin == self.sent {
+            return Vec::new();
+        }
+        let missing = next.map_or(0, |next| self.ends[next] - self.sent);
+        self.rest().concat().into_iter().take(missing).collect()
     }
 
-    /// What is not written yet, of the header and of the message.
-    pub(crate) fn rest(&self) -> [&[u8]; 2] {
-        let header = self.sent.min(HEADER);
-        [&self.header[header..], &self.message[self.sent - header..]]
+    fn rest(&self) -> [&[u8]; 2] {
+        let of_head = self.sent.min(self.head.len());
+        [&self.head[of_head..], &self.message[self.sent - of_head..]]
+    }
+}
+
+fn header(len: usize) -> Result<[u8; HEADER], Error> {
+    let len = len as u64;
+    match u32::try_from(len) {
+        Ok(header) if len <= MAX_MESSAGE => Ok(header.to_le_bytes()),
+        _ => Err(Error::TooLarge { len, max: MAX_MESSAGE }),
     }
 }
 
@@ -168,8 +205,16 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    fn several(messages: &[&[u8]]) -> Outgoing<'static> {
+        Outgoing::several(&mut messages.iter().map(|message| Ok(Cow::Borrowed(*message))))
+            .expect("short")
+    }
+
     fn bytes(messages: &[&[u8]]) -> Vec<u8> {
-        messages.iter().flat_map(|m| Outgoing::new(m).expect("short").rest().concat()).collect()
+        messages
+            .iter()
+            .flat_map(|message| Outgoing::one(message).expect("short").rest().concat())
+            .collect()
     }
 
     /// What a reader says of these bytes and the end after them, in words.
@@ -221,6 +266,20 @@ mod tests {
         assert!(matches!(incoming.next().await, Err(Error::Truncated)));
         let room = incoming.message.map(|(message, _)| message.capacity());
         assert!(room.is_some_and(|room| room <= 4 * AHEAD), "{room:?}");
+    }
+
+    #[rstest]
+    #[case::nothing_written(0, 0)]
+    #[case::inside_a_header(1, 6)]
+    #[case::before_the_last_byte(6, 1)]
+    #[case::between_frames(7, 0)]
+    #[case::inside_the_second(8, 4)]
+    #[case::all_written(12, 0)]
+    fn only_the_frame_that_was_begun_must_be_finished(#[case] sent: usize, #[case] missing: usize) {
+        let mut out = several(&[b"abc", b"d"]);
+        out.sent = sent;
+        let all = bytes(&[b"abc", b"d"]);
+        assert_eq!(out.rest_of_frame(), all[sent..sent + missing]);
     }
 
     #[rstest]

@@ -6,7 +6,7 @@
 
 use crate::end::Reserved;
 use crate::frame::Incoming;
-use crate::{Duplex, Error, Reader, Writer, platform};
+use crate::{Codec, Duplex, Error, Reader, Writer, platform};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -35,21 +35,21 @@ pub enum Handle {
     Duplex(Duplex),
 }
 
-impl From<Reader> for Handle {
-    fn from(reader: Reader) -> Self {
-        Self::Reader(reader)
+impl<C: Codec> From<Reader<C>> for Handle {
+    fn from(reader: Reader<C>) -> Self {
+        Self::Reader(reader.with())
     }
 }
 
-impl From<Writer> for Handle {
-    fn from(writer: Writer) -> Self {
-        Self::Writer(writer)
+impl<C: Codec> From<Writer<C>> for Handle {
+    fn from(writer: Writer<C>) -> Self {
+        Self::Writer(writer.with())
     }
 }
 
-impl From<Duplex> for Handle {
-    fn from(duplex: Duplex) -> Self {
-        Self::Duplex(duplex)
+impl<In: Codec, Out: Codec> From<Duplex<In, Out>> for Handle {
+    fn from(duplex: Duplex<In, Out>) -> Self {
+        Self::Duplex(duplex.with())
     }
 }
 

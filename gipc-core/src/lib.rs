@@ -36,18 +36,23 @@
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
 
+mod codec;
 mod duplex;
 mod end;
 mod error;
 mod frame;
 mod handoff;
+mod messages;
 mod pipe;
 mod platform;
 mod process;
 
+pub use codec::{Codec, CodecError, Postcard, Raw};
 pub use duplex::{Duplex, duplex};
+pub use end::live_handles;
 pub use error::Error;
 pub use frame::MAX_MESSAGE;
 pub use handoff::{Entry, Handle, Start, entry, init};
+pub use messages::Messages;
 pub use pipe::{Reader, Writer, pipe};
 pub use process::{Command, Exit, Process};

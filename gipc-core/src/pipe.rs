@@ -2,18 +2,22 @@
 //!
 //! A handle is a cheap clone of one shared end. It does not know how it travels to a child (`handoff` does).
 
-use crate::Error;
 use crate::end::{End, InUse, Reserved};
 use crate::frame::{Incoming, Outgoing};
+use crate::messages::Messages;
+use crate::{Codec, Error, Raw};
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::runtime;
+use tokio::time::timeout;
 
-/// Makes a pipe.
+/// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
 ///
 /// # Errors
 ///
@@ -27,27 +31,35 @@ pub fn pipe() -> io::Result<(Reader, Writer)> {
 
 /// The end that gets. Clones are the same handle, for other tasks of this process; the descriptor is closed with
 /// the last one, or by [`close`](Self::close).
-#[derive(Clone)]
-pub struct Reader {
+pub struct Reader<C = Raw> {
     end: Arc<End<Incoming<pipe::Receiver>>>,
+    codec: PhantomData<fn() -> C>,
 }
 
 /// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
 /// the last one, or by [`close`](Self::close).
-#[derive(Clone)]
-pub struct Writer {
+pub struct Writer<C = Raw> {
     end: Arc<End<pipe::Sender>>,
+    codec: PhantomData<fn() -> C>,
 }
 
 impl Reader {
     fn new(receiver: pipe::Receiver, ahead: Vec<u8>) -> Self {
         let descriptor = receiver.as_raw_fd();
-        Self { end: End::new(Incoming::new(receiver, ahead), descriptor) }
+        Self { end: End::new(Incoming::new(receiver, ahead), descriptor), codec: PhantomData }
     }
 
     /// Takes over a descriptor, and what its former owner had read ahead.
     pub(crate) fn from_descriptor(descriptor: OwnedFd, ahead: Vec<u8>) -> io::Result<Self> {
         Ok(Self::new(pipe::Receiver::from_owned_fd(descriptor)?, ahead))
+    }
+}
+
+impl<C: Codec> Reader<C> {
+    /// The same handle with another codec: `r.with::<Postcard<Job>>()`.
+    #[must_use]
+    pub fn with<D: Codec>(&self) -> Reader<D> {
+        Reader { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
     /// Waits for the next message; `None` is the end: every writer is closed and no message is left. Each message
@@ -57,9 +69,26 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// `Closed`; `Truncated` and `TooLarge`, which stay; `Locked` while the handle is just being given away.
-    pub async fn get(&self) -> Result<Option<Vec<u8>>, Error> {
-        self.end.enter().await?.next().await
+    /// `Closed`; `Truncated` and `TooLarge`, which stay; `Decode`; `Locked` while the handle is just being given away.
+    pub async fn get(&self) -> Result<Option<C::Got>, Error> {
+        let message = self.end.enter().await?.next().await?;
+        message.map(C::decode).transpose().map_err(Error::Decode)
+    }
+
+    /// As [`get`](Self::get), for at most so long. Half a message that came in time is not lost: the next get goes on
+    /// with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and `Timeout`.
+    pub async fn get_within(&self, limit: Duration) -> Result<Option<C::Got>, Error> {
+        timeout(limit, self.get()).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// All messages to the end, as a stream; it ends after the first error that stays. Cancel-safe.
+    #[must_use]
+    pub fn messages(&self) -> Messages<C> {
+        Messages::new(self.clone())
     }
 
     /// Closes the descriptor, for all clones.
@@ -85,12 +114,20 @@ impl Reader {
 impl Writer {
     fn new(sender: pipe::Sender) -> Self {
         let descriptor = sender.as_raw_fd();
-        Self { end: End::new(sender, descriptor) }
+        Self { end: End::new(sender, descriptor), codec: PhantomData }
     }
 
     /// Takes over a descriptor.
     pub(crate) fn from_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
         Ok(Self::new(pipe::Sender::from_owned_fd(descriptor)?))
+    }
+}
+
+impl<C: Codec> Writer<C> {
+    /// The same handle with another codec: `w.with::<Postcard<Job>>()`.
+    #[must_use]
+    pub fn with<D: Codec>(&self) -> Writer<D> {
+        Writer { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
     /// Writes one message, and waits while the pipe is full. Messages of several tasks never mix; they go in the
@@ -102,12 +139,47 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// `Closed`; `TooLarge`; `Broken` if there is no reader any more; `Locked` while the handle is just being given
-    /// away.
-    pub async fn put(&self, message: &[u8]) -> Result<(), Error> {
-        let frame = Outgoing::new(message)?;
-        let mut put = Put { turn: Some(self.end.enter().await?), frame };
-        put.finish().await
+    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any more; `Locked`
+    /// while the handle is just being given away.
+    pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
+        let bytes = C::encode(message).map_err(Error::Encode)?;
+        let frame = Outgoing::one(&bytes)?;
+        Put { turn: Some(self.end.enter().await?), frame }.finish().await.map(drop)
+    }
+
+    /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), and `Timeout`.
+    pub async fn put_within(&self, message: &C::Put, limit: Duration) -> Result<(), Error> {
+        timeout(limit, self.put(message)).await.unwrap_or(Err(Error::Timeout))
+    }
+
+    /// Writes many messages in few system calls, with no message of another task between them.
+    ///
+    /// Cancel-safe, as [`put`](Self::put): messages that were not begun are withdrawn.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put). Some of the messages may have been written, from the first on.
+    pub async fn put_all<'m>(
+        &self,
+        messages: impl IntoIterator<Item = &'m C::Put>,
+    ) -> Result<(), Error>
+    where
+        C::Put: 'm,
+    {
+        let mut messages =
+            messages.into_iter().map(|message| C::encode(message).map_err(Error::Encode));
+        let mut turn = Some(self.end.enter().await?);
+        loop {
+            let frame = Outgoing::several(&mut messages)?;
+            if frame.is_empty() {
+                return Ok(());
+            }
+            turn = Some(Put { turn, frame }.finish().await?);
+        }
     }
 
     /// Closes the descriptor, for all clones.
@@ -138,39 +210,52 @@ struct Put<'a> {
 }
 
 impl Put<'_> {
-    async fn finish(&mut self) -> Result<(), Error> {
-        let Some(turn) = &mut self.turn else { return Err(Error::Closed) };
+    /// Writes all of it, and gives the turn back.
+    async fn finish(&mut self) -> Result<InUse<pipe::Sender>, Error> {
+        let turn = self.turn.as_mut().ok_or(Error::Closed)?;
         let written = self.frame.write(&mut **turn).await;
-        self.turn = None; // there is nothing left to finish, or nobody to finish it for
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Error::Broken,
-            _ => Error::Io(error),
-        })
+        // There is nothing left to finish, or nobody to finish it for.
+        let turn = self.turn.take().ok_or(Error::Closed)?;
+        match written {
+            Ok(()) => Ok(turn),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::Broken),
+            Err(error) => Err(Error::Io(error)),
+        }
     }
 }
 
 impl Drop for Put<'_> {
     fn drop(&mut self) {
         let Some(mut turn) = self.turn.take() else { return };
-        if self.frame.is_torn() {
-            let rest = self.frame.rest().concat();
-            if let Ok(runtime) = runtime::Handle::try_current() {
-                // The turn goes along: whoever puts next waits behind the rest of this message.
-                runtime.spawn(async move { turn.write_all(&rest).await });
-            }
+        let rest = self.frame.rest_of_frame();
+        if let (false, Ok(runtime)) = (rest.is_empty(), runtime::Handle::try_current()) {
+            // The turn goes along: whoever puts next waits behind the rest of this message.
+            runtime.spawn(async move { turn.write_all(&rest).await });
         }
     }
 }
 
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("descriptor", &self.descriptor()).finish()
+impl<C> Clone for Reader<C> {
+    fn clone(&self) -> Self {
+        Self { end: Arc::clone(&self.end), codec: PhantomData }
     }
 }
 
-impl fmt::Debug for Writer {
+impl<C> Clone for Writer<C> {
+    fn clone(&self) -> Self {
+        Self { end: Arc::clone(&self.end), codec: PhantomData }
+    }
+}
+
+impl<C> fmt::Debug for Reader<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("descriptor", &self.descriptor()).finish()
+        f.debug_struct("Reader").field("descriptor", &self.end.descriptor()).finish()
+    }
+}
+
+impl<C> fmt::Debug for Writer<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("descriptor", &self.end.descriptor()).finish()
     }
 }
 

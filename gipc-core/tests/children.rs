@@ -4,7 +4,8 @@
 //! look at the descriptors and children of the whole process.
 
 use gipc_core::{
-    Command, Duplex, Error, Exit, Handle, Process, Reader, Start, Writer, duplex, entry, init, pipe,
+    Command, Duplex, Error, Exit, Handle, Process, Reader, Start, Writer, duplex, entry, init,
+    live_handles, pipe,
 };
 use libtest_mimic::{Arguments, Trial};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -43,6 +44,7 @@ fn main() {
         test("no_signal_goes_to_one_that_was_reaped", after_the_end),
         test("a_child_that_nobody_joins_is_no_zombie", no_zombie),
         test("no_descriptor_is_left_over", no_descriptor_left),
+        test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),
         test("a_child_begins_with_a_clean_signal_state", clean_signals),
         test("a_child_has_no_descriptor_of_strangers", no_strangers),
         test("what_was_given_is_closed_for_all_clones", given_is_closed),
@@ -270,6 +272,25 @@ async fn no_descriptor_left() -> Result<(), Failure> {
         Ok(fs::read_dir("/dev/fd")?.count())
     };
     assert_eq!(run().await?, run().await?);
+    Ok(())
+}
+
+async fn live_handles_are_counted() -> Result<(), Failure> {
+    let before = live_handles();
+    let (r, w) = pipe()?;
+    let (near, far) = duplex()?;
+    assert_eq!(live_handles(), before + 6);
+    let twin = w.clone();
+    drop(w);
+    assert_eq!(live_handles(), before + 6, "a clone holds it");
+    twin.close()?;
+    near.writer().close()?;
+    assert_eq!(live_handles(), before + 4);
+    let child = Command::new("wait").handle(far).spawn()?;
+    assert_eq!(live_handles(), before + 2, "what was given away is the child's");
+    drop((r, near));
+    assert_eq!(live_handles(), before);
+    child.join().await?;
     Ok(())
 }
 

@@ -207,6 +207,8 @@ fn explain(error: &Error) -> Done {
         Error::Broken => (Said::Broken, Effect::Unknown),
         Error::TooLarge { .. } => (Said::TooLarge, Effect::None),
         Error::Misuse(_) => (Said::Misuse, Effect::None),
+        Error::Timeout => (Said::Timeout, Effect::Unknown),
+        Error::Encode(_) | Error::Decode(_) => (Said::Other, Effect::None),
         Error::Io(error) => match error.raw_os_error() {
             Some(number) => {
                 (Said::Os { name: format!("{:?}", Errno::from_raw(number)) }, Effect::Unknown)
