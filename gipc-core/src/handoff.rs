@@ -8,21 +8,16 @@ use crate::end::Reserved;
 use crate::frame::Incoming;
 use crate::{Codec, Duplex, Error, Reader, Writer, platform};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::unix::pipe;
 
 /// Names the entry in the child's environment, for as long as it takes to read it.
 pub(crate) const ENTRY_VARIABLE: &str = "GIPC_CORE_ENTRY";
 
-/// The exit code of a child that could not begin.
-const CANNOT_BEGIN: i32 = 127;
-
-static INITIALISED: AtomicBool = AtomicBool::new(false);
+/// The bytes of a length on the control socket.
+const LENGTH: usize = 8;
 
 /// A handle on its way to a child, of whatever kind.
 #[derive(Clone, Debug)]
@@ -53,73 +48,10 @@ impl<In: Codec, Out: Codec> From<Duplex<In, Out>> for Handle {
     }
 }
 
-/// What a child is started with.
-#[derive(Debug)]
-pub struct Start {
-    /// The arguments, in the order they were given.
-    pub args: Vec<String>,
-    /// The handles, in the order they were given. This process owns them now.
-    pub handles: Vec<Handle>,
-}
-
-type Run = Box<dyn Fn(Start) -> Pin<Box<dyn Future<Output = i32>>>>;
-
-/// A function that a child can begin with, and its name.
-pub struct Entry {
-    name: &'static str,
-    run: Run,
-}
-
-/// Names a function. What it returns is the exit code of the child (its lowest eight bits); a panic is 101.
-pub fn entry<F, O>(name: &'static str, run: F) -> Entry
-where
-    F: Fn(Start) -> O + 'static,
-    O: Future<Output = i32> + 'static,
-{
-    Entry { name, run: Box::new(move |start| Box::pin(run(start))) }
-}
-
-/// Must be the first statement of `main`, in a process with one thread. In a child of this library it runs the entry
-/// on a runtime of its own and does not return; anywhere else it only remembers that it was called.
-///
-/// The child begins with a clean signal state, SIGPIPE ignored, and no descriptor but 0 (the null device), 1, 2 and
-/// those of its handles. One that cannot begin says why on its stderr and exits with 127.
-pub fn init(entries: &[Entry]) {
-    let Some(name) = platform::take_variable(ENTRY_VARIABLE) else {
-        INITIALISED.store(true, Ordering::Relaxed);
-        return;
-    };
-    let code = begin(entries, &name.to_string_lossy()).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "this child cannot begin: {error}");
-        CANNOT_BEGIN
-    });
-    std::process::exit(code & 0xff)
-}
-
-pub(crate) fn is_initialised() -> bool {
-    INITIALISED.load(Ordering::Relaxed)
-}
-
-fn begin(entries: &[Entry], name: &str) -> Result<i32, Error> {
-    let control = platform::take_stdin()?;
-    platform::clean_signals()?;
-    platform::close_strangers(control.as_raw_fd());
-    let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
-        let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
-        return Err(Error::Misuse(format!(
-            "no entry is named {name}; there are {}",
-            known.join(", ")
-        )));
-    };
-    INITIALISED.store(true, Ordering::Relaxed);
-    let parcel = Parcel::receive(control)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Ok((entry.run)(parcel.open()?).await) })
-}
-
 /// Handles that are about to go. Dropped before `commit`, they stay with their owner.
 pub(crate) struct Luggage {
     pieces: Vec<Piece>,
+    stdin: Option<OwnedFd>,
 }
 
 enum Piece {
@@ -130,7 +62,7 @@ enum Piece {
 
 impl Luggage {
     /// Keeps everybody away from the handles, or refuses and changes nothing.
-    pub(crate) fn pack(handles: &[Handle]) -> Result<Self, Error> {
+    pub(crate) fn pack(handles: &[Handle], stdin: Option<OwnedFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
         for descriptor in handles.iter().flat_map(descriptors).flatten() {
             if seen.contains(&descriptor) {
@@ -149,7 +81,7 @@ impl Luggage {
                 }
             })
         });
-        Ok(Self { pieces: pieces.collect::<Result<_, Error>>()? })
+        Ok(Self { pieces: pieces.collect::<Result<_, Error>>()?, stdin })
     }
 
     /// Puts the descriptors on their way. It takes a few bytes of the socket, so it does not wait.
@@ -167,7 +99,9 @@ impl Luggage {
     }
 
     fn try_send(&self, control: &UnixStream) -> io::Result<()> {
-        let descriptors: Vec<RawFd> = self.pieces.iter().flat_map(Piece::descriptors).collect();
+        let stdin = self.stdin.iter().map(AsRawFd::as_raw_fd);
+        let descriptors: Vec<RawFd> =
+            self.pieces.iter().flat_map(Piece::descriptors).chain(stdin).collect();
         let count = u32::try_from(descriptors.len()).map_err(io::Error::other)?;
         (&mut &*control).write_all(&count.to_le_bytes())?;
         for some in descriptors.chunks(platform::DESCRIPTORS_A_MESSAGE) {
@@ -183,12 +117,11 @@ impl Luggage {
         Ok(())
     }
 
-    /// The bytes that follow: arguments, then for each handle its kind and what was read ahead.
-    pub(crate) fn label(&self, args: &[String]) -> Vec<u8> {
-        let mut bytes = (args.len() as u64).to_le_bytes().to_vec();
-        for arg in args {
-            append(&mut bytes, arg.as_bytes());
-        }
+    /// The bytes that follow, and how many they are: the arguments, then for each handle its kind and what was read
+    /// ahead.
+    pub(crate) fn label(&self, args: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; LENGTH];
+        append(&mut bytes, args);
         for piece in &self.pieces {
             match piece {
                 Piece::Writer(_) => bytes.push(b'w'),
@@ -202,6 +135,11 @@ impl Luggage {
                 }
             }
         }
+        if self.stdin.is_some() {
+            bytes.push(b'i');
+        }
+        let len = (bytes.len() - LENGTH) as u64;
+        bytes[..LENGTH].copy_from_slice(&len.to_le_bytes());
         bytes
     }
 
@@ -246,15 +184,18 @@ fn append(bytes: &mut Vec<u8>, part: &[u8]) {
 }
 
 /// What came, in the child.
-struct Parcel {
+pub(crate) struct Parcel {
+    /// The socket to the parent, which stays open: its end is the parent's.
+    pub(crate) control: UnixStream,
+    pub(crate) args: Vec<u8>,
     descriptors: Vec<OwnedFd>,
     label: Vec<u8>,
 }
 
 impl Parcel {
-    fn receive(mut control: UnixStream) -> Result<Self, Error> {
+    pub(crate) fn receive(mut control: UnixStream) -> Result<Self, Error> {
         let mut count = [0; 4];
-        control.read_exact(&mut count)?;
+        control.read_exact(&mut count).map_err(|_| torn())?;
         let count = u32::from_le_bytes(count) as usize;
         let mut descriptors = Vec::new();
         while descriptors.len() < count {
@@ -264,33 +205,41 @@ impl Parcel {
             }
             descriptors.extend(some);
         }
+        let mut len = [0; LENGTH];
+        control.read_exact(&mut len).map_err(|_| torn())?;
+        let len = u64::from_le_bytes(len);
         let mut label = Vec::new();
-        control.read_to_end(&mut label)?;
-        Ok(Self { descriptors, label })
+        if (&control).take(len).read_to_end(&mut label)? as u64 != len {
+            return Err(torn());
+        }
+        control.set_nonblocking(true)?;
+        let mut rest = Label(&label);
+        let args = rest.part()?.to_vec();
+        let label = rest.0.to_vec();
+        Ok(Self { control, args, descriptors, label })
     }
 
     /// Makes handles of it; a runtime must be running.
-    fn open(self) -> Result<Start, Error> {
+    pub(crate) fn open(self) -> Result<Vec<Handle>, Error> {
         let mut label = Label(&self.label);
         let mut descriptors = self.descriptors.into_iter();
         let mut next = || descriptors.next().ok_or_else(torn);
-        let count = label.number()?;
-        let mut args = Vec::new();
-        for _ in 0..count {
-            args.push(String::from_utf8_lossy(label.part()?).into_owned());
-        }
         let mut handles = Vec::new();
         while let Some(kind) = label.kind() {
             handles.push(match kind {
                 b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())?),
                 b'w' => Handle::Writer(Writer::from_descriptor(next()?)?),
+                b'i' => {
+                    nix::unistd::dup2_stdin(next()?)?;
+                    continue;
+                }
                 _ => {
                     let reader = Reader::from_descriptor(next()?, label.part()?.to_vec())?;
                     Handle::Duplex(Duplex::from_halves(reader, Writer::from_descriptor(next()?)?))
                 }
             });
         }
-        Ok(Start { args, handles })
+        Ok(handles)
     }
 }
 

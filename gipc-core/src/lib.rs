@@ -1,21 +1,25 @@
 //! Cooperative child processes, and pipes that carry messages, on tokio.
 //!
 //! ```no_run
-//! use gipc_core::{Command, Handle, Start};
+//! use gipc_core::{Command, Exit, entry, init, pipe};
 //!
-//! async fn child(start: Start) -> i32 {
-//!     let [Handle::Writer(w)] = &start.handles[..] else { return 2 };
-//!     if w.put(b"hello").await.is_ok() { 0 } else { 1 }
+//! entry! {
+//!     /// Says hello, and how often.
+//!     async fn greet(start: Start<String>) -> usize {
+//!         let Ok(w) = start.writer(0) else { return 0 };
+//!         let message = format!("hello {}", start.args);
+//!         usize::from(w.put(message.as_bytes()).await.is_ok())
+//!     }
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     gipc_core::init(&[gipc_core::entry("child", child)]); // a child goes its way here
+//!     init!(greet); // a child goes its way here
 //!     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//!         let (r, w) = gipc_core::pipe()?;
-//!         let process = Command::new("child").handle(w).spawn()?;
-//!         assert_eq!(r.get().await?.as_deref(), Some(&b"hello"[..]));
+//!         let (r, w) = pipe()?;
+//!         let child = Command::new(greet())?.handle(w).spawn(&"world".to_owned())?;
+//!         assert_eq!(r.get().await?.as_deref(), Some(&b"hello world"[..]));
 //!         assert_eq!(r.get().await?, None); // the child was the only writer, and it is gone
-//!         process.join().await?;
+//!         assert_eq!(child.join().await?, Exit::Returned(1));
 //!         Ok(())
 //!     })
 //! }
@@ -30,8 +34,9 @@
 //! - whatever future is dropped in the middle, no message is lost or spoiled;
 //! - no child stays a zombie, and no signal goes to a stranger.
 //!
-//! Where to find it: `pipe` (and below it `frame`, bytes; `end`, who may use it now), `duplex`, `process` (and below
-//! it `handoff`, how handles reach the child), `platform` (what differs between systems), `error`.
+//! Where to find it: `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now), `duplex`,
+//! `process` (and below it `entry`, where a child begins; `handoff`, how handles reach it), `platform` (what differs
+//! between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
@@ -39,6 +44,7 @@ compile_error!("gipc-core moves file descriptors between processes: it is for Un
 mod codec;
 mod duplex;
 mod end;
+mod entry;
 mod error;
 mod frame;
 mod handoff;
@@ -50,9 +56,10 @@ mod process;
 pub use codec::{Codec, CodecError, Postcard, Raw};
 pub use duplex::{Duplex, duplex};
 pub use end::live_handles;
+pub use entry::{Entry, Listed, Parent, Start, init, init_before_main};
 pub use error::Error;
 pub use frame::MAX_MESSAGE;
-pub use handoff::{Entry, Handle, Start, entry, init};
+pub use handoff::Handle;
 pub use messages::Messages;
 pub use pipe::{Reader, Writer, pipe};
 pub use process::{Command, Exit, Process};

@@ -1,44 +1,69 @@
 //! Starting a child, and learning how it ended. Every child has a task that waits for it, so none stays a zombie.
 //!
-//! What travels to the child is `handoff`'s business.
+//! What travels to the child is `handoff`'s business, where it begins `entry`'s.
 
-use crate::handoff::{self, ENTRY_VARIABLE, Luggage};
+use crate::entry::{self, Entry, LastWords};
+use crate::handoff::{ENTRY_VARIABLE, Luggage};
 use crate::{Error, Handle, platform};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::future::{Future, poll_fn};
-use std::io;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::ffi::OsStr;
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, Read};
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Child;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::runtime;
 use tokio::sync::watch;
 
-/// A child to be: the name of its entry, its arguments and its handles.
+/// A child to be: where it begins, what it is given, and its surroundings, which are this process's unless said
+/// otherwise; but its stdin is the null device.
 #[derive(Debug)]
-pub struct Command {
-    entry: String,
-    args: Vec<String>,
+pub struct Command<A, R> {
+    command: tokio::process::Command,
+    entry: &'static str,
+    name: String,
     handles: Vec<Handle>,
+    stdin: Option<OwnedFd>,
+    daemon: bool,
+    types: PhantomData<fn(A) -> R>,
 }
 
-impl Command {
-    /// A child that begins with the entry of this name.
-    #[must_use]
-    pub fn new(entry: &str) -> Self {
-        Self { entry: entry.into(), args: Vec::new(), handles: Vec::new() }
-    }
-
-    /// Adds an argument.
-    #[must_use]
-    pub fn arg(mut self, arg: impl Into<String>) -> Self {
-        self.args.push(arg.into());
-        self
+impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
+    /// A child that begins with this entry.
+    ///
+    /// # Errors
+    ///
+    /// If this program's own file cannot be found.
+    pub fn new(entry: Entry<A, R>) -> io::Result<Self> {
+        let entry = entry.name();
+        let mut command = tokio::process::Command::new(platform::own_program()?);
+        command.env(ENTRY_VARIABLE, entry).arg(entry);
+        if let Some(name) = std::env::args_os().next() {
+            command.arg0(name);
+        }
+        let (handles, types) = (Vec::new(), PhantomData);
+        Ok(Self {
+            command,
+            entry,
+            name: entry.to_owned(),
+            handles,
+            stdin: None,
+            daemon: false,
+            types,
+        })
     }
 
     /// Adds a handle, which the child will own once it is spawned, and this process no longer.
@@ -48,117 +73,235 @@ impl Command {
         self
     }
 
+    /// A name for people; the entry's if none is given.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Whether it is killed when the last [`Process`] of it is dropped. It is reaped in any case.
+    #[must_use]
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// As [`std::process::Command::env`].
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// As [`std::process::Command::env_clear`].
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.command.env_clear().env(ENTRY_VARIABLE, self.entry);
+        self
+    }
+
+    /// As [`std::process::Command::current_dir`].
+    #[must_use]
+    pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
+    /// Its stdin: a file, the end of a pipe, whatever has a descriptor.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<OwnedFd>) -> Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
+    /// As [`std::process::Command::stdout`].
+    #[must_use]
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.command.stdout(stdout);
+        self
+    }
+
+    /// As [`std::process::Command::stderr`].
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.command.stderr(stderr);
+        self
+    }
+
     /// Starts the child. When this returns, the handles are the child's; it need not have begun to run.
     ///
     /// It blocks for as long as the system takes to start a program, one or two milliseconds.
     ///
     /// # Errors
     ///
-    /// `Closed`, `Locked`, and `Misuse` (a handle given twice, [`init`](crate::init) not called, no tokio runtime)
-    /// before anything has happened; `Io` if the system refuses, and then every handle is still with this process.
-    pub fn spawn(&self) -> Result<Process, Error> {
-        if !handoff::is_initialised() {
+    /// `Closed`, `Locked`, `Encode` (the arguments), and `Misuse` (a handle given twice, [`init`](crate::init())
+    /// not called, no tokio runtime) before anything has happened; `Io` if the system refuses, and then every handle is
+    /// still with this process.
+    pub fn spawn(mut self, args: &A) -> Result<Process<R>, Error> {
+        if !entry::is_initialised() {
             return Err(Error::Misuse(
-                "gipc_core::init must be the first statement of main".into(),
+                "gipc_core::init! must be the first thing that main does".into(),
             ));
         }
         let runtime =
             runtime::Handle::try_current().map_err(|error| Error::Misuse(error.to_string()))?;
-        let luggage = Luggage::pack(&self.handles)?;
+        let args = postcard::to_stdvec(args).map_err(|error| Error::Encode(error.into()))?;
+        let luggage = Luggage::pack(&self.handles, self.stdin.take())?;
         let (control, theirs) = UnixStream::pair()?;
-        let mut command = tokio::process::Command::new(platform::own_program()?);
-        command
-            .arg(&self.entry)
-            .env(ENTRY_VARIABLE, &self.entry)
-            .stdin(Stdio::from(OwnedFd::from(theirs)));
-        if let Some(name) = std::env::args_os().next() {
-            command.arg0(name);
-        }
-        let mut child = command.spawn()?;
-        drop(command); // and with it this side's copy of the child's end
+        self.command.stdin(Stdio::from(OwnedFd::from(theirs)));
+        let mut child = self.command.spawn()?;
+        self.command.stdin(Stdio::null()); // closes this side's copy of the child's end
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let sent = luggage.send(&control).and_then(|()| control.set_nonblocking(true));
         let control = sent.and_then(|()| tokio::net::UnixStream::from_std(control));
         if control.is_err() {
             child.start_kill()?;
         }
-        let label = luggage.label(&self.args);
+        let label = luggage.label(&args);
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pid = pid.ok_or_else(|| Error::Misuse("a child without a process id".into()))?;
-        let child = Arc::new(Mutex::new(child));
+        let child = Arc::new(Mutex::new(Some(child)));
         let (end, ended) = watch::channel(None);
-        let process = Process { pid, child: Arc::clone(&child), ended };
         let (control, failed) = match control {
             Ok(control) => (Some(control), None),
             Err(error) => (None, Some(error)),
         };
+        let ward = Ward(Arc::clone(&child));
         runtime.spawn(async move {
-            if let Some(mut control) = control {
-                // A child that is gone already needs no arguments; its status says how it went.
-                let _ = control.write_all(&label).await;
-            }
-            // Whether anybody still asks does not matter: the child must be reaped.
-            let _ = end.send(Some(reap(&child).await));
+            let ended = match control {
+                Some(control) => accompany(control, label, &ward.0).await,
+                None => reap(&ward.0).await.map(|status| (status, Vec::new())),
+            };
+            // Whether anybody still asks does not matter: the child had to be reaped.
+            let _ = end.send(Some(ended));
         });
-        match failed {
-            None => {
-                luggage.commit();
-                Ok(process)
-            }
-            Some(error) => Err(error.into()),
+        if let Some(error) = failed {
+            return Err(error.into());
         }
+        luggage.commit();
+        let streams = Mutex::new((stdout, stderr));
+        let life = Life { pid, name: self.name, daemon: self.daemon, child, streams };
+        Ok(Process { life: Arc::new(life), ended, result: PhantomData })
     }
 }
 
+/// Gives the child its arguments, hears what it says last, and reaps it. Its end is not that of the socket, which a
+/// process that it forked may hold.
+async fn accompany(
+    mut control: tokio::net::UnixStream,
+    label: Vec<u8>,
+    child: &Mutex<Option<Child>>,
+) -> Ended {
+    let mut said = Vec::new();
+    let status = {
+        let talk = async {
+            // A child that is gone already needs no arguments; its status says how it went.
+            if control.write_all(&label).await.is_ok() {
+                let _ = control.read_to_end(&mut said).await;
+            }
+        };
+        let (mut talk, mut reaped) = (pin!(talk), pin!(reap(child)));
+        tokio::select! {
+            status = &mut reaped => status?,
+            () = &mut talk => reaped.await?,
+        }
+    };
+    // What it said last may still be in the socket.
+    if let Ok(control) = control.into_std() {
+        let _ = (&control).read_to_end(&mut said); // stops where it would have to wait
+    }
+    Ok((status, said))
+}
+
 /// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It returned or exited, with this code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit<R = ()> {
+    /// Its entry returned this.
+    Returned(R),
+    /// Its entry panicked, with these words; empty if they are none.
+    Panicked(String),
+    /// It exited with this code, by itself or because it could not begin (127).
     Code(i32),
     /// A signal of this number ended it.
     Signal(i32),
 }
 
-impl From<ExitStatus> for Exit {
-    fn from(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Code(code),
-            (None, signal) => Self::Signal(signal.unwrap_or(0)),
-        }
-    }
+/// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
+/// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and reaped.
+pub struct Process<R = ()> {
+    life: Arc<Life>,
+    ended: watch::Receiver<Option<Ended>>,
+    result: PhantomData<fn() -> R>,
 }
 
-/// A child that was started. Clones are the same child. Dropping all of them neither ends it nor leaves a zombie.
-#[derive(Clone, Debug)]
-pub struct Process {
+type Ended = Result<(ExitStatus, Vec<u8>), io::ErrorKind>;
+
+struct Life {
     pid: Pid,
+    name: String,
+    daemon: bool,
     /// Locked while it is reaped and while it is signalled, so that no signal goes to a number that was reused.
-    child: Arc<Mutex<Child>>,
-    ended: watch::Receiver<Option<Result<Exit, io::ErrorKind>>>,
+    child: Arc<Mutex<Option<Child>>>,
+    streams: Mutex<(Option<ChildStdout>, Option<ChildStderr>)>,
 }
 
-impl Process {
-    /// Its process id. After it ended the number may be another's.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.pid.as_raw().unsigned_abs()
-    }
-
+impl<R: DeserializeOwned> Process<R> {
     /// Waits until it has ended. Any number of tasks may, at any time, and all hear the same. Cancel-safe.
     ///
     /// # Errors
     ///
     /// `Io` if something else in this process took its status (a `waitpid` of a foreign library), or if the runtime
-    /// in which it was spawned is gone.
-    pub async fn join(&self) -> Result<Exit, Error> {
+    /// in which it was spawned is gone; `Decode` if what it returned is no value of this type.
+    pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
-        let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?;
-        end.unwrap_or(Err(io::ErrorKind::Other)).map_err(|kind| Error::Io(kind.into()))
+        let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
+        told(end.unwrap_or(Err(io::ErrorKind::Other)))
+    }
+
+    /// As [`join`](Self::join), for at most so long.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join), and `Timeout`: it still runs.
+    pub async fn join_within(&self, limit: Duration) -> Result<Exit<R>, Error> {
+        tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
     /// How it ended, if that is known by now.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    pub fn try_join(&self) -> Result<Option<Exit<R>>, Error> {
+        let end = self.ended.borrow().clone();
+        end.map(told).transpose()
+    }
+}
+
+impl<R> Process<R> {
+    /// Its process id. After it ended the number may be another's.
     #[must_use]
-    pub fn try_join(&self) -> Option<Exit> {
-        self.ended.borrow().and_then(Result::ok)
+    pub fn id(&self) -> u32 {
+        self.life.pid.as_raw().unsigned_abs()
+    }
+
+    /// Its name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.life.name
+    }
+
+    /// Its stdout, if it was to be piped; the first who asks gets it.
+    #[must_use]
+    pub fn take_stdout(&self) -> Option<ChildStdout> {
+        self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).0.take()
+    }
+
+    /// Its stderr, if it was to be piped; the first who asks gets it.
+    #[must_use]
+    pub fn take_stderr(&self) -> Option<ChildStderr> {
+        self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).1.take()
     }
 
     /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
@@ -167,7 +310,7 @@ impl Process {
     ///
     /// What the system says.
     pub fn terminate(&self) -> io::Result<()> {
-        self.signal(Signal::SIGTERM)
+        self.life.signal(Signal::SIGTERM)
     }
 
     /// Ends it, by SIGKILL. Nothing happens if it has ended.
@@ -176,24 +319,79 @@ impl Process {
     ///
     /// What the system says.
     pub fn kill(&self) -> io::Result<()> {
-        self.signal(Signal::SIGKILL)
+        self.life.signal(Signal::SIGKILL)
     }
+}
 
+impl Life {
     fn signal(&self, signal: Signal) -> io::Result<()> {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        match child.id() {
+        match child.as_ref().and_then(Child::id) {
             Some(_) => Ok(kill(self.pid, signal)?),
             None => Ok(()), // reaped: the number is free for others
         }
     }
 }
 
+impl Drop for Life {
+    fn drop(&mut self) {
+        if self.daemon {
+            let _ = self.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+impl<R> Clone for Process<R> {
+    fn clone(&self) -> Self {
+        Self { life: Arc::clone(&self.life), ended: self.ended.clone(), result: PhantomData }
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("name", &self.name()).field("id", &self.id()).finish()
+    }
+}
+
+/// Puts the status and what was said last into one answer. The status is the truth: who was killed after it had said
+/// its result was killed.
+fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
+    let (status, said) = end.map_err(|kind| Error::Io(kind.into()))?;
+    let said = LastWords::<R>::new(said);
+    Ok(match (status.code(), said.value(), said.panic()) {
+        (Some(0), Some(value), _) => Exit::Returned(value.map_err(Error::Decode)?),
+        (Some(_), _, Some(words)) => Exit::Panicked(words),
+        (Some(code), ..) => Exit::Code(code),
+        (None, ..) => Exit::Signal(status.signal().unwrap_or(0)),
+    })
+}
+
+/// The child as its task has it. If the task is dropped before its end, because the runtime goes, nobody would reap
+/// the child: so it is killed and reaped here.
+struct Ward(Arc<Mutex<Option<Child>>>);
+
+impl Drop for Ward {
+    fn drop(&mut self) {
+        let child = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut child) = child else { return };
+        if matches!(child.try_wait(), Ok(None)) && child.start_kill().is_ok() {
+            // A process that got SIGKILL is about to end; there is no runtime left to wait for it.
+            while matches!(child.try_wait(), Ok(None)) {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
 /// Waits for the child with the lock held only for the moment of each look.
-async fn reap(child: &Mutex<Child>) -> Result<Exit, io::ErrorKind> {
+async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, io::ErrorKind> {
     let status = poll_fn(|context| {
         let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-        // `wait` keeps all it knows in the child, so each look can begin it anew.
-        pin!(child.wait()).poll(context)
+        match child.as_mut() {
+            // `wait` keeps all it knows in the child, so each look can begin it anew.
+            Some(child) => pin!(child.wait()).poll(context),
+            None => Poll::Ready(Err(io::ErrorKind::NotFound.into())),
+        }
     });
-    status.await.map(Exit::from).map_err(|error| error.kind())
+    status.await.map_err(|error| error.kind())
 }

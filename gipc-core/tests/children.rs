@@ -4,7 +4,7 @@
 //! look at the descriptors and children of the whole process.
 
 use gipc_core::{
-    Command, Duplex, Error, Exit, Handle, Process, Reader, Start, Writer, duplex, entry, init,
+    Command, Duplex, Error, Exit, Handle, Process, Reader, Writer, duplex, entry, init,
     live_handles, pipe,
 };
 use libtest_mimic::{Arguments, Trial};
@@ -12,24 +12,31 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use std::fs;
 use std::future::Future;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
+use std::process::Stdio;
 use std::task::Poll;
+use std::time::Duration;
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
-    init(&[
-        entry("echo", echo),
-        entry("code", code),
-        entry("panic", |_| async { panic!("on purpose") }),
-        entry("put", put),
-        entry("wait", wait),
-        entry("status", status),
-        entry("open", open),
-        entry("parent", parent),
-        entry("count", count),
-    ]);
+    init!(
+        echo,
+        code,
+        panics,
+        put,
+        wait,
+        status,
+        open,
+        parent,
+        count,
+        nothing,
+        orphan,
+        surroundings,
+        leaves
+    );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let trials = vec![
@@ -43,6 +50,10 @@ fn main() {
         test("all_who_join_hear_the_same", all_who_join),
         test("no_signal_goes_to_one_that_was_reaped", after_the_end),
         test("a_child_that_nobody_joins_is_no_zombie", no_zombie),
+        test("a_daemon_is_killed_with_its_last_handle", daemons),
+        test("a_child_sees_that_its_parent_is_gone", orphans),
+        test("a_child_has_the_surroundings_that_were_chosen", chosen_surroundings),
+        test("what_a_child_leaves_running_does_not_hold_its_join", left_running),
         test("no_descriptor_is_left_over", no_descriptor_left),
         test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),
         test("a_child_begins_with_a_clean_signal_state", clean_signals),
@@ -69,82 +80,144 @@ where
 
 // What children do.
 
-async fn echo(start: Start) -> i32 {
-    let [Handle::Duplex(both)] = &start.handles[..] else { return 2 };
-    while let Ok(Some(message)) = both.get().await {
-        if both.put(&message).await.is_err() {
-            return 3;
+entry! {
+    async fn echo(start: Start<()>) -> bool {
+        let Ok(both) = start.duplex(0) else { return false };
+        while let Ok(Some(message)) = both.get().await {
+            if both.put(&message).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+entry! {
+    async fn code(start: Start<i32>) -> () {
+        std::process::exit(start.args)
+    }
+}
+
+entry! {
+    async fn panics(start: Start<String>) -> () {
+        panic!("on purpose: {}", start.args)
+    }
+}
+
+entry! {
+    async fn nothing(start: Start<u32>) -> u32 {
+        start.args
+    }
+}
+
+entry! {
+    /// Puts a message of so many bytes and returns.
+    async fn put(start: Start<usize>) -> bool {
+        let Ok(w) = start.writer(0) else { return false };
+        w.put(&vec![b'x'; start.args]).await.is_ok()
+    }
+}
+
+entry! {
+    /// Stays until the other ends of its readers are closed.
+    async fn wait(start: Start<()>) -> () {
+        for handle in &start.handles {
+            match handle {
+                Handle::Reader(r) => drop(r.get().await),
+                Handle::Duplex(both) => drop(both.get().await),
+                Handle::Writer(_) => {}
+            }
         }
     }
-    0
 }
 
-async fn code(start: Start) -> i32 {
-    start.args[0].parse().unwrap_or(-1)
+entry! {
+    async fn status(_start: Start<()>) -> String {
+        fs::read_to_string("/proc/self/status").unwrap_or_default()
+    }
 }
 
-/// Puts a message of so many bytes and returns.
-async fn put(start: Start) -> i32 {
-    let [Handle::Writer(w)] = &start.handles[..] else { return 2 };
-    let len = start.args[0].parse().unwrap_or(0);
-    i32::from(w.put(&vec![b'x'; len]).await.is_err())
+entry! {
+    /// Tells what every descriptor above 2 is, apart from what it was given.
+    async fn open(start: Start<()>) -> Vec<String> {
+        let own = start.writer(0).ok().and_then(|w| w.descriptor());
+        let mut links = Vec::new();
+        for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+            let number = entry.file_name().to_string_lossy().parse::<i32>().ok();
+            if number > Some(2) && number != own {
+                links.extend(fs::read_link(entry.path()).map(|link| link.display().to_string()));
+            }
+        }
+        links
+    }
 }
 
-/// Stays until the other end of its reader is closed.
-async fn wait(start: Start) -> i32 {
-    for handle in &start.handles {
-        if let Handle::Reader(r) = handle {
-            let _ = r.get().await;
+entry! {
+    async fn parent(start: Start<()>) -> bool {
+        let Ok(w) = start.writer(0) else { return false };
+        let Ok(Ok(child)) = Command::new(put()).map(|child| child.handle(w).spawn(&5)) else { return false };
+        matches!(child.join().await, Ok(Exit::Returned(true)))
+    }
+}
+
+entry! {
+    /// Counts the messages to the end.
+    async fn count(start: Start<()>) -> usize {
+        let Ok(r) = start.reader(0) else { return usize::MAX };
+        let mut n = 0;
+        while let Ok(Some(_)) = r.get().await {
+            n += 1;
+        }
+        n
+    }
+}
+
+entry! {
+    /// Starts a child that says when its parent is gone, and is killed once that has begun.
+    async fn orphan(start: Start<bool>) -> () {
+        let Ok(w) = start.writer(0) else { return };
+        if start.args {
+            let (Ok((begun, begin)), Ok(child)) = (pipe(), Command::new(orphan())) else { return };
+            let child = child.handle(w).handle(begin).spawn(&false);
+            if child.is_ok() && matches!(begun.get().await, Ok(Some(_))) {
+                let _ = nix::sys::signal::raise(Signal::SIGKILL);
+            }
+        } else if let Ok(begin) = start.writer(1) {
+            let _ = begin.put(b"here").await;
+            start.parent.ended().await;
+            let _ = w.put(b"alone").await;
         }
     }
-    0
 }
 
-async fn status(start: Start) -> i32 {
-    let [Handle::Writer(w)] = &start.handles[..] else { return 2 };
-    let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    i32::from(w.put(text.as_bytes()).await.is_err())
-}
-
-/// Tells what every descriptor above 2 is, apart from what it was given.
-async fn open(start: Start) -> i32 {
-    let [Handle::Writer(w)] = &start.handles[..] else { return 2 };
-    let own = w.descriptor();
-    let mut links = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
-        let number = entry.file_name().to_string_lossy().parse::<i32>().ok();
-        if number > Some(2) && number != own {
-            links.extend(fs::read_link(entry.path()).map(|link| link.display().to_string()));
-        }
+entry! {
+    async fn surroundings(_start: Start<()>) -> (String, String, String, bool) {
+        let read = io::read_to_string(io::stdin()).unwrap_or_default();
+        let folder = std::env::current_dir().unwrap_or_default().display().to_string();
+        let _ = writeln!(io::stdout(), "to stdout");
+        let _ = writeln!(io::stderr(), "to stderr");
+        let hidden = std::env::var_os("GIPC_CORE_ENTRY").is_none();
+        (read, folder, std::env::var("COLOUR").unwrap_or_default(), hidden)
     }
-    i32::from(w.put(links.join("\n").as_bytes()).await.is_err())
 }
 
-async fn parent(start: Start) -> i32 {
-    let Some(w) = start.handles.into_iter().next() else { return 2 };
-    let Ok(child) = Command::new("put").arg("5").handle(w).spawn() else { return 3 };
-    if matches!(child.join().await, Ok(Exit::Code(0))) { 0 } else { 4 }
-}
-
-/// Counts the messages to the end.
-async fn count(start: Start) -> i32 {
-    let [Handle::Reader(r)] = &start.handles[..] else { return 200 };
-    let mut n = 0;
-    while let Ok(Some(_)) = r.get().await {
-        n += 1;
+entry! {
+    /// Leaves a process behind that holds all that programs inherit, and returns its number.
+    async fn leaves(_start: Start<()>) -> i32 {
+        let left = std::process::Command::new("sleep").arg("1000").spawn();
+        left.ok().and_then(|left| i32::try_from(left.id()).ok()).unwrap_or(0)
     }
-    n
 }
 
 // What is asked of them.
 
 async fn the_end_is_seen() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new("put").arg("3").handle(w).spawn()?;
+    let child = Command::new(put())?.handle(w).spawn(&3)?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"xxx"[..]));
     assert_eq!(r.get().await?, None);
     assert_eq!(r.get().await?, None, "the end stays");
-    assert_eq!(child.join().await?, Exit::Code(0));
+    assert_eq!(child.join().await?, Exit::Returned(true));
     Ok(())
 }
 
@@ -158,13 +231,13 @@ async fn every_size() -> Result<(), Failure> {
         assert!(got?.is_some_and(|got| got == message), "{len} bytes");
     }
     near.close()?;
-    assert_eq!(child.join().await?, Exit::Code(0));
+    assert_eq!(child.join().await?, Exit::Returned(true));
     Ok(())
 }
 
 async fn cut_by_a_kill() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new("put").arg("8000000").handle(w).spawn()?;
+    let child = Command::new(put())?.handle(w).spawn(&8_000_000)?;
     let descriptor = r.descriptor().ok_or("it is open")?;
     // Once a first byte is here, the child is inside its put: no pipe holds all of it.
     tokio::task::spawn_blocking(move || readable(descriptor)).await??;
@@ -178,11 +251,11 @@ async fn cut_by_a_kill() -> Result<(), Failure> {
 async fn sibling() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let (stay, go) = pipe()?;
-    let first = Command::new("put").arg("1").handle(w).spawn()?;
-    let second = Command::new("wait").handle(stay).spawn()?;
+    let first = Command::new(put())?.handle(w).spawn(&1)?;
+    let second = Command::new(wait())?.handle(stay).spawn(&())?;
     assert!(r.get().await?.is_some());
     assert_eq!(r.get().await?, None, "although the sibling lives");
-    assert_eq!(second.try_join(), None);
+    assert_eq!(second.try_join()?, None);
     go.close()?;
     first.join().await?;
     second.join().await?;
@@ -191,10 +264,10 @@ async fn sibling() -> Result<(), Failure> {
 
 async fn grandchild() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new("parent").handle(w).spawn()?;
+    let child = Command::new(parent())?.handle(w).spawn(&())?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"xxxxx"[..]));
     assert_eq!(r.get().await?, None);
-    assert_eq!(child.join().await?, Exit::Code(0));
+    assert_eq!(child.join().await?, Exit::Returned(true));
     Ok(())
 }
 
@@ -208,39 +281,103 @@ async fn fifty() -> Result<(), Failure> {
     }
     for (near, child) in children {
         near.close()?;
-        assert_eq!(child.join().await?, Exit::Code(0));
+        assert_eq!(child.join().await?, Exit::Returned(true));
     }
     Ok(())
 }
 
 async fn codes() -> Result<(), Failure> {
-    for (given, seen) in [("0", 0), ("7", 7), ("255", 255), ("256", 0), ("-1", 255)] {
-        assert_eq!(
-            Command::new("code").arg(given).spawn()?.join().await?,
-            Exit::Code(seen),
-            "{given}"
-        );
+    assert_eq!(Command::new(nothing())?.spawn(&7)?.join().await?, Exit::Returned(7));
+    for (given, seen) in [(0, 0), (7, 7), (255, 255), (256, 0), (-1, 255)] {
+        assert_eq!(Command::new(code())?.spawn(&given)?.join().await?, Exit::Code(seen), "{given}");
     }
-    assert_eq!(Command::new("panic").spawn()?.join().await?, Exit::Code(101));
+    let panicked =
+        Command::new(panics())?.stderr(Stdio::null()).spawn(&"told".into())?.join().await?;
+    assert_eq!(panicked, Exit::Panicked("on purpose: told".into()));
     let (stay, go) = pipe()?;
-    let child = Command::new("wait").handle(stay).spawn()?;
+    let child = Command::new(wait())?.handle(stay).spawn(&())?;
+    assert_eq!(child.try_join()?, None);
+    assert!(matches!(child.join_within(Duration::from_millis(1)).await, Err(Error::Timeout)));
     child.terminate()?;
-    assert_eq!(child.join().await?, Exit::Signal(15));
+    assert_eq!(child.join_within(Duration::from_secs(60)).await?, Exit::Signal(15));
     go.close()?;
     Ok(())
 }
 
+async fn daemons() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (stay, _go) = pipe()?;
+    let daemon =
+        Command::new(wait())?.handle(stay).handle(w).daemon(true).name("watcher").spawn(&())?;
+    assert_eq!(daemon.name(), "watcher");
+    let twin = daemon.clone();
+    drop(daemon);
+    assert_eq!(twin.try_join()?, None, "a clone holds it");
+    drop(twin);
+    assert_eq!(r.get().await?, None, "its only writer is gone");
+    Ok(())
+}
+
+async fn orphans() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(orphan())?.handle(w).spawn(&true)?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"alone"[..]));
+    assert_eq!(child.join().await?, Exit::Signal(9));
+    Ok(())
+}
+
+async fn chosen_surroundings() -> Result<(), Failure> {
+    let (input, output) = (tempfile()?, tempfile()?);
+    let mut writer = &input;
+    writer.write_all(b"from stdin")?;
+    io::Seek::rewind(&mut &input)?;
+    let child = Command::new(surroundings())?
+        .stdin(input)
+        .stdout(output.try_clone()?)
+        .stderr(Stdio::piped())
+        .env("COLOUR", "blue")
+        .current_dir("/")
+        .spawn(&())?;
+    let mut errors = String::new();
+    let mut stderr = child.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut errors).await?;
+    let expected = ("from stdin".into(), "/".into(), "blue".into(), true);
+    assert_eq!(child.join().await?, Exit::Returned(expected));
+    assert_eq!(errors, "to stderr\n");
+    io::Seek::rewind(&mut &output)?;
+    assert_eq!(io::read_to_string(&output)?, "to stdout\n");
+    Ok(())
+}
+
+async fn left_running() -> Result<(), Failure> {
+    let child = Command::new(leaves())?.stdout(Stdio::null()).spawn(&())?;
+    let Exit::Returned(pid) = child.join().await? else { return Err("it returns".into()) };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL)?;
+    Ok(())
+}
+
+fn tempfile() -> io::Result<fs::File> {
+    let path = std::env::temp_dir().join(format!(
+        "gipc-core-{}-{:?}",
+        std::process::id(),
+        std::time::Instant::now()
+    ));
+    let file = fs::File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
 async fn all_who_join() -> Result<(), Failure> {
-    let child = Command::new("code").arg("5").spawn()?;
+    let child = Command::new(code())?.spawn(&5)?;
     let twin = child.clone();
     let (one, other) = tokio::join!(child.join(), twin.join());
     assert_eq!((one?, other?, twin.join().await?), (Exit::Code(5), Exit::Code(5), Exit::Code(5)));
-    assert_eq!(child.try_join(), Some(Exit::Code(5)));
+    assert_eq!(child.try_join()?, Some(Exit::Code(5)));
     Ok(())
 }
 
 async fn after_the_end() -> Result<(), Failure> {
-    let child = Command::new("code").arg("0").spawn()?;
+    let child = Command::new(code())?.spawn(&0)?;
     child.join().await?;
     child.kill()?;
     child.terminate()?;
@@ -250,12 +387,12 @@ async fn after_the_end() -> Result<(), Failure> {
 
 async fn no_zombie() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let id = Command::new("put").arg("1").handle(w).spawn()?.id();
+    let id = Command::new(put())?.handle(w).spawn(&1)?.id();
     while r.get().await?.is_some() {}
     // The end of the pipe may be seen before the end of the process; its reaper needs turns of the loop.
     while fs::exists(format!("/proc/{id}"))? {
         tokio::task::yield_now().await;
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
 }
@@ -286,7 +423,7 @@ async fn live_handles_are_counted() -> Result<(), Failure> {
     twin.close()?;
     near.writer().close()?;
     assert_eq!(live_handles(), before + 4);
-    let child = Command::new("wait").handle(far).spawn()?;
+    let child = Command::new(wait())?.handle(far).spawn(&())?;
     assert_eq!(live_handles(), before + 2, "what was given away is the child's");
     drop((r, near));
     assert_eq!(live_handles(), before);
@@ -299,13 +436,11 @@ async fn clean_signals() -> Result<(), Failure> {
     blocked.thread_block()?;
     // SAFETY: ignoring a signal that nobody here waits for.
     unsafe { signal(Signal::SIGUSR2, SigHandler::SigIgn) }?;
-    let (r, w) = pipe()?;
-    let child = Command::new("status").handle(w).spawn();
+    let child = Command::new(status())?.spawn(&());
     blocked.thread_unblock()?;
     // SAFETY: as above.
     unsafe { signal(Signal::SIGUSR2, SigHandler::SigDfl) }?;
-    let status = String::from_utf8(r.get().await?.unwrap_or_default())?;
-    child?.join().await?;
+    let Exit::Returned(status) = child?.join().await? else { return Err("it returns".into()) };
     let mask = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let bits = |name: &str| mask(name).and_then(|bits| u64::from_str_radix(bits, 16).ok());
     if let (Some(blocked), Some(ignored)) = (bits("SigBlk:"), bits("SigIgn:")) {
@@ -318,19 +453,18 @@ async fn clean_signals() -> Result<(), Failure> {
 
 async fn no_strangers() -> Result<(), Failure> {
     let (stranger, _keep) = nix::unistd::pipe()?; // without close-on-exec, as careless libraries do
-    let (r, w) = pipe()?;
-    let child = Command::new("open").handle(w).spawn()?;
-    let links = String::from_utf8(r.get().await?.unwrap_or_default())?;
-    child.join().await?;
+    let (_r, w) = pipe()?;
+    let child = Command::new(open())?.handle(w).spawn(&())?;
+    let Exit::Returned(links) = child.join().await? else { return Err("it returns".into()) };
     assert!(stranger.as_fd().as_raw_fd() > 2);
     let unexpected: Vec<_> = links
-        .lines()
+        .iter()
         .filter(|link| !link.starts_with("anon_inode:") && !link.starts_with("socket:"))
         .collect();
     assert_eq!(
         unexpected.len(),
         usize::from(!links.is_empty()),
-        "only the listing itself: {links}"
+        "only the listing itself: {links:?}"
     );
     Ok(())
 }
@@ -338,11 +472,11 @@ async fn no_strangers() -> Result<(), Failure> {
 async fn given_is_closed() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let twin = w.clone();
-    let child = Command::new("put").arg("1").handle(w).spawn()?;
+    let child = Command::new(put())?.handle(w).spawn(&1)?;
     assert!(matches!(twin.put(b"a").await, Err(Error::Closed)));
     assert!(matches!(twin.close(), Err(Error::Closed)));
     assert_eq!(twin.descriptor(), None);
-    assert!(matches!(Command::new("put").handle(twin).spawn(), Err(Error::Closed)));
+    assert!(matches!(Command::new(put())?.handle(twin).spawn(&1), Err(Error::Closed)));
     while r.get().await?.is_some() {}
     child.join().await?;
     Ok(())
@@ -353,7 +487,7 @@ async fn in_use_is_locked() -> Result<(), Failure> {
     let mut get = pin!(r.get());
     assert!(once(get.as_mut()).await.is_none());
     assert!(matches!(r.close(), Err(Error::Locked)));
-    assert!(matches!(Command::new("wait").handle(r.clone()).spawn(), Err(Error::Locked)));
+    assert!(matches!(Command::new(wait())?.handle(r.clone()).spawn(&()), Err(Error::Locked)));
     w.put(b"a").await?;
     assert_eq!(get.await?.as_deref(), Some(&b"a"[..]));
     r.close()?;
@@ -362,8 +496,8 @@ async fn in_use_is_locked() -> Result<(), Failure> {
 
 async fn given_twice() -> Result<(), Failure> {
     let (near, _far) = duplex()?;
-    let twice = Command::new("wait").handle(near.clone()).handle(near.reader().clone());
-    assert!(matches!(twice.spawn(), Err(Error::Misuse(_))));
+    let twice = Command::new(wait())?.handle(near.clone()).handle(near.reader().clone());
+    assert!(matches!(twice.spawn(&()), Err(Error::Misuse(_))));
     near.put(b"a").await?;
     Ok(())
 }
@@ -373,7 +507,7 @@ async fn failed_spawn() -> Result<(), Failure> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let before = fs::read_dir("/dev/fd")?.count();
     setrlimit(Resource::RLIMIT_NOFILE, 0, hard)?;
-    let refused = Command::new("put").arg("1").handle(w.clone()).spawn();
+    let refused = Command::new(put())?.handle(w.clone()).spawn(&1);
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
     assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
     assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
@@ -388,22 +522,30 @@ async fn read_ahead_travels() -> Result<(), Failure> {
         w.put(message).await?;
     }
     assert!(r.get().await?.is_some());
-    let child = Command::new("count").handle(r).spawn()?;
+    let child = Command::new(count())?.handle(r).spawn(&())?;
     w.close()?;
-    assert_eq!(child.join().await?, Exit::Code(2));
+    assert_eq!(child.join().await?, Exit::Returned(2));
     Ok(())
 }
 
 async fn no_such_entry() -> Result<(), Failure> {
-    assert_eq!(Command::new("nobody").spawn()?.join().await?, Exit::Code(127));
+    entry! {
+        async fn nobody(_start: Start<()>) -> () {}
+    }
+    let child = Command::new(nobody())?.stderr(Stdio::piped()).spawn(&())?;
+    let mut words = String::new();
+    let mut stderr = child.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut words).await?;
+    assert_eq!(child.join().await?, Exit::Code(127));
+    assert!(words.contains("no entry is named children::nobody"), "{words}");
     Ok(())
 }
 
 // What they are asked with.
 
-fn echoing() -> Result<(Duplex, Process), Failure> {
+fn echoing() -> Result<(Duplex, Process<bool>), Failure> {
     let (near, far) = duplex()?;
-    Ok((near, Command::new("echo").handle(far).spawn()?))
+    Ok((near, Command::new(echo())?.handle(far).spawn(&())?))
 }
 
 /// One look at a future, as a task that is then cancelled would have had it.

@@ -2,18 +2,29 @@
 
 use super::{Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve};
 use crate::adapter::protocol::{Control, Effect, Named, Order, Said};
-use gipc_core::{Command, Duplex, Error, Exit, Handle, Process, Reader, Start, Writer};
+use gipc_core::{Command, Duplex, Error, Exit, Handle, Process, Reader, Writer};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 
-const ENTRY: &str = "agent";
+/// What a child is told: its role, and the names of the handles that come along.
+type Told = (String, Vec<String>);
+
+gipc_core::entry! {
+    async fn child_entry(start: Start<Told>) -> () {
+        let (role, names) = start.args;
+        match play(&role, names.into_iter().zip(start.handles).collect()).await {
+            0 => {}
+            code => std::process::exit(code),
+        }
+    }
+}
 
 /// Must be the first statement of `main`: a child never comes back from here.
 pub fn init() {
-    gipc_core::init(&[gipc_core::entry(ENTRY, child)]);
+    gipc_core::init!(child_entry);
 }
 
 /// Plays the process `role`, which no other process has spawned. Returns its exit code.
@@ -24,12 +35,6 @@ pub fn main_agent(role: &str) -> i32 {
         Ok(runtime) => runtime.block_on(play(role, Vec::new())),
         Err(error) => complain(&error),
     }
-}
-
-async fn child(start: Start) -> i32 {
-    let mut names = start.args.into_iter();
-    let role = names.next().unwrap_or_default();
-    play(&role, names.zip(start.handles).collect()).await
 }
 
 async fn play(role: &str, given: Vec<(String, Handle)>) -> i32 {
@@ -109,12 +114,11 @@ impl Core {
                 Ok(self.made(&halves.concat()))
             }
             Order::Spawn { child, handles } => {
-                let mut command = Command::new(ENTRY).arg(&child);
-                for name in handles {
-                    let handle = self.handle(&name)?;
-                    command = command.arg(name).handle(handle);
+                let mut command = Command::new(child_entry())?;
+                for name in &handles {
+                    command = command.handle(self.handle(name)?);
                 }
-                let process = command.spawn()?;
+                let process = command.spawn(&(child.clone(), handles))?;
                 let pid = i32::try_from(process.id()).ok();
                 self.children.borrow_mut().insert(child, process);
                 Ok(Done { child: pid, ..Said::Ok.into() })
@@ -147,6 +151,8 @@ impl Core {
             Order::Join { child } => {
                 let process = self.child(&child)?;
                 Ok(match process.join().await? {
+                    Exit::Returned(()) => Said::Exit { code: 0 },
+                    Exit::Panicked(_) => Said::Exit { code: 101 },
                     Exit::Code(code) => Said::Exit { code },
                     Exit::Signal(number) => Said::Signal { name: signal_name(number) },
                 }

@@ -1,0 +1,91 @@
+//! Children of a test binary whose main is libtest's own, on both kinds of runtime and on several at once.
+
+use gipc_core::{Command, Error, Exit, Reader, entry, init_in_tests, pipe};
+use std::fs;
+
+entry! {
+    async fn square(start: Start<i64>) -> i64 {
+        start.args * start.args
+    }
+}
+
+entry! {
+    /// Stays until the other end is closed.
+    async fn wait(start: Start<()>) -> () {
+        if let Ok(r) = start.reader(0) {
+            let _ = r.get().await;
+        }
+    }
+}
+
+init_in_tests!(square, wait);
+
+async fn squares(count: i64) {
+    let children: Vec<_> = (0..count)
+        .map(|n| Command::new(square()).expect("this program").spawn(&n).expect("a process"))
+        .collect();
+    for (n, child) in (0..).zip(children) {
+        assert_eq!(child.join().await.expect("reaped"), Exit::Returned(n * n));
+    }
+}
+
+#[tokio::test]
+async fn on_a_current_thread_runtime() {
+    squares(30).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_multi_thread_runtime_from_many_tasks() {
+    let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(squares(10))).collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+#[test]
+fn on_several_runtimes_in_one_process() {
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(squares(8));
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_child_that_outlives_its_runtime_is_killed_and_reaped() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (child, go) = runtime.block_on(async {
+        let (r, w) = pipe().expect("a pipe");
+        (Command::new(wait()).expect("this program").handle(r).spawn(&()).expect("a process"), w)
+    });
+    let id = child.id();
+    drop(runtime);
+    assert!(!fs::exists(format!("/proc/{id}")).unwrap_or(false), "it is gone, and no zombie");
+    child.kill().expect("nothing is signalled");
+    drop(go);
+    let other =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert!(matches!(other.block_on(child.join()), Err(Error::Io(_))), "and it says so");
+}
+
+#[tokio::test]
+async fn a_child_begins_in_the_middle_of_a_test_and_other_tests_do_not_run_in_it() {
+    let (r, w): (Reader, _) = pipe().expect("a pipe");
+    let (gone, held) = pipe().expect("a pipe");
+    let child = Command::new(wait())
+        .expect("this program")
+        .handle(r)
+        .handle(held)
+        .spawn(&())
+        .expect("a process");
+    w.close().expect("open");
+    assert_eq!(gone.get().await.expect("clean"), None);
+    assert_eq!(child.join().await.expect("reaped"), Exit::Returned(()));
+}
