@@ -1,14 +1,15 @@
-//! One end of a pipe as all clones of a handle share it: open, in use, being given away, or gone.
+//! One end of a pipe as all clones of a handle share it: free, in use, being given away, or gone.
 //!
 //! Knows nothing of messages. It sees to it that operations come one after the other in the order they were
 //! asked for, and that an end in use cannot be taken from under them.
 
 use crate::Error;
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Mutex as Queue, OwnedMutexGuard};
+use tokio::sync::oneshot;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
@@ -20,18 +21,15 @@ pub fn live_handles() -> usize {
 }
 
 pub(crate) struct End<T> {
-    gate: Mutex<Gate>,
-    /// tokio's mutex is fair: first asked, first served. Empty once the end is gone.
-    body: Arc<Queue<Option<T>>>,
+    state: Mutex<State<T>>,
     descriptor: RawFd,
 }
 
-#[derive(Clone, Copy)]
-enum Gate {
-    /// So many operations are under way or wait for their turn.
-    Open {
-        users: usize,
-    },
+/// Who works with the body has taken it out; who comes meanwhile is handed it in turn. The lock is held only for
+/// moments, never while anybody waits.
+enum State<T> {
+    Free(T),
+    InUse(VecDeque<oneshot::Sender<T>>),
     /// A close or a spawn has it; it may come back.
     Reserved,
     Gone,
@@ -40,51 +38,70 @@ enum Gate {
 impl<T> End<T> {
     pub(crate) fn new(body: T, descriptor: RawFd) -> Arc<Self> {
         LIVE.fetch_add(1, Ordering::Relaxed);
-        let body = Arc::new(Queue::new(Some(body)));
-        Arc::new(Self { gate: Mutex::new(Gate::Open { users: 0 }), body, descriptor })
+        Arc::new(Self { state: Mutex::new(State::Free(body)), descriptor })
     }
 
     /// The descriptor, while this process has it.
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
-        self.gate(|gate| match gate {
-            Gate::Gone => None,
+        self.with(|state| match state {
+            State::Gone => None,
             _ => Some(self.descriptor),
         })
     }
 
     /// Waits for the turn of one operation. Cancel-safe: who gives up waiting leaves the queue.
-    pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<T>, Error> {
-        self.gate(|gate| match gate {
-            Gate::Open { users } => {
-                *users += 1;
-                Ok(())
+    pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<'_, T>, Error> {
+        let turn = self.with(|state| match state {
+            State::Free(_) => match std::mem::replace(state, State::InUse(VecDeque::new())) {
+                State::Free(body) => Ok(Turn::Now(body)),
+                _ => Err(Error::Locked), // it was free a moment ago, under the same lock
+            },
+            State::InUse(queue) => {
+                let (hand, handed) = oneshot::channel();
+                queue.push_back(hand);
+                Ok(Turn::Later(handed))
             }
-            Gate::Reserved => Err(Error::Locked),
-            Gate::Gone => Err(Error::Closed),
+            State::Reserved => Err(Error::Locked),
+            State::Gone => Err(Error::Closed),
         })?;
-        let mut turn = InUse { body: None, end: Arc::clone(self) };
-        turn.body = Some(Arc::clone(&self.body).lock_owned().await);
-        Ok(turn)
+        let body = match turn {
+            Turn::Now(body) => body,
+            Turn::Later(handed) => Waiting { end: self, handed: Some(handed) }.body().await?,
+        };
+        Ok(InUse { end: self, body: Some(body) })
     }
 
     /// Keeps everybody else away, until it is decided whether the end goes or stays.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Reserved<T>, Error> {
-        self.gate(|gate| match gate {
-            Gate::Open { users: 0 } => {
-                *gate = Gate::Reserved;
-                Ok(())
+        let body = self.with(|state| match std::mem::replace(state, State::Reserved) {
+            State::Free(body) => Ok(body),
+            other => {
+                let error =
+                    if matches!(other, State::Gone) { Error::Closed } else { Error::Locked };
+                *state = other;
+                Err(error)
             }
-            Gate::Open { .. } | Gate::Reserved => Err(Error::Locked),
-            Gate::Gone => Err(Error::Closed),
         })?;
-        // Nobody uses it, so nobody holds the lock; should that ever be wrong, dropping opens the gate again.
-        let mut kept = Reserved { body: None, end: Arc::clone(self) };
-        kept.body = Some(Arc::clone(&self.body).try_lock_owned().map_err(|_| Error::Locked)?);
-        Ok(kept)
+        Ok(Reserved { end: Arc::clone(self), body: Some(body) })
     }
 
-    fn gate<R>(&self, act: impl FnOnce(&mut Gate) -> R) -> R {
-        act(&mut self.gate.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Hands the body to whoever has waited longest and still waits, or puts it back.
+    fn release(&self, mut body: T) {
+        self.with(|state| {
+            if let State::InUse(queue) = state {
+                while let Some(next) = queue.pop_front() {
+                    match next.send(body) {
+                        Ok(()) => return,
+                        Err(back) => body = back,
+                    }
+                }
+            }
+            *state = State::Free(body);
+        });
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -96,65 +113,115 @@ impl<T> Drop for End<T> {
     }
 }
 
-/// One operation's turn at an end. It may outlive the call that asked for it.
-pub(crate) struct InUse<T> {
-    body: Option<OwnedMutexGuard<Option<T>>>,
-    end: Arc<End<T>>,
+enum Turn<T> {
+    Now(T),
+    Later(oneshot::Receiver<T>),
 }
 
-impl<T> Deref for InUse<T> {
+/// A place in the queue. If it is given up at the moment when the body is handed over, the body goes on.
+struct Waiting<'a, T> {
+    end: &'a End<T>,
+    handed: Option<oneshot::Receiver<T>>,
+}
+
+impl<T> Waiting<'_, T> {
+    async fn body(mut self) -> Result<T, Error> {
+        let handed = self.handed.as_mut().ok_or(Error::Closed)?;
+        // The queue lives as long as the end does, and the end as long as this.
+        let body = handed.await.map_err(|_| Error::Closed)?;
+        self.handed = None;
+        Ok(body)
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    fn drop(&mut self) {
+        let Some(mut handed) = self.handed.take() else { return };
+        handed.close();
+        if let Ok(body) = handed.try_recv() {
+            self.end.release(body);
+        }
+    }
+}
+
+/// One operation's turn at an end.
+pub(crate) struct InUse<'a, T> {
+    end: &'a Arc<End<T>>,
+    body: Option<T>,
+}
+
+impl<T> InUse<'_, T> {
+    /// The same turn, for work that goes on after the call that began it was dropped.
+    pub(crate) fn detach(mut self) -> Detached<T> {
+        Detached { end: Arc::clone(self.end), body: self.body.take() }
+    }
+}
+
+impl<T> Deref for InUse<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.body.as_ref().and_then(|body| body.as_ref()).expect("an end in use has its body")
+        self.body.as_ref().expect("an end in use has its body")
     }
 }
 
-impl<T> DerefMut for InUse<T> {
+impl<T> DerefMut for InUse<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.body.as_mut().and_then(|body| body.as_mut()).expect("an end in use has its body")
+        self.body.as_mut().expect("an end in use has its body")
     }
 }
 
-impl<T> Drop for InUse<T> {
+impl<T> Drop for InUse<'_, T> {
     fn drop(&mut self) {
-        self.body = None; // first the lock, then the count: a count of zero means that the lock is free
-        self.end.gate(|gate| {
-            if let Gate::Open { users } = gate {
-                *users -= 1;
-            }
-        });
+        if let Some(body) = self.body.take() {
+            self.end.release(body);
+        }
+    }
+}
+
+/// A turn that has outlived its call.
+pub(crate) struct Detached<T> {
+    end: Arc<End<T>>,
+    body: Option<T>,
+}
+
+impl<T> Detached<T> {
+    pub(crate) fn body(&mut self) -> Option<&mut T> {
+        self.body.as_mut()
+    }
+}
+
+impl<T> Drop for Detached<T> {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.end.release(body);
+        }
     }
 }
 
 /// An end that is about to go. Dropped, it stays where it was.
 pub(crate) struct Reserved<T> {
-    body: Option<OwnedMutexGuard<Option<T>>>,
     end: Arc<End<T>>,
+    body: Option<T>,
 }
 
 impl<T> Reserved<T> {
     pub(crate) fn body(&self) -> &T {
-        self.body.as_ref().and_then(|body| body.as_ref()).expect("a reserved end has its body")
+        self.body.as_ref().expect("a reserved end has its body")
     }
 
     /// Takes it away from all clones. Dropping what comes back closes the descriptor.
     pub(crate) fn commit(mut self) -> T {
-        let body =
-            self.body.take().and_then(|mut body| body.take()).expect("a reserved end has its body");
-        self.end.gate(|gate| *gate = Gate::Gone);
+        self.end.with(|state| *state = State::Gone);
         LIVE.fetch_sub(1, Ordering::Relaxed);
-        body
+        self.body.take().expect("a reserved end has its body")
     }
 }
 
 impl<T> Drop for Reserved<T> {
     fn drop(&mut self) {
-        self.body = None;
-        self.end.gate(|gate| {
-            if let Gate::Reserved = gate {
-                *gate = Gate::Open { users: 0 };
-            }
-        });
+        if let Some(body) = self.body.take() {
+            self.end.with(|state| *state = State::Free(body));
+        }
     }
 }

@@ -118,21 +118,23 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
     }
 }
 
-/// The sending side: the frames of one or several messages, and how much of them is written.
+/// The sending side: one message or several, and how much of their frames is written.
 pub(crate) struct Outgoing<'a> {
-    /// Whole frames, or the header of the one whose message follows.
-    head: Cow<'a, [u8]>,
-    message: &'a [u8],
-    /// Where each frame ends, counted from the first byte.
-    ends: Vec<usize>,
+    what: What<'a>,
     sent: usize,
 }
 
+enum What<'a> {
+    /// A message, which is not copied.
+    One { header: [u8; HEADER], message: &'a [u8] },
+    /// Whole frames one after the other, and where each ends.
+    Several { frames: Vec<u8>, ends: Vec<usize> },
+}
+
 impl<'a> Outgoing<'a> {
-    /// One message, which is not copied.
     pub(crate) fn one(message: &'a [u8]) -> Result<Self, Error> {
-        let head = header(message.len())?.to_vec();
-        Ok(Self { head: head.into(), message, ends: vec![HEADER + message.len()], sent: 0 })
+        let what = What::One { header: header(message.len())?, message };
+        Ok(Self { what, sent: 0 })
     }
 
     /// The next messages, copied together so that they take few system calls: as many as make a good write. None are
@@ -140,20 +142,20 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
     ) -> Result<Self, Error> {
-        let mut head = Vec::new();
+        let mut frames = Vec::new();
         let mut ends = Vec::new();
-        while head.len() < AHEAD {
+        while frames.len() < AHEAD {
             let Some(message) = messages.next() else { break };
             let message = message?;
-            head.extend(header(message.len())?);
-            head.extend_from_slice(&message);
-            ends.push(head.len());
+            frames.extend(header(message.len())?);
+            frames.extend_from_slice(&message);
+            ends.push(frames.len());
         }
-        Ok(Self { head: head.into(), message: &[], ends, sent: 0 })
+        Ok(Self { what: What::Several { frames, ends }, sent: 0 })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        matches!(&self.what, What::Several { ends, .. } if ends.is_empty())
     }
 
     /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
@@ -175,20 +177,26 @@ impl<'a> Outgoing<'a> {
     /// What the frame lacks of which a part is written: the pipe takes nothing else until that has followed. Empty
     /// between frames.
     pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
-        let begins = |end: &usize| *end > self.sent;
-        let next = self.ends.iter().position(begins);
-        let begin = next
-            .map_or(self.sent, |next| next.checked_sub(1).map_or(0, |before| self.ends[before]));
-        if begin == self.sent {
-            return Vec::new();
-        }
-        let missing = next.map_or(0, |next| self.ends[next] - self.sent);
+        let (begin, end) = match &self.what {
+            What::One { message, .. } => (0, HEADER + message.len()),
+            What::Several { ends, .. } => {
+                let next = ends.partition_point(|end| *end <= self.sent);
+                let begin = next.checked_sub(1).map_or(0, |before| ends[before]);
+                (begin, ends.get(next).copied().unwrap_or(begin))
+            }
+        };
+        let missing = if begin < self.sent { end - self.sent } else { 0 };
         self.rest().concat().into_iter().take(missing).collect()
     }
 
     fn rest(&self) -> [&[u8]; 2] {
-        let of_head = self.sent.min(self.head.len());
-        [&self.head[of_head..], &self.message[self.sent - of_head..]]
+        match &self.what {
+            What::One { header, message } => {
+                let of_header = self.sent.min(HEADER);
+                [&header[of_header..], &message[self.sent - of_header..]]
+            }
+            What::Several { frames, .. } => [&frames[self.sent..], &[]],
+        }
     }
 }
 

@@ -204,14 +204,14 @@ impl<C: Codec> Writer<C> {
 }
 
 /// A put under way, which does not leave half a message behind.
-struct Put<'a> {
-    turn: Option<InUse<pipe::Sender>>,
-    frame: Outgoing<'a>,
+struct Put<'e, 'm> {
+    turn: Option<InUse<'e, pipe::Sender>>,
+    frame: Outgoing<'m>,
 }
 
-impl Put<'_> {
+impl<'e> Put<'e, '_> {
     /// Writes all of it, and gives the turn back.
-    async fn finish(&mut self) -> Result<InUse<pipe::Sender>, Error> {
+    async fn finish(&mut self) -> Result<InUse<'e, pipe::Sender>, Error> {
         let turn = self.turn.as_mut().ok_or(Error::Closed)?;
         let written = self.frame.write(&mut **turn).await;
         // There is nothing left to finish, or nobody to finish it for.
@@ -224,13 +224,19 @@ impl Put<'_> {
     }
 }
 
-impl Drop for Put<'_> {
+impl Drop for Put<'_, '_> {
     fn drop(&mut self) {
-        let Some(mut turn) = self.turn.take() else { return };
+        let Some(turn) = self.turn.take() else { return };
         let rest = self.frame.rest_of_frame();
         if let (false, Ok(runtime)) = (rest.is_empty(), runtime::Handle::try_current()) {
             // The turn goes along: whoever puts next waits behind the rest of this message.
-            runtime.spawn(async move { turn.write_all(&rest).await });
+            let mut turn = turn.detach();
+            runtime.spawn(async move {
+                if let Some(sender) = turn.body() {
+                    // If nobody reads any more, the next put says so.
+                    let _ = sender.write_all(&rest).await;
+                }
+            });
         }
     }
 }
