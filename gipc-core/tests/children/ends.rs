@@ -1,0 +1,154 @@
+//! How a child begins and ends, and how that is told.
+
+use crate::Failure;
+use crate::entries::{code, leaves, nothing, orphan, panics, put, status, surroundings, wait};
+use gipc_core::{Command, Error, Exit, entry, pipe};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use std::fs;
+use std::io::{self, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+pub(crate) async fn codes() -> Result<(), Failure> {
+    assert_eq!(Command::new(nothing())?.spawn(&7)?.join().await?, Exit::Returned(7));
+    for (given, seen) in [(0, 0), (7, 7), (255, 255), (256, 0), (-1, 255)] {
+        assert_eq!(Command::new(code())?.spawn(&given)?.join().await?, Exit::Code(seen), "{given}");
+    }
+    let panicked =
+        Command::new(panics())?.stderr(Stdio::null()).spawn(&"told".into())?.join().await?;
+    assert_eq!(panicked, Exit::Panicked("on purpose: told".into()));
+    let (stay, go) = pipe()?;
+    let child = Command::new(wait())?.handle(stay).spawn(&())?;
+    assert_eq!(child.try_join()?, None);
+    assert!(matches!(child.join_within(Duration::from_millis(1)).await, Err(Error::Timeout)));
+    child.terminate()?;
+    assert_eq!(child.join_within(Duration::from_secs(60)).await?, Exit::Signal(15));
+    go.close()?;
+    Ok(())
+}
+
+pub(crate) async fn daemons() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (stay, _go) = pipe()?;
+    let daemon =
+        Command::new(wait())?.handle(stay).handle(w).daemon(true).name("watcher").spawn(&())?;
+    assert_eq!(daemon.name(), "watcher");
+    let twin = daemon.clone();
+    drop(daemon);
+    assert_eq!(twin.try_join()?, None, "a clone holds it");
+    drop(twin);
+    assert_eq!(r.get().await?, None, "its only writer is gone");
+    Ok(())
+}
+
+pub(crate) async fn orphans() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(orphan())?.handle(w).spawn(&true)?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"alone"[..]));
+    assert_eq!(child.join().await?, Exit::Signal(9));
+    Ok(())
+}
+
+pub(crate) async fn chosen_surroundings() -> Result<(), Failure> {
+    let (input, output) = (tempfile()?, tempfile()?);
+    let mut writer = &input;
+    writer.write_all(b"from stdin")?;
+    io::Seek::rewind(&mut &input)?;
+    let child = Command::new(surroundings())?
+        .stdin(input)
+        .stdout(output.try_clone()?)
+        .stderr(Stdio::piped())
+        .env("COLOUR", "blue")
+        .current_dir("/")
+        .spawn(&())?;
+    let mut errors = String::new();
+    let mut stderr = child.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut errors).await?;
+    let expected = ("from stdin".into(), "/".into(), "blue".into(), true);
+    assert_eq!(child.join().await?, Exit::Returned(expected));
+    assert_eq!(errors, "to stderr\n");
+    io::Seek::rewind(&mut &output)?;
+    assert_eq!(io::read_to_string(&output)?, "to stdout\n");
+    Ok(())
+}
+
+pub(crate) async fn left_running() -> Result<(), Failure> {
+    let child = Command::new(leaves())?.stdout(Stdio::null()).spawn(&())?;
+    let Exit::Returned(pid) = child.join().await? else { return Err("it returns".into()) };
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL)?;
+    Ok(())
+}
+
+fn tempfile() -> io::Result<fs::File> {
+    let path = std::env::temp_dir().join(format!(
+        "gipc-core-{}-{:?}",
+        std::process::id(),
+        std::time::Instant::now()
+    ));
+    let file = fs::File::options().read(true).write(true).create_new(true).open(&path)?;
+    fs::remove_file(path)?;
+    Ok(file)
+}
+
+pub(crate) async fn all_who_join() -> Result<(), Failure> {
+    let child = Command::new(code())?.spawn(&5)?;
+    let twin = child.clone();
+    let (one, other) = tokio::join!(child.join(), twin.join());
+    assert_eq!((one?, other?, twin.join().await?), (Exit::Code(5), Exit::Code(5), Exit::Code(5)));
+    assert_eq!(child.try_join()?, Some(Exit::Code(5)));
+    Ok(())
+}
+
+pub(crate) async fn after_the_end() -> Result<(), Failure> {
+    let child = Command::new(code())?.spawn(&0)?;
+    child.join().await?;
+    child.kill()?;
+    child.terminate()?;
+    assert_eq!(child.join().await?, Exit::Code(0));
+    Ok(())
+}
+
+pub(crate) async fn no_zombie() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let id = Command::new(put())?.handle(w).spawn(&1)?.id();
+    while r.get().await?.is_some() {}
+    // The end of the pipe may be seen before the end of the process; its reaper needs turns of the loop.
+    while fs::exists(format!("/proc/{id}"))? {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}
+
+pub(crate) async fn clean_signals() -> Result<(), Failure> {
+    let blocked = SigSet::from(Signal::SIGUSR1);
+    blocked.thread_block()?;
+    // SAFETY: ignoring a signal that nobody here waits for.
+    unsafe { signal(Signal::SIGUSR2, SigHandler::SigIgn) }?;
+    let child = Command::new(status())?.spawn(&());
+    blocked.thread_unblock()?;
+    // SAFETY: as above.
+    unsafe { signal(Signal::SIGUSR2, SigHandler::SigDfl) }?;
+    let Exit::Returned(status) = child?.join().await? else { return Err("it returns".into()) };
+    let mask = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let bits = |name: &str| mask(name).and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    if let (Some(blocked), Some(ignored)) = (bits("SigBlk:"), bits("SigIgn:")) {
+        assert_eq!(blocked, 0);
+        // 32 and 33 are the C library's own; nobody can set them, and some hosts leave them ignored.
+        assert_eq!(ignored & !(0b11 << 31), 1 << (Signal::SIGPIPE as i32 - 1), "only SIGPIPE");
+    }
+    Ok(())
+}
+
+pub(crate) async fn no_such_entry() -> Result<(), Failure> {
+    entry! {
+        async fn nobody(_start: Start<()>) -> () {}
+    }
+    let child = Command::new(nobody())?.stderr(Stdio::piped()).spawn(&())?;
+    let mut words = String::new();
+    let mut stderr = child.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut words).await?;
+    assert_eq!(child.join().await?, Exit::Code(127));
+    assert!(words.contains("no entry is named children::ends::nobody"), "{words}");
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What the children of these tests do.
+
+use gipc_core::{Command, Exit, Handle, entry, pipe};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::io::{self, Write};
+
+entry! {
+    pub(crate) async fn echo(start: Start<()>) -> bool {
+        let Ok(both) = start.duplex(0) else { return false };
+        while let Ok(Some(message)) = both.get().await {
+            if both.put(&message).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+entry! {
+    pub(crate) async fn code(start: Start<i32>) -> () {
+        std::process::exit(start.args)
+    }
+}
+
+entry! {
+    pub(crate) async fn panics(start: Start<String>) -> () {
+        panic!("on purpose: {}", start.args)
+    }
+}
+
+entry! {
+    pub(crate) async fn nothing(start: Start<u32>) -> u32 {
+        start.args
+    }
+}
+
+entry! {
+    /// Puts a message of so many bytes and returns.
+    pub(crate) async fn put(start: Start<usize>) -> bool {
+        let Ok(w) = start.writer(0) else { return false };
+        w.put(&vec![b'x'; start.args]).await.is_ok()
+    }
+}
+
+entry! {
+    /// Stays until the other ends of its readers are closed.
+    pub(crate) async fn wait(start: Start<()>) -> () {
+        for handle in &start.handles {
+            match handle {
+                Handle::Reader(r) => drop(r.get().await),
+                Handle::Duplex(both) => drop(both.get().await),
+                Handle::Writer(_) => {}
+            }
+        }
+    }
+}
+
+entry! {
+    pub(crate) async fn status(_start: Start<()>) -> String {
+        fs::read_to_string("/proc/self/status").unwrap_or_default()
+    }
+}
+
+entry! {
+    /// Tells what every descriptor above 2 is, apart from what it was given.
+    pub(crate) async fn open(start: Start<()>) -> Vec<String> {
+        let own = start.writer(0).ok().and_then(|w| w.descriptor());
+        let mut links = Vec::new();
+        for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+            let number = entry.file_name().to_string_lossy().parse::<i32>().ok();
+            if number > Some(2) && number != own {
+                links.extend(fs::read_link(entry.path()).map(|link| link.display().to_string()));
+            }
+        }
+        links
+    }
+}
+
+entry! {
+    pub(crate) async fn parent(start: Start<()>) -> bool {
+        let Ok(w) = start.writer(0) else { return false };
+        let Ok(Ok(child)) = Command::new(put()).map(|child| child.handle(w).spawn(&5)) else { return false };
+        matches!(child.join().await, Ok(Exit::Returned(true)))
+    }
+}
+
+entry! {
+    /// Counts the messages to the end.
+    pub(crate) async fn count(start: Start<()>) -> usize {
+        let Ok(r) = start.reader(0) else { return usize::MAX };
+        let mut n = 0;
+        while let Ok(Some(_)) = r.get().await {
+            n += 1;
+        }
+        n
+    }
+}
+
+entry! {
+    /// Starts a child that says when its parent is gone, and is killed once that has begun.
+    pub(crate) async fn orphan(start: Start<bool>) -> () {
+        let Ok(w) = start.writer(0) else { return };
+        if start.args {
+            let (Ok((begun, begin)), Ok(child)) = (pipe(), Command::new(orphan())) else { return };
+            let child = child.handle(w).handle(begin).spawn(&false);
+            if child.is_ok() && matches!(begun.get().await, Ok(Some(_))) {
+                let _ = nix::sys::signal::raise(Signal::SIGKILL);
+            }
+        } else if let Ok(begin) = start.writer(1) {
+            let _ = begin.put(b"here").await;
+            start.parent.ended().await;
+            let _ = w.put(b"alone").await;
+        }
+    }
+}
+
+entry! {
+    pub(crate) async fn surroundings(_start: Start<()>) -> (String, String, String, bool) {
+        let read = io::read_to_string(io::stdin()).unwrap_or_default();
+        let folder = std::env::current_dir().unwrap_or_default().display().to_string();
+        let _ = writeln!(io::stdout(), "to stdout");
+        let _ = writeln!(io::stderr(), "to stderr");
+        let hidden = std::env::var_os("GIPC_CORE_ENTRY").is_none();
+        (read, folder, std::env::var("COLOUR").unwrap_or_default(), hidden)
+    }
+}
+
+entry! {
+    /// Leaves a process behind that holds all that programs inherit, and returns its number.
+    pub(crate) async fn leaves(_start: Start<()>) -> i32 {
+        let left = std::process::Command::new("sleep").arg("1000").spawn();
+        left.ok().and_then(|left| i32::try_from(left.id()).ok()).unwrap_or(0)
+    }
+}

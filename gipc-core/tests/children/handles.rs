@@ -1,0 +1,195 @@
+//! What a child is given and what it is not, and how the other end sees it.
+
+use crate::entries::{count, echo, open, parent, put, wait};
+use crate::{Failure, echoing, once, readable};
+use gipc_core::{Command, Error, Exit, duplex, live_handles, pipe};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::pin::pin;
+
+pub(crate) async fn the_end_is_seen() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(put())?.handle(w).spawn(&3)?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"xxx"[..]));
+    assert_eq!(r.get().await?, None);
+    assert_eq!(r.get().await?, None, "the end stays");
+    assert_eq!(child.join().await?, Exit::Returned(true));
+    Ok(())
+}
+
+pub(crate) async fn every_size() -> Result<(), Failure> {
+    let (near, child) = echoing()?;
+    const MIB: usize = 1 << 20;
+    for len in [0, 1, 4091, 4092, 4093, 4096, 65_531, 65_532, 65_536, 65_537, MIB, 64 * MIB] {
+        let message: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        let (put, got) = tokio::join!(near.put(&message), near.get());
+        put?;
+        assert!(got?.is_some_and(|got| got == message), "{len} bytes");
+    }
+    near.close()?;
+    assert_eq!(child.join().await?, Exit::Returned(true));
+    Ok(())
+}
+
+pub(crate) async fn cut_by_a_kill() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(put())?.handle(w).spawn(&8_000_000)?;
+    let descriptor = r.descriptor().ok_or("it is open")?;
+    // Once a first byte is here, the child is inside its put: no pipe holds all of it.
+    tokio::task::spawn_blocking(move || readable(descriptor)).await??;
+    child.kill()?;
+    assert!(matches!(r.get().await, Err(Error::Truncated)));
+    assert!(matches!(r.get().await, Err(Error::Truncated)), "and it stays so");
+    assert_eq!(child.join().await?, Exit::Signal(9));
+    Ok(())
+}
+
+pub(crate) async fn sibling() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (stay, go) = pipe()?;
+    let first = Command::new(put())?.handle(w).spawn(&1)?;
+    let second = Command::new(wait())?.handle(stay).spawn(&())?;
+    assert!(r.get().await?.is_some());
+    assert_eq!(r.get().await?, None, "although the sibling lives");
+    assert_eq!(second.try_join()?, None);
+    go.close()?;
+    first.join().await?;
+    second.join().await?;
+    Ok(())
+}
+
+pub(crate) async fn grandchild() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(parent())?.handle(w).spawn(&())?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"xxxxx"[..]));
+    assert_eq!(r.get().await?, None);
+    assert_eq!(child.join().await?, Exit::Returned(true));
+    Ok(())
+}
+
+pub(crate) async fn fifty() -> Result<(), Failure> {
+    let children: Vec<_> = (0..50).map(|_| echoing()).collect::<Result<_, _>>()?;
+    for (i, (near, _)) in children.iter().enumerate() {
+        near.put(&[i as u8]).await?;
+    }
+    for (i, (near, _)) in children.iter().enumerate() {
+        assert_eq!(near.get().await?, Some(vec![i as u8]));
+    }
+    for (near, child) in children {
+        near.close()?;
+        assert_eq!(child.join().await?, Exit::Returned(true));
+    }
+    Ok(())
+}
+
+pub(crate) async fn no_descriptor_left() -> Result<(), Failure> {
+    let run = async || -> Result<usize, Failure> {
+        let (near, child) = echoing()?;
+        near.put(b"a").await?;
+        near.get().await?;
+        near.close()?;
+        child.join().await?;
+        drop(child);
+        tokio::task::yield_now().await;
+        Ok(fs::read_dir("/dev/fd")?.count())
+    };
+    assert_eq!(run().await?, run().await?);
+    Ok(())
+}
+
+pub(crate) async fn live_handles_are_counted() -> Result<(), Failure> {
+    let before = live_handles();
+    let (r, w) = pipe()?;
+    let (near, far) = duplex()?;
+    assert_eq!(live_handles(), before + 6);
+    let twin = w.clone();
+    drop(w);
+    assert_eq!(live_handles(), before + 6, "a clone holds it");
+    twin.close()?;
+    near.writer().close()?;
+    assert_eq!(live_handles(), before + 4);
+    let child = Command::new(wait())?.handle(far).spawn(&())?;
+    assert_eq!(live_handles(), before + 2, "what was given away is the child's");
+    drop((r, near));
+    assert_eq!(live_handles(), before);
+    child.join().await?;
+    Ok(())
+}
+
+pub(crate) async fn no_strangers() -> Result<(), Failure> {
+    let (stranger, _keep) = nix::unistd::pipe()?; // without close-on-exec, as careless libraries do
+    let (_r, w) = pipe()?;
+    let child = Command::new(open())?.handle(w).spawn(&())?;
+    let Exit::Returned(links) = child.join().await? else { return Err("it returns".into()) };
+    assert!(stranger.as_fd().as_raw_fd() > 2);
+    let unexpected: Vec<_> = links
+        .iter()
+        .filter(|link| !link.starts_with("anon_inode:") && !link.starts_with("socket:"))
+        .collect();
+    assert_eq!(
+        unexpected.len(),
+        usize::from(!links.is_empty()),
+        "only the listing itself: {links:?}"
+    );
+    Ok(())
+}
+
+pub(crate) async fn given_is_closed() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let twin = w.clone();
+    let child = Command::new(put())?.handle(w).spawn(&1)?;
+    assert!(matches!(twin.put(b"a").await, Err(Error::Closed)));
+    assert!(matches!(twin.close(), Err(Error::Closed)));
+    assert_eq!(twin.descriptor(), None);
+    assert!(matches!(Command::new(put())?.handle(twin).spawn(&1), Err(Error::Closed)));
+    while r.get().await?.is_some() {}
+    child.join().await?;
+    Ok(())
+}
+
+pub(crate) async fn in_use_is_locked() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let mut get = pin!(r.get());
+    assert!(once(get.as_mut()).await.is_none());
+    assert!(matches!(r.close(), Err(Error::Locked)));
+    assert!(matches!(Command::new(wait())?.handle(r.clone()).spawn(&()), Err(Error::Locked)));
+    w.put(b"a").await?;
+    assert_eq!(get.await?.as_deref(), Some(&b"a"[..]));
+    r.close()?;
+    Ok(())
+}
+
+pub(crate) async fn given_twice() -> Result<(), Failure> {
+    let (near, _far) = duplex()?;
+    let twice = Command::new(wait())?.handle(near.clone()).handle(near.reader().clone());
+    assert!(matches!(twice.spawn(&()), Err(Error::Misuse(_))));
+    near.put(b"a").await?;
+    Ok(())
+}
+
+pub(crate) async fn failed_spawn() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let before = fs::read_dir("/dev/fd")?.count();
+    setrlimit(Resource::RLIMIT_NOFILE, 0, hard)?;
+    let refused = Command::new(put())?.handle(w.clone()).spawn(&1);
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+    assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
+    assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
+    w.put(b"still mine").await?;
+    assert!(r.get().await?.is_some());
+    Ok(())
+}
+
+pub(crate) async fn read_ahead_travels() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    for message in [b"1", b"2", b"3"] {
+        w.put(message).await?;
+    }
+    assert!(r.get().await?.is_some());
+    let child = Command::new(count())?.handle(r).spawn(&())?;
+    w.close()?;
+    assert_eq!(child.join().await?, Exit::Returned(2));
+    Ok(())
+}

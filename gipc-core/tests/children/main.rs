@@ -1,0 +1,106 @@
+//! What a child is given, what it is not, and how its end is seen: with real processes.
+//!
+//! The main of this test is its own, because a child begins there; the tests run one after the other, since some
+//! look at the descriptors and children of the whole process.
+
+mod ends;
+mod entries;
+mod handles;
+
+use ends::*;
+use entries::{
+    code, count, echo, leaves, nothing, open, orphan, panics, parent, put, status, surroundings,
+    wait,
+};
+use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
+use handles::*;
+use libtest_mimic::{Arguments, Trial};
+use std::task::Poll;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() {
+    init!(
+        echo,
+        code,
+        panics,
+        put,
+        wait,
+        status,
+        open,
+        parent,
+        count,
+        nothing,
+        orphan,
+        surroundings,
+        leaves
+    );
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trials = vec![
+        test("the_end_is_seen_when_the_child_returns", the_end_is_seen),
+        test("every_size_goes_there_and_back", every_size),
+        test("a_message_cut_by_a_kill_is_truncated_and_not_the_end", cut_by_a_kill),
+        test("a_sibling_holds_nothing_it_was_not_given", sibling),
+        test("a_grandchild_gets_what_it_is_given", grandchild),
+        test("fifty_children_at_once_each_with_its_own_pipe", fifty),
+        test("codes_and_signals_and_panics_are_told_apart", codes),
+        test("all_who_join_hear_the_same", all_who_join),
+        test("no_signal_goes_to_one_that_was_reaped", after_the_end),
+        test("a_child_that_nobody_joins_is_no_zombie", no_zombie),
+        test("a_daemon_is_killed_with_its_last_handle", daemons),
+        test("a_child_sees_that_its_parent_is_gone", orphans),
+        test("a_child_has_the_surroundings_that_were_chosen", chosen_surroundings),
+        test("what_a_child_leaves_running_does_not_hold_its_join", left_running),
+        test("no_descriptor_is_left_over", no_descriptor_left),
+        test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),
+        test("a_child_begins_with_a_clean_signal_state", clean_signals),
+        test("a_child_has_no_descriptor_of_strangers", no_strangers),
+        test("what_was_given_is_closed_for_all_clones", given_is_closed),
+        test("what_is_in_use_is_not_given", in_use_is_locked),
+        test("what_is_given_twice_is_refused", given_twice),
+        test("a_failed_spawn_leaves_every_handle_with_its_owner", failed_spawn),
+        test("what_was_read_ahead_goes_with_the_reader", read_ahead_travels),
+        test("an_entry_that_does_not_exist_is_a_code_and_not_a_hang", no_such_entry),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn test<F>(name: &str, body: fn() -> F) -> Trial
+where
+    F: Future<Output = Result<(), Failure>> + 'static,
+{
+    Trial::test(name, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(body()).map_err(|error| error.to_string().into())
+    })
+}
+
+fn echoing() -> Result<(Duplex, Process<bool>), Failure> {
+    let (near, far) = duplex()?;
+    Ok((near, Command::new(echo())?.handle(far).spawn(&())?))
+}
+
+/// One look at a future, as a task that is then cancelled would have had it.
+async fn once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+fn readable(descriptor: i32) -> nix::Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    // SAFETY: the reader that owns it is alive until this has returned.
+    let descriptor = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], PollTimeout::NONE).map(drop)
+}
+
+// Both ends can be sent to another thread, and shared.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<(Reader, Writer, Process)>();
+};
