@@ -1,6 +1,6 @@
 //! What a child is given and what it is not, and how the other end sees it.
 
-use crate::entries::{count, echo, open, parent, put, wait};
+use crate::entries::{count, open, parent, put, wait};
 use crate::{Failure, echoing, once, readable};
 use gipc_core::{Command, Error, Exit, duplex, live_handles, pipe};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
