@@ -1,0 +1,45 @@
+//! What cancelling means: a get that is given up loses nothing, and a put that is given up in its middle is finished
+//! before the next, so that the reader never sees half a message.
+
+use gipc_core::{Command, Error, Exit, entry, init, pipe};
+use std::io::Write;
+use std::time::Duration;
+
+type Failure = Box<dyn std::error::Error>;
+
+entry! {
+    /// Waits until it is told to read; then it says how long each message was.
+    async fn reader(start: Start<()>) -> Vec<usize> {
+        let (Ok(r), Ok(go)) = (start.reader(0), start.reader(1)) else { return Vec::new() };
+        let _ = go.get().await;
+        let mut lengths = Vec::new();
+        while let Ok(Some(message)) = r.get().await {
+            lengths.push(message.len());
+        }
+        lengths
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    init!(reader);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let (r, w) = pipe()?;
+        assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::Timeout)));
+        let (hold, go) = pipe()?;
+        let child = Command::new(reader())?.handle(r).handle(hold).spawn(&())?;
+        // Larger than a pipe, and nobody reads: a part is written, and then the time is over.
+        let long = vec![0; 4 << 20];
+        assert!(matches!(
+            w.put_within(&long, Duration::from_millis(50)).await,
+            Err(Error::Timeout)
+        ));
+        // It is still being written, so the handle cannot be closed now.
+        assert!(matches!(w.close(), Err(Error::Locked)));
+        go.put(b"read").await?;
+        w.put(b"next").await?; // waits for its turn behind the rest
+        w.close()?;
+        let Exit::Returned(lengths) = child.join().await? else { return Err("it returns".into()) };
+        writeln!(std::io::stdout(), "{lengths:?}")?;
+        Ok(())
+    })
+}

@@ -1,0 +1,44 @@
+//! The examples do what they say. They are built with the tests.
+
+use rstest::rstest;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn run(name: &str, arguments: &[&str]) -> String {
+    let own = std::env::current_exe().expect("this test is a file");
+    let folder: PathBuf = own.ancestors().nth(2).expect("target/PROFILE/deps").join("examples");
+    let output = Command::new(folder.join(name))
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| {
+        panic!("{name}: {error}; `cargo test` builds the examples, for one target alone say `cargo build --examples` first")
+    });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{errors}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[rstest]
+#[case("worker_pool", "1229 primes below 10000\n")]
+#[case("pipeline", "999abc\n")]
+#[case("supervise", "counter from 0 panicked: cannot say 3\ncounter from 3 came to 10\n")]
+#[case("cancel", "[4194304, 4]\n")]
+fn each_example_comes_to_what_it_should(#[case] name: &str, #[case] says: &str) {
+    let said = run(name, &[]);
+    assert!(said.contains(says), "{name} says\n{said}");
+}
+
+#[rstest]
+#[case("bench")]
+#[case("raw")]
+fn each_contender_keeps_the_contract(#[case] name: &str) {
+    for workload in ["oneway", "batched", "pingpong", "spawnseq", "spawnconc", "alive"] {
+        let line: serde_json::Value =
+            serde_json::from_str(&run(name, &[workload, "100", "3"])).expect("one line");
+        assert_eq!(line["messages"], 3, "{name} {workload}: {line}");
+        assert!(
+            line["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0),
+            "{name} {workload}: {line}"
+        );
+    }
+}
