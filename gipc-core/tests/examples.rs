@@ -28,6 +28,12 @@ fn each_example_comes_to_what_it_should(#[case] name: &str, #[case] says: &str) 
     assert!(said.contains(says), "{name} says\n{said}");
 }
 
+#[test]
+fn a_short_soak_leaves_nothing() {
+    let said = run("soak", &["100", "5000"]);
+    assert!(said.contains("100 children, 5000 messages"), "{said}");
+}
+
 #[rstest]
 #[case("bench")]
 #[case("raw")]
