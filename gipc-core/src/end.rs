@@ -28,8 +28,8 @@ pub(crate) struct End<T> {
 /// Who works with the body has taken it out; who comes meanwhile is handed it in turn. The lock is held only for
 /// moments, never while anybody waits.
 enum State<T> {
-    Free(T),
-    InUse(VecDeque<oneshot::Sender<T>>),
+    Free(Box<T>),
+    InUse(VecDeque<oneshot::Sender<Box<T>>>),
     /// A close or a spawn has it; it may come back.
     Reserved,
     Gone,
@@ -38,7 +38,7 @@ enum State<T> {
 impl<T> End<T> {
     pub(crate) fn new(body: T, descriptor: RawFd) -> Arc<Self> {
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { state: Mutex::new(State::Free(body)), descriptor })
+        Arc::new(Self { state: Mutex::new(State::Free(Box::new(body))), descriptor })
     }
 
     /// The descriptor, while this process has it.
@@ -86,7 +86,7 @@ impl<T> End<T> {
     }
 
     /// Hands the body to whoever has waited longest and still waits, or puts it back.
-    fn release(&self, mut body: T) {
+    fn release(&self, mut body: Box<T>) {
         self.with(|state| {
             if let State::InUse(queue) = state {
                 while let Some(next) = queue.pop_front() {
@@ -114,18 +114,18 @@ impl<T> Drop for End<T> {
 }
 
 enum Turn<T> {
-    Now(T),
-    Later(oneshot::Receiver<T>),
+    Now(Box<T>),
+    Later(oneshot::Receiver<Box<T>>),
 }
 
 /// A place in the queue. If it is given up at the moment when the body is handed over, the body goes on.
 struct Waiting<'a, T> {
     end: &'a End<T>,
-    handed: Option<oneshot::Receiver<T>>,
+    handed: Option<oneshot::Receiver<Box<T>>>,
 }
 
 impl<T> Waiting<'_, T> {
-    async fn body(mut self) -> Result<T, Error> {
+    async fn body(mut self) -> Result<Box<T>, Error> {
         let handed = self.handed.as_mut().ok_or(Error::Closed)?;
         // The queue lives as long as the end does, and the end as long as this.
         let body = handed.await.map_err(|_| Error::Closed)?;
@@ -147,7 +147,7 @@ impl<T> Drop for Waiting<'_, T> {
 /// One operation's turn at an end.
 pub(crate) struct InUse<'a, T> {
     end: &'a Arc<End<T>>,
-    body: Option<T>,
+    body: Option<Box<T>>,
 }
 
 impl<T> InUse<'_, T> {
@@ -182,12 +182,12 @@ impl<T> Drop for InUse<'_, T> {
 /// A turn that has outlived its call.
 pub(crate) struct Detached<T> {
     end: Arc<End<T>>,
-    body: Option<T>,
+    body: Option<Box<T>>,
 }
 
 impl<T> Detached<T> {
     pub(crate) fn body(&mut self) -> Option<&mut T> {
-        self.body.as_mut()
+        self.body.as_deref_mut()
     }
 }
 
@@ -202,7 +202,7 @@ impl<T> Drop for Detached<T> {
 /// An end that is about to go. Dropped, it stays where it was.
 pub(crate) struct Reserved<T> {
     end: Arc<End<T>>,
-    body: Option<T>,
+    body: Option<Box<T>>,
 }
 
 impl<T> Reserved<T> {
@@ -211,7 +211,7 @@ impl<T> Reserved<T> {
     }
 
     /// Takes it away from all clones. Dropping what comes back closes the descriptor.
-    pub(crate) fn commit(mut self) -> T {
+    pub(crate) fn commit(mut self) -> Box<T> {
         self.end.with(|state| *state = State::Gone);
         LIVE.fetch_sub(1, Ordering::Relaxed);
         self.body.take().expect("a reserved end has its body")
