@@ -3,16 +3,18 @@
 //! How things reach the child is `handoff`'s business.
 
 use crate::handoff::{ENTRY_VARIABLE, Parcel};
-use crate::{CodecError, Duplex, Error, Handle, Reader, Writer, platform};
+use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::type_name;
 use std::fmt;
 use std::io::{self, Write};
-use std::marker::PhantomData;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::unix::pipe;
 
 /// The exit code of a child that could not begin.
 const CANNOT_BEGIN: i32 = 127;
@@ -20,9 +22,10 @@ const CANNOT_BEGIN: i32 = 127;
 /// The exit code of a child that panicked, as std has it.
 const PANICKED: i32 = 101;
 
-/// What a child says before it ends: a value, or the words of a panic.
+/// What a child says before it ends: a value, the words of a panic, or why it could not begin.
 const VALUE: u8 = b'v';
 const PANIC: u8 = b'p';
+const UNFIT: u8 = b'u';
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
@@ -81,7 +84,7 @@ fn wrong_handle(place: usize, wanted: &str, got: Option<&Handle>) -> Error {
 
 /// The process that started this one.
 #[derive(Debug)]
-pub struct Parent(tokio::net::UnixStream);
+pub struct Parent(pipe::Receiver);
 
 impl Parent {
     /// Waits until it is gone, however it ended. Cancel-safe.
@@ -118,6 +121,13 @@ impl<A, R> Entry<A, R> {
     pub fn name(&self) -> &'static str {
         self.name
     }
+
+    /// What both sides must agree on. Another build of the program may have another idea of the same name.
+    pub(crate) fn signature(&self) -> String {
+        let (args, result) = (type_name::<A>(), type_name::<R>());
+        let version = env!("CARGO_PKG_VERSION");
+        format!("{}({args}) -> {result}, gipc-core {version}", self.name)
+    }
 }
 
 impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
@@ -129,13 +139,13 @@ impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
             Box::pin(async move {
                 let args = postcard::from_bytes(&parcel.args)
                     .map_err(|error| Error::Decode(error.into()))?;
-                let parent = Parent(tokio::net::UnixStream::from_std(parcel.control.try_clone()?)?);
+                let parent = Parent(platform::listener(parcel.control.try_clone()?)?);
                 let start = Start { args, handles: parcel.open()?, parent };
                 let result = run(start).await;
                 postcard::to_stdvec(&result).map_err(|error| Error::Encode(error.into()))
             })
         };
-        Listed { name: self.name, begin: Box::new(begin) }
+        Listed { name: self.name, signature: self.signature(), begin: Box::new(begin) }
     }
 }
 
@@ -151,6 +161,7 @@ type Begin = Box<dyn Fn(Parcel) -> Running<Result<Vec<u8>, Error>>>;
 /// One row of the table of [`init`].
 pub struct Listed {
     name: &'static str,
+    signature: String,
     begin: Begin,
 }
 
@@ -165,18 +176,27 @@ impl fmt::Debug for Listed {
 /// it only remembers that it was called.
 ///
 /// The child begins with a clean signal state, SIGPIPE ignored, and no descriptor but 0 (the null device, unless it
-/// was given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin says why on its
-/// stderr and exits with 127; one that panics exits with 101; one that returns, with 0.
+/// was given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the
+/// program is another than its parent or was built from other sources, says why on its stderr and to its parent, and
+/// exits with 127; one that panics exits with 101; one that returns, with 0.
 pub fn init(entries: &[Listed]) {
-    let Some(name) = platform::take_variable(ENTRY_VARIABLE) else {
+    let Some(signature) = platform::take_variable(ENTRY_VARIABLE) else {
         INITIALISED.store(true, Ordering::Relaxed);
         return;
     };
-    let code = begin(entries, &name.to_string_lossy()).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "this child cannot begin: {error}");
-        CANNOT_BEGIN
-    });
-    std::process::exit(code)
+    std::process::exit(match platform::take_stdin() {
+        Ok(control) => begin(entries, &signature.to_string_lossy(), &control)
+            .unwrap_or_else(|error| cannot_begin(&error, Some(&control))),
+        Err(error) => cannot_begin(&error.into(), None),
+    })
+}
+
+fn cannot_begin(error: &Error, control: Option<&UnixStream>) -> i32 {
+    let _ = writeln!(io::stderr(), "this child cannot begin: {error}");
+    if let Some(control) = control {
+        say(control, UNFIT, error.to_string().as_bytes());
+    }
+    CANNOT_BEGIN
 }
 
 /// [`init`], called before main and so outside of all that catches a panic.
@@ -191,32 +211,44 @@ pub(crate) fn is_initialised() -> bool {
     INITIALISED.load(Ordering::Relaxed)
 }
 
-fn begin(entries: &[Listed], name: &str) -> Result<i32, Error> {
-    let control = platform::take_stdin()?;
+fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i32, Error> {
     platform::clean_signals()?;
-    platform::close_strangers(std::os::fd::AsRawFd::as_raw_fd(&control));
-    let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
-        let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
-        let known = known.join(", ");
-        return Err(Error::Misuse(format!("no entry is named {name}; init was given {known}")));
+    platform::close_strangers(control.as_raw_fd());
+    let Some(entry) = entries.iter().find(|entry| entry.signature == signature) else {
+        return Err(Error::Misuse(unknown(entries, signature)));
     };
     INITIALISED.store(true, Ordering::Relaxed);
     let parcel = Parcel::receive(control)?;
-    let control = parcel.control.try_clone()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on((entry.begin)(parcel))));
     drop(runtime); // and with it what was left open
     match ran {
         Ok(value) => {
-            say(&control, VALUE, &value?);
+            say(control, VALUE, &value?);
             Ok(0)
         }
         Err(panic) => {
             let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
             let words =
                 words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            say(&control, PANIC, words.as_bytes());
+            say(control, PANIC, words.as_bytes());
             Ok(PANICKED)
+        }
+    }
+}
+
+/// Why there is no such entry, and what to do.
+fn unknown(entries: &[Listed], signature: &str) -> String {
+    let name = signature.split('(').next().unwrap_or_default();
+    match entries.iter().find(|entry| entry.name == name) {
+        Some(entry) => format!(
+            "the program was built anew since its parent started: there it is {signature}, here {}; start it again",
+            entry.signature
+        ),
+        None => {
+            let known: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+            let known = known.join(", ");
+            format!("no entry is named {name}; list it in init!, which was given {known}")
         }
     }
 }
@@ -228,26 +260,26 @@ fn say(mut control: &UnixStream, kind: u8, bytes: &[u8]) {
 }
 
 /// What a child said last, in its parent.
-pub(crate) struct LastWords<R> {
-    bytes: Vec<u8>,
-    value: PhantomData<fn() -> R>,
+pub(crate) enum LastWords<'a> {
+    /// The bytes of what it returned.
+    Value(&'a [u8]),
+    /// Those of its panic.
+    Panic(String),
+    /// Why it could not begin.
+    Unfit(String),
 }
 
-impl<R: DeserializeOwned> LastWords<R> {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, value: PhantomData }
-    }
-
-    /// The value that it returned, if it did.
-    pub(crate) fn value(&self) -> Option<Result<R, CodecError>> {
-        let (kind, bytes) = self.bytes.split_first()?;
-        (*kind == VALUE).then(|| postcard::from_bytes(bytes).map_err(CodecError::from))
-    }
-
-    /// The words of its panic, if it panicked.
-    pub(crate) fn panic(&self) -> Option<String> {
-        let (kind, bytes) = self.bytes.split_first()?;
-        (*kind == PANIC).then(|| String::from_utf8_lossy(bytes).into_owned())
+impl<'a> LastWords<'a> {
+    /// None, if it said nothing: then its status tells all.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, bytes) = bytes.split_first()?;
+        let words = || String::from_utf8_lossy(bytes).into_owned();
+        match *kind {
+            VALUE => Some(Self::Value(bytes)),
+            PANIC => Some(Self::Panic(words())),
+            UNFIT => Some(Self::Unfit(words())),
+            _ => None,
+        }
     }
 }
 

@@ -193,7 +193,8 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    pub(crate) fn receive(mut control: UnixStream) -> Result<Self, Error> {
+    pub(crate) fn receive(control: &UnixStream) -> Result<Self, Error> {
+        let mut control = control.try_clone()?;
         let mut count = [0; 4];
         control.read_exact(&mut count).map_err(|_| torn())?;
         let count = u32::from_le_bytes(count) as usize;

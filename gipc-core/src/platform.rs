@@ -11,6 +11,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use tokio::net::unix::pipe;
 
 /// How many descriptors go in one message; Linux takes 253, others less.
 pub(crate) const DESCRIPTORS_A_MESSAGE: usize = 200;
@@ -105,6 +106,19 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
         }
     }
     Ok(received)
+}
+
+/// One direction of a socket as if it were a pipe. Watching a socket as a whole wakes its task whenever the other side
+/// has read something, which costs a child several turns of its parent's loop.
+pub(crate) fn listener(socket: UnixStream) -> io::Result<pipe::Receiver> {
+    socket.set_nonblocking(true)?;
+    pipe::Receiver::from_owned_fd_unchecked(socket.into())
+}
+
+/// The other direction.
+pub(crate) fn speaker(socket: UnixStream) -> io::Result<pipe::Sender> {
+    socket.set_nonblocking(true)?;
+    pipe::Sender::from_owned_fd_unchecked(socket.into())
 }
 
 /// Takes the socket away from descriptor 0, and leaves the null device there.

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::runtime;
 use tokio::sync::watch;
@@ -33,7 +35,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Command<A, R> {
     command: tokio::process::Command,
-    entry: &'static str,
+    /// What the child is told to begin with.
+    signature: String,
     name: String,
     handles: Vec<Handle>,
     stdin: Option<OwnedFd>,
@@ -48,17 +51,17 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     ///
     /// If this program's own file cannot be found.
     pub fn new(entry: Entry<A, R>) -> io::Result<Self> {
-        let entry = entry.name();
+        let (name, signature) = (entry.name(), entry.signature());
         let mut command = tokio::process::Command::new(platform::own_program()?);
-        command.env(ENTRY_VARIABLE, entry).arg(entry);
-        if let Some(name) = std::env::args_os().next() {
-            command.arg0(name);
+        command.env(ENTRY_VARIABLE, &signature).arg(name);
+        if let Some(own) = std::env::args_os().next() {
+            command.arg0(own);
         }
         let (handles, types) = (Vec::new(), PhantomData);
         Ok(Self {
             command,
-            entry,
-            name: entry.to_owned(),
+            signature,
+            name: name.to_owned(),
             handles,
             stdin: None,
             daemon: false,
@@ -97,7 +100,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     /// As [`std::process::Command::env_clear`].
     #[must_use]
     pub fn env_clear(mut self) -> Self {
-        self.command.env_clear().env(ENTRY_VARIABLE, self.entry);
+        self.command.env_clear().env(ENTRY_VARIABLE, &self.signature);
         self
     }
 
@@ -153,12 +156,11 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let mut child = self.command.spawn()?;
         self.command.stdin(Stdio::null()); // closes this side's copy of the child's end
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let sent = luggage.send(&control).and_then(|()| control.set_nonblocking(true));
-        let control = sent.and_then(|()| tokio::net::UnixStream::from_std(control));
+        let label = luggage.label(&args);
+        let control = luggage.send(&control).and_then(|()| Control::begin(control, label));
         if control.is_err() {
             child.start_kill()?;
         }
-        let label = luggage.label(&args);
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pid = pid.ok_or_else(|| Error::Misuse("a child without a process id".into()))?;
         let child = Arc::new(Mutex::new(Some(child)));
@@ -170,7 +172,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let ward = Ward(Arc::clone(&child));
         runtime.spawn(async move {
             let ended = match control {
-                Some(control) => accompany(control, label, &ward.0).await,
+                Some(control) => accompany(control, &ward.0).await,
                 None => reap(&ward.0).await.map(|status| (status, Vec::new())),
             };
             // Whether anybody still asks does not matter: the child had to be reaped.
@@ -186,30 +188,48 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     }
 }
 
+/// The socket to a child, on this side: what it says, and what it must still be told.
+struct Control {
+    said: pipe::Receiver,
+    rest: Option<(pipe::Sender, Vec<u8>)>,
+}
+
+impl Control {
+    /// Tells as much as goes at once, which is all unless the arguments are large.
+    fn begin(socket: UnixStream, mut label: Vec<u8>) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        // A child that is gone already needs no arguments; its status says how it went.
+        label.drain(..(&socket).write(&label).unwrap_or(0));
+        let rest = match label[..] {
+            [] => None,
+            _ => Some((platform::speaker(socket.try_clone()?)?, label)),
+        };
+        Ok(Self { said: platform::listener(socket)?, rest })
+    }
+
+    /// Until the child, and all who have its copy, have closed it.
+    async fn talk(&mut self, said: &mut Vec<u8>) -> io::Result<()> {
+        if let Some((mut speaker, rest)) = self.rest.take() {
+            speaker.write_all(&rest).await?;
+        }
+        self.said.read_to_end(said).await.map(drop)
+    }
+}
+
 /// Gives the child its arguments, hears what it says last, and reaps it. Its end is not that of the socket, which a
 /// process that it forked may hold.
-async fn accompany(
-    mut control: tokio::net::UnixStream,
-    label: Vec<u8>,
-    child: &Mutex<Option<Child>>,
-) -> Ended {
+async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
     let mut said = Vec::new();
     let status = {
-        let talk = async {
-            // A child that is gone already needs no arguments; its status says how it went.
-            if control.write_all(&label).await.is_ok() {
-                let _ = control.read_to_end(&mut said).await;
-            }
-        };
-        let (mut talk, mut reaped) = (pin!(talk), pin!(reap(child)));
+        let (mut talk, mut reaped) = (pin!(control.talk(&mut said)), pin!(reap(child)));
         tokio::select! {
             status = &mut reaped => status?,
-            () = &mut talk => reaped.await?,
+            _ = &mut talk => reaped.await?,
         }
     };
     // What it said last may still be in the socket.
-    if let Ok(control) = control.into_std() {
-        let _ = (&control).read_to_end(&mut said); // stops where it would have to wait
+    if let Ok(socket) = control.said.into_nonblocking_fd() {
+        let _ = File::from(socket).read_to_end(&mut said); // stops where it would have to wait
     }
     Ok((status, said))
 }
@@ -221,7 +241,9 @@ pub enum Exit<R = ()> {
     Returned(R),
     /// Its entry panicked, with these words; empty if they are none.
     Panicked(String),
-    /// It exited with this code, by itself or because it could not begin (127).
+    /// It could not begin, for this reason: for instance because the program was built anew meanwhile.
+    NotBegun(String),
+    /// It exited with this code.
     Code(i32),
     /// A signal of this number ended it.
     Signal(i32),
@@ -235,7 +257,7 @@ pub struct Process<R = ()> {
     result: PhantomData<fn() -> R>,
 }
 
-type Ended = Result<(ExitStatus, Vec<u8>), io::ErrorKind>;
+type Ended = Result<(ExitStatus, Vec<u8>), ErrorKind>;
 
 struct Life {
     pid: Pid,
@@ -256,7 +278,7 @@ impl<R: DeserializeOwned> Process<R> {
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
-        told(end.unwrap_or(Err(io::ErrorKind::Other)))
+        told(end.unwrap_or(Err(ErrorKind::Other)))
     }
 
     /// As [`join`](Self::join), for at most so long.
@@ -357,12 +379,14 @@ impl<R> fmt::Debug for Process<R> {
 /// its result was killed.
 fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
     let (status, said) = end.map_err(|kind| Error::Io(kind.into()))?;
-    let said = LastWords::<R>::new(said);
-    Ok(match (status.code(), said.value(), said.panic()) {
-        (Some(0), Some(value), _) => Exit::Returned(value.map_err(Error::Decode)?),
-        (Some(_), _, Some(words)) => Exit::Panicked(words),
-        (Some(code), ..) => Exit::Code(code),
-        (None, ..) => Exit::Signal(status.signal().unwrap_or(0)),
+    Ok(match (status.code(), LastWords::read(&said)) {
+        (Some(0), Some(LastWords::Value(bytes))) => Exit::Returned(
+            postcard::from_bytes(bytes).map_err(|error| Error::Decode(error.into()))?,
+        ),
+        (Some(_), Some(LastWords::Panic(words))) => Exit::Panicked(words),
+        (Some(_), Some(LastWords::Unfit(words))) => Exit::NotBegun(words),
+        (Some(code), _) => Exit::Code(code),
+        (None, _) => Exit::Signal(status.signal().unwrap_or(0)),
     })
 }
 
@@ -384,13 +408,13 @@ impl Drop for Ward {
 }
 
 /// Waits for the child with the lock held only for the moment of each look.
-async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, io::ErrorKind> {
+async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, ErrorKind> {
     let status = poll_fn(|context| {
         let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
         match child.as_mut() {
             // `wait` keeps all it knows in the child, so each look can begin it anew.
             Some(child) => pin!(child.wait()).poll(context),
-            None => Poll::Ready(Err(io::ErrorKind::NotFound.into())),
+            None => Poll::Ready(Err(ErrorKind::NotFound.into())),
         }
     });
     status.await.map_err(|error| error.kind())

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::entries::{code, leaves, nothing, orphan, panics, put, status, surroundings, wait};
-use gipc_core::{Command, Error, Exit, entry, pipe};
+use gipc_core::{Command, Entry, Error, Exit, entry, pipe};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use std::fs;
 use std::io::{self, Write};
@@ -140,15 +140,62 @@ pub(crate) async fn clean_signals() -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a child says that cannot begin.
+async fn refused<R>(child: Command<(), R>) -> Result<String, Failure>
+where
+    R: serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    let child = child.stderr(Stdio::piped()).spawn(&())?;
+    let mut printed = String::new();
+    let mut stderr = child.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut printed).await?;
+    let Exit::NotBegun(words) = child.join().await? else { return Err("it began".into()) };
+    assert_eq!(printed, format!("this child cannot begin: {words}\n"));
+    Ok(words)
+}
+
 pub(crate) async fn no_such_entry() -> Result<(), Failure> {
     entry! {
         async fn nobody(_start: Start<()>) -> () {}
     }
-    let child = Command::new(nobody())?.stderr(Stdio::piped()).spawn(&())?;
-    let mut words = String::new();
-    let mut stderr = child.take_stderr().ok_or("it is piped")?;
-    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut words).await?;
-    assert_eq!(child.join().await?, Exit::Code(127));
-    assert!(words.contains("no entry is named children::ends::nobody"), "{words}");
+    let words = refused(Command::new(nobody())?).await?;
+    assert!(words.starts_with("no entry is named children::ends::nobody; list it in"), "{words}");
+    Ok(())
+}
+
+pub(crate) async fn another_build() -> Result<(), Failure> {
+    // Its name is that of an entry which takes a number here, as if the program had been changed and built anew.
+    let changed = Entry::<(), u32>::new(nothing().name(), |_| Box::pin(async { 0 }));
+    let words = refused(Command::new(changed)?).await?;
+    assert!(words.starts_with("the program was built anew since its parent started"), "{words}");
+    Ok(())
+}
+
+/// A child that somebody else starts is somebody else's, however many of ours end beside it.
+pub(crate) async fn strangers_child() -> Result<(), Failure> {
+    for code in 0..20 {
+        let mut theirs =
+            std::process::Command::new("sh").args(["-c", &format!("exit {code}")]).spawn()?;
+        let ours = Command::new(nothing())?.spawn(&1)?;
+        let same = Command::new(nothing())?.spawn(&2)?;
+        assert_eq!(ours.join().await?, Exit::Returned(1));
+        assert_eq!(same.join().await?, Exit::Returned(2));
+        assert_eq!(theirs.wait()?.code(), Some(code));
+    }
+    Ok(())
+}
+
+/// The end of its pipe, the socket to it, and what tells that it ended.
+pub(crate) async fn three_descriptors() -> Result<(), Failure> {
+    let open = || fs::read_dir("/dev/fd").map(Iterator::count);
+    Command::new(nothing())?.spawn(&0)?.join().await?; // what is opened once for all is open now
+    let before = open()?;
+    let (stay, go) = pipe()?;
+    let child = Command::new(wait())?.handle(stay).spawn(&())?;
+    let during = open()?;
+    assert!(during <= before + 3, "{during} where {before} were before");
+    go.close()?;
+    child.join().await?;
+    assert_eq!(open()?, before);
     Ok(())
 }

@@ -61,7 +61,10 @@ fn main() {
         test("what_is_given_twice_is_refused", given_twice),
         test("a_failed_spawn_leaves_every_handle_with_its_owner", failed_spawn),
         test("what_was_read_ahead_goes_with_the_reader", read_ahead_travels),
-        test("an_entry_that_does_not_exist_is_a_code_and_not_a_hang", no_such_entry),
+        test("an_entry_that_does_not_exist_is_words_and_not_a_hang", no_such_entry),
+        test("another_build_of_the_program_is_words_and_not_a_hang", another_build),
+        test("the_status_of_a_strangers_child_is_left_to_the_stranger", strangers_child),
+        test("a_child_with_a_pipe_costs_its_parent_three_descriptors", three_descriptors),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
