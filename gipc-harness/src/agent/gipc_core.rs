@@ -153,6 +153,7 @@ impl Core {
                 Ok(match process.join().await? {
                     Exit::Returned(()) => Said::Exit { code: 0 },
                     Exit::Panicked(_) => Said::Exit { code: 101 },
+                    Exit::NotBegun(_) => Said::Exit { code: 127 },
                     Exit::Code(code) => Said::Exit { code },
                     Exit::Signal(number) => Said::Signal { name: signal_name(number) },
                 }
