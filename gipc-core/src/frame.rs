@@ -18,6 +18,9 @@ const HEADER: usize = 4;
 /// How much is read ahead at once, so that many small messages cost one system call.
 const AHEAD: usize = 64 * 1024;
 
+/// Up to how many bytes a message is copied behind its header.
+const SHORT: usize = 2048;
+
 /// The receiving side: what came and has not been returned.
 pub(crate) struct Incoming<S> {
     pub(crate) source: S,
@@ -121,41 +124,61 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
 /// The sending side: one message or several, and how much of their frames is written.
 pub(crate) struct Outgoing<'a> {
     what: What<'a>,
+    /// Frames that are copied before they are written. It is handed on from one write to the next, so that copying
+    /// costs no memory of its own.
+    copied: Vec<u8>,
     sent: usize,
 }
 
 enum What<'a> {
     /// A message, which is not copied.
     One { header: [u8; HEADER], message: &'a [u8] },
-    /// Whole frames one after the other, and where each ends.
-    Several { frames: Vec<u8>, ends: Vec<usize> },
+    /// Whole frames one after the other in `copied`, and where each ends.
+    Several(Vec<usize>),
+    /// A short frame, alone in `copied`.
+    Short,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(crate) fn one(message: &'a [u8]) -> Result<Self, Error> {
-        let what = What::One { header: header(message.len())?, message };
-        Ok(Self { what, sent: 0 })
+    /// To copy a short message behind its header costs less than to tell the system of two places.
+    pub(crate) fn one(message: &'a [u8], mut copied: Vec<u8>) -> Result<Self, Error> {
+        let header = header(message.len())?;
+        copied.clear();
+        let what = if message.len() <= SHORT {
+            copied.extend_from_slice(&header);
+            copied.extend_from_slice(message);
+            What::Short
+        } else {
+            What::One { header, message }
+        };
+        Ok(Self { what, copied, sent: 0 })
     }
 
     /// The next messages, copied together so that they take few system calls: as many as make a good write. None are
     /// left if it is empty.
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
+        mut copied: Vec<u8>,
     ) -> Result<Self, Error> {
-        let mut frames = Vec::new();
+        copied.clear();
         let mut ends = Vec::new();
-        while frames.len() < AHEAD {
+        while copied.len() < AHEAD {
             let Some(message) = messages.next() else { break };
             let message = message?;
-            frames.extend(header(message.len())?);
-            frames.extend_from_slice(&message);
-            ends.push(frames.len());
+            copied.extend(header(message.len())?);
+            copied.extend_from_slice(&message);
+            ends.push(copied.len());
         }
-        Ok(Self { what: What::Several { frames, ends }, sent: 0 })
+        Ok(Self { what: What::Several(ends), copied, sent: 0 })
+    }
+
+    /// The room for the next write; large room is not kept.
+    pub(crate) fn into_room(self) -> Vec<u8> {
+        if self.copied.capacity() > 2 * AHEAD { Vec::new() } else { self.copied }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        matches!(&self.what, What::Several { ends, .. } if ends.is_empty())
+        matches!(&self.what, What::Several(ends) if ends.is_empty())
     }
 
     /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
@@ -165,8 +188,12 @@ impl<'a> Outgoing<'a> {
             if head.is_empty() && message.is_empty() {
                 return Ok(());
             }
-            let parts = [IoSlice::new(head), IoSlice::new(message)];
-            let sent = poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?;
+            let sent = if message.is_empty() {
+                poll_fn(|cx| Pin::new(&mut *sink).poll_write(cx, head)).await?
+            } else {
+                let parts = [IoSlice::new(head), IoSlice::new(message)];
+                poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?
+            };
             if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
@@ -179,7 +206,8 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
         let (begin, end) = match &self.what {
             What::One { message, .. } => (0, HEADER + message.len()),
-            What::Several { ends, .. } => {
+            What::Short => (0, self.copied.len()),
+            What::Several(ends) => {
                 let next = ends.partition_point(|end| *end <= self.sent);
                 let begin = next.checked_sub(1).map_or(0, |before| ends[before]);
                 (begin, ends.get(next).copied().unwrap_or(begin))
@@ -195,9 +223,14 @@ impl<'a> Outgoing<'a> {
                 let of_header = self.sent.min(HEADER);
                 [&header[of_header..], &message[self.sent - of_header..]]
             }
-            What::Several { frames, .. } => [&frames[self.sent..], &[]],
+            What::Short | What::Several(_) => [&self.copied[self.sent..], &[]],
         }
     }
+}
+
+/// Refuses what is too long for one message.
+pub(crate) fn check_length(len: usize) -> Result<(), Error> {
+    header(len).map(drop)
 }
 
 fn header(len: usize) -> Result<[u8; HEADER], Error> {
@@ -214,14 +247,16 @@ mod tests {
     use rstest::rstest;
 
     fn several(messages: &[&[u8]]) -> Outgoing<'static> {
-        Outgoing::several(&mut messages.iter().map(|message| Ok(Cow::Borrowed(*message))))
-            .expect("short")
+        let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));
+        Outgoing::several(&mut messages, Vec::new()).expect("short")
     }
 
     fn bytes(messages: &[&[u8]]) -> Vec<u8> {
         messages
             .iter()
-            .flat_map(|message| Outgoing::one(message).expect("short").rest().concat())
+            .flat_map(|message| {
+                Outgoing::one(message, Vec::new()).expect("it fits").rest().concat()
+            })
             .collect()
     }
 

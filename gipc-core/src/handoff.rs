@@ -6,6 +6,7 @@
 
 use crate::end::Reserved;
 use crate::frame::Incoming;
+use crate::pipe::Outlet;
 use crate::{Codec, Duplex, Error, Reader, Writer, platform};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -56,8 +57,8 @@ pub(crate) struct Luggage {
 
 enum Piece {
     Reader(Reserved<Incoming<pipe::Receiver>>),
-    Writer(Reserved<pipe::Sender>),
-    Duplex(Reserved<Incoming<pipe::Receiver>>, Reserved<pipe::Sender>),
+    Writer(Reserved<Outlet>),
+    Duplex(Reserved<Incoming<pipe::Receiver>>, Reserved<Outlet>),
 }
 
 impl Luggage {
@@ -162,9 +163,9 @@ impl Piece {
     fn descriptors(&self) -> Vec<RawFd> {
         match self {
             Self::Reader(reader) => vec![reader.body().source.as_raw_fd()],
-            Self::Writer(writer) => vec![writer.body().as_raw_fd()],
+            Self::Writer(writer) => vec![writer.body().sink.as_raw_fd()],
             Self::Duplex(reader, writer) => {
-                vec![reader.body().source.as_raw_fd(), writer.body().as_raw_fd()]
+                vec![reader.body().source.as_raw_fd(), writer.body().sink.as_raw_fd()]
             }
         }
     }

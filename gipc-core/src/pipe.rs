@@ -3,7 +3,7 @@
 //! A handle is a cheap clone of one shared end. It does not know how it travels to a child (`handoff` does).
 
 use crate::end::{End, InUse, Reserved};
-use crate::frame::{Incoming, Outgoing};
+use crate::frame::{Incoming, Outgoing, check_length};
 use crate::messages::Messages;
 use crate::{Codec, Error, Raw};
 use std::fmt;
@@ -39,8 +39,15 @@ pub struct Reader<C = Raw> {
 /// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
 /// the last one, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
-    end: Arc<End<pipe::Sender>>,
+    end: Arc<End<Outlet>>,
     codec: PhantomData<fn() -> C>,
+}
+
+/// What writers share.
+pub(crate) struct Outlet {
+    pub(crate) sink: pipe::Sender,
+    /// Where short messages are put together.
+    room: Vec<u8>,
 }
 
 impl Reader {
@@ -114,7 +121,8 @@ impl<C: Codec> Reader<C> {
 impl Writer {
     fn new(sender: pipe::Sender) -> Self {
         let descriptor = sender.as_raw_fd();
-        Self { end: End::new(sender, descriptor), codec: PhantomData }
+        let body = Outlet { sink: sender, room: Vec::new() };
+        Self { end: End::new(body, descriptor), codec: PhantomData }
     }
 
     /// Takes over a descriptor.
@@ -143,8 +151,10 @@ impl<C: Codec> Writer<C> {
     /// while the handle is just being given away.
     pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
-        let frame = Outgoing::one(&bytes)?;
-        Put { turn: Some(self.end.enter().await?), frame }.finish().await.map(drop)
+        check_length(bytes.len())?;
+        let mut turn = self.end.enter().await?;
+        let frame = Outgoing::one(&bytes, std::mem::take(&mut turn.room))?;
+        Put { turn: Some(turn), frame: Some(frame) }.finish().await.map(drop)
     }
 
     /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
@@ -172,13 +182,13 @@ impl<C: Codec> Writer<C> {
     {
         let mut messages =
             messages.into_iter().map(|message| C::encode(message).map_err(Error::Encode));
-        let mut turn = Some(self.end.enter().await?);
+        let mut turn = self.end.enter().await?;
         loop {
-            let frame = Outgoing::several(&mut messages)?;
+            let frame = Outgoing::several(&mut messages, std::mem::take(&mut turn.room))?;
             if frame.is_empty() {
                 return Ok(());
             }
-            turn = Some(Put { turn, frame }.finish().await?);
+            turn = Put { turn: Some(turn), frame: Some(frame) }.finish().await?;
         }
     }
 
@@ -198,24 +208,29 @@ impl<C: Codec> Writer<C> {
         self.end.descriptor()
     }
 
-    pub(crate) fn reserve(&self) -> Result<Reserved<pipe::Sender>, Error> {
+    pub(crate) fn reserve(&self) -> Result<Reserved<Outlet>, Error> {
         self.end.reserve()
     }
 }
 
 /// A put under way, which does not leave half a message behind.
 struct Put<'e, 'm> {
-    turn: Option<InUse<'e, pipe::Sender>>,
-    frame: Outgoing<'m>,
+    turn: Option<InUse<'e, Outlet>>,
+    frame: Option<Outgoing<'m>>,
 }
 
 impl<'e> Put<'e, '_> {
     /// Writes all of it, and gives the turn back.
-    async fn finish(&mut self) -> Result<InUse<'e, pipe::Sender>, Error> {
-        let turn = self.turn.as_mut().ok_or(Error::Closed)?;
-        let written = self.frame.write(&mut **turn).await;
+    async fn finish(&mut self) -> Result<InUse<'e, Outlet>, Error> {
+        let (Some(turn), Some(frame)) = (&mut self.turn, &mut self.frame) else {
+            return Err(Error::Closed);
+        };
+        let written = frame.write(&mut turn.sink).await;
         // There is nothing left to finish, or nobody to finish it for.
-        let turn = self.turn.take().ok_or(Error::Closed)?;
+        let (Some(mut turn), Some(frame)) = (self.turn.take(), self.frame.take()) else {
+            return Err(Error::Closed);
+        };
+        turn.room = frame.into_room();
         match written {
             Ok(()) => Ok(turn),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::Broken),
@@ -226,15 +241,15 @@ impl<'e> Put<'e, '_> {
 
 impl Drop for Put<'_, '_> {
     fn drop(&mut self) {
-        let Some(turn) = self.turn.take() else { return };
-        let rest = self.frame.rest_of_frame();
+        let (Some(turn), Some(frame)) = (self.turn.take(), self.frame.take()) else { return };
+        let rest = frame.rest_of_frame();
         if let (false, Ok(runtime)) = (rest.is_empty(), runtime::Handle::try_current()) {
             // The turn goes along: whoever puts next waits behind the rest of this message.
             let mut turn = turn.detach();
             runtime.spawn(async move {
-                if let Some(sender) = turn.body() {
+                if let Some(outlet) = turn.body() {
                     // If nobody reads any more, the next put says so.
-                    let _ = sender.write_all(&rest).await;
+                    let _ = outlet.sink.write_all(&rest).await;
                 }
             });
         }

@@ -51,6 +51,15 @@ pub(crate) struct Own {
     pub(crate) peak_rss_kb: u64,
 }
 
+impl From<&[u8]> for Own {
+    /// As a child without a codec says it: the seconds, a space, the KiB.
+    fn from(words: &[u8]) -> Self {
+        let words = String::from_utf8_lossy(words);
+        let (cpu, rss) = words.split_once(' ').unwrap_or_default();
+        Self { cpu_seconds: cpu.parse().unwrap_or(0.0), peak_rss_kb: rss.parse().unwrap_or(0) }
+    }
+}
+
 /// A measurement that goes on.
 pub(crate) struct Watch {
     began: Instant,

@@ -1,6 +1,7 @@
 //! The measure of all others: blocking pipes, one `writev` a message, a reader with a buffer, no library. The same
 //! contract as `bench`.
 
+#[path = "../../../examples/support/mod.rs"]
 mod support;
 
 use std::fs::File;
@@ -136,10 +137,6 @@ fn talk(task: &Task) -> io::Result<()> {
     }
     batch.flush()?;
     drop(batch);
-    let cost = String::from_utf8_lossy(&get(&mut peer.reader)?).into_owned();
-    let (cpu, rss) = cost.split_once(' ').unwrap_or_default();
-    let own =
-        Own { cpu_seconds: cpu.parse().unwrap_or(0.0), peak_rss_kb: rss.parse().unwrap_or(0) };
-    watch.report(task, own);
+    watch.report(task, Own::from(&get(&mut peer.reader)?[..]));
     peer.process.wait().map(drop)
 }
