@@ -4,12 +4,17 @@
 //! asked for, and that an end in use cannot be taken from under them.
 
 use crate::Error;
+#[cfg(shuttle)] // its tests try every order of the threads that use an end
+use shuttle::sync::Mutex;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
+#[cfg(not(shuttle))]
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
@@ -29,10 +34,24 @@ pub(crate) struct End<T> {
 /// moments, never while anybody waits.
 enum State<T> {
     Free(Box<T>),
-    InUse(VecDeque<oneshot::Sender<Box<T>>>),
+    InUse(Queue<T>),
     /// A close or a spawn has it; it may come back.
     Reserved,
     Gone,
+}
+
+/// Those who wait for a body, each with a number.
+struct Queue<T> {
+    waiting: VecDeque<(u64, Waker)>,
+    next: u64,
+    /// Put down for the one whose turn it is, who is just being woken.
+    handed: Option<(u64, Box<T>)>,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        Self { waiting: VecDeque::new(), next: 0, handed: None }
+    }
 }
 
 impl<T> End<T> {
@@ -51,23 +70,8 @@ impl<T> End<T> {
 
     /// Waits for the turn of one operation. Cancel-safe: who gives up waiting leaves the queue.
     pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<'_, T>, Error> {
-        let turn = self.with(|state| match state {
-            State::Free(_) => match std::mem::replace(state, State::InUse(VecDeque::new())) {
-                State::Free(body) => Ok(Turn::Now(body)),
-                _ => Err(Error::Locked), // it was free a moment ago, under the same lock
-            },
-            State::InUse(queue) => {
-                let (hand, handed) = oneshot::channel();
-                queue.push_back(hand);
-                Ok(Turn::Later(handed))
-            }
-            State::Reserved => Err(Error::Locked),
-            State::Gone => Err(Error::Closed),
-        })?;
-        let body = match turn {
-            Turn::Now(body) => body,
-            Turn::Later(handed) => Waiting { end: self, handed: Some(handed) }.body().await?,
-        };
+        let mut place = Place { end: self, number: None };
+        let body = poll_fn(|context| place.poll(context)).await?;
         Ok(InUse { end: self, body: Some(body) })
     }
 
@@ -85,19 +89,21 @@ impl<T> End<T> {
         Ok(Reserved { end: Arc::clone(self), body: Some(body) })
     }
 
-    /// Hands the body to whoever has waited longest and still waits, or puts it back.
-    fn release(&self, mut body: Box<T>) {
-        self.with(|state| {
+    /// Hands the body to whoever has waited longest, or puts it back.
+    fn release(&self, body: Box<T>) {
+        let next = self.with(|state| {
             if let State::InUse(queue) = state {
-                while let Some(next) = queue.pop_front() {
-                    match next.send(body) {
-                        Ok(()) => return,
-                        Err(back) => body = back,
-                    }
+                if let Some((number, waker)) = queue.waiting.pop_front() {
+                    queue.handed = Some((number, body));
+                    return Some(waker);
                 }
             }
             *state = State::Free(body);
+            None
         });
+        if let Some(next) = next {
+            next.wake();
+        }
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
@@ -113,32 +119,53 @@ impl<T> Drop for End<T> {
     }
 }
 
-enum Turn<T> {
-    Now(Box<T>),
-    Later(oneshot::Receiver<Box<T>>),
+/// A place in the queue. If it is given up when the body has been put down for it, the body goes on.
+struct Place<'a, T> {
+    end: &'a Arc<End<T>>,
+    /// None before it has queued, and when it has its body.
+    number: Option<u64>,
 }
 
-/// A place in the queue. If it is given up at the moment when the body is handed over, the body goes on.
-struct Waiting<'a, T> {
-    end: &'a End<T>,
-    handed: Option<oneshot::Receiver<Box<T>>>,
-}
-
-impl<T> Waiting<'_, T> {
-    async fn body(mut self) -> Result<Box<T>, Error> {
-        let handed = self.handed.as_mut().ok_or(Error::Closed)?;
-        // The queue lives as long as the end does, and the end as long as this.
-        let body = handed.await.map_err(|_| Error::Closed)?;
-        self.handed = None;
-        Ok(body)
+impl<T> Place<'_, T> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Box<T>, Error>> {
+        let number = &mut self.number;
+        self.end.with(|state| match (&mut *state, *number) {
+            (State::InUse(queue), Some(mine)) => {
+                if let Some((_, body)) = queue.handed.take_if(|(for_whom, _)| *for_whom == mine) {
+                    *number = None;
+                    return Poll::Ready(Ok(body));
+                }
+                let place = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == mine);
+                if let Some((_, waker)) = place {
+                    waker.clone_from(context.waker());
+                }
+                Poll::Pending
+            }
+            (State::InUse(queue), None) => {
+                *number = Some(queue.next);
+                queue.waiting.push_back((queue.next, context.waker().clone()));
+                queue.next += 1;
+                Poll::Pending
+            }
+            (State::Free(_), _) => match std::mem::replace(state, State::InUse(Queue::new())) {
+                State::Free(body) => Poll::Ready(Ok(body)),
+                _ => Poll::Ready(Err(Error::Locked)), // it was free a moment ago, under the same lock
+            },
+            (State::Reserved, _) => Poll::Ready(Err(Error::Locked)),
+            (State::Gone, _) => Poll::Ready(Err(Error::Closed)),
+        })
     }
 }
 
-impl<T> Drop for Waiting<'_, T> {
+impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
-        let Some(mut handed) = self.handed.take() else { return };
-        handed.close();
-        if let Ok(body) = handed.try_recv() {
+        let Some(mine) = self.number else { return };
+        let body = self.end.with(|state| {
+            let State::InUse(queue) = state else { return None };
+            queue.waiting.retain(|(waiting, _)| *waiting != mine);
+            queue.handed.take_if(|(for_whom, _)| *for_whom == mine).map(|(_, body)| body)
+        });
+        if let Some(body) = body {
             self.end.release(body);
         }
     }
@@ -223,5 +250,97 @@ impl<T> Drop for Reserved<T> {
         if let Some(body) = self.body.take() {
             self.end.with(|state| *state = State::Free(body));
         }
+    }
+}
+
+#[cfg(all(test, shuttle))]
+mod tests {
+    use super::*;
+    use shuttle::{check_pct, future, thread};
+    use std::pin::pin;
+
+    /// Uses the end once: nobody else may have it meanwhile.
+    async fn use_once(end: &Arc<End<usize>>) -> Result<(), Error> {
+        let mut turn = end.enter().await?;
+        let before = *turn;
+        thread::yield_now();
+        assert_eq!(*turn, before, "two had it at once");
+        *turn += 1;
+        Ok(())
+    }
+
+    fn in_a_thread(
+        end: &Arc<End<usize>>,
+        act: impl FnOnce(&Arc<End<usize>>) -> usize + Send + 'static,
+    ) -> thread::JoinHandle<usize> {
+        let end = Arc::clone(end);
+        thread::spawn(move || act(&end))
+    }
+
+    /// Waits for a turn, and gives up after so many looks.
+    fn gives_up(end: &Arc<End<usize>>, looks: usize) -> usize {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut entering = pin!(use_once(end));
+        for _ in 0..looks {
+            if let Poll::Ready(done) = entering.as_mut().poll(&mut context) {
+                return usize::from(done.is_ok());
+            }
+            thread::yield_now();
+        }
+        0
+    }
+
+    #[test]
+    fn who_gives_up_takes_nobodys_turn() {
+        check_pct(
+            || {
+                let end = End::new(0, 9);
+                let threads = [
+                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
+                    in_a_thread(&end, |end| gives_up(end, 1)),
+                    in_a_thread(&end, |end| gives_up(end, 2)),
+                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
+                ];
+                let uses: usize =
+                    threads.map(|thread| thread.join().expect("it ends")).into_iter().sum();
+                assert!(uses >= 2, "who does not give up comes to its turn");
+                let last = end.reserve().expect("nobody uses it any more");
+                assert_eq!(*last.commit(), uses);
+            },
+            20_000,
+            4,
+        );
+    }
+
+    #[test]
+    fn who_closes_gets_all_of_it_or_nothing() {
+        check_pct(
+            || {
+                let end = End::new(0, 9);
+                let threads = [
+                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
+                    in_a_thread(&end, |end| gives_up(end, 2)),
+                ];
+                let closed = in_a_thread(&end, |end| match end.reserve() {
+                    Ok(reserved) => {
+                        thread::yield_now();
+                        *reserved.commit()
+                    }
+                    Err(Error::Locked) => usize::MAX,
+                    Err(error) => panic!("{error}"),
+                });
+                let uses: usize =
+                    threads.map(|thread| thread.join().expect("it ends")).into_iter().sum();
+                let seen = closed.join().expect("it ends");
+                if seen == usize::MAX {
+                    assert_eq!(*end.reserve().expect("nobody uses it any more").commit(), uses);
+                } else {
+                    assert_eq!(seen, uses, "nobody had it after it was closed");
+                    assert!(matches!(end.reserve(), Err(Error::Closed)));
+                }
+            },
+            20_000,
+            4,
+        );
     }
 }
