@@ -23,6 +23,10 @@ fn run(name: &str, arguments: &[&str]) -> String {
 #[case("pipeline", "999abc\n")]
 #[case("supervise", "counter from 0 panicked: cannot say 3\ncounter from 3 came to 10\n")]
 #[case("cancel", "[4194304, 4]\n")]
+#[case("echo", "there THERE\n")]
+#[case("forever", "200000 taken, ")]
+#[case("server", "1000 clients were served\n")]
+#[case("meet", "both went on, ")]
 fn each_example_comes_to_what_it_should(#[case] name: &str, #[case] says: &str) {
     let said = run(name, &[]);
     assert!(said.contains(says), "{name} says\n{said}");

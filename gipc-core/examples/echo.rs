@@ -1,0 +1,39 @@
+//! A duplex: parent and child talk both ways over one handle, and closing it is the last word.
+
+use gipc_core::{Command, Exit, Postcard, duplex, entry, init};
+use std::io::Write;
+
+type Failure = Box<dyn std::error::Error>;
+
+entry! {
+    /// Answers each text with itself in capitals, and returns how many there were.
+    async fn echo(start: Start<()>) -> usize {
+        let Ok(both) = start.duplex(0) else { return 0 };
+        let both = both.with::<Postcard<String>, Postcard<String>>();
+        let mut answered = 0;
+        while let Ok(Some(text)) = both.get().await {
+            if both.put(&text.to_uppercase()).await.is_err() {
+                break;
+            }
+            answered += 1;
+        }
+        answered
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    init!(echo);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let (near, far) = duplex()?;
+        let child = Command::new(echo())?.handle(far).spawn(&())?;
+        let near = near.with::<Postcard<String>, Postcard<String>>();
+        for text in ["who", "is", "there"] {
+            near.put(&text.to_owned()).await?;
+            let answer = near.get().await?.ok_or("the child is gone")?;
+            writeln!(std::io::stdout(), "{text} {answer}")?;
+        }
+        near.close()?; // the child sees the end, and returns
+        assert_eq!(child.join().await?, Exit::Returned(3));
+        Ok(())
+    })
+}

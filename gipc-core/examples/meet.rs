@@ -1,0 +1,36 @@
+//! Synchronisation: a message each way, and both sides know that the other has come to the same point.
+
+use gipc_core::{Command, Exit, Postcard, Raw, duplex, entry, init};
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+type Failure = Box<dyn std::error::Error>;
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+entry! {
+    /// Says that it is there, waits for the answer, and returns when that was.
+    async fn other(start: Start<()>) -> Duration {
+        let Ok(both) = start.duplex(0) else { return Duration::ZERO };
+        let _ = both.put(b"here").await;
+        let _ = both.get().await;
+        now()
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    init!(other);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let (near, far) = duplex()?;
+        let child = Command::new(other())?.handle(far).spawn(&())?;
+        near.get().await?; // the child has begun, however long that took
+        near.with::<Raw, Postcard<()>>().put(&()).await?;
+        let here = now();
+        let Exit::Returned(there) = child.join().await? else { return Err("it returns".into()) };
+        let apart = there.abs_diff(here);
+        writeln!(std::io::stdout(), "both went on, {} microseconds apart", apart.as_micros())?;
+        Ok(())
+    })
+}
