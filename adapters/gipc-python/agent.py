@@ -8,8 +8,10 @@ import errno
 import hashlib
 import json
 import os
+import resource
 import signal
 import struct
+import subprocess
 import sys
 
 import gevent
@@ -21,6 +23,7 @@ import gipc
 
 PROTOCOL = 1
 NOISE_BLOCK = 65521
+PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "codec", "oddities"]
 
 # Of the process this one was forked from; to be closed in the child.
 control = None
@@ -32,6 +35,38 @@ class Cancelled(gevent.GreenletExit):
 
 class Unsupported(Exception):
     """gipc has no such thing."""
+
+
+class Unencodable(Exception):
+    """The value has no bytes."""
+
+
+class Undecodable(Exception):
+    """The bytes are no value."""
+
+
+class Raised(Exception):
+    """The scenario says that this entry, or the body of a scope, fails."""
+
+
+def failing_encoder(data):
+    if data == "unencodable":
+        raise Unencodable
+    return data.encode()
+
+
+def failing_decoder(data):
+    if data == b"undecodable":
+        raise Undecodable
+    return data.decode()
+
+
+# How values become bytes. Without a codec bytes go as they are: pickling would only add its own.
+CODECS = {
+    None: (None, None),
+    "json": (lambda value: json.dumps(value).encode(), lambda data: json.loads(data.decode())),
+    "failing": (failing_encoder, failing_decoder),
+}
 
 
 def noise(seed, length):
@@ -62,6 +97,12 @@ class Agent:
         self.children = {}
         self.lanes = {}
         self.steps = {}
+        self.ghosts = {}
+        self.pairs = []
+        self.typed = set()
+        self.trapped = 0
+        self.rests = {}
+        self.limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.over = gevent.event.AsyncResult()
         self.speaking = gevent.lock.RLock()
         for name, handle in handles:
@@ -82,7 +123,7 @@ class Agent:
             role=self.role,
             pid=os.getpid(),
             implementation={"name": "gipc", "version": gipc.__version__},
-            profiles=["core", "tasks"],
+            profiles=PROFILES,
             control="loop",
         )
         gevent.spawn(self.listen)
@@ -176,42 +217,154 @@ class Agent:
             raise gipc.GIPCClosed("this process never had %s" % name)
         return self.handles[name]
 
-    def do_pipe(self, reader, writer):
-        # Bytes as they are: the harness compares bytes, and pickling would only add its own.
-        self.handles[reader], self.handles[writer] = gipc.pipe(encoder=None, decoder=None)
+    def do_pipe(self, reader, writer, codec=None):
+        encoder, decoder = CODECS[codec]
+        pair = gipc.pipe(encoder=encoder, decoder=decoder)
+        self.pairs.append(pair)
+        self.handles[reader], self.handles[writer] = pair
+        if codec is not None:
+            self.typed |= {reader, writer}
         return self.made(reader, writer)
 
     def do_duplex(self, near, far):
-        one, other = gipc.pipe(duplex=True, encoder=None, decoder=None)
+        pair = gipc.pipe(duplex=True, encoder=None, decoder=None)
+        self.pairs.append(pair)
+        one, other = pair
         self.keep(near, one)
         self.keep(far, other)
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
-    def do_spawn(self, child, handles):
+    def do_spawn(self, child, handles, listed=()):
         given = tuple(self.handle(name) for name in handles)
-        process = gipc.start_process(play, args=(child, handles) + given)
+        inside = [(name, self.handle(name)) for name in listed]
+        process = gipc.start_process(play, args=(child, handles, self.typed, inside) + given)
         self.children[child] = process
         return {"is": "ok"}, {"child": process.pid}
 
     def do_put(self, handle, payload):
-        data = payload["text"].encode() if "text" in payload else noise(payload["seed"], payload["len"])
-        self.handle(handle).put(data)
+        if handle in self.typed:
+            self.handle(handle).put(payload["text"])
+        else:
+            self.handle(handle).put(content(payload))
 
     def do_get(self, handle, limit=None):
-        return message(self.handle(handle).get(timeout=limit))
+        got = self.handle(handle).get(timeout=limit)
+        return message(got.encode() if handle in self.typed else got)
 
     def do_close(self, handle):
         self.handle(handle).close()
 
     def do_join(self, child):
-        process = self.children[child]
-        process.join()
-        if process.exitcode < 0:
-            return {"is": "signal", "name": signal.Signals(-process.exitcode).name}
-        return {"is": "exit", "code": process.exitcode}
+        self.children[child].join()
+        return ended(self.children[child].exitcode)
 
     def do_kill(self, child):
         self.children[child].kill()
+
+    def do_terminate(self, child):
+        self.children[child].terminate()
+
+    def do_alive(self, child):
+        return {"is": "yes" if self.children[child].is_alive() else "no"}
+
+    def do_code(self, child):
+        return ended(self.children[child].exitcode)
+
+    def do_raise(self):
+        self.over.set_exception(Raised())
+        gevent.sleep(60 * 60)  # there is no end: the process is gone before
+
+    def do_count(self, what):
+        if what == "handles":
+            return {"is": "number", "n": len(gipc.gipc._get_all_handles())}
+        gevent.sleep(0)  # a signal that came before this was asked is handled in this turn of the loop, or the next
+        gevent.sleep(0)
+        return {"is": "number", "n": self.trapped}
+
+    def do_enter(self, handles):
+        for handle in self.scope(handles):
+            handle.__enter__()
+
+    def do_leave(self, handles, raising=False):
+        for handle in reversed(self.scope(handles)):
+            failure = (Raised, Raised(), None) if raising else (None, None, None)
+            handle.__exit__(*failure)
+        if raising:
+            return {"is": "raised"}
+
+    def scope(self, handles):
+        """A pair that was made together is one scope."""
+        given = [self.handle(name) for name in handles]
+        pair = next((pair for pair in self.pairs if len(given) == 2 and all(h in pair for h in given)), None)
+        return [pair] if pair is not None else given
+
+    def do_pass(self, handle, passed):
+        self.handle(handle).put(self.handle(passed))
+
+    # What is done without the library.
+
+    def pid(self, child):
+        return self.ghosts[child].pid if child in self.ghosts else self.children[child].pid
+
+    def do_stall(self, child):
+        os.waitid(os.P_PID, self.pid(child), os.WEXITED | os.WNOWAIT)
+
+    def do_reaped(self, child):
+        while True:
+            try:
+                os.kill(self.pid(child), 0)
+            except ProcessLookupError:
+                return
+            gevent.sleep(0.001)
+
+    def do_reap(self, child):
+        if child in self.ghosts:
+            ghost = self.ghosts.pop(child)
+            ghost.stdin.close()
+            return ended(ghost.wait())
+        _, status = os.waitpid(self.pid(child), 0)
+        return ended(os.waitstatus_to_exitcode(status))
+
+    def do_exec(self, ghost):
+        self.ghosts[ghost] = subprocess.Popen(["sh", "-c", "read x; exit 7"], stdin=subprocess.PIPE)
+
+    def do_cut(self, handle, payload, at):
+        data = content(payload)
+        frame = struct.pack("!i", len(data)) + data
+        (mark, count), = at.items()
+        place = {"bytes": count, "header": 4 + count, "end": len(frame) - count}[mark]
+        os.write(self.handle(handle)._fd, frame[:place])
+        self.rests[handle] = frame[place:]
+
+    def do_rest(self, handle):
+        os.write(self.handle(handle)._fd, self.rests.pop(handle))
+
+    def do_announce(self, handle, size):
+        os.write(self.handle(handle)._fd, struct.pack("!I", min(size, 2**32 - 1)))
+
+    def do_trap(self, signal):
+        gevent.signal_handler(number(signal), self.caught)
+
+    def caught(self):
+        self.trapped += 1
+
+    def do_ignore(self, signal):
+        set_handler(number(signal), IGNORE)
+
+    def do_block(self, signal):
+        block(number(signal))
+
+    def do_signal(self, child, signal):
+        os.kill(self.pid(child), number(signal))
+
+    def do_limit(self, free=None):
+        soft, hard = self.limits
+        if free is not None:
+            there = {int(name) for name in os.listdir("/dev/fd")}
+            # The listing itself is among them, and is closed by now.
+            there.discard(max(there))
+            soft = [fd for fd in range(soft) if fd not in there][free]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def do_exit(self, code):
         self.over.set(code)
@@ -224,8 +377,39 @@ class Agent:
         gevent.sleep(ms / 1000)
 
 
+def number(name):
+    return getattr(signal, name)
+
+
+IGNORE = signal.SIG_IGN
+set_handler = signal.signal
+
+
+def block(which):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [which])
+
+
+def content(payload):
+    return payload["text"].encode() if "text" in payload else noise(payload["seed"], payload["len"])
+
+
+def ended(code):
+    """How a process ended, from an exit code as Python has it."""
+    if code is None:
+        return {"is": "running"}
+    if code < 0:
+        return {"is": "signal", "name": signal.Signals(-code).name}
+    return {"is": "exit", "code": code}
+
+
 def explain(error):
     """A Python exception in the words of the protocol."""
+    if isinstance(error, Unencodable):
+        return {"is": "encode"}
+    if isinstance(error, Undecodable):
+        return {"is": "decode"}
+    if isinstance(error, TypeError):
+        return {"is": "misuse"}
     if isinstance(error, gipc.GIPCLocked):
         return {"is": "locked"}
     if isinstance(error, gipc.GIPCClosed):
@@ -245,14 +429,16 @@ def explain(error):
     return {"is": "other"}
 
 
-def play(role, names, *handles):
+def play(role, names, typed, inside, *handles):
     """The entry of every process."""
     if control is not None:
         os.close(control)  # the parent's, which came along with the fork
-    code = Agent(role, zip(names, handles)).serve()
+    agent = Agent(role, list(zip(names, handles)) + inside)
+    agent.typed |= typed
+    code = agent.serve()
     if code is not None:
         sys.exit(code)
 
 
 if __name__ == "__main__":
-    play(sys.argv[1], [])
+    play(sys.argv[1], [], set(), [])

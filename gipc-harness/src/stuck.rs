@@ -144,10 +144,12 @@ impl<'a> Scene<'a> {
         let (on, why) = match &spec.verb {
             Verb::Get { handle } => self.at_pipe(handle, true),
             Verb::Put { handle, .. } => self.at_pipe(handle, false),
-            Verb::Join { child } if self.runs(child) => {
+            Verb::Join { child } | Verb::Child { child, .. } if self.runs(child) => {
                 (vec![child.clone()], format!("{child} still runs"))
             }
-            Verb::Join { child } => (Vec::new(), format!("{child} has ended")),
+            Verb::Join { child } | Verb::Child { child, .. } => {
+                (Vec::new(), format!("{child} has ended"))
+            }
             Verb::Until { lane } => {
                 (vec![lane.process.clone()], format!("{lane} is in no step that blocks"))
             }
@@ -263,14 +265,14 @@ impl<'a> Scene<'a> {
 
     fn leak(&self, process: &str, end: &str, descriptor: i32) -> String {
         let touched = |step: &&crate::scenario::Step| match &step.verb {
-            Verb::Pipe { reader, writer } => {
+            Verb::Pipe { reader, writer, .. } => {
                 step.lane.process == process && (reader == end || writer == end)
             }
             Verb::Duplex { near, far } => {
                 step.lane.process == process
                     && [near, far].iter().any(|name| end.starts_with(name.as_str()))
             }
-            Verb::Spawn { child, handles } => {
+            Verb::Spawn { child, handles, .. } => {
                 child == process && handles.iter().any(|handle| end.starts_with(handle.as_str()))
             }
             _ => false,

@@ -3,7 +3,7 @@
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
 use crate::adapter::Known;
-use crate::scenario::{Outcome, Scenario};
+use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
 use crate::trace::{Causes, End, Observed, Taken, Trace, canonical, outcome_text};
 use std::fmt;
@@ -91,7 +91,7 @@ pub fn judge(
     observed: &Observed,
     known: &[Known],
 ) -> Verdict {
-    let trace = completed(&observed.trace, predicted);
+    let trace = completed(scenario, &observed.trace, predicted);
     let text = canonical(scenario, &trace);
     let mut verdict =
         Verdict { word: Word::Pass, first: None, stuck: None, notes: Vec::new(), text };
@@ -183,17 +183,39 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
     Finding { step, expected: expected.join(" or "), because, got, detail }
 }
 
-/// The trace with the ends that the system does not show filled in from the prediction.
-fn completed(observed: &Trace, predicted: &Trace) -> Trace {
+/// The trace with what the system cannot show filled in from the prediction: an end that nobody saw, that a code other
+/// than 0 is an entry that failed, that a process was killed before it could say a word.
+fn completed(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace {
     let mut trace = observed.clone();
-    for (process, end) in &mut trace.ends {
-        if *end == End::Unseen {
-            if let Some(predicted) = predicted.ends.get(process) {
-                *end = predicted.clone();
+    for (process, end) in &predicted.ends {
+        let seen = trace.ends.get(process);
+        let same = match (seen, end) {
+            (Some(End::Unseen), _) => true,
+            (Some(End::Exit(code)), End::Failed) => *code != 0,
+            (None, End::Signal(_)) => spawned(scenario, observed, process),
+            _ => false,
+        };
+        if same {
+            trace.ends.insert(process.clone(), end.clone());
+        }
+    }
+    for (taken, predicted) in trace.steps.iter_mut().zip(&predicted.steps) {
+        if let Taken::Ended { outcome, .. } = taken {
+            let failed = matches!(outcome, Outcome::Exit(code) if *code != 0);
+            if failed && predicted.is(&Outcome::Raised) {
+                *outcome = Outcome::Raised;
             }
         }
     }
     trace
+}
+
+/// Whether the spawn of this process succeeded.
+fn spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
+    scenario.steps.iter().zip(&observed.steps).any(|(step, taken)| {
+        matches!(&step.verb, Verb::Spawn { child, .. } if child == process)
+            && taken.is(&Outcome::Ok)
+    })
 }
 
 fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! What the conformance targets share: each scenario is a test whose name is its id, on one adapter.
 
 use gipc_harness::adapter::{Adapter, AdapterError};
-use gipc_harness::model::{self, Choices};
+use gipc_harness::cli::choices;
+use gipc_harness::model;
 use gipc_harness::run::{Settings, perform};
 use gipc_harness::scenario::{Scenario, parse};
 use gipc_harness::verdict::{Verdict, Word, judge};
@@ -55,8 +56,7 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
         patience: Duration::from_secs(60),
         interrupt,
     };
-    let declared = adapter.manifest.choices.max_message;
-    let choices = declared.map_or_else(Choices::default, |max_message| Choices { max_message });
+    let choices = choices(adapter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plan = model::plan(scenario, choices);
     let observed = runtime.block_on(perform(scenario, &plan, adapter, &settings))?;

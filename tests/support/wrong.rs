@@ -2,7 +2,8 @@
 //! close-on-exec, so that every child inherits every handle that is open when it is spawned; or its gets are deaf; or
 //! they block the whole process.
 
-use gipc_harness::adapter::protocol::{Control, Named, Order, Said};
+use gipc_harness::adapter::order::Order;
+use gipc_harness::adapter::protocol::{Control, Named, Said};
 use gipc_harness::agent::{
     Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve,
 };
@@ -98,7 +99,7 @@ impl Library for Wrong {
 impl Wrong {
     async fn attempt(&self, order: Order) -> io::Result<Answer> {
         let done: Done = match order {
-            Order::Pipe { reader, writer } => {
+            Order::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
                     Fault::Inherits => nix::unistd::pipe()?,
                     _ => nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
@@ -111,7 +112,7 @@ impl Wrong {
                 self.handles.borrow_mut().insert(writer, handle(true, w)?);
                 Done { descriptors, ..Said::Ok.into() }
             }
-            Order::Spawn { child, handles } => {
+            Order::Spawn { child, handles, .. } => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("agent").arg(&self.kind).arg(&child);
                 let mut moved = Vec::new();

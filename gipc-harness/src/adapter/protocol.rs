@@ -3,8 +3,8 @@
 //! Data only: nothing here knows a socket, or which answer is right. Unknown fields are ignored,
 //! unknown messages are a fault. Sizes and lengths are bytes.
 
+use super::order::Order;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The version of these messages.
@@ -172,6 +172,21 @@ pub enum Said {
     TooLarge,
     /// The bytes on the pipe are not a message.
     Protocol,
+    /// The value has no bytes.
+    Encode,
+    /// The bytes are no value.
+    Decode,
+    /// The entry of the child failed.
+    Raised,
+    /// It is so.
+    Yes,
+    /// It is not so.
+    No,
+    /// So many.
+    Number {
+        /// How many.
+        n: u64,
+    },
     /// The child has not ended.
     Running,
     /// Something else; `detail` says what.
@@ -215,155 +230,10 @@ pub enum ToAgent {
     Finish,
 }
 
-/// What an agent is told to do: the verbs of the language.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(tag = "verb", rename_all = "kebab-case")]
-pub enum Order {
-    /// Make a pipe; keep its ends under these names.
-    Pipe {
-        /// The end that gets.
-        reader: String,
-        /// The end that puts.
-        writer: String,
-    },
-    /// Make a duplex pair. Its halves are called `NAME.r` and `NAME.w`.
-    Duplex {
-        /// One handle.
-        near: String,
-        /// The other.
-        far: String,
-    },
-    /// Start a process that runs this agent under the name `child`, and move the handles to it.
-    Spawn {
-        /// The role.
-        child: String,
-        /// What it is given; it keeps them under the same names.
-        handles: Vec<String>,
-    },
-    /// Send one message.
-    Put {
-        /// Through this.
-        handle: String,
-        /// This.
-        payload: Content,
-    },
-    /// Receive one message.
-    Get {
-        /// From this.
-        handle: String,
-    },
-    /// Close a handle.
-    Close {
-        /// This.
-        handle: String,
-    },
-    /// Wait for a child.
-    Join {
-        /// Its role.
-        child: String,
-    },
-    /// The library's own kill.
-    Kill {
-        /// Its role.
-        child: String,
-    },
-    /// End this process with this code, now. There is a begin and no end.
-    Exit {
-        /// 0 to 255.
-        code: i32,
-    },
-    /// Cancel the step that this task is in; its end says `cancelled`.
-    Cancel {
-        /// The task of this process.
-        task: String,
-    },
-    /// Wait.
-    Pause {
-        /// Milliseconds.
-        ms: u64,
-    },
-}
-
-/// A message as it travels on this wire: never the bytes of a large one.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
-pub enum Content {
-    /// The message is this text in UTF-8.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// The message is `noise(seed, len)`.
-    Noise {
-        /// Who puts it and which in turn: `child#1`.
-        seed: String,
-        /// Its length.
-        len: u64,
-    },
-}
-
-/// The length of the block that noise repeats: a prime, so that no chunk of a power of two looks like another.
-pub const NOISE_BLOCK: usize = 65_521;
-
-/// `len` bytes that tell their seed: the digests SHA-256(`seed:0`), SHA-256(`seed:1`), … one after the other,
-/// cut to [`NOISE_BLOCK`] bytes, and that block repeated.
-pub fn noise(seed: &str, len: u64) -> Vec<u8> {
-    let len = usize::try_from(len).expect("a message fits the address space");
-    let mut bytes = Vec::with_capacity(len);
-    let mut n = 0_u32;
-    while bytes.len() < len.min(NOISE_BLOCK) {
-        bytes.extend_from_slice(&Sha256::digest(format!("{seed}:{n}")));
-        n += 1;
-    }
-    bytes.truncate(len.min(NOISE_BLOCK));
-    while bytes.len() < len {
-        let more = (len - bytes.len()).min(bytes.len() - bytes.len() % NOISE_BLOCK);
-        bytes.extend_from_within(..more);
-    }
-    bytes
-}
-
-/// `digest(&noise(seed, len))`, without making the noise.
-pub fn noise_digest(seed: &str, len: u64) -> String {
-    let block = noise(seed, len.min(NOISE_BLOCK as u64));
-    let mut hash = Sha256::new();
-    let mut left = len;
-    while left > 0 {
-        let part = left.min(block.len() as u64);
-        hash.update(&block[..part as usize]);
-        left -= part;
-    }
-    hexadecimal(&hash.finalize())
-}
-
-/// The digest of a message, in lower-case hexadecimal.
-pub fn digest(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn noise_is_one_block_repeated_and_cut() {
-        let long = noise("child#1", 200_000);
-        assert_eq!(long.len(), 200_000);
-        assert_eq!(long[..NOISE_BLOCK], noise("child#1", NOISE_BLOCK as u64)[..]);
-        assert!(long.iter().enumerate().all(|(i, byte)| *byte == long[i % NOISE_BLOCK]));
-        assert_ne!(noise("child#2", 16), noise("child#1", 16));
-        assert!(noise("x", 0).is_empty());
-        assert_eq!(noise_digest("child#1", 200_000), digest(&long));
-        assert_eq!(noise_digest("x", 0), digest(b""));
-    }
+    use crate::adapter::order::Content;
 
     #[test]
     fn a_step_is_one_line_of_json() {

@@ -4,8 +4,9 @@
 
 use super::voice::Voice;
 use super::{Answer, Done, Ending, Identity, Library, Unsupported};
+use crate::adapter::order::Order;
 use crate::adapter::protocol::{
-    FromAgent, Hello, Order, PROTOCOL, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
+    FromAgent, Hello, PROTOCOL, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
 
 /// The name of a task; none is the process's own line.
@@ -36,6 +37,8 @@ struct Process<L> {
     pid: i32,
     /// The orders under way that can be cancelled.
     busy: RefCell<BTreeMap<Lane, Cancel>>,
+    /// Told when the entry is to fail.
+    raise: Notify,
 }
 
 /// Dials the harness, says who this is, and does what it is told until the script of this process is done.
@@ -62,13 +65,15 @@ pub async fn serve<L: Library>(library: L, identity: &Identity, role: &str) -> i
         profiles: identity.profiles.clone(),
         control: identity.control,
     }));
-    let process = Rc::new(Process { library, voice, pid, busy: RefCell::default() });
+    let process =
+        Rc::new(Process { library, voice, pid, busy: RefCell::default(), raise: Notify::new() });
     let tasks = LocalSet::new();
     let ending = tasks
         .run_until(async {
             tokio::select! {
                 ending = listen(&process, &stream) => ending,
                 () = process.voice.catch_up(&stream) => Ending::Gone,
+                () = process.raise.notified() => Ending::Raised,
             }
         })
         .await;
@@ -160,6 +165,10 @@ async fn perform<L: Library>(process: &Process<L>, step: Step) -> Answer {
         Order::Exit { code } => {
             process.voice.finish();
             std::process::exit(code);
+        }
+        Order::Raise => {
+            process.raise.notify_one();
+            std::future::pending().await
         }
         Order::Pause { ms } => {
             tokio::time::sleep(Duration::from_millis(ms)).await;

@@ -5,13 +5,15 @@
 
 mod conversation;
 pub mod gipc_core;
+mod system;
 #[cfg(test)]
 mod tests;
 mod voice;
 
 pub use conversation::serve;
 
-use crate::adapter::protocol::{Content, Control, Effect, Named, Order, Said, digest, noise};
+use crate::adapter::order::{Content, Order, digest, noise};
+use crate::adapter::protocol::{Control, Effect, Named, Said};
 use std::collections::BTreeMap;
 use std::future::Future;
 
@@ -20,7 +22,7 @@ pub trait Library: 'static {
     /// Does one order and says what came of it.
     ///
     /// Orders of different tasks are done side by side on one thread. Dropping the future cancels the order, as a
-    /// time limit does. `exit`, `cancel` and `pause` never arrive here.
+    /// time limit does. `exit`, `raise`, `cancel` and `pause` never arrive here.
     fn perform(&self, order: Order) -> impl Future<Output = Answer>;
 }
 
@@ -63,13 +65,15 @@ pub struct Identity {
     pub control: Control,
 }
 
-/// Why a conversation ended. In both cases the process should return, so that the library closes what is open.
+/// Why a conversation ended. The process should then return or fail, so that the library closes what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The script of this process is done.
     Finished,
     /// The harness is gone, or does not want this process.
     Gone,
+    /// The entry is to fail, as its language has it.
+    Raised,
 }
 
 /// The bytes of a message that is to be put.

@@ -1,8 +1,9 @@
 //! The conversation against a toy library: this file plays the harness.
 
 use super::{Answer, Identity, Library, Unsupported, message, serve};
+use crate::adapter::order::{Content, Order};
 use crate::adapter::protocol::{
-    Content, Control, FromAgent, Named, Order, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
+    Control, FromAgent, Named, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -13,6 +13,7 @@ use out::Out;
 use std::path::PathBuf;
 
 pub use busy::busy_main;
+pub use suite::choices;
 
 /// The command line.
 #[derive(Debug, Parser)]

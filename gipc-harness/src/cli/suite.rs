@@ -6,7 +6,7 @@ use super::busy::Load;
 use super::library::{Library, Source};
 use super::out::Out;
 use super::{Format, Run, Stopped, load, own_program};
-use crate::adapter::{Adapter, MODEL};
+use crate::adapter::{Adapter, LateGet, MODEL};
 use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::platform::allow_many_descriptors;
@@ -34,9 +34,15 @@ struct Job {
 }
 
 /// What an adapter chose where it could.
-pub(super) fn choices(adapter: &Adapter) -> Choices {
-    let declared = adapter.manifest.choices.max_message;
-    declared.map_or_else(Choices::default, |max_message| Choices { max_message })
+#[must_use]
+pub fn choices(adapter: &Adapter) -> Choices {
+    let (declared, suite) = (&adapter.manifest.choices, Choices::default());
+    Choices {
+        max_message: declared.max_message.unwrap_or(suite.max_message),
+        late_get_waits: declared
+            .late_get
+            .map_or(suite.late_get_waits, |late| late == LateGet::Waits),
+    }
 }
 
 /// Performs one scenario, for `show`.

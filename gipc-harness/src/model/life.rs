@@ -4,7 +4,7 @@
 
 use super::pipe::Pipe;
 use super::world::World;
-use crate::scenario::Outcome;
+use crate::scenario::{ChildAct, Outcome, Verb};
 use crate::trace::End;
 use std::collections::BTreeSet;
 
@@ -55,7 +55,7 @@ impl World<'_> {
     }
 
     /// The ends of a handle that the process holds open.
-    fn owned(&self, process: usize, handle: &str) -> Vec<(usize, bool)> {
+    pub(super) fn owned(&self, process: usize, handle: &str) -> Vec<(usize, bool)> {
         let ends = self.handles.get(handle).cloned().unwrap_or_default();
         ends.into_iter().filter(|end| self.processes[process].ends.contains(end)).collect()
     }
@@ -74,6 +74,10 @@ impl World<'_> {
         };
         if let Some(outcome) = refused {
             return self.end(step, outcome, None);
+        }
+        // It needs at least the two ends of what tells parent and child of each other.
+        if self.processes[process].free.is_some_and(|free| free < 2) {
+            return self.end(step, Outcome::Os("EMFILE".into()), None);
         }
         let child = self.process(child);
         for (pipe, writer) in all {
@@ -103,9 +107,12 @@ impl World<'_> {
         }
     }
 
-    fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {
+    pub(super) fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {
         for (pipe, writer) in ends {
             self.processes[process].ends.remove(&(pipe, writer));
+            if let Some(free) = &mut self.processes[process].free {
+                *free += 1;
+            }
             let pipe = &mut self.pipes[pipe];
             let woken = if writer { pipe.close_writer() } else { pipe.close_reader() };
             self.wake(woken);
@@ -133,7 +140,12 @@ impl World<'_> {
         let ends = self.processes[process].ends.iter().copied().collect();
         self.let_go(process, ends);
         for join in std::mem::take(&mut self.processes[process].joins) {
-            self.end(join, joined(&end), None);
+            let waits = |act| matches!(&self.scenario.steps[join].verb, Verb::Child { act: a, .. } if *a == act);
+            let outcome = match waits(ChildAct::Stall) || waits(ChildAct::Reaped) {
+                true => Outcome::Ok,
+                false => joined(&end),
+            };
+            self.end(join, outcome, None);
         }
     }
 }
@@ -142,6 +154,7 @@ pub(super) fn joined(end: &End) -> Outcome {
     match end {
         End::Exit(code) => Outcome::Exit(*code),
         End::Signal(name) => Outcome::Signal(name.clone()),
+        End::Failed => Outcome::Raised,
         End::Unseen | End::Running => Outcome::Running,
     }
 }

@@ -5,6 +5,7 @@
 //! that is walked. Time limits run on a clock of the model's own, which moves only when nothing else can.
 
 mod world;
+mod act;
 mod life;
 mod pipe;
 
@@ -22,11 +23,14 @@ pub const CAPACITY_MAX: u64 = 1 << 20;
 pub struct Choices {
     /// The longest message, in bytes; a longer one is refused before anything is written.
     pub max_message: u64,
+    /// Whether a get that has a part of a message waits for the rest, whatever its time limit says. Else it gives up,
+    /// and the next get goes on with that message.
+    pub late_get_waits: bool,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { max_message: (1 << 31) - 1 }
+        Self { max_message: (1 << 31) - 1, late_get_waits: false }
     }
 }
 

@@ -28,7 +28,11 @@ pub(super) struct Pipe {
     full: VecDeque<Sent>,
     puts: VecDeque<Sent>,
     gets: VecDeque<usize>,
+    /// A message of which a part was written by hand, behind all others.
+    part: Option<Sent>,
     torn: bool,
+    /// A length came that no message has.
+    impossible: bool,
 }
 
 impl Pipe {
@@ -41,7 +45,9 @@ impl Pipe {
             full: VecDeque::new(),
             puts: VecDeque::new(),
             gets: VecDeque::new(),
+            part: None,
             torn: false,
+            impossible: false,
         }
     }
 
@@ -60,10 +66,44 @@ impl Pipe {
         self.flow()
     }
 
+    /// A part of a message is written.
+    pub(super) fn cut(&mut self, message: Sent) -> Outcome {
+        if self.reader.is_none() {
+            return Outcome::Broken;
+        }
+        self.part = Some(message);
+        Outcome::Ok
+    }
+
+    /// The rest of it follows.
+    pub(super) fn rest(&mut self) -> (Outcome, Vec<Woken>) {
+        if self.reader.is_none() {
+            return (Outcome::Broken, Vec::new());
+        }
+        self.full.extend(self.part.take());
+        (Outcome::Ok, self.flow())
+    }
+
+    /// A header is written that announces so many bytes, of which none will come.
+    pub(super) fn announce(&mut self, message: Sent, possible: bool) -> (Outcome, Vec<Woken>) {
+        if self.reader.is_none() {
+            return (Outcome::Broken, Vec::new());
+        }
+        self.impossible |= !possible;
+        self.part = possible.then_some(message);
+        (Outcome::Ok, self.flow())
+    }
+
+    /// Whether the next get would find a part of a message.
+    pub(super) fn has_part(&self) -> bool {
+        self.part.is_some() && self.full.is_empty()
+    }
+
     /// The end that puts is gone. A message that was being written stays half.
     pub(super) fn close_writer(&mut self) -> Vec<Woken> {
         self.writer = None;
         self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
+        self.torn |= self.part.take().is_some();
         self.puts.clear();
         self.flow()
     }
@@ -113,6 +153,8 @@ impl Pipe {
                 let sent = self.full.pop_front().expect("there is one in front");
                 // The outcome is filled in by `world`, which knows the payload.
                 woken.push((get, Outcome::Ok, Some(sent.step)));
+            } else if self.impossible && self.full.is_empty() && !self.gets.is_empty() {
+                woken.extend(self.gets.drain(..).map(|get| (get, Outcome::Protocol, None)));
             } else if self.writer.is_none() && self.full.is_empty() && !self.gets.is_empty() {
                 let end = if self.torn { Outcome::Truncated } else { Outcome::Eof };
                 woken.extend(self.gets.drain(..).map(|get| (get, end.clone(), None)));

@@ -68,7 +68,9 @@ fn a_scenario_prints_as_it_is_written() {
 fn a_message_beyond_the_limit_that_was_declared_is_refused() {
     let text = "main        pipe r w\nmain        put w 9B                    => ok or too-large\n";
     let scenario = parse("limit", text).unwrap();
-    let put = |max_message| predict(&scenario, Choices { max_message }).steps[1].clone();
+    let put = |max_message| {
+        predict(&scenario, Choices { max_message, ..Choices::default() }).steps[1].clone()
+    };
     assert!(put(9).is(&crate::scenario::Outcome::Ok));
     assert!(put(8).is(&crate::scenario::Outcome::TooLarge));
 }

@@ -1,9 +1,8 @@
 //! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
 use super::Choices;
-use super::life::joined;
-use super::pipe::{Pipe, Sent, Woken};
-use crate::scenario::{Lane, Outcome, Scenario, Step, Verb};
+use super::pipe::{Pipe, Woken};
+use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Plan, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +25,13 @@ pub(super) struct Process {
     pub(super) end: Option<End>,
     pub(super) ends: BTreeSet<(usize, bool)>,
     pub(super) joins: Vec<usize>,
+    /// Signals that are counted, and how many came.
+    pub(super) trapped: BTreeSet<String>,
+    pub(super) caught: u64,
+    /// Signals that do nothing, or wait.
+    pub(super) deaf: BTreeSet<String>,
+    /// How many descriptors it may open more; no number is no limit.
+    pub(super) free: Option<u64>,
 }
 
 /// Everything there is while a scenario is walked.
@@ -40,6 +46,8 @@ pub(super) struct World<'a> {
     pub(super) pipes: Vec<Pipe>,
     /// The ends a handle stands for: the pipe, and whether it is the end that puts. The writer comes first.
     pub(super) handles: BTreeMap<String, Vec<(usize, bool)>>,
+    /// The writers of values.
+    pub(super) codecs: BTreeMap<String, Codec>,
     pub(super) ready: BTreeSet<usize>,
     pub(super) untils: Vec<usize>,
     pub(super) timers: BTreeSet<(u64, usize)>,
@@ -95,6 +103,7 @@ impl<'a> World<'a> {
             by_name: BTreeMap::new(),
             pipes: Vec::new(),
             handles: BTreeMap::new(),
+            codecs: BTreeMap::new(),
             ready: BTreeSet::new(),
             untils: Vec::new(),
             timers: BTreeSet::new(),
@@ -126,6 +135,10 @@ impl<'a> World<'a> {
             end: None,
             ends: BTreeSet::new(),
             joins: Vec::new(),
+            trapped: BTreeSet::new(),
+            caught: 0,
+            deaf: BTreeSet::new(),
+            free: None,
         });
         index
     }
@@ -165,80 +178,17 @@ impl<'a> World<'a> {
         self.act(step, spec, process);
     }
 
-    fn act(&mut self, step: usize, spec: &'a Step, process: usize) {
-        match &spec.verb {
-            Verb::Pipe { reader, writer } => {
-                let pipe = self.pipe(process);
-                self.handles.insert(reader.clone(), vec![(pipe, false)]);
-                self.handles.insert(writer.clone(), vec![(pipe, true)]);
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Duplex { near, far } => {
-                let (there, back) = (self.pipe(process), self.pipe(process));
-                for (name, out, back) in [(near, there, back), (far, back, there)] {
-                    self.handles.insert(name.clone(), vec![(out, true), (back, false)]);
-                    self.handles.insert(format!("{name}.w"), vec![(out, true)]);
-                    self.handles.insert(format!("{name}.r"), vec![(back, false)]);
-                }
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Spawn { child, handles } => self.spawn(step, process, child, handles),
-            Verb::Put { handle, payload } => match self.own(process, handle, true) {
-                Some(_) if payload.len() > self.choices.max_message => {
-                    self.end(step, Outcome::TooLarge, None);
-                }
-                Some(pipe) => {
-                    let woken = self.pipes[pipe].put(Sent { step, len: payload.len() });
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
-            Verb::Get { handle } => match self.own(process, handle, false) {
-                Some(pipe) => {
-                    let woken = self.pipes[pipe].get(step);
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
-            Verb::Close { handle } => self.close(step, process, handle),
-            Verb::Join { child } => {
-                let child = self.process(child);
-                match self.processes[child].end.clone() {
-                    Some(end) => self.end(step, joined(&end), None),
-                    None => self.processes[child].joins.push(step),
-                }
-            }
-            Verb::Kill { child } => {
-                let child = self.process(child);
-                self.leave(child, End::Signal("SIGKILL".into()));
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Exit { code } => {
-                self.taken[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
-                self.leave(process, End::Exit(*code));
-            }
-            Verb::Until { .. } => self.untils.push(step),
-            Verb::Cancel { task } => {
-                let open = self.by_lane.get(task).and_then(|track| self.tracks[*track].open);
-                if let Some(open) = open {
-                    self.withdraw(open);
-                    self.end(open, Outcome::Cancelled, None);
-                }
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Pause { ms } => {
-                self.timers.insert((self.now_ms + ms, step));
-            }
-        }
-    }
-
     pub(super) fn wake(&mut self, woken: Vec<Woken>) {
         for (step, outcome, from) in woken {
-            let outcome = match from.map(|put| &self.scenario.steps[put].verb) {
-                Some(Verb::Put { payload, .. }) => Outcome::Message(payload.clone()),
-                _ => outcome,
-            };
-            self.end(step, outcome, from);
+            match from.map(|put| &self.scenario.steps[put].verb) {
+                Some(Verb::Put { handle, payload }) if self.is_undecodable(handle, payload) => {
+                    self.end(step, Outcome::Decode, None);
+                }
+                Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }) => {
+                    self.end(step, Outcome::Message(payload.clone()), from);
+                }
+                _ => self.end(step, outcome, from),
+            }
         }
     }
 
@@ -257,7 +207,7 @@ impl<'a> World<'a> {
         self.start_tracks(self.tracks[track].process);
     }
 
-    fn withdraw(&mut self, step: usize) {
+    pub(super) fn withdraw(&mut self, step: usize) {
         for pipe in &mut self.pipes {
             pipe.withdraw(step);
         }
@@ -267,6 +217,14 @@ impl<'a> World<'a> {
     }
 
     fn ring(&mut self, step: usize) {
+        let process = self.tracks[self.by_lane[&self.scenario.steps[step].lane]].process;
+        if let Verb::Get { handle } = &self.scenario.steps[step].verb {
+            let pipe = self.own(process, handle, false);
+            let part = pipe.is_some_and(|pipe| self.pipes[pipe].has_part());
+            if part && self.choices.late_get_waits {
+                return;
+            }
+        }
         let outcome = match self.scenario.steps[step].verb {
             Verb::Pause { .. } => Outcome::Ok,
             Verb::Join { .. } => Outcome::Running,

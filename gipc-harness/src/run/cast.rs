@@ -321,7 +321,9 @@ impl<'a> Cast<'a> {
         // Nobody can see the end of its own exit: that the process is gone is that end.
         let exits: Vec<usize> = self.lanes.get(role).into_iter().flatten().copied().collect();
         for step in exits {
-            if self.is_open(step) && matches!(self.scenario.steps[step].verb, Verb::Exit { .. }) {
+            if self.is_open(step)
+                && matches!(self.scenario.steps[step].verb, Verb::Exit { .. } | Verb::Raise)
+            {
                 self.end(step, Outcome::Ok);
             }
         }

@@ -9,7 +9,7 @@ use super::keeper::{self, Keeper, Left, PRINTED, SOCKET};
 use super::watch::{self, Quiet, Watch};
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
-use crate::scenario::{Lane, Outcome, Scenario, Verb};
+use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Observed, Plan, Release, Stop, Tier};
 use std::collections::BTreeSet;
 use std::io;
@@ -75,7 +75,7 @@ impl Stage<'_> {
             self.cast.fault = Some("main did not dial back".into());
         }
         let mut halted = BTreeSet::new();
-        for release in &plan.releases {
+        for (index, release) in plan.releases.iter().enumerate() {
             if self.cast.is_over() {
                 return;
             }
@@ -90,7 +90,17 @@ impl Stage<'_> {
             if let Verb::Until { lane } = &step.verb {
                 self.until(release.step, lane).await;
             }
-            self.settle(release, &release.ends).await;
+            // A child that is to be hit before it has said a word is not waited for.
+            let next =
+                plan.releases.get(index + 1).map(|next| &self.scenario.steps[next.step].verb);
+            let hit = match next {
+                Some(Verb::Kill { child } | Verb::Signal { child, .. }) => Some(child),
+                Some(Verb::Child { act: ChildAct::Terminate, child }) => Some(child),
+                _ => None,
+            };
+            let comes = release.comes.iter().filter(|role| Some(*role) != hit).cloned().collect();
+            let release = Release { comes, ..release.clone() };
+            self.settle(&release, &release.ends).await;
         }
         if !self.cast.is_over() {
             self.last_look().await;

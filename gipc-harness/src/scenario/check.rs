@@ -3,12 +3,12 @@
 //! Asks nothing of the model. What is wrong here is the author's slip, and is said before any process starts.
 
 use super::parse::ParseError;
-use super::{Lane, Outcome, Payload, Scenario, Step, Verb};
+use super::{ChildAct, Lane, Outcome, Scenario, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What happened to one end of a pipe so far, in story order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Held(String),
     Closed(usize),
 }
@@ -22,18 +22,32 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ParseError> {
     checker.whole()
 }
 
-struct Checker<'a> {
-    scenario: &'a Scenario,
-    spawned: BTreeMap<String, &'a Step>,
-    parents: BTreeMap<String, String>,
-    refused: BTreeSet<String>,
-    lanes: BTreeSet<&'a Lane>,
-    exited: BTreeMap<&'a Lane, usize>,
+/// Outcomes that say that nothing was done.
+pub(super) fn is_refusal(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Closed | Outcome::Misuse | Outcome::Locked | Outcome::Encode | Outcome::Os(_)
+    )
+}
+
+pub(super) struct Checker<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) spawned: BTreeMap<String, &'a Step>,
+    pub(super) parents: BTreeMap<String, String>,
+    pub(super) refused: BTreeSet<String>,
+    pub(super) lanes: BTreeSet<&'a Lane>,
+    pub(super) exited: BTreeMap<&'a Lane, usize>,
     /// The ends a name stands for.
-    names: BTreeMap<String, Vec<String>>,
-    ends: BTreeMap<String, End>,
-    readers: BTreeSet<String>,
-    untils: BTreeMap<&'a Lane, (&'a Lane, &'a Step)>,
+    pub(super) names: BTreeMap<String, Vec<String>>,
+    pub(super) ends: BTreeMap<String, End>,
+    pub(super) readers: BTreeSet<String>,
+    /// Programs that are no business of the library's, and who started them.
+    pub(super) ghosts: BTreeMap<String, String>,
+    /// Writers in the middle of a frame, and the line that left them there; whether the rest can follow.
+    pub(super) cut: BTreeMap<String, (usize, bool)>,
+    /// Writers of values.
+    pub(super) typed: BTreeSet<String>,
+    pub(super) untils: BTreeMap<&'a Lane, (&'a Lane, &'a Step)>,
 }
 
 impl<'a> Checker<'a> {
@@ -48,21 +62,26 @@ impl<'a> Checker<'a> {
             names: BTreeMap::new(),
             ends: BTreeMap::new(),
             readers: BTreeSet::new(),
+            ghosts: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            typed: BTreeSet::new(),
             untils: BTreeMap::new(),
         }
     }
 
     fn step(&mut self, step: &'a Step) -> Result<(), ParseError> {
         self.who(step)?;
-        let errs = step
-            .expected
-            .iter()
-            .all(|outcome| matches!(outcome, Outcome::Closed | Outcome::Misuse | Outcome::Locked));
+        let errs = step.expected.iter().all(is_refusal);
         match &step.verb {
-            Verb::Pipe { reader, writer } => {
+            // What is refused by the system makes nothing.
+            Verb::Pipe { .. } | Verb::Duplex { .. } if errs => {}
+            Verb::Pipe { reader, writer, codec } => {
                 self.make(step, reader, std::slice::from_ref(reader))?;
                 self.make(step, writer, std::slice::from_ref(writer))?;
                 self.readers.insert(reader.clone());
+                if codec.is_some() {
+                    self.typed.insert(writer.clone());
+                }
             }
             Verb::Duplex { near, far } => {
                 for name in [near, far] {
@@ -73,28 +92,47 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
-            Verb::Spawn { child, handles } => self.spawn(step, child, handles, errs)?,
-            Verb::Put { handle, .. } => self.used(step, handle, Some(".w"), errs)?,
+            Verb::Spawn { child, handles, listed } => {
+                for handle in listed {
+                    self.used(step, handle, None, errs)?;
+                }
+                self.spawn(step, child, handles, errs)?;
+            }
+            Verb::Put { handle, payload } => {
+                self.used(step, handle, Some(".w"), errs)?;
+                self.put(step, handle, payload)?;
+            }
             Verb::Get { handle } => self.used(step, handle, Some(".r"), errs)?,
             Verb::Close { handle } => {
                 self.used(step, handle, None, errs)?;
                 if step.expected == [Outcome::Ok] {
-                    for end in self.names[handle].clone() {
-                        self.ends.insert(end, End::Closed(step.place.line));
+                    self.close(step, handle);
+                }
+            }
+            Verb::Cut { .. } | Verb::Rest { .. } | Verb::Announce { .. } => self.frame(step)?,
+            Verb::Enter { handles } | Verb::Leave { handles, .. } => {
+                for handle in handles {
+                    self.used(step, handle, None, true)?;
+                    if matches!(step.verb, Verb::Leave { .. }) && !errs {
+                        self.close(step, handle);
                     }
                 }
             }
-            Verb::Join { child } | Verb::Kill { child } => {
-                if self.parents.get(child) != Some(&step.lane.process) {
-                    let cure =
-                        format!("`spawn {child}` must stand above it, by {}", step.lane.process);
-                    return Err(self.error(
-                        step,
-                        &format!("{child} is no child of {}", step.lane.process),
-                        &cure,
-                    ));
-                }
+            Verb::Pass { handle, passed } => {
+                self.used(step, handle, Some(".w"), errs)?;
+                self.used(step, passed, None, errs)?;
             }
+            Verb::Exec { ghost } => {
+                if self.spawned.contains_key(ghost) || self.ghosts.contains_key(ghost) {
+                    let message = format!("there is a process {ghost} already");
+                    return Err(self.error(step, &message, "give each process a name of its own"));
+                }
+                self.ghosts.insert(ghost.clone(), step.lane.process.clone());
+            }
+            Verb::Join { child }
+            | Verb::Kill { child }
+            | Verb::Signal { child, .. }
+            | Verb::Child { child, .. } => self.child(step, child)?,
             Verb::Until { lane } => {
                 if !self.lanes.contains(lane) || *lane == step.lane {
                     return Err(self.error(
@@ -120,7 +158,7 @@ impl<'a> Checker<'a> {
                     ));
                 }
             }
-            Verb::Exit { .. } => {
+            Verb::Exit { .. } | Verb::Raise => {
                 self.exited.insert(&step.lane, step.place.line);
             }
             Verb::Pause { .. } => {
@@ -128,6 +166,7 @@ impl<'a> Checker<'a> {
                     return Err(self.error(step, "a pause orders nothing", "use `until WHO blocks`, a message or a join; a pause is only for a scenario with a `within`"));
                 }
             }
+            Verb::Dispose { .. } | Verb::Limit { .. } | Verb::Count { .. } => {}
         }
         if !matches!(step.verb, Verb::Until { .. }) {
             self.untils.remove(&step.lane);
@@ -135,7 +174,20 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn error(&self, step: &Step, message: &str, cure: &str) -> ParseError {
+    /// It must be a child of this process; or a program beside the library, where that is enough.
+    fn child(&self, step: &Step, child: &str) -> Result<(), ParseError> {
+        let process = &step.lane.process;
+        let any = matches!(step.verb, Verb::Child { act: ChildAct::Reap | ChildAct::Stall, .. });
+        if self.parents.get(child) == Some(process)
+            || (any && self.ghosts.get(child) == Some(process))
+        {
+            return Ok(());
+        }
+        let cure = format!("`spawn {child}` must stand above it, by {process}");
+        Err(self.error(step, &format!("{child} is no child of {process}"), &cure))
+    }
+
+    pub(super) fn error(&self, step: &Step, message: &str, cure: &str) -> ParseError {
         let place = step.place;
         let width = step.what().chars().count();
         ParseError {
@@ -169,119 +221,6 @@ impl<'a> Checker<'a> {
             return Err(error);
         }
         Ok(())
-    }
-
-    fn make(&mut self, step: &Step, name: &str, ends: &[String]) -> Result<(), ParseError> {
-        if self.names.contains_key(name) {
-            return Err(self.error(
-                step,
-                &format!("there is a handle {name} already"),
-                "give each handle a name of its own",
-            ));
-        }
-        self.names.insert(name.to_owned(), ends.to_vec());
-        for end in ends {
-            self.ends.insert(end.clone(), End::Held(step.lane.process.clone()));
-        }
-        Ok(())
-    }
-
-    fn spawn(
-        &mut self,
-        step: &'a Step,
-        child: &str,
-        handles: &[String],
-        errs: bool,
-    ) -> Result<(), ParseError> {
-        if child == "main" || self.spawned.contains_key(child) {
-            return Err(self.error(
-                step,
-                &format!("there is a process {child} already"),
-                "give each process a name of its own",
-            ));
-        }
-        for handle in handles {
-            self.used(step, handle, None, errs)?;
-        }
-        if errs {
-            self.refused.insert(child.to_owned());
-            return Ok(());
-        }
-        let given: Vec<String> =
-            handles.iter().flat_map(|handle| self.names[handle].clone()).collect();
-        if given.iter().collect::<BTreeSet<_>>().len() < given.len() {
-            return Err(self.error(
-                step,
-                "a handle is given twice",
-                "name it once, or write `=> misuse`",
-            ));
-        }
-        for end in given {
-            self.ends.insert(end, End::Held(child.to_owned()));
-        }
-        self.spawned.insert(child.to_owned(), step);
-        self.parents.insert(child.to_owned(), step.lane.process.clone());
-        Ok(())
-    }
-
-    /// The process must own the handle, or the line asks what happens when it does not.
-    fn used(
-        &self,
-        step: &Step,
-        handle: &str,
-        half: Option<&str>,
-        errs: bool,
-    ) -> Result<(), ParseError> {
-        let Some(ends) = self.names.get(handle) else {
-            return Err(self.error(
-                step,
-                &format!("there is no handle {handle} yet"),
-                "`pipe` or `duplex` must name it above",
-            ));
-        };
-        let wanted: Vec<&String> = match half {
-            Some(half) if ends.len() == 2 => {
-                ends.iter().filter(|end| end.ends_with(half)).collect()
-            }
-            _ => ends.iter().collect(),
-        };
-        if let (Some(half), [only]) = (half, ends.as_slice()) {
-            let wrong = self.is_wrong_way(only, half);
-            if wrong && !errs {
-                let (verb, other) =
-                    if half == ".w" { ("put", "writer") } else { ("get", "reader") };
-                return Err(self.error(
-                    step,
-                    &format!("{handle} cannot {verb}"),
-                    &format!("`{verb}` needs the {other} of a pipe, or a duplex"),
-                ));
-            }
-        }
-        if errs {
-            return Ok(());
-        }
-        // One open half is enough to close or give what is left of a duplex.
-        let held =
-            |end: &&String| self.ends.get(*end) == Some(&End::Held(step.lane.process.clone()));
-        if wanted.iter().any(held) {
-            return Ok(());
-        }
-        let process = &step.lane.process;
-        let why = match wanted.first().and_then(|end| self.ends.get(*end)) {
-            Some(End::Closed(line)) => format!("it was closed in line {line}"),
-            Some(End::Held(owner)) => format!("{owner} owns it here"),
-            None => "nobody owns it".into(),
-        };
-        let cure = format!("{why}; if that is the question, write `=> closed` or `=> misuse`");
-        Err(self.error(step, &format!("{process} does not own {handle}"), &cure))
-    }
-
-    /// Whether the single end is the reader where a writer is wanted, or the other way round.
-    fn is_wrong_way(&self, end: &str, half: &str) -> bool {
-        if end.ends_with(".r") || end.ends_with(".w") {
-            return !end.ends_with(half);
-        }
-        self.readers.contains(end) == (half == ".w")
     }
 
     fn cycle(&self, from: &'a Lane) -> Result<(), ParseError> {
@@ -337,34 +276,5 @@ impl<'a> Checker<'a> {
             }
         }
         self.payloads()
-    }
-
-    /// Where a pipe has several writers or readers at once, a message must say who sent it.
-    fn payloads(&self) -> Result<(), ParseError> {
-        let mut users: BTreeMap<&str, [BTreeSet<&Lane>; 2]> = BTreeMap::new();
-        for step in &self.scenario.steps {
-            match &step.verb {
-                Verb::Put { handle, .. } => users.entry(handle).or_default()[1].insert(&step.lane),
-                Verb::Get { handle } => users.entry(handle).or_default()[0].insert(&step.lane),
-                _ => continue,
-            };
-        }
-        let mut seen: BTreeSet<(&str, &Payload)> = BTreeSet::new();
-        for step in &self.scenario.steps {
-            let Verb::Put { handle, payload } = &step.verb else { continue };
-            if users[handle.as_str()][1].len() < 2 {
-                continue;
-            }
-            let twice = matches!(payload, Payload::Text(_)) && !seen.insert((handle, payload));
-            let short = matches!(payload, Payload::Size(size) if *size < 16);
-            if twice || short {
-                return Err(self.error(
-                    step,
-                    "this message does not say who sent it",
-                    "several tasks put here: write different texts, or sizes of at least 16 bytes",
-                ));
-            }
-        }
-        Ok(())
     }
 }

@@ -86,15 +86,16 @@ fn concrete(line: &Line, place: Place, values: &[(String, u64)]) -> Result<Step,
         Ok(Lane { process: write.name(&lane.process)?, task })
     };
     let verb = match &line.verb {
-        Verb::Pipe { reader, writer } => {
-            Verb::Pipe { reader: write.name(reader)?, writer: write.name(writer)? }
+        Verb::Pipe { reader, writer, codec } => {
+            Verb::Pipe { reader: write.name(reader)?, writer: write.name(writer)?, codec: *codec }
         }
         Verb::Duplex { near, far } => {
             Verb::Duplex { near: write.name(near)?, far: write.name(far)? }
         }
-        Verb::Spawn { child, handles } => Verb::Spawn {
+        Verb::Spawn { child, handles, listed } => Verb::Spawn {
             child: write.name(child)?,
-            handles: handles.iter().map(|handle| write.name(handle)).collect::<Result<_, _>>()?,
+            handles: write.names(handles)?,
+            listed: write.names(listed)?,
         },
         Verb::Put { handle, payload } => {
             Verb::Put { handle: write.name(handle)?, payload: write.payload(payload) }
@@ -106,7 +107,30 @@ fn concrete(line: &Line, place: Place, values: &[(String, u64)]) -> Result<Step,
         Verb::Exit { code } => Verb::Exit { code: *code },
         Verb::Until { lane: of } => Verb::Until { lane: lane(of)? },
         Verb::Cancel { task } => Verb::Cancel { task: lane(task)? },
-        Verb::Pause { ms } => Verb::Pause { ms: *ms },
+        Verb::Child { act, child } => Verb::Child { act: *act, child: write.name(child)? },
+        Verb::Exec { ghost } => Verb::Exec { ghost: write.name(ghost)? },
+        Verb::Cut { handle, payload, at } => {
+            Verb::Cut { handle: write.name(handle)?, payload: write.payload(payload), at: *at }
+        }
+        Verb::Rest { handle } => Verb::Rest { handle: write.name(handle)? },
+        Verb::Announce { handle, size } => {
+            Verb::Announce { handle: write.name(handle)?, size: *size }
+        }
+        Verb::Signal { child, signal } => {
+            Verb::Signal { child: write.name(child)?, signal: signal.clone() }
+        }
+        Verb::Enter { handles } => Verb::Enter { handles: write.names(handles)? },
+        Verb::Leave { handles, raising } => {
+            Verb::Leave { handles: write.names(handles)?, raising: *raising }
+        }
+        Verb::Pass { handle, passed } => {
+            Verb::Pass { handle: write.name(handle)?, passed: write.name(passed)? }
+        }
+        Verb::Pause { .. }
+        | Verb::Raise
+        | Verb::Dispose { .. }
+        | Verb::Limit { .. }
+        | Verb::Count { .. } => line.verb.clone(),
     };
     let mut expected = Vec::new();
     for outcome in &line.expected {
@@ -157,6 +181,10 @@ impl Writer<'_> {
             ));
         }
         Ok(name)
+    }
+
+    fn names(&self, names: &[String]) -> Result<Vec<String>, ParseError> {
+        names.iter().map(|name| self.name(name)).collect()
     }
 
     fn payload(&self, payload: &Payload) -> Payload {

@@ -4,15 +4,22 @@
 
 use std::fmt;
 
+mod verb;
+mod outcome;
 mod words;
 mod parse;
+mod spelling;
 mod expand;
 mod check;
+mod handles;
 mod print;
 #[cfg(test)]
 mod tests;
 
-pub use parse::{OUTCOMES, ParseError, VERBS, parse};
+pub use outcome::{Outcome, Payload};
+pub use parse::{OUTCOMES, ParseError, parse};
+pub use spelling::{Profile, VERBS};
+pub use verb::{ChildAct, Codec, Counted, CutAt, Disposition, Verb};
 
 /// One question: who does what, in which order, and what must come of it.
 #[derive(Clone, Debug)]
@@ -106,148 +113,6 @@ pub struct Lane {
     pub process: String,
     /// The task inside it: `reader` in `main/reader`.
     pub task: Option<String>,
-}
-
-/// What a step does. Handles and processes are named; `near.r` is one half of a duplex.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Makes a pipe and names its ends.
-    Pipe {
-        /// The end that gets.
-        reader: String,
-        /// The end that puts.
-        writer: String,
-    },
-    /// Makes two crossed pipes and names the two handles.
-    Duplex {
-        /// One handle.
-        near: String,
-        /// The other.
-        far: String,
-    },
-    /// Starts a process and moves handles to it.
-    Spawn {
-        /// The new process.
-        child: String,
-        /// What it is given.
-        handles: Vec<String>,
-    },
-    /// Sends one message.
-    Put {
-        /// A writer or a duplex.
-        handle: String,
-        /// The message.
-        payload: Payload,
-    },
-    /// Receives one message.
-    Get {
-        /// A reader or a duplex.
-        handle: String,
-    },
-    /// Closes a handle.
-    Close {
-        /// Any handle.
-        handle: String,
-    },
-    /// Waits for a child to end and tells how it did.
-    Join {
-        /// The child.
-        child: String,
-    },
-    /// Ends a child with the library's own method, which sends SIGKILL.
-    Kill {
-        /// The child.
-        child: String,
-    },
-    /// Ends its own process at once with this code.
-    Exit {
-        /// The code, 0 to 255.
-        code: i32,
-    },
-    /// Holds until the step that another lane is in is open for good, or until something else happens.
-    Until {
-        /// The lane that must block.
-        lane: Lane,
-    },
-    /// Cancels the step that a task of the same process is in.
-    Cancel {
-        /// The task.
-        task: Lane,
-    },
-    /// Waits; only in a scenario with a `within`.
-    Pause {
-        /// Milliseconds.
-        ms: u64,
-    },
-}
-
-/// A message.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Payload {
-    /// Goes as it is written.
-    Text(String),
-    /// So many bytes of noise that say who put them and which in turn.
-    Size(u64),
-}
-
-impl Payload {
-    /// The length in bytes.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Text(text) => text.len() as u64,
-            Self::Size(size) => *size,
-        }
-    }
-
-    /// Whether it is the empty message.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// What a step came to, or must come to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// It succeeded, and there is nothing more to say.
-    Ok,
-    /// A message arrived.
-    Message(Payload),
-    /// The clean end: nothing more will come.
-    Eof,
-    /// The end in the middle of a message.
-    Truncated,
-    /// The handle is closed or was given away.
-    Closed,
-    /// The handle is in use.
-    Locked,
-    /// Nobody can read any more.
-    Broken,
-    /// The time limit passed.
-    Timeout,
-    /// The step was cancelled.
-    Cancelled,
-    /// A cancelled put left half a message, and nothing may follow it.
-    Poisoned,
-    /// Refused: the call makes no sense here.
-    Misuse,
-    /// Refused: the message is longer than the implementation sends.
-    TooLarge,
-    /// The bytes on the pipe are not a message.
-    Protocol,
-    /// A child that has not ended.
-    Running,
-    /// A child that ended with this code.
-    Exit(i32),
-    /// A child that this signal ended, with its SIG.
-    Signal(String),
-    /// An error of the operating system, by its name: `EMFILE`.
-    Os(String),
-    /// Began and never ends. The names of those it waits for, if the author gave them.
-    Blocks(Vec<String>),
-    /// Never begins.
-    Never,
-    /// An error that has no name here; the agent's own words.
-    Other(String),
 }
 
 impl fmt::Display for Lane {

@@ -4,15 +4,10 @@ use super::words::{self, Word};
 use super::{Index, Item, Line, Outcome, Payload, Place, Scenario, Script, Verb, check, expand};
 use std::fmt::Write;
 
-/// The verbs of the language, as an error lists them.
-pub const VERBS: [&str; 12] = [
-    "pipe", "duplex", "spawn", "put", "get", "close", "join", "kill", "exit", "until", "cancel",
-    "pause",
-];
-
 /// The outcomes of the language, as an error lists them.
 pub const OUTCOMES: &str = "a payload, ok, eof, truncated, closed, locked, broken, timeout, cancelled, \
-     poisoned, misuse, too-large, protocol, running, os:NAME, exit N, signal NAME, blocks [on WHO], never";
+     poisoned, misuse, too-large, protocol, encode, decode, raised, yes, no, a number, running, os:NAME, \
+     exit N, signal NAME, blocks [on WHO], never";
 
 /// Where a scenario is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,14 +84,14 @@ fn item(number: usize, text: &str) -> Result<(Item, Place), ParseError> {
 }
 
 /// The words of one line, and errors that know where they stand.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     number: usize,
     width: usize,
-    words: &'a [Word<'a>],
+    pub(super) words: &'a [Word<'a>],
 }
 
 impl Reader<'_> {
-    fn error(&self, at: usize, message: &str, cure: impl Into<String>) -> ParseError {
+    pub(super) fn error(&self, at: usize, message: &str, cure: impl Into<String>) -> ParseError {
         let (column, width) = match self.words.get(at) {
             Some(word) => (word.column, word.width()),
             None => (self.width + 1, 1),
@@ -104,7 +99,7 @@ impl Reader<'_> {
         ParseError { message: message.into(), cure: cure.into(), line: self.number, column, width }
     }
 
-    fn text(&self, at: usize) -> &str {
+    pub(super) fn text(&self, at: usize) -> &str {
         self.words.get(at).map_or("", |word| word.text)
     }
 
@@ -144,82 +139,24 @@ impl Reader<'_> {
         Ok(Line { lane, verb, within_ms, expected })
     }
 
-    fn verb(&self, end: usize) -> Result<Verb, ParseError> {
-        let verb = self.text(1);
-        let arguments: &[&str] = match verb {
-            "pipe" => &["a reader", "a writer"],
-            "duplex" => &["a handle", "another handle"],
-            "put" => &["a handle", "a payload"],
-            "get" | "close" => &["a handle"],
-            "join" | "kill" | "spawn" => &["a process"],
-            "exit" => &["a code"],
-            "until" => &["a process or a task", "the word blocks"],
-            "cancel" => &["a task"],
-            "pause" => &["a time"],
-            _ => {
-                let what = if end < 2 { "a verb is missing" } else { "unknown verb" };
-                let at = if end < 2 { self.words.len() } else { 1 };
-                return Err(self.error(at, what, format!("verbs are {}", VERBS.join(", "))));
-            }
-        };
-        let given = end.saturating_sub(2);
-        if given < arguments.len() {
-            let missing = format!("`{verb}` needs {}", arguments.join(" and "));
-            let at = if end < self.words.len() { end } else { self.words.len() };
-            return Err(self.error(at, "something is missing", missing));
-        }
-        if given > arguments.len() && verb != "spawn" {
-            let takes = format!("`{verb}` takes {} and no more", arguments.join(" and "));
-            return Err(self.error(2 + arguments.len(), "too many words", takes));
-        }
-        Ok(match verb {
-            "pipe" => Verb::Pipe { reader: self.name(2)?, writer: self.name(3)? },
-            "duplex" => Verb::Duplex { near: self.name(2)?, far: self.name(3)? },
-            "spawn" => {
-                let handles = (3..end).map(|at| self.handle(at)).collect::<Result<_, _>>()?;
-                Verb::Spawn { child: self.name(2)?, handles }
-            }
-            "put" => Verb::Put { handle: self.handle(2)?, payload: self.payload(3)? },
-            "get" => Verb::Get { handle: self.handle(2)? },
-            "close" => Verb::Close { handle: self.handle(2)? },
-            "join" => Verb::Join { child: self.name(2)? },
-            "kill" => Verb::Kill { child: self.name(2)? },
-            "exit" => {
-                let code = self.text(2).parse().ok().filter(|code| (0..=255).contains(code));
-                let code = code.ok_or_else(|| {
-                    self.error(2, "not an exit code", "write a number from 0 to 255")
-                })?;
-                Verb::Exit { code }
-            }
-            "until" if self.text(3) == "blocks" => Verb::Until { lane: self.lane(2)? },
-            "until" => return Err(self.error(3, "unknown condition", "write `until WHO blocks`")),
-            "cancel" => Verb::Cancel { task: self.lane(2)? },
-            _ => {
-                let ms = words::milliseconds(self.text(2));
-                let cure = "write up to 60000 milliseconds, such as 300ms";
-                Verb::Pause { ms: ms.ok_or_else(|| self.error(2, "not a time", cure))? }
-            }
-        })
-    }
-
-    fn name(&self, at: usize) -> Result<String, ParseError> {
+    pub(super) fn name(&self, at: usize) -> Result<String, ParseError> {
         let good = words::is_name(self.text(at));
         let cure = "names are small letters, digits and -, such as w, child[i] or child[i+1]";
         if good { Ok(self.text(at).to_owned()) } else { Err(self.error(at, "not a name", cure)) }
     }
 
-    fn handle(&self, at: usize) -> Result<String, ParseError> {
+    pub(super) fn handle(&self, at: usize) -> Result<String, ParseError> {
         let good = words::is_handle(self.text(at));
         let cure = "handles are like w, r[i], or near.r for one half of a duplex";
         if good { Ok(self.text(at).to_owned()) } else { Err(self.error(at, "not a handle", cure)) }
     }
 
-    fn lane(&self, at: usize) -> Result<super::Lane, ParseError> {
+    pub(super) fn lane(&self, at: usize) -> Result<super::Lane, ParseError> {
         let cure = "write a process such as child, or a task such as main/reader";
         words::lane(self.text(at)).ok_or_else(|| self.error(at, "not a process or a task", cure))
     }
 
-    fn payload(&self, at: usize) -> Result<Payload, ParseError> {
+    pub(super) fn payload(&self, at: usize) -> Result<Payload, ParseError> {
         let payload = words::payload(self.text(at)).ok_or_else(|| {
             self.error(
                 at,
@@ -268,6 +205,11 @@ impl Reader<'_> {
             "misuse" => Outcome::Misuse,
             "too-large" => Outcome::TooLarge,
             "protocol" => Outcome::Protocol,
+            "encode" => Outcome::Encode,
+            "decode" => Outcome::Decode,
+            "raised" => Outcome::Raised,
+            "yes" => Outcome::Yes,
+            "no" => Outcome::No,
             "running" => Outcome::Running,
             "never" => Outcome::Never,
             "exit" => {
@@ -278,17 +220,15 @@ impl Reader<'_> {
             }
             "signal" => {
                 *at += 1;
-                if !argument.starts_with("SIG") {
-                    return Err(self.error(
-                        first + 1,
-                        "not a signal",
-                        "write its name, such as SIGKILL",
-                    ));
-                }
-                Outcome::Signal(argument.to_owned())
+                Outcome::Signal(self.signal(first + 1)?)
             }
             "blocks" => Outcome::Blocks(self.blocks(at)?),
             _ if word.starts_with("os:E") => Outcome::Os(word[3..].to_owned()),
+            _ if !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) => {
+                let number =
+                    word.parse().map_err(|_| self.error(first, "not a number", "write less"))?;
+                Outcome::Number(number)
+            }
             _ if word.starts_with('"') || word.starts_with(|c: char| c.is_ascii_digit()) => {
                 Outcome::Message(self.payload(first)?)
             }

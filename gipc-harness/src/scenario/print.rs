@@ -1,6 +1,9 @@
 //! Scenario to text: columns at 12 and 40, fixed and never fitted. `parse` and this are inverses.
 
-use super::{Index, Item, Line, Outcome, Payload, Script, Step, Verb};
+use super::{
+    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
+    Step, Verb,
+};
 use std::fmt::{self, Display, Formatter};
 
 /// Where what is done begins, from 0.
@@ -68,11 +71,19 @@ fn what(verb: &Verb, within_ms: Option<u64>) -> String {
 impl Display for Verb {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pipe { reader, writer } => write!(f, "pipe {reader} {writer}"),
+            Self::Pipe { reader, writer, codec } => {
+                write!(f, "pipe {reader} {writer}")?;
+                match codec {
+                    None => Ok(()),
+                    Some(Codec::Json) => f.write_str(" with json"),
+                    Some(Codec::Failing) => f.write_str(" with failing"),
+                }
+            }
             Self::Duplex { near, far } => write!(f, "duplex {near} {far}"),
-            Self::Spawn { child, handles } => {
+            Self::Spawn { child, handles, listed } => {
                 write!(f, "spawn {child}")?;
-                handles.iter().try_for_each(|handle| write!(f, " {handle}"))
+                handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
+                listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
             }
             Self::Put { handle, payload } => write!(f, "put {handle} {payload}"),
             Self::Get { handle } => write!(f, "get {handle}"),
@@ -83,6 +94,46 @@ impl Display for Verb {
             Self::Until { lane } => write!(f, "until {lane} blocks"),
             Self::Cancel { task } => write!(f, "cancel {task}"),
             Self::Pause { ms } => write!(f, "pause {ms}ms"),
+            Self::Child { act, child } => match act {
+                ChildAct::Terminate => write!(f, "terminate {child}"),
+                ChildAct::Alive => write!(f, "alive {child}"),
+                ChildAct::Code => write!(f, "code {child}"),
+                ChildAct::Stall => write!(f, "stall until {child} ends"),
+                ChildAct::Reaped => write!(f, "until {child} is reaped"),
+                ChildAct::Reap => write!(f, "reap {child}"),
+            },
+            Self::Raise => f.write_str("raise"),
+            Self::Exec { ghost } => write!(f, "exec {ghost}"),
+            Self::Cut { handle, payload, at } => write!(f, "cut {handle} {payload} at {at}"),
+            Self::Rest { handle } => write!(f, "rest {handle}"),
+            Self::Announce { handle, size } => write!(f, "announce {handle} {}", size_text(*size)),
+            Self::Dispose { to, signal } => match to {
+                Disposition::Trap => write!(f, "trap {signal}"),
+                Disposition::Ignore => write!(f, "ignore {signal}"),
+                Disposition::Block => write!(f, "block {signal}"),
+            },
+            Self::Signal { child, signal } => write!(f, "signal {child} {signal}"),
+            Self::Limit { free: None } => f.write_str("limit descriptors off"),
+            Self::Limit { free: Some(free) } => write!(f, "limit descriptors {free} free"),
+            Self::Count { what: Counted::Handles } => f.write_str("count handles"),
+            Self::Count { what: Counted::Trapped } => f.write_str("count trapped"),
+            Self::Enter { handles } => write!(f, "enter {}", handles.join(" ")),
+            Self::Leave { handles, raising } => {
+                write!(f, "leave {}", handles.join(" "))?;
+                if *raising { f.write_str(" raising") } else { Ok(()) }
+            }
+            Self::Pass { handle, passed } => write!(f, "put {handle} handle {passed}"),
+        }
+    }
+}
+
+impl Display for CutAt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{bytes}"),
+            Self::Header(0) => f.write_str("header"),
+            Self::Header(more) => write!(f, "header+{more}"),
+            Self::End(less) => write!(f, "end-{less}"),
         }
     }
 }
@@ -124,6 +175,7 @@ impl Display for Outcome {
             Self::Exit(code) => return write!(f, "exit {code}"),
             Self::Signal(name) => return write!(f, "signal {name}"),
             Self::Os(name) => return write!(f, "os:{name}"),
+            Self::Number(number) => return write!(f, "{number}"),
             Self::Blocks(on) if !on.is_empty() => return write!(f, "blocks on {}", on.join(", ")),
             Self::Other(text) => return write!(f, "other: {text}"),
             Self::Blocks(_) => "blocks",
@@ -139,6 +191,11 @@ impl Display for Outcome {
             Self::Misuse => "misuse",
             Self::TooLarge => "too-large",
             Self::Protocol => "protocol",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Raised => "raised",
+            Self::Yes => "yes",
+            Self::No => "no",
             Self::Running => "running",
             Self::Never => "never",
         };

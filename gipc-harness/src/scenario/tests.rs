@@ -1,7 +1,10 @@
 //! The language against itself: parse and print are inverses, nothing panics, and each mistake has its place.
 
 use super::parse::{self, parse};
-use super::{Index, Item, Lane, Line, Outcome, Payload, Script, Verb};
+use super::{
+    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Lane, Line, Outcome, Payload,
+    Script, Verb,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -119,6 +122,52 @@ use rstest::rstest;
     "",
     ""
 )]
+#[case::cut_behind_its_end(
+    "main        pipe r w\nmain        cut w \"ab\" at header+2",
+    4,
+    13,
+    "",
+    "cannot be cut there"
+)]
+#[case::no_place(
+    "main        pipe r w\nmain        cut w \"ab\" at middle",
+    4,
+    27,
+    "middle",
+    "not a place in a frame"
+)]
+#[case::put_into_half_a_frame(
+    "main        pipe r w\nmain        cut w \"ab\" at header\nmain        put w \"c\"",
+    5,
+    13,
+    "",
+    "in the middle of a message since line 4"
+)]
+#[case::rest_of_nothing("main        pipe r w\nmain        rest w", 4, 13, "", "there is no rest")]
+#[case::noise_is_no_value(
+    "main        pipe r w with json\nmain        put w 9B",
+    4,
+    13,
+    "",
+    "noise is no value"
+)]
+#[case::codec("main        pipe r w with zip", 3, 27, "zip", "too many words")]
+#[case::signal_name("main        trap TERM", 3, 18, "TERM", "not a signal")]
+#[case::ghost_is_no_child(
+    "main        exec ghost\nmain        join ghost                  => exit 7",
+    4,
+    13,
+    "",
+    "ghost is no child of main"
+)]
+#[case::counted(
+    "main        count sheep                 => 1",
+    3,
+    19,
+    "sheep",
+    "cannot be counted"
+)]
+#[case::limit("main        limit files 3 free", 3, 19, "files", "not a limit")]
 #[case::unknown_index(
     "each i in 1..3\nmain        pipe r[k] w[k]              => ok",
     4,
@@ -175,9 +224,14 @@ fn payload() -> impl Strategy<Value = Payload> {
 
 fn verb() -> impl Strategy<Value = Verb> {
     prop_oneof![
-        (name(), name()).prop_map(|(reader, writer)| Verb::Pipe { reader, writer }),
+        (name(), name(), codec()).prop_map(|(reader, writer, codec)| Verb::Pipe {
+            reader,
+            writer,
+            codec
+        }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4)).prop_map(|(child, handles)| Verb::Spawn { child, handles }),
+        (name(), vec(handle(), 0..4), vec(handle(), 0..2))
+            .prop_map(|(child, handles, listed)| Verb::Spawn { child, handles, listed }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
         handle().prop_map(|handle| Verb::Close { handle }),
@@ -188,7 +242,56 @@ fn verb() -> impl Strategy<Value = Verb> {
         (name(), name())
             .prop_map(|(process, task)| Verb::Cancel { task: Lane { process, task: Some(task) } }),
         (1..5000_u64).prop_map(|ms| Verb::Pause { ms }),
+        (act(), name()).prop_map(|(act, child)| Verb::Child { act, child }),
+        Just(Verb::Raise),
+        name().prop_map(|ghost| Verb::Exec { ghost }),
+        (handle(), payload(), place()).prop_map(|(handle, payload, at)| Verb::Cut {
+            handle,
+            payload,
+            at
+        }),
+        handle().prop_map(|handle| Verb::Rest { handle }),
+        (handle(), 0..1_u64 << 33).prop_map(|(handle, size)| Verb::Announce { handle, size }),
+        disposition().prop_map(|to| Verb::Dispose { to, signal: "SIGUSR1".into() }),
+        name().prop_map(|child| Verb::Signal { child, signal: "SIGTERM".into() }),
+        proptest::option::of(0..9_u64).prop_map(|free| Verb::Limit { free }),
+        Just(Verb::Count { what: Counted::Handles }),
+        Just(Verb::Count { what: Counted::Trapped }),
+        vec(handle(), 1..3).prop_map(|handles| Verb::Enter { handles }),
+        (vec(handle(), 1..3), any::<bool>())
+            .prop_filter("`raising` is a word of the language", |(handles, _)| {
+                handles.iter().all(|handle| handle != "raising")
+            })
+            .prop_map(|(handles, raising)| Verb::Leave { handles, raising }),
+        (handle(), handle()).prop_map(|(handle, passed)| Verb::Pass { handle, passed }),
     ]
+}
+
+fn codec() -> impl Strategy<Value = Option<Codec>> {
+    prop_oneof![Just(None), Just(Some(Codec::Json)), Just(Some(Codec::Failing))]
+}
+
+fn act() -> impl Strategy<Value = ChildAct> {
+    prop_oneof![
+        Just(ChildAct::Terminate),
+        Just(ChildAct::Alive),
+        Just(ChildAct::Code),
+        Just(ChildAct::Stall),
+        Just(ChildAct::Reaped),
+        Just(ChildAct::Reap),
+    ]
+}
+
+fn place() -> impl Strategy<Value = CutAt> {
+    prop_oneof![
+        (0..9_u64).prop_map(CutAt::Bytes),
+        (0..9_u64).prop_map(CutAt::Header),
+        (0..9_u64).prop_map(CutAt::End),
+    ]
+}
+
+fn disposition() -> impl Strategy<Value = Disposition> {
+    prop_oneof![Just(Disposition::Trap), Just(Disposition::Ignore), Just(Disposition::Block)]
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -199,6 +302,9 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         Just(Outcome::TooLarge),
         Just(Outcome::Never),
         Just(Outcome::Running),
+        Just(Outcome::Raised),
+        Just(Outcome::Yes),
+        (0..9_u64).prop_map(Outcome::Number),
         payload().prop_map(Outcome::Message),
         (0..256).prop_map(Outcome::Exit),
         Just(Outcome::Signal("SIGKILL".into())),
@@ -260,7 +366,11 @@ proptest! {
                 Just("put"), Just("get"), Just("close"), Just("join"), Just("exit"), Just("until"), Just("blocks"),
                 Just("cancel"), Just("pause"), Just("each"), Just("in"), Just("1..3"), Just("i"), Just("r[i]"),
                 Just("w"), Just("\"a\""), Just("1MiB"), Just("5ms"), Just("within"), Just("=>"), Just("eof"),
-                Just("or"), Just("on"), Just("\n"), Just("\n"), Just("\n\n"),
+                Just("or"), Just("on"), Just("cut"), Just("at"), Just("header+1"), Just("rest"), Just("announce"),
+                Just("trap"), Just("SIGTERM"), Just("signal"), Just("limit"), Just("descriptors"), Just("free"),
+                Just("count"), Just("handles"), Just("enter"), Just("leave"), Just("raising"), Just("with"),
+                Just("json"), Just("in-list(r)"), Just("handle"), Just("stall"), Just("ends"), Just("is"),
+                Just("reaped"), Just("exec"), Just("reap"), Just("alive"), Just("7"), Just("\n"), Just("\n"), Just("\n\n"),
             ],
             0..60,
         )

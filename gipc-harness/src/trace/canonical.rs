@@ -49,15 +49,24 @@ pub fn canonical(scenario: &Scenario, trace: &Trace) -> String {
 /// How a step came out, as the trace prints it: the class where the scenario allows several outcomes and one of
 /// them came.
 pub fn outcome_text(expected: &[Outcome], taken: &Taken) -> String {
+    if is_class(expected, taken) {
+        return expected.iter().map(Outcome::to_string).collect::<Vec<_>>().join(" or ");
+    }
     match taken {
         Taken::Never => "never".into(),
         Taken::Open => "blocks".into(),
-        Taken::Ended { outcome, .. } if expected.len() > 1 && expected.contains(outcome) => {
-            let class: Vec<String> = expected.iter().map(Outcome::to_string).collect();
-            class.join(" or ")
-        }
         Taken::Ended { outcome, .. } => outcome.to_string(),
     }
+}
+
+/// Whether the scenario allows several outcomes and one of them came.
+fn is_class(expected: &[Outcome], taken: &Taken) -> bool {
+    let came = |outcome: &Outcome| match (taken, outcome) {
+        (Taken::Never, Outcome::Never) | (Taken::Open, Outcome::Blocks(_)) => true,
+        (Taken::Ended { outcome, .. }, allowed) => outcome == allowed,
+        _ => false,
+    };
+    expected.len() > 1 && expected.iter().any(came)
 }
 
 /// Which repetition of an `each` something is.
@@ -77,7 +86,12 @@ impl Answer {
         Self {
             indices: step.indices.clone(),
             outcome: outcome_text(&step.expected, &trace.steps[index]),
-            cause: causes.of(index),
+            // Each outcome of a class would have a cause of its own.
+            cause: if is_class(&step.expected, &trace.steps[index]) {
+                String::new()
+            } else {
+                causes.of(index)
+            },
             times: 1,
             own: (!step.indices.is_empty()).then(|| (step.lane.to_string(), step.what())),
         }
@@ -193,6 +207,7 @@ impl std::fmt::Display for End {
         match self {
             Self::Exit(code) => write!(f, "exit {code}"),
             Self::Signal(name) => write!(f, "signal {name}"),
+            Self::Failed => f.write_str("raised"),
             Self::Unseen => f.write_str("ended, status unseen"),
             Self::Running => f.write_str("blocked"),
         }

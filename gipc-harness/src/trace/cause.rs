@@ -4,7 +4,7 @@
 
 use super::owners::{Last, Owners};
 use super::{End, Taken, Trace};
-use crate::scenario::{Outcome, Scenario, Step, Verb};
+use crate::scenario::{ChildAct, Outcome, Scenario, Step, Verb};
 
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
@@ -35,13 +35,17 @@ impl<'a> Causes<'a> {
                 Some(put) => format!("from {}", self.scenario.steps[put].lane),
                 None => "from nobody".into(),
             },
-            (Verb::Spawn { child, handles }, Outcome::Ok) if !handles.is_empty() => {
+            (Verb::Spawn { child, handles, .. }, Outcome::Ok) if !handles.is_empty() => {
                 let verb = if handles.len() == 1 { "moves" } else { "move" };
                 format!("{} {verb} to {child}", handles.join(", "))
             }
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => self.went(handle, true),
             (Verb::Put { handle, .. }, Outcome::Broken) => self.went(handle, false),
-            (Verb::Join { child }, Outcome::Exit(_) | Outcome::Signal(_)) => {
+            (
+                Verb::Join { child } | Verb::Child { child, .. },
+                Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised | Outcome::No,
+            ) => format!("{child} ended"),
+            (Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, child }, Outcome::Ok) => {
                 format!("{child} ended")
             }
             (Verb::Until { lane }, Outcome::Ok) => format!("{lane} waits"),
@@ -71,7 +75,7 @@ impl<'a> Causes<'a> {
                 self.needs(handle, false, "is full, and only", "can read it")
             }
             Verb::Get { handle } => self.needs(handle, true, "is empty, and", "can write it"),
-            Verb::Join { child } => format!("{child} still runs"),
+            Verb::Join { child } | Verb::Child { child, .. } => format!("{child} still runs"),
             Verb::Until { lane } => format!("{lane} does not wait"),
             _ => String::new(),
         }

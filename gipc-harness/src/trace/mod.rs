@@ -62,6 +62,8 @@ pub enum End {
     Exit(i32),
     /// A signal ended it; the name with its SIG.
     Signal(String),
+    /// Its entry failed; with which code is the language's own.
+    Failed,
     /// It ended, and the system did not show how.
     Unseen,
     /// It was still there when the run was over.

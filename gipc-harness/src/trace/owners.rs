@@ -4,7 +4,7 @@
 //! implementation leaks is not seen here: these are the owners there should be.
 
 use super::{End, Taken, Trace};
-use crate::scenario::{Outcome, Scenario, Verb};
+use crate::scenario::{Outcome, Scenario, Step, Verb};
 use std::collections::BTreeMap;
 
 /// One end of one direction: the pipe's number in the order of making, and whether it is the end that puts.
@@ -40,7 +40,7 @@ impl Owners {
             }
             let process = &step.lane.process;
             match &step.verb {
-                Verb::Pipe { reader, writer } => {
+                Verb::Pipe { reader, writer, .. } => {
                     owners.make(process, reader, &[((pipes, false), reader.clone())]);
                     owners.make(process, writer, &[((pipes, true), writer.clone())]);
                     pipes += 1;
@@ -55,20 +55,15 @@ impl Owners {
                     }
                     pipes += 2;
                 }
-                Verb::Spawn { child, handles } => {
+                Verb::Spawn { child, handles, .. } => {
                     let given: Vec<PipeEnd> =
                         handles.iter().flat_map(|handle| owners.ends(handle).to_vec()).collect();
                     for end in given {
                         owners.last.insert(end, Last::Held(child.clone()));
                     }
                 }
-                Verb::Close { handle } => {
-                    for end in owners.ends(handle).to_vec() {
-                        if owners.last.get(&end) == Some(&Last::Held(process.clone())) {
-                            owners.last.insert(end, Last::Closed(step.lane.to_string()));
-                        }
-                    }
-                }
+                Verb::Close { handle } => owners.close(step, std::slice::from_ref(handle)),
+                Verb::Leave { handles, .. } => owners.close(step, handles),
                 _ => {}
             }
         }
@@ -105,6 +100,15 @@ impl Owners {
     /// All ends, in the order of making.
     pub fn all(&self) -> impl Iterator<Item = (PipeEnd, &Last)> {
         self.last.iter().map(|(end, last)| (*end, last))
+    }
+
+    fn close(&mut self, step: &Step, handles: &[String]) {
+        for end in handles.iter().flat_map(|handle| self.ends(handle).to_vec()).collect::<Vec<_>>()
+        {
+            if self.last.get(&end) == Some(&Last::Held(step.lane.process.clone())) {
+                self.last.insert(end, Last::Closed(step.lane.to_string()));
+            }
+        }
     }
 
     fn make(&mut self, process: &str, handle: &str, ends: &[(PipeEnd, String)]) {

@@ -1,0 +1,220 @@
+//! What each verb does in the model.
+//!
+//! Which step is next, and what its end lets go, is `world`'s business.
+
+use super::life::joined;
+use super::pipe::Sent;
+use super::world::World;
+use crate::scenario::{ChildAct, Codec, Counted, Disposition, Outcome, Payload, Step, Verb};
+use crate::trace::{End, Taken};
+
+impl<'a> World<'a> {
+    pub(super) fn act(&mut self, step: usize, spec: &'a Step, process: usize) {
+        match &spec.verb {
+            Verb::Pipe { reader, writer, codec } => {
+                if !self.opens(step, process, 2) {
+                    return;
+                }
+                let pipe = self.pipe(process);
+                self.codecs.extend(codec.map(|codec| (writer.clone(), codec)));
+                self.handles.insert(reader.clone(), vec![(pipe, false)]);
+                self.handles.insert(writer.clone(), vec![(pipe, true)]);
+                self.end(step, Outcome::Ok, None);
+            }
+            Verb::Duplex { near, far } => {
+                if !self.opens(step, process, 4) {
+                    return;
+                }
+                let (there, back) = (self.pipe(process), self.pipe(process));
+                for (name, out, back) in [(near, there, back), (far, back, there)] {
+                    self.handles.insert(name.clone(), vec![(out, true), (back, false)]);
+                    self.handles.insert(format!("{name}.w"), vec![(out, true)]);
+                    self.handles.insert(format!("{name}.r"), vec![(back, false)]);
+                }
+                self.end(step, Outcome::Ok, None);
+            }
+            Verb::Spawn { child, handles, .. } => self.spawn(step, process, child, handles),
+            Verb::Put { handle, payload } if self.is_unencodable(handle, payload) => {
+                self.end(step, Outcome::Encode, None);
+            }
+            Verb::Put { handle, payload } => match self.own(process, handle, true) {
+                Some(_) if payload.len() > self.choices.max_message => {
+                    self.end(step, Outcome::TooLarge, None);
+                }
+                Some(pipe) => {
+                    let woken = self.pipes[pipe].put(Sent { step, len: payload.len() });
+                    self.wake(woken);
+                }
+                None => self.end(step, Outcome::Closed, None),
+            },
+            Verb::Get { handle } => match self.own(process, handle, false) {
+                Some(pipe) => {
+                    let woken = self.pipes[pipe].get(step);
+                    self.wake(woken);
+                }
+                None => self.end(step, Outcome::Closed, None),
+            },
+            Verb::Close { handle } => self.close(step, process, handle),
+            Verb::Join { child } => {
+                let child = self.process(child);
+                match self.processes[child].end.clone() {
+                    Some(end) => self.end(step, joined(&end), None),
+                    None => self.processes[child].joins.push(step),
+                }
+            }
+            Verb::Kill { child } => self.signal(step, child, "SIGKILL"),
+            Verb::Signal { child, signal } => self.signal(step, child, signal),
+            Verb::Child { act, child } => self.child(step, *act, child),
+            Verb::Exit { code } => {
+                self.taken[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
+                self.leave(process, End::Exit(*code));
+            }
+            Verb::Raise => {
+                self.taken[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
+                self.leave(process, End::Failed);
+            }
+            Verb::Exec { .. } => self.end(step, Outcome::Ok, None),
+            Verb::Cut { handle, payload, .. } => {
+                let message = Sent { step, len: payload.len() };
+                let outcome = match self.own(process, handle, true) {
+                    Some(pipe) => self.pipes[pipe].cut(message),
+                    None => Outcome::Closed,
+                };
+                self.end(step, outcome, None);
+            }
+            Verb::Rest { handle } => match self.own(process, handle, true) {
+                Some(pipe) => {
+                    let (outcome, woken) = self.pipes[pipe].rest();
+                    self.end(step, outcome, None);
+                    self.wake(woken);
+                }
+                None => self.end(step, Outcome::Closed, None),
+            },
+            Verb::Announce { handle, size } => match self.own(process, handle, true) {
+                Some(pipe) => {
+                    let message = Sent { step, len: *size };
+                    let possible = *size <= self.choices.max_message;
+                    let (outcome, woken) = self.pipes[pipe].announce(message, possible);
+                    self.end(step, outcome, None);
+                    self.wake(woken);
+                }
+                None => self.end(step, Outcome::Closed, None),
+            },
+            Verb::Dispose { to, signal } => {
+                let process = &mut self.processes[process];
+                let (into, out_of) = match to {
+                    Disposition::Trap => (&mut process.trapped, &mut process.deaf),
+                    Disposition::Ignore | Disposition::Block => {
+                        (&mut process.deaf, &mut process.trapped)
+                    }
+                };
+                out_of.remove(signal);
+                into.insert(signal.clone());
+                self.end(step, Outcome::Ok, None);
+            }
+            Verb::Limit { free } => {
+                self.processes[process].free = *free;
+                self.end(step, Outcome::Ok, None);
+            }
+            Verb::Count { what } => {
+                let number = match what {
+                    Counted::Handles => self.processes[process].ends.len() as u64,
+                    Counted::Trapped => self.processes[process].caught,
+                };
+                self.end(step, Outcome::Number(number), None);
+            }
+            Verb::Enter { .. } => self.end(step, Outcome::Ok, None),
+            Verb::Leave { handles, raising } => self.leave_scope(step, process, handles, *raising),
+            Verb::Pass { .. } => self.end(step, Outcome::Misuse, None),
+            Verb::Until { .. } => self.untils.push(step),
+            Verb::Cancel { task } => {
+                let open = self.by_lane.get(task).and_then(|track| self.tracks[*track].open);
+                if let Some(open) = open {
+                    self.withdraw(open);
+                    self.end(open, Outcome::Cancelled, None);
+                }
+                self.end(step, Outcome::Ok, None);
+            }
+            Verb::Pause { ms } => {
+                self.timers.insert((self.now_ms + ms, step));
+            }
+        }
+    }
+
+    /// Uses up descriptors, or says that there are not enough.
+    fn opens(&mut self, step: usize, process: usize, wanted: u64) -> bool {
+        let free = &mut self.processes[process].free;
+        match free.map(|free| free.checked_sub(wanted)) {
+            None => true,
+            Some(Some(left)) => {
+                *free = Some(left);
+                true
+            }
+            Some(None) => {
+                self.end(step, Outcome::Os("EMFILE".into()), None);
+                false
+            }
+        }
+    }
+
+    fn child(&mut self, step: usize, act: ChildAct, name: &str) {
+        let end = match self.by_name.get(name) {
+            Some(child) => self.processes[*child].end.clone(),
+            // A program beside the library, which ends when it is reaped.
+            None => Some(End::Exit(7)),
+        };
+        match (act, end) {
+            (ChildAct::Terminate, _) => self.signal(step, name, "SIGTERM"),
+            (ChildAct::Alive, None) => self.end(step, Outcome::Yes, None),
+            (ChildAct::Alive, Some(_)) => self.end(step, Outcome::No, None),
+            (ChildAct::Code, None) => self.end(step, Outcome::Running, None),
+            (ChildAct::Code | ChildAct::Reap, Some(end)) => self.end(step, joined(&end), None),
+            (ChildAct::Stall | ChildAct::Reaped, Some(_)) => self.end(step, Outcome::Ok, None),
+            (ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, None) => {
+                let child = self.process(name);
+                self.processes[child].joins.push(step);
+            }
+        }
+    }
+
+    /// A signal comes to a process, if it is there. To be stopped and continued changes no outcome.
+    fn signal(&mut self, step: usize, child: &str, signal: &str) {
+        let child = self.process(child);
+        let process = &mut self.processes[child];
+        if process.trapped.contains(signal) {
+            process.caught += u64::from(process.end.is_none());
+        } else if !process.deaf.contains(signal)
+            && !["SIGSTOP", "SIGCONT", "SIGCHLD"].contains(&signal)
+        {
+            self.leave(child, End::Signal(signal.to_owned()));
+        }
+        self.end(step, Outcome::Ok, None);
+    }
+
+    fn is_unencodable(&self, handle: &str, payload: &Payload) -> bool {
+        self.codecs.get(handle) == Some(&Codec::Failing)
+            && *payload == Payload::Text("unencodable".into())
+    }
+
+    pub(super) fn is_undecodable(&self, handle: &str, payload: &Payload) -> bool {
+        self.codecs.get(handle) == Some(&Codec::Failing)
+            && *payload == Payload::Text("undecodable".into())
+    }
+
+    /// All are closed that can be; those that are closed already do not matter.
+    fn leave_scope(&mut self, step: usize, process: usize, handles: &[String], raising: bool) {
+        let ends: Vec<_> = handles.iter().flat_map(|handle| self.owned(process, handle)).collect();
+        let (busy, free): (Vec<_>, Vec<_>) =
+            ends.into_iter().partition(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer));
+        self.end(
+            step,
+            match (busy.is_empty(), raising) {
+                (false, _) => Outcome::Locked,
+                (true, true) => Outcome::Raised,
+                (true, false) => Outcome::Ok,
+            },
+            None,
+        );
+        self.let_go(process, free);
+    }
+}
