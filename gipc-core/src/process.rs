@@ -257,7 +257,7 @@ pub struct Process<R = ()> {
     result: PhantomData<fn() -> R>,
 }
 
-type Ended = Result<(ExitStatus, Vec<u8>), ErrorKind>;
+type Ended = Result<(ExitStatus, Vec<u8>), Arc<io::Error>>;
 
 struct Life {
     pid: Pid,
@@ -278,7 +278,7 @@ impl<R: DeserializeOwned> Process<R> {
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
-        told(end.unwrap_or(Err(ErrorKind::Other)))
+        told(end.ok_or(Error::Io(ErrorKind::Other.into()))?)
     }
 
     /// As [`join`](Self::join), for at most so long.
@@ -378,7 +378,11 @@ impl<R> fmt::Debug for Process<R> {
 /// Puts the status and what was said last into one answer. The status is the truth: who was killed after it had said
 /// its result was killed.
 fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
-    let (status, said) = end.map_err(|kind| Error::Io(kind.into()))?;
+    // Each who asks gets an error of their own.
+    let (status, said) = end.map_err(|error| match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error.kind().into(),
+    })?;
     Ok(match (status.code(), LastWords::read(&said)) {
         (Some(0), Some(LastWords::Value(bytes))) => Exit::Returned(
             postcard::from_bytes(bytes).map_err(|error| Error::Decode(error.into()))?,
@@ -408,7 +412,7 @@ impl Drop for Ward {
 }
 
 /// Waits for the child with the lock held only for the moment of each look.
-async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, ErrorKind> {
+async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, Arc<io::Error>> {
     let status = poll_fn(|context| {
         let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
         match child.as_mut() {
@@ -417,5 +421,5 @@ async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, ErrorKind> {
             None => Poll::Ready(Err(ErrorKind::NotFound.into())),
         }
     });
-    status.await.map_err(|error| error.kind())
+    status.await.map_err(Arc::new)
 }

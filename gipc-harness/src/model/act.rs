@@ -8,6 +8,9 @@ use super::world::World;
 use crate::scenario::{ChildAct, Codec, Counted, Disposition, Outcome, Payload, Step, Verb};
 use crate::trace::{End, Taken};
 
+/// Signals that end no process: by what they do, or because a child ignores them.
+const NO_END: [&str; 4] = ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE"];
+
 impl<'a> World<'a> {
     pub(super) fn act(&mut self, step: usize, spec: &'a Step, process: usize) {
         match &spec.verb {
@@ -183,9 +186,7 @@ impl<'a> World<'a> {
         let process = &mut self.processes[child];
         if process.trapped.contains(signal) {
             process.caught += u64::from(process.end.is_none());
-        } else if !process.deaf.contains(signal)
-            && !["SIGSTOP", "SIGCONT", "SIGCHLD"].contains(&signal)
-        {
+        } else if !process.deaf.contains(signal) && !NO_END.contains(&signal) {
             self.leave(child, End::Signal(signal.to_owned()));
         }
         self.end(step, Outcome::Ok, None);

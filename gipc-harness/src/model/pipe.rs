@@ -144,7 +144,8 @@ impl Pipe {
         let mut woken = Vec::new();
         loop {
             let room = self.capacity.saturating_sub(self.in_flight());
-            if self.puts.front().is_some_and(|put| put.len <= room || !self.gets.is_empty()) {
+            let awaited = !self.gets.is_empty() && self.full.is_empty();
+            if self.puts.front().is_some_and(|put| put.len <= room || awaited) {
                 let put = self.puts.pop_front().expect("there is one in front");
                 woken.push((put.step, Outcome::Ok, None));
                 self.full.push_back(put);
