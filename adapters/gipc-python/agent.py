@@ -4,6 +4,7 @@ The library is used as its documentation shows; nothing here works around it. Th
 on gevent's own loop, so an answered ping proves that the loop turns.
 """
 
+import encodings.hex_codec  # noqa: F401, loaded late otherwise, when descriptors may be scarce
 import errno
 import hashlib
 import json
@@ -360,10 +361,8 @@ class Agent:
     def do_limit(self, free=None):
         soft, hard = self.limits
         if free is not None:
-            there = {int(name) for name in os.listdir("/dev/fd")}
-            # The listing itself is among them, and is closed by now.
-            there.discard(max(there))
-            soft = [fd for fd in range(soft) if fd not in there][free]
+            # By its name alone, since a listing of all would hold one of them itself.
+            soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def do_exit(self, code):

@@ -88,13 +88,8 @@ impl System {
         let Some(free) = free else {
             return Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
         };
-        let open: Vec<u64> = fs::read_dir("/dev/fd")?
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .collect();
-        // The listing itself is among them, and is closed by now.
-        let own = open.iter().copied().max().unwrap_or(0);
-        let is_free = |number: &u64| *number == own || !open.contains(number);
+        // By its name alone, since a listing of all would hold one of them itself.
+        let is_free = |number: &u64| fs::symlink_metadata(format!("/dev/fd/{number}")).is_err();
         let last = (0..soft).filter(is_free).nth(usize::try_from(free).unwrap_or(usize::MAX));
         Ok(setrlimit(Resource::RLIMIT_NOFILE, last.unwrap_or(soft), hard)?)
     }
