@@ -75,6 +75,14 @@ impl<T> End<T> {
         Ok(InUse { end: self, body: Some(body) })
     }
 
+    /// Does something that takes no time and cannot wait, if nobody uses it now.
+    pub(crate) fn at_once<R>(&self, act: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
+        self.with(|state| match state {
+            State::Free(body) => act(body),
+            _ => None,
+        })
+    }
+
     /// Keeps everybody else away, until it is decided whether the end goes or stays.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Reserved<T>, Error> {
         let body = self.with(|state| match std::mem::replace(state, State::Reserved) {

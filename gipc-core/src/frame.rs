@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::yield_now;
 
 /// The longest message, in bytes: 2^31-1, as gipc's header has it.
 pub const MAX_MESSAGE: u64 = i32::MAX as u64;
@@ -17,6 +18,9 @@ const HEADER: usize = 4;
 
 /// How much is read ahead at once, so that many small messages cost one system call.
 const AHEAD: usize = 64 * 1024;
+
+/// After so many messages that were there already a get lets other tasks come to their turn.
+const UNWAITED: u32 = 256;
 
 /// Up to how many bytes a message is copied behind its header.
 const SHORT: usize = 2048;
@@ -30,6 +34,8 @@ pub(crate) struct Incoming<S> {
     /// The message that is coming, and its full length.
     message: Option<(Vec<u8>, usize)>,
     over: Option<Over>,
+    /// How many messages were returned without ever waiting.
+    unwaited: u32,
 }
 
 /// Why no message will come any more.
@@ -43,7 +49,7 @@ enum Over {
 impl<S: AsyncRead + Unpin> Incoming<S> {
     /// `ahead` is what a former owner had read and not returned.
     pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
-        Self { source, ahead, used: 0, message: None, over: None }
+        Self { source, ahead, used: 0, message: None, over: None, unwaited: 0 }
     }
 
     /// What the next owner must be given with the descriptor.
@@ -57,10 +63,27 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
         bytes
     }
 
+    /// The next message, if all of it was read ahead, and if it is not time to let others come to their turn.
+    pub(crate) fn ready(&mut self) -> Option<Vec<u8>> {
+        let ahead = &self.ahead[self.used..];
+        let len = u32::from_le_bytes(*ahead.first_chunk::<HEADER>()?) as usize;
+        if self.message.is_some() || self.unwaited == UNWAITED {
+            return None;
+        }
+        let message = ahead.get(HEADER..)?.get(..len)?.to_vec();
+        self.used += HEADER + len;
+        self.unwaited += 1;
+        Some(message)
+    }
+
     /// The next message, or `None` at the end. Cancel-safe: what has come stays here.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        if self.unwaited == UNWAITED {
+            self.unwaited = 0;
+            yield_now().await;
+        }
         loop {
-            if let Some(message) = self.assemble() {
+            if let Some(message) = self.ready().or_else(|| self.assemble()) {
                 return Ok(Some(message));
             }
             match self.over {
@@ -104,6 +127,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
 
     /// One read: into the message itself where much of it is missing, else ahead. Returns how many bytes came.
     async fn read(&mut self) -> io::Result<usize> {
+        self.unwaited = 0;
         match &mut self.message {
             Some((message, len)) if *len - message.len() >= AHEAD => {
                 let missing = *len - message.len();

@@ -78,7 +78,11 @@ impl<C: Codec> Reader<C> {
     ///
     /// `Closed`; `Truncated` and `TooLarge`, which stay; `Decode`; `Locked` while the handle is just being given away.
     pub async fn get(&self) -> Result<Option<C::Got>, Error> {
-        let message = self.end.enter().await?.next().await?;
+        // What was read ahead costs one short lock; all else is a turn.
+        let message = match self.end.at_once(Incoming::ready) {
+            Some(message) => Some(message),
+            None => self.end.enter().await?.next().await?,
+        };
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
