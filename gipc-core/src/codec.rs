@@ -49,7 +49,8 @@ impl Codec for Raw {
     }
 }
 
-/// Values of a type that serde knows, in the format of postcard. Bytes left over are an error.
+/// Values of a type that serde knows, in the format of postcard, which runs no code of the other side's. Bytes left over
+/// are an error.
 ///
 /// Large `Vec<u8>` are slow this way (serde takes them byte by byte): put them with [`Raw`].
 #[derive(Clone, Copy, Debug)]

@@ -203,3 +203,29 @@ async fn a_duplex_in_use_keeps_both_halves() {
 fn without_a_runtime_it_says_so() {
     assert!(pipe().is_err_and(|error| error.to_string().contains("runtime")));
 }
+
+/// Six hundred messages are there, so no get has to wait.
+#[tokio::test]
+async fn a_task_that_never_waits_lets_others_run() {
+    let (r, w) = pipe().expect("a pipe");
+    w.put_all(std::iter::repeat_n(&[7; 16][..], 600)).await.expect("they fit");
+    let turns = std::rc::Rc::new(std::cell::Cell::new(0));
+    let counted = std::rc::Rc::clone(&turns);
+    let neighbour = async move {
+        loop {
+            counted.set(counted.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    let busy = async {
+        for _ in 0..600 {
+            r.get().await.expect("it is there");
+        }
+    };
+    tokio::select! {
+        biased;
+        () = busy => {}
+        () = neighbour => {}
+    }
+    assert!(turns.get() >= 2, "the neighbour had {} turns", turns.get());
+}

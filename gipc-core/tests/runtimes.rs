@@ -89,3 +89,12 @@ async fn a_child_begins_in_the_middle_of_a_test_and_other_tests_do_not_run_in_it
     assert_eq!(gone.get().await.expect("clean"), None);
     assert_eq!(child.join().await.expect("reaped"), Exit::Returned(()));
 }
+
+#[tokio::test]
+async fn after_threads_of_the_loop_were_used() {
+    let name = tokio::net::lookup_host("localhost:1").await.expect("it is known").next();
+    let sum = tokio::task::spawn_blocking(|| 2 + 2).await.expect("it returns");
+    assert!(name.is_some() && sum == 4);
+    let child = Command::new(square()).expect("this program").spawn(&7).expect("a child");
+    assert_eq!(child.join().await.expect("it ends"), Exit::Returned(49));
+}

@@ -1,4 +1,5 @@
 //! The rooms, in the order a run meets them.
+pub mod spec;
 pub mod scenario;
 pub mod trace;
 pub mod model;

@@ -1,7 +1,9 @@
 //! How a child begins and ends, and how that is told.
 
 use crate::Failure;
-use crate::entries::{code, leaves, nothing, orphan, panics, put, status, surroundings, wait};
+use crate::entries::{
+    code, leaves, nothing, orphan, panics, parent_of, put, status, surroundings, wait,
+};
 use gipc_core::{Command, Entry, Error, Exit, entry, pipe};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use std::fs;
@@ -14,9 +16,12 @@ pub(crate) async fn codes() -> Result<(), Failure> {
     for (given, seen) in [(0, 0), (7, 7), (255, 255), (256, 0), (-1, 255)] {
         assert_eq!(Command::new(code())?.spawn(&given)?.join().await?, Exit::Code(seen), "{given}");
     }
-    let panicked =
-        Command::new(panics())?.stderr(Stdio::null()).spawn(&"told".into())?.join().await?;
-    assert_eq!(panicked, Exit::Panicked("on purpose: told".into()));
+    let panicking = Command::new(panics())?.stderr(Stdio::piped()).spawn(&"told".into())?;
+    let mut printed = String::new();
+    let mut stderr = panicking.take_stderr().ok_or("it is piped")?;
+    tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut printed).await?;
+    assert_eq!(panicking.join().await?, Exit::Panicked("on purpose: told".into()));
+    assert!(printed.contains("on purpose: told"), "a panic is told on stderr too: {printed}");
     let (stay, go) = pipe()?;
     let child = Command::new(wait())?.handle(stay).spawn(&())?;
     assert_eq!(child.try_join()?, None);
@@ -69,6 +74,18 @@ pub(crate) async fn chosen_surroundings() -> Result<(), Failure> {
     assert_eq!(errors, "to stderr\n");
     io::Seek::rewind(&mut &output)?;
     assert_eq!(io::read_to_string(&output)?, "to stdout\n");
+    Ok(())
+}
+
+pub(crate) async fn inherited_surroundings() -> Result<(), Failure> {
+    let child = Command::new(surroundings())?.stdout(Stdio::null()).stderr(Stdio::null());
+    let Exit::Returned((input, folder, ..)) = child.spawn(&())?.join().await? else {
+        return Err("it returns".into());
+    };
+    assert_eq!(input, "", "its stdin is the null device");
+    assert_eq!(folder, std::env::current_dir()?.display().to_string());
+    let told = Command::new(parent_of())?.spawn(&())?.join().await?;
+    assert_eq!(told, Exit::Returned(std::process::id()));
     Ok(())
 }
 

@@ -133,3 +133,9 @@ entry! {
         left.ok().and_then(|left| i32::try_from(left.id()).ok()).unwrap_or(0)
     }
 }
+
+entry! {
+    pub(crate) async fn parent_of(_start: Start<()>) -> u32 {
+        std::os::unix::process::parent_id()
+    }
+}

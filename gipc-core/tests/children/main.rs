@@ -9,8 +9,8 @@ mod handles;
 
 use ends::*;
 use entries::{
-    code, count, echo, leaves, nothing, open, orphan, panics, parent, put, status, surroundings,
-    wait,
+    code, count, echo, leaves, nothing, open, orphan, panics, parent, parent_of, put, status,
+    surroundings, wait,
 };
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
@@ -33,7 +33,8 @@ fn main() {
         nothing,
         orphan,
         surroundings,
-        leaves
+        leaves,
+        parent_of
     );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -51,6 +52,7 @@ fn main() {
         test("a_daemon_is_killed_with_its_last_handle", daemons),
         test("a_child_sees_that_its_parent_is_gone", orphans),
         test("a_child_has_the_surroundings_that_were_chosen", chosen_surroundings),
+        test("what_is_not_chosen_is_as_in_the_parent", inherited_surroundings),
         test("what_a_child_leaves_running_does_not_hold_its_join", left_running),
         test("no_descriptor_is_left_over", no_descriptor_left),
         test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),

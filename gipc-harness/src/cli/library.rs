@@ -5,6 +5,7 @@
 use super::Stopped;
 use crate::model::{self, Choices};
 use crate::scenario::{ParseError, Scenario, parse};
+use crate::spec;
 use crate::verdict;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,9 @@ impl Source {
         let path = self.path.display().to_string();
         let scenario =
             parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
+        if let Some(unknown) = scenario.covers().iter().find(|id| spec::requirement(id).is_none()) {
+            return Err(self.unknown(unknown));
+        }
         let predicted = model::predict(&scenario, Choices::default());
         if let Some(finding) = verdict::disagreement(&scenario, &predicted) {
             let place = scenario.steps[finding.step].place;
@@ -66,6 +70,25 @@ impl Source {
             ));
         }
         Ok(scenario)
+    }
+}
+
+impl Source {
+    /// A requirement that does not exist, where it is named.
+    fn unknown(&self, id: &str) -> String {
+        let mark = format!(" {id}");
+        let mut lines = (1..).zip(self.text.lines());
+        let found = lines.find(|(_, text)| text.starts_with("# covers") && text.contains(&mark));
+        let (line, text) = found.unwrap_or((1, ""));
+        let column = text.find(&mark).map_or(1, |at| at + 2);
+        let error = ParseError {
+            message: format!("no requirement is called {id}"),
+            cure: "`cargo harness spec` lists all".into(),
+            line,
+            column,
+            width: id.len(),
+        };
+        error.render(&self.path.display().to_string(), &self.text)
     }
 }
 

@@ -3,6 +3,7 @@
 mod busy;
 mod library;
 mod out;
+mod spec;
 mod suite;
 mod tools;
 
@@ -45,6 +46,8 @@ enum Command {
     Run(Run),
     /// Shows what each process does, side by side, as the model predicts or an adapter performs it
     Show(Show),
+    /// Lists the requirements and who asks each of them
+    Spec(Spec),
     /// Puts scenario files into their columns
     Fmt(Fmt),
     /// Things to do with an adapter
@@ -111,6 +114,19 @@ struct Show {
     /// Perform it on this adapter first
     #[arg(long, default_value = crate::adapter::MODEL, value_name = "NAME|PATH")]
     adapter: String,
+}
+
+#[derive(Debug, Args)]
+struct Spec {
+    /// Ids or their first word, such as EOF-4 or EOF; all if none is named
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Only those that nobody asks and nothing stands in for; exit 1 if there are any
+    #[arg(long)]
+    uncovered: bool,
+    /// The other way round: each scenario and what it asks
+    #[arg(long, conflicts_with = "uncovered")]
+    by_scenario: bool,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +203,7 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Check(what) => tools::check(&library, &what.what, out),
         Command::Run(run) => suite::run(&library, &run, out),
         Command::Show(show) => tools::show(&library, &show, out),
+        Command::Spec(spec) => spec::spec(&library, &spec, out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
         Command::Adapter { command: AdapterCommand::Setup { name } } => {

@@ -38,6 +38,7 @@ struct Job {
 pub fn choices(adapter: &Adapter) -> Choices {
     let (declared, suite) = (&adapter.manifest.choices, Choices::default());
     Choices {
+        fault: None,
         max_message: declared.max_message.unwrap_or(suite.max_message),
         late_get_waits: declared
             .late_get

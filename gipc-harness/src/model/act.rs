@@ -2,7 +2,7 @@
 //!
 //! Which step is next, and what its end lets go, is `world`'s business.
 
-use super::life::joined;
+use super::Fault;
 use super::pipe::Sent;
 use super::world::World;
 use crate::scenario::{ChildAct, Codec, Counted, Disposition, Outcome, Payload, Step, Verb};
@@ -61,7 +61,11 @@ impl<'a> World<'a> {
             Verb::Join { child } => {
                 let child = self.process(child);
                 match self.processes[child].end.clone() {
-                    Some(end) => self.end(step, joined(&end), None),
+                    Some(_) if self.is(Fault::JoinIsLost) => {}
+                    Some(end) => {
+                        let outcome = self.joined(&end);
+                        self.end(step, outcome, None);
+                    }
                     None => self.processes[child].joins.push(step),
                 }
             }
@@ -76,7 +80,10 @@ impl<'a> World<'a> {
                 self.taken[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
                 self.leave(process, End::Failed);
             }
-            Verb::Exec { .. } => self.end(step, Outcome::Ok, None),
+            Verb::Exec { .. } => {
+                self.ghost = true;
+                self.end(step, Outcome::Ok, None);
+            }
             Verb::Cut { handle, payload, .. } => {
                 let message = Sent { step, len: payload.len() };
                 let outcome = match self.own(process, handle, true) {
@@ -121,6 +128,8 @@ impl<'a> World<'a> {
             }
             Verb::Count { what } => {
                 let number = match what {
+                    _ if self.is(Fault::CountIsZero) => 99,
+                    Counted::Handles if self.is(Fault::ChildHasAll) && process > 0 => 99,
                     Counted::Handles => self.processes[process].ends.len() as u64,
                     Counted::Trapped => self.processes[process].caught,
                 };
@@ -128,6 +137,9 @@ impl<'a> World<'a> {
             }
             Verb::Enter { .. } => self.end(step, Outcome::Ok, None),
             Verb::Leave { handles, raising } => self.leave_scope(step, process, handles, *raising),
+            Verb::Pass { .. } if self.is(Fault::HandleIsMessage) => {
+                self.end(step, Outcome::Ok, None)
+            }
             Verb::Pass { .. } => self.end(step, Outcome::Misuse, None),
             Verb::Until { .. } => self.untils.push(step),
             Verb::Cancel { task } => {
@@ -146,14 +158,19 @@ impl<'a> World<'a> {
 
     /// Uses up descriptors, or says that there are not enough.
     fn opens(&mut self, step: usize, process: usize, wanted: u64) -> bool {
-        let free = &mut self.processes[process].free;
-        match free.map(|free| free.checked_sub(wanted)) {
+        let free = self.processes[process].free;
+        let left = free.map(|free| free.checked_sub(wanted));
+        match left {
             None => true,
             Some(Some(left)) => {
-                *free = Some(left);
+                self.processes[process].free = Some(left);
                 true
             }
+            Some(None) if self.is(Fault::NoDescriptorLimit) => true,
             Some(None) => {
+                if self.is(Fault::HalfIsLeft) {
+                    self.processes[process].free = Some(0);
+                }
                 self.end(step, Outcome::Os("EMFILE".into()), None);
                 false
             }
@@ -168,10 +185,20 @@ impl<'a> World<'a> {
         };
         match (act, end) {
             (ChildAct::Terminate, _) => self.signal(step, name, "SIGTERM"),
+            (ChildAct::Alive, Some(_)) if self.is(Fault::AliveForEver) => {
+                self.end(step, Outcome::Yes, None);
+            }
+            (ChildAct::Reap, Some(_)) if self.is(Fault::StrangerIsLost) => {
+                self.end(step, Outcome::Exit(0), None);
+            }
+            (ChildAct::Reaped, _) if self.is(Fault::ZombiesStay) => {}
             (ChildAct::Alive, None) => self.end(step, Outcome::Yes, None),
             (ChildAct::Alive, Some(_)) => self.end(step, Outcome::No, None),
             (ChildAct::Code, None) => self.end(step, Outcome::Running, None),
-            (ChildAct::Code | ChildAct::Reap, Some(end)) => self.end(step, joined(&end), None),
+            (ChildAct::Code | ChildAct::Reap, Some(end)) => {
+                let outcome = self.joined(&end);
+                self.end(step, outcome, None);
+            }
             (ChildAct::Stall | ChildAct::Reaped, Some(_)) => self.end(step, Outcome::Ok, None),
             (ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, None) => {
                 let child = self.process(name);
@@ -183,9 +210,14 @@ impl<'a> World<'a> {
     /// A signal comes to a process, if it is there. To be stopped and continued changes no outcome.
     fn signal(&mut self, step: usize, child: &str, signal: &str) {
         let child = self.process(child);
+        let (lost, deaf) = (self.is(Fault::TrapsAreLost), self.is(Fault::Deaf));
+        if self.is(Fault::Interrupted) && self.processes[child].trapped.contains(signal) {
+            self.leave(child, End::Failed);
+        }
         let process = &mut self.processes[child];
-        if process.trapped.contains(signal) {
-            process.caught += u64::from(process.end.is_none());
+        if deaf {
+        } else if process.trapped.contains(signal) {
+            process.caught += u64::from(process.end.is_none() && !lost);
         } else if !process.deaf.contains(signal) && !NO_END.contains(&signal) {
             self.leave(child, End::Signal(signal.to_owned()));
         }
@@ -193,12 +225,14 @@ impl<'a> World<'a> {
     }
 
     fn is_unencodable(&self, handle: &str, payload: &Payload) -> bool {
-        self.codecs.get(handle) == Some(&Codec::Failing)
+        !self.is(Fault::CodecIsSilent)
+            && self.codecs.get(handle) == Some(&Codec::Failing)
             && *payload == Payload::Text("unencodable".into())
     }
 
     pub(super) fn is_undecodable(&self, handle: &str, payload: &Payload) -> bool {
-        self.codecs.get(handle) == Some(&Codec::Failing)
+        !self.is(Fault::CodecIsSilent)
+            && self.codecs.get(handle) == Some(&Codec::Failing)
             && *payload == Payload::Text("undecodable".into())
     }
 
@@ -216,6 +250,8 @@ impl<'a> World<'a> {
             },
             None,
         );
-        self.let_go(process, free);
+        if !self.is(Fault::ScopeIsOpen) {
+            self.let_go(process, free);
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Which step is next is `world`'s business.
 
+use super::Fault;
 use super::pipe::Pipe;
 use super::world::World;
 use crate::scenario::{ChildAct, Outcome, Verb};
@@ -41,7 +42,7 @@ impl World<'_> {
     }
 
     pub(super) fn pipe(&mut self, maker: usize) -> usize {
-        self.pipes.push(Pipe::new(maker, self.capacity));
+        self.pipes.push(Pipe::new(maker, self.capacity, self.choices.fault));
         let pipe = self.pipes.len() - 1;
         self.processes[maker].ends.extend([(pipe, true), (pipe, false)]);
         pipe
@@ -51,7 +52,9 @@ impl World<'_> {
     pub(super) fn own(&self, process: usize, handle: &str, writer: bool) -> Option<usize> {
         let ends = self.handles.get(handle)?;
         let (pipe, _) = ends.iter().find(|end| end.1 == writer)?;
-        self.processes[process].ends.contains(&(*pipe, writer)).then_some(*pipe)
+        let has = self.processes[process].ends.contains(&(*pipe, writer));
+        let may = self.is(Fault::ClosedIsOk) || (self.is(Fault::ChildHasAll) && process > 0);
+        (has || may).then_some(*pipe)
     }
 
     /// The ends of a handle that the process holds open.
@@ -63,7 +66,11 @@ impl World<'_> {
     pub(super) fn spawn(&mut self, step: usize, process: usize, child: &str, handles: &[String]) {
         let given: Vec<_> = handles.iter().map(|handle| self.owned(process, handle)).collect();
         let all: BTreeSet<_> = given.iter().flatten().copied().collect();
-        let refused = if given.iter().any(Vec::is_empty) {
+        let half =
+            |ends: &Vec<_>| ends.len() == 1 && !handles.iter().all(|name| !name.contains('.'));
+        let refused = if given.iter().any(half) && self.is(Fault::DuplexIsOne) {
+            Some(Outcome::Misuse)
+        } else if given.iter().any(Vec::is_empty) {
             Some(Outcome::Closed)
         } else if all.len() < given.iter().map(Vec::len).sum() {
             Some(Outcome::Misuse)
@@ -73,15 +80,26 @@ impl World<'_> {
             None
         };
         if let Some(outcome) = refused {
-            return self.end(step, outcome, None);
+            self.end(step, outcome, None);
+            return self.take_from_refused(process, all);
         }
         // It needs at least the two ends of what tells parent and child of each other.
         if self.processes[process].free.is_some_and(|free| free < 2) {
-            return self.end(step, Outcome::Os("EMFILE".into()), None);
+            self.end(step, Outcome::Os("EMFILE".into()), None);
+            return self.take_from_refused(process, all);
         }
         let child = self.process(child);
+        if self.is(Fault::SignalsAreInherited) {
+            self.processes[child].deaf = self.processes[process].deaf.clone();
+            self.processes[child].trapped = self.processes[process].trapped.clone();
+        }
         for (pipe, writer) in all {
-            self.processes[process].ends.remove(&(pipe, writer));
+            if self.is(Fault::LockTravels) {
+                self.pipes[pipe].lock(writer);
+            }
+            if !self.is(Fault::GivenStays) {
+                self.processes[process].ends.remove(&(pipe, writer));
+            }
             self.processes[child].ends.insert((pipe, writer));
             let owner =
                 if writer { &mut self.pipes[pipe].writer } else { &mut self.pipes[pipe].reader };
@@ -91,11 +109,21 @@ impl World<'_> {
         self.come(child);
     }
 
+    /// By a fault, what a refused start was given is gone.
+    fn take_from_refused(&mut self, process: usize, ends: BTreeSet<(usize, bool)>) {
+        if self.is(Fault::RefusedTakes) {
+            self.let_go(process, ends.into_iter().collect());
+        }
+    }
+
     pub(super) fn close(&mut self, step: usize, process: usize, handle: &str) {
         let ends = self.owned(process, handle);
-        let outcome = if ends.is_empty() {
-            Outcome::Closed
-        } else if ends.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
+        let busy = ends.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer));
+        let outcome = if handle.contains('.') && self.is(Fault::DuplexIsOne) {
+            Outcome::Misuse
+        } else if ends.is_empty() {
+            if self.is(Fault::ClosedIsOk) { Outcome::Ok } else { Outcome::Closed }
+        } else if busy && !self.is(Fault::LockedIsClosed) {
             Outcome::Locked
         } else {
             Outcome::Ok
@@ -110,8 +138,19 @@ impl World<'_> {
     pub(super) fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {
         for (pipe, writer) in ends {
             self.processes[process].ends.remove(&(pipe, writer));
-            if let Some(free) = &mut self.processes[process].free {
-                *free += 1;
+            if !self.is(Fault::CloseKeeps) {
+                if let Some(free) = &mut self.processes[process].free {
+                    *free += 1;
+                }
+            }
+            // A copy with somebody who was not given it.
+            let fault =
+                if writer { Fault::WritersAreInherited } else { Fault::ReadersAreInherited };
+            let others = self.processes.iter().enumerate();
+            let mut others =
+                others.filter(|(other, it)| *other != process && it.come && it.end.is_none());
+            if self.is(fault) && (self.ghost || others.next().is_some()) {
+                continue;
             }
             let pipe = &mut self.pipes[pipe];
             let woken = if writer { pipe.close_writer() } else { pipe.close_reader() };
@@ -139,22 +178,28 @@ impl World<'_> {
         }
         let ends = self.processes[process].ends.iter().copied().collect();
         self.let_go(process, ends);
-        for join in std::mem::take(&mut self.processes[process].joins) {
+        let told = usize::from(!self.is(Fault::JoinIsLost))
+            * if self.is(Fault::SecondJoinIsLost) { 1 } else { usize::MAX };
+        for join in std::mem::take(&mut self.processes[process].joins).into_iter().take(told) {
             let waits = |act| matches!(&self.scenario.steps[join].verb, Verb::Child { act: a, .. } if *a == act);
             let outcome = match waits(ChildAct::Stall) || waits(ChildAct::Reaped) {
+                true if self.is(Fault::ZombiesStay) && waits(ChildAct::Reaped) => continue,
                 true => Outcome::Ok,
-                false => joined(&end),
+                false => self.joined(&end),
             };
             self.end(join, outcome, None);
         }
     }
-}
 
-pub(super) fn joined(end: &End) -> Outcome {
-    match end {
-        End::Exit(code) => Outcome::Exit(*code),
-        End::Signal(name) => Outcome::Signal(name.clone()),
-        End::Failed => Outcome::Raised,
-        End::Unseen | End::Running => Outcome::Running,
+    /// What a join says of this end.
+    pub(super) fn joined(&self, end: &End) -> Outcome {
+        match end {
+            End::Exit(_) | End::Failed if self.is(Fault::CodeIsLost) => Outcome::Exit(0),
+            End::Exit(code) => Outcome::Exit(*code),
+            End::Signal(_) if self.is(Fault::SignalIsKill) => Outcome::Signal("SIGKILL".into()),
+            End::Signal(name) => Outcome::Signal(name.clone()),
+            End::Failed => Outcome::Raised,
+            End::Unseen | End::Running => Outcome::Running,
+        }
     }
 }

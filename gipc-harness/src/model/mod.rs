@@ -5,9 +5,12 @@
 //! that is walked. Time limits run on a clock of the model's own, which moves only when nothing else can.
 
 mod world;
+mod fault;
 mod act;
 mod life;
 mod pipe;
+
+pub use fault::Fault;
 
 use crate::scenario::Scenario;
 use crate::trace::{Plan, Trace};
@@ -26,11 +29,13 @@ pub struct Choices {
     /// Whether a get that has a part of a message waits for the rest, whatever its time limit says. Else it gives up,
     /// and the next get goes on with that message.
     pub late_get_waits: bool,
+    /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
+    pub fault: Option<Fault>,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { max_message: (1 << 31) - 1, late_get_waits: false }
+        Self { max_message: (1 << 31) - 1, late_get_waits: false, fault: None }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Does not know processes or lanes; `world` tells it when an end goes.
 
+use super::Fault;
 use crate::scenario::Outcome;
 use std::collections::VecDeque;
 
@@ -25,6 +26,7 @@ pub(super) struct Pipe {
     /// The process that holds the end that puts, while it is open.
     pub(super) writer: Option<usize>,
     capacity: u64,
+    fault: Option<Fault>,
     full: VecDeque<Sent>,
     puts: VecDeque<Sent>,
     gets: VecDeque<usize>,
@@ -33,28 +35,36 @@ pub(super) struct Pipe {
     torn: bool,
     /// A length came that no message has.
     impossible: bool,
+    /// By a fault: the next message is lost; the end was said already.
+    taken: bool,
+    said: bool,
 }
 
 impl Pipe {
     /// A new pipe; both ends are with its maker.
-    pub(super) fn new(maker: usize, capacity: u64) -> Self {
+    pub(super) fn new(maker: usize, capacity: u64, fault: Option<Fault>) -> Self {
+        let capacity = if fault == Some(Fault::Bottomless) { u64::MAX } else { capacity };
         Self {
             reader: Some(maker),
             writer: Some(maker),
             capacity,
+            fault,
             full: VecDeque::new(),
             puts: VecDeque::new(),
             gets: VecDeque::new(),
             part: None,
             torn: false,
             impossible: false,
+            taken: false,
+            said: false,
         }
     }
 
     /// A put begins: it ends at once, or waits for room or for its turn.
     pub(super) fn put(&mut self, message: Sent) -> Vec<Woken> {
         if self.reader.is_none() {
-            return vec![(message.step, Outcome::Broken, None)];
+            let outcome = if self.is(Fault::BrokenIsOk) { Outcome::Ok } else { Outcome::Broken };
+            return vec![(message.step, outcome, None)];
         }
         self.puts.push_back(message);
         self.flow()
@@ -80,7 +90,8 @@ impl Pipe {
         if self.reader.is_none() {
             return (Outcome::Broken, Vec::new());
         }
-        self.full.extend(self.part.take());
+        let part = self.part.take();
+        self.full.extend(part.filter(|_| !self.is(Fault::PartIsLost)));
         (Outcome::Ok, self.flow())
     }
 
@@ -89,7 +100,7 @@ impl Pipe {
         if self.reader.is_none() {
             return (Outcome::Broken, Vec::new());
         }
-        self.impossible |= !possible;
+        self.impossible |= !possible && !self.is(Fault::LengthIsBelieved);
         self.part = possible.then_some(message);
         (Outcome::Ok, self.flow())
     }
@@ -102,6 +113,9 @@ impl Pipe {
     /// The end that puts is gone. A message that was being written stays half.
     pub(super) fn close_writer(&mut self) -> Vec<Woken> {
         self.writer = None;
+        if self.is(Fault::EndLosesMessages) {
+            self.full.clear();
+        }
         self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
         self.torn |= self.part.take().is_some();
         self.puts.clear();
@@ -113,22 +127,50 @@ impl Pipe {
         self.reader = None;
         self.gets.clear();
         self.full.clear();
+        if self.is(Fault::BrokenIsOk) {
+            return Vec::new();
+        }
         self.puts.drain(..).map(|put| (put.step, Outcome::Broken, None)).collect()
     }
 
     /// The step waits no longer: its task was cancelled, its time is over. A put of which a part is on its way
     /// is finished all the same, so that what follows is whole.
     pub(super) fn withdraw(&mut self, step: usize) {
+        if self.is(Fault::CancelledGetTakes) {
+            self.lose_next(step);
+        }
         self.gets.retain(|get| *get != step);
         let begun = self.puts.front().is_some_and(|put| put.step == step && self.has_begun(put));
-        if !begun {
+        if begun && self.is(Fault::CancelledPutTears) || !begun && !self.is(Fault::CancelledPutGoes)
+        {
             self.puts.retain(|put| put.step != step);
+        }
+    }
+
+    /// By a fault, a get that gives up takes the next message with it.
+    pub(super) fn lose_next(&mut self, step: usize) {
+        if self.gets.contains(&step) {
+            self.part = None;
+            self.taken = true;
+        }
+    }
+
+    /// By a fault, an end is in use although nobody uses it.
+    pub(super) fn lock(&mut self, writer: bool) {
+        if writer {
+            self.capacity = 0;
+        } else {
+            self.gets.push_front(usize::MAX);
         }
     }
 
     /// Whether a put or a get is at work at the end that puts or gets.
     pub(super) fn is_busy(&self, writer: bool) -> bool {
         if writer { !self.puts.is_empty() } else { !self.gets.is_empty() }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
     }
 
     fn has_begun(&self, put: &Sent) -> bool {
@@ -148,17 +190,37 @@ impl Pipe {
             if self.puts.front().is_some_and(|put| put.len <= room || awaited) {
                 let put = self.puts.pop_front().expect("there is one in front");
                 woken.push((put.step, Outcome::Ok, None));
-                self.full.push_back(put);
+                if !std::mem::take(&mut self.taken) {
+                    self.full.push_back(put);
+                }
             } else if !self.gets.is_empty() && !self.full.is_empty() {
-                let get = self.gets.pop_front().expect("there is one in front");
-                let sent = self.full.pop_front().expect("there is one in front");
+                let get = match self.is(Fault::LastReaderFirst) {
+                    true => self.gets.pop_back(),
+                    false => self.gets.pop_front(),
+                };
+                let sent = match self.is(Fault::LastMessageFirst) {
+                    true => self.full.pop_back(),
+                    false => self.full.pop_front(),
+                };
+                let (get, sent) = get.zip(sent).expect("there is one in front of each");
+                if sent.len == 0 && self.is(Fault::EmptyIsEof) {
+                    woken.push((get, Outcome::Eof, None));
+                    continue;
+                }
                 // The outcome is filled in by `world`, which knows the payload.
                 woken.push((get, Outcome::Ok, Some(sent.step)));
             } else if self.impossible && self.full.is_empty() && !self.gets.is_empty() {
                 woken.extend(self.gets.drain(..).map(|get| (get, Outcome::Protocol, None)));
             } else if self.writer.is_none() && self.full.is_empty() && !self.gets.is_empty() {
-                let end = if self.torn { Outcome::Truncated } else { Outcome::Eof };
+                let once = self.is(Fault::EofOnce);
+                if std::mem::replace(&mut self.said, once) {
+                    return woken;
+                }
+                let torn = self.torn && !self.is(Fault::TruncatedIsEof);
+                let end = if torn { Outcome::Truncated } else { Outcome::Eof };
                 woken.extend(self.gets.drain(..).map(|get| (get, end.clone(), None)));
+            } else if self.is(Fault::NothingIsEof) && !self.gets.is_empty() {
+                woken.extend(self.gets.drain(..).map(|get| (get, Outcome::Eof, None)));
             } else {
                 return woken;
             }

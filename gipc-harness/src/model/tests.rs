@@ -1,10 +1,11 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
-use super::{Choices, depends_on_capacity, plan, predict};
+use super::{Choices, Fault, depends_on_capacity, plan, predict};
 use crate::scenario::{Scenario, Verb, parse};
 use crate::trace::Taken;
 use crate::verdict::disagreement;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn suite() -> Vec<Scenario> {
@@ -44,6 +45,33 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
             scenario.id
         );
     }
+}
+
+/// The faults under which a scenario comes to something else than its author wrote.
+fn catches(scenario: &Scenario) -> Vec<Fault> {
+    let wrong = |fault: &Fault| {
+        let choices = Choices { fault: Some(*fault), ..Choices::default() };
+        disagreement(scenario, &predict(scenario, choices)).is_some()
+    };
+    Fault::ALL.into_iter().filter(wrong).collect()
+}
+
+#[test]
+fn each_scenario_catches_a_fault_and_each_fault_is_caught() {
+    let mut caught: BTreeMap<Fault, usize> = BTreeMap::new();
+    let mut idle = Vec::new();
+    for scenario in suite() {
+        let faults = catches(&scenario);
+        if faults.is_empty() {
+            idle.push(scenario.id.clone());
+        }
+        for fault in faults {
+            *caught.entry(fault).or_default() += 1;
+        }
+    }
+    assert!(idle.is_empty(), "these catch nothing: {idle:#?}");
+    let missed: Vec<_> = Fault::ALL.iter().filter(|fault| !caught.contains_key(fault)).collect();
+    assert!(missed.is_empty(), "nothing catches {missed:?}");
 }
 
 #[test]
@@ -135,7 +163,7 @@ proptest! {
     #[test]
     fn each_message_is_got_once_and_in_order(scenario in scenario()) {
         let predicted = predict(&scenario, Choices::default());
-        let mut last: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+        let mut last: BTreeMap<String, usize> = BTreeMap::new();
         for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
             let (Verb::Get { handle }, Taken::Ended { from: Some(put), .. }) = (&step.verb, taken) else { continue };
             let lane = format!("{handle} {} {}", scenario.steps[*put].lane, step.lane);

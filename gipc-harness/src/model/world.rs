@@ -1,7 +1,7 @@
 //! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
-use super::Choices;
 use super::pipe::{Pipe, Woken};
+use super::{Choices, Fault};
 use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Plan, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,8 @@ pub(super) struct World<'a> {
     pub(super) untils: Vec<usize>,
     pub(super) timers: BTreeSet<(u64, usize)>,
     pub(super) now_ms: u64,
+    /// Whether there is a program beside the library.
+    pub(super) ghost: bool,
     pub(super) taken: Vec<Taken>,
     pub(super) release: Release,
 }
@@ -63,7 +65,7 @@ impl<'a> World<'a> {
         let mut releases = Vec::new();
         world.come(0);
         loop {
-            if let Some(step) = world.ready.pop_first() {
+            if let Some(step) = world.next() {
                 world.release = Release { step, ..std::mem::take(&mut world.release) };
                 world.begin(step);
                 world.settle_untils();
@@ -92,6 +94,20 @@ impl<'a> World<'a> {
         (Trace { steps: world.taken, ends, violations: Vec::new() }, Plan { releases })
     }
 
+    /// The first step that may begin. By a fault only if no neighbour of its process waits.
+    fn next(&mut self) -> Option<usize> {
+        if !self.is(Fault::OneTaskAtATime) {
+            return self.ready.pop_first();
+        }
+        let free = |step: &&usize| {
+            let process = self.tracks[self.by_lane[&self.scenario.steps[**step].lane]].process;
+            self.processes[process].tracks.iter().all(|track| self.tracks[*track].open.is_none())
+        };
+        let step = self.ready.iter().find(free).copied()?;
+        self.ready.remove(&step);
+        Some(step)
+    }
+
     fn new(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
         let mut world = Self {
             scenario,
@@ -108,6 +124,7 @@ impl<'a> World<'a> {
             untils: Vec::new(),
             timers: BTreeSet::new(),
             now_ms: 0,
+            ghost: false,
             taken: vec![Taken::Never; scenario.steps.len()],
             release: Release::default(),
         };
@@ -165,13 +182,17 @@ impl<'a> World<'a> {
         track
     }
 
+    pub(super) fn is(&self, fault: Fault) -> bool {
+        self.choices.fault == Some(fault)
+    }
+
     fn begin(&mut self, step: usize) {
         let spec = &self.scenario.steps[step];
         let track = self.by_lane[&spec.lane];
         self.tracks[track].next += 1;
         self.tracks[track].open = Some(step);
         self.taken[step] = Taken::Open;
-        if let Some(limit) = spec.within_ms {
+        if let Some(limit) = spec.within_ms.filter(|_| !self.is(Fault::NoLimit)) {
             self.timers.insert((self.now_ms + limit, step));
         }
         let process = self.tracks[track].process;
@@ -194,7 +215,9 @@ impl<'a> World<'a> {
 
     /// A step ends, if it is still open: one whose process is gone, or that was cancelled, is not.
     pub(super) fn end(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
-        let track = self.by_lane[&self.scenario.steps[step].lane];
+        // By a fault somebody may be woken who is not there.
+        let Some(spec) = self.scenario.steps.get(step) else { return };
+        let track = self.by_lane[&spec.lane];
         if self.tracks[track].open != Some(step) {
             return;
         }
@@ -230,6 +253,9 @@ impl<'a> World<'a> {
             Verb::Join { .. } => Outcome::Running,
             _ => Outcome::Timeout,
         };
+        if self.is(Fault::LimitTakes) {
+            self.pipes.iter_mut().for_each(|pipe| pipe.lose_next(step));
+        }
         self.withdraw(step);
         self.end(step, outcome, None);
     }

@@ -3,6 +3,7 @@
 
 use super::{Result, Tally};
 use crate::scenario::Scenario;
+use crate::spec;
 use crate::stuck::{Kind, Stuck};
 use crate::verdict::{Finding, Word};
 use owo_colors::{OwoColorize, Stream, Style};
@@ -68,6 +69,9 @@ pub fn failure(result: &Result) -> String {
         let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
         out.push_str(&place(scenario, first));
         out.push_str(&reason(first));
+    }
+    for one in scenario.covers().into_iter().filter_map(spec::requirement) {
+        let _ = writeln!(out, "\n  {} {}: {}", one.id, one.level, one.what);
     }
     if let Some(stuck) = &verdict.stuck {
         out.push_str(&stop(scenario, stuck));

@@ -1,0 +1,99 @@
+//! Documents say what is: every requirement is asked or has something that stands in, and every scenario, file and test
+//! that a page names exists.
+
+use gipc_harness::scenario::parse;
+use gipc_harness::spec;
+use rstest::rstest;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What all scenarios cover.
+fn covered() -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for theme in fs::read_dir(root().join("scenarios")).expect("a folder").flatten() {
+        for file in fs::read_dir(theme.path()).into_iter().flatten().flatten() {
+            let text = fs::read_to_string(file.path()).expect("a file");
+            let scenario = parse("one", &text).expect("the suite is right");
+            let covers = scenario.covers();
+            assert!(!covers.is_empty(), "{} covers nothing", file.path().display());
+            ids.extend(covers.into_iter().map(str::to_owned));
+        }
+    }
+    ids
+}
+
+#[test]
+fn every_requirement_is_asked_or_something_stands_in() {
+    let covered = covered();
+    for one in spec::requirements() {
+        let asked = covered.contains(&one.id);
+        let stands_in = spec::stand_ins().contains_key(&one.id);
+        assert!(asked || stands_in, "nobody asks {}", one.id);
+        assert!(!(asked && stands_in), "a scenario asks {}: its row in coverage.md can go", one.id);
+    }
+    for id in covered {
+        assert!(spec::requirement(&id).is_some(), "no requirement is called {id}");
+    }
+}
+
+#[test]
+fn what_stands_in_is_there() {
+    for (id, one) in spec::stand_ins() {
+        let text = read(&one.file);
+        // A page does not stand in for itself by naming the mark.
+        let times = if one.file == "docs/coverage.md" { 2 } else { 1 };
+        assert!(
+            text.matches(&one.mark).count() >= times,
+            "{id}: {} is not in {}",
+            one.mark,
+            one.file
+        );
+    }
+}
+
+/// Every name between backticks that looks like a scenario is one.
+#[rstest]
+#[case("docs/gotchas.md", 20)]
+#[case("docs/gipc-tests.md", 70)]
+fn the_scenarios_that_a_page_names_exist(#[case] page: &str, #[case] least: usize) {
+    let text = read(page);
+    let named: Vec<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.split('/').count() == 2 && !word.contains(['.', ' ', '(']))
+        .collect();
+    assert!(named.len() >= least, "{page} names only {}", named.len());
+    for id in named {
+        let file = format!("scenarios/{id}.scenario");
+        assert!(root().join(&file).is_file(), "{page} names {id}");
+    }
+}
+
+#[test]
+fn each_trap_ends_with_a_scenario() {
+    for section in read("docs/gotchas.md").split("\n## ").skip(1) {
+        let (title, body) = section.split_once('\n').unwrap_or((section, ""));
+        let last = body.trim_end().lines().last().unwrap_or_default();
+        assert!(last.starts_with("Scenario: `"), "{title:?} ends with {last:?}");
+    }
+}
+
+#[test]
+fn each_of_the_82_tests_of_gipc_has_a_row() {
+    let page = read("docs/gipc-tests.md");
+    let numbers: Vec<u32> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
+        .collect();
+    assert_eq!(numbers, (1..=82).collect::<Vec<_>>());
+}
