@@ -11,8 +11,11 @@ pub(crate) struct Contender {
     batched: Option<&'static str>,
 }
 
+/// Who is not here, and what would change that.
+pub(crate) type Absent = (&'static str, String);
+
 /// Builds those in Rust and looks for the others. The first is the measure.
-pub(crate) fn find() -> io::Result<(Vec<Contender>, Vec<(&'static str, String)>)> {
+pub(crate) fn find() -> io::Result<(Vec<Contender>, Vec<Absent>)> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = std::env::current_exe()?;
     let folder = own.parent().unwrap_or(Path::new("."));

@@ -1,5 +1,5 @@
 //! The contenders side by side: `cargo compare [ROUNDS]`. Prints a table, and writes `compare.json` (every run) and
-//! `compare.svg` (the picture in the README) where it is called.
+//! `compare.svg` (the picture in the README) beside its build, where it says.
 //!
 //! Each round runs every contender once, each time another first, so that what disturbs one disturbs the others; a cell
 //! is the median of the rounds' ratios of processor time, of both sides together, to the raw pipe. Where the system
@@ -85,8 +85,11 @@ fn main() -> io::Result<()> {
     };
     let peaks: Vec<String> = names.iter().map(|name| peak(name)).collect();
     writeln!(out, "\nMost memory for the message of 1 GiB, parent + child: {}.", peaks.join(", "))?;
-    fs::write("compare.json", serde_json::to_vec_pretty(&runs)?)?;
-    plot::draw(Path::new("compare.svg"), &names, &table).map_err(io::Error::other)
+    let folder = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
+    let (json, picture) = (folder.join("compare.json"), folder.join("compare.svg"));
+    fs::write(&json, serde_json::to_vec_pretty(&runs)?)?;
+    plot::draw(&picture, &names, &table).map_err(io::Error::other)?;
+    writeln!(out, "\nEvery run: {}. The picture: {}.", json.display(), picture.display())
 }
 
 /// Fills one row, and adds its runs to all runs.

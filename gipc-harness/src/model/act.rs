@@ -210,15 +210,17 @@ impl<'a> World<'a> {
     /// A signal comes to a process, if it is there. To be stopped and continued changes no outcome.
     fn signal(&mut self, step: usize, child: &str, signal: &str) {
         let child = self.process(child);
-        let (lost, deaf) = (self.is(Fault::TrapsAreLost), self.is(Fault::Deaf));
         if self.is(Fault::Interrupted) && self.processes[child].trapped.contains(signal) {
             self.leave(child, End::Failed);
         }
+        let counts = !self.is(Fault::TrapsAreLost);
         let process = &mut self.processes[child];
-        if deaf {
-        } else if process.trapped.contains(signal) {
-            process.caught += u64::from(process.end.is_none() && !lost);
-        } else if !process.deaf.contains(signal) && !NO_END.contains(&signal) {
+        if process.trapped.contains(signal) {
+            process.caught += u64::from(process.end.is_none() && counts);
+        } else if !process.deaf.contains(signal)
+            && !NO_END.contains(&signal)
+            && self.choices.fault != Some(Fault::Deaf)
+        {
             self.leave(child, End::Signal(signal.to_owned()));
         }
         self.end(step, Outcome::Ok, None);
