@@ -97,3 +97,21 @@ fn each_of_the_82_tests_of_gipc_has_a_row() {
         .collect();
     assert_eq!(numbers, (1..=82).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_requirement_that_does_not_exist_is_refused_where_it_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("unknown.scenario");
+    let text = "# A question.\n# covers EOF-1 EOF-99\n\nmain        pipe r w\nmain        close r\n\
+                main        close r                     => closed\n";
+    fs::write(&path, text).expect("written");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .arg("check")
+        .arg(&path)
+        .output()
+        .expect("it starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("error: no requirement is called EOF-99"), "{errors}");
+    assert!(errors.contains("2 | # covers EOF-1 EOF-99\n  |                ^^^^^^"), "{errors}");
+}

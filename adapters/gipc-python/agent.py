@@ -155,6 +155,7 @@ class Agent:
         elif kind == "ping":
             self.say(type="pong", n=words["n"])
         elif kind == "finish":
+            self.say(type="left", handles=len(gipc.gipc._get_all_handles()))
             self.over.set(None)
         elif kind == "reject":
             os._exit(1)

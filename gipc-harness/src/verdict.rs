@@ -125,6 +125,12 @@ pub fn judge(
         verdict.word = Word::Fail;
         verdict.notes.extend(differences(scenario, predicted, &trace));
     }
+    if verdict.word == Word::Pass {
+        verdict.notes = leaks(predicted, &trace);
+        if !verdict.notes.is_empty() {
+            verdict.word = Word::Fail;
+        }
+    }
     compare_with_manifest(scenario, &mut verdict, known);
     if !verdict.word.is_expected() {
         verdict.notes.extend(printed(observed));
@@ -218,6 +224,19 @@ fn spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
     })
 }
 
+/// Handles that are left where the model has others.
+fn leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
+    let both = predicted.left.iter().filter_map(|(process, must)| {
+        let has = trace.left.get(process)?;
+        (has != must).then(|| {
+            format!(
+                "{process} had {has} handles when its lines were done, and should have had {must}"
+            )
+        })
+    });
+    both.collect()
+}
+
 fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {
     let mut notes = trace.violations.clone();
     for (process, end) in &predicted.ends {
@@ -272,5 +291,31 @@ fn compare_with_manifest(scenario: &Scenario, verdict: &mut Verdict, known: &[Kn
             "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({})",
             entry.step, entry.outcome, entry.verdict, verdict.word
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Choices, predict};
+    use crate::scenario::parse;
+
+    #[test]
+    fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
+        let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
+        let scenario = parse("left", text).expect("it can be meant");
+        let predicted = predict(&scenario, Choices::default());
+        let judged = |handles| {
+            let mut trace = predicted.clone();
+            trace.left.insert("main".into(), handles);
+            judge(&scenario, &predicted, &Observed::of(trace), &[])
+        };
+        assert_eq!(judged(1).word, Word::Pass);
+        let verdict = judged(2);
+        assert_eq!(verdict.word, Word::Fail);
+        assert_eq!(
+            verdict.notes,
+            ["main had 2 handles when its lines were done, and should have had 1"]
+        );
     }
 }

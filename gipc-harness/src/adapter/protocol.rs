@@ -62,6 +62,11 @@ pub enum FromAgent {
         /// The number that the ping carried.
         n: u64,
     },
+    /// After `finish`, by an agent whose library can count: what this process still has.
+    Left {
+        /// The library's live handles.
+        handles: u64,
+    },
     /// The agent itself is at fault, or was told something it cannot follow.
     Fault {
         /// What happened.

@@ -94,7 +94,12 @@ async fn listen<L: Library>(process: &Rc<Process<L>>, stream: &tokio::net::UnixS
         match understand(&line) {
             Ok(ToAgent::Welcome { .. }) => {}
             Ok(ToAgent::Reject { .. }) => return Ending::Gone,
-            Ok(ToAgent::Finish) => return Ending::Finished,
+            Ok(ToAgent::Finish) => {
+                if let Some(handles) = process.library.left() {
+                    process.voice.say(&FromAgent::Left { handles });
+                }
+                return Ending::Finished;
+            }
             Ok(ToAgent::Ping { n }) => process.voice.say(&FromAgent::Pong { n }),
             Ok(ToAgent::Step { id, task, order, within_ms }) => {
                 let step = Step { id, order, within: within_ms.map(Duration::from_millis) };

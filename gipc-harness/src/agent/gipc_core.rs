@@ -89,6 +89,10 @@ impl Library for Core {
             Err(Refused::By(error)) => Ok(explain(&error)),
         }
     }
+
+    fn left(&self) -> Option<u64> {
+        Some(gipc_core::live_handles() as u64)
+    }
 }
 
 enum Refused {

@@ -24,6 +24,11 @@ pub trait Library: 'static {
     /// Orders of different tasks are done side by side on one thread. Dropping the future cancels the order, as a
     /// time limit does. `exit`, `raise`, `cancel` and `pause` never arrive here.
     fn perform(&self, order: Order) -> impl Future<Output = Answer>;
+
+    /// How many live handles the library has in this process, if it can say. Asked when the script is done.
+    fn left(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What came of an order, or that the implementation has no such thing.

@@ -69,6 +69,7 @@ impl Harness {
             FromAgent::End { id, outcome, .. } => format!("end {id} {outcome:?}"),
             FromAgent::Unsupported { id, .. } => format!("unsupported {id}"),
             FromAgent::Pong { n } => format!("pong {n}"),
+            FromAgent::Left { handles } => format!("left {handles}"),
             FromAgent::Fault { .. } => "fault".into(),
         }
     }

@@ -243,6 +243,9 @@ impl<'a> World<'a> {
         let ends: Vec<_> = handles.iter().flat_map(|handle| self.owned(process, handle)).collect();
         let (busy, free): (Vec<_>, Vec<_>) =
             ends.into_iter().partition(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer));
+        if !self.is(Fault::ScopeIsOpen) {
+            self.let_go(process, free);
+        }
         self.end(
             step,
             match (busy.is_empty(), raising) {
@@ -252,8 +255,5 @@ impl<'a> World<'a> {
             },
             None,
         );
-        if !self.is(Fault::ScopeIsOpen) {
-            self.let_go(process, free);
-        }
     }
 }

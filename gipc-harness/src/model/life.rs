@@ -37,6 +37,10 @@ impl World<'_> {
             track.open.is_none() && track.next == track.steps.len()
         };
         if tracks.iter().all(over) {
+            let it = &self.processes[process];
+            if it.end.is_none() {
+                self.left.insert(it.name.clone(), it.ends.len() as u64);
+            }
             self.leave(process, End::Exit(0));
         }
     }
@@ -128,11 +132,11 @@ impl World<'_> {
         } else {
             Outcome::Ok
         };
-        let closes = outcome == Outcome::Ok;
-        self.end(step, outcome, None);
-        if closes {
+        // First, since the end of the step may be the end of the process.
+        if outcome == Outcome::Ok {
             self.let_go(process, ends);
         }
+        self.end(step, outcome, None);
     }
 
     pub(super) fn let_go(&mut self, process: usize, ends: Vec<(usize, bool)>) {

@@ -56,6 +56,8 @@ pub(super) struct World<'a> {
     pub(super) ghost: bool,
     pub(super) taken: Vec<Taken>,
     pub(super) release: Release,
+    /// The handles that processes had when they returned.
+    pub(super) left: BTreeMap<String, u64>,
 }
 
 impl<'a> World<'a> {
@@ -91,7 +93,8 @@ impl<'a> World<'a> {
             .filter(|process| process.come)
             .map(|process| (process.name, process.end.unwrap_or(End::Running)))
             .collect();
-        (Trace { steps: world.taken, ends, violations: Vec::new() }, Plan { releases })
+        let (left, violations) = (world.left, Vec::new());
+        (Trace { steps: world.taken, ends, left, violations }, Plan { releases })
     }
 
     /// The first step that may begin. By a fault only if no neighbour of its process waits.
@@ -127,6 +130,7 @@ impl<'a> World<'a> {
             ghost: false,
             taken: vec![Taken::Never; scenario.steps.len()],
             release: Release::default(),
+            left: BTreeMap::new(),
         };
         world.process("main");
         for (index, step) in scenario.steps.iter().enumerate() {

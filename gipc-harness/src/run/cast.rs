@@ -37,6 +37,8 @@ pub(super) struct Cast<'a> {
     /// Those that ended.
     pub(super) ends: BTreeMap<String, End>,
     pub(super) violations: Vec<String>,
+    /// The handles that processes had left.
+    left: BTreeMap<String, u64>,
     pub(super) unsupported: Option<String>,
     pub(super) fault: Option<String>,
     pub(super) record: Vec<String>,
@@ -67,6 +69,7 @@ impl<'a> Cast<'a> {
             begun: BTreeSet::new(),
             ends: BTreeMap::new(),
             violations: Vec::new(),
+            left: BTreeMap::new(),
             unsupported: None,
             fault: None,
             record: Vec::new(),
@@ -254,6 +257,9 @@ impl<'a> Cast<'a> {
                     self.fault = Some(format!("{role} answered a ping that was not sent ({n})"));
                 }
             }
+            FromAgent::Left { handles } => {
+                self.left.insert(role.to_owned(), handles);
+            }
             FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
             FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),
         }
@@ -391,6 +397,7 @@ impl<'a> Cast<'a> {
         Trace {
             steps: self.taken.clone(),
             ends: self.ends.clone(),
+            left: self.left.clone(),
             violations: self.violations.clone(),
         }
     }

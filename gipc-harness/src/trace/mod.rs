@@ -26,6 +26,8 @@ pub struct Trace {
     pub steps: Vec<Taken>,
     /// How each process ended, by its name. A process that never came is not here.
     pub ends: BTreeMap<String, End>,
+    /// How many handles each process had left when its lines were done, where that can be counted.
+    pub left: BTreeMap<String, u64>,
     /// Rules that the run broke and that no outcome shows, a sentence each.
     pub violations: Vec<String>,
 }
