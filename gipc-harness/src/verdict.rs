@@ -293,29 +293,3 @@ fn compare_with_manifest(scenario: &Scenario, verdict: &mut Verdict, known: &[Kn
         ));
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Choices, predict};
-    use crate::scenario::parse;
-
-    #[test]
-    fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
-        let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
-        let scenario = parse("left", text).expect("it can be meant");
-        let predicted = predict(&scenario, Choices::default());
-        let judged = |handles| {
-            let mut trace = predicted.clone();
-            trace.left.insert("main".into(), handles);
-            judge(&scenario, &predicted, &Observed::of(trace), &[])
-        };
-        assert_eq!(judged(1).word, Word::Pass);
-        let verdict = judged(2);
-        assert_eq!(verdict.word, Word::Fail);
-        assert_eq!(
-            verdict.notes,
-            ["main had 2 handles when its lines were done, and should have had 1"]
-        );
-    }
-}

@@ -2,8 +2,8 @@
 
 use super::{Choices, Fault, depends_on_capacity, plan, predict};
 use crate::scenario::{Scenario, Verb, parse};
-use crate::trace::Taken;
-use crate::verdict::disagreement;
+use crate::trace::{Observed, Taken};
+use crate::verdict::{Word, disagreement, judge};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -101,6 +101,25 @@ fn a_message_beyond_the_limit_that_was_declared_is_refused() {
     };
     assert!(put(9).is(&crate::scenario::Outcome::Ok));
     assert!(put(8).is(&crate::scenario::Outcome::TooLarge));
+}
+
+#[test]
+fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
+    let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
+    let scenario = parse("left", text).expect("it can be meant");
+    let predicted = predict(&scenario, Choices::default());
+    let judged = |handles| {
+        let mut trace = predicted.clone();
+        trace.left.insert("main".into(), handles);
+        judge(&scenario, &predicted, &Observed::of(trace), &[])
+    };
+    assert_eq!(judged(1).word, Word::Pass);
+    let verdict = judged(2);
+    assert_eq!(verdict.word, Word::Fail);
+    assert_eq!(
+        verdict.notes,
+        ["main had 2 handles when its lines were done, and should have had 1"]
+    );
 }
 
 /// One thing that somebody may do, with small numbers for who and with what; many are nonsense and not asked.
