@@ -309,7 +309,10 @@ class Agent:
         return self.ghosts[child].pid if child in self.ghosts else self.children[child].pid
 
     def do_stall(self, child):
-        os.waitid(os.P_PID, self.pid(child), os.WEXITED | os.WNOWAIT)
+        try:
+            os.waitid(os.P_PID, self.pid(child), os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:
+            pass  # it ended before, and somebody has reaped it since
 
     def do_reaped(self, child):
         while True:

@@ -7,6 +7,7 @@ pub mod adapter;
 pub mod agent;
 pub mod stuck;
 pub mod verdict;
+pub mod explore;
 pub mod report;
 pub mod run;
 pub mod cli;

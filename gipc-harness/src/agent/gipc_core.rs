@@ -324,6 +324,9 @@ fn explain(error: &Error) -> Done {
         Error::Timeout => (Said::Timeout, Effect::Unknown),
         Error::Encode(_) => (Said::Encode, Effect::None),
         Error::Decode(_) => (Said::Decode, Effect::All),
+        Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            (Said::Broken, Effect::Unknown)
+        }
         Error::Io(error) => match error.raw_os_error() {
             Some(number) => {
                 (Said::Os { name: format!("{:?}", Errno::from_raw(number)) }, Effect::Unknown)

@@ -141,8 +141,11 @@ pub(super) fn send(pid: i32, name: &str) -> io::Result<()> {
 
 /// Waits with the whole process until a child has ended, and leaves it to be reaped.
 pub(super) fn stall(pid: i32) -> io::Result<()> {
-    waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)?;
-    Ok(())
+    match waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+        // It ended before, and somebody has reaped it since.
+        Ok(_) | Err(Errno::ECHILD) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reaps a child with the whole process waiting.

@@ -1,6 +1,7 @@
 //! The command: what may be typed, and which room does it. Decides nothing itself.
 
 mod busy;
+mod explore;
 mod library;
 mod out;
 mod spec;
@@ -8,6 +9,7 @@ mod suite;
 mod tools;
 
 use crate::adapter::{Adapter, AdapterError, EMBEDDED};
+use crate::model::Order;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::Library;
 use out::Out;
@@ -46,6 +48,8 @@ enum Command {
     Run(Run),
     /// Shows what each process does, side by side, as the model predicts or an adapter performs it
     Show(Show),
+    /// Makes random scenarios until one fails, and makes that one small
+    Explore(Explore),
     /// Lists the requirements and who asks each of them
     Spec(Spec),
     /// Puts scenario files into their columns
@@ -81,6 +85,9 @@ struct Run {
     /// Stop at the first one that is not as expected
     #[arg(long)]
     until_failure: bool,
+    /// In which order steps are released: `story`, or `random:SEED`
+    #[arg(long, default_value = "story", value_name = "ORDER", value_parser = order)]
+    order: Order,
     /// Keep so many processes busy meanwhile
     #[arg(long, default_value_t = 0, value_name = "N")]
     load: u16,
@@ -114,6 +121,25 @@ struct Show {
     /// Perform it on this adapter first
     #[arg(long, default_value = crate::adapter::MODEL, value_name = "NAME|PATH")]
     adapter: String,
+}
+
+#[derive(Debug, Args)]
+struct Explore {
+    /// The name or folder of an adapter
+    #[arg(long, default_value = EMBEDDED, value_name = "NAME|PATH")]
+    adapter: String,
+    /// The first seed; a random one if none is named
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// For how many seconds
+    #[arg(long = "for", default_value_t = 60, value_name = "SECONDS")]
+    seconds: u64,
+    /// How many scenarios at most
+    #[arg(long, value_name = "N")]
+    count: Option<u32>,
+    /// Where a failure is written
+    #[arg(long, default_value = "target/gipc-harness/explore", value_name = "DIR")]
+    out: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +229,7 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Check(what) => tools::check(&library, &what.what, out),
         Command::Run(run) => suite::run(&library, &run, out),
         Command::Show(show) => tools::show(&library, &show, out),
+        Command::Explore(asked) => explore::explore(&library, &asked, out),
         Command::Spec(spec) => spec::spec(&library, &spec, out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
@@ -221,6 +248,15 @@ impl Run {
             run: Run,
         }
         Alone::parse_from(["run"]).run
+    }
+}
+
+fn order(word: &str) -> Result<Order, String> {
+    let seed = word.strip_prefix("random:").and_then(|seed| seed.parse().ok());
+    match (word, seed) {
+        ("story", _) => Ok(Order::Story),
+        (_, Some(seed)) => Ok(Order::Random(seed)),
+        _ => Err("write story, or random: and a number".into()),
     }
 }
 

@@ -7,13 +7,13 @@ use super::library::{Library, Source};
 use super::out::Out;
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, LateGet, MODEL};
-use crate::model::{self, Choices};
+use crate::model::{self, Choices, Order};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
-use crate::trace::{Observed, Trace};
-use crate::verdict::{Verdict, Word, judge};
+use crate::trace::{Observed, Plan, Trace};
+use crate::verdict::{self, Verdict, Word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,6 +31,20 @@ struct Job {
     scenario: Scenario,
     path: PathBuf,
     predicted: Trace,
+    plan: Plan,
+}
+
+impl Job {
+    /// In this order; or as the story has it, where the order would change what is right (time limits do).
+    fn new(scenario: Scenario, path: PathBuf, choices: Choices, order: Order) -> Self {
+        let (predicted, plan) = model::in_order(&scenario, choices, order);
+        let right = verdict::disagreement(&scenario, &predicted).is_none();
+        let (predicted, plan) = match right {
+            true => (predicted, plan),
+            false => model::in_order(&scenario, choices, Order::Story),
+        };
+        Self { scenario, path, predicted, plan }
+    }
 }
 
 /// What an adapter chose where it could.
@@ -46,7 +60,19 @@ pub fn choices(adapter: &Adapter) -> Choices {
     }
 }
 
-/// Performs one scenario, for `show`.
+/// Performs a scenario on a runtime that has one thread and nothing else to do. Only so is a silence one: whoever waits
+/// for it comes after all that is there has been read, however seldom this thread is let run.
+fn on_its_own(
+    scenario: &Scenario,
+    plan: &Plan,
+    adapter: &Adapter,
+    settings: &Settings,
+) -> std::io::Result<Observed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(perform(scenario, plan, adapter, settings))
+}
+
+/// Performs one scenario, for `show` and `explore`.
 pub(super) fn once(
     scenario: &Scenario,
     adapter: &Adapter,
@@ -54,16 +80,15 @@ pub(super) fn once(
 ) -> Result<Observed, Stopped> {
     let (_keep, interrupt) = watch::channel(false);
     let settings = Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(60), interrupt };
-    let runtime = runtime()?;
     let plan = model::plan(scenario, choices(adapter));
-    runtime.block_on(perform(scenario, &plan, adapter, &settings)).map_err(unable)
+    on_its_own(scenario, &plan, adapter, &settings).map_err(unable)
 }
 
 pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
     let sources = library.select(&run.what)?;
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
-    let (jobs, heavy) = read(sources, choices, run.heavy, out)?;
+    let (jobs, heavy) = read(sources, choices, run.order, run.heavy, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
     allow_many_descriptors();
     let (stop, interrupt) = watch::channel(false);
@@ -108,6 +133,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
 fn read(
     sources: Vec<Source>,
     choices: Choices,
+    order: Order,
     all: bool,
     out: &mut Out,
 ) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
@@ -116,8 +142,7 @@ fn read(
         match source.scenario() {
             Ok(scenario) if scenario.heavy().is_some() && !all && !source.named => heavy += 1,
             Ok(scenario) => {
-                let predicted = model::predict(&scenario, choices);
-                jobs.push(Arc::new(Job { scenario, path: source.path, predicted }));
+                jobs.push(Arc::new(Job::new(scenario, source.path, choices, order)));
             }
             Err(text) => {
                 out.complain(&text);
@@ -202,10 +227,14 @@ impl Stage {
         tell: mpsc::UnboundedSender<Came>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
-        async move {
-            let plan = model::plan(&job.scenario, choices(&adapter));
-            let observed = perform(&job.scenario, &plan, &adapter, &settings).await;
+        let run = move || {
+            let observed = on_its_own(&job.scenario, &job.plan, &adapter, &settings);
             let _ = tell.send((job, observed));
+        };
+        async move {
+            if let Err(error) = tokio::task::spawn_blocking(run).await {
+                std::panic::resume_unwind(error.into_panic());
+            }
         }
     }
 }

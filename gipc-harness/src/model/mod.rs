@@ -39,22 +39,47 @@ impl Default for Choices {
     }
 }
 
+/// Which of the steps that may begin is released next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The one that stands first.
+    #[default]
+    Story,
+    /// Any, by this seed.
+    Random(u64),
+}
+
 /// What a correct implementation makes of the scenario.
 #[must_use]
 pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
-    World::run(scenario, CAPACITY_MIN, choices).0
+    World::run(scenario, CAPACITY_MIN, choices, Order::Story).0
+}
+
+/// What it makes of it if the steps are released in this order, and the order itself.
+#[must_use]
+pub fn in_order(scenario: &Scenario, choices: Choices, order: Order) -> (Trace, Plan) {
+    World::run(scenario, CAPACITY_MIN, choices, order)
+}
+
+/// Whether so many random orders, with pipes that hold little and with pipes that hold much, all come to the same.
+#[must_use]
+pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
+    let story = predict(scenario, choices);
+    let same =
+        |capacity, seed| World::run(scenario, capacity, choices, Order::Random(seed)).0 == story;
+    (0..orders).all(|seed| same(CAPACITY_MIN, seed) && same(CAPACITY_MAX, seed))
 }
 
 /// The story order of releases; a step that a small pipe would hold up may stay open until its reader comes.
 #[must_use]
 pub fn plan(scenario: &Scenario, choices: Choices) -> Plan {
-    World::run(scenario, CAPACITY_MIN, choices).1
+    World::run(scenario, CAPACITY_MIN, choices, Order::Story).1
 }
 
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    let run = |capacity| World::run(scenario, capacity, Choices::default()).0;
+    let run = |capacity| World::run(scenario, capacity, Choices::default(), Order::Story).0;
     run(CAPACITY_MIN) != run(CAPACITY_MAX)
 }
 

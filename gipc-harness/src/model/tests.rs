@@ -1,6 +1,6 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
-use super::{Choices, Fault, depends_on_capacity, plan, predict};
+use super::{Choices, Fault, depends_on_capacity, is_steady, plan, predict};
 use crate::scenario::{Scenario, Verb, parse};
 use crate::trace::{Observed, Taken};
 use crate::verdict::{Word, disagreement, judge};
@@ -72,6 +72,20 @@ fn each_scenario_catches_a_fault_and_each_fault_is_caught() {
     assert!(idle.is_empty(), "these catch nothing: {idle:#?}");
     let missed: Vec<_> = Fault::ALL.iter().filter(|fault| !caught.contains_key(fault)).collect();
     assert!(missed.is_empty(), "nothing catches {missed:?}");
+}
+
+/// Where a scenario races on purpose, its lines name classes; time limits race with everything.
+#[test]
+fn no_outcome_depends_on_the_order_of_releases() {
+    let mut racy = Vec::new();
+    for scenario in suite() {
+        let timed =
+            scenario.steps.iter().any(|step| step.within_ms.is_some() || step.expected.len() > 1);
+        if scenario.steps.len() < 300 && !timed && !is_steady(&scenario, Choices::default(), 20) {
+            racy.push(scenario.id.clone());
+        }
+    }
+    assert!(racy.is_empty(), "these depend on the order: {racy:#?}");
 }
 
 #[test]

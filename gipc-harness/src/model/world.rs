@@ -1,7 +1,7 @@
 //! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
 use super::pipe::{Pipe, Woken};
-use super::{Choices, Fault};
+use super::{Choices, Fault, Order};
 use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Plan, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,12 +62,21 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     /// Walks the scenario to its end or to where nothing moves any more.
-    pub(super) fn run(scenario: &'a Scenario, capacity: u64, choices: Choices) -> (Trace, Plan) {
+    pub(super) fn run(
+        scenario: &'a Scenario,
+        capacity: u64,
+        choices: Choices,
+        order: Order,
+    ) -> (Trace, Plan) {
         let mut world = Self::new(scenario, capacity, choices);
+        let mut chance = match order {
+            Order::Story => None,
+            Order::Random(seed) => Some(fastrand::Rng::with_seed(seed)),
+        };
         let mut releases = Vec::new();
         world.come(0);
         loop {
-            if let Some(step) = world.next() {
+            if let Some(step) = world.next(&mut chance) {
                 world.release = Release { step, ..std::mem::take(&mut world.release) };
                 world.begin(step);
                 world.settle_untils();
@@ -97,8 +106,13 @@ impl<'a> World<'a> {
         (Trace { steps: world.taken, ends, left, violations }, Plan { releases })
     }
 
-    /// The first step that may begin. By a fault only if no neighbour of its process waits.
-    fn next(&mut self) -> Option<usize> {
+    /// The first step that may begin, or any. By a fault only if no neighbour of its process waits.
+    fn next(&mut self, chance: &mut Option<fastrand::Rng>) -> Option<usize> {
+        if let Some(chance) = chance {
+            let step = chance.choice(&self.ready).copied()?;
+            self.ready.remove(&step);
+            return Some(step);
+        }
         if !self.is(Fault::OneTaskAtATime) {
             return self.ready.pop_first();
         }

@@ -87,8 +87,13 @@ impl Stage<'_> {
                 continue;
             }
             self.cast.release(release.step);
-            if let Verb::Until { lane } = &step.verb {
-                self.until(release.step, lane).await;
+            // This one, or one that was let go before and holds only now.
+            for end in release.ends.iter().copied() {
+                if let Verb::Until { lane } = &self.scenario.steps[end].verb {
+                    if self.cast.is_open(end) {
+                        self.until(end, lane).await;
+                    }
+                }
             }
             // A child that is to be hit before it has said a word is not waited for.
             let next =

@@ -1,0 +1,112 @@
+//! Scenarios that nobody wrote: made at random, and made smaller while they still fail.
+//!
+//! Knows the language, and a function that says whether something still fails; not which implementation, nor why.
+
+mod generate;
+
+pub use generate::script;
+
+use crate::scenario::{Item, Lane, Payload, Script, Verb};
+use std::collections::BTreeSet;
+
+/// The smallest script that still fails, as far as dropping processes, tasks and lines and halving sizes leads.
+pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) -> Script {
+    loop {
+        let smaller = candidates(&script).into_iter().find(|candidate| still_fails(candidate));
+        match smaller {
+            Some(smaller) => script = smaller,
+            None => return script,
+        }
+    }
+}
+
+/// Everything that is one step smaller; what takes most away comes first.
+fn candidates(script: &Script) -> Vec<Script> {
+    let lanes: BTreeSet<Lane> = lines(script).map(|(lane, _)| lane.clone()).collect();
+    let processes: BTreeSet<&str> = lanes.iter().map(|lane| lane.process.as_str()).collect();
+    let mut all = Vec::new();
+    for process in processes.into_iter().filter(|process| *process != "main") {
+        all.push(keep(script, |lane, verb| lane.process != process && !is_about(verb, process)));
+    }
+    for lane in lanes.iter().filter(|lane| lane.task.is_some()) {
+        all.push(keep(script, |one, verb| one != lane && !is_about_lane(verb, lane)));
+    }
+    for index in 0..script.items.len() {
+        let mut items = script.items.clone();
+        if matches!(items.remove(index), Item::Line(_)) {
+            all.push(Script { items });
+        }
+    }
+    for index in 0..script.items.len() {
+        let mut items = script.items.clone();
+        if let Item::Line(line) = &mut items[index] {
+            if let Verb::Put { payload, .. } | Verb::Cut { payload, .. } = &mut line.verb {
+                if let Payload::Size(size) = payload {
+                    if *size > 16 {
+                        *size = (*size / 2).max(16);
+                        all.push(Script { items });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+fn lines(script: &Script) -> impl Iterator<Item = (&Lane, &Verb)> {
+    script.items.iter().filter_map(|item| match item {
+        Item::Line(line) => Some((&line.lane, &line.verb)),
+        _ => None,
+    })
+}
+
+fn keep(script: &Script, stays: impl Fn(&Lane, &Verb) -> bool) -> Script {
+    let stays = |item: &&Item| match item {
+        Item::Line(line) => stays(&line.lane, &line.verb),
+        _ => true,
+    };
+    Script { items: script.items.iter().filter(stays).cloned().collect() }
+}
+
+fn is_about(verb: &Verb, process: &str) -> bool {
+    match verb {
+        Verb::Spawn { child, .. }
+        | Verb::Join { child }
+        | Verb::Kill { child }
+        | Verb::Signal { child, .. }
+        | Verb::Child { child, .. } => child == process,
+        Verb::Until { lane } => lane.process == process,
+        _ => false,
+    }
+}
+
+fn is_about_lane(verb: &Verb, lane: &Lane) -> bool {
+    matches!(verb, Verb::Until { lane: it } | Verb::Cancel { task: it } if it == lane)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_matter_goes() {
+        let script = (0..2000)
+            .map(|seed| script(&mut fastrand::Rng::with_seed(seed)))
+            .find(|script| {
+                let about = |wanted: fn(&Verb) -> bool| lines(script).any(|(_, verb)| wanted(verb));
+                about(|verb| matches!(verb, Verb::Kill { .. })) && lines(script).count() > 6
+            })
+            .expect("one of them kills");
+        let kills =
+            |script: &Script| lines(script).any(|(_, verb)| matches!(verb, Verb::Kill { .. }));
+        let small = shrink(script, kills);
+        assert_eq!(lines(&small).count(), 1, "{small}");
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_script_again() {
+        let make = |seed| script(&mut fastrand::Rng::with_seed(seed)).to_string();
+        assert_eq!(make(7), make(7));
+        assert_ne!(make(7), make(8));
+    }
+}
