@@ -64,6 +64,8 @@ fn main() {
         Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
         Trial::test("the_screens_are_as_they_were", screens),
         Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
+        Trial::test("exploring_what_is_right_finds_nothing", explored_without_a_finding),
+        Trial::test("exploring_what_is_wrong_finds_a_few_lines", explored_with_a_finding),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -123,18 +125,51 @@ fn run(kind: &str, what: &[&str]) -> Result<(String, i32), Failed> {
 
 /// The same with more lines in the manifest.
 fn run_with(kind: &str, more: &str, what: &[&str]) -> Result<(String, i32), Failed> {
-    let folder = tempfile::tempdir()?;
-    let own = std::env::current_exe()?;
-    let program = if kind == "absent" { Path::new("/nowhere/at-all") } else { own.as_path() };
-    let manifest =
-        format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n{more}");
-    fs::write(folder.path().join("adapter.toml"), manifest)?;
+    let folder = folder(kind, more)?;
     let record = folder.path().join("record");
     let mut arguments = vec!["run", "--adapter", folder.path().to_str().ok_or("a path")?];
     arguments.extend(["--record", record.to_str().ok_or("a path")?]);
     arguments.extend(what);
     let (text, code) = harness(&arguments)?;
     Ok((text.replace(folder.path().to_str().ok_or("a path")?, "FOLDER"), code))
+}
+
+/// A folder with the manifest of a wrong adapter.
+fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
+    let folder = tempfile::tempdir()?;
+    let own = std::env::current_exe()?;
+    let program = if kind == "absent" { Path::new("/nowhere/at-all") } else { own.as_path() };
+    let manifest =
+        format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n{more}");
+    fs::write(folder.path().join("adapter.toml"), manifest)?;
+    Ok(folder)
+}
+
+fn explored_without_a_finding() -> Result<(), Failed> {
+    let (text, code) = harness(&["explore", "--seed", "1", "--count", "15", "--for", "600"])?;
+    assert_eq!(code, 0, "{text}");
+    assert!(text.starts_with("15 scenarios in "), "{text}");
+    Ok(())
+}
+
+/// What is found is small, says how it was found, can be read, and fails in the same way when it is run.
+fn explored_with_a_finding() -> Result<(), Failed> {
+    let folder = folder("deaf", "")?;
+    let path = folder.path().to_str().ok_or("a path")?;
+    let out = folder.path().join("found");
+    let out = out.to_str().ok_or("a path")?;
+    let arguments = ["explore", "--adapter", path, "--seed", "1", "--for", "600", "--out", out];
+    let (text, code) = harness(&arguments)?;
+    assert_eq!(code, 1, "{text}");
+    let file = fs::read_dir(out)?.flatten().next().ok_or("a file")?.path();
+    let found = fs::read_to_string(&file)?;
+    assert!(found.starts_with("# Found by `explore --seed "), "{found}");
+    let lines = found.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
+    assert!(lines <= 6, "{found}");
+    let (text, code) = harness(&["run", "--adapter", path, file.to_str().ok_or("a path")?])?;
+    let verdict = found.split([':', ',']).nth(1).unwrap_or("?").trim();
+    assert!(code == 1 && text.starts_with(verdict), "{found}\n{text}");
+    Ok(())
 }
 
 /// Starts the harness at the root of the project. Returns stdout, then stderr, and the exit code.

@@ -90,6 +90,7 @@ fn unsafe_stands_only_where_the_system_demands_it() {
 #[case("agent", &["adapter"])]
 #[case("run", &["scenario", "trace", "adapter"])]
 #[case("spec", &[])]
+#[case("explore", &["scenario"])]
 #[case("report", &["spec", "scenario", "trace", "stuck", "verdict", "adapter"])]
 fn each_room_knows_only_whom_it_may(#[case] room: &str, #[case] may: &[&str]) {
     for path in files(&["rs"]) {

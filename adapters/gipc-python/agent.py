@@ -338,8 +338,8 @@ class Agent:
         frame = struct.pack("!i", len(data)) + data
         (mark, count), = at.items()
         place = {"bytes": count, "header": 4 + count, "end": len(frame) - count}[mark]
-        os.write(self.handle(handle)._fd, frame[:place])
         self.rests[handle] = frame[place:]
+        os.write(self.handle(handle)._fd, frame[:place])
 
     def do_rest(self, handle):
         os.write(self.handle(handle)._fd, self.rests.pop(handle))

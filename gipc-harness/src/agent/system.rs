@@ -103,9 +103,8 @@ impl System {
         at: usize,
     ) -> io::Result<()> {
         let rest = frame.split_off(at.min(frame.len()));
-        write(descriptor, &frame)?;
         self.rests.borrow_mut().insert(writer.to_owned(), rest);
-        Ok(())
+        write(descriptor, &frame)
     }
 
     /// Writes what was kept.

@@ -23,9 +23,14 @@ pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) 
 /// Everything that is one step smaller; what takes most away comes first.
 fn candidates(script: &Script) -> Vec<Script> {
     let lanes: BTreeSet<Lane> = lines(script).map(|(lane, _)| lane.clone()).collect();
-    let processes: BTreeSet<&str> = lanes.iter().map(|lane| lane.process.as_str()).collect();
+    let processes: BTreeSet<&str> = lines(script)
+        .filter_map(|(_, verb)| match verb {
+            Verb::Spawn { child, .. } => Some(child.as_str()),
+            _ => None,
+        })
+        .collect();
     let mut all = Vec::new();
-    for process in processes.into_iter().filter(|process| *process != "main") {
+    for process in processes {
         all.push(keep(script, |lane, verb| lane.process != process && !is_about(verb, process)));
     }
     for lane in lanes.iter().filter(|lane| lane.task.is_some()) {
