@@ -43,6 +43,7 @@ pub(crate) fn draw(path: &Path, names: &[&str], table: &[Ratios]) -> Result<(), 
     }
     chart
         .configure_series_labels()
+        .position(SeriesLabelPosition::LowerLeft)
         .background_style(WHITE.mix(0.9))
         .border_style(BLACK.mix(0.3))
         .draw()?;
