@@ -36,12 +36,12 @@ struct Job {
 
 impl Job {
     /// In this order; or as the story has it, where the order would change what is right (time limits do).
-    fn new(scenario: Scenario, path: PathBuf, choices: Choices, order: Order) -> Self {
+    fn new(scenario: Scenario, path: PathBuf, choices: Choices, order: &Order) -> Self {
         let (predicted, plan) = model::in_order(&scenario, choices, order);
         let right = verdict::disagreement(&scenario, &predicted).is_none();
         let (predicted, plan) = match right {
             true => (predicted, plan),
-            false => model::in_order(&scenario, choices, Order::Story),
+            false => model::in_order(&scenario, choices, &Order::Story),
         };
         Self { scenario, path, predicted, plan }
     }
@@ -88,7 +88,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
     let sources = library.select(&run.what)?;
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
-    let (jobs, heavy) = read(sources, choices, run.order, run.heavy, out)?;
+    let (jobs, heavy) = read(sources, choices, &run.order, run.heavy, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
     allow_many_descriptors();
     let (stop, interrupt) = watch::channel(false);
@@ -133,7 +133,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
 fn read(
     sources: Vec<Source>,
     choices: Choices,
-    order: Order,
+    order: &Order,
     all: bool,
     out: &mut Out,
 ) -> Result<(Vec<Arc<Job>>, usize), Stopped> {

@@ -3,7 +3,7 @@
 //! What each changes stands where it is asked for, in `act`, `life`, `pipe` and `world`.
 
 /// One mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// A writer that is closed, or goes with its process, stays open while any other process lives.
     WritersAreInherited,

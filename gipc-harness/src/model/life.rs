@@ -13,6 +13,7 @@ impl World<'_> {
     /// A process comes into being; its lanes may start.
     pub(super) fn come(&mut self, process: usize) {
         self.processes[process].come = true;
+        self.born(process);
         if process > 0 {
             self.release.comes.push(self.processes[process].name.clone());
         }
@@ -25,11 +26,13 @@ impl World<'_> {
         let done = tracks.iter().find(|track| !self.tracks[**track].task).map_or(0, |own| {
             self.tracks[*own].next - usize::from(self.tracks[*own].open.is_some())
         });
-        for track in &tracks {
-            let track = &mut self.tracks[*track];
+        let own = tracks.iter().copied().find(|track| !self.tracks[*track].task);
+        for index in &tracks {
+            let track = &mut self.tracks[*index];
             if !track.started && (!track.task || done >= track.after) {
                 track.started = true;
                 self.ready.extend(track.steps.first());
+                self.begin_lane(*index, own);
             }
         }
         let over = |track: &usize| {
@@ -38,7 +41,7 @@ impl World<'_> {
         };
         if tracks.iter().all(over) {
             let it = &self.processes[process];
-            if it.end.is_none() {
+            if it.end.is_none() && !self.leaving.contains_key(&process) {
                 self.left.insert(it.name.clone(), it.ends.len() as u64);
             }
             self.leave(process, End::Exit(0));
@@ -164,11 +167,11 @@ impl World<'_> {
 
     /// A process ends: what it was in stays open, what it held is let go, who waits for it goes on.
     pub(super) fn leave(&mut self, process: usize, end: End) {
-        if self.processes[process].end.is_some() || !self.processes[process].come {
+        let is_leaving = self.leaving.contains_key(&process);
+        if self.processes[process].end.is_some() || !self.processes[process].come || is_leaving {
             return;
         }
-        self.processes[process].end = Some(end.clone());
-        self.release.leaves.push(self.processes[process].name.clone());
+        self.bury(process, matches!(end, End::Signal(_)));
         for track in self.processes[process].tracks.clone() {
             let track = &mut self.tracks[track];
             if let Some(next) = track.steps.get(track.next) {
@@ -180,8 +183,37 @@ impl World<'_> {
             }
             track.next = track.steps.len();
         }
-        let ends = self.processes[process].ends.iter().copied().collect();
-        self.let_go(process, ends);
+        let ends = self.processes[process].ends.clone();
+        if self.piecemeal && !ends.is_empty() {
+            for (pipe, writer) in &ends {
+                self.pipes[*pipe].cut_off(*writer);
+            }
+            self.leaving.insert(process, (end, ends));
+            return;
+        }
+        // First, so that nobody is told of an end before it is one.
+        self.processes[process].end = Some(end.clone());
+        self.release.leaves.push(self.processes[process].name.clone());
+        self.let_go(process, ends.into_iter().collect());
+        self.tell(process, &end);
+    }
+
+    /// A process that is leaving lets go of one end; with the last one it is gone.
+    pub(super) fn drop_end(&mut self, process: usize, one: (usize, bool)) {
+        let Some((_, ends)) = self.leaving.get_mut(&process) else { return };
+        ends.remove(&one);
+        let gone = ends.is_empty();
+        self.let_go(process, vec![one]);
+        if gone {
+            let Some((end, _)) = self.leaving.remove(&process) else { return };
+            self.processes[process].end = Some(end.clone());
+            self.release.leaves.push(self.processes[process].name.clone());
+            self.tell(process, &end);
+        }
+    }
+
+    /// Who waits for a process goes on.
+    fn tell(&mut self, process: usize, end: &End) {
         let told = usize::from(!self.is(Fault::JoinIsLost))
             * if self.is(Fault::SecondJoinIsLost) { 1 } else { usize::MAX };
         for join in std::mem::take(&mut self.processes[process].joins).into_iter().take(told) {
@@ -189,7 +221,7 @@ impl World<'_> {
             let outcome = match waits(ChildAct::Stall) || waits(ChildAct::Reaped) {
                 true if self.is(Fault::ZombiesStay) && waits(ChildAct::Reaped) => continue,
                 true => Outcome::Ok,
-                false => self.joined(&end),
+                false => self.joined(end),
             };
             self.end(join, outcome, None);
         }

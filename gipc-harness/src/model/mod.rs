@@ -1,19 +1,25 @@
-//! What a correct implementation does: one pass over a scenario, in story order.
+//! What a correct implementation does: one pass over a scenario, or all that can come of it.
 //!
-//! Pure: no processes, clocks or adapters. Scripts are straight lines and each end of a pipe has one owner, so
-//! any order of steps that the pipes allow comes to the same outcomes (a Kahn network); story order is the one
-//! that is walked. Time limits run on a clock of the model's own, which moves only when nothing else can.
+//! Pure: no processes, clocks or adapters. Scripts are straight lines. Where no two steps race (each end of a pipe has one
+//! owner: a Kahn network) any order of steps that the pipes allow comes to the same outcomes, and the story's is walked;
+//! where they do, the states that can be reached are searched. Time limits run on a clock of the model's own, which
+//! moves only when nothing else can.
 
 mod world;
 mod fault;
 mod act;
 mod life;
 mod pipe;
+mod race;
+mod search;
+mod strike;
+mod walk;
 
 pub use fault::Fault;
+pub use search::Deadlock;
 
-use crate::scenario::Scenario;
-use crate::trace::{Plan, Trace};
+use crate::scenario::{Lane, Scenario};
+use crate::trace::{Allowed, Plan, Strike, Trace};
 use world::World;
 
 /// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
@@ -40,46 +46,83 @@ impl Default for Choices {
 }
 
 /// Which of the steps that may begin is released next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// The one that stands first.
     #[default]
     Story,
-    /// Any, by this seed.
+    /// By this seed: every lane has a rank, which changes at a few places.
     Random(u64),
+    /// That of these lanes, one after the other; then as in the story.
+    Given(Vec<Lane>),
 }
 
-/// What a correct implementation makes of the scenario.
+/// What a correct implementation makes of the scenario in story order.
 #[must_use]
 pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
-    World::run(scenario, CAPACITY_MIN, choices, Order::Story).0
+    walk::trace(World::start(scenario, CAPACITY_MIN, choices), &Order::Story)
 }
 
-/// What it makes of it if the steps are released in this order, and the order itself.
+/// Everything that a correct implementation may make of it. Past a bound the set is not whole.
 #[must_use]
-pub fn in_order(scenario: &Scenario, choices: Choices, order: Order) -> (Trace, Plan) {
-    World::run(scenario, CAPACITY_MIN, choices, order)
+pub fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
+    search::allowed(scenario, choices)
+}
+
+/// What it makes of it if the steps are released in this order, and the plan to do so. A step that a small pipe would
+/// hold up may stay open until its reader comes.
+#[must_use]
+pub fn in_order(scenario: &Scenario, choices: Choices, order: &Order) -> (Trace, Plan) {
+    let (world, plan) = walk::walk(World::start(scenario, CAPACITY_MIN, choices), order);
+    (world.trace(), plan)
+}
+
+/// The story order of releases.
+#[must_use]
+pub fn plan(scenario: &Scenario, choices: Choices) -> Plan {
+    in_order(scenario, choices, &Order::Story).1
+}
+
+/// All orders of releases that do not only swap what commutes; none if there are too many to walk.
+#[must_use]
+pub fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<Lane>>> {
+    search::orders(scenario, choices)
+}
+
+/// Whether it stops before its end, and for which pipes.
+#[must_use]
+pub fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
+    search::deadlock(scenario, choices)
+}
+
+/// Where its processes can be struck down from outside.
+#[must_use]
+pub fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
+    strike::strikes(scenario, choices)
+}
+
+/// What may come of it if one is, and the plan.
+#[must_use]
+pub fn struck(scenario: &Scenario, choices: Choices, strike: Strike) -> (Allowed, Plan) {
+    strike::struck(scenario, choices, strike)
 }
 
 /// Whether so many random orders, with pipes that hold little and with pipes that hold much, all come to the same.
 #[must_use]
 pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
     let story = predict(scenario, choices);
-    let same =
-        |capacity, seed| World::run(scenario, capacity, choices, Order::Random(seed)).0 == story;
+    let same = |capacity, seed| {
+        walk::trace(World::start(scenario, capacity, choices), &Order::Random(seed)) == story
+    };
     (0..orders).all(|seed| same(CAPACITY_MIN, seed) && same(CAPACITY_MAX, seed))
-}
-
-/// The story order of releases; a step that a small pipe would hold up may stay open until its reader comes.
-#[must_use]
-pub fn plan(scenario: &Scenario, choices: Choices) -> Plan {
-    World::run(scenario, CAPACITY_MIN, choices, Order::Story).1
 }
 
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    let run = |capacity| World::run(scenario, capacity, Choices::default(), Order::Story).0;
+    let run = |capacity| {
+        walk::trace(World::start(scenario, capacity, Choices::default()), &Order::Story)
+    };
     run(CAPACITY_MIN) != run(CAPACITY_MAX)
 }
 

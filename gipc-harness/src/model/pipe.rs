@@ -7,7 +7,7 @@ use crate::scenario::Outcome;
 use std::collections::VecDeque;
 
 /// A message in the pipe, or one that a put is still writing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Sent {
     /// The step that puts it.
     pub(super) step: usize,
@@ -19,7 +19,7 @@ pub(super) struct Sent {
 pub(super) type Woken = (usize, Outcome, Option<usize>);
 
 /// One direction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Pipe {
     /// The process that holds the end that gets, while it is open.
     pub(super) reader: Option<usize>,
@@ -116,10 +116,24 @@ impl Pipe {
         if self.is(Fault::EndLosesMessages) {
             self.full.clear();
         }
-        self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
+        self.cut_off(true);
         self.torn |= self.part.take().is_some();
-        self.puts.clear();
         self.flow()
+    }
+
+    /// Somebody writes a part of a message, and nothing will follow it.
+    pub(super) fn tear(&mut self) {
+        self.torn = true;
+    }
+
+    /// Those who were at work at an end are gone. A message that was being written stays half.
+    pub(super) fn cut_off(&mut self, writer: bool) {
+        if writer {
+            self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
+            self.puts.clear();
+        } else {
+            self.gets.clear();
+        }
     }
 
     /// The end that gets is gone.

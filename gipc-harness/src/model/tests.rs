@@ -1,11 +1,12 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
-use super::{Choices, Fault, depends_on_capacity, is_steady, plan, predict};
+use super::{Choices, Deadlock, Fault, allowed, deadlock, depends_on_capacity, is_steady, plan, predict};
 use crate::scenario::{Scenario, Verb, parse};
-use crate::trace::{Observed, Taken};
+use crate::trace::{Observed, Taken, Trace, outcome_text};
 use crate::verdict::{Word, disagreement, judge};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use rstest::rstest;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn suite() -> Vec<Scenario> {
@@ -203,4 +204,65 @@ proptest! {
             prop_assert!(last.insert(lane, *put).is_none_or(|before| before < *put), "{}", scenario.text);
         }
     }
+}
+
+#[test]
+fn the_outcomes_of_every_scenario_can_be_enumerated() {
+    let whole = |scenario: &Scenario| allowed(scenario, Choices::default()).whole;
+    let unknown: Vec<String> =
+        suite().iter().filter(|it| !whole(it)).map(|it| it.id.clone()).collect();
+    assert!(unknown.is_empty(), "past the bound: {unknown:#?}");
+}
+
+/// The outcomes of a script, however they are ordered.
+fn outcomes(text: &str) -> BTreeSet<String> {
+    let scenario = parse("race", text).unwrap();
+    let allowed = allowed(&scenario, Choices::default());
+    assert!(allowed.whole);
+    let words = |trace: &Trace| {
+        let racy = scenario.steps.iter().zip(&trace.steps).filter(|(step, _)| step.expected.len() > 1);
+        racy.map(|(_, taken)| outcome_text(&[], taken)).collect::<Vec<_>>().join(" ")
+    };
+    allowed.traces.iter().map(words).collect()
+}
+
+#[rstest]
+#[case::a_close_against_a_put(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or broken\n\
+     main        close r\n",
+    &["ok", "broken"]
+)]
+#[case::two_writers_merge(
+    "main        duplex a b\nmain        pipe r w\nmain/one    put w \"the first task's\"\n\
+     main/two    put w \"the second task's\"\n\
+     main        get r                       => \"the first task's\" or \"the second task's\"\n",
+    &["\"the first task's\"", "\"the second task's\""]
+)]
+#[case::a_kill_against_a_put(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or never\n\
+     main        kill child\nmain        get r                       => \"a\" or eof\n",
+    &["ok \"a\"", "never eof"]
+)]
+#[case::a_message_orders_them(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or broken\n\
+     main        get r                       => \"a\"\nmain        close r\n",
+    &["ok"]
+)]
+fn a_race_has_all_its_outcomes_and_no_others(#[case] text: &str, #[case] expected: &[&str]) {
+    let expected: BTreeSet<String> = expected.iter().map(|&words| words.to_owned()).collect();
+    assert_eq!(outcomes(text), expected);
+}
+
+#[rstest]
+#[case::never("main        pipe r w\nmain        put w \"a\"\nmain        get r                       => \"a\"\n", Deadlock::Cannot)]
+#[case::always("main        pipe r w\nmain        get r                       => blocks\n", Deadlock::Must)]
+#[case::by_room("main        pipe r w\nmain        put w 5000B\nmain        get r                       => 5000B\n", Deadlock::Below(5000))]
+#[case::by_order(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or never\n\
+     main        kill child\nmain        get r                       => \"a\" or eof\n\
+     main        join child                  => signal SIGKILL or exit 0\n",
+    Deadlock::Cannot
+)]
+fn the_model_says_whether_and_where_a_scenario_stops(#[case] text: &str, #[case] expected: Deadlock) {
+    assert_eq!(deadlock(&parse("stops", text).unwrap(), Choices::default()), expected);
 }

@@ -1,12 +1,15 @@
 //! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
 use super::pipe::{Pipe, Woken};
-use super::{Choices, Fault, Order};
+use super::race::Clocks;
+use super::{Choices, Fault};
 use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
-use crate::trace::{End, Plan, Release, Taken, Trace};
+use crate::trace::{End, Release, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One lane: its steps in order, and how far it is.
+#[derive(Clone)]
 pub(super) struct Track {
     pub(super) process: usize,
     pub(super) task: bool,
@@ -18,6 +21,7 @@ pub(super) struct Track {
     pub(super) started: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct Process {
     pub(super) name: String,
     pub(super) tracks: Vec<usize>,
@@ -35,6 +39,7 @@ pub(super) struct Process {
 }
 
 /// Everything there is while a scenario is walked.
+#[derive(Clone)]
 pub(super) struct World<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) capacity: u64,
@@ -54,75 +59,92 @@ pub(super) struct World<'a> {
     pub(super) now_ms: u64,
     /// Whether there is a program beside the library.
     pub(super) ghost: bool,
+    /// Whether descriptors are limited anywhere.
+    pub(super) limited: bool,
     pub(super) taken: Vec<Taken>,
     pub(super) release: Release,
     /// The handles that processes had when they returned.
     pub(super) left: BTreeMap<String, u64>,
+    /// Whether an exit lets go of its ends one by one, as systems do, and not all at once.
+    pub(super) piecemeal: bool,
+    /// Those who are leaving: how, and what they have not yet let go.
+    pub(super) leaving: BTreeMap<usize, (End, BTreeSet<(usize, bool)>)>,
+    /// Who could have known what; kept only when races are looked for.
+    pub(super) clocks: Option<Clocks>,
+}
+
+/// One thing that can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Move {
+    /// A step begins.
+    Step(usize),
+    /// A process that is leaving lets go of this end.
+    Drop(usize, (usize, bool)),
 }
 
 impl<'a> World<'a> {
-    /// Walks the scenario to its end or to where nothing moves any more.
-    pub(super) fn run(
-        scenario: &'a Scenario,
-        capacity: u64,
-        choices: Choices,
-        order: Order,
-    ) -> (Trace, Plan) {
+    /// The scenario at its beginning: `main` has come.
+    pub(super) fn start(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
         let mut world = Self::new(scenario, capacity, choices);
-        let mut chance = match order {
-            Order::Story => None,
-            Order::Random(seed) => Some(fastrand::Rng::with_seed(seed)),
-        };
-        let mut releases = Vec::new();
         world.come(0);
-        loop {
-            if let Some(step) = world.next(&mut chance) {
-                world.release = Release { step, ..std::mem::take(&mut world.release) };
-                world.begin(step);
-                world.settle_untils();
-                releases.push(std::mem::take(&mut world.release));
-            } else if let Some((at, step)) = world.timers.pop_first() {
-                world.now_ms = at;
-                world.ring(step);
-                world.settle_untils();
-                // What a timer ends belongs to the release before it: nothing could be let go meanwhile.
-                if let Some(last) = releases.last_mut() {
-                    let more = std::mem::take(&mut world.release);
-                    last.ends.extend(more.ends);
-                    last.comes.extend(more.comes);
-                    last.leaves.extend(more.leaves);
-                }
-            } else {
-                break;
-            }
-        }
-        let ends = world
-            .processes
-            .into_iter()
-            .filter(|process| process.come)
-            .map(|process| (process.name, process.end.unwrap_or(End::Running)))
-            .collect();
-        let (left, violations) = (world.left, Vec::new());
-        (Trace { steps: world.taken, ends, left, violations }, Plan { releases })
+        world
     }
 
-    /// The first step that may begin, or any. By a fault only if no neighbour of its process waits.
-    fn next(&mut self, chance: &mut Option<fastrand::Rng>) -> Option<usize> {
-        if let Some(chance) = chance {
-            let step = chance.choice(&self.ready).copied()?;
-            self.ready.remove(&step);
-            return Some(step);
+    /// What can happen next: the steps that may begin, and what exits have not yet let go.
+    pub(super) fn moves(&self) -> Vec<Move> {
+        let steps = self.ready.iter().map(|step| Move::Step(*step));
+        let drops = self.leaving.iter().flat_map(|(process, (_, ends))| {
+            ends.iter().map(|end| Move::Drop(*process, *end))
+        });
+        steps.chain(drops).collect()
+    }
+
+    /// Lets one thing happen, with all that follows from it.
+    pub(super) fn advance(&mut self, next: Move) -> Release {
+        match next {
+            Move::Step(step) => {
+                self.ready.remove(&step);
+                self.release = Release { step, ..std::mem::take(&mut self.release) };
+                self.begin(step);
+            }
+            Move::Drop(process, end) => self.drop_end(process, end),
         }
-        if !self.is(Fault::OneTaskAtATime) {
-            return self.ready.pop_first();
+        self.settle_untils();
+        std::mem::take(&mut self.release)
+    }
+
+    /// Lets the time pass until the next limit or pause is over; `None` if there is none. Only when nothing else moves.
+    pub(super) fn tick(&mut self) -> Option<Release> {
+        let (at, step) = self.timers.pop_first()?;
+        self.now_ms = at;
+        self.ring(step);
+        self.settle_untils();
+        Some(std::mem::take(&mut self.release))
+    }
+
+    /// What has happened until now.
+    pub(super) fn trace(&self) -> Trace {
+        let here = self.processes.iter().filter(|process| process.come);
+        let ends = here.map(|process| {
+            (process.name.clone(), process.end.clone().unwrap_or(End::Running))
+        });
+        let (ends, left) = (ends.collect(), self.left.clone());
+        Trace { steps: self.taken.clone(), ends, left, violations: Vec::new() }
+    }
+
+    /// A number for all that decides what can still happen, and what has.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for track in &self.tracks {
+            (track.next, track.open, track.started).hash(&mut hash);
         }
-        let free = |step: &&usize| {
-            let process = self.tracks[self.by_lane[&self.scenario.steps[**step].lane]].process;
-            self.processes[process].tracks.iter().all(|track| self.tracks[*track].open.is_none())
-        };
-        let step = self.ready.iter().find(free).copied()?;
-        self.ready.remove(&step);
-        Some(step)
+        for process in &self.processes {
+            (process.come, &process.end, &process.ends, &process.joins).hash(&mut hash);
+            (&process.trapped, process.caught, &process.deaf, process.free).hash(&mut hash);
+        }
+        (&self.pipes, &self.handles, &self.untils, &self.timers).hash(&mut hash);
+        (self.now_ms, &self.taken, &self.left, &self.leaving).hash(&mut hash);
+        hash.finish()
     }
 
     fn new(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
@@ -142,9 +164,13 @@ impl<'a> World<'a> {
             timers: BTreeSet::new(),
             now_ms: 0,
             ghost: false,
+            limited: scenario.steps.iter().any(|step| matches!(step.verb, Verb::Limit { .. })),
             taken: vec![Taken::Never; scenario.steps.len()],
             release: Release::default(),
             left: BTreeMap::new(),
+            piecemeal: false,
+            leaving: BTreeMap::new(),
+            clocks: None,
         };
         world.process("main");
         for (index, step) in scenario.steps.iter().enumerate() {
@@ -204,6 +230,17 @@ impl<'a> World<'a> {
         self.choices.fault == Some(fault)
     }
 
+    /// Whether a race was found.
+    pub(super) fn races(&self) -> bool {
+        self.clocks.as_ref().is_some_and(|clocks| clocks.races)
+    }
+
+    /// Looks for races from now on; before anything has happened.
+    pub(super) fn with_clocks(mut self) -> Self {
+        self.clocks = Some(Clocks::new(self.tracks.len(), self.processes.len()));
+        self
+    }
+
     fn begin(&mut self, step: usize) {
         let spec = &self.scenario.steps[step];
         let track = self.by_lane[&spec.lane];
@@ -214,6 +251,7 @@ impl<'a> World<'a> {
             self.timers.insert((self.now_ms + limit, step));
         }
         let process = self.tracks[track].process;
+        self.witness(step, spec, process);
         self.act(step, spec, process);
     }
 
@@ -239,6 +277,7 @@ impl<'a> World<'a> {
         if self.tracks[track].open != Some(step) {
             return;
         }
+        self.learn(step, &outcome, from);
         self.tracks[track].open = None;
         self.timers.retain(|timer| timer.1 != step);
         self.taken[step] = Taken::Ended { outcome, from, detail: None };
@@ -279,7 +318,7 @@ impl<'a> World<'a> {
     }
 
     /// Ends each `until` whose lane is in a step. What could move has moved, so that lane is blocked.
-    fn settle_untils(&mut self) {
+    pub(super) fn settle_untils(&mut self) {
         loop {
             let met =
                 self.untils.iter().position(|until| match &self.scenario.steps[*until].verb {

@@ -1,7 +1,9 @@
 //! What a step can come to, and what a message is, as data.
 
+use serde::{Deserialize, Serialize};
+
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// Goes as it is written.
     Text(String),
@@ -25,7 +27,7 @@ impl Payload {
 }
 
 /// What a step came to, or must come to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// It succeeded, and there is nothing more to say.
     Ok,

@@ -3,6 +3,7 @@
 //! Does not know whether the events came from an implementation or from the model.
 
 use crate::scenario::Outcome;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod owners;
@@ -17,10 +18,10 @@ pub use cause::Causes;
 pub use lanes::lanes;
 pub use observed::{Held, Observed, Stop, Tier};
 pub use owners::{Last, Owners, PipeEnd};
-pub use plan::{Plan, Release};
+pub use plan::{Allowed, Moment, Plan, Release, Strike};
 
 /// All that happened in one run, or all that the model says must happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Trace {
     /// One entry for each step of the scenario, in its order.
     pub steps: Vec<Taken>,
@@ -33,7 +34,7 @@ pub struct Trace {
 }
 
 /// What became of one step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Taken {
     /// It never began.
     Never,
@@ -58,7 +59,7 @@ impl Taken {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum End {
     /// It returned, or called exit.
     Exit(i32),

@@ -1,9 +1,11 @@
-//! When to let each step go: the model's to make, and a conductor's to follow. Data only.
+//! What the model says, as data: when to let each step go, for a conductor to follow, and what may come, for a judge.
+
+use super::Trace;
 
 /// The order in which steps are released, and what is over after each release.
 ///
 /// It tells a conductor when to go on, and nothing of what is right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The releases.
     pub releases: Vec<Release>,
@@ -20,4 +22,45 @@ pub struct Release {
     pub comes: Vec<String>,
     /// The processes that end before the next release.
     pub leaves: Vec<String>,
+}
+
+/// Every trace that is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// The story's first; never empty. More than one where steps race.
+    pub traces: Vec<Trace>,
+    /// Whether these are all; if not, a trace that is not among them may be right, or not.
+    pub whole: bool,
+}
+
+impl Allowed {
+    /// Only this one.
+    #[must_use]
+    pub fn one(trace: Trace) -> Self {
+        Self { traces: vec![trace], whole: true }
+    }
+
+    /// What the story comes to.
+    #[must_use]
+    pub fn story(&self) -> &Trace {
+        &self.traces[0]
+    }
+}
+
+/// A process is killed by the harness: in the middle of its own doing, as far as it can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strike {
+    /// The step it is in, or has just ended.
+    pub step: usize,
+    /// Which of both.
+    pub moment: Moment,
+}
+
+/// A moment of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Its agent has said that it begins.
+    Begin,
+    /// Its agent has said how it ended.
+    End,
 }

@@ -1,0 +1,319 @@
+//! Whether a scenario races: one walk with vector clocks.
+//!
+//! If no two steps that matter to each other are left unordered by what the processes can know, every order of steps
+//! comes to the same, and one walk is enough. A clock is taken when a step *begins*: what it learns by waiting must not
+//! order it. To find more races than there are costs time and is never wrong; to find fewer is.
+
+use super::world::World;
+use crate::scenario::{ChildAct, Counted, Outcome, Step, Verb};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What two steps can both touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Thing {
+    /// One end of a pipe, as this process uses it: the process, the pipe, whether it is the end that puts.
+    Side(usize, usize, bool),
+    /// Whether a pipe has a reader.
+    Read(usize),
+    /// What goes through a pipe, and whether somebody waits at it.
+    Flow(usize),
+    /// A process, as a whole.
+    Process(usize),
+    /// Whether a process has ended.
+    Status(usize),
+    /// One lane.
+    Lane(usize),
+    /// The descriptors and handles of a process.
+    Book(usize),
+}
+
+/// How it is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touch {
+    /// It matters how it is.
+    Look,
+    /// It is another afterwards.
+    Change,
+}
+
+impl Thing {
+    fn conflict(self, one: Touch, other: Touch) -> bool {
+        match (one, other) {
+            (Touch::Look, Touch::Look) => false,
+            // That an end goes, or that somebody is hit, commutes with another of the kind.
+            (Touch::Change, Touch::Change) => !matches!(self, Self::Read(_) | Self::Flow(_)),
+            _ => true,
+        }
+    }
+}
+
+type Clock = Rc<Vec<u32>>;
+
+/// Who could have known what. One component a lane, and one a process for its end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clocks {
+    /// How many lanes there are: the ends of processes come behind them.
+    lanes: usize,
+    now: Vec<Vec<u32>>,
+    /// When each step began.
+    begun: BTreeMap<usize, Clock>,
+    /// What the lines of a process can know from the start.
+    born: BTreeMap<usize, Clock>,
+    ended: BTreeMap<usize, Clock>,
+    /// When the writers of a pipe went.
+    went: BTreeMap<usize, Vec<Clock>>,
+    /// The last of each kind, by component.
+    touched: BTreeMap<Thing, Vec<(usize, u32, Touch)>>,
+    /// The step that is beginning.
+    acting: Option<usize>,
+    /// Two steps that matter to each other are not ordered.
+    pub(super) races: bool,
+}
+
+impl Clocks {
+    pub(super) fn new(lanes: usize, processes: usize) -> Self {
+        Self { lanes, now: vec![vec![0; lanes + processes]; lanes], ..Self::default() }
+    }
+
+    fn touch(&mut self, thing: Thing, component: usize, clock: &[u32], how: Touch) {
+        let list = self.touched.entry(thing).or_default();
+        self.races |= list.iter().any(|(other, epoch, before)| {
+            *other != component && clock[*other] < *epoch && thing.conflict(*before, how)
+        });
+        match list.iter_mut().find(|entry| entry.0 == component && entry.2 == how) {
+            Some(entry) => entry.1 = clock[component],
+            None => list.push((component, clock[component], how)),
+        }
+    }
+
+    fn learn(&mut self, lane: usize, from: &[u32]) {
+        merge(&mut self.now[lane], from);
+    }
+}
+
+fn merge(into: &mut [u32], from: &[u32]) {
+    for (into, from) in into.iter_mut().zip(from) {
+        *into = (*into).max(*from);
+    }
+}
+
+impl<'a> World<'a> {
+    /// A step begins: whom it could disturb, and who could disturb it.
+    pub(super) fn witness(&mut self, step: usize, spec: &'a Step, process: usize) {
+        let Some(mut clocks) = self.clocks.take() else { return };
+        let lane = self.by_lane[&spec.lane];
+        clocks.now[lane][lane] += 1;
+        let clock = Rc::new(clocks.now[lane].clone());
+        clocks.begun.insert(step, Rc::clone(&clock));
+        clocks.acting = Some(step);
+        for (thing, how) in self.touches(spec, process, lane) {
+            clocks.touch(thing, lane, &clock, how);
+        }
+        let closes = match &spec.verb {
+            Verb::Close { handle } => std::slice::from_ref(handle),
+            Verb::Leave { handles, .. } => handles,
+            _ => &[],
+        };
+        for (pipe, writer) in closes.iter().flat_map(|handle| self.owned(process, handle)) {
+            if writer {
+                clocks.went.entry(pipe).or_default().push(Rc::clone(&clock));
+            }
+        }
+        self.clocks = Some(clocks);
+    }
+
+    fn touches(&self, spec: &'a Step, process: usize, lane: usize) -> Vec<(Thing, Touch)> {
+        use Touch::{Change, Look};
+        let mut all = vec![(Thing::Process(process), Look), (Thing::Lane(lane), Look)];
+        let ends = |handle: &str| self.handles.get(handle).cloned().unwrap_or_default();
+        let one = |handle: &str, writer: bool| ends(handle).into_iter().find(|end| end.1 == writer);
+        let book = if self.limited { Change } else { Look };
+        match &spec.verb {
+            Verb::Put { handle, .. }
+            | Verb::Cut { handle, .. }
+            | Verb::Rest { handle }
+            | Verb::Announce { handle, .. }
+            | Verb::Pass { handle, .. } => {
+                if let Some((pipe, _)) = one(handle, true) {
+                    all.push((Thing::Side(process, pipe, true), Change));
+                    all.extend([(Thing::Read(pipe), Look), (Thing::Flow(pipe), Look)]);
+                }
+            }
+            Verb::Get { handle } => {
+                if let Some((pipe, _)) = one(handle, false) {
+                    all.push((Thing::Side(process, pipe, false), Change));
+                    all.push((Thing::Flow(pipe), Look));
+                }
+            }
+            Verb::Close { handle } => self.goes(process, std::slice::from_ref(handle), &mut all),
+            Verb::Leave { handles, .. } => self.goes(process, handles, &mut all),
+            Verb::Spawn { handles, .. } => {
+                for (pipe, writer) in handles.iter().flat_map(|handle| ends(handle)) {
+                    all.push((Thing::Side(process, pipe, writer), Change));
+                }
+                all.push((Thing::Book(process), book));
+            }
+            Verb::Pipe { .. } | Verb::Duplex { .. } => all.push((Thing::Book(process), book)),
+            Verb::Limit { .. } | Verb::Count { what: Counted::Handles } => {
+                all.push((Thing::Book(process), Change));
+            }
+            Verb::Exit { .. } | Verb::Raise => {
+                all.push((Thing::Process(process), Change));
+                if self.processes[process].tracks.len() > 1 {
+                    self.hits(process, &mut all);
+                }
+            }
+            Verb::Kill { child }
+            | Verb::Signal { child, .. }
+            | Verb::Child { act: ChildAct::Terminate, child } => {
+                if let Some(child) = self.by_name.get(child) {
+                    all.push((Thing::Process(*child), Change));
+                    self.hits(*child, &mut all);
+                }
+            }
+            Verb::Child { child, .. } => {
+                all.extend(self.by_name.get(child).map(|child| (Thing::Status(*child), Look)));
+            }
+            Verb::Join { child } if spec.within_ms.is_some() => {
+                all.extend(self.by_name.get(child).map(|child| (Thing::Status(*child), Look)));
+            }
+            Verb::Cancel { task } => {
+                all.extend(self.by_lane.get(task).map(|track| (Thing::Lane(*track), Change)));
+                self.waits_at(self.by_lane.get(task).copied(), &mut all);
+            }
+            _ => {}
+        }
+        all
+    }
+
+    fn goes(&self, process: usize, handles: &[String], all: &mut Vec<(Thing, Touch)>) {
+        for (pipe, writer) in
+            handles.iter().flat_map(|name| self.handles.get(name).cloned().unwrap_or_default())
+        {
+            all.push((Thing::Side(process, pipe, writer), Touch::Change));
+            if self.processes[process].ends.contains(&(pipe, writer)) {
+                all.push((Thing::Flow(pipe), Touch::Look));
+                all.extend((!writer).then_some((Thing::Read(pipe), Touch::Change)));
+            }
+        }
+        let book = if self.limited { Touch::Change } else { Touch::Look };
+        all.push((Thing::Book(process), book));
+    }
+
+    /// A process that may be in the middle of something is hit: what goes through its pipes is cut off.
+    fn hits(&self, process: usize, all: &mut Vec<(Thing, Touch)>) {
+        let pipes = self.processes[process].ends.iter();
+        all.extend(pipes.map(|(pipe, _)| (Thing::Flow(*pipe), Touch::Change)));
+    }
+
+    /// What would let a lane go on that is seen to wait, or that is told to wait no longer.
+    fn waits_at(&self, lane: Option<usize>, all: &mut Vec<(Thing, Touch)>) {
+        let Some(track) = lane.map(|lane| &self.tracks[lane]) else { return };
+        let Some(last) = track.next.checked_sub(1).map(|last| track.steps[last]) else { return };
+        let pipe = match &self.scenario.steps[last].verb {
+            Verb::Get { handle } => (handle, false),
+            Verb::Put { handle, .. } => (handle, true),
+            Verb::Join { child } | Verb::Child { child, .. } => {
+                let child = self.by_name.get(child);
+                return all.extend(child.map(|child| (Thing::Status(*child), Touch::Look)));
+            }
+            _ => return,
+        };
+        let ends = self.handles.get(pipe.0).into_iter().flatten();
+        let pipe = ends.copied().find(|end| end.1 == pipe.1);
+        all.extend(pipe.map(|(pipe, _)| (Thing::Flow(pipe), Touch::Change)));
+    }
+
+    /// A step ends: what its lane knows from now on.
+    pub(super) fn learn(&mut self, step: usize, outcome: &Outcome, from: Option<usize>) {
+        let Some(mut clocks) = self.clocks.take() else { return };
+        let spec = &self.scenario.steps[step];
+        let lane = self.by_lane[&spec.lane];
+        let mut heard: Vec<Clock> = from.and_then(|put| clocks.begun.get(&put).cloned()).into_iter().collect();
+        let mut looked_at = Vec::new();
+        match (&spec.verb, outcome) {
+            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
+                let ends = self.handles.get(handle).into_iter().flatten();
+                let pipe = ends.copied().find(|end| !end.1).map(|end| end.0);
+                let went = pipe.and_then(|pipe| clocks.went.get(&pipe));
+                heard.extend(went.into_iter().flatten().cloned());
+            }
+            (Verb::Join { child } | Verb::Child { child, .. }, outcome) => {
+                let open = matches!(outcome, Outcome::Running | Outcome::Yes);
+                let child = self.by_name.get(child).filter(|_| !open);
+                heard.extend(child.and_then(|child| clocks.ended.get(child)).cloned());
+            }
+            (Verb::Until { lane: other }, _) => {
+                let other = self.by_lane.get(other).copied();
+                let open = other.and_then(|other| self.tracks[other].open);
+                heard.extend(open.and_then(|open| clocks.begun.get(&open)).cloned());
+                self.waits_at(other, &mut looked_at);
+            }
+            (_, Outcome::Cancelled) => {
+                let acting = clocks.acting.and_then(|acting| clocks.begun.get(&acting));
+                heard.extend(acting.cloned());
+            }
+            _ => {}
+        }
+        for clock in heard {
+            clocks.learn(lane, &clock);
+        }
+        let clock = clocks.now[lane].clone();
+        for (thing, how) in looked_at {
+            clocks.touch(thing, lane, &clock, how);
+        }
+        self.clocks = Some(clocks);
+    }
+
+    /// A process comes: its lines know what the line that spawned it knew.
+    pub(super) fn born(&mut self, process: usize) {
+        let Some(clocks) = &mut self.clocks else { return };
+        let parent = clocks.acting.and_then(|acting| clocks.begun.get(&acting));
+        clocks.born.extend(parent.cloned().map(|clock| (process, clock)));
+    }
+
+    /// A lane starts: a task knows what the lines of its process above it knew.
+    pub(super) fn begin_lane(&mut self, lane: usize, own: Option<usize>) {
+        let Some(clocks) = &mut self.clocks else { return };
+        let born = clocks.born.get(&self.tracks[lane].process).cloned();
+        if let Some(born) = born {
+            clocks.learn(lane, &born);
+        }
+        if let Some(own) = own.filter(|own| *own != lane) {
+            let own = clocks.now[own].clone();
+            clocks.learn(lane, &own);
+        }
+    }
+
+    /// A process ends, by itself or because it was hit.
+    pub(super) fn bury(&mut self, process: usize, hit: bool) {
+        let Some(mut clocks) = self.clocks.take() else { return };
+        let mut clock = vec![0; clocks.lanes + self.processes.len()];
+        for track in &self.processes[process].tracks {
+            merge(&mut clock, &clocks.now[*track]);
+        }
+        if let Some(acting) = clocks.acting.and_then(|acting| clocks.begun.get(&acting)) {
+            if hit {
+                merge(&mut clock, acting);
+            }
+        }
+        if let Some(born) = clocks.born.get(&process) {
+            merge(&mut clock, born);
+        }
+        let component = clocks.lanes + process;
+        clock[component] = 1;
+        let clock = Rc::new(clock);
+        clocks.touch(Thing::Status(process), component, &clock, Touch::Change);
+        for (pipe, writer) in self.processes[process].ends.clone() {
+            clocks.touch(Thing::Flow(pipe), component, &clock, Touch::Look);
+            if writer {
+                clocks.went.entry(pipe).or_default().push(Rc::clone(&clock));
+            } else {
+                clocks.touch(Thing::Read(pipe), component, &clock, Touch::Change);
+            }
+        }
+        clocks.ended.insert(process, clock);
+        self.clocks = Some(clocks);
+    }
+}

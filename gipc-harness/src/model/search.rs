@@ -1,0 +1,243 @@
+//! All that can come of a scenario: its outcomes where it races, and the orders of releases that differ.
+//!
+//! Visits states, not orders: a state that was reached before is not walked again. What cannot be bounded is said to be
+//! unknown, never guessed.
+
+use super::walk::{trace, walk};
+use super::world::{Move, World};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, Order};
+use crate::scenario::{ChildAct, Lane, Scenario, Verb};
+use crate::trace::{Allowed, End, Taken, Trace};
+use std::collections::{BTreeSet, HashSet};
+
+/// Beyond so many states, or outcomes, the set is not enumerated.
+const STATES: usize = 20_000;
+const OUTCOMES: usize = 1_000;
+
+/// So many releases at most may differ in order, and so many orders are walked, for all of them to be walked.
+const RELEASES: usize = 8;
+const ORDERS: usize = 2_000;
+
+/// Every trace that is right: one, unless the scenario races.
+pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
+    let start = |capacity| World::start(scenario, capacity, choices);
+    let (world, _) = walk(start(CAPACITY_MIN).with_clocks(), &Order::Story);
+    let story = world.trace();
+    if !world.races() {
+        return Allowed::one(story);
+    }
+    let mut found = Found { seen: HashSet::new(), traces: HashSet::from([story.clone()]) };
+    let calm = Calm::of(scenario);
+    let whole = [CAPACITY_MIN, CAPACITY_MAX].into_iter().all(|capacity| {
+        let mut world = start(capacity);
+        world.piecemeal = true;
+        found.visit(world, &calm)
+    });
+    found.traces.remove(&story);
+    let mut traces: Vec<Trace> = found.traces.into_iter().collect();
+    traces.sort_by(|a, b| (&a.steps, &a.ends).cmp(&(&b.steps, &b.ends)));
+    traces.insert(0, story);
+    Allowed { traces, whole }
+}
+
+struct Found {
+    seen: HashSet<u64>,
+    traces: HashSet<Trace>,
+}
+
+impl Found {
+    /// Whether all was visited.
+    fn visit(&mut self, world: World<'_>, calm: &Calm) -> bool {
+        let mut open = vec![world];
+        while let Some(mut world) = open.pop() {
+            if !self.seen.insert(world.fingerprint()) {
+                continue;
+            }
+            if self.seen.len() > STATES || self.traces.len() > OUTCOMES {
+                return false;
+            }
+            let mut moves = world.moves();
+            if let Some(alone) = moves.iter().copied().find(|one| calm.may_go_alone(&world, *one)) {
+                moves = vec![alone];
+            }
+            match moves.pop() {
+                None if world.tick().is_some() => open.push(world),
+                None => drop(self.traces.insert(world.trace())),
+                Some(last) => {
+                    for other in moves {
+                        let mut next = world.clone();
+                        next.advance(other);
+                        open.push(next);
+                    }
+                    world.advance(last);
+                    open.push(world);
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Steps that no step of another lane can be in the way of, now or later: their order is of no matter.
+struct Calm {
+    /// Processes with one lane, which nobody hits.
+    processes: BTreeSet<String>,
+    /// Whether anybody looks whether somebody waits, or ends a wait.
+    watched: bool,
+}
+
+impl Calm {
+    fn of(scenario: &Scenario) -> Self {
+        let mut processes: BTreeSet<String> =
+            scenario.steps.iter().map(|step| step.lane.process.clone()).collect();
+        let mut watched = false;
+        for step in &scenario.steps {
+            match &step.verb {
+                Verb::Kill { child }
+                | Verb::Signal { child, .. }
+                | Verb::Child { act: ChildAct::Terminate, child } => {
+                    processes.remove(child);
+                    watched = true;
+                }
+                Verb::Until { .. } | Verb::Cancel { .. } | Verb::Limit { .. } => watched = true,
+                _ => {}
+            }
+            watched |= step.within_ms.is_some();
+            if step.lane.task.is_some() {
+                processes.remove(&step.lane.process);
+            }
+        }
+        Self { processes, watched }
+    }
+
+    fn may_go_alone(&self, world: &World<'_>, one: Move) -> bool {
+        let Move::Step(step) = one else { return false };
+        let spec = &world.scenario.steps[step];
+        self.processes.contains(&spec.lane.process)
+            && match &spec.verb {
+                Verb::Pipe { .. } | Verb::Duplex { .. } => true,
+                Verb::Get { .. } | Verb::Join { .. } | Verb::Spawn { .. } => !self.watched,
+                _ => false,
+            }
+    }
+}
+
+/// All orders of releases that differ, or none if there are too many. Two orders that only swap steps which commute are
+/// one; each is given by the lanes whose turn it is.
+pub(super) fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<Lane>>> {
+    let lane = |step: &usize| scenario.steps[*step].lane.clone();
+    let world = World::start(scenario, CAPACITY_MIN, choices);
+    let (story, plan) = walk(world.clone().with_clocks(), &Order::Story);
+    if !story.races() {
+        return Some(vec![plan.releases.iter().map(|release| lane(&release.step)).collect()]);
+    }
+    let mut walk = Orders::default();
+    walk.visit(world, BTreeSet::new(), &mut Vec::new()).then_some(())?;
+    Some(walk.orders.iter().map(|order| order.iter().map(lane).collect()).collect())
+}
+
+#[derive(Default)]
+struct Orders {
+    orders: Vec<Vec<usize>>,
+    /// The releases whose order matters somewhere.
+    matter: BTreeSet<usize>,
+}
+
+impl Orders {
+    /// Sleep sets: what was tried before in this state need not be tried after a step that commutes with it.
+    fn visit(&mut self, mut world: World<'_>, asleep: BTreeSet<usize>, path: &mut Vec<usize>) -> bool {
+        let ready: Vec<usize> = world.ready.iter().copied().collect();
+        if ready.is_empty() {
+            if world.tick().is_some() {
+                return self.visit(world, asleep, path);
+            }
+            self.orders.push(path.clone());
+            return self.orders.len() <= ORDERS;
+        }
+        let mut asleep = asleep;
+        for step in ready.iter().copied() {
+            if asleep.contains(&step) {
+                continue;
+            }
+            let mut still = BTreeSet::new();
+            for other in ready.iter().copied().filter(|other| *other != step) {
+                if commute(&world, step, other) {
+                    still.extend(asleep.contains(&other).then_some(other));
+                } else {
+                    self.matter.extend([step, other]);
+                }
+            }
+            if self.matter.len() > RELEASES {
+                return false;
+            }
+            let mut next = world.clone();
+            next.advance(Move::Step(step));
+            path.push(step);
+            if !self.visit(next, still, path) {
+                return false;
+            }
+            path.pop();
+            asleep.insert(step);
+        }
+        true
+    }
+}
+
+/// Whether two steps that may begin come to the same in either order.
+fn commute(world: &World<'_>, one: usize, other: usize) -> bool {
+    let after = |first: usize, second: usize| {
+        let mut world = world.clone();
+        world.advance(Move::Step(first));
+        let still = world.ready.contains(&second);
+        still.then(|| {
+            world.advance(Move::Step(second));
+            world.fingerprint()
+        })
+    };
+    let (there, back) = (after(one, other), after(other, one));
+    there.is_some() && there == back
+}
+
+/// Whether a scenario stops before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadlock {
+    /// Never.
+    Cannot,
+    /// In some orders.
+    Can,
+    /// Always.
+    Must,
+    /// Only where a pipe holds less than so many bytes.
+    Below(u64),
+    /// There are too many outcomes to say.
+    Unknown,
+}
+
+/// Asks the model whether, and for which pipes, something waits for ever.
+pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
+    let stops = |capacity| {
+        stops(&trace(World::start(scenario, capacity, choices), &Order::Story))
+    };
+    let allowed = allowed(scenario, choices);
+    let among = allowed.traces.iter().filter(|trace| self::stops(trace)).count();
+    match (stops(CAPACITY_MIN), stops(CAPACITY_MAX)) {
+        _ if !allowed.whole => Deadlock::Unknown,
+        _ if allowed.traces.len() > 1 && among > 0 && among < allowed.traces.len() => Deadlock::Can,
+        // More room never makes a scenario without races stop.
+        (true, false) => {
+            let (mut low, mut high) = (CAPACITY_MIN, CAPACITY_MAX);
+            while low + 1 < high {
+                let middle = low.midpoint(high);
+                if stops(middle) { low = middle } else { high = middle }
+            }
+            Deadlock::Below(high)
+        }
+        (true, true) => Deadlock::Must,
+        (false, _) => Deadlock::Cannot,
+    }
+}
+
+/// Whether somebody who is still there waits.
+fn stops(trace: &Trace) -> bool {
+    trace.ends.values().any(|end| *end == End::Running) && trace.steps.contains(&Taken::Open)
+}

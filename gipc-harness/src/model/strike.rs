@@ -1,0 +1,130 @@
+//! A process is killed from outside while it begins a step, or when it has ended one: what the others must then see.
+//!
+//! A strike at a begin races with the step itself, so there are several answers; one at an end has one.
+
+use super::walk::walk;
+use super::world::{Move, World};
+use super::{CAPACITY_MIN, Choices, Order};
+use crate::scenario::{Scenario, Verb};
+use crate::trace::{Allowed, End, Moment, Plan, Strike, Taken};
+use std::collections::BTreeSet;
+
+/// How far a step came before its process was gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Far {
+    /// Nothing had happened.
+    Nowhere,
+    /// Some bytes were written.
+    Halfway,
+    /// It had happened, but nobody was told.
+    Untold,
+    /// It had happened.
+    Whole,
+}
+
+/// Where processes can be struck: at each begin and end of each step that the model comes to.
+///
+/// Not `main`, and nobody who spawns: what becomes of children without a parent is each library's own affair. Nobody who
+/// is signalled by number either, since the number may be another's by then.
+pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
+    let (world, plan) = walk(World::start(scenario, CAPACITY_MIN, choices), &Order::Story);
+    let trace = world.trace();
+    let mut spared = BTreeSet::from(["main"]);
+    for step in &scenario.steps {
+        match &step.verb {
+            Verb::Spawn { .. } => drop(spared.insert(&step.lane.process)),
+            Verb::Signal { child, .. } => drop(spared.insert(child)),
+            _ => {}
+        }
+    }
+    let mut strikes = Vec::new();
+    for release in &plan.releases {
+        let step = &scenario.steps[release.step];
+        if spared.contains(step.lane.process.as_str()) || matches!(step.verb, Verb::Until { .. }) {
+            continue;
+        }
+        let ended = matches!(trace.steps[release.step], Taken::Ended { .. });
+        let last = matches!(step.verb, Verb::Exit { .. } | Verb::Raise);
+        strikes.push(Strike { step: release.step, moment: Moment::Begin });
+        if ended && !last {
+            strikes.push(Strike { step: release.step, moment: Moment::End });
+        }
+    }
+    strikes
+}
+
+/// What may then come of the scenario, and the plan to get there.
+pub(super) fn struck(scenario: &Scenario, choices: Choices, strike: Strike) -> (Allowed, Plan) {
+    let all = match (strike.moment, &scenario.steps[strike.step].verb) {
+        (Moment::End, _) => &[Far::Whole][..],
+        (Moment::Begin, Verb::Put { .. }) => &[Far::Nowhere, Far::Halfway, Far::Untold, Far::Whole],
+        (Moment::Begin, _) => &[Far::Nowhere, Far::Untold, Far::Whole],
+    };
+    let mut traces = Vec::new();
+    let mut first = None;
+    for far in all {
+        let (trace, plan) = hit(World::start(scenario, CAPACITY_MIN, choices), strike, *far);
+        first.get_or_insert(plan);
+        if !traces.contains(&trace) {
+            traces.push(trace);
+        }
+    }
+    (Allowed { traces, whole: true }, first.unwrap_or_default())
+}
+
+fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (crate::trace::Trace, Plan) {
+    let spec = &world.scenario.steps[strike.step];
+    let lane = world.by_lane[&spec.lane];
+    let process = world.tracks[lane].process;
+    let mut releases = Vec::new();
+    let mut done = false;
+    loop {
+        let next = world.ready.first().copied();
+        let begins = next == Some(strike.step) && strike.moment == Moment::Begin && !done;
+        let mut release = match next {
+            Some(step) if begins && matches!(far, Far::Nowhere | Far::Halfway) => {
+                done = true;
+                world.ready.remove(&step);
+                world.taken[step] = Taken::Open;
+                if let (Far::Halfway, Verb::Put { handle, .. }) = (far, &spec.verb) {
+                    if let Some(pipe) = world.own(process, handle, true) {
+                        world.pipes[pipe].tear();
+                    }
+                }
+                world.strike(process, step)
+            }
+            Some(step) => world.advance(Move::Step(step)),
+            None => match world.tick() {
+                Some(release) => release,
+                None => break,
+            },
+        };
+        let ended = world.taken[strike.step] != Taken::Never && !done;
+        let hits = ended && (strike.moment == Moment::Begin || world.tracks[lane].open.is_none());
+        if hits {
+            done = true;
+            let ends = matches!(spec.verb, Verb::Exit { .. } | Verb::Raise);
+            let more = world.strike(process, strike.step);
+            if far == Far::Untold && !ends {
+                world.taken[strike.step] = Taken::Open;
+            }
+            release.ends.extend(more.ends);
+            release.leaves.extend(more.leaves);
+            release.comes.extend(more.comes);
+        }
+        // A step that was cut off by the strike ends for nobody.
+        release.ends.retain(|step| matches!(world.taken[*step], Taken::Ended { .. }));
+        releases.push(release);
+    }
+    (world.trace(), Plan { releases })
+}
+
+impl World<'_> {
+    /// The process is killed from outside.
+    fn strike(&mut self, process: usize, step: usize) -> crate::trace::Release {
+        self.release.step = step;
+        self.leave(process, End::Signal("SIGKILL".into()));
+        self.settle_untils();
+        std::mem::take(&mut self.release)
+    }
+}
