@@ -5,6 +5,7 @@ use gipc_harness::cli::choices;
 use gipc_harness::model;
 use gipc_harness::run::{Settings, perform};
 use gipc_harness::scenario::{Scenario, parse};
+use gipc_harness::trace::Course;
 use gipc_harness::verdict::{Verdict, Word, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write;
@@ -54,14 +55,15 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
         exe: HARNESS.into(),
         trigger: Duration::from_millis(20),
         patience: Duration::from_secs(60),
+        capacity: None,
         interrupt,
     };
     let choices = choices(adapter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let plan = model::plan(scenario, choices);
-    let observed = runtime.block_on(perform(scenario, &plan, adapter, &settings))?;
-    let predicted = model::predict(scenario, choices);
-    Ok(judge(scenario, &predicted, &observed, &adapter.manifest.known))
+    let course = Course::Step(model::plan(scenario, choices));
+    let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
+    let allowed = model::allowed(scenario, choices);
+    Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))
 }
 
 /// The main of a conformance target.

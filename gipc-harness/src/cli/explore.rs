@@ -10,7 +10,7 @@ use crate::adapter::Adapter;
 use crate::explore::{script, shrink};
 use crate::model::{self, Choices};
 use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Verb, parse};
-use crate::trace::{Taken, Trace};
+use crate::trace::{Allowed, Taken, Trace};
 use crate::verdict::{Verdict, Word, judge};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -168,8 +168,13 @@ impl Search {
     ) -> Result<Option<Failure>, Stopped> {
         let mut before: Option<Failure> = None;
         for _ in 0..AGAIN {
-            let observed = suite::once(scenario, &self.adapter, self.exe.clone())?;
-            let verdict = judge(scenario, predicted, &observed, &[]);
+            let observed = suite::once(
+                scenario,
+                &suite::as_written(scenario, self.choices),
+                &self.adapter,
+                self.exe.clone(),
+            )?;
+            let verdict = judge(scenario, &Allowed::one(predicted.clone()), &observed, &[]);
             if verdict.word.is_expected() {
                 self.skipped += u32::from(verdict.word == Word::Skip);
                 return Ok(None);

@@ -3,7 +3,7 @@
 //! Does not know what is in them.
 
 use super::Stopped;
-use crate::model::{self, Choices};
+use crate::model::{self, Choices, Deadlock};
 use crate::scenario::{ParseError, Scenario, parse};
 use crate::spec;
 use crate::verdict;
@@ -35,10 +35,21 @@ impl Source {
         let scenario =
             parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
         if let Some(unknown) = scenario.covers().iter().find(|id| spec::requirement(id).is_none()) {
-            return Err(self.unknown(unknown));
+            let message = format!("no requirement is called {unknown}");
+            return Err(self.slip("# covers", unknown, &message, "`cargo harness spec` lists all"));
         }
-        let predicted = model::predict(&scenario, Choices::default());
-        if let Some(finding) = verdict::disagreement(&scenario, &predicted) {
+        if let Some(Err(word)) = scenario.order() {
+            return Err(self.slip(
+                "# order: ",
+                &word,
+                &format!("{word} is no process or task of this scenario"),
+                "name those that have lines, child*3 for three in turn",
+            ));
+        }
+        let allowed = model::allowed(&scenario, Choices::default());
+        let finding =
+            allowed.traces.iter().find_map(|trace| verdict::disagreement(&scenario, trace));
+        if let Some(finding) = finding {
             let place = scenario.steps[finding.step].place;
             let text = self.text.lines().nth(place.line - 1).unwrap_or_default();
             let (column, width) = place
@@ -62,9 +73,15 @@ impl Source {
             return Err(error.render(&path, &self.text));
         }
         if model::depends_on_capacity(&scenario) {
+            let stops = match model::deadlock(&scenario, Choices::default()) {
+                Deadlock::Below(bytes) => {
+                    format!("it stops where a pipe holds less than {bytes} bytes; ")
+                }
+                _ => String::new(),
+            };
             return Err(format!(
                 "error: what it comes to depends on how much a pipe holds\n --> {path}\n  \
-                 keep less than {} bytes in flight, or put more than {}\n",
+                 {stops}keep less than {} bytes in flight, or put more than {}\n",
                 model::CAPACITY_MIN,
                 model::CAPACITY_MAX
             ));
@@ -74,19 +91,19 @@ impl Source {
 }
 
 impl Source {
-    /// A requirement that does not exist, where it is named.
-    fn unknown(&self, id: &str) -> String {
-        let mark = format!(" {id}");
+    /// A word of its first comment that means nothing, where it stands.
+    fn slip(&self, head: &str, word: &str, message: &str, cure: &str) -> String {
+        let mark = format!(" {word}");
         let mut lines = (1..).zip(self.text.lines());
-        let found = lines.find(|(_, text)| text.starts_with("# covers") && text.contains(&mark));
+        let found = lines.find(|(_, text)| text.starts_with(head) && text.contains(&mark));
         let (line, text) = found.unwrap_or((1, ""));
         let column = text.find(&mark).map_or(1, |at| at + 2);
         let error = ParseError {
-            message: format!("no requirement is called {id}"),
-            cure: "`cargo harness spec` lists all".into(),
+            message: message.into(),
+            cure: cure.into(),
             line,
             column,
-            width: id.len(),
+            width: word.len(),
         };
         error.render(&self.path.display().to_string(), &self.text)
     }

@@ -2,18 +2,20 @@
 
 mod busy;
 mod explore;
+mod judge;
 mod library;
 mod out;
 mod spec;
 mod suite;
 mod tools;
+mod ways;
 
 use crate::adapter::{Adapter, AdapterError, EMBEDDED};
-use crate::model::Order;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::Library;
 use out::Out;
 use std::path::PathBuf;
+use ways::{Orders, Point};
 
 pub use busy::busy_main;
 pub use suite::choices;
@@ -48,6 +50,12 @@ enum Command {
     Run(Run),
     /// Shows what each process does, side by side, as the model predicts or an adapter performs it
     Show(Show),
+    /// Judges recorded runs again, without running anything
+    Judge {
+        /// The `record.jsonl` of each
+        #[arg(value_name = "RECORD", required = true)]
+        records: Vec<PathBuf>,
+    },
     /// Makes random scenarios until one fails, and makes that one small
     Explore(Explore),
     /// Lists the requirements and who asks each of them
@@ -85,9 +93,21 @@ struct Run {
     /// Stop at the first one that is not as expected
     #[arg(long)]
     until_failure: bool,
-    /// In which order steps are released: `story`, or `random:SEED`
-    #[arg(long, default_value = "story", value_name = "ORDER", value_parser = order)]
-    order: Order,
+    /// In which order steps are released: `story`, `random:SEED`, or `all` that differ
+    #[arg(long, default_value = "story", value_name = "ORDER", value_parser = ways::orders)]
+    order: Orders,
+    /// Give each task all its steps at once, and let it go
+    #[arg(long, conflicts_with = "order")]
+    batch: bool,
+    /// Kill a process at its K-th begin or end of a step, or each of them at each in turn
+    #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch"])]
+    kill: Option<Point>,
+    /// Stop it there and let it go on, which must change nothing
+    #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch", "kill"])]
+    freeze: Option<Point>,
+    /// Make each pipe hold so many bytes, where the system can be asked that (Linux: 4096 to 1048576)
+    #[arg(long, value_name = "BYTES", conflicts_with = "batch", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    capacity: Option<u32>,
     /// Keep so many processes busy meanwhile
     #[arg(long, default_value_t = 0, value_name = "N")]
     load: u16,
@@ -97,6 +117,9 @@ struct Run {
     /// For whom the report is
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
+    /// Keep the evidence of what passed, too
+    #[arg(long)]
+    keep: bool,
     /// Where the evidence of failures goes
     #[arg(long, default_value = "target/gipc-harness", value_name = "DIR")]
     record: PathBuf,
@@ -229,6 +252,7 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Check(what) => tools::check(&library, &what.what, out),
         Command::Run(run) => suite::run(&library, &run, out),
         Command::Show(show) => tools::show(&library, &show, out),
+        Command::Judge { records } => judge::again(&library, &records, out),
         Command::Explore(asked) => explore::explore(&library, &asked, out),
         Command::Spec(spec) => spec::spec(&library, &spec, out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
@@ -248,15 +272,6 @@ impl Run {
             run: Run,
         }
         Alone::parse_from(["run"]).run
-    }
-}
-
-fn order(word: &str) -> Result<Order, String> {
-    let seed = word.strip_prefix("random:").and_then(|seed| seed.parse().ok());
-    match (word, seed) {
-        ("story", _) => Ok(Order::Story),
-        (_, Some(seed)) => Ok(Order::Random(seed)),
-        _ => Err("write story, or random: and a number".into()),
     }
 }
 

@@ -3,17 +3,19 @@
 //! Does not know how one is performed, nor what is right.
 
 use super::busy::Load;
+use super::judge::record;
 use super::library::{Library, Source};
 use super::out::Out;
+use super::ways::{Job, ways};
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, LateGet, MODEL};
-use crate::model::{self, Choices, Order};
+use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
-use crate::trace::{Observed, Plan, Trace};
-use crate::verdict::{self, Verdict, Word, judge};
+use crate::trace::{Course, Observed, Trace};
+use crate::verdict::{Verdict, Word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -26,26 +28,6 @@ use tokio::task::JoinSet;
 
 /// Nothing heard for so long starts a look at the kernel. Never a verdict.
 const TRIGGER: Duration = Duration::from_millis(20);
-
-struct Job {
-    scenario: Scenario,
-    path: PathBuf,
-    predicted: Trace,
-    plan: Plan,
-}
-
-impl Job {
-    /// In this order; or as the story has it, where the order would change what is right (time limits do).
-    fn new(scenario: Scenario, path: PathBuf, choices: Choices, order: &Order) -> Self {
-        let (predicted, plan) = model::in_order(&scenario, choices, order);
-        let right = verdict::disagreement(&scenario, &predicted).is_none();
-        let (predicted, plan) = match right {
-            true => (predicted, plan),
-            false => model::in_order(&scenario, choices, &Order::Story),
-        };
-        Self { scenario, path, predicted, plan }
-    }
-}
 
 /// What an adapter chose where it could.
 #[must_use]
@@ -64,42 +46,49 @@ pub fn choices(adapter: &Adapter) -> Choices {
 /// for it comes after all that is there has been read, however seldom this thread is let run.
 fn on_its_own(
     scenario: &Scenario,
-    plan: &Plan,
+    course: &Course,
     adapter: &Adapter,
     settings: &Settings,
 ) -> std::io::Result<Observed> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(perform(scenario, plan, adapter, settings))
+    runtime.block_on(perform(scenario, course, adapter, settings))
 }
 
 /// Performs one scenario, for `show` and `explore`.
 pub(super) fn once(
     scenario: &Scenario,
+    course: &Course,
     adapter: &Adapter,
     exe: PathBuf,
 ) -> Result<Observed, Stopped> {
     let (_keep, interrupt) = watch::channel(false);
-    let settings = Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(60), interrupt };
-    let plan = model::plan(scenario, choices(adapter));
-    on_its_own(scenario, &plan, adapter, &settings).map_err(unable)
+    let (trigger, patience) = (TRIGGER, Duration::from_secs(60));
+    let settings = Settings { exe, trigger, patience, capacity: None, interrupt };
+    on_its_own(scenario, course, adapter, &settings).map_err(unable)
+}
+
+/// The story order, step by step.
+pub(super) fn as_written(scenario: &Scenario, choices: Choices) -> Course {
+    Course::Step(model::plan(scenario, choices))
 }
 
 pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
     let sources = library.select(&run.what)?;
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
-    let (jobs, heavy) = read(sources, choices, &run.order, run.heavy, out)?;
+    let (jobs, heavy) = read(sources, choices, run, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
     allow_many_descriptors();
     let (stop, interrupt) = watch::channel(false);
     let exe = own_program()?;
     let load = Load::start(run.load, &exe).map_err(unable)?;
-    let settings =
-        Settings { exe, trigger: TRIGGER, patience: Duration::from_secs(run.patience), interrupt };
+    let (trigger, patience) = (TRIGGER, Duration::from_secs(run.patience));
+    let settings = Settings { exe, trigger, patience, capacity: run.capacity, interrupt };
     let mut report = Report {
         out,
         options: run,
         adapter: name,
+        choices,
         tally: Tally { planned: jobs.len() * run.repeat as usize, heavy, ..Tally::default() },
         told: Vec::new(),
         traces: BTreeMap::new(),
@@ -110,13 +99,10 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
     match adapter {
         None => {
             for job in &jobs {
-                let observed = Observed::of(job.predicted.clone());
+                let observed = Observed::of(job.allowed.story().clone());
                 for _ in 0..run.repeat {
-                    report.add(
-                        job,
-                        judge(&job.scenario, &job.predicted, &observed, &[]),
-                        &observed,
-                    );
+                    let verdict = judge(&job.scenario, &job.allowed, &observed, &[]);
+                    report.add(job, verdict, &observed);
                 }
             }
         }
@@ -133,16 +119,20 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
 fn read(
     sources: Vec<Source>,
     choices: Choices,
-    order: &Order,
-    all: bool,
+    run: &Run,
     out: &mut Out,
 ) -> Result<(Vec<Arc<Job>>, usize), Stopped> {
     let (mut jobs, mut heavy, mut wrong, all_in_all) = (Vec::new(), 0, 0, sources.len());
+    let mut other: BTreeMap<&str, usize> = BTreeMap::new();
     for source in sources {
         match source.scenario() {
-            Ok(scenario) if scenario.heavy().is_some() && !all && !source.named => heavy += 1,
+            Ok(scenario) if scenario.heavy().is_some() && !run.heavy && !source.named => heavy += 1,
             Ok(scenario) => {
-                jobs.push(Arc::new(Job::new(scenario, source.path, choices, order)));
+                let (all, reason) = ways(scenario, source.path, choices, run);
+                jobs.extend(all.into_iter().map(Arc::new));
+                if let Some(reason) = reason {
+                    *other.entry(reason).or_default() += 1;
+                }
             }
             Err(text) => {
                 out.complain(&text);
@@ -150,12 +140,18 @@ fn read(
             }
         }
     }
-    match wrong {
-        0 => Ok((jobs, heavy)),
-        _ => Err(Stopped::usage(format!(
+    if wrong > 0 {
+        return Err(Stopped::usage(format!(
             "{wrong} of {all_in_all} scenarios refused, so nothing was started"
-        ))),
+        )));
     }
+    for (reason, count) in other {
+        out.complain(&format!("{count} scenarios {reason}"));
+    }
+    if jobs.is_empty() && heavy == 0 {
+        return Err(Stopped::usage("error: none of these scenarios can be performed in this way"));
+    }
+    Ok((jobs, heavy))
 }
 
 struct Stage {
@@ -228,7 +224,7 @@ impl Stage {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
         let run = move || {
-            let observed = on_its_own(&job.scenario, &job.plan, &adapter, &settings);
+            let observed = on_its_own(&job.scenario, &job.course, &adapter, &settings);
             let _ = tell.send((job, observed));
         };
         async move {
@@ -243,6 +239,7 @@ struct Report<'a> {
     out: &'a mut Out,
     options: &'a Run,
     adapter: String,
+    choices: Choices,
     tally: Tally,
     told: Vec<Told>,
     /// The traces that each scenario gave, by their text.
@@ -259,22 +256,31 @@ impl Report<'_> {
             observed.fault = Some(format!("the harness could not perform it: {error}"));
             observed
         });
-        let verdict = judge(&job.scenario, &job.predicted, &observed, &adapter.manifest.known);
+        let verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
         self.add(job, verdict, &observed)
     }
 
-    fn add(&mut self, job: &Job, verdict: Verdict, observed: &Observed) -> bool {
+    fn add(&mut self, job: &Job, mut verdict: Verdict, observed: &Observed) -> bool {
         let expected = verdict.word.is_expected();
         self.tally.add(verdict.word);
         if !matches!(verdict.word, Word::Error | Word::Skip) {
-            self.traces.entry(job.scenario.id.clone()).or_default().insert(verdict.text.clone());
+            let blow = if job.line.is_some() { "" } else { &job.how };
+            let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
+            self.traces.entry(key).or_default().insert(verdict.text.clone());
         }
-        let record = (!expected).then(|| self.record(job, observed)).flatten();
+        if let Some(line) = job.line.as_ref().filter(|_| !expected) {
+            verdict
+                .notes
+                .push(format!("this line in its first comment gives the order:\n    {line}"));
+        }
+        let keep = !expected || self.options.keep;
+        let record = keep.then(|| self.record(job, observed)).flatten();
         let told = Told {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
             adapter: self.adapter.clone(),
             asked: self.options.adapter.clone(),
+            how: job.how.clone(),
             verdict,
             record,
         };
@@ -292,8 +298,11 @@ impl Report<'_> {
 
     /// Keeps the evidence: what was heard, and what the agents printed.
     fn record(&mut self, job: &Job, observed: &Observed) -> Option<PathBuf> {
-        let path = self.options.record.join(&self.adapter).join(&job.scenario.id);
-        match write(&path, observed) {
+        let mut path = self.options.record.join(&self.adapter).join(&job.scenario.id);
+        if !job.how.is_empty() {
+            path.push(job.how.trim_start_matches('-').replace([' ', ':'], "-"));
+        }
+        match write(&path, observed, &record(job, observed, &self.options.adapter, self.choices)) {
             Ok(file) => Some(file),
             Err(error) => {
                 self.unwritten =
@@ -343,10 +352,10 @@ fn progress(runs: usize, format: Format) -> ProgressBar {
     ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn write(folder: &Path, observed: &Observed) -> std::io::Result<PathBuf> {
+fn write(folder: &Path, observed: &Observed, record: &str) -> std::io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
     let file = folder.join("record.jsonl");
-    fs::write(&file, observed.record.join("\n") + "\n")?;
+    fs::write(&file, record)?;
     fs::write(folder.join("printed.txt"), &observed.printed)?;
     Ok(file)
 }

@@ -4,8 +4,8 @@ use super::library::Library;
 use super::out::Out;
 use super::{Show, Stopped, load, own_program, suite};
 use crate::adapter::{self, Adapter, AdapterError, MODEL};
-use crate::model::{self, Choices};
-use crate::scenario::parse;
+use crate::model::{self, Choices, Deadlock};
+use crate::scenario::{Scenario, parse};
 use crate::trace::lanes;
 use crate::verdict;
 use std::process::{Command, Stdio};
@@ -42,19 +42,43 @@ pub(super) fn check(library: &Library, what: &[String], out: &mut Out) -> Result
     }
 }
 
+/// What the model says of the scenario as a whole: how much can come of it, and whether it stops.
+fn beyond(scenario: &Scenario, choices: Choices) -> String {
+    let allowed = model::allowed(scenario, choices);
+    let races = match (allowed.whole, allowed.traces.len()) {
+        (false, _) => "more can come of it than can be enumerated".to_owned(),
+        (true, 1) => "one outcome: nothing races".to_owned(),
+        (true, many) => format!("{many} outcomes: this is the story's"),
+    };
+    let stops = match model::deadlock(scenario, choices) {
+        Deadlock::Cannot => "it cannot deadlock, whatever a pipe holds".to_owned(),
+        Deadlock::Must => "something waits for ever, whatever a pipe holds".to_owned(),
+        Deadlock::Can => "whether something waits for ever depends on who is first".to_owned(),
+        Deadlock::Below(bytes) => {
+            format!("it deadlocks where a pipe holds less than {bytes} bytes")
+        }
+        Deadlock::Unknown => "nobody can say whether it can deadlock".to_owned(),
+    };
+    format!("{races}; {stops}")
+}
+
 pub(super) fn show(library: &Library, show: &Show, out: &mut Out) -> Result<u8, Stopped> {
     for source in library.select(std::slice::from_ref(&show.what))? {
         let scenario = source.scenario().map_err(Stopped::usage)?;
         out.line(&format!("{}  {}\n", scenario.id, show.adapter));
         if show.adapter == MODEL {
-            out.text(&lanes(&scenario, &model::predict(&scenario, Choices::default())));
+            let choices = Choices::default();
+            out.text(&lanes(&scenario, &model::predict(&scenario, choices)));
+            out.line(&format!("\n{}", beyond(&scenario, choices)));
             continue;
         }
         let adapter = load(library, &show.adapter)?;
-        let predicted = model::predict(&scenario, suite::choices(&adapter));
-        let observed = suite::once(&scenario, &adapter, own_program()?)?;
+        let choices = suite::choices(&adapter);
+        let allowed = model::allowed(&scenario, choices);
+        let course = suite::as_written(&scenario, choices);
+        let observed = suite::once(&scenario, &course, &adapter, own_program()?)?;
         out.text(&lanes(&scenario, &observed.trace));
-        let verdict = verdict::judge(&scenario, &predicted, &observed, &adapter.manifest.known);
+        let verdict = verdict::judge(&scenario, &allowed, &observed, &adapter.manifest.known);
         out.line(&format!("\n{}", verdict.word));
     }
     Ok(0)

@@ -20,6 +20,7 @@ pub use search::Deadlock;
 
 use crate::scenario::{Lane, Scenario};
 use crate::trace::{Allowed, Plan, Strike, Trace};
+use serde::{Deserialize, Serialize};
 use world::World;
 
 /// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
@@ -28,7 +29,7 @@ pub const CAPACITY_MIN: u64 = 512;
 pub const CAPACITY_MAX: u64 = 1 << 20;
 
 /// Where an implementation may choose, what it chose. The default is what the suite's traces are made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choices {
     /// The longest message, in bytes; a longer one is refused before anything is written.
     pub max_message: u64,
@@ -36,6 +37,7 @@ pub struct Choices {
     /// and the next get goes on with that message.
     pub late_get_waits: bool,
     /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
+    #[serde(skip)]
     pub fault: Option<Fault>,
 }
 
@@ -120,9 +122,8 @@ pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    let run = |capacity| {
-        walk::trace(World::start(scenario, capacity, Choices::default()), &Order::Story)
-    };
+    let run =
+        |capacity| walk::trace(World::start(scenario, capacity, Choices::default()), &Order::Story);
     run(CAPACITY_MIN) != run(CAPACITY_MAX)
 }
 

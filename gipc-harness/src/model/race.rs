@@ -230,7 +230,8 @@ impl<'a> World<'a> {
         let Some(mut clocks) = self.clocks.take() else { return };
         let spec = &self.scenario.steps[step];
         let lane = self.by_lane[&spec.lane];
-        let mut heard: Vec<Clock> = from.and_then(|put| clocks.begun.get(&put).cloned()).into_iter().collect();
+        let mut heard: Vec<Clock> =
+            from.and_then(|put| clocks.begun.get(&put).cloned()).into_iter().collect();
         let mut looked_at = Vec::new();
         match (&spec.verb, outcome) {
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {

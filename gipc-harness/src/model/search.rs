@@ -145,7 +145,12 @@ struct Orders {
 
 impl Orders {
     /// Sleep sets: what was tried before in this state need not be tried after a step that commutes with it.
-    fn visit(&mut self, mut world: World<'_>, asleep: BTreeSet<usize>, path: &mut Vec<usize>) -> bool {
+    fn visit(
+        &mut self,
+        mut world: World<'_>,
+        asleep: BTreeSet<usize>,
+        path: &mut Vec<usize>,
+    ) -> bool {
         let ready: Vec<usize> = world.ready.iter().copied().collect();
         if ready.is_empty() {
             if world.tick().is_some() {
@@ -215,9 +220,7 @@ pub enum Deadlock {
 
 /// Asks the model whether, and for which pipes, something waits for ever.
 pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
-    let stops = |capacity| {
-        stops(&trace(World::start(scenario, capacity, choices), &Order::Story))
-    };
+    let stops = |capacity| stops(&trace(World::start(scenario, capacity, choices), &Order::Story));
     let allowed = allowed(scenario, choices);
     let among = allowed.traces.iter().filter(|trace| self::stops(trace)).count();
     match (stops(CAPACITY_MIN), stops(CAPACITY_MAX)) {

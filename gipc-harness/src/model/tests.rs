@@ -1,8 +1,10 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
-use super::{Choices, Deadlock, Fault, allowed, deadlock, depends_on_capacity, is_steady, plan, predict};
+use super::{
+    Choices, Deadlock, Fault, allowed, deadlock, depends_on_capacity, is_steady, plan, predict,
+};
 use crate::scenario::{Scenario, Verb, parse};
-use crate::trace::{Observed, Taken, Trace, outcome_text};
+use crate::trace::{Allowed, Observed, Taken, Trace, outcome_text};
 use crate::verdict::{Word, disagreement, judge};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -126,7 +128,7 @@ fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
     let judged = |handles| {
         let mut trace = predicted.clone();
         trace.left.insert("main".into(), handles);
-        judge(&scenario, &predicted, &Observed::of(trace), &[])
+        judge(&scenario, &Allowed::one(predicted.clone()), &Observed::of(trace), &[])
     };
     assert_eq!(judged(1).word, Word::Pass);
     let verdict = judged(2);
@@ -220,7 +222,8 @@ fn outcomes(text: &str) -> BTreeSet<String> {
     let allowed = allowed(&scenario, Choices::default());
     assert!(allowed.whole);
     let words = |trace: &Trace| {
-        let racy = scenario.steps.iter().zip(&trace.steps).filter(|(step, _)| step.expected.len() > 1);
+        let racy =
+            scenario.steps.iter().zip(&trace.steps).filter(|(step, _)| step.expected.len() > 1);
         racy.map(|(_, taken)| outcome_text(&[], taken)).collect::<Vec<_>>().join(" ")
     };
     allowed.traces.iter().map(words).collect()
@@ -254,15 +257,27 @@ fn a_race_has_all_its_outcomes_and_no_others(#[case] text: &str, #[case] expecte
 }
 
 #[rstest]
-#[case::never("main        pipe r w\nmain        put w \"a\"\nmain        get r                       => \"a\"\n", Deadlock::Cannot)]
-#[case::always("main        pipe r w\nmain        get r                       => blocks\n", Deadlock::Must)]
-#[case::by_room("main        pipe r w\nmain        put w 5000B\nmain        get r                       => 5000B\n", Deadlock::Below(5000))]
+#[case::never(
+    "main        pipe r w\nmain        put w \"a\"\nmain        get r                       => \"a\"\n",
+    Deadlock::Cannot
+)]
+#[case::always(
+    "main        pipe r w\nmain        get r                       => blocks\n",
+    Deadlock::Must
+)]
+#[case::by_room(
+    "main        pipe r w\nmain        put w 5000B\nmain        get r                       => 5000B\n",
+    Deadlock::Below(5000)
+)]
 #[case::by_order(
     "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or never\n\
      main        kill child\nmain        get r                       => \"a\" or eof\n\
      main        join child                  => signal SIGKILL or exit 0\n",
     Deadlock::Cannot
 )]
-fn the_model_says_whether_and_where_a_scenario_stops(#[case] text: &str, #[case] expected: Deadlock) {
+fn the_model_says_whether_and_where_a_scenario_stops(
+    #[case] text: &str,
+    #[case] expected: Deadlock,
+) {
     assert_eq!(deadlock(&parse("stops", text).unwrap(), Choices::default()), expected);
 }

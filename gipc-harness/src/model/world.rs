@@ -93,9 +93,10 @@ impl<'a> World<'a> {
     /// What can happen next: the steps that may begin, and what exits have not yet let go.
     pub(super) fn moves(&self) -> Vec<Move> {
         let steps = self.ready.iter().map(|step| Move::Step(*step));
-        let drops = self.leaving.iter().flat_map(|(process, (_, ends))| {
-            ends.iter().map(|end| Move::Drop(*process, *end))
-        });
+        let drops = self
+            .leaving
+            .iter()
+            .flat_map(|(process, (_, ends))| ends.iter().map(|end| Move::Drop(*process, *end)));
         steps.chain(drops).collect()
     }
 
@@ -125,9 +126,8 @@ impl<'a> World<'a> {
     /// What has happened until now.
     pub(super) fn trace(&self) -> Trace {
         let here = self.processes.iter().filter(|process| process.come);
-        let ends = here.map(|process| {
-            (process.name.clone(), process.end.clone().unwrap_or(End::Running))
-        });
+        let ends =
+            here.map(|process| (process.name.clone(), process.end.clone().unwrap_or(End::Running)));
         let (ends, left) = (ends.collect(), self.left.clone());
         Trace { steps: self.taken.clone(), ends, left, violations: Vec::new() }
     }

@@ -30,6 +30,7 @@ pub fn result(result: &Result) -> Value {
     json!({
         "scenario": result.scenario.id,
         "adapter": result.adapter,
+        "how": result.how,
         "verdict": verdict.word.to_string(),
         "first": first,
         "stuck": stuck,

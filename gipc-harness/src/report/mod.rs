@@ -19,6 +19,8 @@ pub struct Result {
     pub adapter: String,
     /// The same as it was asked for: the name or a path.
     pub asked: String,
+    /// What must be typed beside it to perform it in the same way.
+    pub how: String,
     /// What is said of it.
     pub verdict: Verdict,
     /// Where the evidence is, if any was kept.
@@ -56,7 +58,10 @@ impl Tally {
 
     /// The exit code: 0 all as expected, 1 something is not, 3 could not find out (wins over 1).
     pub fn exit_code(&self) -> u8 {
-        if self.interrupted || self.done() < self.planned || self.count(Word::Error) > 0 {
+        if self.interrupted
+            || self.done() < self.planned
+            || self.count(Word::Error) + self.count(Word::Unknown) > 0
+        {
             3
         } else if self.words.keys().all(|word| word.is_expected()) {
             0

@@ -84,7 +84,8 @@ pub fn failure(result: &Result) -> String {
     } else {
         format!(" --adapter {}", result.asked)
     };
-    let _ = writeln!(out, "\n  again    cargo harness run {}{named}", scenario.id);
+    let how = if result.how.is_empty() { String::new() } else { format!(" {}", result.how) };
+    let _ = writeln!(out, "\n  again    cargo harness run {}{named}{how}", scenario.id);
     let _ = writeln!(out, "  lanes    cargo harness show {}{named}", scenario.id);
     if let Some(record) = &result.record {
         let _ = writeln!(out, "  record   {}", record.display());
@@ -171,6 +172,7 @@ fn counted(word: Word) -> &'static str {
         Word::Deadlock => "DEADLOCKED",
         Word::Hang => "HUNG",
         Word::Slow => "SLOW",
+        Word::Unknown => "UNKNOWN",
         Word::Fixed => "FIXED",
         Word::Error => "ERROR",
     }

@@ -32,6 +32,8 @@ pub(super) struct Cast<'a> {
     pub(super) actors: BTreeMap<String, Actor>,
     /// What became of each step.
     pub(super) taken: Vec<Taken>,
+    /// The steps that were handed over before their time: they open when their agent says so.
+    handed: BTreeSet<usize>,
     /// The steps whose agent said that they began.
     begun: BTreeSet<usize>,
     /// Those that ended.
@@ -53,11 +55,13 @@ pub(super) struct Cast<'a> {
     lanes: BTreeMap<&'a str, Vec<usize>>,
     pipes: NamedPipes,
     wire: Wire<'a>,
+    /// How many bytes each new pipe is made to hold.
+    capacity: Option<u32>,
     started: Instant,
 }
 
 impl<'a> Cast<'a> {
-    pub(super) fn new(scenario: &'a Scenario) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, capacity: Option<u32>) -> Self {
         let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             lanes.entry(&step.lane.process).or_default().push(index);
@@ -66,6 +70,7 @@ impl<'a> Cast<'a> {
             scenario,
             actors: BTreeMap::new(),
             taken: vec![Taken::Never; scenario.steps.len()],
+            handed: BTreeSet::new(),
             begun: BTreeSet::new(),
             ends: BTreeMap::new(),
             violations: Vec::new(),
@@ -82,6 +87,7 @@ impl<'a> Cast<'a> {
             lanes,
             pipes: NamedPipes::default(),
             wire: Wire::new(scenario),
+            capacity,
             started: Instant::now(),
         }
     }
@@ -131,12 +137,30 @@ impl<'a> Cast<'a> {
     pub(super) fn release(&mut self, step: usize) {
         let spec = &self.scenario.steps[step];
         self.note("release", serde_json::json!({ "step": step, "lane": spec.lane.to_string() }));
+        self.send(step);
+        self.taken[step] = Taken::Open;
+    }
+
+    /// Gives a step to its agent, who begins it when the one before has ended.
+    pub(super) fn hand_over(&mut self, step: usize) {
+        self.handed.insert(step);
+        self.send(step);
+    }
+
+    fn send(&mut self, step: usize) {
+        let spec = &self.scenario.steps[step];
         if let Some(order) = self.wire.order(step) {
             let task = spec.lane.task.clone();
             let message = ToAgent::Step { id: step, task, order, within_ms: spec.within_ms };
             self.actors[&spec.lane.process].line.send(message);
         }
-        self.taken[step] = Taken::Open;
+    }
+
+    /// Sends a signal to a process of the run; false where that cannot be done for sure.
+    pub(super) fn signal(&mut self, role: &str, signal: nix::sys::signal::Signal) -> bool {
+        self.note("signal", serde_json::json!({ "role": role, "signal": signal.as_str() }));
+        let handle = self.actors.get(role).and_then(|actor| actor.handle.as_deref());
+        handle.is_some_and(|handle| platform::send(handle, signal))
     }
 
     /// Ends a step that the harness itself performs.
@@ -231,15 +255,24 @@ impl<'a> Cast<'a> {
     fn say(&mut self, role: &str, said: FromAgent) {
         match said {
             FromAgent::Begin { id, pid } => {
+                if self.handed.remove(&id) && self.taken[id] == Taken::Never {
+                    self.taken[id] = Taken::Open;
+                }
                 self.check(role, id, pid);
                 self.begun.insert(id);
             }
             FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
                 self.check(role, id, pid);
                 if self.fault.is_none() {
+                    for descriptor in descriptors.values() {
+                        if let Some(bytes) = self.capacity {
+                            platform::resize(pid, *descriptor, bytes);
+                        }
+                    }
                     self.pipes.learn(pid, &descriptors, |end| self.wire.is_writer(end));
-                    let taken = &self.taken;
-                    let was_put = |put: usize| taken[put] != Taken::Never;
+                    // What an agent was handed may have begun, and its word of it be on its way.
+                    let (taken, handed) = (&self.taken, &self.handed);
+                    let was_put = |put: usize| taken[put] != Taken::Never || handed.contains(&put);
                     let (outcome, from) =
                         self.wire.outcome(id, outcome, detail.as_deref(), was_put);
                     self.taken[id] = Taken::Ended { outcome, from, detail };

@@ -1,7 +1,7 @@
 //! Performs a scenario by a plan: lets one step go at a time, waits for what the plan says is then over, and
 //! notices when nothing moves any more.
 //!
-//! Step mode only. The order is the plan's; the conductor never decides what is right.
+//! The order is the plan's; the conductor never decides what is right. Without a plan it is `batch`'s.
 
 use super::Settings;
 use super::cast::Cast;
@@ -10,7 +10,8 @@ use super::watch::{self, Quiet, Watch};
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Verb};
-use crate::trace::{End, Observed, Plan, Release, Stop, Tier};
+use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike, Tier};
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 /// is in [`Observed::fault`]. Afterwards no process of the run is left, whatever it did.
 pub async fn perform(
     scenario: &Scenario,
-    plan: &Plan,
+    course: &Course,
     adapter: &Adapter,
     settings: &Settings,
 ) -> io::Result<Observed> {
@@ -38,7 +39,7 @@ pub async fn perform(
     })?;
     keeper.begin().await?;
     let mut stage = Stage {
-        cast: Cast::new(scenario),
+        cast: Cast::new(scenario, settings.capacity),
         scenario,
         settings,
         keeper,
@@ -47,15 +48,28 @@ pub async fn perform(
         interrupt: settings.interrupt.clone(),
         stop: None,
     };
-    stage.play(plan).await;
+    stage.open().await;
+    match course {
+        Course::Step(plan) => stage.play(plan, None).await,
+        Course::Kill(plan, strike) => stage.play(plan, Some((*strike, Blow::Kill))).await,
+        Course::Freeze(plan, strike) => stage.play(plan, Some((*strike, Blow::Freeze))).await,
+        Course::Batch => stage.batch().await,
+    }
     stage.close(&scratch).await
 }
 
-struct Stage<'a> {
-    cast: Cast<'a>,
-    scenario: &'a Scenario,
-    settings: &'a Settings,
-    keeper: Keeper,
+/// What is done to a process from outside.
+#[derive(Clone, Copy)]
+enum Blow {
+    Kill,
+    Freeze,
+}
+
+pub(super) struct Stage<'a> {
+    pub(super) cast: Cast<'a>,
+    pub(super) scenario: &'a Scenario,
+    pub(super) settings: &'a Settings,
+    pub(super) keeper: Keeper,
     heard: mpsc::UnboundedReceiver<Heard>,
     keeper_gone: bool,
     interrupt: tokio::sync::watch::Receiver<bool>,
@@ -63,7 +77,8 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    async fn play(&mut self, plan: &Plan) {
+    /// Waits for main.
+    async fn open(&mut self) {
         // Which process is main must be known before it can be heard.
         match self.keeper.next().await {
             Some(event) => self.cast.keeper(event),
@@ -74,6 +89,9 @@ impl Stage<'_> {
         if !self.cast.is_here("main") && self.cast.fault.is_none() {
             self.cast.fault = Some("main did not dial back".into());
         }
+    }
+
+    async fn play(&mut self, plan: &Plan, blow: Option<(Strike, Blow)>) {
         let mut halted = BTreeSet::new();
         for (index, release) in plan.releases.iter().enumerate() {
             if self.cast.is_over() {
@@ -103,12 +121,46 @@ impl Stage<'_> {
                 Some(Verb::Child { act: ChildAct::Terminate, child }) => Some(child),
                 _ => None,
             };
+            if let Some((strike, blow)) = blow {
+                let now = match strike.moment {
+                    Moment::Begin => release.step == strike.step,
+                    Moment::End => release.ends.contains(&strike.step),
+                };
+                if now {
+                    self.strike(strike, blow).await;
+                }
+            }
             let comes = release.comes.iter().filter(|role| Some(*role) != hit).cloned().collect();
             let release = Release { comes, ..release.clone() };
             self.settle(&release, &release.ends).await;
         }
         if !self.cast.is_over() {
             self.last_look().await;
+        }
+    }
+
+    /// Waits for the moment, and hits the process that is in it.
+    async fn strike(&mut self, strike: Strike, blow: Blow) {
+        let mut watch = Watch::new(self.settings);
+        let step = strike.step;
+        let is_now = |cast: &Cast<'_>| match strike.moment {
+            Moment::Begin => cast.has_begun(step),
+            Moment::End => cast.has_ended(step),
+        };
+        while !self.cast.is_over() && !is_now(&self.cast) {
+            if !self.next(&mut watch).await && watch.is_out_of_patience() {
+                return;
+            }
+        }
+        let signals = match blow {
+            Blow::Kill => &[Signal::SIGKILL][..],
+            Blow::Freeze => &[Signal::SIGSTOP, Signal::SIGCONT],
+        };
+        let role = &self.scenario.steps[step].lane.process;
+        for signal in signals {
+            if self.cast.is_here(role) && !self.cast.signal(role, *signal) {
+                self.cast.unsupported = Some("no process can be hit for sure here".into());
+            }
         }
     }
 
@@ -177,7 +229,7 @@ impl Stage<'_> {
     }
 
     /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.
-    async fn next(&mut self, watch: &mut Watch) -> bool {
+    pub(super) async fn next(&mut self, watch: &mut Watch) -> bool {
         tokio::select! {
             biased;
             Some(heard) = self.heard.recv() => self.cast.hear(heard),
@@ -198,7 +250,7 @@ impl Stage<'_> {
     }
 
     /// A proof holds only if nothing was on its way to us: what had been said before is heard first.
-    async fn confirm(&mut self, quiet: Quiet) -> Option<Tier> {
+    pub(super) async fn confirm(&mut self, quiet: Quiet) -> Option<Tier> {
         let Quiet::Still(tier) = quiet else { return None };
         let before = self.cast.events;
         let mut watch = Watch::new(self.settings);
@@ -208,7 +260,7 @@ impl Stage<'_> {
 
     /// Keeps the finding of the first stop, from which later ones follow. Its evidence is made anew at later stops as
     /// long as it lasts, since only then all that wait for each other are there.
-    async fn note_stop(&mut self, stop: Stop) {
+    pub(super) async fn note_stop(&mut self, stop: Stop) {
         if let Some(first) = self.stop.take() {
             let lasts = first.late.iter().all(|step| self.cast.is_open(*step));
             self.stop = Some(if lasts { self.evidence(first) } else { first });

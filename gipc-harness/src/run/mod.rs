@@ -8,6 +8,7 @@ pub mod platform;
 pub mod holders;
 pub mod quiet;
 pub mod tree;
+mod batch;
 mod conductor;
 mod cast;
 mod watch;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub trigger: Duration,
     /// How long to wait where no reason can be found. The last resort, whose verdict is `slow`.
     pub patience: Duration,
+    /// How many bytes each pipe is made to hold, where the system can be asked that.
+    pub capacity: Option<u32>,
     /// Becomes true when the run is to be given up.
     pub interrupt: tokio::sync::watch::Receiver<bool>,
 }

@@ -51,10 +51,15 @@ pub(super) fn kill(pid: i32, is_meant: impl Fn() -> bool) {
         return;
     }
     if let Some(process) = process {
-        send_kill(&process);
+        send_to(&process, Signal::SIGKILL);
     } else {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
     }
+}
+
+/// Sends a signal to exactly this process; false if that cannot be done.
+pub(super) fn send(process: &PidFd, signal: Signal) -> bool {
+    send_to(process.0.get_ref(), signal)
 }
 
 /// Lets this process and those it starts open as many descriptors as the system allows, up to a sane number: a
@@ -119,12 +124,27 @@ fn open(pid: i32) -> Option<OwnedFd> {
 }
 
 #[cfg(target_os = "linux")]
-fn send_kill(process: &OwnedFd) {
+fn send_to(process: &OwnedFd, signal: Signal) -> bool {
     let no_info: *const libc::siginfo_t = std::ptr::null();
+    let (process, signal) = (process.as_raw_fd(), signal as libc::c_int);
     // SAFETY: a null pointer is allowed, and means the same as kill(2).
-    unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, no_info, 0)
-    };
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, no_info, 0) };
+    sent == 0
+}
+
+/// Makes the pipe behind a descriptor of another process hold so many bytes, as far as the system lets it.
+#[cfg(target_os = "linux")]
+pub(super) fn resize(pid: i32, descriptor: i32, bytes: u32) {
+    use nix::fcntl::{FcntlArg, fcntl};
+    use std::os::unix::fs::OpenOptionsExt;
+    let end = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/{pid}/fd/{descriptor}"));
+    // It is an axis to vary, not a promise: what the system refuses stays as it was.
+    if let (Ok(end), Ok(bytes)) = (end, i32::try_from(bytes)) {
+        let _ = fcntl(&end, FcntlArg::F_SETPIPE_SZ(bytes));
+    }
 }
 
 /// The wait status, from `PIDFD_GET_INFO`. The C library does not have it yet.
@@ -155,7 +175,12 @@ fn open(_: i32) -> Option<OwnedFd> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn send_kill(_: &OwnedFd) {}
+fn send_to(_: &OwnedFd, _: Signal) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn resize(_: i32, _: i32, _: u32) {}
 
 #[cfg(not(target_os = "linux"))]
 fn exit_status(_: &OwnedFd) -> Option<i32> {

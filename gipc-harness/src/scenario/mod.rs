@@ -124,6 +124,22 @@ impl fmt::Display for Lane {
     }
 }
 
+/// An order of releases as `Scenario::order` reads it.
+pub fn order_line(lanes: &[Lane]) -> String {
+    let mut words: Vec<(String, usize)> = Vec::new();
+    for lane in lanes.iter().map(Lane::to_string) {
+        match words.last_mut() {
+            Some((last, times)) if *last == lane => *times += 1,
+            _ => words.push((lane, 1)),
+        }
+    }
+    let word = |(lane, times): &(String, usize)| match times {
+        1 => lane.clone(),
+        _ => format!("{lane}*{times}"),
+    };
+    format!("order: {}", words.iter().map(word).collect::<Vec<_>>().join(" "))
+}
+
 impl Lane {
     /// The lane of a process itself.
     pub fn process(name: impl Into<String>) -> Self {
@@ -152,6 +168,23 @@ impl Scenario {
     /// Why it is heavy, if it is: its `# heavy: …` line. A heavy one runs only when asked for.
     pub fn heavy(&self) -> Option<&str> {
         self.head().find_map(|line| line.strip_prefix("heavy: "))
+    }
+
+    /// The order of releases that it asks for, if it does: its `# order: …` line, a lane a word, `child*3` for three
+    /// in turn. A word that is no lane of it comes back as the error.
+    pub fn order(&self) -> Option<Result<Vec<Lane>, String>> {
+        let words = self.head().find_map(|line| line.strip_prefix("order: "))?;
+        let mut order = Vec::new();
+        for word in words.split_whitespace() {
+            let (name, times) = word.split_once('*').unwrap_or((word, "1"));
+            let lane =
+                self.steps.iter().map(|step| &step.lane).find(|lane| lane.to_string() == name);
+            match (lane, times.parse()) {
+                (Some(lane), Ok(times)) => order.extend(std::iter::repeat_n(lane.clone(), times)),
+                _ => return Some(Err(word.to_owned())),
+            }
+        }
+        Some(Ok(order))
     }
 
     /// The first comment block.

@@ -4,12 +4,18 @@
 use super::cause::Causes;
 use super::{End, Taken, Trace};
 use crate::scenario::{Item, Outcome, Scenario, Verb};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The snapshot text of a trace.
 pub fn canonical(scenario: &Scenario, trace: &Trace) -> String {
-    let causes = Causes::new(scenario, trace);
+    class(scenario, std::slice::from_ref(trace))
+}
+
+/// The one text for all the traces that are right where steps race: what they have in common, and classes.
+pub fn class(scenario: &Scenario, traces: &[Trace]) -> String {
+    let Some(trace) = traces.first() else { return String::new() };
+    let causes: Vec<Causes<'_>> = traces.iter().map(|trace| Causes::new(scenario, trace)).collect();
     let mut replicas: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
         replicas.entry(step.place.line).or_default().push(index);
@@ -39,7 +45,7 @@ pub fn canonical(scenario: &Scenario, trace: &Trace) -> String {
         }
     }
     out.push('\n');
-    ends(&mut out, scenario, trace);
+    ends(&mut out, scenario, traces);
     for violation in &trace.violations {
         let _ = writeln!(out, "VIOLATION   {violation}");
     }
@@ -81,7 +87,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(scenario: &Scenario, trace: &Trace, causes: &Causes<'_>, index: usize) -> Self {
+    fn of(scenario: &Scenario, trace: &Trace, causes: &[Causes<'_>], index: usize) -> Self {
         let step = &scenario.steps[index];
         Self {
             indices: step.indices.clone(),
@@ -90,7 +96,9 @@ impl Answer {
             cause: if is_class(&step.expected, &trace.steps[index]) {
                 String::new()
             } else {
-                causes.of(index)
+                let mut all = causes.iter().map(|causes| causes.of(index));
+                let first = all.next().unwrap_or_default();
+                if all.all(|cause| cause == first) { first } else { String::new() }
             },
             times: 1,
             own: (!step.indices.is_empty()).then(|| (step.lane.to_string(), step.what())),
@@ -157,7 +165,7 @@ fn concrete(text: &str, indices: &[(String, u64)]) -> String {
 }
 
 /// One line a process: how it ended. Processes of one spawn line fold.
-fn ends(out: &mut String, scenario: &Scenario, trace: &Trace) {
+fn ends(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
     let mut spawned: BTreeMap<usize, Vec<(Indices, &str)>> = BTreeMap::new();
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
     for step in &scenario.steps {
@@ -179,7 +187,12 @@ fn ends(out: &mut String, scenario: &Scenario, trace: &Trace) {
             .into_iter()
             .filter_map(|(indices, child)| {
                 let own = (!indices.is_empty()).then(|| (child.to_owned(), "ends".to_owned()));
-                let outcome = trace.ends.get(child)?.to_string();
+                let ways = traces.iter().filter_map(|trace| trace.ends.get(child));
+                let ways: BTreeSet<String> = ways.map(End::to_string).collect();
+                let outcome = ways.into_iter().collect::<Vec<_>>().join(" or ");
+                if outcome.is_empty() {
+                    return None;
+                }
                 Some(Answer { indices, outcome, cause: String::new(), times: 1, own })
             })
             .collect();

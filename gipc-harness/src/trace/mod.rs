@@ -13,12 +13,12 @@ mod canonical;
 mod lanes;
 mod observed;
 
-pub use canonical::{canonical, outcome_text};
+pub use canonical::{canonical, class, outcome_text};
 pub use cause::Causes;
 pub use lanes::lanes;
 pub use observed::{Held, Observed, Stop, Tier};
 pub use owners::{Last, Owners, PipeEnd};
-pub use plan::{Allowed, Moment, Plan, Release, Strike};
+pub use plan::{Allowed, Course, Moment, Plan, Release, Strike};
 
 /// All that happened in one run, or all that the model says must happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,10 +3,11 @@
 //! Data only; no times, and nothing that could act.
 
 use super::Trace;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What came of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Observed {
     /// What happened.
     pub trace: Trace,
@@ -17,6 +18,7 @@ pub struct Observed {
     /// The adapter broke a rule, or did not come: the trace says nothing about the implementation.
     pub fault: Option<String>,
     /// Everything, with times and pids: lines for `record.jsonl`.
+    #[serde(skip)]
     pub record: Vec<String>,
     /// What the agents printed.
     pub printed: String,
@@ -32,7 +34,7 @@ impl Observed {
 }
 
 /// What was seen when nothing moved any more.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stop {
     /// What had happened until then; later steps may have let it go on.
     pub then: Trace,
@@ -53,7 +55,7 @@ pub struct Stop {
 }
 
 /// The kind of evidence.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tier {
     /// Every thread of every process slept through one instant, without a timer.
     #[default]
@@ -76,7 +78,7 @@ impl Tier {
 }
 
 /// One end of a pipe in one process, as the kernel shows it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Held {
     /// The end: `w`, `near.r`.
     pub end: String,

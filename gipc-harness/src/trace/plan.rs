@@ -1,6 +1,7 @@
 //! What the model says, as data: when to let each step go, for a conductor to follow, and what may come, for a judge.
 
 use super::Trace;
+use serde::{Deserialize, Serialize};
 
 /// The order in which steps are released, and what is over after each release.
 ///
@@ -48,7 +49,7 @@ impl Allowed {
 }
 
 /// A process is killed by the harness: in the middle of its own doing, as far as it can know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Strike {
     /// The step it is in, or has just ended.
     pub step: usize,
@@ -57,10 +58,23 @@ pub struct Strike {
 }
 
 /// A moment of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
     /// Its agent has said that it begins.
     Begin,
     /// Its agent has said how it ended.
     End,
+}
+
+/// How a scenario is to be performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// One step at a time, by this plan.
+    Step(Plan),
+    /// Each lane is told all its steps at once, and nobody waits for anybody but by what the steps do.
+    Batch,
+    /// One step at a time; and a process is killed there.
+    Kill(Plan, Strike),
+    /// One step at a time; and a process is stopped there, and let go on.
+    Freeze(Plan, Strike),
 }

@@ -1,12 +1,14 @@
-//! Was it right? Compares what happened with what the author wrote and the model predicts.
+//! Was it right? Compares what happened with what the author wrote and the model allows.
 //!
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
 use crate::adapter::Known;
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
-use crate::trace::{Causes, End, Observed, Taken, Trace, canonical, outcome_text};
+use crate::trace::{Allowed, Causes, End, Observed, Taken, Trace, canonical, class, outcome_text};
 use std::fmt;
+
+mod nearest;
 
 /// The one word for a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,8 @@ pub enum Word {
     Hang,
     /// It did not end, and nobody can say why.
     Slow,
+    /// The model cannot say whether it was right: too much may come of it. Never a pass.
+    Unknown,
     /// The manifest says that it fails, and it passes.
     Fixed,
     /// The adapter or the harness broke.
@@ -41,6 +45,7 @@ impl fmt::Display for Word {
             Self::Deadlock => "DEADLOCK",
             Self::Hang => "HANG",
             Self::Slow => "SLOW",
+            Self::Unknown => "UNKNOWN",
             Self::Fixed => "FIXED",
             Self::Error => "ERROR",
         })
@@ -84,15 +89,19 @@ pub struct Finding {
     pub detail: Option<String>,
 }
 
-/// Judges one run.
+/// Judges one run by what the model allows: it must be one of these as a whole.
 pub fn judge(
     scenario: &Scenario,
-    predicted: &Trace,
+    allowed: &Allowed,
     observed: &Observed,
     known: &[Known],
 ) -> Verdict {
+    let (predicted, agrees) = nearest::nearest(scenario, allowed, &observed.trace);
     let trace = completed(scenario, &observed.trace, predicted);
-    let text = canonical(scenario, &trace);
+    let text = match allowed.traces.len() {
+        2.. if agrees => class(scenario, &allowed.traces),
+        _ => canonical(scenario, &trace),
+    };
     let mut verdict =
         Verdict { word: Word::Pass, first: None, stuck: None, notes: Vec::new(), text };
     if let Some(fault) = &observed.fault {
@@ -106,8 +115,20 @@ pub fn judge(
         verdict.notes.push(reason.clone());
         return verdict;
     }
+    if !allowed.whole {
+        verdict.word = Word::Unknown;
+        let found = if agrees { "this is one of" } else { "this is none of" };
+        verdict.notes.push(format!(
+            "more can come of it than the model can enumerate; {found} the {} that it found",
+            allowed.traces.len()
+        ));
+        return verdict;
+    }
     let late = observed.stop.as_ref().and_then(|stop| stop.late.first().copied());
-    let wrong = (0..scenario.steps.len()).find(|step| is_wrong(scenario, &trace, *step));
+    let wrong = (0..scenario.steps.len()).find(|step| {
+        is_wrong(scenario, &trace, *step)
+            || !nearest::same(scenario, allowed, predicted, &trace, *step)
+    });
     let first = match (wrong, late) {
         (Some(wrong), Some(late)) => Some(wrong.min(late)),
         (wrong, late) => wrong.or(late),
@@ -121,7 +142,9 @@ pub fn judge(
                 .notes
                 .push("it came all the same, but only after later steps had let it go".into());
         }
-    } else if verdict.text != canonical(scenario, predicted) {
+    } else if !(agrees && allowed.traces.len() > 1)
+        && verdict.text != canonical(scenario, predicted)
+    {
         verdict.word = Word::Fail;
         verdict.notes.extend(differences(scenario, predicted, &trace));
     }
@@ -175,7 +198,11 @@ pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Finding> {
 
 fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> Finding {
     let spec = &scenario.steps[step];
-    let expected: Vec<String> = spec.expected.iter().map(Outcome::to_string).collect();
+    let mut expected: Vec<String> = spec.expected.iter().map(Outcome::to_string).collect();
+    if !is_wrong(scenario, trace, step) {
+        // The line allows it, but not together with all the others.
+        expected = vec![outcome_text(&[], &predicted.steps[step])];
+    }
     let detail = match &trace.steps[step] {
         Taken::Ended { detail, .. } => detail.clone(),
         _ => None,

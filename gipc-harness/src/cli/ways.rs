@@ -1,0 +1,194 @@
+//! In which ways a scenario is to be performed: in which order, at once or step by step, and who is hit when.
+//!
+//! The model says what may come of each; nothing is performed here.
+
+use super::Run;
+use crate::model::{self, Choices, Order};
+use crate::scenario::{Lane, Outcome, Scenario, Verb, order_line};
+use crate::trace::{Allowed, Course, Plan, Strike, Taken};
+use std::path::PathBuf;
+
+/// One scenario, to be performed in one way.
+pub(super) struct Job {
+    pub(super) scenario: Scenario,
+    pub(super) path: PathBuf,
+    pub(super) allowed: Allowed,
+    pub(super) course: Course,
+    /// What must be typed to do it in this way again.
+    pub(super) how: String,
+    /// What an author would add to the file, so that it goes in this order again.
+    pub(super) line: Option<String>,
+}
+
+/// Which order of releases is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Orders {
+    Story,
+    Random(u64),
+    All,
+}
+
+/// Where processes are hit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Point {
+    All,
+    /// This role, at its begin or end of this number, counted from 1.
+    One(String, usize),
+}
+
+/// Reads `all` or `ROLE@K`.
+pub(super) fn point(word: &str) -> Result<Point, String> {
+    let one = word.split_once('@').and_then(|(role, k)| Some((role, k.parse().ok()?)));
+    match (word, one) {
+        ("all", _) => Ok(Point::All),
+        (_, Some((role, k))) if k > 0 => Ok(Point::One(role.to_owned(), k)),
+        _ => Err("write all, or a process and a number: child@3 is its third begin or end".into()),
+    }
+}
+
+/// Reads `story`, `all` or `random:SEED`.
+pub(super) fn orders(word: &str) -> Result<Orders, String> {
+    let seed = word.strip_prefix("random:").and_then(|seed| seed.parse().ok());
+    match (word, seed) {
+        ("story", _) => Ok(Orders::Story),
+        ("all", _) => Ok(Orders::All),
+        (_, Some(seed)) => Ok(Orders::Random(seed)),
+        _ => Err("write story, all, or random: and a number".into()),
+    }
+}
+
+/// All that is performed of one scenario, and what of it cannot be done in the way that was asked for.
+pub(super) fn ways(
+    scenario: Scenario,
+    path: PathBuf,
+    choices: Choices,
+    run: &Run,
+) -> (Vec<Job>, Option<&'static str>) {
+    if let Some(point) = run.kill.as_ref().or(run.freeze.as_ref()) {
+        return (hits(&scenario, &path, choices, point, run.kill.is_some()), None);
+    }
+    let allowed = model::allowed(&scenario, choices);
+    let make = |course, how, line| Job {
+        scenario: scenario.clone(),
+        path: path.clone(),
+        allowed: allowed.clone(),
+        course,
+        how,
+        line,
+    };
+    if run.batch {
+        return match is_at_once(&scenario) {
+            true => (vec![make(Course::Batch, "--batch".into(), None)], None),
+            false => {
+                (Vec::new(), Some("say when something happens, so that they go step by step only"))
+            }
+        };
+    }
+    let in_order = |order: &Order, how: String| {
+        let (trace, plan) = model::in_order(&scenario, choices, order);
+        // Time limits may make another order wrong: then it goes as in the story.
+        let plan = match allowed.traces.contains(&trace) || !is_timed(&scenario) {
+            true => plan,
+            false => model::plan(&scenario, choices),
+        };
+        let line = (*order != Order::Story).then(|| line(&scenario, &plan));
+        make(Course::Step(plan), how, line)
+    };
+    match &run.order {
+        Orders::Story => {
+            let own = scenario.order().and_then(Result::ok).map_or(Order::Story, Order::Given);
+            (vec![in_order(&own, String::new())], None)
+        }
+        Orders::Random(seed) => {
+            (vec![in_order(&Order::Random(*seed), format!("--order random:{seed}"))], None)
+        }
+        Orders::All => match model::orders(&scenario, choices).filter(|_| !is_timed(&scenario)) {
+            Some(all) => {
+                let job = |order: Vec<Lane>| in_order(&Order::Given(order), "--order all".into());
+                (all.into_iter().map(job).collect(), None)
+            }
+            None => (
+                vec![in_order(&Order::Story, String::new())],
+                Some("have time limits or too many orders, and went as in the story only"),
+            ),
+        },
+    }
+}
+
+fn line(scenario: &Scenario, plan: &Plan) -> String {
+    let lanes: Vec<Lane> =
+        plan.releases.iter().map(|release| scenario.steps[release.step].lane.clone()).collect();
+    format!("# {}", order_line(&lanes))
+}
+
+fn is_timed(scenario: &Scenario) -> bool {
+    scenario.steps.iter().any(|step| step.within_ms.is_some())
+}
+
+/// Whether nothing in it says when: only then its lanes can be told all at once.
+pub(super) fn is_at_once(scenario: &Scenario) -> bool {
+    !is_timed(scenario)
+        && !scenario.steps.iter().any(|step| {
+            matches!(step.verb, Verb::Until { .. } | Verb::Cancel { .. } | Verb::Pause { .. })
+                || matches!(&step.verb, Verb::Child { act: crate::scenario::ChildAct::Stall, .. })
+        })
+}
+
+fn hits(
+    scenario: &Scenario,
+    path: &std::path::Path,
+    choices: Choices,
+    point: &Point,
+    kill: bool,
+) -> Vec<Job> {
+    let mut counts = std::collections::BTreeMap::new();
+    let mut jobs = Vec::new();
+    for strike in model::strikes(scenario, choices) {
+        let role = scenario.steps[strike.step].lane.process.clone();
+        let count = counts.entry(role.clone()).or_insert(0);
+        *count += 1;
+        if *point != Point::All && *point != Point::One(role.clone(), *count) {
+            continue;
+        }
+        let (allowed, course, how) = if kill {
+            let (allowed, plan) = model::struck(scenario, choices, strike);
+            (allowed, Course::Kill(plan, strike), format!("--kill {role}@{count}"))
+        } else {
+            let plan = model::plan(scenario, choices);
+            let allowed = model::allowed(scenario, choices);
+            (allowed, Course::Freeze(plan, strike), format!("--freeze {role}@{count}"))
+        };
+        let scenario = if kill { expecting(scenario, &allowed) } else { scenario.clone() };
+        let (path, line) = (path.to_owned(), None);
+        jobs.push(Job { scenario, path, allowed, course, how, line });
+    }
+    jobs
+}
+
+/// The same scenario, but its author expects what the model allows: nobody wrote what comes of a blow from outside.
+pub(super) fn expecting(scenario: &Scenario, allowed: &Allowed) -> Scenario {
+    let mut scenario = scenario.clone();
+    for (index, step) in scenario.steps.iter_mut().enumerate() {
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for trace in &allowed.traces {
+            let outcome = match &trace.steps[index] {
+                Taken::Never => Outcome::Never,
+                Taken::Open => Outcome::Blocks(Vec::new()),
+                Taken::Ended { outcome, .. } => outcome.clone(),
+            };
+            if !outcomes.contains(&outcome) {
+                outcomes.push(outcome);
+            }
+        }
+        step.expected = outcomes;
+    }
+    scenario
+}
+
+/// The plan of a course, if it has one, and its blow: what a record keeps.
+pub(super) fn blow(course: &Course) -> Option<Strike> {
+    match course {
+        Course::Kill(_, strike) => Some(*strike),
+        _ => None,
+    }
+}

@@ -1,0 +1,53 @@
+//! Of all traces that are allowed, the one that a run is, or comes nearest to.
+
+use super::{completed, is_wrong};
+use crate::scenario::Scenario;
+use crate::trace::{Allowed, End, Taken, Trace};
+
+/// The allowed trace that agrees with what happened, and true; or the one from which it differs last, and false.
+pub(super) fn nearest<'a>(
+    scenario: &Scenario,
+    allowed: &'a Allowed,
+    observed: &Trace,
+) -> (&'a Trace, bool) {
+    let mut best = (allowed.story(), 0);
+    for predicted in &allowed.traces {
+        let trace = completed(scenario, observed, predicted);
+        let steps = 0..scenario.steps.len();
+        let first = steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
+        let until = match first {
+            None if trace.ends == predicted.ends => return (predicted, true),
+            first => first.unwrap_or(steps.end),
+        };
+        if until > best.1 {
+            best = (predicted, until);
+        }
+    }
+    (best.0, false)
+}
+
+/// Whether a step came to what is predicted. Where the model has one answer and the line allows more, the specification
+/// leaves it open, and any of them will do. Of a process that was killed in a step nobody knows how far it came.
+pub(super) fn same(
+    scenario: &Scenario,
+    allowed: &Allowed,
+    predicted: &Trace,
+    trace: &Trace,
+    step: usize,
+) -> bool {
+    let killed = |trace: &Trace| {
+        matches!(trace.ends.get(&scenario.steps[step].lane.process), Some(End::Signal(_)))
+    };
+    let (must, came) = (&predicted.steps[step], &trace.steps[step]);
+    let alike = |one: &Taken, other: &Taken| match (one, other) {
+        (Taken::Ended { outcome: one, .. }, Taken::Ended { outcome: other, .. }) => one == other,
+        (one, other) => one == other,
+    };
+    let is_open = scenario.steps[step].expected.len() > 1
+        && !is_wrong(scenario, trace, step)
+        && allowed.traces.iter().all(|trace| alike(&trace.steps[step], must));
+    match (must, came) {
+        (must, Taken::Open) if *must != Taken::Open => killed(predicted),
+        _ => is_open || alike(must, came),
+    }
+}
