@@ -44,7 +44,8 @@ impl World<'_> {
             if it.end.is_none() && !self.leaving.contains_key(&process) {
                 self.left.insert(it.name.clone(), it.ends.len() as u64);
             }
-            self.leave(process, End::Exit(0));
+            let killed = self.doomed == Some(process);
+            self.leave(process, if killed { End::Signal("SIGKILL".into()) } else { End::Exit(0) });
         }
     }
 
@@ -96,6 +97,7 @@ impl World<'_> {
             return self.take_from_refused(process, all);
         }
         let child = self.process(child);
+        self.processes[child].parent = Some(process);
         if self.is(Fault::SignalsAreInherited) {
             self.processes[child].deaf = self.processes[process].deaf.clone();
             self.processes[child].trapped = self.processes[process].trapped.clone();
@@ -172,6 +174,10 @@ impl World<'_> {
             return;
         }
         self.bury(process, matches!(end, End::Signal(_)));
+        self.orphans |= self
+            .processes
+            .iter()
+            .any(|other| other.parent == Some(process) && other.come && other.end.is_none());
         for track in self.processes[process].tracks.clone() {
             let track = &mut self.tracks[track];
             if let Some(next) = track.steps.get(track.next) {

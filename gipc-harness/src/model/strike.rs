@@ -4,9 +4,9 @@
 
 use super::walk::walk;
 use super::world::{Move, World};
-use super::{CAPACITY_MIN, Choices, Order};
-use crate::scenario::{Scenario, Verb};
-use crate::trace::{Allowed, End, Moment, Plan, Strike, Taken};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, Order};
+use crate::scenario::{Outcome, Scenario, Verb};
+use crate::trace::{Allowed, End, Moment, Plan, Release, Strike, Taken};
 use std::collections::BTreeSet;
 
 /// How far a step came before its process was gone.
@@ -20,12 +20,15 @@ enum Far {
     Untold,
     /// It had happened.
     Whole,
+    /// It had happened, and the process was about to return, if it was its last.
+    Returning,
 }
 
 /// Where processes can be struck: at each begin and end of each step that the model comes to.
 ///
-/// Not `main`, and nobody who spawns: what becomes of children without a parent is each library's own affair. Nobody who
-/// is signalled by number either, since the number may be another's by then.
+/// Not `main`, and nobody who spawns, and not where somebody would then return before its children: what becomes of
+/// children without a parent is each library's own affair. Nobody who is signalled by number either, since the number
+/// may be another's by then.
 pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
     let (world, plan) = walk(World::start(scenario, CAPACITY_MIN, choices), &Order::Story);
     let trace = world.trace();
@@ -50,34 +53,51 @@ pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
             strikes.push(Strike { step: release.step, moment: Moment::End });
         }
     }
+    strikes.retain(|strike| {
+        manners(scenario, *strike).iter().all(|far| {
+            let start = World::start(scenario, CAPACITY_MIN, choices);
+            !hit(start, *strike, *far).0.orphans
+        })
+    });
     strikes
+}
+
+fn manners(scenario: &Scenario, strike: Strike) -> &'static [Far] {
+    match (strike.moment, &scenario.steps[strike.step].verb) {
+        (Moment::End, _) => &[Far::Returning, Far::Whole],
+        (Moment::Begin, Verb::Put { .. }) => {
+            &[Far::Nowhere, Far::Halfway, Far::Untold, Far::Returning, Far::Whole]
+        }
+        (Moment::Begin, _) => &[Far::Nowhere, Far::Untold, Far::Returning, Far::Whole],
+    }
 }
 
 /// What may then come of the scenario, and the plan to get there.
 pub(super) fn struck(scenario: &Scenario, choices: Choices, strike: Strike) -> (Allowed, Plan) {
-    let all = match (strike.moment, &scenario.steps[strike.step].verb) {
-        (Moment::End, _) => &[Far::Whole][..],
-        (Moment::Begin, Verb::Put { .. }) => &[Far::Nowhere, Far::Halfway, Far::Untold, Far::Whole],
-        (Moment::Begin, _) => &[Far::Nowhere, Far::Untold, Far::Whole],
-    };
     let mut traces = Vec::new();
     let mut first = None;
-    for far in all {
-        let (trace, plan) = hit(World::start(scenario, CAPACITY_MIN, choices), strike, *far);
-        first.get_or_insert(plan);
-        if !traces.contains(&trace) {
-            traces.push(trace);
+    // What a small pipe holds up may be in a large one by then.
+    for capacity in [CAPACITY_MIN, CAPACITY_MAX] {
+        for far in manners(scenario, strike) {
+            let (world, plan) = hit(World::start(scenario, capacity, choices), strike, *far);
+            first.get_or_insert(plan);
+            let trace = world.trace();
+            if !traces.contains(&trace) {
+                traces.push(trace);
+            }
         }
     }
     (Allowed { traces, whole: true }, first.unwrap_or_default())
 }
 
-fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (crate::trace::Trace, Plan) {
+fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (World<'_>, Plan) {
     let spec = &world.scenario.steps[strike.step];
     let lane = world.by_lane[&spec.lane];
     let process = world.tracks[lane].process;
-    let mut releases = Vec::new();
+    let mut releases: Vec<Release> = Vec::new();
     let mut done = false;
+    // Of a process that is hit at its last step, how it ended is a race: it may have returned.
+    world.doomed = matches!(far, Far::Returning | Far::Untold).then_some(process);
     loop {
         let next = world.ready.first().copied();
         let begins = next == Some(strike.step) && strike.moment == Moment::Begin && !done;
@@ -85,7 +105,13 @@ fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (crate::trace::Trace, 
             Some(step) if begins && matches!(far, Far::Nowhere | Far::Halfway) => {
                 done = true;
                 world.ready.remove(&step);
-                world.taken[step] = Taken::Open;
+                // Nobody can see the end of its own exit: that it is gone is that end.
+                world.taken[step] = match &spec.verb {
+                    Verb::Exit { .. } | Verb::Raise => {
+                        Taken::Ended { outcome: Outcome::Ok, from: None, detail: None }
+                    }
+                    _ => Taken::Open,
+                };
                 if let (Far::Halfway, Verb::Put { handle, .. }) = (far, &spec.verb) {
                     if let Some(pipe) = world.own(process, handle, true) {
                         world.pipes[pipe].tear();
@@ -108,20 +134,21 @@ fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (crate::trace::Trace, 
             if far == Far::Untold && !ends {
                 world.taken[strike.step] = Taken::Open;
             }
-            release.ends.extend(more.ends);
-            release.leaves.extend(more.leaves);
-            release.comes.extend(more.comes);
+            release.extend(more);
         }
         // A step that was cut off by the strike ends for nobody.
         release.ends.retain(|step| matches!(world.taken[*step], Taken::Ended { .. }));
-        releases.push(release);
+        match releases.last_mut() {
+            Some(last) if next.is_none() => Release::extend(last, release),
+            _ => releases.push(release),
+        }
     }
-    (world.trace(), Plan { releases })
+    (world, Plan { releases })
 }
 
 impl World<'_> {
     /// The process is killed from outside.
-    fn strike(&mut self, process: usize, step: usize) -> crate::trace::Release {
+    fn strike(&mut self, process: usize, step: usize) -> Release {
         self.release.step = step;
         self.leave(process, End::Signal("SIGKILL".into()));
         self.settle_untils();

@@ -19,9 +19,7 @@ pub(super) fn walk<'a>(mut world: World<'a>, order: &Order) -> (World<'a>, Plan)
         } else if let Some(more) = world.tick() {
             // What a timer ends belongs to the release before it: nothing could be let go meanwhile.
             if let Some(last) = releases.last_mut() {
-                last.ends.extend(more.ends);
-                last.comes.extend(more.comes);
-                last.leaves.extend(more.leaves);
+                last.extend(more);
             }
         } else {
             return (world, Plan { releases });

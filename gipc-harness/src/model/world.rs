@@ -24,6 +24,7 @@ pub(super) struct Track {
 #[derive(Clone)]
 pub(super) struct Process {
     pub(super) name: String,
+    pub(super) parent: Option<usize>,
     pub(super) tracks: Vec<usize>,
     pub(super) come: bool,
     pub(super) end: Option<End>,
@@ -69,6 +70,10 @@ pub(super) struct World<'a> {
     pub(super) piecemeal: bool,
     /// Those who are leaving: how, and what they have not yet let go.
     pub(super) leaving: BTreeMap<usize, (End, BTreeSet<(usize, bool)>)>,
+    /// Whether somebody left before its children did.
+    pub(super) orphans: bool,
+    /// A process that is killed when it returns, at the latest.
+    pub(super) doomed: Option<usize>,
     /// Who could have known what; kept only when races are looked for.
     pub(super) clocks: Option<Clocks>,
 }
@@ -170,6 +175,8 @@ impl<'a> World<'a> {
             left: BTreeMap::new(),
             piecemeal: false,
             leaving: BTreeMap::new(),
+            orphans: false,
+            doomed: None,
             clocks: None,
         };
         world.process("main");
@@ -191,6 +198,7 @@ impl<'a> World<'a> {
         self.by_name.insert(name.to_owned(), index);
         self.processes.push(Process {
             name: name.to_owned(),
+            parent: None,
             tracks: Vec::new(),
             come: false,
             end: None,

@@ -25,6 +25,15 @@ pub struct Release {
     pub leaves: Vec<String>,
 }
 
+impl Release {
+    /// Takes in what is over before the next release, too.
+    pub fn extend(&mut self, more: Self) {
+        self.ends.extend(more.ends);
+        self.comes.extend(more.comes);
+        self.leaves.extend(more.leaves);
+    }
+}
+
 /// Every trace that is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
