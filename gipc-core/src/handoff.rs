@@ -65,6 +65,10 @@ impl Luggage {
     /// Keeps everybody away from the handles, or refuses and changes nothing.
     pub(crate) fn pack(handles: &[Handle], stdin: Option<OwnedFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
+        // What is closed is said first, and what is in use last: until then the call has to make sense (ERR-3).
+        if handles.iter().any(is_closed) {
+            return Err(Error::Closed);
+        }
         for descriptor in handles.iter().flat_map(descriptors).flatten() {
             if seen.contains(&descriptor) {
                 return Err(Error::Misuse(
@@ -177,6 +181,12 @@ fn descriptors(handle: &Handle) -> [Option<RawFd>; 2] {
         Handle::Writer(writer) => [None, writer.descriptor()],
         Handle::Duplex(both) => [both.reader().descriptor(), both.writer().descriptor()],
     }
+}
+
+/// Whether there is nothing to give; of a duplex, whether a half is missing.
+fn is_closed(handle: &Handle) -> bool {
+    let open = descriptors(handle).iter().flatten().count();
+    open < if matches!(handle, Handle::Duplex(_)) { 2 } else { 1 }
 }
 
 fn append(bytes: &mut Vec<u8>, part: &[u8]) {

@@ -40,6 +40,12 @@ impl<'a> World<'a> {
             Verb::Put { handle, payload } if self.is_unencodable(handle, payload) => {
                 self.end(step, Outcome::Encode, None);
             }
+            Verb::Put { handle, .. } if !self.leads(handle, true) => {
+                self.end(step, Outcome::Misuse, None);
+            }
+            Verb::Get { handle } if !self.leads(handle, false) => {
+                self.end(step, Outcome::Misuse, None);
+            }
             Verb::Put { handle, payload } => match self.own(process, handle, true) {
                 Some(_) if payload.len() > self.choices.max_message => {
                     self.end(step, Outcome::TooLarge, None);
@@ -154,6 +160,11 @@ impl<'a> World<'a> {
                 self.timers.insert((self.now_ms + ms, step));
             }
         }
+    }
+
+    /// Whether a handle goes that way: a reader does not put.
+    fn leads(&self, handle: &str, writer: bool) -> bool {
+        self.handles.get(handle).is_none_or(|ends| ends.iter().any(|end| end.1 == writer))
     }
 
     /// Uses up descriptors, or says that there are not enough.

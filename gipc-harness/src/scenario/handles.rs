@@ -152,6 +152,7 @@ impl<'a> Checker<'a> {
         let errs = step.expected.iter().all(is_refusal);
         match &step.verb {
             Verb::Cut { handle, payload, at } => {
+                self.alone(step, handle)?;
                 self.used(step, handle, Some(".w"), errs)?;
                 self.put(step, handle, payload)?;
                 let fits = match at {
@@ -166,6 +167,7 @@ impl<'a> Checker<'a> {
                 self.cut.insert(handle.clone(), (step.place.line, true));
             }
             Verb::Announce { handle, .. } => {
+                self.alone(step, handle)?;
                 self.used(step, handle, Some(".w"), errs)?;
                 self.put(step, handle, &Payload::Text(String::new()))?;
                 self.cut.insert(handle.clone(), (step.place.line, false));
@@ -180,6 +182,26 @@ impl<'a> Checker<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What is written by hand asks no lock: no other task of its process may put there.
+    fn alone(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        let puts = |other: &&Step| match &other.verb {
+            Verb::Put { handle: it, .. } => {
+                let near = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest == ".w");
+                let same = it == handle || near(it, handle) || near(handle, it);
+                same && other.lane != step.lane && other.lane.process == step.lane.process
+            }
+            _ => false,
+        };
+        match self.scenario.steps.iter().find(puts) {
+            None => Ok(()),
+            Some(other) => {
+                let message =
+                    format!("{} puts there, too, in line {}", other.lane, other.place.line);
+                Err(self.error(step, &message, "cut frames where one task writes alone"))
+            }
+        }
     }
 
     /// Where a pipe has several writers or readers at once, a message must say who sent it.
