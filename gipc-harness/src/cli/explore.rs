@@ -5,97 +5,348 @@
 
 use super::out::Out;
 use super::suite::{self, choices};
+use super::ways::{expecting, is_at_once};
 use super::{Explore, Stopped, library::Library, load, own_program};
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, EMBEDDED, Spawn};
 use crate::explore::{script, shrink};
 use crate::model::{self, Choices};
 use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Verb, parse};
-use crate::trace::{Allowed, Taken, Trace};
+use crate::trace::{Allowed, Course, Taken, Trace};
 use crate::verdict::{Verdict, Word, judge};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A failure counts if it comes again so often, in the same way.
 const AGAIN: usize = 3;
 
-/// In how many orders the model must come to the same, so that a scenario has one right answer.
-const ORDERS: u64 = 12;
-
 pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = load(library, &asked.adapter)?;
-    let mut search =
-        Search { exe: own_program()?, choices: choices(&adapter), adapter, skipped: 0 };
-    let first = asked.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let (began, limit) = (Instant::now(), Duration::from_secs(asked.seconds));
-    let (mut asked_about, mut made, mut outcomes) = (0_u32, 0_u64, BTreeMap::new());
-    while began.elapsed() < limit && asked.count.is_none_or(|count| asked_about < count) {
-        let seed = first.wrapping_add(made);
-        made += 1;
-        let random = script(&mut fastrand::Rng::with_seed(seed));
-        let Some((scenario, predicted)) = meant(&random, search.choices) else { continue };
-        asked_about += 1;
-        count(&mut outcomes, &predicted);
-        let Some(failure) = search.failure(&scenario, &predicted)? else { continue };
-        out.line(&format!("seed {seed}: {}; making it smaller", failure.words()));
-        let path = search.report(random, seed, &failure, asked)?;
-        out.line(&format!("  {}\n", path.display()));
+    let profiles = profiles(&adapter, &asked.profile)?;
+    let jobs = asked
+        .jobs
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let search = Search {
+        exe: own_program()?,
+        choices: choices(&adapter),
+        // A child that begins as a copy holds for a while what it was not given: to go on meanwhile is a race.
+        batch: adapter.manifest.choices.spawn == Some(Spawn::Atomic),
+        adapter,
+        asked,
+        profiles,
+        first: asked.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+        began: Instant::now(),
+        made: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+        seen: Mutex::default(),
+    };
+    let progress = search.progress();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| search.work(&progress));
+        }
+    });
+    progress.finish_and_clear();
+    let seen = search.seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(stopped) = seen.broken {
+        return Err(stopped);
+    }
+    seen.tell(search.first, search.began.elapsed(), asked, out);
+    Ok(u8::from(!seen.failures.is_empty()))
+}
+
+/// What is asked: the profiles that were named, or all that the implementation has.
+fn profiles(adapter: &Adapter, named: &[String]) -> Result<BTreeSet<String>, Stopped> {
+    let has = &adapter.manifest.profiles;
+    if let Some(other) = named.iter().find(|name| !has.contains(name)) {
+        return Err(Stopped::usage(format!(
+            "error: {} has no profile {other}; it has {}",
+            adapter.manifest.name,
+            has.join(", ")
+        )));
+    }
+    let mut all: BTreeSet<String> =
+        if named.is_empty() { has } else { named }.iter().cloned().collect();
+    all.insert("core".into());
+    Ok(all)
+}
+
+/// What was done so far.
+#[derive(Default)]
+struct Seen {
+    scenarios: u64,
+    at_once: u64,
+    skipped: u64,
+    racy: u64,
+    outcomes: BTreeMap<String, u64>,
+    verbs: BTreeMap<String, u64>,
+    /// How each kind of failure was met first, and how often.
+    failures: BTreeMap<Failure, (u64, PathBuf)>,
+    unsteady: u64,
+    broken: Option<Stopped>,
+}
+
+impl Seen {
+    fn count(&mut self, scenario: &Scenario, allowed: &Allowed) {
+        self.scenarios += 1;
+        self.racy += u64::from(allowed.traces.len() > 1);
+        for (step, taken) in scenario.steps.iter().zip(&allowed.story().steps) {
+            let word = match taken {
+                Taken::Never => "never".to_owned(),
+                Taken::Open => "blocks".to_owned(),
+                Taken::Ended { outcome: Outcome::Message(_), .. } => "message".to_owned(),
+                Taken::Ended { outcome, .. } => outcome.to_string(),
+            };
+            *self.outcomes.entry(word).or_default() += 1;
+            let what = step.what();
+            *self.verbs.entry(first_word(&what).to_owned()).or_default() += 1;
+        }
+    }
+
+    fn tell(&self, first: u64, time: Duration, asked: &Explore, out: &mut Out) {
+        let seconds = time.as_secs_f64();
+        let rate = self.scenarios as f64 / seconds.max(0.001);
         out.line(&format!(
-            "  again    cargo harness run {}{}",
-            path.display(),
-            if asked.adapter == crate::adapter::EMBEDDED {
-                String::new()
-            } else {
-                format!(" --adapter {}", asked.adapter)
-            }
+            "{} scenarios in {seconds:.0} s ({rate:.0} a second) from seed {first}: {} of them also at once, {} with races; {} skipped",
+            self.scenarios, self.at_once, self.racy, self.skipped
         ));
-        return Ok(1);
-    }
-    let seconds = began.elapsed().as_secs_f64();
-    let rate = f64::from(asked_about) / seconds.max(0.001);
-    out.line(&format!(
-        "{asked_about} scenarios in {seconds:.0} s ({rate:.0} a second, {} skipped), from seed {first}: all as the model says",
-        search.skipped
-    ));
-    let outcomes: Vec<String> = outcomes.iter().map(|(word, n)| format!("{word} {n}")).collect();
-    out.line(&format!("outcomes: {}", outcomes.join(", ")));
-    Ok(0)
-}
-
-/// What coverage there is: how often each kind of outcome was due.
-fn count(outcomes: &mut BTreeMap<String, u32>, predicted: &Trace) {
-    for taken in &predicted.steps {
-        let word = match taken {
-            Taken::Never => "never".to_owned(),
-            Taken::Open => "blocks".to_owned(),
-            Taken::Ended { outcome: Outcome::Message(_), .. } => "message".to_owned(),
-            Taken::Ended { outcome, .. } => outcome.to_string(),
+        for (what, counts) in [("verbs", &self.verbs), ("outcomes", &self.outcomes)] {
+            let words: Vec<String> =
+                counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
+            out.line(&format!("{what}: {}", words.join(", ")));
+        }
+        if self.unsteady > 0 {
+            out.line(&format!("{} failed once and not again: they are not counted", self.unsteady));
+        }
+        if self.failures.is_empty() {
+            return out.line("all as the model says");
+        }
+        let named = match asked.adapter.as_str() {
+            EMBEDDED => String::new(),
+            name => format!(" --adapter {name}"),
         };
-        *outcomes.entry(word).or_default() += 1;
+        for (failure, (count, path)) in &self.failures {
+            out.line(&format!("\n{} ({count} times)", failure.words()));
+            out.line(&format!(
+                "  again    cargo harness run {}{named}{}",
+                path.display(),
+                failure.how()
+            ));
+        }
     }
 }
 
-/// The script with the outcomes that the model gives it; none if it cannot be meant, or has no one right answer.
-fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Trace)> {
-    let open = parse("explored", &script.to_string()).ok()?;
-    let predicted = model::predict(&open, choices);
-    let mut steps = predicted.steps.iter();
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
+}
+
+/// How a scenario fails: the verdict, and what the first wrong step did and came to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Failure {
+    word: Word,
+    verb: String,
+    got: String,
+    at_once: bool,
+}
+
+impl Failure {
+    fn of(scenario: &Scenario, verdict: &Verdict, at_once: bool) -> Self {
+        let first = verdict.first.as_ref();
+        let verb = first.map(|first| scenario.steps[first.step].what()).unwrap_or_default();
+        // The message itself is of no matter, nor who ended.
+        let got = first.map_or("", |first| match first.got.split_once(" ended: ") {
+            Some((_, end)) => end,
+            None if first.got.starts_with(|c: char| c == '"' || c.is_ascii_digit()) => "a message",
+            None if first.got.starts_with("other: ") => "something else",
+            None => &first.got,
+        });
+        Self {
+            word: verdict.word,
+            verb: first_word(&verb).to_owned(),
+            got: got.to_owned(),
+            at_once,
+        }
+    }
+
+    fn words(&self) -> String {
+        let way = if self.at_once { ", at once" } else { "" };
+        match self.verb.as_str() {
+            "" => format!("{}{way}", self.word),
+            verb => format!("{}, {verb} comes to {}{way}", self.word, self.got),
+        }
+    }
+
+    fn how(&self) -> &'static str {
+        if self.at_once { " --batch" } else { "" }
+    }
+}
+
+struct Search<'a> {
+    adapter: Adapter,
+    asked: &'a Explore,
+    profiles: BTreeSet<String>,
+    choices: Choices,
+    batch: bool,
+    exe: PathBuf,
+    first: u64,
+    began: Instant,
+    made: AtomicU64,
+    over: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+impl Search<'_> {
+    fn progress(&self) -> ProgressBar {
+        let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} s, {eta} left, {msg}");
+        let bar = ProgressBar::new(self.asked.seconds);
+        bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+
+    fn seen<R>(&self, act: impl FnOnce(&mut Seen) -> R) -> R {
+        act(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// One worker: makes, performs and judges until the time is over.
+    fn work(&self, progress: &ProgressBar) {
+        let limit = Duration::from_secs(self.asked.seconds);
+        while !self.over.load(Ordering::Relaxed) && self.began.elapsed() < limit {
+            let seed = self.first.wrapping_add(self.made.fetch_add(1, Ordering::Relaxed));
+            let random = script(&mut fastrand::Rng::with_seed(seed), &self.profiles);
+            let Some((scenario, allowed)) = meant(&random, self.choices) else { continue };
+            let done = self.seen(|seen| {
+                seen.count(&scenario, &allowed);
+                progress.set_message(format!("{} scenarios", seen.scenarios));
+                self.asked.count.is_some_and(|count| seen.scenarios >= u64::from(count))
+            });
+            progress.set_position(self.began.elapsed().as_secs());
+            if done {
+                self.over.store(true, Ordering::Relaxed);
+            }
+            if let Err(stopped) = self.ask(random, seed, &scenario, &allowed) {
+                self.over.store(true, Ordering::Relaxed);
+                self.seen(|seen| seen.broken = Some(stopped));
+            }
+        }
+    }
+
+    /// Performs one, step by step and at once; and keeps how it fails.
+    fn ask(
+        &self,
+        random: Script,
+        seed: u64,
+        scenario: &Scenario,
+        allowed: &Allowed,
+    ) -> Result<(), Stopped> {
+        for at_once in [false, true] {
+            if at_once && !(self.batch && is_at_once(scenario)) {
+                continue;
+            }
+            self.seen(|seen| seen.at_once += u64::from(at_once));
+            let Some(failure) = self.failure(scenario, allowed, at_once, None)? else { continue };
+            let known = self.seen(|seen| {
+                seen.failures.get_mut(&failure).map(|(count, _)| *count += 1).is_some()
+            });
+            if known {
+                return Ok(());
+            }
+            self.over.fetch_or(!self.asked.all, Ordering::Relaxed);
+            let path = self.report(random, seed, &failure)?;
+            self.seen(|seen| seen.failures.insert(failure, (1, path)));
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// How it fails, if it does so each time in the same way, and in the one that is looked for.
+    fn failure(
+        &self,
+        scenario: &Scenario,
+        allowed: &Allowed,
+        at_once: bool,
+        wanted: Option<&Failure>,
+    ) -> Result<Option<Failure>, Stopped> {
+        let course = match at_once {
+            true => Course::Batch,
+            false => suite::as_written(scenario, self.choices),
+        };
+        let mut before = wanted.cloned();
+        for round in 0..AGAIN {
+            let observed = suite::once(scenario, &course, &self.adapter, self.exe.clone())?;
+            let verdict = judge(scenario, allowed, &observed, &[]);
+            let failure = Failure::of(scenario, &verdict, at_once);
+            let same = before.as_ref().is_none_or(|before| *before == failure);
+            if verdict.word.is_expected() || !same {
+                self.seen(|seen| {
+                    seen.skipped += u64::from(verdict.word == Word::Skip);
+                    seen.unsteady += u64::from(wanted.is_none() && round > 0);
+                });
+                return Ok(None);
+            }
+            before = Some(failure);
+        }
+        Ok(before)
+    }
+
+    /// Makes it smaller, and writes it down.
+    fn report(&self, random: Script, seed: u64, failure: &Failure) -> Result<PathBuf, Stopped> {
+        let mut broken = None;
+        let small = shrink(random, |script| {
+            let Some((scenario, allowed)) = meant(script, self.choices) else { return false };
+            if failure.at_once && !is_at_once(&scenario) {
+                return false;
+            }
+            match self.failure(&scenario, &allowed, failure.at_once, Some(failure)) {
+                Ok(again) => again.is_some(),
+                Err(stopped) => {
+                    broken = Some(stopped);
+                    false
+                }
+            }
+        });
+        if let Some(stopped) = broken {
+            return Err(stopped);
+        }
+        let script = meant(&small, self.choices).map_or(small, |(scenario, _)| scenario.script);
+        let text = format!(
+            "# Found by `explore --seed {seed}` on {}: {}.\n# Say here what must hold and why, and which requirements it covers.\n\n{script}",
+            self.adapter.manifest.name,
+            failure.words()
+        );
+        let path = self.asked.out.join(format!("{}-{seed}.scenario", self.adapter.manifest.name));
+        let written = fs::create_dir_all(&self.asked.out).and_then(|()| fs::write(&path, text));
+        written.map_err(|error| {
+            Stopped::unable(format!("error: cannot write {}: {error}", path.display()))
+        })?;
+        Ok(path)
+    }
+}
+
+/// The script with the outcomes that the model gives it, and all that is allowed; none if it cannot be meant, if what
+/// comes of it depends on how much a pipe holds, or if nobody can say what may come of it.
+fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
+    let mut open = parse("explored", &script.to_string()).ok()?;
+    // What the generator wrote there only stands for anything.
+    open.steps.iter_mut().for_each(|step| step.expected.truncate(1));
+    let allowed = model::allowed(&open, choices);
+    if !allowed.whole || model::depends_on_capacity(&open) {
+        return None;
+    }
+    let mut steps = expecting(&open, &allowed).steps.into_iter();
     let mut filled = script.clone();
     for item in &mut filled.items {
         let Item::Line(line) = item else { continue };
-        line.expected = vec![match steps.next()? {
-            Taken::Never => Outcome::Never,
-            Taken::Open => Outcome::Blocks(Vec::new()),
-            Taken::Ended { outcome, .. } => outcome.clone(),
-        }];
+        line.expected = steps.next()?.expected;
         if line.expected == [Outcome::Ok] {
             line.expected.clear();
         }
     }
     let scenario = parse("explored", &filled.to_string()).ok()?;
-    let steady = is_orderly(&scenario, &predicted) && model::is_steady(&scenario, choices, ORDERS);
-    steady.then_some((scenario, predicted))
+    let orderly = allowed.traces.iter().all(|trace| is_orderly(&scenario, trace));
+    orderly.then_some((scenario, allowed))
 }
 
 /// What becomes of children whose parent is gone is each library's own affair, so every child is joined, and nobody
@@ -122,106 +373,4 @@ fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
         _ => false,
     };
     alone.is_empty() && !scenario.steps.iter().any(|step| ends(&step.verb, &step.lane.process))
-}
-
-/// How a scenario fails: the verdict, and what the first wrong step did and came to.
-#[derive(Clone, PartialEq, Eq)]
-struct Failure {
-    word: Word,
-    verb: String,
-    got: String,
-}
-
-impl Failure {
-    fn of(scenario: &Scenario, verdict: &Verdict) -> Self {
-        let first = verdict.first.as_ref();
-        let verb = first.map(|first| scenario.steps[first.step].what());
-        let verb = verb.unwrap_or_default().split(' ').next().unwrap_or_default().to_owned();
-        Self {
-            word: verdict.word,
-            verb,
-            got: first.map_or(String::new(), |first| first.got.clone()),
-        }
-    }
-
-    fn words(&self) -> String {
-        match self.verb.as_str() {
-            "" => self.word.to_string(),
-            verb => format!("{}, {verb} comes to {}", self.word, self.got),
-        }
-    }
-}
-
-struct Search {
-    adapter: Adapter,
-    choices: Choices,
-    exe: PathBuf,
-    skipped: u32,
-}
-
-impl Search {
-    /// How it fails, if it does so each time in the same way.
-    fn failure(
-        &mut self,
-        scenario: &Scenario,
-        predicted: &Trace,
-    ) -> Result<Option<Failure>, Stopped> {
-        let mut before: Option<Failure> = None;
-        for _ in 0..AGAIN {
-            let observed = suite::once(
-                scenario,
-                &suite::as_written(scenario, self.choices),
-                &self.adapter,
-                self.exe.clone(),
-            )?;
-            let verdict = judge(scenario, &Allowed::one(predicted.clone()), &observed, &[]);
-            if verdict.word.is_expected() {
-                self.skipped += u32::from(verdict.word == Word::Skip);
-                return Ok(None);
-            }
-            let failure = Failure::of(scenario, &verdict);
-            if before.as_ref().is_some_and(|before| *before != failure) {
-                return Ok(None);
-            }
-            before = Some(failure);
-        }
-        Ok(before)
-    }
-
-    /// Makes it smaller, and writes it down.
-    fn report(
-        &mut self,
-        random: Script,
-        seed: u64,
-        failure: &Failure,
-        asked: &Explore,
-    ) -> Result<PathBuf, Stopped> {
-        let choices = self.choices;
-        let mut broken = None;
-        let small = shrink(random, |script| {
-            let Some((scenario, predicted)) = meant(script, choices) else { return false };
-            match self.failure(&scenario, &predicted) {
-                Ok(again) => again.as_ref() == Some(failure),
-                Err(stopped) => {
-                    broken = Some(stopped);
-                    false
-                }
-            }
-        });
-        if let Some(stopped) = broken {
-            return Err(stopped);
-        }
-        let script = meant(&small, choices).map_or(small, |(scenario, _)| scenario.script);
-        let text = format!(
-            "# Found by `explore --seed {seed}` on {}: {}.\n# Say here what must hold and why, and which requirements it covers.\n\n{script}",
-            self.adapter.manifest.name,
-            failure.words()
-        );
-        let path = asked.out.join(format!("{}-{seed}.scenario", self.adapter.manifest.name));
-        let written = fs::create_dir_all(&asked.out).and_then(|()| fs::write(&path, text));
-        written.map_err(|error| {
-            Stopped::unable(format!("error: cannot write {}: {error}", path.display()))
-        })?;
-        Ok(path)
-    }
 }

@@ -154,12 +154,21 @@ struct Explore {
     /// The first seed; a random one if none is named
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// For how many seconds
-    #[arg(long = "for", default_value_t = 60, value_name = "SECONDS")]
+    /// For how long: seconds, or 10m
+    #[arg(long = "for", default_value = "60", value_name = "TIME", value_parser = seconds)]
     seconds: u64,
     /// How many scenarios at most
     #[arg(long, value_name = "N")]
     count: Option<u32>,
+    /// Only verbs of this profile and core; may be given several times [default: all that the adapter has]
+    #[arg(long, value_name = "PROFILE")]
+    profile: Vec<String>,
+    /// Go on after a failure, and keep one of each kind
+    #[arg(long)]
+    all: bool,
+    /// How many scenarios run at once [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// Where a failure is written
     #[arg(long, default_value = "target/gipc-harness/explore", value_name = "DIR")]
     out: PathBuf,
@@ -273,6 +282,16 @@ impl Run {
         }
         Alone::parse_from(["run"]).run
     }
+}
+
+/// `90`, `90s` or `10m`.
+fn seconds(word: &str) -> Result<u64, String> {
+    let (number, unit) = match word.strip_suffix('m') {
+        Some(minutes) => (minutes, 60),
+        None => (word.strip_suffix('s').unwrap_or(word), 1),
+    };
+    let wrong = |_| "write seconds, such as 90, or minutes, such as 10m".to_owned();
+    number.parse::<u64>().map(|number| number * unit).map_err(wrong)
 }
 
 fn own_program() -> Result<PathBuf, Stopped> {

@@ -5,19 +5,40 @@
 //! generator of our own and not proptest's: nothing of its shrinking could be used, since whether a smaller script can
 //! be meant is the model's to say.
 
-use crate::scenario::{ChildAct, CutAt, Item, Lane, Line, Outcome, Payload, Script, Verb, parse};
+use crate::scenario::{
+    ChildAct, Counted, CutAt, Item, Lane, Line, Outcome, Payload, Script, Verb, parse,
+};
 use fastrand::Rng;
+use std::collections::{BTreeMap, BTreeSet};
 
-const PROCESSES: [&str; 5] = ["main", "a", "b", "c", "d"];
+const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
+/// The most lines, the final joins aside.
+const MOST: usize = 22;
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
 /// One script. Lines that the language refuses are left out as they come.
-pub fn script(rng: &mut Rng) -> Script {
-    let mut maker = Maker { rng, items: Vec::new(), pipes: 0, duplexes: 0, puts: 0 };
+///
+/// Only verbs of these profiles are used; `core` always is.
+pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
+    let owners = BTreeMap::new();
+    let processes = vec!["main".to_owned()];
+    let mut maker = Maker {
+        rng,
+        profiles,
+        items: Vec::new(),
+        processes,
+        owners,
+        pipes: 0,
+        duplexes: 0,
+        puts: 0,
+    };
     maker.pipe("main");
-    for _ in 0..maker.rng.usize(8..25) {
-        maker.step();
+    let wanted = maker.rng.usize(4..MOST);
+    for _ in 0..4 * wanted {
+        if maker.items.len() < wanted {
+            maker.step();
+        }
     }
     maker.join_all();
     Script { items: maker.items }
@@ -25,7 +46,12 @@ pub fn script(rng: &mut Rng) -> Script {
 
 struct Maker<'r> {
     rng: &'r mut Rng,
+    profiles: &'r BTreeSet<String>,
     items: Vec<Item>,
+    /// Those that have come.
+    processes: Vec<String>,
+    /// Who has each end, as far as the story goes.
+    owners: BTreeMap<String, String>,
     pipes: usize,
     duplexes: usize,
     puts: usize,
@@ -33,52 +59,73 @@ struct Maker<'r> {
 
 impl Maker<'_> {
     fn step(&mut self) {
-        let process = self.process();
+        let process = self.processes[self.rng.usize(0..self.processes.len())].clone();
+        let process = process.as_str();
         match self.rng.u8(0..100) {
             0..8 if self.pipes < 4 => self.pipe(process),
             8..12 if self.duplexes < 1 => {
-                self.duplexes += 1;
-                self.add(process, None, Verb::Duplex { near: "near".into(), far: "far".into() });
-            }
-            0..22 => self.spawn(process),
-            22..44 => self.put(process),
-            44..68 => {
-                let handle = self.handle('r');
-                self.add_somewhere(process, Verb::Get { handle });
-            }
-            68..78 => {
-                let kind = if self.rng.bool() { 'r' } else { 'w' };
-                let handle = self.handle(kind);
-                self.add(process, None, Verb::Close { handle });
-            }
-            78..84 => {
-                let child = self.child();
-                self.add(process, None, Verb::Join { child });
-            }
-            84..88 => {
-                // Only what is seen to wait can be hit at a moment that is the same each time.
-                let child = self.child();
-                let lane = Lane::process(child.clone());
-                if self.add(process, None, Verb::Until { lane }) {
-                    let verb = match self.rng.u8(0..3) {
-                        0 => Verb::Kill { child },
-                        1 => Verb::Child { act: ChildAct::Terminate, child },
-                        _ => Verb::Signal { child, signal: "SIGUSR1".into() },
-                    };
-                    self.add(process, None, verb);
+                let duplex = Verb::Duplex { near: "near".into(), far: "far".into() };
+                if self.add(process, None, duplex) {
+                    self.duplexes += 1;
+                    for end in ["near.r", "near.w", "far.r", "far.w"] {
+                        self.owners.insert(end.into(), process.into());
+                    }
                 }
             }
-            88..92 => {
+            0..22 => self.spawn(process),
+            22..42 => self.put(process),
+            42..66 => {
+                let handle = self.handle(process, 'r');
+                self.add_somewhere(process, Verb::Get { handle });
+            }
+            66..76 => {
+                let kind = if self.rng.bool() { 'r' } else { 'w' };
+                let handle = self.handle(process, kind);
+                self.add(process, None, Verb::Close { handle });
+            }
+            76..82 => {
+                let child = self.child();
+                self.add_somewhere(process, Verb::Join { child });
+            }
+            82..86 => self.hit(process),
+            86..90 if self.has("tasks") => {
                 let task = Lane { process: process.into(), task: Some(self.task()) };
                 if self.add(process, None, Verb::Until { lane: task.clone() }) {
                     self.add(process, None, Verb::Cancel { task });
                 }
             }
-            92..95 => {
+            90..93 => {
                 let code = self.rng.i32(0..4);
                 self.add(process, None, Verb::Exit { code });
             }
-            _ => self.cut(process),
+            93..95 if self.has("process") => {
+                let act = if self.rng.bool() { ChildAct::Alive } else { ChildAct::Code };
+                let child = self.child();
+                self.add(process, None, Verb::Child { act, child });
+            }
+            95..97 if self.has("counts") => {
+                self.add(process, None, Verb::Count { what: Counted::Handles });
+            }
+            _ if self.has("frames") => self.cut(process),
+            _ => self.put(process),
+        }
+    }
+
+    fn has(&self, profile: &str) -> bool {
+        self.profiles.contains(profile)
+    }
+
+    /// Only what is seen to wait can be hit at a moment that is the same each time.
+    fn hit(&mut self, process: &str) {
+        let child = self.child();
+        let lane = Lane::process(child.clone());
+        if self.add(process, None, Verb::Until { lane }) {
+            let verb = match self.rng.u8(0..3) {
+                1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
+                2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
+                _ => Verb::Kill { child },
+            };
+            self.add(process, None, verb);
         }
     }
 
@@ -95,43 +142,65 @@ impl Maker<'_> {
         }
     }
 
-    fn process(&mut self) -> &'static str {
-        PROCESSES[self.rng.usize(0..PROCESSES.len())]
-    }
-
+    /// One that has come, but main; or the first that will, if there is none.
     fn child(&mut self) -> String {
-        PROCESSES[self.rng.usize(1..PROCESSES.len())].into()
+        match self.processes.len() {
+            1 => CHILDREN[0].into(),
+            many => self.processes[self.rng.usize(1..many)].clone(),
+        }
     }
 
     fn task(&mut self) -> String {
-        if self.rng.bool() { "one".into() } else { "two".into() }
+        ["one", "two", "three"][self.rng.usize(0..3)].into()
     }
 
-    fn handle(&mut self, kind: char) -> String {
-        match self.rng.usize(0..self.pipes + 2 * self.duplexes) {
-            n if n < self.pipes => format!("{kind}{n}"),
-            n if n == self.pipes => format!("near.{kind}"),
-            _ => format!("far.{kind}"),
+    /// An end that this process has; now and then any.
+    fn handle(&mut self, process: &str, kind: char) -> String {
+        let is = |end: &str| end.starts_with(kind) || end.ends_with(&format!(".{kind}"));
+        let any = self.rng.u8(0..12) == 0;
+        let ends: Vec<&String> = self
+            .owners
+            .iter()
+            .filter(|(end, owner)| is(end) && (any || owner.as_str() == process))
+            .map(|(end, _)| end)
+            .collect();
+        match ends.len() {
+            0 => format!("{kind}0"),
+            many => ends[self.rng.usize(0..many)].clone(),
         }
     }
 
     fn pipe(&mut self, process: &str) {
         let (reader, writer) = (format!("r{}", self.pipes), format!("w{}", self.pipes));
+        let (r, w) = (reader.clone(), writer.clone());
         if self.add(process, None, Verb::Pipe { reader, writer, codec: None }) {
             self.pipes += 1;
+            self.owners.extend([(r, process.to_owned()), (w, process.to_owned())]);
         }
     }
 
     fn spawn(&mut self, process: &str) {
-        let child = self.child();
-        let count = self.rng.usize(0..3);
-        let handles = (0..count)
+        let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { return };
+        let count = self.rng.usize(0..4);
+        let handles: Vec<String> = (0..count)
             .map(|_| {
                 let kind = if self.rng.bool() { 'r' } else { 'w' };
-                self.handle(kind)
+                self.handle(process, kind)
             })
             .collect();
-        self.add(process, None, Verb::Spawn { child, handles, listed: Vec::new() });
+        let given = handles.clone();
+        let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new() };
+        if self.add(process, None, spawn) && self.is_ok() {
+            self.processes.push(child.to_owned());
+            for end in given {
+                self.owners.insert(end, child.to_owned());
+            }
+        }
+    }
+
+    /// Whether the last line is expected to do what it says.
+    fn is_ok(&self) -> bool {
+        matches!(self.items.last(), Some(Item::Line(line)) if line.expected.contains(&Outcome::Ok))
     }
 
     fn payload(&mut self) -> Payload {
@@ -143,12 +212,12 @@ impl Maker<'_> {
     }
 
     fn put(&mut self, process: &str) {
-        let (handle, payload) = (self.handle('w'), self.payload());
+        let (handle, payload) = (self.handle(process, 'w'), self.payload());
         self.add_somewhere(process, Verb::Put { handle, payload });
     }
 
     fn cut(&mut self, process: &str) {
-        let handle = self.handle('w');
+        let handle = self.handle(process, 'w');
         let at = match self.rng.u8(0..3) {
             0 => CutAt::Bytes(self.rng.u64(1..4)),
             1 => CutAt::Header(self.rng.u64(0..5)),
@@ -164,7 +233,7 @@ impl Maker<'_> {
 
     /// Adds it to a process or to one of its tasks.
     fn add_somewhere(&mut self, process: &str, verb: Verb) {
-        let task = (self.rng.u8(0..4) == 0).then(|| self.task());
+        let task = (self.has("tasks") && self.rng.u8(0..4) == 0).then(|| self.task());
         self.add(process, task, verb);
     }
 

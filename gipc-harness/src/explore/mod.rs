@@ -93,10 +93,14 @@ fn is_about_lane(verb: &Verb, lane: &Lane) -> bool {
 mod tests {
     use super::*;
 
+    fn all() -> BTreeSet<String> {
+        ["core", "tasks", "process", "frames", "signals", "counts"].map(str::to_owned).into()
+    }
+
     #[test]
     fn what_does_not_matter_goes() {
         let script = (0..2000)
-            .map(|seed| script(&mut fastrand::Rng::with_seed(seed)))
+            .map(|seed| script(&mut fastrand::Rng::with_seed(seed), &all()))
             .find(|script| {
                 let about = |wanted: fn(&Verb) -> bool| lines(script).any(|(_, verb)| wanted(verb));
                 about(|verb| matches!(verb, Verb::Kill { .. })) && lines(script).count() > 6
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_seed_makes_the_same_script_again() {
-        let make = |seed| script(&mut fastrand::Rng::with_seed(seed)).to_string();
+        let make = |seed| script(&mut fastrand::Rng::with_seed(seed), &all()).to_string();
         assert_eq!(make(7), make(7));
         assert_ne!(make(7), make(8));
     }

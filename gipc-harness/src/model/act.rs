@@ -150,9 +150,14 @@ impl<'a> World<'a> {
             Verb::Until { .. } => self.untils.push(step),
             Verb::Cancel { task } => {
                 let open = self.by_lane.get(task).and_then(|track| self.tracks[*track].open);
-                if let Some(open) = open {
-                    self.withdraw(open);
-                    self.end(open, Outcome::Cancelled, None);
+                let done = open.and_then(|open| self.ending.remove(&open));
+                match (open, done) {
+                    (Some(open), Some((outcome, from))) => self.end(open, outcome, from),
+                    (Some(open), None) => {
+                        self.withdraw(open);
+                        self.end(open, Outcome::Cancelled, None);
+                    }
+                    (None, _) => {}
                 }
                 self.end(step, Outcome::Ok, None);
             }
@@ -253,7 +258,7 @@ impl<'a> World<'a> {
     fn leave_scope(&mut self, step: usize, process: usize, handles: &[String], raising: bool) {
         let ends: Vec<_> = handles.iter().flat_map(|handle| self.owned(process, handle)).collect();
         let (busy, free): (Vec<_>, Vec<_>) =
-            ends.into_iter().partition(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer));
+            ends.into_iter().partition(|(pipe, writer)| self.is_busy(*pipe, *writer));
         if !self.is(Fault::ScopeIsOpen) {
             self.let_go(process, free);
         }

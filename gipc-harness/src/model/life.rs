@@ -82,7 +82,7 @@ impl World<'_> {
             Some(Outcome::Closed)
         } else if all.len() < given.iter().map(Vec::len).sum() {
             Some(Outcome::Misuse)
-        } else if all.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer)) {
+        } else if all.iter().any(|(pipe, writer)| self.is_busy(*pipe, *writer)) {
             Some(Outcome::Locked)
         } else {
             None
@@ -127,7 +127,7 @@ impl World<'_> {
 
     pub(super) fn close(&mut self, step: usize, process: usize, handle: &str) {
         let ends = self.owned(process, handle);
-        let busy = ends.iter().any(|(pipe, writer)| self.pipes[*pipe].is_busy(*writer));
+        let busy = ends.iter().any(|(pipe, writer)| self.is_busy(*pipe, *writer));
         let outcome = if handle.contains('.') && self.is(Fault::DuplexIsOne) {
             Outcome::Misuse
         } else if ends.is_empty() {
@@ -186,11 +186,12 @@ impl World<'_> {
             if let Some(open) = track.open.take() {
                 self.timers.retain(|timer| timer.1 != open);
                 self.untils.retain(|until| *until != open);
+                self.ending.remove(&open);
             }
             track.next = track.steps.len();
         }
         let ends = self.processes[process].ends.clone();
-        if self.piecemeal && !ends.is_empty() {
+        if self.piecemeal {
             for (pipe, writer) in &ends {
                 self.pipes[*pipe].cut_off(*writer);
             }
@@ -204,14 +205,17 @@ impl World<'_> {
         self.tell(process, &end);
     }
 
-    /// A process that is leaving lets go of one end; with the last one it is gone.
+    /// A process that is leaving lets go of one end.
     pub(super) fn drop_end(&mut self, process: usize, one: (usize, bool)) {
-        let Some((_, ends)) = self.leaving.get_mut(&process) else { return };
-        ends.remove(&one);
-        let gone = ends.is_empty();
-        self.let_go(process, vec![one]);
-        if gone {
-            let Some((end, _)) = self.leaving.remove(&process) else { return };
+        if let Some((_, ends)) = self.leaving.get_mut(&process) {
+            ends.remove(&one);
+            self.let_go(process, vec![one]);
+        }
+    }
+
+    /// A process that was leaving is gone.
+    pub(super) fn gone(&mut self, process: usize) {
+        if let Some((end, _)) = self.leaving.remove(&process) {
             self.processes[process].end = Some(end.clone());
             self.release.leaves.push(self.processes[process].name.clone());
             self.tell(process, &end);

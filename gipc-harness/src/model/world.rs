@@ -66,8 +66,10 @@ pub(super) struct World<'a> {
     pub(super) release: Release,
     /// The handles that processes had when they returned.
     pub(super) left: BTreeMap<String, u64>,
-    /// Whether an exit lets go of its ends one by one, as systems do, and not all at once.
+    /// Whether what takes time takes it: an exit lets go of its ends one by one, and a step ends after its work is done.
     pub(super) piecemeal: bool,
+    /// The steps whose work is done, and what they will come to.
+    pub(super) ending: BTreeMap<usize, (Outcome, Option<usize>)>,
     /// Those who are leaving: how, and what they have not yet let go.
     pub(super) leaving: BTreeMap<usize, (End, BTreeSet<(usize, bool)>)>,
     /// Whether somebody left before its children did.
@@ -85,6 +87,10 @@ pub(super) enum Move {
     Step(usize),
     /// A process that is leaving lets go of this end.
     Drop(usize, (usize, bool)),
+    /// A process that has let go of everything is gone.
+    Gone(usize),
+    /// A step whose work is done ends.
+    End(usize),
 }
 
 impl<'a> World<'a> {
@@ -98,11 +104,12 @@ impl<'a> World<'a> {
     /// What can happen next: the steps that may begin, and what exits have not yet let go.
     pub(super) fn moves(&self) -> Vec<Move> {
         let steps = self.ready.iter().map(|step| Move::Step(*step));
-        let drops = self
-            .leaving
-            .iter()
-            .flat_map(|(process, (_, ends))| ends.iter().map(|end| Move::Drop(*process, *end)));
-        steps.chain(drops).collect()
+        let leaving = self.leaving.iter().flat_map(|(process, (_, ends))| {
+            let gone = ends.is_empty().then_some(Move::Gone(*process));
+            ends.iter().map(|end| Move::Drop(*process, *end)).chain(gone)
+        });
+        let ends = self.ending.keys().map(|step| Move::End(*step));
+        steps.chain(leaving).chain(ends).collect()
     }
 
     /// Lets one thing happen, with all that follows from it.
@@ -114,6 +121,12 @@ impl<'a> World<'a> {
                 self.begin(step);
             }
             Move::Drop(process, end) => self.drop_end(process, end),
+            Move::Gone(process) => self.gone(process),
+            Move::End(step) => {
+                if let Some((outcome, from)) = self.ending.remove(&step) {
+                    self.end(step, outcome, from);
+                }
+            }
         }
         self.settle_untils();
         std::mem::take(&mut self.release)
@@ -148,7 +161,7 @@ impl<'a> World<'a> {
             (&process.trapped, process.caught, &process.deaf, process.free).hash(&mut hash);
         }
         (&self.pipes, &self.handles, &self.untils, &self.timers).hash(&mut hash);
-        (self.now_ms, &self.taken, &self.left, &self.leaving).hash(&mut hash);
+        (self.now_ms, &self.taken, &self.left, &self.leaving, &self.ending).hash(&mut hash);
         hash.finish()
     }
 
@@ -174,6 +187,7 @@ impl<'a> World<'a> {
             release: Release::default(),
             left: BTreeMap::new(),
             piecemeal: false,
+            ending: BTreeMap::new(),
             leaving: BTreeMap::new(),
             orphans: false,
             doomed: None,
@@ -265,16 +279,42 @@ impl<'a> World<'a> {
 
     pub(super) fn wake(&mut self, woken: Vec<Woken>) {
         for (step, outcome, from) in woken {
-            match from.map(|put| &self.scenario.steps[put].verb) {
+            let (outcome, from) = match from.map(|put| &self.scenario.steps[put].verb) {
                 Some(Verb::Put { handle, payload }) if self.is_undecodable(handle, payload) => {
-                    self.end(step, Outcome::Decode, None);
+                    (Outcome::Decode, None)
                 }
                 Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }) => {
-                    self.end(step, Outcome::Message(payload.clone()), from);
+                    (Outcome::Message(payload.clone()), from)
                 }
-                _ => self.end(step, outcome, from),
+                _ => (outcome, from),
+            };
+            // Only a neighbour in the same process can see that it is not over yet.
+            if self.piecemeal && self.has_neighbours(step) {
+                self.ending.insert(step, (outcome, from));
+            } else {
+                self.end(step, outcome, from);
             }
         }
+    }
+
+    fn has_neighbours(&self, step: usize) -> bool {
+        let Some(spec) = self.scenario.steps.get(step) else { return false };
+        let track = &self.tracks[self.by_lane[&spec.lane]];
+        track.open == Some(step) && self.processes[track.process].tracks.len() > 1
+    }
+
+    /// Whether somebody is at work at the end of a pipe that puts or gets.
+    pub(super) fn is_busy(&self, pipe: usize, writer: bool) -> bool {
+        let at_it = |step: &usize| match &self.scenario.steps[*step].verb {
+            Verb::Put { handle, .. } if writer => self.ends_at(handle, true) == Some(pipe),
+            Verb::Get { handle } if !writer => self.ends_at(handle, false) == Some(pipe),
+            _ => false,
+        };
+        self.pipes[pipe].is_busy(writer) || self.ending.keys().any(at_it)
+    }
+
+    fn ends_at(&self, handle: &str, writer: bool) -> Option<usize> {
+        self.handles.get(handle)?.iter().find(|end| end.1 == writer).map(|end| end.0)
     }
 
     /// A step ends, if it is still open: one whose process is gone, or that was cancelled, is not.
