@@ -172,7 +172,8 @@ impl<'a> World<'a> {
                     self.hits(*child, &mut all);
                 }
             }
-            Verb::Child { child, .. } => {
+            // To wait for the end is another thing than to look whether it has come.
+            Verb::Child { act: ChildAct::Alive | ChildAct::Code | ChildAct::Reap, child } => {
                 all.extend(self.by_name.get(child).map(|child| (Thing::Status(*child), Look)));
             }
             Verb::Join { child } if spec.within_ms.is_some() => {

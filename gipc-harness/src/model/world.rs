@@ -368,14 +368,16 @@ impl<'a> World<'a> {
     /// Ends each `until` whose lane is in a step. What could move has moved, so that lane is blocked.
     pub(super) fn settle_untils(&mut self) {
         loop {
-            let met =
-                self.untils.iter().position(|until| match &self.scenario.steps[*until].verb {
-                    Verb::Until { lane } => self
-                        .by_lane
-                        .get(lane)
-                        .is_some_and(|track| self.tracks[*track].open.is_some()),
-                    _ => false,
-                });
+            // Who is in an `until` does not wait for the system, but for the harness.
+            let waits = |lane: &Lane| {
+                let open = self.by_lane.get(lane).and_then(|track| self.tracks[*track].open);
+                open.is_some_and(|open| {
+                    !matches!(self.scenario.steps[open].verb, Verb::Until { .. })
+                })
+            };
+            let met = self.untils.iter().position(|until| {
+                matches!(&self.scenario.steps[*until].verb, Verb::Until { lane } if waits(lane))
+            });
             let Some(met) = met else { return };
             let step = self.untils.remove(met);
             self.end(step, Outcome::Ok, None);
