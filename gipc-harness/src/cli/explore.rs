@@ -56,7 +56,7 @@ pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Resu
         return Err(stopped);
     }
     seen.tell(search.first, search.began.elapsed(), asked, out);
-    Ok(u8::from(!seen.failures.is_empty()))
+    Ok(u8::from(!seen.failures.is_empty() || !seen.once.is_empty()))
 }
 
 /// What is asked: the profiles that were named, or all that the implementation has.
@@ -86,7 +86,8 @@ struct Seen {
     verbs: BTreeMap<String, u64>,
     /// How each kind of failure was met first, and how often.
     failures: BTreeMap<Failure, (u64, PathBuf)>,
-    unsteady: u64,
+    /// Forbidden, and seen once only: where they are, and how they failed.
+    once: Vec<(String, PathBuf)>,
     broken: Option<Stopped>,
 }
 
@@ -119,11 +120,12 @@ impl Seen {
                 counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
             out.line(&format!("{what}: {}", words.join(", ")));
         }
-        if self.unsteady > 0 {
-            out.line(&format!("{} failed once and not again: they are not counted", self.unsteady));
-        }
-        if self.failures.is_empty() {
+        if self.failures.is_empty() && self.once.is_empty() {
             return out.line("all as the model says");
+        }
+        for (words, path) in &self.once {
+            out.line(&format!("\n{words}; not again, so it is as it was made"));
+            out.line(&format!("  it is    {}", path.display()));
         }
         let named = match asked.adapter.as_str() {
             EMBEDDED => String::new(),
@@ -183,6 +185,16 @@ impl Failure {
     fn how(&self) -> &'static str {
         if self.at_once { " --batch" } else { "" }
     }
+}
+
+/// What came of performing a scenario several times.
+enum Came {
+    /// Nothing wrong, the first time.
+    Right,
+    /// This, and then something else.
+    Once(Failure),
+    /// This, each time.
+    Always(Failure),
 }
 
 struct Search<'a> {
@@ -246,7 +258,16 @@ impl Search<'_> {
                 continue;
             }
             self.seen(|seen| seen.at_once += u64::from(at_once));
-            let Some(failure) = self.failure(scenario, allowed, at_once, None)? else { continue };
+            let failure = match self.failure(scenario, allowed, at_once, None)? {
+                Came::Right => continue,
+                Came::Once(failure) => {
+                    let path = self.write(&scenario.script, seed, &failure)?;
+                    let words = failure.words();
+                    self.seen(|seen| seen.once.push((words, path)));
+                    continue;
+                }
+                Came::Always(failure) => failure,
+            };
             let known = self.seen(|seen| {
                 seen.failures.get_mut(&failure).map(|(count, _)| *count += 1).is_some()
             });
@@ -261,14 +282,14 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// How it fails, if it does so each time in the same way, and in the one that is looked for.
+    /// How it fails: each time in the same way, and in the one that is looked for.
     fn failure(
         &self,
         scenario: &Scenario,
         allowed: &Allowed,
         at_once: bool,
         wanted: Option<&Failure>,
-    ) -> Result<Option<Failure>, Stopped> {
+    ) -> Result<Came, Stopped> {
         let course = match at_once {
             true => Course::Batch,
             false => suite::as_written(scenario, self.choices),
@@ -280,15 +301,12 @@ impl Search<'_> {
             let failure = Failure::of(scenario, &verdict, at_once);
             let same = before.as_ref().is_none_or(|before| *before == failure);
             if verdict.word.is_expected() || !same {
-                self.seen(|seen| {
-                    seen.skipped += u64::from(verdict.word == Word::Skip);
-                    seen.unsteady += u64::from(wanted.is_none() && round > 0);
-                });
-                return Ok(None);
+                self.seen(|seen| seen.skipped += u64::from(verdict.word == Word::Skip));
+                return Ok(before.filter(|_| round > 0).map_or(Came::Right, Came::Once));
             }
             before = Some(failure);
         }
-        Ok(before)
+        Ok(before.map_or(Came::Right, Came::Always))
     }
 
     /// Makes it smaller, and writes it down.
@@ -300,7 +318,7 @@ impl Search<'_> {
                 return false;
             }
             match self.failure(&scenario, &allowed, failure.at_once, Some(failure)) {
-                Ok(again) => again.is_some(),
+                Ok(came) => matches!(came, Came::Always(_)),
                 Err(stopped) => {
                     broken = Some(stopped);
                     false
@@ -311,6 +329,10 @@ impl Search<'_> {
             return Err(stopped);
         }
         let script = meant(&small, self.choices).map_or(small, |(scenario, _)| scenario.script);
+        self.write(&script, seed, failure)
+    }
+
+    fn write(&self, script: &Script, seed: u64, failure: &Failure) -> Result<PathBuf, Stopped> {
         let text = format!(
             "# Found by `explore --seed {seed}` on {}: {}.\n# Say here what must hold and why, and which requirements it covers.\n\n{script}",
             self.adapter.manifest.name,

@@ -166,7 +166,7 @@ struct Explore {
     /// Go on after a failure, and keep one of each kind
     #[arg(long)]
     all: bool,
-    /// How many scenarios run at once [default: one a processor]
+    /// How many scenarios run at once [default: three a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Where a failure is written

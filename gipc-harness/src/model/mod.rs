@@ -122,9 +122,7 @@ pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    let run =
-        |capacity| walk::trace(World::start(scenario, capacity, Choices::default()), &Order::Story);
-    run(CAPACITY_MIN) != run(CAPACITY_MAX)
+    !search::is_portable(scenario, Choices::default())
 }
 
 #[cfg(test)]

@@ -14,34 +14,57 @@ use std::collections::{BTreeSet, HashSet};
 const STATES: usize = 20_000;
 const OUTCOMES: usize = 1_000;
 
+/// Sizes of pipes at which a scenario with races is compared with itself.
+const BETWEEN: [u64; 7] =
+    [4 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, CAPACITY_MAX];
+
 /// So many releases at most may differ in order, and so many orders are walked, for all of them to be walked.
 const RELEASES: usize = 8;
 const ORDERS: usize = 2_000;
 
 /// Every trace that is right: one, unless the scenario races.
 pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
-    let start = |capacity| World::start(scenario, capacity, choices);
-    let (world, _) = walk(start(CAPACITY_MIN).with_clocks(), &Order::Story);
+    let start = World::start(scenario, CAPACITY_MIN, choices);
+    let (world, _) = walk(start.with_clocks(), &Order::Story);
     let story = world.trace();
     if !world.races() {
         return Allowed::one(story);
     }
-    let mut found = Found { seen: HashSet::new(), traces: HashSet::from([story.clone()]) };
-    let calm = Calm::of(scenario);
+    let mut traces = HashSet::from([story.clone()]);
     let whole = [CAPACITY_MIN, CAPACITY_MAX].into_iter().all(|capacity| {
-        let mut world = start(capacity);
-        world.piecemeal = true;
-        // A state of a small pipe is another one with a large pipe.
-        found.seen.clear();
-        found.visit(world, &calm)
+        let (more, whole) = at(scenario, choices, capacity);
+        traces.extend(more);
+        whole && traces.len() <= OUTCOMES
     });
-    found.traces.remove(&story);
-    let mut traces: Vec<Trace> = found.traces.into_iter().collect();
+    traces.remove(&story);
+    let mut traces: Vec<Trace> = traces.into_iter().collect();
     traces.sort_by(|a, b| (&a.steps, &a.ends).cmp(&(&b.steps, &b.ends)));
     traces.insert(0, story);
     Allowed { traces, whole }
 }
 
+/// All that can come of it with pipes of this size, and whether that is all.
+fn at(scenario: &Scenario, choices: Choices, capacity: u64) -> (HashSet<Trace>, bool) {
+    let mut found = Found::default();
+    let mut world = World::start(scenario, capacity, choices);
+    world.piecemeal = true;
+    let whole = found.visit(world, &Calm::of(scenario));
+    (found.traces, whole)
+}
+
+/// Whether it is of no matter how much a pipe holds.
+pub(super) fn is_portable(scenario: &Scenario, choices: Choices) -> bool {
+    let story = |capacity| World::start(scenario, capacity, choices).with_clocks();
+    let (world, _) = walk(story(CAPACITY_MIN), &Order::Story);
+    if !world.races() {
+        // More room never makes it stop, so the two ends of the range are enough.
+        return world.trace() == walk(story(CAPACITY_MAX), &Order::Story).0.trace();
+    }
+    let small = at(scenario, choices, CAPACITY_MIN);
+    BETWEEN.into_iter().all(|capacity| at(scenario, choices, capacity) == small)
+}
+
+#[derive(Default)]
 struct Found {
     seen: HashSet<u64>,
     traces: HashSet<Trace>,
