@@ -10,7 +10,7 @@ use super::{Explore, Stopped, library::Library, load, own_program};
 use crate::adapter::{Adapter, EMBEDDED, Spawn};
 use crate::explore::{script, shrink};
 use crate::model::{self, Choices};
-use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Verb, parse};
+use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Step, Verb, parse};
 use crate::trace::{Allowed, Course, Taken, Trace};
 use crate::verdict::{Verdict, Word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// A failure counts if it comes again so often, in the same way.
 const AGAIN: usize = 3;
+
+/// A scenario of which more can come asks little.
+const MOST: usize = 40;
 
 pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = load(library, &asked.adapter)?;
@@ -353,11 +356,21 @@ fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
     let mut open = parse("explored", &script.to_string()).ok()?;
     // What the generator wrote there only stands for anything.
     open.steps.iter_mut().for_each(|step| step.expected.truncate(1));
-    let allowed = model::allowed(&open, choices);
-    if !allowed.whole || model::depends_on_capacity(&open) {
+    // The cheapest first: most are no good.
+    if !is_orderly(&open, &model::predict(&open, choices)) {
         return None;
     }
-    let mut steps = expecting(&open, &allowed).steps.into_iter();
+    let allowed = model::allowed(&open, choices);
+    if !allowed.whole || allowed.traces.len() > MOST || model::depends_on_capacity(&open) {
+        return None;
+    }
+    let filled = expecting(&open, &allowed);
+    // Whether a child comes must be sure, or nobody could say what to do with it.
+    let unsure = |step: &Step| matches!(step.verb, Verb::Spawn { .. }) && step.expected.len() > 1;
+    if filled.steps.iter().any(unsure) {
+        return None;
+    }
+    let mut steps = filled.steps.into_iter();
     let mut filled = script.clone();
     for item in &mut filled.items {
         let Item::Line(line) = item else { continue };

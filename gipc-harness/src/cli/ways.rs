@@ -79,9 +79,12 @@ pub(super) fn ways(
     if run.batch {
         return match is_at_once(&scenario) {
             true => (vec![make(Course::Batch, "--batch".into(), None)], None),
-            false => {
-                (Vec::new(), Some("say when something happens, so that they go step by step only"))
-            }
+            false => (
+                Vec::new(),
+                Some(
+                    "say when something happens, or want nobody there at a moment, so that they go step by step only",
+                ),
+            ),
         };
     }
     let in_order = |order: &Order, how: String| {
@@ -125,9 +128,13 @@ fn is_timed(scenario: &Scenario) -> bool {
     scenario.steps.iter().any(|step| step.within_ms.is_some())
 }
 
-/// Whether nothing in it says when: only then its lanes can be told all at once.
+/// Whether nothing in it says when: only then its lanes can be told all at once. Nor where a put must find nobody: on
+/// its way from fork to program a child holds whatever its parent had, if only for some microseconds.
 pub(super) fn is_at_once(scenario: &Scenario) -> bool {
+    let spawns = scenario.steps.iter().any(|step| matches!(step.verb, Verb::Spawn { .. }));
+    let nobody = scenario.steps.iter().any(|step| step.expected == [Outcome::Broken]);
     !is_timed(scenario)
+        && !(spawns && nobody)
         && !scenario.steps.iter().any(|step| {
             matches!(step.verb, Verb::Until { .. } | Verb::Cancel { .. } | Verb::Pause { .. })
                 || matches!(&step.verb, Verb::Child { act: crate::scenario::ChildAct::Stall, .. })

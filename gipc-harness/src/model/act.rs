@@ -7,6 +7,7 @@ use super::pipe::Sent;
 use super::world::World;
 use crate::scenario::{ChildAct, Codec, Counted, Disposition, Outcome, Payload, Step, Verb};
 use crate::trace::{End, Taken};
+use std::rc::Rc;
 
 /// Signals that end no process: by what they do, or because a child ignores them.
 const NO_END: [&str; 4] = ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE"];
@@ -20,8 +21,9 @@ impl<'a> World<'a> {
                 }
                 let pipe = self.pipe(process);
                 self.codecs.extend(codec.map(|codec| (writer.clone(), codec)));
-                self.handles.insert(reader.clone(), vec![(pipe, false)]);
-                self.handles.insert(writer.clone(), vec![(pipe, true)]);
+                let handles = Rc::make_mut(&mut self.handles);
+                handles.insert(reader.clone(), vec![(pipe, false)]);
+                handles.insert(writer.clone(), vec![(pipe, true)]);
                 self.end(step, Outcome::Ok, None);
             }
             Verb::Duplex { near, far } => {
@@ -29,10 +31,11 @@ impl<'a> World<'a> {
                     return;
                 }
                 let (there, back) = (self.pipe(process), self.pipe(process));
+                let handles = Rc::make_mut(&mut self.handles);
                 for (name, out, back) in [(near, there, back), (far, back, there)] {
-                    self.handles.insert(name.clone(), vec![(out, true), (back, false)]);
-                    self.handles.insert(format!("{name}.w"), vec![(out, true)]);
-                    self.handles.insert(format!("{name}.r"), vec![(back, false)]);
+                    handles.insert(name.clone(), vec![(out, true), (back, false)]);
+                    handles.insert(format!("{name}.w"), vec![(out, true)]);
+                    handles.insert(format!("{name}.r"), vec![(back, false)]);
                 }
                 self.end(step, Outcome::Ok, None);
             }

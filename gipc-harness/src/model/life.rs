@@ -15,7 +15,7 @@ impl World<'_> {
         self.processes[process].come = true;
         self.born(process);
         if process > 0 {
-            self.release.comes.push(self.processes[process].name.clone());
+            self.release.comes.push(self.processes[process].name.to_string());
         }
         self.start_tracks(process);
     }
@@ -42,7 +42,7 @@ impl World<'_> {
         if tracks.iter().all(over) {
             let it = &self.processes[process];
             if it.end.is_none() && !self.leaving.contains_key(&process) {
-                self.left.insert(it.name.clone(), it.ends.len() as u64);
+                self.left.insert(it.name.to_string(), it.ends.len() as u64);
             }
             let killed = self.doomed == Some(process);
             self.leave(process, if killed { End::Signal("SIGKILL".into()) } else { End::Exit(0) });
@@ -200,7 +200,7 @@ impl World<'_> {
         }
         // First, so that nobody is told of an end before it is one.
         self.processes[process].end = Some(end.clone());
-        self.release.leaves.push(self.processes[process].name.clone());
+        self.release.leaves.push(self.processes[process].name.to_string());
         self.let_go(process, ends.into_iter().collect());
         self.tell(process, &end);
     }
@@ -217,7 +217,7 @@ impl World<'_> {
     pub(super) fn gone(&mut self, process: usize) {
         if let Some((end, _)) = self.leaving.remove(&process) {
             self.processes[process].end = Some(end.clone());
-            self.release.leaves.push(self.processes[process].name.clone());
+            self.release.leaves.push(self.processes[process].name.to_string());
             self.tell(process, &end);
         }
     }

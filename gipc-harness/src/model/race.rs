@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// What two steps can both touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Thing {
+    /// Whether a process has a handle of this name at all.
+    Name(usize, String),
     /// One end of a pipe, as this process uses it: the process, the pipe, whether it is the end that puts.
     Side(usize, usize, bool),
     /// Whether a pipe has a reader.
@@ -38,7 +40,7 @@ enum Touch {
 }
 
 impl Thing {
-    fn conflict(self, one: Touch, other: Touch) -> bool {
+    fn conflict(&self, one: Touch, other: Touch) -> bool {
         match (one, other) {
             (Touch::Look, Touch::Look) => false,
             // That an end goes, or that somebody is hit, commutes with another of the kind.
@@ -77,7 +79,7 @@ impl Clocks {
     }
 
     fn touch(&mut self, thing: Thing, component: usize, clock: &[u32], how: Touch) {
-        let list = self.touched.entry(thing).or_default();
+        let list = self.touched.entry(thing.clone()).or_default();
         self.races |= list.iter().any(|(other, epoch, before)| {
             *other != component && clock[*other] < *epoch && thing.conflict(*before, how)
         });
@@ -89,6 +91,23 @@ impl Clocks {
 
     fn learn(&mut self, lane: usize, from: &[u32]) {
         merge(&mut self.now[lane], from);
+    }
+}
+
+/// The handles that a step uses.
+fn used(verb: &Verb) -> Vec<&String> {
+    match verb {
+        Verb::Put { handle, .. }
+        | Verb::Get { handle }
+        | Verb::Close { handle }
+        | Verb::Cut { handle, .. }
+        | Verb::Rest { handle }
+        | Verb::Announce { handle, .. } => vec![handle],
+        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
+            handles.iter().collect()
+        }
+        Verb::Pass { handle, passed } => vec![handle, passed],
+        _ => Vec::new(),
     }
 }
 
@@ -129,6 +148,11 @@ impl<'a> World<'a> {
         let ends = |handle: &str| self.handles.get(handle).cloned().unwrap_or_default();
         let one = |handle: &str, writer: bool| ends(handle).into_iter().find(|end| end.1 == writer);
         let book = if self.limited { Change } else { Look };
+        let called = |handle: &str| {
+            let name = handle.trim_end_matches(".r").trim_end_matches(".w");
+            Thing::Name(process, name.to_owned())
+        };
+        all.extend(used(&spec.verb).into_iter().map(|handle| (called(handle), Look)));
         match &spec.verb {
             Verb::Put { handle, .. }
             | Verb::Cut { handle, .. }
@@ -154,7 +178,11 @@ impl<'a> World<'a> {
                 }
                 all.push((Thing::Book(process), book));
             }
-            Verb::Pipe { .. } | Verb::Duplex { .. } => all.push((Thing::Book(process), book)),
+            Verb::Pipe { reader: one, writer: other, .. }
+            | Verb::Duplex { near: one, far: other } => {
+                all.extend([(called(one), Change), (called(other), Change)]);
+                all.push((Thing::Book(process), book));
+            }
             Verb::Limit { .. } | Verb::Count { what: Counted::Handles } => {
                 all.push((Thing::Book(process), Change));
             }

@@ -11,12 +11,12 @@ use crate::trace::{Allowed, End, Taken, Trace};
 use std::collections::{BTreeSet, HashSet};
 
 /// Beyond so many states, or outcomes, the set is not enumerated.
-const STATES: usize = 20_000;
+const STATES: usize = 4_000;
 const OUTCOMES: usize = 1_000;
 
 /// Sizes of pipes at which a scenario with races is compared with itself.
 const BETWEEN: [u64; 7] =
-    [4 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, CAPACITY_MAX];
+    [CAPACITY_MAX, 64 << 10, 4 << 10, 32 << 10, 128 << 10, 256 << 10, 512 << 10];
 
 /// So many releases at most may differ in order, and so many orders are walked, for all of them to be walked.
 const RELEASES: usize = 8;

@@ -5,15 +5,17 @@ use super::race::Clocks;
 use super::{Choices, Fault};
 use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Release, Taken, Trace};
+use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::rc::Rc;
 
 /// One lane: its steps in order, and how far it is.
 #[derive(Clone)]
 pub(super) struct Track {
     pub(super) process: usize,
     pub(super) task: bool,
-    pub(super) steps: Vec<usize>,
+    pub(super) steps: Rc<Vec<usize>>,
     pub(super) next: usize,
     pub(super) open: Option<usize>,
     /// A task: how many lines of its process stand above its first one.
@@ -23,7 +25,7 @@ pub(super) struct Track {
 
 #[derive(Clone)]
 pub(super) struct Process {
-    pub(super) name: String,
+    pub(super) name: Rc<str>,
     pub(super) parent: Option<usize>,
     pub(super) tracks: Vec<usize>,
     pub(super) come: bool,
@@ -46,12 +48,12 @@ pub(super) struct World<'a> {
     pub(super) capacity: u64,
     pub(super) choices: Choices,
     pub(super) tracks: Vec<Track>,
-    pub(super) by_lane: BTreeMap<&'a Lane, usize>,
+    pub(super) by_lane: Rc<BTreeMap<&'a Lane, usize>>,
     pub(super) processes: Vec<Process>,
-    pub(super) by_name: BTreeMap<String, usize>,
+    pub(super) by_name: Rc<BTreeMap<String, usize>>,
     pub(super) pipes: Vec<Pipe>,
     /// The ends a handle stands for: the pipe, and whether it is the end that puts. The writer comes first.
-    pub(super) handles: BTreeMap<String, Vec<(usize, bool)>>,
+    pub(super) handles: Rc<BTreeMap<String, Vec<(usize, bool)>>>,
     /// The writers of values.
     pub(super) codecs: BTreeMap<String, Codec>,
     pub(super) ready: BTreeSet<usize>,
@@ -144,15 +146,15 @@ impl<'a> World<'a> {
     /// What has happened until now.
     pub(super) fn trace(&self) -> Trace {
         let here = self.processes.iter().filter(|process| process.come);
-        let ends =
-            here.map(|process| (process.name.clone(), process.end.clone().unwrap_or(End::Running)));
+        let ends = here
+            .map(|process| (process.name.to_string(), process.end.clone().unwrap_or(End::Running)));
         let (ends, left) = (ends.collect(), self.left.clone());
         Trace { steps: self.taken.clone(), ends, left, violations: Vec::new() }
     }
 
     /// A number for all that decides what can still happen, and what has.
     pub(super) fn fingerprint(&self) -> u64 {
-        let mut hash = DefaultHasher::new();
+        let mut hash = FixedState::default().build_hasher();
         for track in &self.tracks {
             (track.next, track.open, track.started).hash(&mut hash);
         }
@@ -171,11 +173,11 @@ impl<'a> World<'a> {
             capacity,
             choices,
             tracks: Vec::new(),
-            by_lane: BTreeMap::new(),
+            by_lane: Rc::default(),
             processes: Vec::new(),
-            by_name: BTreeMap::new(),
+            by_name: Rc::default(),
             pipes: Vec::new(),
-            handles: BTreeMap::new(),
+            handles: Rc::default(),
             codecs: BTreeMap::new(),
             ready: BTreeSet::new(),
             untils: Vec::new(),
@@ -196,7 +198,7 @@ impl<'a> World<'a> {
         world.process("main");
         for (index, step) in scenario.steps.iter().enumerate() {
             let track = world.track(&step.lane);
-            world.tracks[track].steps.push(index);
+            Rc::make_mut(&mut world.tracks[track].steps).push(index);
             if let Verb::Spawn { child, .. } = &step.verb {
                 world.process(child);
             }
@@ -209,9 +211,9 @@ impl<'a> World<'a> {
             return *index;
         }
         let index = self.processes.len();
-        self.by_name.insert(name.to_owned(), index);
+        Rc::make_mut(&mut self.by_name).insert(name.to_owned(), index);
         self.processes.push(Process {
-            name: name.to_owned(),
+            name: name.into(),
             parent: None,
             tracks: Vec::new(),
             come: false,
@@ -237,13 +239,13 @@ impl<'a> World<'a> {
         self.tracks.push(Track {
             process,
             task: lane.task.is_some(),
-            steps: Vec::new(),
+            steps: Rc::default(),
             next: 0,
             open: None,
             after,
             started: false,
         });
-        self.by_lane.insert(lane, track);
+        Rc::make_mut(&mut self.by_lane).insert(lane, track);
         self.processes[process].tracks.push(track);
         track
     }
