@@ -219,6 +219,12 @@ class Agent:
             raise gipc.GIPCClosed("this process never had %s" % name)
         return self.handles[name]
 
+    def descriptor(self, name):
+        """Of a handle that is open: what is done by hand must not end in a number of nobody's, or of somebody else's."""
+        handle = self.handle(name)
+        handle._validate()
+        return handle._fd
+
     def do_pipe(self, reader, writer, codec=None):
         encoder, decoder = CODECS[codec]
         pair = gipc.pipe(encoder=encoder, decoder=decoder)
@@ -339,13 +345,13 @@ class Agent:
         (mark, count), = at.items()
         place = {"bytes": count, "header": 4 + count, "end": len(frame) - count}[mark]
         self.rests[handle] = frame[place:]
-        os.write(self.handle(handle)._fd, frame[:place])
+        os.write(self.descriptor(handle), frame[:place])
 
     def do_rest(self, handle):
-        os.write(self.handle(handle)._fd, self.rests.pop(handle))
+        os.write(self.descriptor(handle), self.rests.pop(handle))
 
     def do_announce(self, handle, size):
-        os.write(self.handle(handle)._fd, struct.pack("!I", min(size, 2**32 - 1)))
+        os.write(self.descriptor(handle), struct.pack("!I", min(size, 2**32 - 1)))
 
     def do_trap(self, signal):
         gevent.signal_handler(number(signal), self.caught)

@@ -261,7 +261,6 @@ impl<'a> World<'a> {
         let lane = self.by_lane[&spec.lane];
         let mut heard: Vec<Clock> =
             from.and_then(|put| clocks.begun.get(&put).cloned()).into_iter().collect();
-        let mut looked_at = Vec::new();
         match (&spec.verb, outcome) {
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
                 let ends = self.handles.get(handle).into_iter().flatten();
@@ -274,12 +273,8 @@ impl<'a> World<'a> {
                 let child = self.by_name.get(child).filter(|_| !open);
                 heard.extend(child.and_then(|child| clocks.ended.get(child)).cloned());
             }
-            (Verb::Until { lane: other }, _) => {
-                let other = self.by_lane.get(other).copied();
-                let open = other.and_then(|other| self.tracks[other].open);
-                heard.extend(open.and_then(|open| clocks.begun.get(&open)).cloned());
-                self.waits_at(other, &mut looked_at);
-            }
+            // It ends when nothing moves: all that has begun was before it.
+            (Verb::Until { .. }, _) => heard.extend(clocks.now.iter().cloned().map(Rc::new)),
             (_, Outcome::Cancelled) => {
                 let acting = clocks.acting.and_then(|acting| clocks.begun.get(&acting));
                 heard.extend(acting.cloned());
@@ -288,10 +283,6 @@ impl<'a> World<'a> {
         }
         for clock in heard {
             clocks.learn(lane, &clock);
-        }
-        let clock = clocks.now[lane].clone();
-        for (thing, how) in looked_at {
-            clocks.touch(thing, lane, &clock, how);
         }
         self.clocks = Some(clocks);
     }
@@ -319,6 +310,13 @@ impl<'a> World<'a> {
     /// A process ends, by itself or because it was hit.
     pub(super) fn bury(&mut self, process: usize, hit: bool) {
         let Some(mut clocks) = self.clocks.take() else { return };
+        // Who could have begun a step, and now never will, may have been first in another order.
+        let acting = clocks.acting.map(|acting| self.by_lane[&self.scenario.steps[acting].lane]);
+        clocks.races |= self.processes[process].tracks.iter().any(|track| {
+            let it = &self.tracks[*track];
+            let ready = it.started && it.open.is_none() && it.next < it.steps.len();
+            ready && acting != Some(*track)
+        });
         let mut clock = vec![0; clocks.lanes + self.processes.len()];
         for track in &self.processes[process].tracks {
             merge(&mut clock, &clocks.now[*track]);

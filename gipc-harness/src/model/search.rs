@@ -86,7 +86,7 @@ impl Found {
                 moves = vec![alone];
             }
             match moves.pop() {
-                None if world.tick().is_some() => open.push(world),
+                None if world.settle().is_some() => open.push(world),
                 None => drop(self.traces.insert(world.trace())),
                 Some(last) => {
                     for other in moves {
@@ -178,7 +178,7 @@ impl Orders {
     ) -> bool {
         let ready: Vec<usize> = world.ready.iter().copied().collect();
         if ready.is_empty() {
-            if world.tick().is_some() {
+            if world.settle().is_some() {
                 return self.visit(world, asleep, path);
             }
             self.orders.push(path.clone());

@@ -120,7 +120,7 @@ fn hit(mut world: World<'_>, strike: Strike, far: Far) -> (World<'_>, Plan) {
                 world.strike(process, step)
             }
             Some(step) => world.advance(Move::Step(step)),
-            None => match world.tick() {
+            None => match world.settle() {
                 Some(release) => release,
                 None => break,
             },
@@ -151,7 +151,6 @@ impl World<'_> {
     fn strike(&mut self, process: usize, step: usize) -> Release {
         self.release.step = step;
         self.leave(process, End::Signal("SIGKILL".into()));
-        self.settle_untils();
         std::mem::take(&mut self.release)
     }
 }

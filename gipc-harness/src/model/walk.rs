@@ -16,8 +16,8 @@ pub(super) fn walk<'a>(mut world: World<'a>, order: &Order) -> (World<'a>, Plan)
     loop {
         if let Some(step) = turn.next(&world) {
             releases.push(world.advance(Move::Step(step)));
-        } else if let Some(more) = world.tick() {
-            // What a timer ends belongs to the release before it: nothing could be let go meanwhile.
+        } else if let Some(more) = world.settle() {
+            // What ends by itself belongs to the release before it: nothing could be let go meanwhile.
             if let Some(last) = releases.last_mut() {
                 last.extend(more);
             }

@@ -130,16 +130,20 @@ impl<'a> World<'a> {
                 }
             }
         }
-        self.settle_untils();
         std::mem::take(&mut self.release)
     }
 
-    /// Lets the time pass until the next limit or pause is over; `None` if there is none. Only when nothing else moves.
-    pub(super) fn tick(&mut self) -> Option<Release> {
-        let (at, step) = self.timers.pop_first()?;
-        self.now_ms = at;
-        self.ring(step);
-        self.settle_untils();
+    /// When nothing can move: the first `until` whose lane is in a step holds, since that step stays open. If there is
+    /// none, the time passes until the next limit or pause is over. `None` if there is neither.
+    pub(super) fn settle(&mut self) -> Option<Release> {
+        if let Some(step) = self.met() {
+            self.untils.retain(|until| *until != step);
+            self.end(step, Outcome::Ok, None);
+        } else {
+            let (at, step) = self.timers.pop_first()?;
+            self.now_ms = at;
+            self.ring(step);
+        }
         Some(std::mem::take(&mut self.release))
     }
 
@@ -367,22 +371,17 @@ impl<'a> World<'a> {
         self.end(step, outcome, None);
     }
 
-    /// Ends each `until` whose lane is in a step. What could move has moved, so that lane is blocked.
-    pub(super) fn settle_untils(&mut self) {
-        loop {
-            // Who is in an `until` does not wait for the system, but for the harness.
-            let waits = |lane: &Lane| {
-                let open = self.by_lane.get(lane).and_then(|track| self.tracks[*track].open);
-                open.is_some_and(|open| {
-                    !matches!(self.scenario.steps[open].verb, Verb::Until { .. })
-                })
-            };
-            let met = self.untils.iter().position(|until| {
-                matches!(&self.scenario.steps[*until].verb, Verb::Until { lane } if waits(lane))
-            });
-            let Some(met) = met else { return };
-            let step = self.untils.remove(met);
-            self.end(step, Outcome::Ok, None);
-        }
+    /// The first `until` whose lane is in a step. Who is in an `until` itself does not wait for the system, but for the
+    /// harness.
+    fn met(&self) -> Option<usize> {
+        let waits = |lane: &Lane| {
+            let open = self.by_lane.get(lane).and_then(|track| self.tracks[*track].open);
+            open.is_some_and(|open| !matches!(self.scenario.steps[open].verb, Verb::Until { .. }))
+        };
+        let mut untils: Vec<usize> = self.untils.clone();
+        untils.sort_unstable();
+        untils.into_iter().find(|until| {
+            matches!(&self.scenario.steps[*until].verb, Verb::Until { lane } if waits(lane))
+        })
     }
 }

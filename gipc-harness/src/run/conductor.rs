@@ -105,14 +105,6 @@ impl Stage<'_> {
                 continue;
             }
             self.cast.release(release.step);
-            // This one, or one that was let go before and holds only now.
-            for end in release.ends.iter().copied() {
-                if let Verb::Until { lane } = &self.scenario.steps[end].verb {
-                    if self.cast.is_open(end) {
-                        self.until(end, lane).await;
-                    }
-                }
-            }
             // A child that is to be hit before it has said a word is not waited for.
             let next =
                 plan.releases.get(index + 1).map(|next| &self.scenario.steps[next.step].verb);
@@ -132,10 +124,23 @@ impl Stage<'_> {
             }
             let comes = release.comes.iter().filter(|role| Some(*role) != hit).cloned().collect();
             let release = Release { comes, ..release.clone() };
+            self.untils(&release).await;
             self.settle(&release, &release.ends).await;
         }
         if !self.cast.is_over() {
             self.last_look().await;
+        }
+    }
+
+    /// An `until` holds once all that ends before it has ended: this one, or one that was let go before.
+    async fn untils(&mut self, release: &Release) {
+        for (place, end) in release.ends.iter().copied().enumerate() {
+            let Verb::Until { lane } = &self.scenario.steps[end].verb else { continue };
+            let before = Release { step: release.step, ..Release::default() };
+            self.settle(&before, &release.ends[..place]).await;
+            if self.cast.is_open(end) {
+                self.until(end, lane).await;
+            }
         }
     }
 
