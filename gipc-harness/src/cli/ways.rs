@@ -4,7 +4,7 @@
 
 use super::Run;
 use crate::model::{self, Choices, Order};
-use crate::scenario::{Lane, Outcome, Scenario, Verb, order_line};
+use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Step, Verb, order_line};
 use crate::trace::{Allowed, Course, Plan, Strike, Taken};
 use std::path::PathBuf;
 
@@ -131,14 +131,21 @@ fn is_timed(scenario: &Scenario) -> bool {
 /// Whether nothing in it says when: only then its lanes can be told all at once. Nor where a put must find nobody: on
 /// its way from fork to program a child holds whatever its parent had, if only for some microseconds.
 pub(super) fn is_at_once(scenario: &Scenario) -> bool {
-    let spawns = scenario.steps.iter().any(|step| matches!(step.verb, Verb::Spawn { .. }));
-    let nobody = scenario.steps.iter().any(|step| step.expected == [Outcome::Broken]);
-    !is_timed(scenario)
-        && !(spawns && nobody)
-        && !scenario.steps.iter().any(|step| {
-            matches!(step.verb, Verb::Until { .. } | Verb::Cancel { .. } | Verb::Pause { .. })
-                || matches!(&step.verb, Verb::Child { act: crate::scenario::ChildAct::Stall, .. })
-        })
+    let any = |asks: fn(&Step) -> bool| scenario.steps.iter().any(asks);
+    let spawns = any(|step| matches!(step.verb, Verb::Spawn { .. }));
+    let finds_nobody = any(|step| {
+        step.expected.contains(&Outcome::Broken) && !step.expected.contains(&Outcome::Ok)
+    });
+    let is_led = any(|step| {
+        matches!(
+            step.verb,
+            Verb::Until { .. }
+                | Verb::Cancel { .. }
+                | Verb::Pause { .. }
+                | Verb::Child { act: ChildAct::Stall, .. }
+        )
+    });
+    !(is_timed(scenario) || is_led || (spawns && finds_nobody))
 }
 
 fn hits(

@@ -85,7 +85,8 @@ impl Maker<'_> {
             }
             76..82 => {
                 let child = self.child();
-                self.add_somewhere(process, Verb::Join { child });
+                // By its own parent's line: a task might ask before there is a child.
+                self.add(process, None, Verb::Join { child });
             }
             82..86 => self.hit(process),
             86..90 if self.has("tasks") => {

@@ -97,9 +97,11 @@ impl<'a> World<'a> {
                 let message = Sent { step, len: payload.len() };
                 let outcome = match self.own(process, handle, true) {
                     Some(pipe) => self.pipes[pipe].cut(message),
-                    None => Outcome::Closed,
+                    None => Some(Outcome::Closed),
                 };
-                self.end(step, outcome, None);
+                if let Some(outcome) = outcome {
+                    self.end(step, outcome, None);
+                }
             }
             Verb::Rest { handle } => match self.own(process, handle, true) {
                 Some(pipe) => {

@@ -76,13 +76,16 @@ impl Pipe {
         self.flow()
     }
 
-    /// A part of a message is written.
-    pub(super) fn cut(&mut self, message: Sent) -> Outcome {
+    /// A part of a message is written; it waits for ever if there is no room, since it is written by hand.
+    pub(super) fn cut(&mut self, message: Sent) -> Option<Outcome> {
         if self.reader.is_none() {
-            return Outcome::Broken;
+            return Some(Outcome::Broken);
+        }
+        if self.in_flight() + message.len > self.capacity {
+            return None;
         }
         self.part = Some(message);
-        Outcome::Ok
+        Some(Outcome::Ok)
     }
 
     /// The rest of it follows.

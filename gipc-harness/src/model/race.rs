@@ -329,6 +329,8 @@ impl<'a> World<'a> {
         if let Some(born) = clocks.born.get(&process) {
             merge(&mut clock, born);
         }
+        // Who sees that an end has gone does not know that the process has.
+        let went = Rc::new(clock.clone());
         let component = clocks.lanes + process;
         clock[component] = 1;
         let clock = Rc::new(clock);
@@ -336,7 +338,7 @@ impl<'a> World<'a> {
         for (pipe, writer) in self.processes[process].ends.clone() {
             clocks.touch(Thing::Flow(pipe), component, &clock, Touch::Look);
             if writer {
-                clocks.went.entry(pipe).or_default().push(Rc::clone(&clock));
+                clocks.went.entry(pipe).or_default().push(Rc::clone(&went));
             } else {
                 clocks.touch(Thing::Read(pipe), component, &clock, Touch::Change);
             }
