@@ -4,10 +4,14 @@
 //! comes to the same, and one walk is enough. A clock is taken when a step *begins*: what it learns by waiting must not
 //! order it. To find more races than there are costs time and is never wrong; to find fewer is.
 
+use super::CAPACITY_MIN;
 use super::world::World;
 use crate::scenario::{ChildAct, Counted, Outcome, Step, Verb};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// No header of a message is longer, in bytes.
+const HEADER: u64 = 8;
 
 /// What two steps can both touch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +24,8 @@ enum Thing {
     Read(usize),
     /// What goes through a pipe, and whether somebody waits at it.
     Flow(usize),
+    /// How much room a pipe has left, where that can be too little for what is written by hand.
+    Room(usize),
     /// A process, as a whole.
     Process(usize),
     /// Whether a process has ended.
@@ -162,12 +168,16 @@ impl<'a> World<'a> {
                 if let Some((pipe, _)) = one(handle, true) {
                     all.push((Thing::Side(process, pipe, true), Change));
                     all.extend([(Thing::Read(pipe), Look), (Thing::Flow(pipe), Look)]);
+                    let by_hand = matches!(spec.verb, Verb::Cut { .. } | Verb::Rest { .. });
+                    let scarce = by_hand && self.is_scarce(pipe);
+                    all.extend(scarce.then_some((Thing::Room(pipe), Look)));
                 }
             }
             Verb::Get { handle } => {
                 if let Some((pipe, _)) = one(handle, false) {
                     all.push((Thing::Side(process, pipe, false), Change));
                     all.push((Thing::Flow(pipe), Look));
+                    all.extend(self.is_scarce(pipe).then_some((Thing::Room(pipe), Change)));
                 }
             }
             Verb::Close { handle } => self.goes(process, std::slice::from_ref(handle), &mut all),
@@ -214,6 +224,18 @@ impl<'a> World<'a> {
             _ => {}
         }
         all
+    }
+
+    /// Whether all that is ever written to a pipe is more than it surely holds.
+    fn is_scarce(&self, pipe: usize) -> bool {
+        let into = |handle: &String| self.ends_at(handle, true) == Some(pipe);
+        let lengths = self.scenario.steps.iter().map(|step| match &step.verb {
+            Verb::Put { handle, payload } | Verb::Cut { handle, payload, .. } if into(handle) => {
+                payload.len() + HEADER
+            }
+            _ => 0,
+        });
+        lengths.sum::<u64>() > CAPACITY_MIN
     }
 
     fn goes(&self, process: usize, handles: &[String], all: &mut Vec<(Thing, Touch)>) {
@@ -268,6 +290,8 @@ impl<'a> World<'a> {
                 let went = pipe.and_then(|pipe| clocks.went.get(&pipe));
                 heard.extend(went.into_iter().flatten().cloned());
             }
+            // Who tells a child to end does not know when it has.
+            (Verb::Child { act: ChildAct::Terminate, .. }, _) => {}
             (Verb::Join { child } | Verb::Child { child, .. }, outcome) => {
                 let open = matches!(outcome, Outcome::Running | Outcome::Yes);
                 let child = self.by_name.get(child).filter(|_| !open);

@@ -319,7 +319,8 @@ impl<'a> World<'a> {
         self.pipes[pipe].is_busy(writer) || self.ending.keys().any(at_it)
     }
 
-    fn ends_at(&self, handle: &str, writer: bool) -> Option<usize> {
+    /// The pipe of which this handle is that end.
+    pub(super) fn ends_at(&self, handle: &str, writer: bool) -> Option<usize> {
         self.handles.get(handle)?.iter().find(|end| end.1 == writer).map(|end| end.0)
     }
 
