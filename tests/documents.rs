@@ -115,3 +115,18 @@ fn a_requirement_that_does_not_exist_is_refused_where_it_is_named() {
     assert!(errors.contains("error: no requirement is called EOF-99"), "{errors}");
     assert!(errors.contains("2 | # covers EOF-1 EOF-99\n  |                ^^^^^^"), "{errors}");
 }
+
+/// A mutant whose text is not there any more, or there twice, would be no mutant or another one.
+#[test]
+fn each_mutant_changes_one_place() {
+    let list: toml::Value = toml::from_str(&read("tests/mutants.toml")).expect("a list of mutants");
+    let mutants = list["mutant"].as_array().expect("some");
+    assert!(mutants.len() >= 10);
+    for mutant in mutants {
+        let source = read(&format!("adapters/posix/{}", mutant["file"].as_str().expect("a file")));
+        for change in [Some(mutant), mutant.get("also")].into_iter().flatten() {
+            let old = change["old"].as_str().expect("a text");
+            assert_eq!(source.matches(old).count(), 1, "{}: {old}", mutant["name"]);
+        }
+    }
+}

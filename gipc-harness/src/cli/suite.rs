@@ -6,7 +6,7 @@ use super::busy::Load;
 use super::judge::record;
 use super::library::{Library, Source};
 use super::out::Out;
-use super::ways::{Job, ways};
+use super::ways::{Job, Point, ways};
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, LateGet, MODEL};
 use crate::model::{self, Choices};
@@ -149,7 +149,13 @@ fn read(
         out.complain(&format!("{count} scenarios {reason}"));
     }
     if jobs.is_empty() && heavy == 0 {
-        return Err(Stopped::usage("error: none of these scenarios can be performed in this way"));
+        return Err(Stopped::usage(match run.kill.as_ref().or(run.freeze.as_ref()) {
+            Some(Point::One(role, k)) => format!(
+                "error: none of these scenarios has a moment {role}@{k} at which a child can be hit; \
+                 `all` hits each at each of its begins and ends"
+            ),
+            _ => "error: none of these scenarios can be performed in this way".into(),
+        }));
     }
     Ok((jobs, heavy))
 }
