@@ -3,10 +3,13 @@
 //! Does not know what is right or wrong, nor how a run is conducted.
 
 pub mod connection;
+pub mod manifest;
 pub mod order;
 pub mod protocol;
 
-use serde::Deserialize;
+pub use manifest::{AfterCancel, Chosen, Known, KnownFailures, LateGet, Manifest, Spawn};
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,107 +27,7 @@ pub struct Adapter {
     pub here: PathBuf,
     /// The program and its arguments; the role is added behind them.
     pub command: Vec<String>,
-}
-
-/// `adapter.toml`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Manifest {
-    /// The name that `--adapter` takes: that of its folder.
-    pub name: String,
-    /// The language it is written in.
-    #[serde(default)]
-    pub language: String,
-    /// A line about it.
-    #[serde(default)]
-    pub about: String,
-    /// The program and its arguments. `{here}` is the folder of the manifest.
-    #[serde(default)]
-    pub command: Vec<String>,
-    /// Files that must be there before it can run.
-    #[serde(default)]
-    pub needs: Vec<String>,
-    /// What it can do.
-    #[serde(default)]
-    pub profiles: Vec<String>,
-    /// Whether its control channel is served by the library's own loop.
-    #[serde(default)]
-    pub control: Option<protocol::Control>,
-    /// The commands that make its environment.
-    #[serde(default)]
-    pub setup: Vec<Vec<String>>,
-    /// Where the specification leaves a choice, which one it made.
-    #[serde(default)]
-    pub choices: Chosen,
-    /// The scenarios it is known to fail.
-    #[serde(default)]
-    pub known: KnownFailures,
-}
-
-/// The choices that a manifest declares; those left out are the suite's own.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Chosen {
-    /// Whether a spawned child ever held what it was not given.
-    pub spawn: Option<Spawn>,
-    /// What becomes of a put that is cancelled in its middle.
-    pub after_cancel: Option<AfterCancel>,
-    /// When a time limit of a get has begun to receive a message.
-    pub late_get: Option<LateGet>,
-    /// The longest message, in bytes.
-    pub max_message: Option<u64>,
-}
-
-/// How handles reach a child.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum Spawn {
-    /// It holds what it was given, and nothing else at any time.
-    Atomic,
-    /// It begins as a copy of its parent, and closes what it was not given.
-    Forked,
-}
-
-/// What follows half a message.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum AfterCancel {
-    /// Its other half.
-    Complete,
-    /// Nothing: the handle is of no use any more.
-    Poison,
-}
-
-/// What a time limit does to a get that has half a message.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-pub enum LateGet {
-    /// It waits for the rest, whatever the limit says.
-    Waits,
-    /// It gives up, and the next get goes on where it was.
-    Resumes,
-}
-
-/// The failures that a manifest lists.
-pub type KnownFailures = Vec<Known>;
-
-/// One known failure. The fingerprint is the first wrong step, its outcome and the verdict.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Known {
-    /// The scenario's id.
-    pub scenario: String,
-    /// The first wrong step, as written: `get r`.
-    pub step: String,
-    /// What it comes to: `eof`, `blocks`, `never`, …
-    pub outcome: String,
-    /// `FAIL`, `DEADLOCK` or `HANG`.
-    pub verdict: String,
-    /// Why it fails, and where that is written or seen.
-    pub reason: String,
-    /// It passes now and then; the reason says why.
-    #[serde(default)]
-    pub sometimes: bool,
+    words: BTreeMap<String, String>,
 }
 
 /// Why an adapter cannot be used.
@@ -146,52 +49,68 @@ impl fmt::Display for AdapterError {
 impl std::error::Error for AdapterError {}
 
 impl Adapter {
-    /// Finds an adapter by its name below `adapters`, or by the path of its folder or manifest.
+    /// Finds an adapter by its name below `adapters`, or by the path of its folder or manifest; `@VARIANT` behind it
+    /// chooses one.
     ///
     /// `exe` is the harness itself, which carries the embedded one.
     pub fn load(which: &str, adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
         if which == EMBEDDED {
-            let manifest = parse(include_str!("../../adapters/gipc-core/adapter.toml"), EMBEDDED)?;
+            let text = include_str!("../../adapters/gipc-core/adapter.toml");
+            let manifest = Manifest::parse(text, EMBEDDED)?;
             let command = vec![exe.to_string_lossy().into_owned(), "agent".to_owned()];
-            return Ok(Self { manifest, here: adapters.join(EMBEDDED), command });
+            let here = adapters.join(EMBEDDED);
+            return Ok(Self { manifest, here, command, words: BTreeMap::new() });
         }
-        let path = Path::new(which);
+        let (name, variant) = match which.rsplit_once('@') {
+            Some((name, variant)) if !Path::new(which).exists() => (name, Some(variant)),
+            _ => (which, None),
+        };
+        let path = Path::new(name);
         let file = if path.is_file() {
             path.to_owned()
         } else if path.is_dir() {
             path.join("adapter.toml")
         } else {
-            adapters.join(which).join("adapter.toml")
+            adapters.join(name).join("adapter.toml")
         };
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(&file).map_err(|error| {
             AdapterError::Bad(format!(
-                "cannot read adapter {which}: {shown}: {error}; adapters here are {}",
+                "cannot read adapter {name}: {shown}: {error}; adapters here are {}",
                 names(adapters).join(", ")
             ))
         })?;
-        let manifest = parse(&text, &shown)?;
+        let manifest = Manifest::parse(&text, &shown)?.choose(variant, &shown)?;
         let here = file.parent().unwrap_or(Path::new(".")).to_owned();
         let here = here.canonicalize().unwrap_or(here);
-        let fill = |word: &String| word.replace("{here}", &here.to_string_lossy());
-        let command: Vec<String> = manifest.command.iter().map(fill).collect();
+        let mut words = manifest.words.clone();
+        words.insert("here".into(), here.to_string_lossy().into_owned());
+        words.insert("variant".into(), variant.map(|name| format!("@{name}")).unwrap_or_default());
+        let command = manifest.command.iter().map(|word| fill(word, &words)).collect::<Vec<_>>();
         if command.is_empty() {
             return Err(AdapterError::Bad(format!(
                 "{shown}: `command` is missing: the program to start"
             )));
         }
-        Ok(Self { manifest, here, command })
+        Ok(Self { manifest, here, command, words })
     }
 
     /// Whether what it needs is there; if not, what to type.
     pub fn ready(&self) -> Result<(), AdapterError> {
         for need in &self.manifest.needs {
-            let need = need.replace("{here}", &self.here.to_string_lossy());
-            if !Path::new(&need).exists() {
+            let need = fill(need, &self.words);
+            let found = match need.contains('/') {
+                true => Path::new(&need).exists(),
+                false => is_program(&need),
+            };
+            if !found {
                 let name = &self.manifest.name;
-                return Err(AdapterError::Absent(format!(
-                    "{name} is not set up: {need} is missing; run `cargo harness adapter setup {name}`"
-                )));
+                return Err(AdapterError::Absent(match self.manifest.setup.is_empty() {
+                    true => format!("{name} cannot run here: there is no {need}"),
+                    false => format!(
+                        "{name} is not set up: {need} is missing; run `cargo harness adapter setup {name}`"
+                    ),
+                }));
             }
         }
         Ok(())
@@ -199,10 +118,22 @@ impl Adapter {
 
     /// The commands of `adapter setup`, ready to be run one after the other.
     pub fn setup(&self) -> Vec<Vec<String>> {
-        let here = self.here.to_string_lossy();
-        let fill = |word: &String| word.replace("{here}", &here);
+        let fill = |word: &String| fill(word, &self.words);
         self.manifest.setup.iter().map(|command| command.iter().map(fill).collect()).collect()
     }
+}
+
+/// Puts words in the place of their `{names}`.
+fn fill(text: &str, words: &BTreeMap<String, String>) -> String {
+    words
+        .iter()
+        .fold(text.to_owned(), |text, (name, word)| text.replace(&format!("{{{name}}}"), word))
+}
+
+/// Whether a program of this name is on the path.
+fn is_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 /// The names of all adapters that can be asked for.
@@ -219,18 +150,4 @@ pub fn names(adapters: &Path) -> Vec<String> {
     names.sort();
     names.dedup();
     names
-}
-
-fn parse(text: &str, shown: &str) -> Result<Manifest, AdapterError> {
-    let manifest: Manifest = toml::from_str(text)
-        .map_err(|error| AdapterError::Bad(format!("{shown}: {}", error.to_string().trim_end())))?;
-    for known in &manifest.known {
-        if known.reason.trim().is_empty() {
-            let scenario = &known.scenario;
-            return Err(AdapterError::Bad(format!(
-                "{shown}: the known failure of {scenario} has no reason: say why it fails, and where that is seen"
-            )));
-        }
-    }
-    Ok(manifest)
 }

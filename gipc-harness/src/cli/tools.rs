@@ -113,20 +113,32 @@ pub(super) fn adapters(library: &Library, out: &mut Out) -> Result<u8, Stopped> 
     for name in adapter::names(&library.adapters) {
         if name == MODEL {
             out.line(&format!(
-                "{name:<16} ready     the model itself: predicts, and starts no process"
+                "{name:<24} ready     the model itself: predicts, and starts no process"
             ));
             continue;
         }
-        let (state, about) = match Adapter::load(&name, &library.adapters, &own_program()?) {
-            Ok(adapter) => match adapter.ready() {
-                Ok(()) => ("ready", adapter.manifest.about),
-                Err(absent) => ("absent", absent.to_string()),
-            },
-            Err(bad) => ("broken", bad.to_string()),
-        };
-        out.line(&format!("{name:<16} {state:<9} {about}"));
+        let loaded = Adapter::load(&name, &library.adapters, &own_program()?);
+        let variants =
+            loaded.as_ref().map_or(Vec::new(), |adapter| adapter.manifest.variant.clone());
+        out.line(&state(&name, loaded));
+        for variant in variants {
+            let name = format!("{name}@{}", variant.name);
+            let loaded = Adapter::load(&name, &library.adapters, &own_program()?);
+            out.line(&state(&name, loaded));
+        }
     }
     Ok(0)
+}
+
+fn state(name: &str, loaded: Result<Adapter, AdapterError>) -> String {
+    let (state, about) = match loaded {
+        Ok(adapter) => match adapter.ready() {
+            Ok(()) => ("ready", adapter.manifest.about),
+            Err(absent) => ("absent", absent.to_string()),
+        },
+        Err(bad) => ("broken", bad.to_string()),
+    };
+    format!("{name:<24} {state:<9} {about}")
 }
 
 pub(super) fn setup(library: &Library, name: &str, out: &mut Out) -> Result<u8, Stopped> {

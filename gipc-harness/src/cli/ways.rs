@@ -128,13 +128,20 @@ fn is_timed(scenario: &Scenario) -> bool {
     scenario.steps.iter().any(|step| step.within_ms.is_some())
 }
 
-/// Whether nothing in it says when: only then its lanes can be told all at once. Nor where a put must find nobody: on
-/// its way from fork to program a child holds whatever its parent had, if only for some microseconds.
+/// Whether nothing in it says when: only then its lanes can be told all at once. Nor where a put may find nobody, if a
+/// child is started that the reader is not for: on its way from fork to program a child holds whatever its parent had,
+/// if only for some microseconds.
 pub(super) fn is_at_once(scenario: &Scenario) -> bool {
     let any = |asks: fn(&Step) -> bool| scenario.steps.iter().any(asks);
-    let spawns = any(|step| matches!(step.verb, Verb::Spawn { .. }));
-    let finds_nobody = any(|step| {
-        step.expected.contains(&Outcome::Broken) && !step.expected.contains(&Outcome::Ok)
+    let nobody = scenario.steps.iter().filter(|step| step.expected.contains(&Outcome::Broken));
+    let held = nobody.into_iter().any(|step| {
+        let reader = reader_of(scenario, step);
+        scenario.steps.iter().any(|other| match &other.verb {
+            Verb::Spawn { handles, .. } => !reader
+                .as_ref()
+                .is_some_and(|reader| handles.iter().any(|one| reader.starts_with(one))),
+            _ => false,
+        })
     });
     let is_led = any(|step| {
         matches!(
@@ -145,7 +152,22 @@ pub(super) fn is_at_once(scenario: &Scenario) -> bool {
                 | Verb::Child { act: ChildAct::Stall, .. }
         )
     });
-    !(is_timed(scenario) || is_led || (spawns && finds_nobody))
+    !(is_timed(scenario) || is_led || held)
+}
+
+/// The end that gets what this step puts.
+fn reader_of(scenario: &Scenario, step: &Step) -> Option<String> {
+    let (Verb::Put { handle, .. } | Verb::Cut { handle, .. } | Verb::Rest { handle }) = &step.verb
+    else {
+        return None;
+    };
+    let name = handle.trim_end_matches(".w");
+    scenario.steps.iter().find_map(|step| match &step.verb {
+        Verb::Pipe { reader, writer, .. } if writer == handle => Some(reader.clone()),
+        Verb::Duplex { near, far } if near == name => Some(format!("{far}.r")),
+        Verb::Duplex { near, far } if far == name => Some(format!("{near}.r")),
+        _ => None,
+    })
 }
 
 fn hits(

@@ -29,7 +29,8 @@ pub async fn perform(
 ) -> io::Result<Observed> {
     let mut command = adapter.command.clone();
     command.push("main".to_owned());
-    let (mut keeper, scratch) = Keeper::start(&command, &settings.exe).await?;
+    let (mut keeper, scratch) =
+        Keeper::start(&command, &adapter.manifest.env, &settings.exe).await?;
     let socket = scratch.join(SOCKET);
     let heard = connection::listen(&socket, keeper::token(&scratch)).map_err(|error| {
         io::Error::other(format!(

@@ -9,6 +9,7 @@ use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, wait};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
@@ -86,14 +87,19 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a keeper, which makes a scratch directory for the run; its path is the second of the pair. `exe` is
-    /// the harness's own program.
-    pub async fn start(command: &[String], exe: &Path) -> io::Result<(Self, PathBuf)> {
+    /// Starts a keeper, which makes a scratch directory for the run; its path is the second of the pair. `env` is
+    /// added to the environment of all, and `exe` is the harness's own program.
+    pub async fn start(
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        exe: &Path,
+    ) -> io::Result<(Self, PathBuf)> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let process = tokio::process::Command::new(exe)
             .arg("keeper")
             .args(command)
+            .envs(env)
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
