@@ -1,18 +1,14 @@
 """The agent of gipc: every process of a scenario runs this, talks to the harness, and does what it is told.
 
 The library is used as its documentation shows; nothing here works around it. The conversation is served by greenlets
-on gevent's own loop, so an answered ping proves that the loop turns.
+on gevent's own loop, so an answered ping proves that the loop turns. One agent for all releases, from 0.1.0 on Python
+2.7 to the newest: what a release does not have is unsupported.
 """
 
 import encodings.hex_codec  # noqa: F401, loaded late otherwise, when descriptors may be scarce
-import errno
-import hashlib
 import json
 import os
-import resource
 import signal
-import struct
-import subprocess
 import sys
 
 import gevent
@@ -21,10 +17,19 @@ import gevent.lock
 import gevent.queue
 import gevent.socket
 import gipc
+import gipc.gipc
+
+import system
+from words import CODECS, Raised, Unsupported, content, ended, explain, message, number
 
 PROTOCOL = 1
-NOISE_BLOCK = 65521
-PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "codec", "oddities"]
+# Before 0.4.0 messages are pickled and nothing else.
+PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames
+PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities"]
+PROFILES += [] if PICKLED else ["codec"]
+HAS_DUPLEX = "duplex" in gipc.pipe.__code__.co_varnames
+all_handles = getattr(gipc.gipc, "_get_all_handles", None) or gipc.gipc.get_all_handles
+watch_signal = getattr(gevent, "signal_handler", None) or gevent.signal
 
 # Of the process this one was forked from; to be closed in the child.
 control = None
@@ -34,62 +39,7 @@ class Cancelled(gevent.GreenletExit):
     """Thrown into a step that the harness cancels; gevent takes it for a quiet end."""
 
 
-class Unsupported(Exception):
-    """gipc has no such thing."""
-
-
-class Unencodable(Exception):
-    """The value has no bytes."""
-
-
-class Undecodable(Exception):
-    """The bytes are no value."""
-
-
-class Raised(Exception):
-    """The scenario says that this entry, or the body of a scope, fails."""
-
-
-def failing_encoder(data):
-    if data == "unencodable":
-        raise Unencodable
-    return data.encode()
-
-
-def failing_decoder(data):
-    if data == b"undecodable":
-        raise Undecodable
-    return data.decode()
-
-
-# How values become bytes. Without a codec bytes go as they are: pickling would only add its own.
-CODECS = {
-    None: (None, None),
-    "json": (lambda value: json.dumps(value).encode(), lambda data: json.loads(data.decode())),
-    "failing": (failing_encoder, failing_decoder),
-}
-
-
-def noise(seed, length):
-    """So many bytes that tell their seed: SHA-256 digests, cut to a block, and the block repeated."""
-    wanted = min(length, NOISE_BLOCK)
-    digests = (hashlib.sha256(b"%s:%d" % (seed.encode(), n)).digest() for n in range(wanted // 32 + 1))
-    block = b"".join(digests)[:wanted]
-    return (block * (length // NOISE_BLOCK + 1))[:length]
-
-
-def message(data):
-    """What to say of a message that was got."""
-    said = {"is": "message", "len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    if len(data) <= 64:
-        try:
-            said["text"] = data.decode()
-        except UnicodeDecodeError:
-            pass
-    return said
-
-
-class Agent:
+class Agent(object):
     """One process: its handles, its children, and its talk with the harness."""
 
     def __init__(self, role, handles):
@@ -103,7 +53,6 @@ class Agent:
         self.typed = set()
         self.trapped = 0
         self.rests = {}
-        self.limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.over = gevent.event.AsyncResult()
         self.speaking = gevent.lock.RLock()
         for name, handle in handles:
@@ -132,7 +81,7 @@ class Agent:
 
     def say(self, **words):
         with self.speaking:
-            self.socket.sendall(json.dumps(words).encode() + b"\n")
+            self.socket.sendall(json.dumps(words).encode("utf-8") + b"\n")
 
     def listen(self):
         rest = b""
@@ -140,9 +89,10 @@ class Agent:
             data = self.socket.recv(65536)
             if not data:
                 os._exit(1)  # the harness is gone: nobody needs this process
-            *lines, rest = (rest + data).split(b"\n")
+            lines = (rest + data).split(b"\n")
+            rest = lines.pop()
             for line in lines:
-                self.hear(json.loads(line))
+                self.hear(json.loads(line.decode("utf-8")))
 
     def hear(self, words):
         kind = words["type"]
@@ -155,7 +105,7 @@ class Agent:
         elif kind == "ping":
             self.say(type="pong", n=words["n"])
         elif kind == "finish":
-            self.say(type="left", handles=len(gipc.gipc._get_all_handles()))
+            self.say(type="left", handles=len(all_handles()))
             self.over.set(None)
         elif kind == "reject":
             os._exit(1)
@@ -193,7 +143,7 @@ class Agent:
         if within_ms is None:
             answer = verb(**words)
         else:
-            limit = gevent.Timeout(within_ms / 1000)
+            limit = gevent.Timeout(within_ms / 1000.0)
             limit.start()
             try:
                 answer = verb(limit=limit, **words) if order["verb"] == "get" else verb(**words)
@@ -227,7 +177,7 @@ class Agent:
 
     def do_pipe(self, reader, writer, codec=None):
         encoder, decoder = CODECS[codec]
-        pair = gipc.pipe(encoder=encoder, decoder=decoder)
+        pair = gipc.pipe() if PICKLED else gipc.pipe(encoder=encoder, decoder=decoder)
         self.pairs.append(pair)
         self.handles[reader], self.handles[writer] = pair
         if codec is not None:
@@ -235,7 +185,9 @@ class Agent:
         return self.made(reader, writer)
 
     def do_duplex(self, near, far):
-        pair = gipc.pipe(duplex=True, encoder=None, decoder=None)
+        if not HAS_DUPLEX:
+            raise Unsupported("no duplex before 0.3.0")
+        pair = gipc.pipe(duplex=True) if PICKLED else gipc.pipe(duplex=True, encoder=None, decoder=None)
         self.pairs.append(pair)
         one, other = pair
         self.keep(near, one)
@@ -257,7 +209,7 @@ class Agent:
 
     def do_get(self, handle, limit=None):
         got = self.handle(handle).get(timeout=limit)
-        return message(got.encode() if handle in self.typed else got)
+        return message(got.encode("utf-8") if handle in self.typed else got)
 
     def do_close(self, handle):
         self.handle(handle).close()
@@ -267,7 +219,11 @@ class Agent:
         return ended(self.children[child].exitcode)
 
     def do_kill(self, child):
-        self.children[child].kill()
+        process = self.children[child]
+        if hasattr(process, "kill"):  # multiprocessing's own, since Python 3.7
+            process.kill()
+        else:
+            os.kill(process.pid, signal.SIGKILL)
 
     def do_terminate(self, child):
         self.children[child].terminate()
@@ -284,7 +240,7 @@ class Agent:
 
     def do_count(self, what):
         if what == "handles":
-            return {"is": "number", "n": len(gipc.gipc._get_all_handles())}
+            return {"is": "number", "n": len(all_handles())}
         gevent.sleep(0)  # a signal that came before this was asked is handled in this turn of the loop, or the next
         gevent.sleep(0)
         return {"is": "number", "n": self.trapped}
@@ -315,35 +271,24 @@ class Agent:
         return self.ghosts[child].pid if child in self.ghosts else self.children[child].pid
 
     def do_stall(self, child):
-        try:
-            os.waitid(os.P_PID, self.pid(child), os.WEXITED | os.WNOWAIT)
-        except ChildProcessError:
-            pass  # it ended before, and somebody has reaped it since
+        system.stall(self.pid(child))
 
     def do_reaped(self, child):
-        while True:
-            try:
-                os.kill(self.pid(child), 0)
-            except ProcessLookupError:
-                return
-            gevent.sleep(0.001)
+        system.reaped(self.pid(child))
 
     def do_reap(self, child):
         if child in self.ghosts:
             ghost = self.ghosts.pop(child)
             ghost.stdin.close()
             return ended(ghost.wait())
-        _, status = os.waitpid(self.pid(child), 0)
-        return ended(os.waitstatus_to_exitcode(status))
+        return system.reap(self.pid(child))
 
     def do_exec(self, ghost):
-        self.ghosts[ghost] = subprocess.Popen(["sh", "-c", "read x; exit 7"], stdin=subprocess.PIPE)
+        self.ghosts[ghost] = system.ghost()
 
     def do_cut(self, handle, payload, at):
-        data = content(payload)
-        frame = struct.pack("!i", len(data)) + data
-        (mark, count), = at.items()
-        place = {"bytes": count, "header": 4 + count, "end": len(frame) - count}[mark]
+        frame = system.frame(content(payload), PICKLED)
+        place = system.place(at, len(frame))
         self.rests[handle] = frame[place:]
         os.write(self.descriptor(handle), frame[:place])
 
@@ -351,29 +296,25 @@ class Agent:
         os.write(self.descriptor(handle), self.rests.pop(handle))
 
     def do_announce(self, handle, size):
-        os.write(self.descriptor(handle), struct.pack("!I", min(size, 2**32 - 1)))
+        os.write(self.descriptor(handle), system.announcement(size))
 
     def do_trap(self, signal):
-        gevent.signal_handler(number(signal), self.caught)
+        watch_signal(number(signal), self.caught)
 
     def caught(self):
         self.trapped += 1
 
     def do_ignore(self, signal):
-        set_handler(number(signal), IGNORE)
+        system.ignore(signal)
 
     def do_block(self, signal):
-        block(number(signal))
+        system.block(signal)
 
     def do_signal(self, child, signal):
         os.kill(self.pid(child), number(signal))
 
     def do_limit(self, free=None):
-        soft, hard = self.limits
-        if free is not None:
-            # By its name alone, since a listing of all would hold one of them itself.
-            soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        system.limit(free)
 
     def do_exit(self, code):
         self.over.set(code)
@@ -383,59 +324,7 @@ class Agent:
         self.steps[task].kill(Cancelled)
 
     def do_pause(self, ms):
-        gevent.sleep(ms / 1000)
-
-
-def number(name):
-    return getattr(signal, name)
-
-
-IGNORE = signal.SIG_IGN
-set_handler = signal.signal
-
-
-def block(which):
-    signal.pthread_sigmask(signal.SIG_BLOCK, [which])
-
-
-def content(payload):
-    return payload["text"].encode() if "text" in payload else noise(payload["seed"], payload["len"])
-
-
-def ended(code):
-    """How a process ended, from an exit code as Python has it."""
-    if code is None:
-        return {"is": "running"}
-    if code < 0:
-        return {"is": "signal", "name": signal.Signals(-code).name}
-    return {"is": "exit", "code": code}
-
-
-def explain(error):
-    """A Python exception in the words of the protocol."""
-    if isinstance(error, Unencodable):
-        return {"is": "encode"}
-    if isinstance(error, Undecodable):
-        return {"is": "decode"}
-    if isinstance(error, TypeError):
-        return {"is": "misuse"}
-    if isinstance(error, gipc.GIPCLocked):
-        return {"is": "locked"}
-    if isinstance(error, gipc.GIPCClosed):
-        return {"is": "closed"}
-    if isinstance(error, gipc.GIPCError):
-        return {"is": "misuse"}
-    if isinstance(error, EOFError):
-        return {"is": "eof"}
-    if isinstance(error, struct.error):
-        return {"is": "too-large"}
-    if isinstance(error, BrokenPipeError):
-        return {"is": "broken"}
-    if isinstance(error, OSError) and error.errno is not None:
-        return {"is": "os", "name": errno.errorcode.get(error.errno, str(error.errno))}
-    if isinstance(error, OSError) and "interrupted by EOF" in str(error):
-        return {"is": "truncated"}
-    return {"is": "other"}
+        gevent.sleep(ms / 1000.0)
 
 
 def play(role, names, typed, inside, *handles):

@@ -1,8 +1,8 @@
 """Makes the environment of one variant: a Python of the right version with gevent, greenlet and gipc in it.
 
-    python3 environment.py FOLDER PYTHON GEVENT GREENLET GIPC [MORE...]
+    python3 environment.py FOLDER PYTHON GEVENT GREENLET GIPC ["MORE==1.0 ..."]
 
-Pythons are looked for with pyenv, and as pythonX.Y on the path. The file `gipc-python.ready` is written last, so that a
+Pythons are looked for with pyenv, and as pythonX.Y on the path; `3` is the one that runs this. The file `gipc-python.ready` is written last, so that a
 set-up that was interrupted is not taken for a whole one.
 """
 
@@ -23,7 +23,9 @@ def run(*command):
 
 
 def find(version):
-    """The Python of this version; a newer patch release will do where pyenv is not there."""
+    """The Python of this version; another patch release will do where pyenv is not there."""
+    if version == "3":
+        return sys.executable
     roots = [os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")]
     for root in filter(None, roots):
         python = os.path.join(root, "versions", version, "bin", "python")
@@ -40,7 +42,7 @@ def make(folder, version):
     python = find(version)
     if os.path.exists(folder):
         shutil.rmtree(folder)
-    if tuple(map(int, version.split("."))) >= (3, 8):
+    if version == "3" or tuple(map(int, version.split("."))) >= (3, 8):
         run(python, "-m", "venv", folder)
         return
     maker = folder + ".maker"
@@ -50,11 +52,11 @@ def make(folder, version):
     shutil.rmtree(maker)
 
 
-def main(folder, version, gevent, greenlet, gipc, *more):
+def main(folder, version, gevent, greenlet, gipc, more=""):
     make(folder, version)
     python = os.path.join(folder, "bin", "python")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, "greenlet==" + greenlet, "gevent==" + gevent, *more)
+    run(*pip, "greenlet==" + greenlet, "gevent==" + gevent, *more.split())
     if gipc in ("0.1.0", "0.2.0", "0.3.0", "0.3.1"):
         run(*pip, "distribute==0.7.3")
         where = subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])

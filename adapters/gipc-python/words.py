@@ -1,0 +1,120 @@
+"""What is said: payloads, messages, codecs, and how things ended, in the words of the protocol.
+
+Knows the library's errors by name and nothing else of it. Runs on every Python from 2.7 on.
+"""
+
+import errno
+import hashlib
+import json
+import signal
+import struct
+
+import gipc
+
+NOISE_BLOCK = 65521
+
+
+class Unsupported(Exception):
+    """gipc has no such thing."""
+
+
+class Unencodable(Exception):
+    """The value has no bytes."""
+
+
+class Undecodable(Exception):
+    """The bytes are no value."""
+
+
+class Raised(Exception):
+    """The scenario says that this entry, or the body of a scope, fails."""
+
+
+def failing_encoder(data):
+    if data == "unencodable":
+        raise Unencodable
+    return data.encode("utf-8")
+
+
+def failing_decoder(data):
+    if data == b"undecodable":
+        raise Undecodable
+    return data.decode("utf-8")
+
+
+# How values become bytes. Without a codec bytes go as they are: pickling would only add its own.
+CODECS = {
+    None: (None, None),
+    "json": (lambda value: json.dumps(value).encode("utf-8"), lambda data: json.loads(data.decode("utf-8"))),
+    "failing": (failing_encoder, failing_decoder),
+}
+
+
+def noise(seed, length):
+    """So many bytes that tell their seed: SHA-256 digests, cut to a block, and the block repeated."""
+    wanted = min(length, NOISE_BLOCK)
+    seed = seed.encode("utf-8")
+    digests = (hashlib.sha256(b"%s:%d" % (seed, n)).digest() for n in range(wanted // 32 + 1))
+    block = b"".join(digests)[:wanted]
+    return (block * (length // NOISE_BLOCK + 1))[:length]
+
+
+def content(payload):
+    return payload["text"].encode("utf-8") if "text" in payload else noise(payload["seed"], payload["len"])
+
+
+def message(data):
+    """What to say of a message that was got."""
+    said = {"is": "message", "len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    if len(data) <= 64:
+        try:
+            said["text"] = data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    return said
+
+
+def number(name):
+    return getattr(signal, str(name))
+
+
+def signal_name(number):
+    names = (name for name in dir(signal) if name.startswith("SIG") and not name.startswith("SIG_"))
+    return next((name for name in names if getattr(signal, name) == number), "SIG%d" % number)
+
+
+def ended(code):
+    """How a process ended, from an exit code as Python has it."""
+    if code is None:
+        return {"is": "running"}
+    if code < 0:
+        return {"is": "signal", "name": signal_name(-code)}
+    return {"is": "exit", "code": code}
+
+
+# The first that fits; an error of the system is asked for its number below.
+KINDS = [
+    (Unencodable, "encode"),
+    (Undecodable, "decode"),
+    (TypeError, "misuse"),
+    (gipc.GIPCLocked, "locked"),
+    (gipc.GIPCClosed, "closed"),
+    (gipc.GIPCError, "misuse"),
+    (EOFError, "eof"),
+    (struct.error, "too-large"),
+]
+
+
+def explain(error):
+    """A Python exception in the words of the protocol."""
+    for kind, word in KINDS:
+        if isinstance(error, kind):
+            return {"is": word}
+    if isinstance(error, EnvironmentError):
+        if error.errno == errno.EPIPE:
+            return {"is": "broken"}
+        if error.errno is not None:
+            return {"is": "os", "name": errno.errorcode.get(error.errno, str(error.errno))}
+        if "interrupted by EOF" in str(error):
+            return {"is": "truncated"}
+    return {"is": "other"}
