@@ -4,13 +4,17 @@
 
 #![cfg(target_os = "linux")]
 
+mod support {
+    pub(crate) mod left;
+}
+
 use rstest::rstest;
 use serial_test::file_serial;
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use support::left::{entries, processes};
 use tempfile::TempDir;
 
 /// How long the system may take to end processes that were killed. Not a fact about the harness: only a bound.
@@ -29,25 +33,6 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
 
 fn own_folder() -> TempDir {
     tempfile::Builder::new().prefix("leftovers").tempdir().expect("a directory")
-}
-
-/// The processes that were started with this temporary directory, but for zombies: those are not ours to reap.
-fn processes(folder: &Path) -> Vec<String> {
-    let mark = format!("TMPDIR={}", folder.display());
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").expect("linux").flatten() {
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
-            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            found.push(String::from_utf8_lossy(&command).replace('\0', " "));
-        }
-    }
-    found
-}
-
-fn entries(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a directory").flatten();
-    entries.map(|entry| entry.path().display().to_string()).collect()
 }
 
 /// Waits until something holds. That it does is the fact; the bound only keeps a wrong test from hanging.

@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The sure room of a pipe in bytes: a put that needs more may wait.
 const SURE_ROOM: u64 = 512;
+/// No frame is longer than its message by more bytes.
+const FRAME: u64 = 8;
+/// What stands in the place of a call where a process is stopped.
+const STOPPED: &str = "stopped";
 
 /// Why a run stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +63,15 @@ pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
         .map(|step| scene.wait(step))
         .collect();
     let circle = circle(scenario, &waits);
-    let could: Vec<&Wait> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
+    let mut could: Vec<&Wait> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
+    could.dedup_by_key(|wait| &scenario.steps[wait.step].lane.process);
     let kind = match stop.tier {
         Tier::Patience => Kind::Slow,
-        _ if waits.is_empty() => return None,
+        _ if waits.is_empty() && scene.stays().is_empty() => return None,
         _ if could.is_empty() && !circle.is_empty() => Kind::Deadlock,
         _ => Kind::Hang,
     };
-    let idle = could.iter().map(|wait| scene.idle(wait)).collect();
+    let idle = could.iter().map(|wait| scene.idle(wait)).chain(scene.stays()).collect();
     let leaks = scene.leaks(&waits);
     Some(Stuck { kind, tier: stop.tier, waits, circle, leaks, idle })
 }
@@ -139,11 +144,17 @@ impl<'a> Scene<'a> {
         self.holders.get(&end).into_iter().flatten().cloned().collect()
     }
 
+    fn is_stopped(&self, process: &str) -> bool {
+        self.stop.calls.get(process).is_some_and(|call| call == STOPPED)
+    }
+
     fn wait(&self, step: usize) -> Wait {
         let spec = &self.scenario.steps[step];
+        let process = &spec.lane.process;
         let (on, why) = match &spec.verb {
-            Verb::Get { handle } => self.at_pipe(handle, true),
-            Verb::Put { handle, .. } => self.at_pipe(handle, false),
+            _ if self.is_stopped(process) => (Vec::new(), format!("{process} is stopped")),
+            Verb::Get { handle } => self.at_pipe(handle, None),
+            Verb::Put { handle, payload } => self.at_pipe(handle, Some((step, payload.len()))),
             Verb::Join { child } | Verb::Child { child, .. } if self.runs(child) => {
                 (vec![child.clone()], format!("{child} still runs"))
             }
@@ -158,8 +169,9 @@ impl<'a> Scene<'a> {
         Wait { step, on, why }
     }
 
-    /// A get waits for those who can write, a put for those who can read.
-    fn at_pipe(&self, handle: &str, get: bool) -> (Vec<String>, String) {
+    /// A get waits for those who can write, a put, of so many bytes, for those who can read.
+    fn at_pipe(&self, handle: &str, put: Option<(usize, u64)>) -> (Vec<String>, String) {
+        let get = put.is_none();
         let Some((pipe, _)) = self.owners.end(handle, !get) else {
             return (Vec::new(), format!("{handle} is no pipe that was made"));
         };
@@ -199,10 +211,22 @@ impl<'a> Scene<'a> {
         if reading {
             return (Vec::new(), format!("{who} is reading {other}"));
         }
-        if messages == 0 && bytes + 1 > SURE_ROOM {
-            return (Vec::new(), format!("the pipe of {handle} is empty"));
+        let (step, len) = put.unwrap_or_default();
+        if self.is_first_at(pipe, step) && bytes + len + FRAME <= SURE_ROOM {
+            return (Vec::new(), format!("there is room for {len} bytes in the pipe of {handle}"));
         }
         (others, format!("{handle} is full, and only {who} can read it"))
+    }
+
+    /// Whether no other put waits at the pipe.
+    fn is_first_at(&self, pipe: usize, step: usize) -> bool {
+        let steps = self.scenario.steps.iter().zip(&self.stop.then.steps).enumerate();
+        steps.into_iter().all(|(other, (spec, taken))| match &spec.verb {
+            Verb::Put { handle, .. } if other != step && *taken == Taken::Open => {
+                self.owners.end(handle, true) != Some((pipe, true))
+            }
+            _ => true,
+        })
     }
 
     /// The end on which it depends whether the step can end: for a get the one that puts, for a put the one that gets.
@@ -216,10 +240,39 @@ impl<'a> Scene<'a> {
         Some((pipe, get))
     }
 
+    /// Those who have nothing more to do and do not leave, or who are stopped between two steps.
+    fn stays(&self) -> Vec<String> {
+        let waits = |process: &str| {
+            let steps = 0..self.scenario.steps.len();
+            steps.into_iter().any(|step| {
+                self.scenario.steps[step].lane.process == process && self.is_waiting(step)
+            })
+        };
+        let is_done = |process: &str| {
+            let steps = self.scenario.steps.iter().zip(&self.stop.then.steps);
+            steps.into_iter().all(|(step, taken)| {
+                step.lane.process != process || matches!(taken, Taken::Ended { .. })
+            })
+        };
+        let here = self.stop.calls.iter().filter(|(process, _)| self.runs(process));
+        here.filter(|(process, _)| !waits(process))
+            .filter_map(|(process, call)| match self.is_stopped(process) {
+                true => Some(format!("{process} was stopped by a signal, and nobody continues it")),
+                false if is_done(process) => Some(format!(
+                    "{process} has nothing more to do, and does not end: it sleeps in {call}"
+                )),
+                false => None,
+            })
+            .collect()
+    }
+
     /// What a process does instead of moving.
     fn idle(&self, wait: &Wait) -> String {
         let step = &self.scenario.steps[wait.step];
         let process = &step.lane.process;
+        if self.is_stopped(process) {
+            return format!("{process} was stopped by a signal, and nobody continues it");
+        }
         let call = self.stop.calls.get(process).map_or(String::new(), |call| format!(" in {call}"));
         match self.stop.turns.get(process) {
             Some(false) => format!(

@@ -37,6 +37,9 @@ pub struct Manifest {
     /// Where the specification leaves a choice, which one it made.
     #[serde(default)]
     pub choices: Chosen,
+    /// What it does not have of the profiles that it declares: a verb or the id of a scenario, and why.
+    #[serde(default)]
+    pub lacks: BTreeMap<String, String>,
     /// The scenarios it is known to fail.
     #[serde(default)]
     pub known: KnownFailures,
@@ -67,6 +70,9 @@ pub struct Variant {
     pub env: BTreeMap<String, String>,
     /// What it can do, if that differs.
     pub profiles: Option<Vec<String>>,
+    /// As in the manifest; added to it.
+    #[serde(default)]
+    pub lacks: BTreeMap<String, String>,
     /// Its choices, if they differ.
     pub choices: Option<Chosen>,
 }
@@ -191,6 +197,7 @@ impl Manifest {
         self.about = chosen.about.unwrap_or(self.about);
         self.words.extend(chosen.words);
         self.env.extend(chosen.env);
+        self.lacks.extend(chosen.lacks);
         self.profiles = chosen.profiles.unwrap_or(self.profiles);
         self.choices = chosen.choices.unwrap_or(self.choices);
         self.name = format!("{}@{name}", self.name);

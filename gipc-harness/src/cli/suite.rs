@@ -15,7 +15,7 @@ use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Course, Observed, Trace};
-use crate::verdict::{Verdict, Word, judge};
+use crate::verdict::{Verdict, Word, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -262,7 +262,8 @@ impl Report<'_> {
             observed.fault = Some(format!("the harness could not perform it: {error}"));
             observed
         });
-        let verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
+        let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
+        hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
         self.add(job, verdict, &observed)
     }
 

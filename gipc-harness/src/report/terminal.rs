@@ -140,6 +140,7 @@ fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     let mut out = String::new();
     let many = stuck.waits.len();
     let head = match stuck.kind {
+        Kind::Deadlock if many == 1 => "One step waits for what only itself could do".to_owned(),
         Kind::Deadlock => format!("{many} steps wait for each other"),
         Kind::Hang if stuck.idle.is_empty() => {
             "It waits, and what it waits for does not come".to_owned()

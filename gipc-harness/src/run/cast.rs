@@ -9,7 +9,7 @@ use super::wire::Wire;
 use crate::adapter::connection::{Heard, Line};
 use crate::adapter::protocol::{self, Control, FromAgent, ToAgent};
 use crate::scenario::{Lane, Outcome, Scenario, Verb};
-use crate::trace::{End, Held, Taken, Trace};
+use crate::trace::{End, Held, Lacking, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,6 +28,8 @@ pub(super) struct Actor {
 /// All that is known of a run while it goes on.
 pub(super) struct Cast<'a> {
     scenario: &'a Scenario,
+    /// The profiles that the manifest declares; none if it says nothing.
+    declared: &'a [String],
     /// Those who came, the dead among them.
     pub(super) actors: BTreeMap<String, Actor>,
     /// What became of each step.
@@ -41,13 +43,15 @@ pub(super) struct Cast<'a> {
     pub(super) violations: Vec<String>,
     /// The handles that processes had left.
     left: BTreeMap<String, u64>,
-    pub(super) unsupported: Option<String>,
+    pub(super) unsupported: Option<Lacking>,
     pub(super) fault: Option<String>,
     pub(super) record: Vec<String>,
     /// Of each process: the number of the last ping that it was sent, and of the last that it answered.
     asked: BTreeMap<String, u64>,
     pongs: BTreeMap<String, u64>,
     pings: u64,
+    /// Those whose conversation has ended.
+    gone: BTreeSet<String>,
     /// How many things were heard, pongs aside.
     pub(super) events: u64,
     main_pid: Option<i32>,
@@ -61,13 +65,18 @@ pub(super) struct Cast<'a> {
 }
 
 impl<'a> Cast<'a> {
-    pub(super) fn new(scenario: &'a Scenario, capacity: Option<u32>) -> Self {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        declared: &'a [String],
+        capacity: Option<u32>,
+    ) -> Self {
         let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             lanes.entry(&step.lane.process).or_default().push(index);
         }
         Self {
             scenario,
+            declared,
             actors: BTreeMap::new(),
             taken: vec![Taken::Never; scenario.steps.len()],
             handed: BTreeSet::new(),
@@ -81,6 +90,7 @@ impl<'a> Cast<'a> {
             asked: BTreeMap::new(),
             pongs: BTreeMap::new(),
             pings: 0,
+            gone: BTreeSet::new(),
             events: 0,
             main_pid: None,
             pids: BTreeMap::new(),
@@ -95,6 +105,11 @@ impl<'a> Cast<'a> {
     /// Whether the run can't go on, whatever the plan says.
     pub(super) fn is_over(&self) -> bool {
         self.fault.is_some() || self.unsupported.is_some()
+    }
+
+    /// The system does not let us ask this.
+    pub(super) fn cannot(&mut self, reason: &str) {
+        self.unsupported = Some(Lacking { step: None, reason: reason.to_owned() });
     }
 
     pub(super) fn is_open(&self, step: usize) -> bool {
@@ -211,6 +226,7 @@ impl<'a> Cast<'a> {
             }
             Heard::Gone(role) => {
                 self.note("gone", serde_json::json!(role));
+                self.gone.insert(role.clone());
                 // The only sign there is where the system has no pidfd.
                 if self.actors.get(&role).is_some_and(|actor| actor.handle.is_none()) {
                     self.ended(&role);
@@ -227,6 +243,10 @@ impl<'a> Cast<'a> {
     fn hello(&mut self, hello: protocol::Hello, line: Line) {
         let role = hello.role.clone();
         self.note("hello", serde_json::to_value(&hello).unwrap_or_default());
+        if let Some(lie) = self.misdeclared(&hello.profiles) {
+            self.fault = Some(format!("{role} {lie}"));
+            return;
+        }
         let known = role == "main"
             || self
                 .scenario
@@ -252,6 +272,22 @@ impl<'a> Cast<'a> {
         self.finish(&role);
     }
 
+    /// What an agent says of itself must be what its manifest says.
+    fn misdeclared(&self, said: &[String]) -> Option<String> {
+        let more = said.iter().find(|profile| !self.declared.contains(profile));
+        let less = self.declared.iter().find(|profile| !said.contains(profile));
+        match (more, less) {
+            _ if self.declared.is_empty() => None,
+            (Some(more), _) => Some(format!(
+                "says that it has the profile {more}, which its manifest does not declare"
+            )),
+            (_, Some(less)) => Some(format!(
+                "does not say that it has the profile {less}, which its manifest declares"
+            )),
+            _ => None,
+        }
+    }
+
     fn say(&mut self, role: &str, said: FromAgent) {
         match said {
             FromAgent::Begin { id, pid } => {
@@ -259,7 +295,9 @@ impl<'a> Cast<'a> {
                     self.taken[id] = Taken::Open;
                 }
                 self.check(role, id, pid);
-                self.begun.insert(id);
+                if !self.begun.insert(id) && self.fault.is_none() {
+                    self.fault = Some(format!("{role} began step {id} twice"));
+                }
             }
             FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
                 self.check(role, id, pid);
@@ -280,8 +318,8 @@ impl<'a> Cast<'a> {
                 }
             }
             FromAgent::Unsupported { id, reason } => {
-                let what = self.scenario.steps.get(id).map(|step| step.what()).unwrap_or_default();
-                self.unsupported = Some(format!("{what}: {reason}"));
+                self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
+                self.unsupported = Some(Lacking { step: Some(id), reason });
             }
             FromAgent::Pong { n } => {
                 let asked = self.asked.get(role).copied().unwrap_or(0);
@@ -316,7 +354,7 @@ impl<'a> Cast<'a> {
             KeeperEvent::Started(pid) => self.main_pid = Some(pid),
             KeeperEvent::Failed(text) => self.fault = Some(format!("cannot start: {text}")),
             // Heard only before and after the run.
-            KeeperEvent::Ready(_) | KeeperEvent::Swept(_) => {}
+            KeeperEvent::Ready(_) | KeeperEvent::Swept { .. } => {}
             KeeperEvent::Ended { pid, end } => {
                 let end = match end {
                     Stopped::Code(code) => End::Exit(code),
@@ -365,6 +403,14 @@ impl<'a> Cast<'a> {
             {
                 self.end(step, Outcome::Ok);
             }
+        }
+    }
+
+    /// Who hung up is about to end; when nothing moves any more, it has only hung up.
+    pub(super) fn find_who_hung_up(&mut self) {
+        let still = self.gone.iter().find(|role| self.is_here(role));
+        if let Some(role) = still.filter(|_| self.fault.is_none()) {
+            self.fault = Some(format!("{role} hung up, and is still there"));
         }
     }
 

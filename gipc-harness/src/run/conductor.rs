@@ -5,7 +5,7 @@
 
 use super::Settings;
 use super::cast::Cast;
-use super::keeper::{self, Keeper, Left, PRINTED, SOCKET};
+use super::keeper::{self, Keeper, Left, SOCKET};
 use super::watch::{self, Quiet, Watch};
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
@@ -14,7 +14,6 @@ use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike, T
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 use tokio::sync::mpsc;
 
 /// Performs the scenario with real processes.
@@ -40,7 +39,7 @@ pub async fn perform(
     })?;
     keeper.begin().await?;
     let mut stage = Stage {
-        cast: Cast::new(scenario, settings.capacity),
+        cast: Cast::new(scenario, &adapter.manifest.profiles, settings.capacity),
         scenario,
         settings,
         keeper,
@@ -56,7 +55,7 @@ pub async fn perform(
         Course::Freeze(plan, strike) => stage.play(plan, Some((*strike, Blow::Freeze))).await,
         Course::Batch => stage.batch().await,
     }
-    stage.close(&scratch).await
+    stage.close().await
 }
 
 /// What is done to a process from outside.
@@ -165,7 +164,7 @@ impl Stage<'_> {
         let role = &self.scenario.steps[step].lane.process;
         for signal in signals {
             if self.cast.is_here(role) && !self.cast.signal(role, *signal) {
-                self.cast.unsupported = Some("no process can be hit for sure here".into());
+                self.cast.cannot("no process can be hit for sure here");
             }
         }
     }
@@ -224,7 +223,7 @@ impl Stage<'_> {
                         return self.cast.finish(&process);
                     }
                     Some(false) => {}
-                    None => self.cast.unsupported = Some("cannot observe blocking here".into()),
+                    None => self.cast.cannot("cannot observe blocking here"),
                 }
             }
             silent = !self.next(&mut watch).await;
@@ -273,6 +272,7 @@ impl Stage<'_> {
             return;
         }
         let mut stop = self.evidence(stop);
+        self.cast.find_who_hung_up();
         // Only now may a loop be asked: a question wakes it, and could cure what is to be seen.
         let open: Vec<usize> =
             (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();
@@ -314,15 +314,13 @@ impl Stage<'_> {
     }
 
     /// Sweeps the run's processes, and says what should not have been there.
-    async fn close(mut self, scratch: &Path) -> io::Result<Observed> {
+    async fn close(mut self) -> io::Result<Observed> {
         while let Ok(heard) = self.heard.try_recv() {
             self.cast.hear(heard);
         }
-        let printed = std::fs::read(scratch.join(PRINTED)).unwrap_or_default();
-        let printed = String::from_utf8_lossy(&printed).into_owned();
         let finished = self.cast.ends.contains_key("main") && self.stop.is_none();
         let trace = self.cast.trace();
-        let left = self.keeper.sweep().await?;
+        let (left, printed) = self.keeper.sweep().await?;
         let mut trace = trace;
         if finished {
             let leak = |left: &Left| {

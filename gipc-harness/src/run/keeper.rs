@@ -7,12 +7,13 @@
 use super::{platform, tree};
 use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitStatus, wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -23,8 +24,8 @@ use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 
-/// What the agents of a run print goes into this file of its scratch directory.
-pub const PRINTED: &str = "main.out";
+/// So much is kept of what the agents of a run print, in bytes; the rest is read and forgotten.
+const PRINTED: u64 = 256 * 1024;
 
 /// The socket of a run, in its scratch directory.
 pub const SOCKET: &str = "socket";
@@ -52,8 +53,13 @@ pub enum KeeperEvent {
         /// How.
         end: Stopped,
     },
-    /// All are gone; these were there until then.
-    Swept(Vec<Left>),
+    /// All are gone.
+    Swept {
+        /// These were there until then.
+        left: Vec<Left>,
+        /// What all of them printed; of very much only the beginning.
+        printed: String,
+    },
 }
 
 /// How a process ended.
@@ -132,14 +138,14 @@ impl Keeper {
         serde_json::from_str(&line).ok()
     }
 
-    /// Ends the run: kills and reaps all that is left of it, says what that was, and waits for the keeper's end.
-    pub async fn sweep(mut self) -> io::Result<Vec<Left>> {
+    /// Ends the run: kills and reaps all that is left of it, says what that was and what it printed, and waits for the keeper's end.
+    pub async fn sweep(mut self) -> io::Result<(Vec<Left>, String)> {
         // If the keeper is gone this fails, and the missing answer says so.
         let _ = self.orders.write_all(b"sweep\n").await;
         let mut left = None;
         while let Some(event) = self.next().await {
-            if let KeeperEvent::Swept(swept) = event {
-                left = Some(swept);
+            if let KeeperEvent::Swept { left: swept, printed } = event {
+                left = Some((swept, printed));
             }
         }
         self.process.wait().await?;
@@ -185,13 +191,15 @@ impl Keeping<'_> {
     fn keep(mut self, program: &OsString, arguments: Vec<OsString>) -> i32 {
         // Anything but the order, in particular the end of the harness, is an order to stop.
         if self.order() != "begin" {
-            self.tell(&KeeperEvent::Swept(Vec::new()));
+            self.tell(&KeeperEvent::Swept { left: Vec::new(), printed: String::new() });
             return 0;
         }
         let (all_ended, is_empty) = mpsc::channel();
+        let (printed, has_printed) = mpsc::channel();
         let Ok(voice) = self.control.try_clone() else { return 3 };
         let main = match self.start(program, arguments) {
-            Ok(main) => {
+            Ok((main, output)) => {
+                thread::spawn(move || printed.send(drain(output)));
                 self.tell(&KeeperEvent::Started(main));
                 thread::spawn(move || reap(&voice, &all_ended));
                 Some(main)
@@ -204,7 +212,9 @@ impl Keeping<'_> {
         };
         self.order();
         let left = self.sweep(main, &is_empty);
-        self.tell(&KeeperEvent::Swept(left));
+        // All who could write it are gone.
+        let printed = has_printed.recv().unwrap_or_default();
+        self.tell(&KeeperEvent::Swept { left, printed });
         0
     }
 
@@ -214,8 +224,8 @@ impl Keeping<'_> {
         order.trim_end().to_owned()
     }
 
-    fn start(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<i32> {
-        let printed = File::options().create(true).append(true).open(self.scratch.join(PRINTED))?;
+    fn start(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<(i32, File)> {
+        let (output, printed) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let child = Command::new(program)
             .args(arguments)
             .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
@@ -226,7 +236,8 @@ impl Keeping<'_> {
             .process_group(0)
             .spawn()?;
         // The child is reaped with all the others; std's handle does nothing when it is dropped.
-        i32::try_from(child.id()).map_err(io::Error::other)
+        let main = i32::try_from(child.id()).map_err(io::Error::other)?;
+        Ok((main, File::from(output)))
     }
 
     fn tell(&self, event: &KeeperEvent) {
@@ -264,6 +275,18 @@ impl Keeping<'_> {
         }
         left
     }
+}
+
+/// Reads all that is printed, so that nobody waits for room, and keeps its beginning.
+fn drain(mut output: File) -> String {
+    let mut kept = Vec::new();
+    let _ = (&mut output).take(PRINTED).read_to_end(&mut kept);
+    let more = io::copy(&mut output, &mut io::sink()).unwrap_or(0);
+    let mut text = String::from_utf8_lossy(&kept).into_owned();
+    if more > 0 {
+        text.push_str(&format!("\n({more} bytes more were printed, and not kept)\n"));
+    }
+    text
 }
 
 /// Reaps whatever ends below, and tells of it, until nobody is left.

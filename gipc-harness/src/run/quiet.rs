@@ -134,7 +134,9 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
 fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
     match thread.state {
         'S' => {}
-        'T' | 't' => return Err("it is stopped".into()),
+        // Only somebody of the run could continue it, and that somebody is looked at as well.
+        'T' => return Ok(STOPPED.into()),
+        't' => return Err("somebody debugs it".into()),
         state => return Err(format!("its state is {state}")),
     }
     if thread.alarm {
@@ -167,6 +169,9 @@ fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
         _ => Ok((*name).to_owned()),
     }
 }
+
+/// What is said of a process that a signal has stopped, in the place of the call that it sleeps in.
+pub const STOPPED: &str = "stopped";
 
 /// A timer further away than this never rings: libev writes "for ever" as some seventeen days.
 const HORIZON_MS: u64 = 24 * 60 * 60 * 1000;

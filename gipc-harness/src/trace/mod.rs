@@ -16,7 +16,7 @@ mod observed;
 pub use canonical::{canonical, class, outcome_text};
 pub use cause::Causes;
 pub use lanes::lanes;
-pub use observed::{Held, Observed, Stop, Tier};
+pub use observed::{Held, Lacking, Observed, Stop, Tier};
 pub use owners::{Last, Owners, PipeEnd};
 pub use plan::{Allowed, Course, Moment, Plan, Release, Strike};
 

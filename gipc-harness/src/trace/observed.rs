@@ -13,8 +13,8 @@ pub struct Observed {
     pub trace: Trace,
     /// Where it stopped moving, if it did; the first place, with what was seen there.
     pub stop: Option<Stop>,
-    /// An agent said that its implementation has no such thing.
-    pub unsupported: Option<String>,
+    /// It could not be asked: the implementation has no such thing, or the system does not show it.
+    pub unsupported: Option<Lacking>,
     /// The adapter broke a rule, or did not come: the trace says nothing about the implementation.
     pub fault: Option<String>,
     /// Everything, with times and pids: lines for `record.jsonl`.
@@ -31,6 +31,15 @@ impl Observed {
         let (record, printed) = (Vec::new(), String::new());
         Self { trace, stop: None, unsupported: None, fault: None, record, printed }
     }
+}
+
+/// Why it could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// The step of which an agent said so; none if it was the harness.
+    pub step: Option<usize>,
+    /// In words.
+    pub reason: String,
 }
 
 /// What was seen when nothing moved any more.

@@ -2,7 +2,7 @@
 //!
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
-use crate::adapter::Known;
+use crate::adapter::{Known, Manifest};
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
 use crate::trace::{Allowed, Causes, End, Observed, Taken, Trace, canonical, class, outcome_text};
@@ -110,9 +110,12 @@ pub fn judge(
         verdict.notes.extend(printed(observed));
         return verdict;
     }
-    if let Some(reason) = &observed.unsupported {
+    if let Some(lacking) = &observed.unsupported {
         verdict.word = Word::Skip;
-        verdict.notes.push(reason.clone());
+        verdict.notes.push(match lacking.step.and_then(|step| scenario.steps.get(step)) {
+            Some(step) => format!("{}: {}", step.what(), lacking.reason),
+            None => lacking.reason.clone(),
+        });
         return verdict;
     }
     if !allowed.whole {
@@ -146,6 +149,18 @@ pub fn judge(
         && verdict.text != canonical(scenario, predicted)
     {
         verdict.word = Word::Fail;
+        let stays = |(process, end): (&String, &End)| {
+            *end == End::Running
+                && predicted.ends.get(process).is_some_and(|end| *end != End::Running)
+        };
+        if trace.ends.iter().any(stays) {
+            verdict.stuck = stuck::explain(scenario, observed);
+            verdict.word = match verdict.stuck.as_ref().map(|stuck| stuck.kind) {
+                Some(stuck::Kind::Slow) => Word::Slow,
+                Some(_) => Word::Hang,
+                None => Word::Fail,
+            };
+        }
         verdict.notes.extend(differences(scenario, predicted, &trace));
     }
     if verdict.word == Word::Pass {
@@ -159,6 +174,38 @@ pub fn judge(
         verdict.notes.extend(printed(observed));
     }
     verdict
+}
+
+/// Who declares a profile has all of it, but for what the manifest lists; and what it lists it does not have.
+pub fn hold_to_its_word(
+    verdict: &mut Verdict,
+    scenario: &Scenario,
+    observed: &Observed,
+    manifest: &Manifest,
+) {
+    let lacks = |name: &str| manifest.lacks.contains_key(name);
+    let step = observed.unsupported.as_ref().and_then(|lacking| lacking.step);
+    match step.and_then(|step| scenario.steps.get(step)) {
+        Some(step) if verdict.word == Word::Skip => {
+            let profile = step.verb.profile().word().to_owned();
+            let what = step.what();
+            let verb = what.split(' ').next().unwrap_or_default();
+            if manifest.profiles.contains(&profile) && !lacks(verb) && !lacks(&scenario.id) {
+                verdict.word = Word::Error;
+                verdict.notes.push(format!(
+                    "the manifest declares the profile {profile}: list {verb}, or {}, with its reason under [lacks]",
+                    scenario.id
+                ));
+            }
+        }
+        _ if verdict.word == Word::Pass && lacks(&scenario.id) => {
+            verdict.word = Word::Fixed;
+            verdict.notes.push(
+                "it passes, and the manifest lists it under [lacks]: delete that entry".into(),
+            );
+        }
+        _ => {}
+    }
 }
 
 /// The last of what the agents printed, as a note.
