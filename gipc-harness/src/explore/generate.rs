@@ -17,6 +17,27 @@ const MOST: usize = 22;
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
+/// More than any pipe holds.
+const LARGE: u64 = 2 << 20;
+
+/// The end that puts what this one gets.
+fn writer_of(reader: &str) -> String {
+    match reader {
+        "near.r" => "far.w".into(),
+        "far.r" => "near.w".into(),
+        _ => reader.replacen('r', "w", 1),
+    }
+}
+
+/// The end that gets what this one puts.
+fn reader_of(writer: &str) -> String {
+    match writer {
+        "near.w" => "far.r".into(),
+        "far.w" => "near.r".into(),
+        _ => writer.replacen('w', "r", 1),
+    }
+}
+
 /// One script. Lines that the language refuses are left out as they come.
 ///
 /// Only verbs of these profiles are used; `core` always is.
@@ -29,6 +50,7 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
         items: Vec::new(),
         processes,
         owners,
+        inside: BTreeMap::new(),
         pipes: 0,
         duplexes: 0,
         puts: 0,
@@ -52,6 +74,8 @@ struct Maker<'r> {
     processes: Vec<String>,
     /// Who has each end, as far as the story goes.
     owners: BTreeMap<String, String>,
+    /// What was put at each end and not got, as far as the story goes.
+    inside: BTreeMap<String, i32>,
     pipes: usize,
     duplexes: usize,
     puts: usize,
@@ -74,10 +98,16 @@ impl Maker<'_> {
             }
             0..22 => self.spawn(process),
             22..42 => self.put(process),
-            42..66 => {
+            42..62 => {
                 let handle = self.handle(process, 'r');
-                self.add_somewhere(process, Verb::Get { handle });
+                // A get of nothing ends most stories: it is made now and then.
+                if self.inside.get(&writer_of(&handle)).is_some_and(|puts| *puts > 0)
+                    || self.rng.u8(0..4) == 0
+                {
+                    self.get(process, handle);
+                }
             }
+            62..66 if self.has("tasks") => self.crowd(process),
             66..76 => {
                 let kind = if self.rng.bool() { 'r' } else { 'w' };
                 let handle = self.handle(process, kind);
@@ -90,7 +120,12 @@ impl Maker<'_> {
             }
             82..86 => self.hit(process),
             86..90 if self.has("tasks") => {
-                let task = Lane { process: process.into(), task: Some(self.task()) };
+                let task = self.task();
+                if self.rng.bool() {
+                    let (handle, payload) = (self.handle(process, 'w'), Payload::Size(LARGE));
+                    self.add(process, Some(task.clone()), Verb::Put { handle, payload });
+                }
+                let task = Lane { process: process.into(), task: Some(task) };
                 if self.add(process, None, Verb::Until { lane: task.clone() }) {
                     self.add(process, None, Verb::Cancel { task });
                 }
@@ -99,6 +134,7 @@ impl Maker<'_> {
                 let code = self.rng.i32(0..4);
                 self.add(process, None, Verb::Exit { code });
             }
+            93..95 if self.has("process") && self.rng.bool() => self.together(process),
             93..95 if self.has("process") => {
                 let act = if self.rng.bool() { ChildAct::Alive } else { ChildAct::Code };
                 let child = self.child();
@@ -214,7 +250,73 @@ impl Maker<'_> {
 
     fn put(&mut self, process: &str) {
         let (handle, payload) = (self.handle(process, 'w'), self.payload());
-        self.add_somewhere(process, Verb::Put { handle, payload });
+        if self.add_somewhere(process, Verb::Put { handle: handle.clone(), payload }) {
+            *self.inside.entry(handle).or_default() += 1;
+        }
+    }
+
+    fn get(&mut self, process: &str, handle: String) {
+        let writer = writer_of(&handle);
+        if self.add_somewhere(process, Verb::Get { handle }) {
+            *self.inside.entry(writer).or_default() -= 1;
+        }
+    }
+
+    /// Several at one end; or each is seen to wait before the next comes. Then somebody lets them go on.
+    fn crowd(&mut self, process: &str) {
+        let handle = self.handle(process, 'w');
+        let led = self.rng.bool();
+        let mut tasks = vec!["one", "two", "three"];
+        self.rng.shuffle(&mut tasks);
+        tasks.truncate(self.rng.usize(2..4));
+        for (place, task) in tasks.into_iter().enumerate() {
+            let payload = match place {
+                0 => Payload::Size(LARGE),
+                _ => self.payload(),
+            };
+            let put = Verb::Put { handle: handle.clone(), payload };
+            if self.add(process, Some(task.into()), put) {
+                *self.inside.entry(handle.clone()).or_default() += 1;
+            }
+            if led {
+                let task = Lane { process: process.into(), task: Some(task.into()) };
+                self.add(process, None, Verb::Until { lane: task });
+            }
+        }
+        let reader = reader_of(&handle);
+        if let Some(owner) = self.owners.get(&reader).cloned() {
+            self.get(&owner, reader.clone());
+            self.get(&owner, reader);
+        }
+    }
+
+    /// Children that have all ended before anybody looks.
+    fn together(&mut self, process: &str) {
+        let tasks = self.items.iter().any(|item| {
+            matches!(item, Item::Line(line) if line.lane.process == process && line.lane.task.is_some())
+        });
+        let first = self.processes.len();
+        if tasks {
+            return; // the whole process waits
+        }
+        for _ in 0..self.rng.usize(2..4) {
+            let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
+            let spawn =
+                Verb::Spawn { child: child.into(), handles: Vec::new(), listed: Vec::new() };
+            if self.add(process, None, spawn) {
+                self.processes.push(child.to_owned());
+                let code = self.rng.i32(0..4);
+                self.add(child, None, Verb::Exit { code });
+            }
+        }
+        let mut children = self.processes[first.min(self.processes.len())..].to_vec();
+        for child in children.clone() {
+            self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
+        }
+        self.rng.shuffle(&mut children);
+        for child in children {
+            self.add(process, None, Verb::Join { child });
+        }
     }
 
     fn cut(&mut self, process: &str) {
@@ -233,9 +335,9 @@ impl Maker<'_> {
     }
 
     /// Adds it to a process or to one of its tasks.
-    fn add_somewhere(&mut self, process: &str, verb: Verb) {
+    fn add_somewhere(&mut self, process: &str, verb: Verb) -> bool {
         let task = (self.has("tasks") && self.rng.u8(0..4) == 0).then(|| self.task());
-        self.add(process, task, verb);
+        self.add(process, task, verb)
     }
 
     /// Adds a line if the language takes it: with an outcome that leaves all open, or else as a use of what is gone.

@@ -6,8 +6,8 @@ use super::holders::NamedPipes;
 use super::keeper::{KeeperEvent, Stopped};
 use super::platform::{self, PidFd};
 use super::wire::Wire;
-use crate::adapter::connection::{Heard, Line};
-use crate::adapter::protocol::{self, Control, FromAgent, ToAgent};
+use crate::adapter::connection::Line;
+use crate::adapter::protocol::{Control, ToAgent};
 use crate::scenario::{Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Held, Lacking, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,49 +19,49 @@ pub(super) struct Actor {
     pub(super) pid: i32,
     pub(super) control: Control,
     pub(super) line: Line,
-    handle: Option<Arc<PidFd>>,
-    finished: bool,
+    pub(super) handle: Option<Arc<PidFd>>,
+    pub(super) finished: bool,
     /// It is over, and all that it said was heard.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// All that is known of a run while it goes on.
 pub(super) struct Cast<'a> {
-    scenario: &'a Scenario,
+    pub(super) scenario: &'a Scenario,
     /// The profiles that the manifest declares; none if it says nothing.
-    declared: &'a [String],
+    pub(super) declared: &'a [String],
     /// Those who came, the dead among them.
     pub(super) actors: BTreeMap<String, Actor>,
     /// What became of each step.
     pub(super) taken: Vec<Taken>,
     /// The steps that were handed over before their time: they open when their agent says so.
-    handed: BTreeSet<usize>,
+    pub(super) handed: BTreeSet<usize>,
     /// The steps whose agent said that they began.
-    begun: BTreeSet<usize>,
+    pub(super) begun: BTreeSet<usize>,
     /// Those that ended.
     pub(super) ends: BTreeMap<String, End>,
     pub(super) violations: Vec<String>,
     /// The handles that processes had left.
-    left: BTreeMap<String, u64>,
+    pub(super) left: BTreeMap<String, u64>,
     pub(super) unsupported: Option<Lacking>,
     pub(super) fault: Option<String>,
     pub(super) record: Vec<String>,
     /// Of each process: the number of the last ping that it was sent, and of the last that it answered.
-    asked: BTreeMap<String, u64>,
-    pongs: BTreeMap<String, u64>,
-    pings: u64,
+    pub(super) asked: BTreeMap<String, u64>,
+    pub(super) pongs: BTreeMap<String, u64>,
+    pub(super) pings: u64,
     /// Those whose conversation has ended.
-    gone: BTreeSet<String>,
+    pub(super) gone: BTreeSet<String>,
     /// How many things were heard, pongs aside.
     pub(super) events: u64,
-    main_pid: Option<i32>,
-    pids: BTreeMap<i32, End>,
-    lanes: BTreeMap<&'a str, Vec<usize>>,
-    pipes: NamedPipes,
-    wire: Wire<'a>,
+    pub(super) main_pid: Option<i32>,
+    pub(super) pids: BTreeMap<i32, End>,
+    pub(super) lanes: BTreeMap<&'a str, Vec<usize>>,
+    pub(super) pipes: NamedPipes,
+    pub(super) wire: Wire<'a>,
     /// How many bytes each new pipe is made to hold.
-    capacity: Option<u32>,
-    started: Instant,
+    pub(super) capacity: Option<u32>,
+    pub(super) started: Instant,
 }
 
 impl<'a> Cast<'a> {
@@ -213,140 +213,6 @@ impl<'a> Cast<'a> {
         self.pongs.get(process).copied().unwrap_or(0)
     }
 
-    /// Takes in one thing that was heard.
-    pub(super) fn hear(&mut self, heard: Heard) {
-        if !matches!(heard, Heard::Said(_, FromAgent::Pong { .. })) {
-            self.events += 1;
-        }
-        match heard {
-            Heard::Hello(hello, line) => self.hello(hello, line),
-            Heard::Garbage(role, text) => {
-                let who = role.unwrap_or_else(|| "somebody".into());
-                self.fault = Some(format!("{who} {text}"));
-            }
-            Heard::Gone(role) => {
-                self.note("gone", serde_json::json!(role));
-                self.gone.insert(role.clone());
-                // The only sign there is where the system has no pidfd.
-                if self.actors.get(&role).is_some_and(|actor| actor.handle.is_none()) {
-                    self.ended(&role);
-                }
-            }
-            Heard::Ended(role) => self.ended(&role),
-            Heard::Said(role, said) => {
-                self.note(&role, serde_json::to_value(&said).unwrap_or_default());
-                self.say(&role, said);
-            }
-        }
-    }
-
-    fn hello(&mut self, hello: protocol::Hello, line: Line) {
-        let role = hello.role.clone();
-        self.note("hello", serde_json::to_value(&hello).unwrap_or_default());
-        if let Some(lie) = self.misdeclared(&hello.profiles) {
-            self.fault = Some(format!("{role} {lie}"));
-            return;
-        }
-        let known = role == "main"
-            || self
-                .scenario
-                .steps
-                .iter()
-                .any(|step| matches!(&step.verb, Verb::Spawn { child, .. } if *child == role));
-        if !known || self.actors.contains_key(&role) {
-            let what = if known { "came twice" } else { "is nobody in this scenario" };
-            self.fault = Some(format!("{role} {what} (pid {})", hello.pid));
-            return;
-        }
-        let handle = platform::pidfd(hello.pid).map(Arc::new);
-        if let Some(handle) = handle.clone() {
-            let line = line.clone();
-            tokio::spawn(async move {
-                handle.ended().await;
-                line.ended();
-            });
-        }
-        let (pid, control) = (hello.pid, hello.control);
-        let actor = Actor { pid, control, line, handle, finished: false, ended: false };
-        self.actors.insert(role.clone(), actor);
-        self.finish(&role);
-    }
-
-    /// What an agent says of itself must be what its manifest says.
-    fn misdeclared(&self, said: &[String]) -> Option<String> {
-        let more = said.iter().find(|profile| !self.declared.contains(profile));
-        let less = self.declared.iter().find(|profile| !said.contains(profile));
-        match (more, less) {
-            _ if self.declared.is_empty() => None,
-            (Some(more), _) => Some(format!(
-                "says that it has the profile {more}, which its manifest does not declare"
-            )),
-            (_, Some(less)) => Some(format!(
-                "does not say that it has the profile {less}, which its manifest declares"
-            )),
-            _ => None,
-        }
-    }
-
-    fn say(&mut self, role: &str, said: FromAgent) {
-        match said {
-            FromAgent::Begin { id, pid } => {
-                if self.handed.remove(&id) && self.taken[id] == Taken::Never {
-                    self.taken[id] = Taken::Open;
-                }
-                self.check(role, id, pid);
-                if !self.begun.insert(id) && self.fault.is_none() {
-                    self.fault = Some(format!("{role} began step {id} twice"));
-                }
-            }
-            FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
-                self.check(role, id, pid);
-                if self.fault.is_none() {
-                    for descriptor in descriptors.values() {
-                        if let Some(bytes) = self.capacity {
-                            platform::resize(pid, *descriptor, bytes);
-                        }
-                    }
-                    self.pipes.learn(pid, &descriptors, |end| self.wire.is_writer(end));
-                    // What an agent was handed may have begun, and its word of it be on its way.
-                    let (taken, handed) = (&self.taken, &self.handed);
-                    let was_put = |put: usize| taken[put] != Taken::Never || handed.contains(&put);
-                    let (outcome, from) =
-                        self.wire.outcome(id, outcome, detail.as_deref(), was_put);
-                    self.taken[id] = Taken::Ended { outcome, from, detail };
-                    self.finish(role);
-                }
-            }
-            FromAgent::Unsupported { id, reason } => {
-                self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
-                self.unsupported = Some(Lacking { step: Some(id), reason });
-            }
-            FromAgent::Pong { n } => {
-                let asked = self.asked.get(role).copied().unwrap_or(0);
-                let before = self.pongs.insert(role.to_owned(), n).unwrap_or(0);
-                if n > asked || n <= before {
-                    self.fault = Some(format!("{role} answered a ping that was not sent ({n})"));
-                }
-            }
-            FromAgent::Left { handles } => {
-                self.left.insert(role.to_owned(), handles);
-            }
-            FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
-            FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),
-        }
-    }
-
-    /// A begin or an end must be of a step that was sent to this role and is open.
-    fn check(&mut self, role: &str, id: usize, pid: i32) {
-        let ours = self.scenario.steps.get(id).is_some_and(|step| step.lane.process == role);
-        if !ours || self.taken[id] != Taken::Open {
-            self.fault = Some(format!("{role} spoke of step {id}, which it was not in"));
-        } else if self.actors.get(role).is_some_and(|actor| actor.pid != pid) {
-            let lane = &self.scenario.steps[id].lane;
-            self.violations.push(format!("{lane} ran in a process that is not {role}"));
-        }
-    }
-
     /// Takes in what the keeper says.
     pub(super) fn keeper(&mut self, event: KeeperEvent) {
         self.events += 1;
@@ -377,7 +243,7 @@ impl<'a> Cast<'a> {
     }
 
     /// A process ended, and all that it said was heard. How it ended shows only once it was reaped.
-    fn ended(&mut self, role: &str) {
+    pub(super) fn ended(&mut self, role: &str) {
         let Some(actor) = self.actors.get_mut(role) else { return };
         actor.ended = true;
         let pid = actor.pid;
@@ -406,9 +272,9 @@ impl<'a> Cast<'a> {
         }
     }
 
-    /// Who hung up is about to end; when nothing moves any more, it has only hung up.
-    pub(super) fn find_who_hung_up(&mut self) {
-        let still = self.gone.iter().find(|role| self.is_here(role));
+    /// Who hung up is about to end; but who then sleeps, in this call, has only hung up.
+    pub(super) fn find_who_hung_up(&mut self, calls: &BTreeMap<String, String>) {
+        let still = self.gone.iter().find(|role| self.is_here(role) && calls.contains_key(*role));
         if let Some(role) = still.filter(|_| self.fault.is_none()) {
             self.fault = Some(format!("{role} hung up, and is still there"));
         }

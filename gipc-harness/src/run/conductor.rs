@@ -272,7 +272,7 @@ impl Stage<'_> {
             return;
         }
         let mut stop = self.evidence(stop);
-        self.cast.find_who_hung_up();
+        self.cast.find_who_hung_up(&stop.calls);
         // Only now may a loop be asked: a question wakes it, and could cure what is to be seen.
         let open: Vec<usize> =
             (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();

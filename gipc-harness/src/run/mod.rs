@@ -5,6 +5,7 @@
 
 pub mod keeper;
 pub mod platform;
+mod hear;
 pub mod holders;
 pub mod quiet;
 pub mod tree;

@@ -1,0 +1,147 @@
+//! What agents say, one thing after the other: who came, what began, what it came to.
+//!
+//! Writes it down in the cast, and knows a lie when it hears one. What it means for the run is the conductor's business.
+
+use super::cast::{Actor, Cast};
+use super::platform;
+use crate::adapter::connection::{Heard, Line};
+use crate::adapter::protocol::{self, FromAgent};
+use crate::scenario::Verb;
+use crate::trace::{Lacking, Taken};
+use std::sync::Arc;
+
+impl Cast<'_> {
+    /// Takes in one thing that was heard.
+    pub(super) fn hear(&mut self, heard: Heard) {
+        if !matches!(heard, Heard::Said(_, FromAgent::Pong { .. })) {
+            self.events += 1;
+        }
+        match heard {
+            Heard::Hello(hello, line) => self.hello(hello, line),
+            Heard::Garbage(role, text) => {
+                let who = role.unwrap_or_else(|| "somebody".into());
+                self.fault = Some(format!("{who} {text}"));
+            }
+            Heard::Gone(role) => {
+                self.note("gone", serde_json::json!(role));
+                self.gone.insert(role.clone());
+                // The only sign there is where the system has no pidfd.
+                if self.actors.get(&role).is_some_and(|actor| actor.handle.is_none()) {
+                    self.ended(&role);
+                }
+            }
+            Heard::Ended(role) => self.ended(&role),
+            Heard::Said(role, said) => {
+                self.note(&role, serde_json::to_value(&said).unwrap_or_default());
+                self.say(&role, said);
+            }
+        }
+    }
+
+    fn hello(&mut self, hello: protocol::Hello, line: Line) {
+        let role = hello.role.clone();
+        self.note("hello", serde_json::to_value(&hello).unwrap_or_default());
+        if let Some(lie) = self.misdeclared(&hello.profiles) {
+            self.fault = Some(format!("{role} {lie}"));
+            return;
+        }
+        let known = role == "main"
+            || self
+                .scenario
+                .steps
+                .iter()
+                .any(|step| matches!(&step.verb, Verb::Spawn { child, .. } if *child == role));
+        if !known || self.actors.contains_key(&role) {
+            let what = if known { "came twice" } else { "is nobody in this scenario" };
+            self.fault = Some(format!("{role} {what} (pid {})", hello.pid));
+            return;
+        }
+        let handle = platform::pidfd(hello.pid).map(Arc::new);
+        if let Some(handle) = handle.clone() {
+            let line = line.clone();
+            tokio::spawn(async move {
+                handle.ended().await;
+                line.ended();
+            });
+        }
+        let (pid, control) = (hello.pid, hello.control);
+        let actor = Actor { pid, control, line, handle, finished: false, ended: false };
+        self.actors.insert(role.clone(), actor);
+        self.finish(&role);
+    }
+
+    /// What an agent says of itself must be what its manifest says.
+    fn misdeclared(&self, said: &[String]) -> Option<String> {
+        let more = said.iter().find(|profile| !self.declared.contains(profile));
+        let less = self.declared.iter().find(|profile| !said.contains(profile));
+        match (more, less) {
+            _ if self.declared.is_empty() => None,
+            (Some(more), _) => Some(format!(
+                "says that it has the profile {more}, which its manifest does not declare"
+            )),
+            (_, Some(less)) => Some(format!(
+                "does not say that it has the profile {less}, which its manifest declares"
+            )),
+            _ => None,
+        }
+    }
+
+    fn say(&mut self, role: &str, said: FromAgent) {
+        match said {
+            FromAgent::Begin { id, pid } => {
+                if self.handed.remove(&id) && self.taken[id] == Taken::Never {
+                    self.taken[id] = Taken::Open;
+                }
+                self.check(role, id, pid);
+                if !self.begun.insert(id) && self.fault.is_none() {
+                    self.fault = Some(format!("{role} began step {id} twice"));
+                }
+            }
+            FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
+                self.check(role, id, pid);
+                if self.fault.is_none() {
+                    for descriptor in descriptors.values() {
+                        if let Some(bytes) = self.capacity {
+                            platform::resize(pid, *descriptor, bytes);
+                        }
+                    }
+                    self.pipes.learn(pid, &descriptors, |end| self.wire.is_writer(end));
+                    // What an agent was handed may have begun, and its word of it be on its way.
+                    let (taken, handed) = (&self.taken, &self.handed);
+                    let was_put = |put: usize| taken[put] != Taken::Never || handed.contains(&put);
+                    let (outcome, from) =
+                        self.wire.outcome(id, outcome, detail.as_deref(), was_put);
+                    self.taken[id] = Taken::Ended { outcome, from, detail };
+                    self.finish(role);
+                }
+            }
+            FromAgent::Unsupported { id, reason } => {
+                self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
+                self.unsupported = Some(Lacking { step: Some(id), reason });
+            }
+            FromAgent::Pong { n } => {
+                let asked = self.asked.get(role).copied().unwrap_or(0);
+                let before = self.pongs.insert(role.to_owned(), n).unwrap_or(0);
+                if n > asked || n <= before {
+                    self.fault = Some(format!("{role} answered a ping that was not sent ({n})"));
+                }
+            }
+            FromAgent::Left { handles } => {
+                self.left.insert(role.to_owned(), handles);
+            }
+            FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
+            FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),
+        }
+    }
+
+    /// A begin or an end must be of a step that was sent to this role and is open.
+    fn check(&mut self, role: &str, id: usize, pid: i32) {
+        let ours = self.scenario.steps.get(id).is_some_and(|step| step.lane.process == role);
+        if !ours || self.taken[id] != Taken::Open {
+            self.fault = Some(format!("{role} spoke of step {id}, which it was not in"));
+        } else if self.actors.get(role).is_some_and(|actor| actor.pid != pid) {
+            let lane = &self.scenario.steps[id].lane;
+            self.violations.push(format!("{lane} ran in a process that is not {role}"));
+        }
+    }
+}
