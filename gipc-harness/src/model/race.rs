@@ -6,7 +6,7 @@
 
 use super::CAPACITY_MIN;
 use super::world::World;
-use crate::scenario::{ChildAct, Counted, Outcome, Step, Verb};
+use crate::scenario::{ChildAct, Counted, Lane, Outcome, Step, Verb};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -26,6 +26,8 @@ enum Thing {
     Flow(usize),
     /// How much room a pipe has left, where that can be too little for what is written by hand.
     Room(usize),
+    /// Whether the rest of a put that was given up is still to be written.
+    Rest(usize),
     /// A process, as a whole.
     Process(usize),
     /// Whether a process has ended.
@@ -50,7 +52,9 @@ impl Thing {
         match (one, other) {
             (Touch::Look, Touch::Look) => false,
             // That an end goes, or that somebody is hit, commutes with another of the kind.
-            (Touch::Change, Touch::Change) => !matches!(self, Self::Read(_) | Self::Flow(_)),
+            (Touch::Change, Touch::Change) => {
+                !matches!(self, Self::Read(_) | Self::Flow(_) | Self::Rest(_))
+            }
             _ => true,
         }
     }
@@ -178,6 +182,7 @@ impl<'a> World<'a> {
                     all.push((Thing::Side(process, pipe, false), Change));
                     all.push((Thing::Flow(pipe), Look));
                     all.extend(self.is_scarce(pipe).then_some((Thing::Room(pipe), Change)));
+                    all.extend(self.rest(pipe, Change));
                 }
             }
             Verb::Close { handle } => self.goes(process, std::slice::from_ref(handle), &mut all),
@@ -185,6 +190,7 @@ impl<'a> World<'a> {
             Verb::Spawn { handles, .. } => {
                 for (pipe, writer) in handles.iter().flat_map(|handle| ends(handle)) {
                     all.push((Thing::Side(process, pipe, writer), Change));
+                    all.extend(self.rest(pipe, Look).filter(|_| writer));
                 }
                 all.push((Thing::Book(process), book));
             }
@@ -238,11 +244,28 @@ impl<'a> World<'a> {
         lengths.sum::<u64>() > CAPACITY_MIN
     }
 
+    /// Who writes the rest of a put that was given up holds the end until the other side has made room.
+    fn rest(&self, pipe: usize, how: Touch) -> Option<(Thing, Touch)> {
+        let cancelled = |lane: &Lane| {
+            let all = &self.scenario.steps;
+            all.iter().any(|step| matches!(&step.verb, Verb::Cancel { task } if task == lane))
+        };
+        let given_up = self.scenario.steps.iter().any(|step| match &step.verb {
+            Verb::Put { handle, .. } => {
+                self.ends_at(handle, true) == Some(pipe)
+                    && (step.within_ms.is_some() || cancelled(&step.lane))
+            }
+            _ => false,
+        });
+        given_up.then_some((Thing::Rest(pipe), how))
+    }
+
     fn goes(&self, process: usize, handles: &[String], all: &mut Vec<(Thing, Touch)>) {
         for (pipe, writer) in
             handles.iter().flat_map(|name| self.handles.get(name).cloned().unwrap_or_default())
         {
             all.push((Thing::Side(process, pipe, writer), Touch::Change));
+            all.extend(self.rest(pipe, if writer { Touch::Look } else { Touch::Change }));
             if self.processes[process].ends.contains(&(pipe, writer)) {
                 all.push((Thing::Flow(pipe), Touch::Look));
                 all.extend((!writer).then_some((Thing::Read(pipe), Touch::Change)));
@@ -361,6 +384,10 @@ impl<'a> World<'a> {
         clocks.touch(Thing::Status(process), component, &clock, Touch::Change);
         for (pipe, writer) in self.processes[process].ends.clone() {
             clocks.touch(Thing::Flow(pipe), component, &clock, Touch::Look);
+            let how = if writer { Touch::Look } else { Touch::Change };
+            if let Some((thing, how)) = self.rest(pipe, how) {
+                clocks.touch(thing, component, &clock, how);
+            }
             if writer {
                 clocks.went.entry(pipe).or_default().push(Rc::clone(&went));
             } else {
