@@ -7,7 +7,7 @@
 use super::CAPACITY_MIN;
 use super::world::World;
 use crate::scenario::{ChildAct, Counted, Lane, Outcome, Step, Verb};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// No header of a message is longer, in bytes.
@@ -61,6 +61,15 @@ impl Thing {
 }
 
 type Clock = Rc<Vec<u32>>;
+
+/// What a scenario does with a pipe, in all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Whole {
+    /// More is written to it than it surely holds.
+    scarce: bool,
+    /// A put of it may be given up.
+    given_up: bool,
+}
 
 /// Who could have known what. One component a lane, and one a process for its end.
 #[derive(Clone, Debug, Default)]
@@ -234,30 +243,43 @@ impl<'a> World<'a> {
 
     /// Whether all that is ever written to a pipe is more than it surely holds.
     fn is_scarce(&self, pipe: usize) -> bool {
-        let into = |handle: &String| self.ends_at(handle, true) == Some(pipe);
-        let lengths = self.scenario.steps.iter().map(|step| match &step.verb {
-            Verb::Put { handle, payload } | Verb::Cut { handle, payload, .. } if into(handle) => {
-                payload.len() + HEADER
-            }
-            _ => 0,
-        });
-        lengths.sum::<u64>() > CAPACITY_MIN
+        self.of(pipe).scarce
     }
 
     /// Who writes the rest of a put that was given up holds the end until the other side has made room.
     fn rest(&self, pipe: usize, how: Touch) -> Option<(Thing, Touch)> {
-        let cancelled = |lane: &Lane| {
-            let all = &self.scenario.steps;
-            all.iter().any(|step| matches!(&step.verb, Verb::Cancel { task } if task == lane))
-        };
-        let given_up = self.scenario.steps.iter().any(|step| match &step.verb {
-            Verb::Put { handle, .. } => {
-                self.ends_at(handle, true) == Some(pipe)
-                    && (step.within_ms.is_some() || cancelled(&step.lane))
+        self.of(pipe).given_up.then_some((Thing::Rest(pipe), how))
+    }
+
+    /// What the scenario as a whole says of a pipe; looked up once, since a scenario may be long.
+    fn of(&self, pipe: usize) -> Whole {
+        if let Some(known) = self.wholes.borrow().get(&pipe) {
+            return *known;
+        }
+        let all = &self.scenario.steps;
+        let into = |handle: &String| self.ends_at(handle, true) == Some(pipe);
+        let cancelled: BTreeSet<&Lane> = all
+            .iter()
+            .filter_map(|step| match &step.verb {
+                Verb::Cancel { task } => Some(task),
+                _ => None,
+            })
+            .collect();
+        let mut whole = Whole::default();
+        let mut written = 0;
+        for step in all {
+            let (Verb::Put { handle, payload } | Verb::Cut { handle, payload, .. }) = &step.verb
+            else {
+                continue;
+            };
+            if into(handle) {
+                written += payload.len() + HEADER;
+                whole.given_up |= step.within_ms.is_some() || cancelled.contains(&step.lane);
             }
-            _ => false,
-        });
-        given_up.then_some((Thing::Rest(pipe), how))
+        }
+        whole.scarce = written > CAPACITY_MIN;
+        self.wholes.borrow_mut().insert(pipe, whole);
+        whole
     }
 
     fn goes(&self, process: usize, handles: &[String], all: &mut Vec<(Thing, Touch)>) {

@@ -1,11 +1,12 @@
 //! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
 
 use super::pipe::{Pipe, Woken};
-use super::race::Clocks;
+use super::race::{Clocks, Whole};
 use super::{Choices, Fault};
 use crate::scenario::{Codec, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Release, Taken, Trace};
 use foldhash::fast::FixedState;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -80,6 +81,8 @@ pub(super) struct World<'a> {
     pub(super) doomed: Option<usize>,
     /// Who could have known what; kept only when races are looked for.
     pub(super) clocks: Option<Clocks>,
+    /// What of each pipe was looked up for that.
+    pub(super) wholes: Rc<RefCell<BTreeMap<usize, Whole>>>,
 }
 
 /// One thing that can happen.
@@ -198,6 +201,7 @@ impl<'a> World<'a> {
             orphans: false,
             doomed: None,
             clocks: None,
+            wholes: Rc::default(),
         };
         world.process("main");
         for (index, step) in scenario.steps.iter().enumerate() {
