@@ -1,7 +1,7 @@
 //! Implementations that lie: each lie has one verdict, and whatever it was nothing of it is left.
 //!
 //! A lie is a file of `tests/lies`: a scenario whose comments name the lie, the verdict and a part of what is said. The
-//! agent is this very program. `cargo test --test liars -- --nocapture table` prints them with their times.
+//! agent is this very program. `cargo test --test liars` prints them with their times.
 
 #![cfg(target_os = "linux")]
 
@@ -12,6 +12,7 @@ mod support {
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -63,7 +64,7 @@ fn tell(name: &str, file: &Path) -> Result<(), String> {
         .current_dir(root())
         .env("TMPDIR", &scratch)
         .env("NO_COLOR", "1")
-        .args(["run", "--patience", "2", "--adapter"])
+        .args(["run", "--patience", said(&text, "patience").unwrap_or("2"), "--adapter"])
         .arg(folder.path())
         .arg("--record")
         .arg(folder.path().join("record"))
@@ -75,19 +76,22 @@ fn tell(name: &str, file: &Path) -> Result<(), String> {
     let shown = String::from_utf8_lossy(&output.stdout);
     let got = shown.split_whitespace().next().unwrap_or_default();
     let got = if shown.contains("1 passed") { "PASS" } else { got };
-    println!("{name:<40} {got:<9} {seconds:>5.2} s  left: {} processes, {} files", left.0, left.1);
+    let row = format!(
+        "{name:<40} {got:<9} {seconds:>5.2} s  left: {} processes, {} files",
+        left.0, left.1
+    );
+    writeln!(std::io::stdout(), "{row}").expect("a terminal");
     let about = said(&text, "says").unwrap_or_default();
     if got != verdict || !shown.contains(about) {
         return Err(format!("it should be {verdict} and say {about:?}:\n{shown}"));
     }
-    let code = if verdict == "PASS" {
-        0
-    } else {
-        i32::from(verdict != "ERROR") + 2 * i32::from(verdict == "ERROR")
+    let code = match verdict {
+        "PASS" => 0,
+        "ERROR" => 3,
+        _ => 1,
     };
-    let exit = output.status.code();
-    if (verdict == "PASS") != (exit == Some(0)) {
-        return Err(format!("exit {exit:?}, and not {code}"));
+    if output.status.code() != Some(code) {
+        return Err(format!("exit {:?}, and not {code}:\n{shown}", output.status.code()));
     }
     match left {
         (0, 0) => Ok(()),

@@ -205,7 +205,7 @@ impl Keeping<'_> {
                 Some(main)
             }
             Err(error) => {
-                drop(all_ended);
+                drop((all_ended, printed));
                 self.tell(&KeeperEvent::Failed(format!("{}: {error}", program.to_string_lossy())));
                 None
             }

@@ -139,8 +139,9 @@ pub fn judge(
     verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
     if first.is_some() {
         verdict.stuck = stuck::explain(scenario, observed);
-        verdict.word = word(&trace, &verdict);
-        if late.is_some() && wrong.is_none() {
+        let only_late = late == first && wrong != first;
+        verdict.word = word(&trace, &verdict, only_late);
+        if late.is_some() && wrong.is_none() && verdict.word != Word::Slow {
             verdict
                 .notes
                 .push("it came all the same, but only after later steps had let it go".into());
@@ -208,22 +209,27 @@ pub fn hold_to_its_word(
     }
 }
 
-/// The last of what the agents printed, as a note.
+/// The last of what the agents printed, as a note: so many lines at most, and so many characters of each.
 fn printed(observed: &Observed) -> Option<String> {
-    let lines: Vec<&str> = observed.printed.lines().collect();
-    let last = &lines[lines.len().saturating_sub(20)..];
+    const LINES: usize = 20;
+    const WIDTH: usize = 160;
+    let all: Vec<&str> = observed.printed.lines().collect();
+    let cut = |line: &&str| match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => (*line).to_owned(),
+    };
+    let last: Vec<String> = all[all.len().saturating_sub(LINES)..].iter().map(cut).collect();
     (!last.is_empty()).then(|| format!("it printed:\n    {}", last.join("\n    ")))
 }
 
-/// A first wrong step that ended is a failure, however late it did; one that is open is what its stop is.
-fn word(trace: &Trace, verdict: &Verdict) -> Word {
+/// A first wrong step that ended is a failure, however late it did; one that is open is what its stop is. One that is
+/// only late is one if it was seen to stand still, and slow if it was not.
+fn word(trace: &Trace, verdict: &Verdict, only_late: bool) -> Word {
     let open = verdict.first.as_ref().is_some_and(|first| trace.steps[first.step] == Taken::Open);
-    match &verdict.stuck {
-        Some(stuck) if open => match stuck.kind {
-            stuck::Kind::Deadlock => Word::Deadlock,
-            stuck::Kind::Hang => Word::Hang,
-            stuck::Kind::Slow => Word::Slow,
-        },
+    match verdict.stuck.as_ref().map(|stuck| stuck.kind) {
+        Some(stuck::Kind::Deadlock) if open => Word::Deadlock,
+        Some(stuck::Kind::Hang) if open => Word::Hang,
+        Some(stuck::Kind::Slow) if open || only_late => Word::Slow,
         _ => Word::Fail,
     }
 }
