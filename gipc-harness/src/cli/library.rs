@@ -29,8 +29,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Reads it, and asks the model whether its author is right.
-    pub(super) fn scenario(&self) -> Result<Scenario, String> {
+    /// Reads it, and takes what its author says for granted.
+    pub(super) fn unchecked(&self) -> Result<Scenario, String> {
         let path = self.path.display().to_string();
         let scenario =
             parse(&self.id, &self.text).map_err(|error| error.render(&path, &self.text))?;
@@ -46,6 +46,13 @@ impl Source {
                 "name those that have lines, child*3 for three in turn",
             ));
         }
+        Ok(scenario)
+    }
+
+    /// Reads it, and asks the model whether its author is right.
+    pub(super) fn scenario(&self) -> Result<Scenario, String> {
+        let scenario = self.unchecked()?;
+        let path = self.path.display().to_string();
         let allowed = model::allowed(&scenario, Choices::default());
         let finding =
             allowed.traces.iter().find_map(|trace| verdict::disagreement(&scenario, trace));

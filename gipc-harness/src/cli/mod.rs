@@ -99,6 +99,9 @@ struct Run {
     /// Give each task all its steps at once, and let it go
     #[arg(long, conflicts_with = "order")]
     batch: bool,
+    /// Perform also what the model says cannot come out as it is written, and judge it by what is written
+    #[arg(long, conflicts_with_all = ["batch", "kill", "freeze"])]
+    unchecked: bool,
     /// Kill a process at its K-th begin or end of a step, or each of them at each in turn
     #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch"])]
     kill: Option<Point>,

@@ -117,7 +117,8 @@ impl Cast<'_> {
             }
             FromAgent::Unsupported { id, reason } => {
                 self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
-                self.unsupported = Some(Lacking { step: Some(id), reason });
+                // Where all was told at once, what follows from the first may be refused as well.
+                self.unsupported.get_or_insert(Lacking { step: Some(id), reason });
             }
             FromAgent::Pong { n } => {
                 let asked = self.asked.get(role).copied().unwrap_or(0);

@@ -55,6 +55,25 @@ pub fn look(pids: &[i32]) -> Look {
 /// Compares two looks, the first of which was over before the second began.
 #[must_use]
 pub fn frozen(before: &Look, after: &Look) -> Frozen {
+    compare(before, after, Timers::Wake)
+}
+
+/// The same, of those who may also sleep until a timer rings: they wait now, if not for ever.
+#[must_use]
+pub fn asleep(before: &Look, after: &Look) -> Frozen {
+    compare(before, after, Timers::Sleep)
+}
+
+/// What a timer makes of a process that sleeps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Timers {
+    /// One that can move by itself.
+    Wake,
+    /// One that sleeps all the same.
+    Sleep,
+}
+
+fn compare(before: &Look, after: &Look, timers: Timers) -> Frozen {
     if before.0.keys().ne(after.0.keys()) {
         return Frozen::No("processes came or went".into());
     }
@@ -69,13 +88,13 @@ pub fn frozen(before: &Look, after: &Look) -> Frozen {
                     return Frozen::No(format!("{pid} moved"));
                 }
                 for (tid, thread) in threads {
-                    match wait(*pid, thread) {
+                    match wait(*pid, thread, timers) {
                         Ok(words) if tid == pid => drop(calls.insert(*pid, words)),
                         Ok(_) => {}
                         Err(why) => return Frozen::No(format!("{pid}: {why}")),
                     }
                 }
-                if let Some(why) = timer(*pid) {
+                if let (Timers::Wake, Some(why)) = (timers, timer(*pid)) {
                     return Frozen::No(format!("{pid}: {why}"));
                 }
             }
@@ -131,7 +150,7 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
 }
 
 /// What a thread sleeps in, or why it cannot be said to sleep.
-fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
+fn wait(pid: i32, thread: &Thread, timers: Timers) -> Result<String, String> {
     match thread.state {
         'S' => {}
         // Only somebody of the run could continue it, and that somebody is looked at as well.
@@ -139,7 +158,7 @@ fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
         't' => return Err("somebody debugs it".into()),
         state => return Err(format!("its state is {state}")),
     }
-    if thread.alarm {
+    if thread.alarm && timers == Timers::Wake {
         return Err("an alarm may wake it".into());
     }
     let words: Vec<&str> = thread.call.split_ascii_whitespace().collect();
@@ -153,14 +172,16 @@ fn wait(pid: i32, thread: &Thread) -> Result<String, String> {
     else {
         return Err(format!("it waits in a call of which nothing is known here (number {number})"));
     };
-    let left = match limit {
-        Limit::None => None,
-        Limit::Milliseconds(i) => milliseconds(argument(*i)),
-        Limit::Pointer(i) => seconds(pid, argument(*i))?,
-        Limit::Futex if argument(3) == 0 => None,
-        Limit::Futex if argument(1) & 0x7f == 0 => seconds(pid, argument(3))?,
-        Limit::Futex => Some(0),
+    let left = || match limit {
+        Limit::None => Ok(None),
+        Limit::Always => Ok(Some(0)),
+        Limit::Milliseconds(i) => Ok(milliseconds(argument(*i))),
+        Limit::Pointer(i) => seconds(pid, argument(*i)),
+        Limit::Futex if argument(3) == 0 => Ok(None),
+        Limit::Futex if argument(1) & 0x7f == 0 => seconds(pid, argument(3)),
+        Limit::Futex => Ok(Some(0)),
     };
+    let left = if timers == Timers::Wake { left()? } else { None };
     match left {
         Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => {
             Err(format!("a timer is set, in {name}"))
@@ -182,6 +203,8 @@ const HEARTBEATS_MS: [u64; 2] = [59_743, 59_744];
 #[derive(Clone, Copy)]
 enum Limit {
     None,
+    /// It ends, however far away that is.
+    Always,
     /// This argument, in milliseconds; negative is for ever.
     Milliseconds(usize),
     /// This argument points to seconds and a fraction, from now; null is for ever.
@@ -209,6 +232,8 @@ const CALLS: &[(i64, &str, Limit)] = &[
     (libc::SYS_pselect6, "select", Limit::Pointer(4)),
     (libc::SYS_epoll_pwait, "epoll", Limit::Milliseconds(3)),
     (libc::SYS_rt_sigtimedwait, "sigwait", Limit::Pointer(2)),
+    (libc::SYS_clock_nanosleep, "sleep", Limit::Always),
+    (libc::SYS_nanosleep, "sleep", Limit::Always),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_epoll_wait, "epoll", Limit::Milliseconds(3)),
     #[cfg(target_arch = "x86_64")]
@@ -301,6 +326,16 @@ mod tests {
             &["sleep", "1000"],
             |seen| matches!(seen, Frozen::No(why) if why.contains("call") || why.contains("timer")),
         );
+    }
+
+    #[test]
+    fn one_that_sleeps_for_a_time_sleeps() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("it is on every system");
+        let pid = i32::try_from(child.id()).expect("a small number");
+        let found =
+            (0..2000).any(|_| matches!(asleep(&look(&[pid]), &look(&[pid])), Frozen::Yes(_)));
+        end(&mut child);
+        assert!(found);
     }
 
     #[test]

@@ -91,7 +91,8 @@ impl Watch {
                 return Some(false);
             }
         }
-        match frozen(&[pid]) {
+        // Whose step has a time limit sleeps with a timer, and waits all the same.
+        match quiet::asleep(&quiet::look(&[pid]), &quiet::look(&[pid])) {
             Frozen::Yes(_) => Some(true),
             // A loop that is blocked itself never answers, and a starved one will.
             Frozen::Unreadable if control == Control::Thread => None,

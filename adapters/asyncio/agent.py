@@ -1,0 +1,126 @@
+"""The agent of asyncio: subprocesses that are given descriptors, and streams on os.pipe. README.md says what is what."""
+
+import asyncio
+import os
+import platform
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
+from gipc_agent import Loop, content, ended  # noqa: E402
+
+
+class End:
+    """One end of a pipe: a file, and from its first use on a stream."""
+
+    def __init__(self, descriptor, mode):
+        self.file, self.mode = os.fdopen(descriptor, mode, 0), mode
+        self.connecting = self.transport = None
+
+    def fileno(self):
+        return self.file.fileno()
+
+    async def stream(self):
+        # The first that needs it connects it for all; that it is cancelled must not hurt the others.
+        self.connecting = self.connecting or asyncio.ensure_future(self.connect())
+        return await asyncio.shield(self.connecting)
+
+    async def connect(self):
+        loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+        make = lambda: asyncio.StreamReaderProtocol(reader)  # noqa: E731
+        if self.mode == "rb":
+            self.transport, _ = await loop.connect_read_pipe(make, self.file)
+            return reader
+        self.transport, protocol = await loop.connect_write_pipe(make, self.file)
+        return asyncio.StreamWriter(self.transport, protocol, None, loop)
+
+    async def close(self):
+        if self.transport is None:
+            self.file.close()
+            return
+        self.transport.close()
+        if self.mode == "wb":
+            await (await self.stream()).wait_closed()
+
+
+class Agent(Loop):
+    name, version = "asyncio", platform.python_version()
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits"]
+    errors = [
+        (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
+        (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
+        (AttributeError, "", "misuse"), (OverflowError, "", "too-large"),
+    ]
+
+    def ends(self, name, halves="rw"):
+        """The ends behind a name: the halves of a duplex, or what it is itself."""
+        names = [name + "." + half for half in halves if name + "." + half in self.handles] or [name]
+        return [(name, self.handle(name)) for name in names]
+
+    def do_pipe(self, reader, writer):
+        r, w = os.pipe()
+        self.handles[reader], self.handles[writer] = End(r, "rb"), End(w, "wb")
+        return self.made(reader, writer)
+
+    def do_duplex(self, near, far):
+        self.do_pipe(near + ".r", far + ".w")
+        self.do_pipe(far + ".r", near + ".w")
+        return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
+
+    async def do_spawn(self, child, handles):
+        given = [end for name in handles for end in self.ends(name)]
+        words = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
+        numbers = [end.fileno() for _, end in given]
+        process = await asyncio.create_subprocess_exec(sys.executable, __file__, child, *words, pass_fds=numbers)
+        for _, end in given:
+            await end.close()
+        return self.born(child, process)
+
+    async def do_put(self, handle, payload):
+        (_, end), = self.ends(handle, "w")
+        data, writer = content(payload), await end.stream()
+        writer.write(len(data).to_bytes(4, "big") + data)
+        await writer.drain()
+
+    async def do_get(self, handle):
+        (_, end), = self.ends(handle, "r")
+        reader = await end.stream()
+        try:
+            header = await reader.readexactly(4)
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                raise
+            return "eof"
+        return await reader.readexactly(int.from_bytes(header, "big"))
+
+    async def do_close(self, handle):
+        for _, end in self.ends(handle):
+            await end.close()
+
+    async def do_join(self, child):
+        return ended(await self.children[child].wait())
+
+    def do_alive(self, child):
+        return self.children[child].returncode is None
+
+    def do_code(self, child):
+        return ended(self.children[child].returncode)
+
+
+async def play(role, words):
+    given = {}
+    for name, end in (word.rsplit("=", 1) for word in words):
+        given[name] = End(int(end[1:]), end[0] + "b")
+    agent = Agent(role, given)
+    code = await agent.serve()
+    if code is None:
+        for end in agent.handles.values():
+            if end.transport and end.mode == "wb":
+                try:
+                    await end.close()  # as a program does that wants its last words to be read
+                except OSError:
+                    pass
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(play(sys.argv[1], sys.argv[2:])))
