@@ -5,7 +5,7 @@
 
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::trace::{End, Last, Observed, Owners, PipeEnd, Stop, Taken, Tier};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The sure room of a pipe in bytes: a put that needs more may wait.
 const SURE_ROOM: u64 = 512;
@@ -317,17 +317,19 @@ impl<'a> Scene<'a> {
     }
 
     fn leak(&self, process: &str, end: &str, descriptor: i32) -> String {
+        // An end is a handle, or the half of one: `near.r`.
+        let is_of = |name: &String| {
+            end.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         let touched = |step: &&crate::scenario::Step| match &step.verb {
             Verb::Pipe { reader, writer, .. } => {
-                step.lane.process == process && (reader == end || writer == end)
+                step.lane.process == process && (is_of(reader) || is_of(writer))
             }
             Verb::Duplex { near, far } => {
-                step.lane.process == process
-                    && [near, far].iter().any(|name| end.starts_with(name.as_str()))
+                step.lane.process == process && (is_of(near) || is_of(far))
             }
-            Verb::Spawn { child, handles, .. } => {
-                child == process && handles.iter().any(|handle| end.starts_with(handle.as_str()))
-            }
+            Verb::Spawn { child, handles, .. } => child == process && handles.iter().any(is_of),
             _ => false,
         };
         let had = self.scenario.steps.iter().any(|step| touched(&step));
@@ -348,29 +350,40 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// Follows who waits for whom from the first that waits until a name comes again.
+/// The shortest way from the first who waits and can come back to himself. A process that waits for itself alone (it
+/// holds the end it reads from) is a circle of one, but one through others says more.
 fn circle(scenario: &Scenario, waits: &[Wait]) -> Vec<String> {
-    let mut next: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for wait in waits {
         let process = scenario.steps[wait.step].lane.process.as_str();
-        // A process that waits for itself (it holds the end it reads from) is a circle of one, but a circle through
-        // others says more.
-        let on = wait.on.iter().find(|on| *on != process).or(wait.on.first());
-        if let Some(on) = on {
-            next.entry(process).or_insert(on);
-        }
+        order.push(process);
+        edges.entry(process).or_default().extend(wait.on.iter().map(String::as_str));
     }
-    for start in next.keys() {
-        let mut path = vec![*start];
-        while let Some(on) = path.last().and_then(|last| next.get(last)) {
-            if let Some(back) = path.iter().position(|name| name == on) {
-                let mut circle: Vec<String> =
-                    path[back..].iter().map(|name| (*name).to_owned()).collect();
-                circle.push((*on).to_owned());
-                return circle;
+    let through_others = order.iter().find_map(|start| way_back(start, &edges));
+    let alone = order.iter().find(|start| edges[**start].contains(**start));
+    let names = through_others.or_else(|| alone.map(|name| vec![*name, *name]));
+    names.unwrap_or_default().into_iter().map(str::to_owned).collect()
+}
+
+/// The shortest way from a name over others back to it.
+fn way_back<'a>(
+    start: &'a str,
+    edges: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+) -> Option<Vec<&'a str>> {
+    let mut seen = BTreeSet::from([start]);
+    let mut open = VecDeque::from([vec![start]]);
+    while let Some(path) = open.pop_front() {
+        let last = path[path.len() - 1];
+        for on in edges.get(last).into_iter().flatten().filter(|on| **on != last) {
+            let longer: Vec<&str> = path.iter().chain([on]).copied().collect();
+            if *on == start {
+                return Some(longer);
             }
-            path.push(on);
+            if seen.insert(on) {
+                open.push_back(longer);
+            }
         }
     }
-    Vec::new()
+    None
 }

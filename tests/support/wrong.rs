@@ -9,7 +9,7 @@ use gipc_harness::agent::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -33,6 +33,10 @@ enum Fault {
     Deaf,
     /// A get that has to wait stops the loop.
     Blocks,
+    /// Who gives a handle away keeps a copy.
+    Keeps,
+    /// A get that is given up leaves its handle locked.
+    Locks,
 }
 
 struct Wrong {
@@ -40,21 +44,27 @@ struct Wrong {
     kind: String,
     handles: RefCell<BTreeMap<String, Handle>>,
     children: RefCell<BTreeMap<String, Rc<Mutex<Child>>>>,
+    /// The readers whose get has begun and not come to its end.
+    taken: RefCell<BTreeSet<String>>,
+    /// What was given away and kept.
+    kept: RefCell<Vec<Handle>>,
 }
 
 /// Plays one process: its role, then `NAME=r3` or `NAME=w4` for each handle.
 pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
     let fault = match kind {
         "deaf" => Fault::Deaf,
-        "blocking" => Fault::Blocks,
+        "blocking" | "blocks" => Fault::Blocks,
+        "keeps" => Fault::Keeps,
+        "locks" => Fault::Locks,
         _ => Fault::Inherits,
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (role, given) = arguments.split_first().expect("a role");
-        let (handles, children) = (RefCell::default(), RefCell::default());
-        let library = Wrong { fault, kind: kind.to_owned(), handles, children };
+        let (handles, children, taken, kept) = Default::default();
+        let library = Wrong { fault, kind: kind.to_owned(), handles, children, taken, kept };
         for word in given {
             let (name, end) = word.split_once('=').expect("NAME=END");
             let number: RawFd = end[1..].parse().expect("a descriptor");
@@ -101,7 +111,7 @@ impl Wrong {
         let done: Done = match order {
             Order::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
-                    Fault::Inherits => nix::unistd::pipe()?,
+                    Fault::Inherits | Fault::Keeps => nix::unistd::pipe()?,
                     _ => nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
                 };
                 let descriptors = BTreeMap::from([
@@ -127,6 +137,9 @@ impl Wrong {
                 let process = command.spawn()?;
                 let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
                 self.children.borrow_mut().insert(child, Rc::new(Mutex::new(process)));
+                if self.fault == Fault::Keeps {
+                    self.kept.borrow_mut().append(&mut moved);
+                }
                 drop(moved);
                 Done { child: pid, ..Said::Ok.into() }
             }
@@ -145,6 +158,9 @@ impl Wrong {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
                 let mut r = r.lock().await;
+                if self.fault == Fault::Locks && !self.taken.borrow_mut().insert(handle.clone()) {
+                    std::future::pending::<()>().await;
+                }
                 self.spoil(&r).await;
                 let mut header = [0; 4];
                 if r.read(&mut header[..1]).await? == 0 {
@@ -153,6 +169,7 @@ impl Wrong {
                 r.read_exact(&mut header[1..]).await?;
                 let mut payload = vec![0; u32::from_le_bytes(header) as usize];
                 r.read_exact(&mut payload).await?;
+                self.taken.borrow_mut().remove(&handle);
                 message(&payload).into()
             }
             Order::Close { handle } => self.take(&handle).map(|_| Said::Ok.into())?,
@@ -172,7 +189,7 @@ impl Wrong {
         let descriptor = r.as_fd();
         let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
         match self.fault {
-            Fault::Inherits => {}
+            Fault::Inherits | Fault::Keeps | Fault::Locks => {}
             Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
                 std::future::pending().await
             }

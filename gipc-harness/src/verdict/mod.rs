@@ -139,6 +139,11 @@ pub fn judge(
     verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
     if first.is_some() {
         verdict.stuck = stuck::explain(scenario, observed);
+        if first.is_some_and(|step| stands_still(scenario, predicted, &trace, step)) {
+            verdict.notes.push(
+                "The model stands still here too, with every handle where it should be: no implementation can do what is written.".into(),
+            );
+        }
         let only_late = late == first && wrong != first;
         verdict.word = word(&trace, &verdict, only_late);
         if late.is_some() && wrong.is_none() && verdict.word != Word::Slow {
@@ -243,6 +248,13 @@ fn is_wrong(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
     !scenario.steps[step].expected.iter().any(right)
 }
 
+/// Whether this is what the model says and the author does not: it is open for ever.
+fn stands_still(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> bool {
+    is_wrong(scenario, predicted, step)
+        && predicted.steps[step] == Taken::Open
+        && trace.steps[step] == Taken::Open
+}
+
 /// Checks the author against the model: the first line whose outcome the model does not give.
 pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Finding> {
     let step = (0..scenario.steps.len()).find(|step| is_wrong(scenario, predicted, *step))?;
@@ -265,7 +277,11 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
         (Taken::Open, Some(end)) if *end != End::Running => format!("{process} ended: {end}"),
         (taken, _) => outcome_text(&[], taken),
     };
-    let because = Causes::new(scenario, predicted).of(step);
+    // Where the author is not of the model's opinion (`--unchecked`), its reasons are not for what is written.
+    let because = match is_wrong(scenario, predicted, step) && !std::ptr::eq(predicted, trace) {
+        true => String::new(),
+        false => Causes::new(scenario, predicted).of(step),
+    };
     Finding { step, expected: expected.join(" or "), because, got, detail }
 }
 
