@@ -94,13 +94,14 @@ fn unsafe_stands_only_where_the_system_demands_it() {
 #[case("trace", &["scenario"])]
 #[case("model", &["scenario", "trace", "verdict"])] // the last only in its tests
 #[case("stuck", &["scenario", "trace"])]
-#[case("verdict", &["scenario", "trace", "stuck", "adapter"])]
+#[case("verdict", &["scenario", "trace", "stuck", "adapter", "environment"])]
 #[case("adapter", &[])]
 #[case("agent", &["adapter"])]
 #[case("run", &["scenario", "trace", "adapter"])]
+#[case("environment", &[])]
 #[case("spec", &[])]
 #[case("explore", &["scenario"])]
-#[case("report", &["spec", "scenario", "trace", "stuck", "verdict", "adapter"])]
+#[case("report", &["environment", "spec", "scenario", "trace", "stuck", "verdict", "adapter"])]
 fn each_room_knows_only_whom_it_may(#[case] room: &str, #[case] may: &[&str]) {
     for path in files(&["rs"]) {
         let inside = path.strip_prefix("gipc-harness/src/").unwrap_or_default();

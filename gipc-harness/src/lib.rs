@@ -5,6 +5,7 @@ pub mod trace;
 pub mod model;
 pub mod adapter;
 pub mod agent;
+pub mod environment;
 pub mod stuck;
 pub mod verdict;
 pub mod explore;

@@ -133,6 +133,9 @@ fn understand(line: &str) -> Result<ToAgent, Box<FromAgent>> {
     })
 }
 
+/// So often the loop turns before a step: once for the system's news, once for those who hear of it.
+const TURNS: usize = 2;
+
 async fn perform_all<L: Library>(
     process: Rc<Process<L>>,
     lane: Lane,
@@ -140,6 +143,10 @@ async fn perform_all<L: Library>(
 ) {
     while let Some(step) = steps.recv().await {
         let (id, pid) = (step.id, process.pid);
+        // What is due is done before the next step: a system that has told two things at once may tell this one first.
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
         process.voice.say(&FromAgent::Begin { id, pid });
         let (cancel, cancelled) = oneshot::channel();
         process.busy.borrow_mut().insert(lane.clone(), cancel);

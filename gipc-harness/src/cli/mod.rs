@@ -62,6 +62,8 @@ enum Command {
     Spec(Spec),
     /// Puts scenario files into their columns
     Fmt(Fmt),
+    /// Looks at what the suite assumes of this system; exit 1 if something does not hold
+    Doctor,
     /// Things to do with an adapter
     Adapter {
         #[command(subcommand)]
@@ -129,6 +131,9 @@ struct Run {
     /// How many seconds to wait where no reason for a silence can be found
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     patience: u64,
+    /// How many times as long on a slow machine, an emulator for instance [default: what `doctor` finds]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    slow_factor: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -267,6 +272,7 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Judge { records } => judge::again(&library, &records, out),
         Command::Explore(asked) => explore::explore(&library, &asked, out),
         Command::Spec(spec) => spec::spec(&library, &spec, out),
+        Command::Doctor => tools::doctor(out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
         Command::Adapter { command: AdapterCommand::Setup { name } } => {
@@ -297,9 +303,20 @@ fn seconds(word: &str) -> Result<u64, String> {
     number.parse::<u64>().map(|number| number * unit).map_err(wrong)
 }
 
+/// Where the system cannot say which program this is (Linux without `/proc`), it is the one that was typed.
 fn own_program() -> Result<PathBuf, Stopped> {
-    std::env::current_exe()
-        .map_err(|error| Stopped::unable(format!("error: where is this program? {error}")))
+    std::env::current_exe().or_else(|error| typed().ok_or(error)).map_err(|error| {
+        Stopped::unable(format!("error: where is this program? {error}; type its whole path"))
+    })
+}
+
+fn typed() -> Option<PathBuf> {
+    let typed = PathBuf::from(std::env::args_os().next()?);
+    if typed.components().count() > 1 {
+        return typed.canonicalize().ok();
+    }
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(&typed)).find(|path| path.is_file())
 }
 
 fn load(library: &Library, name: &str) -> Result<Adapter, Stopped> {

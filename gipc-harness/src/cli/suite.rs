@@ -9,13 +9,14 @@ use super::out::Out;
 use super::ways::{Job, Point, ways};
 use super::{Format, Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, LateGet, MODEL};
+use crate::environment::{self, Environment};
 use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Course, Observed, Trace};
-use crate::verdict::{Verdict, Word, hold_to_its_word, judge};
+use crate::verdict::{Verdict, Word, blame, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -81,14 +82,17 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
     allow_many_descriptors();
     let (stop, interrupt) = watch::channel(false);
     let exe = own_program()?;
+    let here = environment::look(&exe);
     let load = Load::start(run.load, &exe).map_err(unable)?;
-    let (trigger, patience) = (TRIGGER, Duration::from_secs(run.patience));
+    let factor = run.slow_factor.unwrap_or(here.slow_factor);
+    let (trigger, patience) = (TRIGGER, Duration::from_secs(run.patience) * factor);
     let settings = Settings { exe, trigger, patience, capacity: run.capacity, interrupt };
     let mut report = Report {
         out,
         options: run,
         adapter: name,
         choices,
+        here,
         tally: Tally { planned: jobs.len() * run.repeat as usize, heavy, ..Tally::default() },
         told: Vec::new(),
         traces: BTreeMap::new(),
@@ -247,6 +251,7 @@ struct Report<'a> {
     options: &'a Run,
     adapter: String,
     choices: Choices,
+    here: Environment,
     tally: Tally,
     told: Vec<Told>,
     /// The traces that each scenario gave, by their text.
@@ -265,13 +270,14 @@ impl Report<'_> {
         });
         let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
         hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
+        blame(&mut verdict, &self.here);
         self.add(job, verdict, &observed)
     }
 
     fn add(&mut self, job: &Job, mut verdict: Verdict, observed: &Observed) -> bool {
         let expected = verdict.word.is_expected();
         self.tally.add(verdict.word);
-        if !matches!(verdict.word, Word::Error | Word::Skip) {
+        if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
             let blow = if job.line.is_some() { "" } else { &job.how };
             let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
             self.traces.entry(key).or_default().insert(verdict.text.clone());
@@ -288,7 +294,10 @@ impl Report<'_> {
             path: job.path.clone(),
             adapter: self.adapter.clone(),
             asked: self.options.adapter.clone(),
-            how: job.how.clone(),
+            how: match self.options.unchecked {
+                true => format!("{} --unchecked", job.how).trim_start().to_owned(),
+                false => job.how.clone(),
+            },
             verdict,
             record,
         };
@@ -323,12 +332,15 @@ impl Report<'_> {
     fn finish(self, time: Duration) -> Result<u8, Stopped> {
         self.progress.finish_and_clear();
         match self.options.format {
-            Format::Json => self.out.line(&json::summary(&self.adapter, &self.tally).to_string()),
+            Format::Json => {
+                self.out.line(&json::summary(&self.adapter, &self.tally, &self.here).to_string())
+            }
             Format::Terminal => {
                 self.out.text(&terminal::summary(
                     &self.adapter,
                     &self.told,
                     &self.tally,
+                    &self.here,
                     time.as_secs_f64(),
                 ));
             }

@@ -1,10 +1,12 @@
-//! The small commands: list, check, show, fmt, adapter. None of them starts a process of a scenario, but `show`.
+//! The small commands: list, check, show, fmt, adapter, doctor. None of them starts a process of a scenario, but `show`.
 
 use super::library::Library;
 use super::out::Out;
 use super::{Show, Stopped, load, own_program, suite};
 use crate::adapter::{self, Adapter, AdapterError, MODEL};
+use crate::environment;
 use crate::model::{self, Choices, Deadlock};
+use crate::report::terminal;
 use crate::scenario::{Scenario, parse};
 use crate::trace::lanes;
 use crate::verdict;
@@ -164,4 +166,10 @@ pub(super) fn setup(library: &Library, name: &str, out: &mut Out) -> Result<u8, 
             Err(Stopped::unable(format!("error: after its setup {text}")))
         }
     }
+}
+
+pub(super) fn doctor(out: &mut Out) -> Result<u8, Stopped> {
+    let here = environment::look(&own_program()?);
+    out.text(&terminal::environment(&here));
+    Ok(u8::from(here.unmet().next().is_some()))
 }

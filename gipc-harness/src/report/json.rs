@@ -2,6 +2,7 @@
 
 use super::{Result, Tally};
 use crate::adapter::protocol::PROTOCOL;
+use crate::environment::Environment;
 use serde_json::{Value, json};
 
 /// One result.
@@ -40,7 +41,7 @@ pub fn result(result: &Result) -> Value {
 }
 
 /// The whole.
-pub fn summary(adapter: &str, tally: &Tally) -> Value {
+pub fn summary(adapter: &str, tally: &Tally, here: &Environment) -> Value {
     let words: serde_json::Map<String, Value> =
         tally.words.iter().map(|(word, count)| (word.to_string(), json!(count))).collect();
     json!({
@@ -49,6 +50,7 @@ pub fn summary(adapter: &str, tally: &Tally) -> Value {
         "done": tally.done(),
         "partial": tally.interrupted || tally.done() < tally.planned,
         "verdicts": words,
+        "environment": here,
         "protocol": PROTOCOL,
         "suite": env!("CARGO_PKG_VERSION"),
     })

@@ -2,6 +2,7 @@
 //! what came and why the other was right; what to type next; where the evidence is.
 
 use super::{Result, Tally};
+use crate::environment::Environment;
 use crate::scenario::Scenario;
 use crate::spec;
 use crate::stuck::{Kind, Stuck};
@@ -9,9 +10,16 @@ use crate::verdict::{Finding, Word};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 /// The summary: a line a theme, a line in all.
-pub fn summary(adapter: &str, results: &[Result], tally: &Tally, seconds: f64) -> String {
+pub fn summary(
+    adapter: &str,
+    results: &[Result],
+    tally: &Tally,
+    here: &Environment,
+    seconds: f64,
+) -> String {
     let mut themes: BTreeMap<&str, BTreeMap<Word, usize>> = BTreeMap::new();
     for result in results {
         let theme = result.scenario.id.split('/').next().unwrap_or_default();
@@ -50,6 +58,21 @@ pub fn summary(adapter: &str, results: &[Result], tally: &Tally, seconds: f64) -
             "  PARTIAL: this run was interrupted, and says nothing about what is missing\n",
         );
     }
+    for (fact, unmet) in here.unmet() {
+        let _ = writeln!(out, "  here, {}: {}", fact.name, unmet.means);
+    }
+    out
+}
+
+/// What is found of the system, a line each; below those that are not as they should be, what follows.
+pub fn environment(here: &Environment) -> String {
+    let mut out = String::new();
+    for fact in &here.facts {
+        let _ = writeln!(out, "  {:<16} {}", fact.name, fact.found);
+        if let Some(unmet) = fact.unmet {
+            let _ = writeln!(out, "  {:<16} ▲ {}", "", unmet.means);
+        }
+    }
     out
 }
 
@@ -85,8 +108,12 @@ pub fn failure(result: &Result) -> String {
         format!(" --adapter {}", result.asked)
     };
     let how = if result.how.is_empty() { String::new() } else { format!(" {}", result.how) };
-    let _ = writeln!(out, "\n  again    cargo harness run {}{named}{how}", scenario.id);
-    let _ = writeln!(out, "  lanes    cargo harness show {}{named}", scenario.id);
+    // Who is of the suite is found by its id; others by their path.
+    let is_ours =
+        result.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
+    let what = if is_ours { scenario.id.clone() } else { result.path.display().to_string() };
+    let _ = writeln!(out, "\n  again    cargo harness run {what}{named}{how}");
+    let _ = writeln!(out, "  lanes    cargo harness show {what}{named}");
     if let Some(record) = &result.record {
         let _ = writeln!(out, "  record   {}", record.display());
     }
@@ -176,6 +203,7 @@ fn counted(word: Word) -> &'static str {
         Word::Unknown => "UNKNOWN",
         Word::Fixed => "FIXED",
         Word::Error => "ERROR",
+        Word::Environment => "ENVIRONMENT",
     }
 }
 

@@ -58,7 +58,7 @@ impl Stage<'_> {
             if self.next(&mut watch).await {
                 continue;
             }
-            let quiet = watch.look(self.keeper.pid());
+            let quiet = watch.look(&mut self.cast, self.keeper.pid());
             if let Some(tier) = self.confirm(quiet).await {
                 if self.cast.is_here("main") {
                     self.note_stop(Stop { tier, ..Stop::default() }).await;

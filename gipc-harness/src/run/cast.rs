@@ -8,7 +8,7 @@ use super::platform::{self, PidFd};
 use super::wire::Wire;
 use crate::adapter::connection::Line;
 use crate::adapter::protocol::{Control, ToAgent};
-use crate::scenario::{Lane, Outcome, Scenario, Verb};
+use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Verb};
 use crate::trace::{End, Held, Lacking, Taken, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -211,6 +211,47 @@ impl<'a> Cast<'a> {
     /// The number of the last ping that a process answered.
     pub(super) fn answered(&self, process: &str) -> u64 {
         self.pongs.get(process).copied().unwrap_or(0)
+    }
+
+    /// Whether all who are here have answered a ping of this number or a later one.
+    pub(super) fn has_all_answered(&self, n: u64) -> bool {
+        self.actors.keys().all(|role| !self.is_here(role) || self.answered(role) >= n)
+    }
+
+    /// Whether the answers of all who are here prove that their loops turn.
+    pub(super) fn is_all_loops(&self) -> bool {
+        self.actors.values().all(|actor| actor.control == Control::Loop)
+    }
+
+    /// Whether somebody was started who has not come, and whom nobody has hit.
+    pub(super) fn expects_somebody(&self) -> bool {
+        let steps = || self.scenario.steps.iter().zip(&self.taken);
+        let is_hit = |child: &String| {
+            steps().any(|(step, taken)| match &step.verb {
+                Verb::Kill { child: hit }
+                | Verb::Signal { child: hit, .. }
+                | Verb::Child { act: ChildAct::Terminate, child: hit } => {
+                    hit == child && *taken != Taken::Never
+                }
+                _ => false,
+            })
+        };
+        !self.actors.contains_key("main")
+            || steps().any(|(step, taken)| match &step.verb {
+                Verb::Spawn { child, .. } => {
+                    taken.is(&Outcome::Ok) && !self.actors.contains_key(child) && !is_hit(child)
+                }
+                _ => false,
+            })
+    }
+
+    /// Whether a step is open that a clock may end.
+    pub(super) fn may_ring(&self) -> bool {
+        let steps = self.scenario.steps.iter().zip(&self.taken);
+        steps.into_iter().any(|(step, taken)| {
+            let is_timed = step.within_ms.is_some() || matches!(step.verb, Verb::Pause { .. });
+            is_timed && *taken == Taken::Open
+        })
     }
 
     /// Takes in what the keeper says.

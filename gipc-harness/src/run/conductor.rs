@@ -176,7 +176,7 @@ impl Stage<'_> {
             if self.next(&mut watch).await {
                 continue;
             }
-            let quiet = watch.look(self.keeper.pid());
+            let quiet = watch.look(&mut self.cast, self.keeper.pid());
             if let Some(tier) = self.confirm(quiet).await {
                 let late =
                     ends.iter().copied().filter(|step| !self.cast.has_ended(*step)).collect();
@@ -235,6 +235,7 @@ impl Stage<'_> {
 
     /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.
     pub(super) async fn next(&mut self, watch: &mut Watch) -> bool {
+        let before = self.cast.events;
         tokio::select! {
             biased;
             Some(heard) = self.heard.recv() => self.cast.hear(heard),
@@ -250,7 +251,10 @@ impl Stage<'_> {
             }
             () = tokio::time::sleep(watch.pause()) => return false,
         }
-        watch.heard();
+        // An answer to a question of ours is no news.
+        if self.cast.events != before {
+            watch.heard();
+        }
         true
     }
 
@@ -305,7 +309,7 @@ impl Stage<'_> {
             if self.next(&mut watch).await {
                 continue;
             }
-            let quiet = watch.look(self.keeper.pid());
+            let quiet = watch.look(&mut self.cast, self.keeper.pid());
             if let Some(tier) = self.confirm(quiet).await {
                 self.note_stop(Stop { tier, ..Stop::default() }).await;
                 return;

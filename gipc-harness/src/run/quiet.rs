@@ -104,7 +104,9 @@ fn compare(before: &Look, after: &Look, timers: Timers) -> Frozen {
 }
 
 fn process(pid: i32) -> Process {
-    let Some(member) = tree::member(pid) else { return Process::Gone };
+    let Some(member) = tree::member(pid) else {
+        return if tree::is_shown() { Process::Gone } else { Process::Hidden };
+    };
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return Process::Gone };
     let tids: Vec<i32> =
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();

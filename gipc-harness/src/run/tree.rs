@@ -22,6 +22,12 @@ pub fn member(pid: i32) -> Option<Member> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Whether the system shows processes at all: it must know at least the one that asks.
+#[must_use]
+pub fn is_shown() -> bool {
+    i32::try_from(std::process::id()).is_ok_and(|own| member(own).is_some())
+}
+
 /// Every process below `root`, without it. `None` where the system does not show them.
 #[must_use]
 pub fn below(root: i32) -> Option<Vec<Member>> {

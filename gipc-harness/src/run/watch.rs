@@ -29,7 +29,20 @@ pub(super) struct Watch {
     looks: u32,
     /// The numbers of the pings that were sent.
     asked: Vec<u64>,
+    /// What all loops were asked, where there is no other way to see whether they are still.
+    rounds: Option<Rounds>,
 }
+
+/// All loops are asked twice, if nothing comes in between.
+struct Rounds {
+    /// How much had been heard before.
+    events: u64,
+    first: u64,
+    second: Option<u64>,
+}
+
+/// So many looks at least before turns of loops are taken for silence: what the kernel does not show may be a timer.
+const LOOKS: u32 = 5;
 
 impl Watch {
     pub(super) fn new(settings: &Settings) -> Self {
@@ -39,6 +52,7 @@ impl Watch {
             since: Instant::now(),
             looks: 0,
             asked: Vec::new(),
+            rounds: None,
         }
     }
 
@@ -58,13 +72,37 @@ impl Watch {
     }
 
     /// Looks whether anything can still move by itself.
-    pub(super) fn look(&mut self, keeper: Option<i32>) -> Quiet {
+    pub(super) fn look(&mut self, cast: &mut Cast<'_>, keeper: Option<i32>) -> Quiet {
         self.looks += 1;
         match frozen_below(keeper) {
             Frozen::Yes(_) => Quiet::Still(Tier::Kernel),
+            Frozen::Unreadable if self.turned(cast) => Quiet::Still(Tier::Turns),
             _ if self.is_out_of_patience() => Quiet::Still(Tier::Patience),
             _ => Quiet::Moving,
         }
+    }
+
+    /// Whether every loop has turned twice and nothing came of it. Proves something only where all are loops, all are
+    /// here, and no step has a limit that may still pass.
+    fn turned(&mut self, cast: &mut Cast<'_>) -> bool {
+        if !cast.is_all_loops() || cast.expects_somebody() || cast.may_ring() {
+            return false;
+        }
+        let events = cast.events;
+        match self.rounds.as_mut().filter(|rounds| rounds.events == events) {
+            None => {
+                let first = ask(cast);
+                self.rounds = Some(Rounds { events, first, second: None });
+            }
+            Some(Rounds { second: Some(second), .. }) => {
+                return self.looks >= LOOKS && cast.has_all_answered(*second);
+            }
+            Some(rounds) if cast.has_all_answered(rounds.first) => {
+                rounds.second = Some(ask(cast));
+            }
+            Some(_) => {}
+        }
+        false
     }
 
     /// Whether a process that has begun a step is blocked in it: its loop has turned twice since, or all its threads

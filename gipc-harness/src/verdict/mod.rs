@@ -3,6 +3,7 @@
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
 use crate::adapter::{Known, Manifest};
+use crate::environment::Environment;
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
 use crate::trace::{Allowed, Causes, End, Observed, Taken, Trace, canonical, class, outcome_text};
@@ -33,6 +34,8 @@ pub enum Word {
     Fixed,
     /// The adapter or the harness broke.
     Error,
+    /// Something that the suite assumes of the system does not hold, and explains what came: it says nothing.
+    Environment,
 }
 
 impl fmt::Display for Word {
@@ -48,6 +51,7 @@ impl fmt::Display for Word {
             Self::Unknown => "UNKNOWN",
             Self::Fixed => "FIXED",
             Self::Error => "ERROR",
+            Self::Environment => "ENVIRONMENT",
         })
     }
 }
@@ -56,6 +60,11 @@ impl Word {
     /// Whether the run is as expected.
     pub fn is_expected(self) -> bool {
         matches!(self, Self::Pass | Self::Known | Self::Skip)
+    }
+
+    /// Whether it could not be found out what is right.
+    pub fn says_nothing(self) -> bool {
+        matches!(self, Self::Unknown | Self::Error | Self::Environment)
     }
 }
 
@@ -211,6 +220,22 @@ pub fn hold_to_its_word(
             );
         }
         _ => {}
+    }
+}
+
+/// A failure that the system explains says nothing about the implementation.
+pub fn blame(verdict: &mut Verdict, here: &Environment) {
+    if verdict.word.is_expected() {
+        return;
+    }
+    let first = verdict.first.iter().flat_map(|first| {
+        [Some(first.got.as_str()), first.detail.as_deref()].into_iter().flatten()
+    });
+    let said = verdict.notes.iter().map(String::as_str);
+    let explained = first.chain(said).find_map(|said| here.explains(said));
+    if let Some((fact, unmet)) = explained.and_then(|fact| Some((fact, fact.unmet?))) {
+        verdict.word = Word::Environment;
+        verdict.notes.insert(0, format!("{}: {}", fact.name, unmet.means));
     }
 }
 
