@@ -230,7 +230,8 @@ fn scratch() -> Fact {
     let folder = std::env::temp_dir();
     match statvfs(&folder) {
         Ok(state) => {
-            let free = state.fragment_size() as u64 * state.blocks_available() as u64 / (1 << 20);
+            let bytes = u128::from(state.fragment_size()) * u128::from(state.blocks_available());
+            let free = bytes / (1 << 20);
             let found = format!("{} MiB free in {}", free, folder.display());
             fact("scratch", found, (free < 16).then_some(DISK))
         }
