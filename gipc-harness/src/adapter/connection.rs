@@ -2,7 +2,8 @@
 //!
 //! Reads and writes lines. What they mean for the run is the conductor's business.
 
-use super::protocol::{FromAgent, Hello, MAX_LINE, PROTOCOL, ToAgent};
+use super::lines::Lines;
+use super::protocol::{FromAgent, Hello, PROTOCOL, ToAgent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;
@@ -79,7 +80,7 @@ async fn converse(
     token: String,
     heard: mpsc::UnboundedSender<Heard>,
 ) {
-    let mut words = Words { reader, bytes: Vec::new(), searched: 0 };
+    let mut words = Words { reader, lines: Lines::default() };
     let (messages, written) = mpsc::unbounded_channel();
     tokio::spawn(write(writer, written));
     let line = Line { messages, ended: Arc::default() };
@@ -154,20 +155,18 @@ fn understood(role: &str, said: Result<FromAgent, String>) -> Heard {
 /// What one agent says, line by line.
 struct Words {
     reader: OwnedReadHalf,
-    bytes: Vec<u8>,
-    /// Up to here there is no end of a line.
-    searched: usize,
+    lines: Lines,
 }
 
 impl Words {
     /// The next message; `None` at the end. An error is a sentence with a guess at the cause. Cancel-safe.
     async fn next(&mut self) -> Result<Option<FromAgent>, String> {
         loop {
-            if let Some(line) = self.line() {
+            if let Some(line) = self.lines.next_message() {
                 return line.map(Some);
             }
             // A process that is killed resets its connection, or stops in the middle of a line: that is its end.
-            match self.reader.read_buf(&mut self.bytes).await {
+            match self.reader.read_buf(self.lines.room()).await {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
             }
@@ -177,7 +176,7 @@ impl Words {
     /// The next message of those that are here already; does not wait for more.
     async fn left(&mut self) -> Option<Result<FromAgent, String>> {
         loop {
-            if let Some(line) = self.line() {
+            if let Some(line) = self.lines.next_message() {
                 return Some(line);
             }
             // tokio may not have been told yet that there is something; the system knows.
@@ -186,32 +185,11 @@ impl Words {
             if poll(&mut asked, PollTimeout::ZERO) != Ok(1) {
                 return None;
             }
-            match self.reader.read_buf(&mut self.bytes).await {
+            match self.reader.read_buf(self.lines.room()).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
         }
-    }
-
-    /// A whole line, if one is here.
-    fn line(&mut self) -> Option<Result<FromAgent, String>> {
-        let end = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n');
-        let Some(end) = end.map(|end| self.searched + end) else {
-            self.searched = self.bytes.len();
-            return (self.searched > MAX_LINE).then(|| {
-                Err(format!(
-                    "sent a line of more than {MAX_LINE} bytes; payloads never travel here"
-                ))
-            });
-        };
-        let line: Vec<u8> = self.bytes.drain(..=end).collect();
-        self.searched = 0;
-        Some(serde_json::from_slice(&line).map_err(|error| {
-            let shown: String = String::from_utf8_lossy(&line).trim_end().chars().take(120).collect();
-            format!(
-                "sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout?"
-            )
-        }))
     }
 }
 

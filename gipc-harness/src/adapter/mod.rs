@@ -3,6 +3,7 @@
 //! Does not know what is right or wrong, nor how a run is conducted.
 
 pub mod connection;
+pub mod lines;
 pub mod manifest;
 pub mod order;
 pub mod protocol;

@@ -4,11 +4,12 @@ use super::library::Library;
 use super::out::Out;
 use super::ways::{Job, blow, expecting};
 use super::{Stopped, load};
+use crate::adapter::Known;
 use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, terminal};
-use crate::scenario::parse;
+use crate::scenario::{Scenario, parse};
 use crate::trace::{Observed, Strike};
-use crate::verdict::judge;
+use crate::verdict::{Verdict, judge};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -61,36 +62,17 @@ pub(super) fn again(library: &Library, files: &[PathBuf], out: &mut Out) -> Resu
 }
 
 fn one(library: &Library, file: &Path) -> Result<Told, Stopped> {
-    let bad = |what: &str| {
-        let shown = file.display();
-        Stopped::usage(format!(
-            "error: {shown} is no record: {what}; name a record.jsonl that `run` has kept"
-        ))
-    };
-    let text = std::fs::read_to_string(file).map_err(|error| bad(&error.to_string()))?;
-    let last = text.lines().next_back().ok_or_else(|| bad("it is empty"))?;
-    let case: Case = serde_json::from_str(last)
-        .map_err(|error| bad(&format!("its last line is not the case of a run ({error})")))?;
-    let scenario = parse(&case.scenario, &case.text).map_err(|error| {
-        Stopped::usage(error.render(&case.path.display().to_string(), &case.text))
-    })?;
-    let (scenario, allowed) = match case.strike {
-        Some(strike) if strike.step < scenario.steps.len() => {
-            let allowed = model::struck(&scenario, case.choices, strike).0;
-            (expecting(&scenario, &allowed), allowed)
-        }
-        Some(_) => return Err(bad("it speaks of a step that the scenario does not have")),
-        None => {
-            let allowed = model::allowed(&scenario, case.choices);
-            (scenario, allowed)
-        }
-    };
-    if case.observed.trace.steps.len() != scenario.steps.len() {
-        return Err(bad("its trace is that of another scenario"));
-    }
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Stopped::usage(format!("error: cannot read {shown}: {error}")))?;
     // An adapter that is not here any more has no known failures.
-    let known = load(library, &case.adapter).map(|adapter| adapter.manifest.known);
-    let verdict = judge(&scenario, &allowed, &case.observed, &known.unwrap_or_default());
+    let known = |adapter: &str| load(library, adapter).map(|adapter| adapter.manifest.known);
+    let (case, scenario, verdict) = judged(&text, |adapter| known(adapter).unwrap_or_default())
+        .map_err(|what| {
+            Stopped::usage(format!(
+                "error: {shown} is no record: {what}; name a record.jsonl that `run` has kept"
+            ))
+        })?;
     Ok(Told {
         scenario,
         path: case.path,
@@ -100,4 +82,37 @@ fn one(library: &Library, file: &Path) -> Result<Told, Stopped> {
         verdict,
         record: Some(file.to_owned()),
     })
+}
+
+/// Judges the text of a record, without known failures. An error says what is wrong with it.
+pub fn judge_record(text: &str) -> Result<Verdict, String> {
+    judged(text, |_| Vec::new()).map(|(.., verdict)| verdict)
+}
+
+fn judged(
+    text: &str,
+    known: impl Fn(&str) -> Vec<Known>,
+) -> Result<(Case, Scenario, Verdict), String> {
+    let last = text.lines().next_back().ok_or("it is empty")?;
+    let case: Case = serde_json::from_str(last)
+        .map_err(|error| format!("its last line is not the case of a run ({error})"))?;
+    let scenario = parse(&case.scenario, &case.text).map_err(|error| {
+        format!("its scenario cannot be read\n{}", error.render(&case.scenario, &case.text))
+    })?;
+    let (scenario, allowed) = match case.strike {
+        Some(strike) if strike.step < scenario.steps.len() => {
+            let allowed = model::struck(&scenario, case.choices, strike).0;
+            (expecting(&scenario, &allowed), allowed)
+        }
+        Some(_) => return Err("it speaks of a step that the scenario does not have".into()),
+        None => {
+            let allowed = model::allowed(&scenario, case.choices);
+            (scenario, allowed)
+        }
+    };
+    if !case.observed.is_of(&scenario) {
+        return Err("its trace is that of another scenario".into());
+    }
+    let verdict = judge(&scenario, &allowed, &case.observed, &known(&case.adapter));
+    Ok((case, scenario, verdict))
 }

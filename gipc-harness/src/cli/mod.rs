@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use ways::{Orders, Point};
 
 pub use busy::busy_main;
+pub use judge::judge_record;
 pub use suite::choices;
 
 /// The command line.

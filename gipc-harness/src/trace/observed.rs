@@ -2,7 +2,8 @@
 //!
 //! Data only; no times, and nothing that could act.
 
-use super::Trace;
+use super::{Taken, Trace};
+use crate::scenario::Scenario;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,25 @@ impl Observed {
     pub fn of(trace: Trace) -> Self {
         let (record, printed) = (Vec::new(), String::new());
         Self { trace, stop: None, unsupported: None, fault: None, record, printed }
+    }
+
+    /// Whether every step that it speaks of is one of this scenario; what was read from a file may be of another.
+    #[must_use]
+    pub fn is_of(&self, scenario: &Scenario) -> bool {
+        let steps = scenario.steps.len();
+        let whole = |trace: &Trace| {
+            let known = |taken: &Taken| match taken {
+                Taken::Ended { from: Some(from), .. } => *from < steps,
+                _ => true,
+            };
+            trace.steps.len() == steps && trace.steps.iter().all(known)
+        };
+        let lacking = self.unsupported.as_ref().and_then(|lacking| lacking.step);
+        whole(&self.trace)
+            && lacking.is_none_or(|step| step < steps)
+            && self.stop.as_ref().is_none_or(|stop| {
+                whole(&stop.then) && stop.late.iter().chain(&stop.cured).all(|step| *step < steps)
+            })
     }
 }
 
