@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::process::{Child, Command};
@@ -37,6 +38,38 @@ enum Fault {
     Keeps,
     /// A get that is given up leaves its handle locked.
     Locks,
+    /// Nothing, but a put takes its time.
+    Takes(Pastime),
+}
+
+/// What is done for some seconds before a put. None of it is a reason to call anybody stuck.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pastime {
+    Compute,
+    Sleep,
+    /// By a signal, and continued from inside the run.
+    BeStopped,
+}
+
+const PASTIME: Duration = Duration::from_secs(3);
+
+impl Pastime {
+    async fn pass(self) {
+        let began = Instant::now();
+        match self {
+            Self::Compute => while began.elapsed() < PASTIME {},
+            Self::Sleep => tokio::time::sleep(PASTIME).await,
+            Self::BeStopped => {
+                let script = format!("sleep 2; kill -CONT {}", std::process::id());
+                let mut friend = std::process::Command::new("sh")
+                    .args(["-c", &script])
+                    .spawn()
+                    .expect("a shell");
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).expect("it is allowed");
+                friend.wait().expect("it is ours");
+            }
+        }
+    }
 }
 
 struct Wrong {
@@ -57,6 +90,9 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         "blocking" | "blocks" => Fault::Blocks,
         "keeps" => Fault::Keeps,
         "locks" => Fault::Locks,
+        "computes" => Fault::Takes(Pastime::Compute),
+        "sleeps" => Fault::Takes(Pastime::Sleep),
+        "is-stopped" => Fault::Takes(Pastime::BeStopped),
         _ => Fault::Inherits,
     };
     let runtime =
@@ -111,7 +147,7 @@ impl Wrong {
         let done: Done = match order {
             Order::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
-                    Fault::Inherits | Fault::Keeps => nix::unistd::pipe()?,
+                    Fault::Inherits | Fault::Keeps | Fault::Takes(_) => nix::unistd::pipe()?,
                     _ => nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
                 };
                 let descriptors = BTreeMap::from([
@@ -148,6 +184,9 @@ impl Wrong {
                 let Handle::Writer(w) = self.get(&handle)? else {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
+                if let Fault::Takes(pastime) = self.fault {
+                    pastime.pass().await;
+                }
                 let mut w = w.lock().await;
                 w.write_all(&(payload.len() as u32).to_le_bytes()).await?;
                 w.write_all(&payload).await?;
@@ -189,7 +228,7 @@ impl Wrong {
         let descriptor = r.as_fd();
         let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
         match self.fault {
-            Fault::Inherits | Fault::Keeps | Fault::Locks => {}
+            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Takes(_) => {}
             Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
                 std::future::pending().await
             }

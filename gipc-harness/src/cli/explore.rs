@@ -3,15 +3,16 @@
 //!
 //! The search is `explore`'s, and knows neither model nor adapter; here they meet.
 
+use super::meant::meant;
 use super::out::Out;
 use super::suite::{self, choices};
-use super::ways::{expecting, is_at_once};
+use super::ways::is_at_once;
 use super::{Explore, Stopped, library::Library, load, own_program};
 use crate::adapter::{Adapter, EMBEDDED, Spawn};
 use crate::explore::{script, shrink};
-use crate::model::{self, Choices};
-use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Step, Verb, parse};
-use crate::trace::{Allowed, Course, Taken, Trace};
+use crate::model::Choices;
+use crate::scenario::{Outcome, Scenario, Script};
+use crate::trace::{Allowed, Course, Taken};
 use crate::verdict::{Verdict, Word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,11 +22,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A failure counts if it comes again so often, in the same way.
+/// A failure counts as one that always comes if it comes so often, in the same way.
 const AGAIN: usize = 3;
-
-/// A scenario of which more can come asks little.
-const MOST: usize = 40;
+/// One that comes now and then is one if it comes again in so many runs.
+const NOW_AND_THEN: usize = 12;
 
 pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = load(library, &asked.adapter)?;
@@ -261,15 +261,18 @@ impl Search<'_> {
                 continue;
             }
             self.seen(|seen| seen.at_once += u64::from(at_once));
-            let failure = match self.failure(scenario, allowed, at_once, None)? {
+            let (failure, always) = match self.failure(scenario, allowed, at_once, None)? {
                 Came::Right => continue,
+                Came::Once(failure) if self.comes_again(scenario, allowed, &failure)? => {
+                    (failure, false)
+                }
                 Came::Once(failure) => {
                     let path = self.write(&scenario.script, seed, &failure)?;
                     let words = failure.words();
                     self.seen(|seen| seen.once.push((words, path)));
                     continue;
                 }
-                Came::Always(failure) => failure,
+                Came::Always(failure) => (failure, true),
             };
             let known = self.seen(|seen| {
                 seen.failures.get_mut(&failure).map(|(count, _)| *count += 1).is_some()
@@ -278,7 +281,7 @@ impl Search<'_> {
                 return Ok(());
             }
             self.over.fetch_or(!self.asked.all, Ordering::Relaxed);
-            let path = self.report(random, seed, &failure)?;
+            let path = self.report(random, seed, &failure, always)?;
             self.seen(|seen| seen.failures.insert(failure, (1, path)));
             return Ok(());
         }
@@ -312,16 +315,45 @@ impl Search<'_> {
         Ok(before.map_or(Came::Right, Came::Always))
     }
 
-    /// Makes it smaller, and writes it down.
-    fn report(&self, random: Script, seed: u64, failure: &Failure) -> Result<PathBuf, Stopped> {
+    /// Whether it fails in this way in any of some more runs.
+    fn comes_again(
+        &self,
+        scenario: &Scenario,
+        allowed: &Allowed,
+        failure: &Failure,
+    ) -> Result<bool, Stopped> {
+        for _ in 0..NOW_AND_THEN {
+            if let Came::Once(_) | Came::Always(_) =
+                self.failure(scenario, allowed, failure.at_once, Some(failure))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes it smaller, and writes it down. What fails now and then need not do more than that while it shrinks.
+    fn report(
+        &self,
+        random: Script,
+        seed: u64,
+        failure: &Failure,
+        always: bool,
+    ) -> Result<PathBuf, Stopped> {
         let mut broken = None;
         let small = shrink(random, |script| {
             let Some((scenario, allowed)) = meant(script, self.choices) else { return false };
             if failure.at_once && !is_at_once(&scenario) {
                 return false;
             }
-            match self.failure(&scenario, &allowed, failure.at_once, Some(failure)) {
-                Ok(came) => matches!(came, Came::Always(_)),
+            let again = match always {
+                true => self
+                    .failure(&scenario, &allowed, failure.at_once, Some(failure))
+                    .map(|came| matches!(came, Came::Always(_))),
+                false => self.comes_again(&scenario, &allowed, failure),
+            };
+            match again {
+                Ok(again) => again,
                 Err(stopped) => {
                     broken = Some(stopped);
                     false
@@ -348,64 +380,4 @@ impl Search<'_> {
         })?;
         Ok(path)
     }
-}
-
-/// The script with the outcomes that the model gives it, and all that is allowed; none if it cannot be meant, if what
-/// comes of it depends on how much a pipe holds, or if nobody can say what may come of it.
-fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
-    let mut open = parse("explored", &script.to_string()).ok()?;
-    // What the generator wrote there only stands for anything.
-    open.steps.iter_mut().for_each(|step| step.expected.truncate(1));
-    // The cheapest first: most are no good.
-    if !is_orderly(&open, &model::predict(&open, choices)) {
-        return None;
-    }
-    let allowed = model::allowed(&open, choices);
-    if !allowed.whole || allowed.traces.len() > MOST || model::depends_on_capacity(&open) {
-        return None;
-    }
-    let filled = expecting(&open, &allowed);
-    // Whether a child comes must be sure, or nobody could say what to do with it.
-    let unsure = |step: &Step| matches!(step.verb, Verb::Spawn { .. }) && step.expected.len() > 1;
-    if filled.steps.iter().any(unsure) {
-        return None;
-    }
-    let mut steps = filled.steps.into_iter();
-    let mut filled = script.clone();
-    for item in &mut filled.items {
-        let Item::Line(line) = item else { continue };
-        line.expected = steps.next()?.expected;
-        if line.expected == [Outcome::Ok] {
-            line.expected.clear();
-        }
-    }
-    let scenario = parse("explored", &filled.to_string()).ok()?;
-    let orderly = allowed.traces.iter().all(|trace| is_orderly(&scenario, trace));
-    orderly.then_some((scenario, allowed))
-}
-
-/// What becomes of children whose parent is gone is each library's own affair, so every child is joined, and nobody
-/// with children is ended from outside.
-fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
-    let mut parents = BTreeSet::from(["main"]);
-    let mut alone: BTreeSet<&str> = BTreeSet::new();
-    for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
-        match &step.verb {
-            Verb::Spawn { child, .. } if taken.is(&Outcome::Ok) => {
-                parents.insert(&step.lane.process);
-                alone.insert(child);
-            }
-            Verb::Join { child } if step.lane.task.is_none() && *taken != Taken::Never => {
-                alone.remove(child.as_str());
-            }
-            _ => {}
-        }
-    }
-    let ends = |verb: &Verb, process: &str| match verb {
-        Verb::Exit { .. } => parents.contains(process),
-        Verb::Kill { child } | Verb::Signal { child, .. } => parents.contains(child.as_str()),
-        Verb::Child { act: ChildAct::Terminate, child } => parents.contains(child.as_str()),
-        _ => false,
-    };
-    alone.is_empty() && !scenario.steps.iter().any(|step| ends(&step.verb, &step.lane.process))
 }

@@ -4,6 +4,7 @@ mod busy;
 mod explore;
 mod judge;
 mod library;
+mod meant;
 mod out;
 mod spec;
 mod suite;
