@@ -190,6 +190,13 @@ impl Liar {
             |outcome: Value| json!({ "type": "end", "id": id, "pid": pid, "outcome": outcome });
         let ok = end(json!({ "is": "ok" }));
         let verb = order["verb"].as_str().unwrap_or_default();
+        let core = ["pipe", "spawn", "put", "get", "close", "join"].contains(&verb);
+        if !core && self.lie != "refuses-nothing" {
+            self.say(
+                &json!({ "type": "unsupported", "id": id, "reason": "it is not of the core" }),
+            );
+            return None;
+        }
         if verb != "put" {
             self.say(&begin);
             let outcome = self.perform(verb, order);

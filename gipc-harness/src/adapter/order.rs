@@ -190,6 +190,9 @@ pub enum Order {
         /// This.
         passed: String,
     },
+    /// What no implementation has: an agent that is asked must refuse. No agent reads it as anything.
+    #[serde(rename = "no-such-verb", skip_deserializing)]
+    Nonsense,
 }
 
 /// A place in a frame: so many bytes behind one of its marks, or before its end.

@@ -71,7 +71,7 @@ pub async fn serve<L: Library>(library: L, identity: &Identity, role: &str) -> i
     let ending = tasks
         .run_until(async {
             tokio::select! {
-                ending = listen(&process, &stream) => ending,
+                ending = listen(&process, &identity.profiles, &stream) => ending,
                 () = process.voice.catch_up(&stream) => Ending::Gone,
                 () = process.raise.notified() => Ending::Raised,
             }
@@ -87,7 +87,11 @@ fn variable(name: &str) -> io::Result<String> {
     })
 }
 
-async fn listen<L: Library>(process: &Rc<Process<L>>, stream: &tokio::net::UnixStream) -> Ending {
+async fn listen<L: Library>(
+    process: &Rc<Process<L>>,
+    profiles: &[String],
+    stream: &tokio::net::UnixStream,
+) -> Ending {
     let mut lanes: BTreeMap<Lane, mpsc::UnboundedSender<Step>> = BTreeMap::new();
     let mut lines = BufReader::new(Listener(stream)).lines();
     while let Ok(Some(line)) = lines.next_line().await {
@@ -101,6 +105,13 @@ async fn listen<L: Library>(process: &Rc<Process<L>>, stream: &tokio::net::UnixS
                 return Ending::Finished;
             }
             Ok(ToAgent::Ping { n }) => process.voice.say(&FromAgent::Pong { n }),
+            // What is done here and not by the library is refused here.
+            Ok(ToAgent::Step { id, order: Order::Pause { .. } | Order::Cancel { .. }, .. })
+                if !profiles.iter().any(|profile| profile == "tasks") =>
+            {
+                let reason = "the profile tasks is not here".into();
+                process.voice.say(&FromAgent::Unsupported { id, reason });
+            }
             Ok(ToAgent::Step { id, task, order, within_ms }) => {
                 let step = Step { id, order, within: within_ms.map(Duration::from_millis) };
                 let lane = lanes.entry(task.clone()).or_insert_with(|| {

@@ -290,28 +290,30 @@ impl Maker<'_> {
         }
     }
 
-    /// Children that have all ended before anybody looks.
+    /// Children that all end while their parent cannot look.
     fn together(&mut self, process: &str) {
         let tasks = self.items.iter().any(|item| {
             matches!(item, Item::Line(line) if line.lane.process == process && line.lane.task.is_some())
         });
-        let first = self.processes.len();
         if tasks {
             return; // the whole process waits
         }
+        let mut children = Vec::new();
         for _ in 0..self.rng.usize(2..4) {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
-            let spawn =
-                Verb::Spawn { child: child.into(), handles: Vec::new(), listed: Vec::new() };
-            if self.add(process, None, spawn) {
-                self.processes.push(child.to_owned());
-                let code = self.rng.i32(0..4);
-                self.add(child, None, Verb::Exit { code });
+            let child = child.to_owned();
+            let (handles, listed) = (Vec::new(), Vec::new());
+            if self.add(process, None, Verb::Spawn { child: child.clone(), handles, listed }) {
+                self.processes.push(child.clone());
+                children.push(child);
             }
         }
-        let mut children = self.processes[first.min(self.processes.len())..].to_vec();
-        for child in children.clone() {
-            self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
+        // The last to end: until then the parent has seen nobody's end.
+        let Some(child) = children.last().cloned() else { return };
+        self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
+        for child in &children {
+            let code = self.rng.i32(0..4);
+            self.add(child, None, Verb::Exit { code });
         }
         self.rng.shuffle(&mut children);
         for child in children {

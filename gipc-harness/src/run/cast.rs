@@ -3,6 +3,7 @@
 //! Takes in what is heard and writes it down. When to let the next step go is the conductor's business.
 
 use super::holders::NamedPipes;
+use super::honesty::Question;
 use super::keeper::{KeeperEvent, Stopped};
 use super::platform::{self, PidFd};
 use super::wire::Wire;
@@ -62,6 +63,8 @@ pub(super) struct Cast<'a> {
     /// How many bytes each new pipe is made to hold.
     pub(super) capacity: Option<u32>,
     pub(super) started: Instant,
+    /// What main was asked before the first step, and must refuse.
+    pub(super) questions: Vec<Question>,
 }
 
 impl<'a> Cast<'a> {
@@ -99,6 +102,7 @@ impl<'a> Cast<'a> {
             wire: Wire::new(scenario),
             capacity,
             started: Instant::now(),
+            questions: Vec::new(),
         }
     }
 

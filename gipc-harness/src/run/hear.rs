@@ -67,6 +67,9 @@ impl Cast<'_> {
         let (pid, control) = (hello.pid, hello.control);
         let actor = Actor { pid, control, line, handle, finished: false, ended: false };
         self.actors.insert(role.clone(), actor);
+        if role == "main" {
+            self.ask_for_nonsense(&hello.profiles);
+        }
         self.finish(&role);
     }
 
@@ -88,6 +91,12 @@ impl Cast<'_> {
 
     fn say(&mut self, role: &str, said: FromAgent) {
         match said {
+            // Some begin before they look what it is.
+            FromAgent::Begin { id, .. } if self.pretends(role, id).is_some() => {}
+            FromAgent::End { id, .. } if self.pretends(role, id).is_some() => {
+                self.fault = self.pretends(role, id);
+            }
+            FromAgent::Unsupported { id, .. } if self.refuses(role, id) => {}
             FromAgent::Begin { id, pid } => {
                 if self.handed.remove(&id) && self.taken[id] == Taken::Never {
                     self.taken[id] = Taken::Open;

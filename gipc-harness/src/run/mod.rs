@@ -7,6 +7,7 @@ pub mod keeper;
 pub mod platform;
 mod hear;
 pub mod holders;
+mod honesty;
 pub mod quiet;
 pub mod tree;
 mod batch;
