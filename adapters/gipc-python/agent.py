@@ -176,6 +176,8 @@ class Agent(object):
         return handle._fd
 
     def do_pipe(self, reader, writer, codec=None):
+        if PICKLED and codec is not None:
+            raise Unsupported("no codecs before 0.4.0")
         encoder, decoder = CODECS[codec]
         pair = gipc.pipe() if PICKLED else gipc.pipe(encoder=encoder, decoder=decoder)
         self.pairs.append(pair)
@@ -222,8 +224,10 @@ class Agent(object):
         process = self.children[child]
         if hasattr(process, "kill"):  # multiprocessing's own, since Python 3.7
             process.kill()
-        else:
+        elif process.exitcode is None:  # by hand it comes to the same, for as long as there is a child
             os.kill(process.pid, signal.SIGKILL)
+        else:  # what a kill does then is the library's to say, and it has none
+            raise Unsupported("no kill before Python 3.7")
 
     def do_terminate(self, child):
         self.children[child].terminate()
