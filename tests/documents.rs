@@ -130,3 +130,57 @@ fn each_mutant_changes_one_place() {
         }
     }
 }
+
+#[test]
+fn the_schemas_and_their_page_are_those_of_the_types() {
+    for (name, text) in gipc_harness::cli::schemas() {
+        let path = format!("docs/protocol/{name}");
+        assert!(
+            read(&path) == text,
+            "{path} is old: `cargo harness adapter schema docs/protocol` writes it anew"
+        );
+    }
+}
+
+/// What both sides say in runs with messages, children, tasks, cuts and ends is what the schemas allow.
+#[test]
+fn every_line_of_a_conversation_is_one_that_its_schema_knows() {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    let mut compile = |name: &str| {
+        let text = read(&format!("docs/protocol/{name}.json"));
+        let schema = serde_json::from_str(&text).expect("it is JSON");
+        compiler.add_resource(name, schema).expect("it has a name of its own");
+        compiler.compile(name, &mut schemas).expect("it is a schema")
+    };
+    let (from_agent, to_agent) = (compile("from-agent"), compile("to-agent"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .current_dir(root())
+        .args(["run", "frame", "task", "process", "--keep", "--record"])
+        .arg(folder.path())
+        .output()
+        .expect("it is built");
+    assert!(status.status.success());
+    let mut seen = [0, 0];
+    let mut open = vec![folder.path().to_owned()];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(path).expect("a folder").flatten().map(|entry| entry.path()));
+        } else if path.ends_with("record.jsonl") {
+            for line in fs::read_to_string(&path).expect("a record").lines() {
+                let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                let sent = line["event"] == "sent";
+                // What nobody may know is in no schema.
+                let nonsense = line["is"]["do"]["verb"] == "no-such-verb";
+                if line["is"]["type"].is_string() && !nonsense {
+                    let index = if sent { to_agent } else { from_agent };
+                    let valid = schemas.validate(&line["is"], index);
+                    assert!(valid.is_ok(), "{}: {}", line["is"], valid.expect_err("it is not"));
+                    seen[usize::from(sent)] += 1;
+                }
+            }
+        }
+    }
+    assert!(seen[0] > 1000 && seen[1] > 500, "{seen:?} lines are too few");
+}

@@ -4,11 +4,12 @@
 
 use super::AdapterError;
 use super::protocol::Control;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// `adapter.toml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Manifest {
     /// The name that `--adapter` takes: that of its folder.
@@ -55,7 +56,7 @@ pub struct Manifest {
 }
 
 /// One variant: what differs from the manifest. It is asked for as `NAME@VARIANT`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Variant {
     /// What stands behind the `@`.
@@ -78,7 +79,7 @@ pub struct Variant {
 }
 
 /// The choices that a manifest declares; those left out are the suite's own.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Chosen {
     /// Whether a spawned child ever held what it was not given.
@@ -92,7 +93,7 @@ pub struct Chosen {
 }
 
 /// How handles reach a child.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spawn {
     /// It holds what it was given, and nothing else at any time.
@@ -102,7 +103,7 @@ pub enum Spawn {
 }
 
 /// What follows half a message.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AfterCancel {
     /// Its other half.
@@ -112,7 +113,7 @@ pub enum AfterCancel {
 }
 
 /// What a time limit does to a get that has half a message.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LateGet {
     /// It waits for the rest, whatever the limit says.
@@ -125,7 +126,7 @@ pub enum LateGet {
 pub type KnownFailures = Vec<Known>;
 
 /// One known failure. The fingerprint is the first wrong step, its outcome and the verdict.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Known {
     /// The scenario's id.

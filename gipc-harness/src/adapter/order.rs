@@ -2,11 +2,12 @@
 //!
 //! Data only. The messages that carry orders are `protocol`'s.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// What an agent is told to do: the verbs of the language.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "verb", rename_all = "kebab-case")]
 pub enum Order {
     /// Make a pipe; keep its ends under these names.
@@ -196,7 +197,7 @@ pub enum Order {
 }
 
 /// A place in a frame: so many bytes behind one of its marks, or before its end.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Place {
     /// From its first byte.
@@ -208,7 +209,7 @@ pub enum Place {
 }
 
 /// A message as it travels on this wire: never the bytes of a large one.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(untagged)]
 pub enum Content {
     /// The message is this text in UTF-8.

@@ -4,6 +4,7 @@
 //! unknown messages are a fault. Sizes and lengths are bytes.
 
 use super::order::Order;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub const SOCKET_VARIABLE: &str = "GIPC_HARNESS_SOCKET";
 pub const TOKEN_VARIABLE: &str = "GIPC_HARNESS_TOKEN";
 
 /// From an agent to the harness.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum FromAgent {
     /// The first line of every connection.
@@ -75,7 +76,7 @@ pub enum FromAgent {
 }
 
 /// Who an agent is.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 pub struct Hello {
     /// The version it speaks.
     pub protocol: u32,
@@ -94,7 +95,7 @@ pub struct Hello {
 }
 
 /// A name and a version.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 pub struct Named {
     /// `gipc`.
     pub name: String,
@@ -103,7 +104,7 @@ pub struct Named {
 }
 
 /// What a pong proves.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// The loop that runs the library turns.
@@ -113,7 +114,7 @@ pub enum Control {
 }
 
 /// What a failed step left behind.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// As if it had not been tried.
@@ -125,7 +126,7 @@ pub enum Effect {
 }
 
 /// The outcome of a step, as an agent says it.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Said {
     /// It succeeded.
@@ -199,7 +200,7 @@ pub enum Said {
 }
 
 /// From the harness to an agent.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum ToAgent {
     /// The hello was right.

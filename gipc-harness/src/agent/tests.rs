@@ -104,7 +104,7 @@ fn one_conversation_from_hello_to_finish() {
         let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
         let identity = Identity {
             implementation: Named { name: "toy".into(), version: "1".into() },
-            profiles: vec!["core".into()],
+            profiles: vec!["core".into(), "tasks".into()],
             control: Control::Loop,
         };
         let (ending, ()) = tokio::join!(serve(Toy::default(), &identity, "main"), async {

@@ -6,6 +6,7 @@ mod judge;
 mod library;
 mod meant;
 mod out;
+mod schema;
 mod spec;
 mod suite;
 mod tools;
@@ -20,6 +21,7 @@ use ways::{Orders, Point};
 
 pub use busy::busy_main;
 pub use judge::judge_record;
+pub use schema::files as schemas;
 pub use suite::choices;
 
 /// The command line.
@@ -216,6 +218,12 @@ enum AdapterCommand {
         /// Its name or folder
         name: String,
     },
+    /// Writes the messages and the manifest as JSON Schema, with a page made of them
+    Schema {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// What ends a command before its work: words for stderr, and the exit code.
@@ -277,6 +285,9 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Doctor => tools::doctor(out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
+        Command::Adapter { command: AdapterCommand::Schema { folder } } => {
+            schema::write(&folder, out)
+        }
         Command::Adapter { command: AdapterCommand::Setup { name } } => {
             tools::setup(&library, &name, out)
         }

@@ -152,6 +152,14 @@ impl<'a> Cast<'a> {
         self.record.push(serde_json::json!({ "us": at, "event": what, "is": value }).to_string());
     }
 
+    /// Says something to the agent of a process that came.
+    pub(super) fn tell(&mut self, role: &str, message: ToAgent) {
+        let at = self.started.elapsed().as_micros() as u64;
+        let line = serde_json::json!({ "us": at, "event": "sent", "to": role, "is": message });
+        self.record.push(line.to_string());
+        self.actors[role].line.send(message);
+    }
+
     /// Lets a step go: the agent gets its order. `until` is the harness's own and has none.
     pub(super) fn release(&mut self, step: usize) {
         let spec = &self.scenario.steps[step];
@@ -171,7 +179,7 @@ impl<'a> Cast<'a> {
         if let Some(order) = self.wire.order(step) {
             let task = spec.lane.task.clone();
             let message = ToAgent::Step { id: step, task, order, within_ms: spec.within_ms };
-            self.actors[&spec.lane.process].line.send(message);
+            self.tell(&spec.lane.process, message);
         }
     }
 
@@ -196,7 +204,7 @@ impl<'a> Cast<'a> {
         if let Some(actor) = self.actors.get_mut(process) {
             if done && !actor.finished && !self.ends.contains_key(process) {
                 actor.finished = true;
-                actor.line.send(ToAgent::Finish);
+                self.tell(process, ToAgent::Finish);
             }
         }
     }
@@ -207,7 +215,7 @@ impl<'a> Cast<'a> {
         let n = self.pings;
         if self.is_here(process) {
             self.asked.insert(process.to_owned(), n);
-            self.actors[process].line.send(ToAgent::Ping { n });
+            self.tell(process, ToAgent::Ping { n });
         }
         n
     }

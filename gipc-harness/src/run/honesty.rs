@@ -47,8 +47,7 @@ impl Cast<'_> {
             // Its numbers are those behind the scenario's own steps.
             let id = self.scenario.steps.len() + self.questions.len();
             self.questions.push(Question { what, refused: false });
-            let step = ToAgent::Step { id, task: None, order, within_ms: None };
-            self.actors["main"].line.send(step);
+            self.tell("main", ToAgent::Step { id, task: None, order, within_ms: None });
         }
     }
 
