@@ -64,6 +64,8 @@ fn main() {
         Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
         Trial::test("the_screens_are_as_they_were", screens),
         Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
+        Trial::test("a_new_adapter_keeps_the_contract", scaffold),
+        Trial::test("who_does_not_keep_the_contract_is_shown_his_own_words", inspected),
         Trial::test("exploring_what_is_right_finds_nothing", explored_without_a_finding),
         Trial::test("exploring_what_is_wrong_finds_a_few_lines", explored_with_a_finding),
     ];
@@ -143,6 +145,43 @@ fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
         format!("name = \"{kind}\"\ncommand = [{program:?}, \"agent\", \"{kind}\"]\n{more}");
     fs::write(folder.path().join("adapter.toml"), manifest)?;
     Ok(folder)
+}
+
+/// The beginning of an adapter in Python, beside a copy of the kit. The one in Rust takes a minute to build: CI does it.
+fn scaffold() -> Result<(), Failed> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        writeln!(std::io::stdout(), "not asked: there is no python3")?;
+        return Ok(());
+    }
+    let adapters = tempfile::tempdir()?;
+    let kit = adapters.path().join("kit/python");
+    fs::create_dir_all(&kit)?;
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/kit/python");
+    for file in fs::read_dir(from)?.flatten().filter(|file| file.path().is_file()) {
+        fs::copy(file.path(), kit.join(file.file_name()))?;
+    }
+    let adapters = adapters.path().to_str().ok_or("a path")?;
+    let named = |words: &[&str]| harness(&[&["--adapters", adapters, "adapter"], words].concat());
+    for (words, code, says) in [
+        (&["new", "mine", "--lang", "python"][..], 0, "next: cargo harness adapter check mine"),
+        (&["check", "mine"], 0, "it keeps the contract"),
+        (&["new", "mine", "--lang", "python"], 2, "is there already"),
+        (&["new", "My Own", "--lang", "rust"], 2, "is no name of an adapter"),
+    ] {
+        let (text, came) = named(words)?;
+        if came != code || !text.contains(says) {
+            return Err(format!("{words:?}: exit {came}, and\n{text}").into());
+        }
+    }
+    Ok(())
+}
+
+fn inspected() -> Result<(), Failed> {
+    let folder = folder("eager", "")?;
+    let (text, code) = harness(&["adapter", "check", folder.path().to_str().ok_or("a path")?])?;
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("the conversation") && text.contains("spoke of step"), "{text}");
+    Ok(())
 }
 
 fn explored_without_a_finding() -> Result<(), Failed> {

@@ -2,10 +2,12 @@
 
 mod busy;
 mod explore;
+mod inspect;
 mod judge;
 mod library;
 mod meant;
 mod out;
+mod scaffold;
 mod schema;
 mod spec;
 mod suite;
@@ -218,6 +220,19 @@ enum AdapterCommand {
         /// Its name or folder
         name: String,
     },
+    /// Asks an agent whether it keeps the contract, and shows the conversation where it does not
+    Check {
+        /// Its name or folder
+        name: String,
+    },
+    /// Makes the beginning of an adapter, which keeps the contract
+    New {
+        /// The name: that of its folder
+        name: String,
+        /// The language of the agent
+        #[arg(long, value_enum)]
+        lang: scaffold::Lang,
+    },
     /// Writes the messages and the manifest as JSON Schema, with a page made of them
     Schema {
         /// Where to
@@ -285,6 +300,12 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::Doctor => tools::doctor(out),
         Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
         Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
+        Command::Adapter { command: AdapterCommand::Check { name } } => {
+            inspect::check(&library, &name, out)
+        }
+        Command::Adapter { command: AdapterCommand::New { name, lang } } => {
+            scaffold::new(&library, &name, lang, out)
+        }
         Command::Adapter { command: AdapterCommand::Schema { folder } } => {
             schema::write(&folder, out)
         }

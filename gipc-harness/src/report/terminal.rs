@@ -78,6 +78,11 @@ pub fn environment(here: &Environment) -> String {
 
 /// The screen of one result that is not as expected.
 pub fn failure(result: &Result) -> String {
+    evidence(result) + &next(result)
+}
+
+/// What came and why something else was right, without what to do about it.
+pub fn evidence(result: &Result) -> String {
     let scenario = &result.scenario;
     let verdict = &result.verdict;
     let width = 78_usize.saturating_sub(result.adapter.len());
@@ -102,6 +107,12 @@ pub fn failure(result: &Result) -> String {
     for note in &verdict.notes {
         let _ = writeln!(out, "\n  {note}");
     }
+    out
+}
+
+/// What to type next, and where the evidence is.
+fn next(result: &Result) -> String {
+    let (scenario, mut out) = (&result.scenario, String::new());
     let named = if result.adapter == crate::adapter::EMBEDDED {
         String::new()
     } else {
