@@ -16,6 +16,13 @@ impl Cast<'_> {
         if !matches!(heard, Heard::Said(_, FromAgent::Pong { .. })) {
             self.events += 1;
         }
+        // What breaks first is the reason; what breaks after it may only follow.
+        let first = self.fault.take();
+        self.take_in(heard);
+        self.fault = first.or(self.fault.take());
+    }
+
+    fn take_in(&mut self, heard: Heard) {
         match heard {
             Heard::Hello(hello, line) => self.hello(hello, line),
             Heard::Garbage(role, text) => {

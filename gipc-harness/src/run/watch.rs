@@ -154,11 +154,13 @@ pub(super) fn calls(pids: &[i32]) -> BTreeMap<i32, String> {
     }
 }
 
-/// All that is below the keeper, also what has not said hello. It must be the same processes at both looks.
+/// All that is below the keeper, also what has not said hello, and the keeper itself: who waits until it has read what
+/// he prints is not still while it has not. It must be the same processes at both looks.
 fn frozen_below(keeper: Option<i32>) -> Frozen {
     let all = || {
         let members = tree::below(keeper?)?;
-        Some(members.iter().map(|member| member.pid).collect::<Vec<_>>())
+        let pids = members.iter().map(|member| member.pid);
+        Some(pids.chain(keeper).collect::<Vec<_>>())
     };
     match (all().map(|pids| quiet::look(&pids)), all().map(|pids| quiet::look(&pids))) {
         (Some(before), Some(after)) => quiet::frozen(&before, &after),
