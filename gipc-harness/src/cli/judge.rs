@@ -52,7 +52,7 @@ pub(super) fn again(library: &Library, files: &[PathBuf], out: &mut Out) -> Resu
     let mut tally = Tally { planned: files.len(), ..Tally::default() };
     for file in files {
         let told = one(library, file)?;
-        tally.add(told.verdict.word);
+        tally.add(&told.scenario.id, &told.verdict);
         match told.verdict.word.is_expected() {
             true => out.line(&format!("{}  {}", told.verdict.word, told.scenario.id)),
             false => out.line(&terminal::failure(&told)),

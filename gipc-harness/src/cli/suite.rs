@@ -94,7 +94,6 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
         choices,
         here,
         tally: Tally { planned: jobs.len() * run.repeat as usize, heavy, ..Tally::default() },
-        told: Vec::new(),
         traces: BTreeMap::new(),
         unwritten: None,
         progress: progress(jobs.len() * run.repeat as usize, run.format),
@@ -253,7 +252,6 @@ struct Report<'a> {
     choices: Choices,
     here: Environment,
     tally: Tally,
-    told: Vec<Told>,
     /// The traces that each scenario gave, by their text.
     traces: BTreeMap<String, BTreeSet<String>>,
     unwritten: Option<String>,
@@ -276,7 +274,7 @@ impl Report<'_> {
 
     fn add(&mut self, job: &Job, mut verdict: Verdict, observed: &Observed) -> bool {
         let expected = verdict.word.is_expected();
-        self.tally.add(verdict.word);
+        self.tally.add(&job.scenario.id, &verdict);
         if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
             let blow = if job.line.is_some() { "" } else { &job.how };
             let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
@@ -309,7 +307,6 @@ impl Report<'_> {
             Format::Terminal => {}
         }
         self.progress.inc(1);
-        self.told.push(told);
         expected
     }
 
@@ -338,7 +335,6 @@ impl Report<'_> {
             Format::Terminal => {
                 self.out.text(&terminal::summary(
                     &self.adapter,
-                    &self.told,
                     &self.tally,
                     &self.here,
                     time.as_secs_f64(),

@@ -32,6 +32,10 @@ pub struct Result {
 pub struct Tally {
     /// How many of each word.
     pub words: BTreeMap<Word, usize>,
+    /// The same by theme.
+    pub themes: BTreeMap<String, BTreeMap<Word, usize>>,
+    /// What is known or skipped, and why: by word and id.
+    pub reasons: BTreeMap<(Word, String), String>,
     /// How many runs there should have been.
     pub planned: usize,
     /// The run was interrupted.
@@ -41,9 +45,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a verdict in.
-    pub fn add(&mut self, word: Word) {
-        *self.words.entry(word).or_default() += 1;
+    /// Counts a verdict in. Keeps no more for many runs of a scenario than for one.
+    pub fn add(&mut self, id: &str, verdict: &Verdict) {
+        let theme = id.split('/').next().unwrap_or_default();
+        *self.words.entry(verdict.word).or_default() += 1;
+        *self.themes.entry(theme.to_owned()).or_default().entry(verdict.word).or_default() += 1;
+        if matches!(verdict.word, Word::Known | Word::Skip) {
+            let note = verdict.notes.first().cloned().unwrap_or_default();
+            self.reasons.insert((verdict.word, id.to_owned()), note);
+        }
     }
 
     /// How many there are of a word.

@@ -8,42 +8,24 @@ use crate::spec;
 use crate::stuck::{Kind, Stuck};
 use crate::verdict::{Finding, Word};
 use owo_colors::{OwoColorize, Stream, Style};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
 /// The summary: a line a theme, a line in all.
-pub fn summary(
-    adapter: &str,
-    results: &[Result],
-    tally: &Tally,
-    here: &Environment,
-    seconds: f64,
-) -> String {
-    let mut themes: BTreeMap<&str, BTreeMap<Word, usize>> = BTreeMap::new();
-    for result in results {
-        let theme = result.scenario.id.split('/').next().unwrap_or_default();
-        *themes.entry(theme).or_default().entry(result.verdict.word).or_default() += 1;
-    }
+pub fn summary(adapter: &str, tally: &Tally, here: &Environment, seconds: f64) -> String {
     let mut out = format!("  {adapter}\n\n");
-    for (theme, words) in &themes {
+    for (theme, words) in &tally.themes {
         let mut line = format!("  {theme:<12}");
         for (word, count) in words {
             let _ = write!(line, "{:<14}", format!("{count:>3} {}", counted(*word)));
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    let told = results.iter().filter(|result| !matches!(result.verdict.word, Word::Pass));
-    let mut short: BTreeMap<(Word, &str), &str> = BTreeMap::new();
-    for result in told.filter(|result| matches!(result.verdict.word, Word::Known | Word::Skip)) {
-        let note = result.verdict.notes.first().map_or("", String::as_str);
-        short.insert((result.verdict.word, &result.scenario.id), note);
-    }
-    if !short.is_empty() {
+    if !tally.reasons.is_empty() {
         out.push('\n');
     }
-    for ((word, id), note) in short {
-        let _ = writeln!(out, "  {}  {id:<36} {note}", paint(word));
+    for ((word, id), note) in &tally.reasons {
+        let _ = writeln!(out, "  {}  {id:<36} {note}", paint(*word));
     }
     let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
     let words: Vec<String> =
