@@ -5,6 +5,7 @@ use super::out::Out;
 use super::ways::{Job, blow, expecting};
 use super::{Stopped, load};
 use crate::adapter::Known;
+use crate::environment::Environment;
 use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, terminal};
 use crate::scenario::{Scenario, parse};
@@ -29,8 +30,14 @@ struct Case {
 
 const EVENT: &str = "case";
 
-/// The lines of a record: what was heard, and the case.
-pub(super) fn record(job: &Job, observed: &Observed, adapter: &str, choices: Choices) -> String {
+/// The lines of a record: where it was, what was said and heard, and the case.
+pub(super) fn record(
+    job: &Job,
+    observed: &Observed,
+    adapter: &str,
+    choices: Choices,
+    here: &Environment,
+) -> String {
     let case = Case {
         event: EVENT.into(),
         scenario: job.scenario.id.clone(),
@@ -43,8 +50,9 @@ pub(super) fn record(job: &Job, observed: &Observed, adapter: &str, choices: Cho
         observed: observed.clone(),
     };
     let case = serde_json::to_string(&case).unwrap_or_default();
+    let here = serde_json::json!({ "event": "environment", "is": here });
     let heard: String = observed.record.iter().map(|line| format!("{line}\n")).collect();
-    format!("{heard}{case}\n")
+    format!("{here}\n{heard}{case}\n")
 }
 
 /// Judges each record, by the scenario as it was and the known failures as they are.

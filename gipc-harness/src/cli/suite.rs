@@ -316,7 +316,11 @@ impl Report<'_> {
         if !job.how.is_empty() {
             path.push(job.how.trim_start_matches('-').replace([' ', ':'], "-"));
         }
-        match write(&path, observed, &record(job, observed, &self.options.adapter, self.choices)) {
+        match write(
+            &path,
+            observed,
+            &record(job, observed, &self.options.adapter, self.choices, &self.here),
+        ) {
             Ok(file) => Some(file),
             Err(error) => {
                 self.unwritten =
