@@ -181,3 +181,19 @@ fn the_screen_in_the_readme_is_one_that_the_program_shows() {
         assert!(screens.contains(line.trim()), "no screen says {line:?}");
     }
 }
+
+#[test]
+fn lock_files_beside_the_workspace_are_those_of_their_manifests() {
+    for path in files(&["lock"]).into_iter().filter(|path| path.ends_with("/Cargo.lock")) {
+        let manifest = root().join(&path).with_file_name("Cargo.toml");
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path"])
+            .arg(&manifest)
+            .output()
+            .expect("cargo runs the tests");
+        let error = String::from_utf8_lossy(&output.stderr);
+        // What was never fetched cannot be looked at without a network.
+        let is_old = error.contains("because --locked was passed");
+        assert!(!is_old, "{path} is old: `cargo metadata --manifest-path {}`", manifest.display());
+    }
+}

@@ -58,6 +58,12 @@ pub fn frozen(before: &Look, after: &Look) -> Frozen {
     compare(before, after, Timers::Wake)
 }
 
+/// The same, but for timers of threads beside the first: engines such as V8 have some for their own housekeeping.
+#[must_use]
+pub fn frozen_but_helpers(before: &Look, after: &Look) -> Frozen {
+    compare(before, after, Timers::WakeTheFirst)
+}
+
 /// The same, of those who may also sleep until a timer rings: they wait now, if not for ever.
 #[must_use]
 pub fn asleep(before: &Look, after: &Look) -> Frozen {
@@ -69,6 +75,8 @@ pub fn asleep(before: &Look, after: &Look) -> Frozen {
 enum Timers {
     /// One that can move by itself.
     Wake,
+    /// The same, if it is a timer of its first thread.
+    WakeTheFirst,
     /// One that sleeps all the same.
     Sleep,
 }
@@ -88,13 +96,18 @@ fn compare(before: &Look, after: &Look, timers: Timers) -> Frozen {
                     return Frozen::No(format!("{pid} moved"));
                 }
                 for (tid, thread) in threads {
+                    let timers = match timers {
+                        Timers::WakeTheFirst if tid == pid => Timers::Wake,
+                        Timers::WakeTheFirst => Timers::Sleep,
+                        timers => timers,
+                    };
                     match wait(*pid, thread, timers) {
                         Ok(words) if tid == pid => drop(calls.insert(*pid, words)),
                         Ok(_) => {}
                         Err(why) => return Frozen::No(format!("{pid}: {why}")),
                     }
                 }
-                if let (Timers::Wake, Some(why)) = (timers, timer(*pid)) {
+                if let Some(why) = timer(*pid).filter(|_| timers != Timers::Sleep) {
                     return Frozen::No(format!("{pid}: {why}"));
                 }
             }

@@ -5,7 +5,7 @@
 
 use super::Settings;
 use super::cast::Cast;
-use super::quiet::{self, Frozen};
+use super::quiet::{self, Frozen, Look};
 use super::tree;
 use crate::adapter::protocol::Control;
 use crate::trace::Tier;
@@ -74,9 +74,16 @@ impl Watch {
     /// Looks whether anything can still move by itself.
     pub(super) fn look(&mut self, cast: &mut Cast<'_>, keeper: Option<i32>) -> Quiet {
         self.looks += 1;
-        match frozen_below(keeper) {
-            Frozen::Yes(_) => Quiet::Still(Tier::Kernel),
-            Frozen::Unreadable if self.turned(cast) => Quiet::Still(Tier::Turns),
+        let (before, after) = (below(keeper), below(keeper));
+        let looks = before.as_ref().zip(after.as_ref());
+        let seen = |compare: fn(&Look, &Look) -> Frozen| {
+            looks.map_or(Frozen::Unreadable, |(before, after)| compare(before, after))
+        };
+        match (seen(quiet::frozen), seen(quiet::frozen_but_helpers)) {
+            (Frozen::Yes(_), _) => Quiet::Still(Tier::Kernel),
+            (Frozen::Unreadable, _) | (_, Frozen::Yes(_)) if self.turned(cast) => {
+                Quiet::Still(Tier::Turns)
+            }
             _ if self.is_out_of_patience() => Quiet::Still(Tier::Patience),
             _ => Quiet::Moving,
         }
@@ -148,27 +155,16 @@ pub(super) fn ask(cast: &mut Cast<'_>) -> u64 {
 
 /// What each process sleeps in, in words; empty where the system does not show it.
 pub(super) fn calls(pids: &[i32]) -> BTreeMap<i32, String> {
-    match frozen(pids) {
+    match quiet::asleep(&quiet::look(pids), &quiet::look(pids)) {
         Frozen::Yes(calls) => calls,
         _ => BTreeMap::new(),
     }
 }
 
-/// All that is below the keeper, also what has not said hello, and the keeper itself: who waits until it has read what
-/// he prints is not still while it has not. It must be the same processes at both looks.
-fn frozen_below(keeper: Option<i32>) -> Frozen {
-    let all = || {
-        let members = tree::below(keeper?)?;
-        let pids = members.iter().map(|member| member.pid);
-        Some(pids.chain(keeper).collect::<Vec<_>>())
-    };
-    match (all().map(|pids| quiet::look(&pids)), all().map(|pids| quiet::look(&pids))) {
-        (Some(before), Some(after)) => quiet::frozen(&before, &after),
-        _ => Frozen::Unreadable,
-    }
-}
-
-/// Two looks, one after the other: who slept in both, with the same counters, slept through the instant between.
-fn frozen(pids: &[i32]) -> Frozen {
-    quiet::frozen(&quiet::look(pids), &quiet::look(pids))
+/// A look at all that is below the keeper, also what has not said hello, and at the keeper itself: who waits until it
+/// has read what he prints is not still while it has not.
+fn below(keeper: Option<i32>) -> Option<Look> {
+    let members = tree::below(keeper?)?;
+    let pids: Vec<i32> = members.iter().map(|member| member.pid).chain(keeper).collect();
+    Some(quiet::look(&pids))
 }
