@@ -67,6 +67,9 @@ const HIDDEN: Unmet = Unmet {
 /// Twice as long as this for a process to start and end is an ordinary machine with much to do.
 const ORDINARY: Duration = Duration::from_millis(10);
 
+/// Two processes with a message of two gibibytes, twice in the one that checks it.
+const HEAVY_MIB: u64 = 6 * 1024;
+
 /// Looks at everything. Starts two short processes, one of them `exe`, the harness's own program.
 #[must_use]
 pub fn look(exe: &Path) -> Environment {
@@ -77,6 +80,9 @@ pub fn look(exe: &Path) -> Environment {
         fact("user", user(), None),
         fact("container", container(), None),
         processes_shown(),
+        fact("ptrace", ptrace(), None),
+        fact("cgroups", cgroups(), None),
+        fact("clock", clock(), None),
         fact("inherited", inherited(), None),
         limit("descriptors", Resource::RLIMIT_NOFILE, DESCRIPTORS),
         processes(),
@@ -139,6 +145,38 @@ fn container() -> String {
         .filter_map(|(file, unit)| Some(format!("{} {unit}", limit(file)?)))
         .collect();
     if limits.is_empty() { kind.into() } else { format!("{kind}, at most {}", limits.join(", ")) }
+}
+
+/// Who may look into whom, beyond the usual rights. The harness looks only into what it has started.
+fn ptrace() -> String {
+    match line("/proc/sys/kernel/yama/ptrace_scope").as_deref() {
+        Some("0") => "one's own processes (yama 0)".into(),
+        Some("1") => "those below oneself (yama 1)".into(),
+        Some(other) => format!("only with privileges (yama {other})"),
+        None => "as the rights on files say".into(),
+    }
+}
+
+fn cgroups() -> String {
+    match line("/sys/fs/cgroup/cgroup.controllers") {
+        Some(controllers) => {
+            format!("version 2 ({controllers}); not needed, the keeper adopts orphans")
+        }
+        None => "not version 2; not needed, the keeper adopts orphans".into(),
+    }
+}
+
+/// The kernel's source of time, and the smallest step that was seen in it.
+fn clock() -> String {
+    let source = line("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    let step = (0..1000).filter_map(|_| {
+        let began = Instant::now();
+        let step = began.elapsed();
+        (!step.is_zero()).then_some(step)
+    });
+    let step =
+        step.min().map_or("no step seen".into(), |step| format!("steps of {} ns", step.as_nanos()));
+    format!("{}, {step}", source.unwrap_or_else(|| "of the system".into()))
 }
 
 /// Whether the kernel's account can be had, of a process that is not this one.
@@ -220,7 +258,11 @@ fn memory() -> Fact {
     let free = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kib = free.and_then(|text| text.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     match kib.map(|kib| kib / 1024) {
-        Some(mib) => fact("memory", format!("{mib} MiB free"), (mib < 256).then_some(MEMORY)),
+        Some(mib) => {
+            let heavy =
+                if mib < HEAVY_MIB { "too little for --heavy" } else { "enough for --heavy" };
+            fact("memory", format!("{mib} MiB free, {heavy}"), (mib < 256).then_some(MEMORY))
+        }
         None => fact("memory", "cannot be seen", None),
     }
 }
