@@ -22,6 +22,9 @@ fn check(typed: &str, exit: i32, said: &str) {
 }
 
 #[rstest]
+#[case::in_parts("run close --shard 2/3", 0, "This is part 2 of 3")]
+#[case::no_part("run close --shard 4/3", 2, "write which part of how many")]
+#[case::junit_nowhere("run close/twice --junit /nowhere/at-all", 3, "cannot write /nowhere/at-all")]
 #[case::at_once("run race close/eof-after-close --batch", 0, "3 of 3 ran")]
 #[case::never_at_once("run task/cancelled-get-loses-nothing --batch", 2, "go step by step only")]
 #[case::a_random_order("run race --order random:7", 0, "5 passed")]

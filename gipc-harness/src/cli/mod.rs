@@ -11,6 +11,7 @@ mod scaffold;
 mod schema;
 mod spec;
 mod suite;
+mod tell;
 mod tools;
 mod ways;
 
@@ -128,6 +129,12 @@ struct Run {
     /// For whom the report is
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     format: Format,
+    /// Write the results as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Only the I-th of N parts of all that is asked for, which together are the whole
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<(usize, usize)>,
     /// Keep the evidence of what passed, too
     #[arg(long)]
     keep: bool,
@@ -324,6 +331,15 @@ impl Run {
             run: Run,
         }
         Alone::parse_from(["run"]).run
+    }
+}
+
+/// `2/3`: the second of three parts.
+fn shard(word: &str) -> Result<(usize, usize), String> {
+    let numbers = word.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((part, parts)) if (1..=parts).contains(&part) => Ok((part, parts)),
+        _ => Err("write which part of how many, such as 1/3, 2/3 and 3/3".into()),
     }
 }
 

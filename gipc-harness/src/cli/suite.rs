@@ -1,26 +1,25 @@
-//! Performing many scenarios: how many at once, how often, under which load, and what is reported when.
+//! Performing many scenarios: how many at once, how often, and under which load.
 //!
 //! Does not know how one is performed, nor what is right.
 
 use super::busy::Load;
-use super::judge::record;
 use super::library::{Library, Source};
 use super::out::Out;
+use super::tell::{Report, progress};
 use super::ways::{Job, Point, ways};
-use super::{Format, Run, Stopped, load, own_program};
+use super::{Run, Stopped, load, own_program};
 use crate::adapter::{Adapter, LateGet, MODEL};
-use crate::environment::{self, Environment};
+use crate::environment;
 use crate::model::{self, Choices};
-use crate::report::{Result as Told, Tally, json, terminal};
+use crate::report::Tally;
+use crate::report::junit::Junit;
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
-use crate::trace::{Course, Observed, Trace};
-use crate::verdict::{Verdict, Word, blame, hold_to_its_word, judge};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::trace::{Course, Observed};
+use crate::verdict::judge;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -75,7 +74,11 @@ pub(super) fn as_written(scenario: &Scenario, choices: Choices) -> Course {
 
 pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
-    let sources = library.select(&run.what)?;
+    let mut sources = library.select(&run.what)?;
+    if let Some((part, parts)) = run.shard {
+        // Neighbours are of one kind and take as long: they go to different parts.
+        sources = sources.into_iter().skip(part - 1).step_by(parts).collect();
+    }
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
     let (jobs, heavy) = read(sources, choices, run, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
@@ -93,7 +96,13 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
         adapter: name,
         choices,
         here,
-        tally: Tally { planned: jobs.len() * run.repeat as usize, heavy, ..Tally::default() },
+        tally: Tally {
+            planned: jobs.len() * run.repeat as usize,
+            heavy,
+            shard: run.shard,
+            ..Tally::default()
+        },
+        junit: run.junit.is_some().then(Junit::default),
         traces: BTreeMap::new(),
         unwritten: None,
         progress: progress(jobs.len() * run.repeat as usize, run.format),
@@ -105,7 +114,7 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
                 let observed = Observed::of(job.allowed.story().clone());
                 for _ in 0..run.repeat {
                     let verdict = judge(&job.scenario, &job.allowed, &observed, &[]);
-                    report.add(job, verdict, &observed);
+                    report.add(job, verdict, &observed, Duration::ZERO);
                 }
             }
         }
@@ -170,7 +179,7 @@ struct Stage {
     stop: watch::Sender<bool>,
 }
 
-type Came = (Arc<Job>, std::io::Result<Observed>);
+type Came = (Arc<Job>, std::io::Result<Observed>, Duration);
 
 impl Stage {
     async fn perform_all(
@@ -195,10 +204,10 @@ impl Stage {
             tokio::select! {
                 _ = interrupt.recv() => report.tally.interrupted = true,
                 _ = terminate.recv() => report.tally.interrupted = true,
-                Some((job, came)) = told.recv() => {
+                Some((job, came, time)) = told.recv() => {
                     // What was cut short says nothing.
                     if !*self.stop.borrow() {
-                        let expected = report.take(&job, came, &self.adapter);
+                        let expected = report.take(&job, came, time, &self.adapter);
                         if run.until_failure && !expected {
                             report.tally.planned = report.tally.done();
                             self.stop.send_replace(true);
@@ -219,9 +228,9 @@ impl Stage {
                 self.stop.send_replace(true);
             }
         }
-        while let Ok((job, came)) = told.try_recv() {
+        while let Ok((job, came, time)) = told.try_recv() {
             if !*self.stop.borrow() {
-                report.take(&job, came, &self.adapter);
+                report.take(&job, came, time, &self.adapter);
             }
         }
         Ok(())
@@ -234,8 +243,9 @@ impl Stage {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (adapter, settings) = (Arc::clone(&self.adapter), Arc::clone(&self.settings));
         let run = move || {
+            let began = Instant::now();
             let observed = on_its_own(&job.scenario, &job.course, &adapter, &settings);
-            let _ = tell.send((job, observed));
+            let _ = tell.send((job, observed, began.elapsed()));
         };
         async move {
             if let Err(error) = tokio::task::spawn_blocking(run).await {
@@ -243,141 +253,6 @@ impl Stage {
             }
         }
     }
-}
-
-struct Report<'a> {
-    out: &'a mut Out,
-    options: &'a Run,
-    adapter: String,
-    choices: Choices,
-    here: Environment,
-    tally: Tally,
-    /// The traces that each scenario gave, by their text.
-    traces: BTreeMap<String, BTreeSet<String>>,
-    unwritten: Option<String>,
-    progress: ProgressBar,
-}
-
-impl Report<'_> {
-    /// Judges what came; says whether it is as expected.
-    fn take(&mut self, job: &Job, came: std::io::Result<Observed>, adapter: &Adapter) -> bool {
-        let observed = came.unwrap_or_else(|error| {
-            let mut observed = Observed::of(Trace::default());
-            observed.fault = Some(format!("the harness could not perform it: {error}"));
-            observed
-        });
-        let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
-        hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
-        blame(&mut verdict, &self.here);
-        self.add(job, verdict, &observed)
-    }
-
-    fn add(&mut self, job: &Job, mut verdict: Verdict, observed: &Observed) -> bool {
-        let expected = verdict.word.is_expected();
-        self.tally.add(&job.scenario.id, &verdict);
-        if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
-            let blow = if job.line.is_some() { "" } else { &job.how };
-            let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
-            self.traces.entry(key).or_default().insert(verdict.text.clone());
-        }
-        if let Some(line) = job.line.as_ref().filter(|_| !expected) {
-            verdict
-                .notes
-                .push(format!("this line in its first comment gives the order:\n    {line}"));
-        }
-        let keep = !expected || self.options.keep;
-        let record = keep.then(|| self.record(job, observed)).flatten();
-        let told = Told {
-            scenario: job.scenario.clone(),
-            path: job.path.clone(),
-            adapter: self.adapter.clone(),
-            asked: self.options.adapter.clone(),
-            how: match self.options.unchecked {
-                true => format!("{} --unchecked", job.how).trim_start().to_owned(),
-                false => job.how.clone(),
-            },
-            verdict,
-            record,
-        };
-        match self.options.format {
-            Format::Json => self.out.line(&json::result(&told).to_string()),
-            Format::Terminal if !expected => {
-                self.progress.suspend(|| self.out.line(&terminal::failure(&told)));
-            }
-            Format::Terminal => {}
-        }
-        self.progress.inc(1);
-        expected
-    }
-
-    /// Keeps the evidence: what was heard, and what the agents printed.
-    fn record(&mut self, job: &Job, observed: &Observed) -> Option<PathBuf> {
-        let mut path = self.options.record.join(&self.adapter).join(&job.scenario.id);
-        if !job.how.is_empty() {
-            path.push(job.how.trim_start_matches('-').replace([' ', ':'], "-"));
-        }
-        match write(
-            &path,
-            observed,
-            &record(job, observed, &self.options.adapter, self.choices, &self.here),
-        ) {
-            Ok(file) => Some(file),
-            Err(error) => {
-                self.unwritten =
-                    Some(format!("error: cannot keep the evidence in {}: {error}", path.display()));
-                None
-            }
-        }
-    }
-
-    fn finish(self, time: Duration) -> Result<u8, Stopped> {
-        self.progress.finish_and_clear();
-        match self.options.format {
-            Format::Json => {
-                self.out.line(&json::summary(&self.adapter, &self.tally, &self.here).to_string())
-            }
-            Format::Terminal => {
-                self.out.text(&terminal::summary(
-                    &self.adapter,
-                    &self.tally,
-                    &self.here,
-                    time.as_secs_f64(),
-                ));
-            }
-        }
-        let several: Vec<_> = self.traces.iter().filter(|(_, traces)| traces.len() > 1).collect();
-        for (id, traces) in &several {
-            self.out.complain(&format!("{id} gave {} different traces", traces.len()));
-        }
-        if several.is_empty() && self.options.repeat > 1 && self.options.format == Format::Terminal
-        {
-            self.out.line(&format!(
-                "  each of {} scenarios gave one and the same trace",
-                self.traces.len()
-            ));
-        }
-        match self.unwritten {
-            Some(text) => Err(Stopped::unable(text)),
-            None => Ok(self.tally.exit_code()),
-        }
-    }
-}
-
-/// Shows how far it is, on stderr and only if that is a terminal.
-fn progress(runs: usize, format: Format) -> ProgressBar {
-    if format == Format::Json {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len}, {eta} left");
-    ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn write(folder: &Path, observed: &Observed, record: &str) -> std::io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let file = folder.join("record.jsonl");
-    fs::write(&file, record)?;
-    fs::write(folder.join("printed.txt"), &observed.printed)?;
-    Ok(file)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Stopped> {

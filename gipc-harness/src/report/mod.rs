@@ -2,6 +2,7 @@
 
 pub mod terminal;
 pub mod json;
+pub mod junit;
 
 use crate::scenario::Scenario;
 use crate::verdict::{Verdict, Word};
@@ -42,6 +43,8 @@ pub struct Tally {
     pub interrupted: bool,
     /// Scenarios that were not asked for, because they are heavy.
     pub heavy: usize,
+    /// Which part of all this is, and of how many.
+    pub shard: Option<(usize, usize)>,
 }
 
 impl Tally {

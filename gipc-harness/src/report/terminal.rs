@@ -34,6 +34,9 @@ pub fn summary(adapter: &str, tally: &Tally, here: &Environment, seconds: f64) -
     if tally.heavy > 0 {
         let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
     }
+    if let Some((part, parts)) = tally.shard {
+        let _ = write!(out, ". This is part {part} of {parts}");
+    }
     out.push('\n');
     if tally.interrupted || tally.done() < tally.planned {
         out.push_str(

@@ -1,0 +1,180 @@
+//! What is reported of many runs, and when: verdicts as they come, the evidence of failures, and the summary.
+//!
+//! Does not start anything.
+
+use super::judge::record;
+use super::out::Out;
+use super::ways::Job;
+use super::{Format, Run, Stopped};
+use crate::adapter::Adapter;
+use crate::environment::Environment;
+use crate::model::Choices;
+use crate::report::junit::Junit;
+use crate::report::{Result as Told, Tally, json, terminal};
+use crate::trace::{Observed, Trace};
+use crate::verdict::{Verdict, Word, blame, hold_to_its_word, judge};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(super) struct Report<'a> {
+    pub(super) out: &'a mut Out,
+    pub(super) options: &'a Run,
+    pub(super) adapter: String,
+    pub(super) choices: Choices,
+    pub(super) here: Environment,
+    pub(super) tally: Tally,
+    /// The traces that each scenario gave, by their text.
+    pub(super) traces: BTreeMap<String, BTreeSet<String>>,
+    pub(super) unwritten: Option<String>,
+    pub(super) junit: Option<Junit>,
+    pub(super) progress: ProgressBar,
+}
+
+impl Report<'_> {
+    /// Judges what came; says whether it is as expected.
+    pub(super) fn take(
+        &mut self,
+        job: &Job,
+        came: std::io::Result<Observed>,
+        time: Duration,
+        adapter: &Adapter,
+    ) -> bool {
+        let observed = came.unwrap_or_else(|error| {
+            let mut observed = Observed::of(Trace::default());
+            observed.fault = Some(format!("the harness could not perform it: {error}"));
+            observed
+        });
+        let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
+        hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
+        blame(&mut verdict, &self.here);
+        self.add(job, verdict, &observed, time)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        job: &Job,
+        mut verdict: Verdict,
+        observed: &Observed,
+        time: Duration,
+    ) -> bool {
+        let expected = verdict.word.is_expected();
+        self.tally.add(&job.scenario.id, &verdict);
+        if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
+            let blow = if job.line.is_some() { "" } else { &job.how };
+            let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
+            self.traces.entry(key).or_default().insert(verdict.text.clone());
+        }
+        if let Some(line) = job.line.as_ref().filter(|_| !expected) {
+            verdict
+                .notes
+                .push(format!("this line in its first comment gives the order:\n    {line}"));
+        }
+        let keep = !expected || self.options.keep;
+        let record = keep.then(|| self.record(job, observed)).flatten();
+        let told = Told {
+            scenario: job.scenario.clone(),
+            path: job.path.clone(),
+            adapter: self.adapter.clone(),
+            asked: self.options.adapter.clone(),
+            how: match self.options.unchecked {
+                true => format!("{} --unchecked", job.how).trim_start().to_owned(),
+                false => job.how.clone(),
+            },
+            verdict,
+            record,
+        };
+        if let Some(junit) = &mut self.junit {
+            junit.add(&told, time);
+        }
+        match self.options.format {
+            Format::Json => self.out.line(&json::result(&told).to_string()),
+            Format::Terminal if !expected => {
+                self.progress.suspend(|| self.out.line(&terminal::failure(&told)));
+            }
+            Format::Terminal => {}
+        }
+        self.progress.inc(1);
+        expected
+    }
+
+    /// Keeps the evidence: what was heard, and what the agents printed.
+    fn record(&mut self, job: &Job, observed: &Observed) -> Option<PathBuf> {
+        let mut path = self.options.record.join(&self.adapter).join(&job.scenario.id);
+        if !job.how.is_empty() {
+            path.push(job.how.trim_start_matches('-').replace([' ', ':'], "-"));
+        }
+        match write(
+            &path,
+            observed,
+            &record(job, observed, &self.options.adapter, self.choices, &self.here),
+        ) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                self.unwritten =
+                    Some(format!("error: cannot keep the evidence in {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self, time: Duration) -> Result<u8, Stopped> {
+        self.progress.finish_and_clear();
+        if let (Some(file), Some(junit)) = (&self.options.junit, self.junit.take()) {
+            let written = junit
+                .text(&self.adapter, time)
+                .and_then(|text| fs::write(file, text).map_err(|error| error.to_string()));
+            if let Err(error) = written {
+                let file = file.display();
+                self.unwritten.get_or_insert(format!("error: cannot write {file}: {error}"));
+            }
+        }
+        match self.options.format {
+            Format::Json => {
+                self.out.line(&json::summary(&self.adapter, &self.tally, &self.here).to_string())
+            }
+            Format::Terminal => {
+                self.out.text(&terminal::summary(
+                    &self.adapter,
+                    &self.tally,
+                    &self.here,
+                    time.as_secs_f64(),
+                ));
+            }
+        }
+        let several: Vec<_> = self.traces.iter().filter(|(_, traces)| traces.len() > 1).collect();
+        for (id, traces) in &several {
+            self.out.complain(&format!("{id} gave {} different traces", traces.len()));
+        }
+        if several.is_empty() && self.options.repeat > 1 && self.options.format == Format::Terminal
+        {
+            self.out.line(&format!(
+                "  each of {} scenarios gave one and the same trace",
+                self.traces.len()
+            ));
+        }
+        match self.unwritten {
+            Some(text) => Err(Stopped::unable(text)),
+            None => Ok(self.tally.exit_code()),
+        }
+    }
+}
+
+/// Shows how far it is, on stderr and only if that is a terminal.
+pub(super) fn progress(runs: usize, format: Format) -> ProgressBar {
+    if format == Format::Json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len}, {eta} left");
+    ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn write(folder: &Path, observed: &Observed, record: &str) -> std::io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join("record.jsonl");
+    fs::write(&file, record)?;
+    fs::write(folder.join("printed.txt"), &observed.printed)?;
+    Ok(file)
+}

@@ -1,0 +1,105 @@
+//! The results as JUnit XML: a suite a theme, a case a run. What is known or skipped is skipped, with its reason.
+
+use super::{Result, terminal};
+use crate::verdict::Word;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The cases so far, by theme.
+#[derive(Debug, Default)]
+pub struct Junit {
+    themes: BTreeMap<String, Vec<TestCase>>,
+}
+
+impl Junit {
+    /// Adds a result, and how long it took.
+    pub fn add(&mut self, result: &Result, time: Duration) {
+        let verdict = &result.verdict;
+        let (theme, name) = result.scenario.id.split_once('/').unwrap_or(("", &result.scenario.id));
+        let mut status = match verdict.word {
+            Word::Pass => TestCaseStatus::success(),
+            Word::Known | Word::Skip => TestCaseStatus::skipped(),
+            word if word.says_nothing() => TestCaseStatus::non_success(NonSuccessKind::Error),
+            _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        };
+        if verdict.word != Word::Pass {
+            let note = verdict.notes.first().map_or("", String::as_str);
+            status.set_message(format!("{}: {note}", verdict.word).trim_end_matches([':', ' ']));
+        }
+        if !verdict.word.is_expected() {
+            status.set_description(terminal::evidence(result));
+        }
+        let how = if result.how.is_empty() { String::new() } else { format!(" ({})", result.how) };
+        let mut case = TestCase::new(format!("{name}{how}"), status);
+        case.set_classname(format!("{}.{theme}", result.adapter)).set_time(time);
+        self.themes.entry(theme.to_owned()).or_default().push(case);
+    }
+
+    /// The whole, as text.
+    pub fn text(self, adapter: &str, time: Duration) -> std::result::Result<String, String> {
+        let mut report = Report::new(format!("gipc-harness on {adapter}"));
+        report.set_time(time);
+        for (theme, cases) in self.themes {
+            let mut suite = TestSuite::new(theme);
+            suite.add_test_cases(cases);
+            report.add_test_suite(suite);
+        }
+        report.to_string().map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use crate::verdict::Verdict;
+
+    /// What is written of one result with this verdict and note.
+    fn check(word: Word, note: &str, expected: &[&str]) {
+        let scenario =
+            parse("close/twice", "main pipe r w\nmain close r\nmain close r => closed\n");
+        let verdict = Verdict {
+            word,
+            first: None,
+            stuck: None,
+            notes: vec![note.into()],
+            text: String::new(),
+        };
+        let result = Result {
+            scenario: scenario.expect("it is one"),
+            path: "scenarios/close/twice.scenario".into(),
+            adapter: "any".into(),
+            asked: "any".into(),
+            how: String::new(),
+            verdict,
+            record: None,
+        };
+        let mut junit = Junit::default();
+        junit.add(&result, Duration::from_millis(7));
+        let text = junit.text("any", Duration::from_millis(9)).expect("it can be written");
+        for part in expected {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn who_passes_is_a_case() {
+        check(Word::Pass, "", &["<testsuite name=\"close\"", "testcase name=\"twice\"", "0.007"]);
+    }
+
+    #[test]
+    fn what_is_known_is_skipped_with_its_reason() {
+        check(
+            Word::Known,
+            "it <forgets> & \"quotes\"",
+            &["<skipped message=\"KNOWN: it &lt;forgets&gt; &amp;"],
+        );
+    }
+
+    #[test]
+    fn who_fails_has_his_screen() {
+        check(Word::Hang, "why", &["<failure message=\"HANG: why\"", "HANG  close/twice"]);
+        check(Word::Environment, "no room", &["<error message=\"ENVIRONMENT: no room\""]);
+    }
+}
