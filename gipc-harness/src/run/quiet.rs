@@ -160,8 +160,16 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
         ],
         // A zombie among the threads has no call.
         call: file("syscall")?.trim_end().to_owned(),
-        alarm: caught & (1 << (libc::SIGALRM - 1)) != 0,
+        alarm: waits_for_alarms(caught),
     })
+}
+
+/// Whether who catches these signals may have set an alarm. A runtime that catches whatever there is (Go's does) says
+/// nothing by that.
+fn waits_for_alarms(caught: u64) -> bool {
+    let catches = |signal: libc::c_int| caught & (1 << (signal - 1)) != 0;
+    let whatever = [libc::SIGPROF, libc::SIGVTALRM, libc::SIGIO, libc::SIGXCPU];
+    catches(libc::SIGALRM) && !whatever.into_iter().all(catches)
 }
 
 /// What a thread sleeps in, or why it cannot be said to sleep.
@@ -198,6 +206,8 @@ fn wait(pid: i32, thread: &Thread, timers: Timers) -> Result<String, String> {
     };
     let left = if timers == Timers::Wake { left()? } else { None };
     match left {
+        // Only to the nanosecond is it his; somebody's own minute has begun before.
+        Some(WATCHMAN_MS) if name == &"futex" => Ok((*name).to_owned()),
         Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => {
             Err(format!("a timer is set, in {name}"))
         }
@@ -214,6 +224,9 @@ const HORIZON_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Loops that wake up only to look at the clock: libev, before 4.33.
 const HEARTBEATS_MS: [u64; 2] = [59_743, 59_744];
+
+/// The watchman of Go's runtime looks around each minute, and does nothing where nothing is to be done.
+const WATCHMAN_MS: u64 = 60_000;
 
 #[derive(Clone, Copy)]
 enum Limit {
@@ -276,10 +289,12 @@ fn seconds(pid: i32, address: u64) -> Result<Option<u64>, String> {
     use std::os::unix::fs::FileExt;
     let unreadable = |error: io::Error| format!("a timer is set that cannot be read ({error})");
     let memory = fs::File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?;
-    let mut bytes = [0; size_of::<libc::time_t>()];
-    memory.read_exact_at(&mut bytes, address).map_err(unreadable)?;
-    let seconds = libc::time_t::from_ne_bytes(bytes);
-    Ok(Some(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)))
+    let mut both = [[0; size_of::<libc::time_t>()]; 2];
+    memory.read_exact_at(both.as_flattened_mut(), address).map_err(unreadable)?;
+    let [seconds, rest] = both.map(libc::time_t::from_ne_bytes);
+    let ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
+    // A fraction, of whatever unit, is more than none.
+    Ok(Some(ms.saturating_add(u64::from(rest != 0))))
 }
 
 /// A timer of its own that the process may be waiting for.
