@@ -7,9 +7,12 @@ pub mod lines;
 pub mod manifest;
 pub mod order;
 pub mod protocol;
+pub mod skips;
 
 pub use manifest::{AfterCancel, Chosen, Known, KnownFailures, LateGet, Manifest, Spawn};
 
+use manifest::DEFAULT;
+use skips::Skips;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,10 @@ pub struct Adapter {
     pub manifest: Manifest,
     /// The folder of the manifest.
     pub here: PathBuf,
+    /// What `skips.txt` says, if it is there.
+    pub skips: Option<Skips>,
+    /// The name of the variant, `default` without one.
+    pub variant: String,
     /// The program and its arguments; the role is added behind them.
     pub command: Vec<String>,
     words: BTreeMap<String, String>,
@@ -60,7 +67,10 @@ impl Adapter {
             let manifest = Manifest::parse(text, EMBEDDED)?;
             let command = vec![exe.to_string_lossy().into_owned(), "agent".to_owned()];
             let here = adapters.join(EMBEDDED);
-            return Ok(Self { manifest, here, command, words: BTreeMap::new() });
+            let skips = include_str!("../../adapters/gipc-core/skips.txt");
+            let skips = Some(Skips::parse(skips, &[DEFAULT], "skips.txt")?);
+            let (variant, words) = (DEFAULT.to_owned(), BTreeMap::new());
+            return Ok(Self { manifest, here, skips, variant, command, words });
         }
         let (name, variant) = match which.rsplit_once('@') {
             Some((name, variant)) if !Path::new(which).exists() => (name, Some(variant)),
@@ -82,6 +92,7 @@ impl Adapter {
             ))
         })?;
         let manifest = Manifest::parse(&text, &shown)?.choose(variant, &shown)?;
+        let skips = read_skips(&file.with_file_name("skips.txt"), &manifest)?;
         let here = file.parent().unwrap_or(Path::new(".")).to_owned();
         let here = here.canonicalize().unwrap_or(here);
         let mut words = manifest.words.clone();
@@ -93,7 +104,8 @@ impl Adapter {
                 "{shown}: `command` is missing: the program to start"
             )));
         }
-        Ok(Self { manifest, here, command, words })
+        let variant = variant.unwrap_or(DEFAULT).to_owned();
+        Ok(Self { manifest, here, skips, variant, command, words })
     }
 
     /// Whether what it needs is there; if not, what to type.
@@ -121,6 +133,18 @@ impl Adapter {
     pub fn setup(&self) -> Vec<Vec<String>> {
         let fill = |word: &String| fill(word, &self.words);
         self.manifest.setup.iter().map(|command| command.iter().map(fill).collect()).collect()
+    }
+}
+
+/// Reads `skips.txt`; who has none is not held to any.
+fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<Skips>, AdapterError> {
+    let shown = file.display().to_string();
+    let variants = manifest.variant.iter().map(|variant| variant.name.as_str());
+    let variants: Vec<&str> = [DEFAULT].into_iter().chain(variants).collect();
+    match std::fs::read_to_string(file) {
+        Ok(text) => Skips::parse(&text, &variants, &shown).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(AdapterError::Bad(format!("cannot read {shown}: {error}"))),
     }
 }
 

@@ -1,10 +1,12 @@
 //! The command: what may be typed, and which room does it. Decides nothing itself.
 
+mod accept;
 mod busy;
 mod explore;
 mod inspect;
 mod judge;
 mod library;
+mod matrix;
 mod meant;
 mod out;
 mod scaffold;
@@ -63,6 +65,8 @@ enum Command {
         #[arg(value_name = "RECORD", required = true)]
         records: Vec<PathBuf>,
     },
+    /// Asks many implementations, and writes who keeps which promise: for terminals, as Markdown, JSON and HTML
+    Matrix(Matrices),
     /// Makes random scenarios until one fails, and makes that one small
     Explore(Explore),
     /// Lists the requirements and who asks each of them
@@ -135,6 +139,9 @@ struct Run {
     /// Only the I-th of N parts of all that is asked for, which together are the whole
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<(usize, usize)>,
+    /// Write what failed, passed or was skipped against what the adapter's folder says into that folder
+    #[arg(long, conflicts_with_all = ["order", "batch", "kill", "freeze", "unchecked", "capacity"])]
+    accept: bool,
     /// Keep the evidence of what passed, too
     #[arg(long)]
     keep: bool,
@@ -165,6 +172,40 @@ struct Show {
     /// Perform it on this adapter first
     #[arg(long, default_value = crate::adapter::MODEL, value_name = "NAME|PATH")]
     adapter: String,
+}
+
+#[derive(Debug, Args)]
+struct Matrices {
+    /// Ids, folders or files; all if none is named
+    #[arg(value_name = "WHAT")]
+    what: Vec<String>,
+    /// An adapter; may be given several times; `NAME@*` is it and all its variants [default: all without their variants]
+    #[arg(long, value_name = "NAME|PATH")]
+    adapter: Vec<String>,
+    /// Where `matrix.json`, `matrix.md` and `index.html` go
+    #[arg(long, value_name = "DIR")]
+    output: PathBuf,
+    /// An earlier `matrix.json`: says what changed; exit 1 if something is worse
+    #[arg(long, value_name = "FILE|DIR")]
+    against: Option<PathBuf>,
+    /// Perform nothing, and put together what these say
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["what", "adapter", "heavy", "jobs", "shard"])]
+    from: Vec<PathBuf>,
+    /// Exit 3 if anything is missing: an adapter that cannot run here, a scenario that was not performed
+    #[arg(long)]
+    whole: bool,
+    /// Also those that need much memory, time or many processes
+    #[arg(long)]
+    heavy: bool,
+    /// How many scenarios run at once [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Only the I-th of N parts of the scenarios; `--from` puts the parts together
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<(usize, usize)>,
+    /// How many times as long on a slow machine [default: what `doctor` finds]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    slow_factor: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -300,6 +341,7 @@ fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
         Command::List(what) => tools::list(&library, &what.what, out),
         Command::Check(what) => tools::check(&library, &what.what, out),
         Command::Run(run) => suite::run(&library, &run, out),
+        Command::Matrix(asked) => matrix::matrix(&library, &asked, out),
         Command::Show(show) => tools::show(&library, &show, out),
         Command::Judge { records } => judge::again(&library, &records, out),
         Command::Explore(asked) => explore::explore(&library, &asked, out),

@@ -8,17 +8,19 @@ use super::out::Out;
 use super::tell::{Report, progress};
 use super::ways::{Job, Point, ways};
 use super::{Run, Stopped, load, own_program};
+use crate::adapter::skips::Skips;
 use crate::adapter::{Adapter, LateGet, MODEL};
 use crate::environment;
 use crate::model::{self, Choices};
 use crate::report::Tally;
 use crate::report::junit::Junit;
+use crate::report::matrix::{Asked, Column};
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
 use crate::trace::{Course, Observed};
-use crate::verdict::judge;
-use std::collections::BTreeMap;
+use crate::verdict::{Mend, judge};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,7 +75,18 @@ pub(super) fn as_written(scenario: &Scenario, choices: Choices) -> Course {
 }
 
 pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Stopped> {
+    Ok(perform_run(library, run, out, None)?.exit_code())
+}
+
+/// Performs all that is asked for. With a column of a matrix, all that is to be said goes there, and not to the screen.
+pub(super) fn perform_run(
+    library: &Library,
+    run: &Run,
+    out: &mut Out,
+    column: Option<(&mut Column, &BTreeMap<String, Asked>)>,
+) -> Result<Tally, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
+    let strangers = adapter.as_ref().map_or(Ok(Vec::new()), |it| strangers(library, it, run))?;
     let mut sources = library.select(&run.what)?;
     if let Some((part, parts)) = run.shard {
         // Neighbours are of one kind and take as long: they go to different parts.
@@ -104,6 +117,9 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
         },
         junit: run.junit.is_some().then(Junit::default),
         traces: BTreeMap::new(),
+        column,
+        folder: adapter.as_ref().map(|adapter| adapter.here.clone()),
+        found: strangers.into_iter().map(|id| (id, Mend::Nothing)).collect(),
         unwritten: None,
         progress: progress(jobs.len() * run.repeat as usize, run.format),
     };
@@ -125,6 +141,30 @@ pub(super) fn run(library: &Library, run: &Run, out: &mut Out) -> Result<u8, Sto
     }
     drop(load);
     report.finish(began.elapsed())
+}
+
+/// What the adapter's folder says of scenarios that there are not. Only their own themes are looked at: a folder of
+/// scenarios from elsewhere has others.
+fn strangers(library: &Library, adapter: &Adapter, run: &Run) -> Result<Vec<String>, Stopped> {
+    let there: BTreeSet<String> = library.select(&[])?.into_iter().map(|one| one.id).collect();
+    let theme = |id: &str| id.split_once('/').map(|(theme, _)| format!("{theme}/"));
+    let themes: BTreeSet<String> = there.iter().filter_map(|id| theme(id)).collect();
+    let manifest = &adapter.manifest;
+    let known = manifest.known.iter().map(|known| known.scenario.as_str());
+    let listed = known.chain(manifest.lacks.keys().map(String::as_str));
+    let listed = listed.chain(adapter.skips.iter().flat_map(Skips::ids));
+    let strange =
+        |id: &&str| theme(id).is_some_and(|theme| themes.contains(&theme)) && !there.contains(*id);
+    let strangers: BTreeSet<String> = listed.filter(strange).map(str::to_owned).collect();
+    match strangers.first() {
+        Some(id) if !run.accept => Err(Stopped::usage(format!(
+            "error: {} speaks of {id}, and there is no such scenario\n  \
+             accept   cargo harness run --adapter {} --accept",
+            adapter.here.display(),
+            run.adapter
+        ))),
+        _ => Ok(strangers.into_iter().collect()),
+    }
 }
 
 /// Reads all, or says all that is wrong. Nothing has been started then.

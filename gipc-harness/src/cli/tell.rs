@@ -2,6 +2,7 @@
 //!
 //! Does not start anything.
 
+use super::accept::{Found, accept};
 use super::judge::record;
 use super::out::Out;
 use super::ways::Job;
@@ -10,9 +11,10 @@ use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::model::Choices;
 use crate::report::junit::Junit;
+use crate::report::matrix::{Asked, Column};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::trace::{Observed, Trace};
-use crate::verdict::{Verdict, Word, blame, hold_to_its_word, judge};
+use crate::verdict::{Verdict, Word, blame, hold_to_its_skips, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,8 +30,13 @@ pub(super) struct Report<'a> {
     pub(super) tally: Tally,
     /// The traces that each scenario gave, by their text.
     pub(super) traces: BTreeMap<String, BTreeSet<String>>,
+    /// The adapter's folder, and what it is to say from now on.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) found: Vec<Found>,
     pub(super) unwritten: Option<String>,
     pub(super) junit: Option<Junit>,
+    /// The column of a matrix that is being made, and the scenarios it is about.
+    pub(super) column: Option<(&'a mut Column, &'a BTreeMap<String, Asked>)>,
     pub(super) progress: ProgressBar,
 }
 
@@ -49,6 +56,11 @@ impl Report<'_> {
         });
         let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
         hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
+        // Who was killed on the way did not come to what it lacks.
+        if job.how.is_empty() {
+            let (skips, variant) = (adapter.skips.as_ref(), &adapter.variant);
+            hold_to_its_skips(&mut verdict, &job.scenario.id, skips, variant);
+        }
         blame(&mut verdict, &self.here);
         self.add(job, verdict, &observed, time)
     }
@@ -60,6 +72,11 @@ impl Report<'_> {
         observed: &Observed,
         time: Duration,
     ) -> bool {
+        if let Some(mend) = verdict.mend.take_if(|_| self.options.accept) {
+            verdict.word = mend.word();
+            verdict.notes.insert(0, "accepted".into());
+            self.found.push((job.scenario.id.clone(), mend));
+        }
         let expected = verdict.word.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
         if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
@@ -89,12 +106,17 @@ impl Report<'_> {
         if let Some(junit) = &mut self.junit {
             junit.add(&told, time);
         }
-        match self.options.format {
-            Format::Json => self.out.line(&json::result(&told).to_string()),
-            Format::Terminal if !expected => {
+        match (self.options.format, &mut self.column) {
+            (_, Some((column, scenarios))) => {
+                column.learn(observed, &self.here);
+                let model = scenarios.get(&told.scenario.id).map_or("", |asked| &asked.model);
+                column.add(&told, model);
+            }
+            (Format::Json, None) => self.out.line(&json::result(&told).to_string()),
+            (Format::Terminal, None) if !expected => {
                 self.progress.suspend(|| self.out.line(&terminal::failure(&told)));
             }
-            Format::Terminal => {}
+            (Format::Terminal, None) => {}
         }
         self.progress.inc(1);
         expected
@@ -120,7 +142,7 @@ impl Report<'_> {
         }
     }
 
-    pub(super) fn finish(mut self, time: Duration) -> Result<u8, Stopped> {
+    pub(super) fn finish(mut self, time: Duration) -> Result<Tally, Stopped> {
         self.progress.finish_and_clear();
         if let (Some(file), Some(junit)) = (&self.options.junit, self.junit.take()) {
             let written = junit
@@ -132,6 +154,7 @@ impl Report<'_> {
             }
         }
         match self.options.format {
+            _ if self.column.is_some() => {}
             Format::Json => {
                 self.out.line(&json::summary(&self.adapter, &self.tally, &self.here).to_string())
             }
@@ -155,9 +178,13 @@ impl Report<'_> {
                 self.traces.len()
             ));
         }
+        if let (false, Some(folder)) = (self.found.is_empty(), &self.folder) {
+            let said = accept(folder, &self.adapter, &self.found)?;
+            self.out.line(&format!("  {said}"));
+        }
         match self.unwritten {
             Some(text) => Err(Stopped::unable(text)),
-            None => Ok(self.tally.exit_code()),
+            None => Ok(self.tally),
         }
     }
 }

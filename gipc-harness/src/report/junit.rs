@@ -65,6 +65,8 @@ mod tests {
             stuck: None,
             notes: vec![note.into()],
             text: String::new(),
+            model: String::new(),
+            mend: None,
         };
         let result = Result {
             scenario: scenario.expect("it is one"),

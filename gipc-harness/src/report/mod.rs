@@ -1,8 +1,9 @@
 //! Telling a person or a program. Does not know how a verdict was reached.
 
-pub mod terminal;
 pub mod json;
 pub mod junit;
+pub mod matrix;
+pub mod terminal;
 
 use crate::scenario::Scenario;
 use crate::verdict::{Verdict, Word};

@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::scenario::Scenario;
 use crate::spec;
 use crate::stuck::{Kind, Stuck};
-use crate::verdict::{Finding, Word};
+use crate::verdict::{Finding, Mend, Word};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
 use std::path::Path;
@@ -109,6 +109,13 @@ fn next(result: &Result) -> String {
         result.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
     let what = if is_ours { scenario.id.clone() } else { result.path.display().to_string() };
     let _ = writeln!(out, "\n  again    cargo harness run {what}{named}{how}");
+    let said_otherwise = match &result.verdict.mend {
+        None | Some(Mend::Fails { instead: false, .. }) => false,
+        Some(_) => true,
+    };
+    if said_otherwise {
+        let _ = writeln!(out, "  accept   cargo harness run {what}{named} --accept");
+    }
     let _ = writeln!(out, "  lanes    cargo harness show {what}{named}");
     if let Some(record) = &result.record {
         let _ = writeln!(out, "  record   {}", record.display());
@@ -159,7 +166,7 @@ fn reason(first: &Finding) -> String {
 }
 
 /// The argument of a stop, which ends where it began.
-fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
+pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     let mut out = String::new();
     let many = stuck.waits.len();
     let head = match stuck.kind {

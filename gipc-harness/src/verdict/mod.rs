@@ -2,17 +2,22 @@
 //!
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
-use crate::adapter::{Known, Manifest};
+use crate::adapter::Known;
 use crate::environment::Environment;
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
 use crate::trace::{Allowed, Causes, End, Observed, Taken, Trace, canonical, class, outcome_text};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
+mod listed;
 mod nearest;
 
+pub use listed::{Mend, hold_to_its_skips, hold_to_its_word};
+
 /// The one word for a scenario.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Word {
     /// As it must be.
     Pass,
@@ -81,6 +86,10 @@ pub struct Verdict {
     pub notes: Vec<String>,
     /// The trace as text, with the status of processes filled in where the system does not show it.
     pub text: String,
+    /// The trace that the model allows and that is nearest to it.
+    pub model: String,
+    /// What the adapter's folder would have to say so that this is as expected.
+    pub mend: Option<Mend>,
 }
 
 /// A step that came to something else.
@@ -111,8 +120,9 @@ pub fn judge(
         2.. if agrees => class(scenario, &allowed.traces),
         _ => canonical(scenario, &trace),
     };
-    let mut verdict =
-        Verdict { word: Word::Pass, first: None, stuck: None, notes: Vec::new(), text };
+    let model = canonical(scenario, predicted);
+    let (first, stuck, notes, mend) = (None, None, Vec::new(), None);
+    let mut verdict = Verdict { word: Word::Pass, first, stuck, notes, text, model, mend };
     if let Some(fault) = &observed.fault {
         verdict.word = Word::Error;
         verdict.notes.push(fault.clone());
@@ -160,9 +170,7 @@ pub fn judge(
                 .notes
                 .push("it came all the same, but only after later steps had let it go".into());
         }
-    } else if !(agrees && allowed.traces.len() > 1)
-        && verdict.text != canonical(scenario, predicted)
-    {
+    } else if !(agrees && allowed.traces.len() > 1) && verdict.text != verdict.model {
         verdict.word = Word::Fail;
         let stays = |(process, end): (&String, &End)| {
             *end == End::Running
@@ -184,43 +192,11 @@ pub fn judge(
             verdict.word = Word::Fail;
         }
     }
-    compare_with_manifest(scenario, &mut verdict, known);
+    listed::compare(scenario, &mut verdict, known);
     if !verdict.word.is_expected() {
         verdict.notes.extend(printed(observed));
     }
     verdict
-}
-
-/// Who declares a profile has all of it, but for what the manifest lists; and what it lists it does not have.
-pub fn hold_to_its_word(
-    verdict: &mut Verdict,
-    scenario: &Scenario,
-    observed: &Observed,
-    manifest: &Manifest,
-) {
-    let lacks = |name: &str| manifest.lacks.contains_key(name);
-    let step = observed.unsupported.as_ref().and_then(|lacking| lacking.step);
-    match step.and_then(|step| scenario.steps.get(step)) {
-        Some(step) if verdict.word == Word::Skip => {
-            let profile = step.verb.profile().word().to_owned();
-            let what = step.what();
-            let verb = what.split(' ').next().unwrap_or_default();
-            if manifest.profiles.contains(&profile) && !lacks(verb) && !lacks(&scenario.id) {
-                verdict.word = Word::Error;
-                verdict.notes.push(format!(
-                    "the manifest declares the profile {profile}: list {verb}, or {}, with its reason under [lacks]",
-                    scenario.id
-                ));
-            }
-        }
-        _ if verdict.word == Word::Pass && lacks(&scenario.id) => {
-            verdict.word = Word::Fixed;
-            verdict.notes.push(
-                "it passes, and the manifest lists it under [lacks]: delete that entry".into(),
-            );
-        }
-        _ => {}
-    }
 }
 
 /// A failure that the system explains says nothing about the implementation.
@@ -383,34 +359,4 @@ fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<Str
     }
     notes.truncate(8);
     notes
-}
-
-/// The fingerprint is the first wrong step, its outcome and the verdict: never a line number.
-fn compare_with_manifest(scenario: &Scenario, verdict: &mut Verdict, known: &[Known]) {
-    let Some(entry) = known.iter().find(|known| known.scenario == scenario.id) else { return };
-    if verdict.word == Word::Pass {
-        if entry.sometimes {
-            verdict.notes.push(format!("fails now and then: {}", entry.reason));
-        } else {
-            verdict.word = Word::Fixed;
-            verdict
-                .notes
-                .push("it passes, and the manifest says that it fails: delete that entry".into());
-        }
-        return;
-    }
-    let came = verdict.first.as_ref().map(|first| {
-        let step = &scenario.steps[first.step];
-        (format!("{} {}", step.lane, step.what()), first.got.clone())
-    });
-    let (step, outcome) = came.unwrap_or_else(|| ("trace".into(), "differs".into()));
-    if entry.step == step && entry.outcome == outcome && entry.verdict == verdict.word.to_string() {
-        verdict.word = Word::Known;
-        verdict.notes.insert(0, entry.reason.clone());
-    } else {
-        verdict.notes.push(format!(
-            "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({})",
-            entry.step, entry.outcome, entry.verdict, verdict.word
-        ));
-    }
 }

@@ -1,0 +1,131 @@
+//! The matrix as Markdown: themes, requirements, every failure that is known with its reason, and where it ran.
+
+use super::table::{counts, of_theme, parts};
+use super::{Change, Column, Matrix, Sum};
+use crate::verdict::Word;
+use std::fmt::Write;
+
+/// The page.
+#[must_use]
+pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
+    let mut out = format!("# The matrix\n\nSuite {}, made {}.", matrix.suite, matrix.made);
+    out.push_str(
+        " A number is how many scenarios pass, and of how many that could be asked; `known` fails and says why below, \
+         `–` has no such thing. In a browser: `index.html` beside this file.\n",
+    );
+    for reason in matrix.partial() {
+        let _ = writeln!(out, "\n**PARTIAL**: {}", cell(&reason));
+    }
+    if let Some(changes) = changes {
+        let _ = writeln!(
+            out,
+            "\n## Changes\n\n| | implementation | scenario | was | is |\n|---|---|---|---|---|"
+        );
+        for change in changes {
+            let Change { way, adapter, scenario, was, is } = change;
+            let _ = writeln!(
+                out,
+                "| {} | {adapter} | {scenario} | {} | {} |",
+                way.word(),
+                cell(was),
+                cell(is)
+            );
+        }
+    }
+    out.push_str("\n## Themes\n\n");
+    themes(matrix, &mut out);
+    out.push_str("\n## Requirements\n\n");
+    requirements(matrix, &mut out);
+    out.push_str("\n## Known failures\n");
+    for column in ran(matrix) {
+        let known: Vec<_> =
+            column.cells.iter().filter(|(_, cell)| cell.verdict == Word::Known).collect();
+        if known.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "\n### {}\n", column.adapter);
+        for (id, failure) in known {
+            let first = failure.first.as_ref();
+            let came =
+                first.map(|first| format!("`{}` comes to {}. ", first.step, cell(&first.got)));
+            let reason = failure.notes.first().map(|note| cell(note)).unwrap_or_default();
+            let _ = writeln!(out, "- **{id}**: {}{reason}", came.unwrap_or_default());
+        }
+    }
+    out.push_str("\n## Where it ran\n");
+    for column in ran(matrix) {
+        let _ = writeln!(
+            out,
+            "\n- **{}**: {}. {}",
+            column.adapter,
+            cell(&column.implementation),
+            cell(&column.about)
+        );
+    }
+    if let Some(column) = ran(matrix).next() {
+        out.push_str("\n| the system | |\n|---|---|\n");
+        for (name, found) in facts(column) {
+            let _ = writeln!(out, "| {} | {} |", cell(&name), cell(&found));
+        }
+    }
+    out
+}
+
+fn ran(matrix: &Matrix) -> impl Iterator<Item = &Column> {
+    matrix.columns.iter().filter(|column| column.absent.is_none())
+}
+
+fn themes(matrix: &Matrix, out: &mut String) {
+    let themes = matrix.themes();
+    let head: Vec<&str> = themes.iter().copied().collect();
+    let _ = writeln!(out, "| | {} | passed | known | failed | skipped |", head.join(" | "));
+    let _ = writeln!(out, "|---|{}", "---|".repeat(themes.len() + 4));
+    for column in ran(matrix) {
+        let cells: Vec<String> =
+            themes.iter().map(|theme| parts(&of_theme(matrix, column, theme))).collect();
+        let all = counts(&column.sum(matrix.scenarios.keys().map(String::as_str)));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            column.adapter,
+            cells.join(" | "),
+            all.map(|count| count.to_string()).join(" | ")
+        );
+    }
+}
+
+fn requirements(matrix: &Matrix, out: &mut String) {
+    let names: Vec<&str> = ran(matrix).map(|column| column.adapter.as_str()).collect();
+    let _ = writeln!(out, "| | what it asks | {} |", names.join(" | "));
+    let _ = writeln!(out, "|---|---|{}", "---|".repeat(names.len()));
+    for (one, scenarios) in matrix.requirements() {
+        let cells: Vec<String> =
+            ran(matrix).map(|column| words(&column.sum(scenarios.iter().copied()))).collect();
+        let what = cell(&one.what);
+        let _ = writeln!(out, "| {} | {} {what} | {} |", one.id, one.level, cells.join(" | "));
+    }
+}
+
+/// The worst of them, and of how many.
+pub(super) fn words(sum: &Sum) -> String {
+    match &sum.worst {
+        None | Some((Word::Skip, _)) => "–".into(),
+        Some((Word::Pass | Word::Fixed, _)) => "pass".into(),
+        Some((word, _)) => {
+            format!("{} {}/{}", word.to_string().to_lowercase(), sum.passed(), sum.asked())
+        }
+    }
+}
+
+/// What was found of the system: name and words.
+pub(super) fn facts(column: &Column) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let facts = column.environment["facts"].as_array();
+    facts.into_iter().flatten().map(|fact| (text(&fact["name"]), text(&fact["found"]))).collect()
+}
+
+/// Text in a cell: on one line, and nothing in it that would end the cell or begin a tag.
+fn cell(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
+}

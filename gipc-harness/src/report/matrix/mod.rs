@@ -1,0 +1,312 @@
+//! Many implementations side by side: what came of each scenario on each, as data that is kept, merged and compared.
+//!
+//! Runs nothing. How it looks is said by `table` for terminals, `markdown` and `page`.
+
+mod changes;
+mod markdown;
+mod page;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use changes::{Change, Way, changes};
+pub use markdown::markdown;
+pub use page::page;
+pub use table::table;
+
+use super::{Result as Told, terminal};
+use crate::environment::Environment;
+use crate::scenario::Scenario;
+use crate::spec;
+use crate::trace::Observed;
+use crate::verdict::{Finding, Word};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The shape of the file. A reader refuses any other.
+const FORMAT: u32 = 1;
+
+/// All that a report is made of: `matrix.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Matrix {
+    format: u32,
+    /// The version of the suite.
+    pub suite: String,
+    /// When it was made, as RFC 3339.
+    pub made: String,
+    /// Every scenario that there is, by id, whether it was performed or not.
+    pub scenarios: BTreeMap<String, Asked>,
+    /// The implementations, in the order of the columns.
+    pub columns: Vec<Column>,
+}
+
+/// What a scenario asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its first sentence.
+    pub about: String,
+    /// The file.
+    pub text: String,
+    /// The requirements it covers.
+    pub covers: Vec<String>,
+    /// It needs much of the machine, and is performed only if asked for.
+    pub heavy: bool,
+    /// What the model says comes of it.
+    pub model: String,
+}
+
+/// One implementation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Column {
+    /// What `--adapter` takes.
+    pub adapter: String,
+    /// What its agent said it is, with the version.
+    pub implementation: String,
+    /// A line about it.
+    pub about: String,
+    /// Why it could not run here, if so.
+    pub absent: Option<String>,
+    /// What was found of the system.
+    pub environment: Value,
+    /// What came, by scenario.
+    pub cells: BTreeMap<String, Cell>,
+    /// The folder that is cut from what agents say, so that a report names no place of one machine.
+    #[serde(skip)]
+    pub here: String,
+}
+
+/// What came of one scenario on one implementation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The one word.
+    pub verdict: Word,
+    /// The first wrong step.
+    pub first: Option<Wrong>,
+    /// Why it is known, skipped or broken.
+    pub notes: Vec<String>,
+    /// The argument of a stop, in lines.
+    pub stuck: Option<String>,
+    /// What the model says, where the choices of the implementation make that another thing than for the suite.
+    pub model: Option<String>,
+    /// What came, if that is not what the model says.
+    pub came: Option<String>,
+}
+
+/// A first wrong step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrong {
+    /// As it is written, with who takes it.
+    pub step: String,
+    /// What it must come to.
+    pub expected: String,
+    /// Why the model says so.
+    pub because: String,
+    /// What it came to.
+    pub got: String,
+    /// The implementation's own words.
+    pub detail: Option<String>,
+}
+
+/// What several scenarios come to together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many of each word.
+    pub words: BTreeMap<Word, usize>,
+    /// The first scenario of the worst word.
+    pub worst: Option<(Word, String)>,
+}
+
+impl Matrix {
+    /// An empty one about these scenarios.
+    #[must_use]
+    pub fn new(made: String, scenarios: BTreeMap<String, Asked>) -> Self {
+        let suite = env!("CARGO_PKG_VERSION").to_owned();
+        Self { format: FORMAT, suite, made, scenarios, columns: Vec::new() }
+    }
+
+    /// Reads `matrix.json`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let matrix: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match matrix.format {
+            FORMAT => Ok(matrix),
+            other => Err(format!("it has the format {other}, and this program reads {FORMAT}")),
+        }
+    }
+
+    /// Adds what another run found: new implementations, and further scenarios of those that are here.
+    pub fn merge(&mut self, other: Self) -> Result<(), String> {
+        let asked_otherwise = other.scenarios.iter().find(|(id, asked)| {
+            self.scenarios.get(*id).is_some_and(|mine| mine.text != asked.text)
+        });
+        if let Some((id, _)) = asked_otherwise {
+            return Err(format!("they asked different things under the name of {id}"));
+        }
+        self.made = self.made.clone().max(other.made);
+        self.scenarios.extend(other.scenarios);
+        for column in other.columns {
+            match self.columns.iter_mut().find(|mine| mine.adapter == column.adapter) {
+                None => self.columns.push(column),
+                Some(mine) if mine.absent.is_some() => *mine = column,
+                Some(_) if column.absent.is_some() => {}
+                Some(mine) if mine.implementation != column.implementation => {
+                    return Err(format!(
+                        "{} is {} in one and {} in the other",
+                        mine.adapter, mine.implementation, column.implementation
+                    ));
+                }
+                Some(mine) => mine.cells.extend(column.cells),
+            }
+        }
+        Ok(())
+    }
+
+    /// Why this is not the whole: implementations that could not run, and scenarios that have not.
+    #[must_use]
+    pub fn partial(&self) -> Vec<String> {
+        let ordinary = || self.scenarios.iter().filter(|(_, asked)| !asked.heavy);
+        let all = ordinary().count();
+        let of = |column: &Column| {
+            if let Some(reason) = &column.absent {
+                return Some(format!("{} did not run: {reason}", column.adapter));
+            }
+            let ran = ordinary().filter(|(id, _)| column.cells.contains_key(*id)).count();
+            (ran < all).then(|| format!("{} ran {ran} of {all} scenarios", column.adapter))
+        };
+        self.columns.iter().filter_map(of).collect()
+    }
+
+    /// The themes, which are the folders of the scenarios.
+    #[must_use]
+    pub fn themes(&self) -> BTreeSet<&str> {
+        self.scenarios.keys().map(|id| theme(id)).collect()
+    }
+
+    /// The scenarios that ask a requirement.
+    fn asks(&self, requirement: &str) -> Vec<&str> {
+        let asks = |asked: &Asked| asked.covers.iter().any(|id| id == requirement);
+        self.scenarios.iter().filter(|(_, asked)| asks(asked)).map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// The requirements that a scenario asks, with these scenarios, in the order of the specification.
+    #[must_use]
+    pub fn requirements(&self) -> Vec<(&'static spec::Requirement, Vec<&str>)> {
+        let all = spec::requirements().iter().map(|one| (one, self.asks(&one.id)));
+        all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
+    }
+
+    /// Every scenario is as expected wherever it ran: exit code 0; 1 if not; 3 if it could not be found out.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let words = || self.columns.iter().flat_map(|column| column.cells.values());
+        if words().any(|cell| cell.verdict.says_nothing()) {
+            3
+        } else {
+            u8::from(!words().all(|cell| cell.verdict.is_expected()))
+        }
+    }
+}
+
+impl Column {
+    /// Learns from a run what the implementation calls itself.
+    pub fn learn(&mut self, observed: &Observed, here: &Environment) {
+        if !self.implementation.is_empty() {
+            return;
+        }
+        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
+        let hello =
+            lines.map(|line: Value| line["is"]["implementation"].clone()).find(Value::is_object);
+        if let Some(it) = hello {
+            let word = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
+            self.implementation = format!("{} {}", word("name"), word("version"));
+            self.environment = serde_json::to_value(here).unwrap_or_default();
+        }
+    }
+
+    /// As a report may show it.
+    #[must_use]
+    pub fn shown(&self, text: &str) -> String {
+        match self.here.is_empty() {
+            true => text.to_owned(),
+            false => text.replace(&self.here, ""),
+        }
+    }
+
+    /// Adds a result. `model` is what the model says for the suite's own choices.
+    pub fn add(&mut self, told: &Told, model: &str) {
+        let verdict = &told.verdict;
+        let right = matches!(verdict.word, Word::Pass | Word::Fixed);
+        let said = !right && !verdict.word.says_nothing() && verdict.word != Word::Skip;
+        let first = verdict.first.as_ref().map(|first| self.wrong(&told.scenario, first));
+        let stop = verdict.stuck.as_ref().filter(|_| said);
+        let notes = verdict.notes.iter().filter(|_| !right).map(|note| self.shown(note)).collect();
+        let others = said && verdict.model != model;
+        let cell = Cell {
+            verdict: verdict.word,
+            first,
+            notes,
+            stuck: stop.map(|stuck| terminal::stop(&told.scenario, stuck).trim_end().to_owned()),
+            model: others.then(|| verdict.model.clone()),
+            came: said.then(|| self.shown(&verdict.text)),
+        };
+        self.cells.insert(told.scenario.id.clone(), cell);
+    }
+
+    fn wrong(&self, scenario: &Scenario, first: &Finding) -> Wrong {
+        let step = &scenario.steps[first.step];
+        Wrong {
+            step: format!("{} {}", step.lane, step.what()),
+            expected: first.expected.clone(),
+            because: first.because.clone(),
+            got: first.got.clone(),
+            detail: first.detail.as_ref().map(|detail| self.shown(detail)),
+        }
+    }
+
+    /// What these scenarios come to.
+    pub fn sum<'a>(&self, scenarios: impl IntoIterator<Item = &'a str>) -> Sum {
+        let mut sum = Sum::default();
+        for id in scenarios {
+            let Some(cell) = self.cells.get(id) else { continue };
+            *sum.words.entry(cell.verdict).or_default() += 1;
+            if sum.worst.as_ref().is_none_or(|(word, _)| badness(*word) < badness(cell.verdict)) {
+                sum.worst = Some((cell.verdict, id.to_owned()));
+            }
+        }
+        sum
+    }
+}
+
+impl Sum {
+    /// How many of them were asked and not refused.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.words.iter().filter(|(word, _)| **word != Word::Skip).map(|(_, count)| count).sum()
+    }
+
+    /// How many passed.
+    #[must_use]
+    pub fn passed(&self) -> usize {
+        self.words.get(&Word::Pass).copied().unwrap_or(0)
+            + self.words.get(&Word::Fixed).copied().unwrap_or(0)
+    }
+}
+
+/// The first part of an id.
+fn theme(id: &str) -> &str {
+    id.split('/').next().unwrap_or_default()
+}
+
+/// What is not supported says less than a pass; a failure that is known is one.
+fn badness(word: Word) -> u8 {
+    match word {
+        Word::Skip => 0,
+        Word::Pass => 1,
+        Word::Fixed => 2,
+        Word::Known => 3,
+        Word::Environment => 4,
+        Word::Unknown | Word::Slow => 5,
+        Word::Fail | Word::Deadlock | Word::Hang => 6,
+        Word::Error => 7,
+    }
+}

@@ -1,0 +1,384 @@
+//! The matrix as one HTML file that needs nothing else: tables that work without scripts, and what each cell stands on.
+//!
+//! A cell is a link to its evidence, which is at the end of the page and hidden until it is the target. With scripts it
+//! opens in a window, and rows can be searched and filtered (`page.js`).
+
+use super::markdown::facts;
+use super::table::{of_theme, parts};
+use super::{Asked, Cell, Change, Column, Matrix, Sum, theme};
+use crate::spec;
+use crate::verdict::Word;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// The page.
+#[must_use]
+pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
+    let partial = matrix.partial();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "gipc-harness: the matrix" }
+                style { (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                header {
+                    h1 { "Who keeps which promise" }
+                    p {
+                        "Child processes that talk through pipes: " (matrix.columns.len()) " implementations, "
+                        (matrix.scenarios.len()) " scenarios. Suite " (matrix.suite) ", made "
+                        time { (matrix.made) } "."
+                    }
+                    @for reason in &partial { p.partial { strong { "PARTIAL" } " " (reason) } }
+                    p.legend {
+                        @for word in [Word::Pass, Word::Known, Word::Fail, Word::Skip] {
+                            span class=(class(word)) { (mark(word)) } " " (meaning(word)) " "
+                        }
+                    }
+                    (controls(matrix))
+                }
+                main {
+                    @if let Some(changes) = changes { (changed(changes)) }
+                    (by_theme(matrix))
+                    (by_requirement(matrix))
+                    (by_scenario(matrix))
+                    (environments(matrix))
+                    section #evidence aria-label="Evidence" {
+                        @for (id, asked) in &matrix.scenarios {
+                            (scenario(id, asked))
+                            @for column in &matrix.columns {
+                                @if let Some(cell) = column.cells.get(id).filter(|cell| has_evidence(cell)) {
+                                    (evidence(id, asked, column, cell))
+                                }
+                            }
+                        }
+                    }
+                }
+                dialog { form method="dialog" { button aria-label="Close" { "×" } } div {} }
+                script { (PreEscaped(include_str!("page.js"))) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// What needs a script is made visible by it.
+fn controls(matrix: &Matrix) -> Markup {
+    html! {
+        form.controls hidden role="search" {
+            label { "Search " input type="search" name="text" placeholder="EOF-4, truncated, close/…"; }
+            label {
+                "Theme "
+                select name="theme" {
+                    option value="" { "all" }
+                    @for theme in matrix.themes() { option { (theme) } }
+                }
+            }
+            label {
+                "Rows with "
+                select name="verdict" {
+                    option value="" { "anything" }
+                    option value="differ" { "differences" }
+                    option value="known" { "a failure" }
+                    option value="bad" { "a failure nobody knew" }
+                    option value="skip" { "something not asked" }
+                }
+            }
+            output {}
+        }
+    }
+}
+
+fn head(matrix: &Matrix, first: &str) -> Markup {
+    html! {
+        thead {
+            tr {
+                th scope="col" { (first) }
+                @for column in &matrix.columns {
+                    th scope="col" title=(column.about) { a href=(format!("#{}", anchor("", &column.adapter))) { (column.adapter) } }
+                }
+            }
+        }
+    }
+}
+
+fn by_theme(matrix: &Matrix) -> Markup {
+    html! {
+        h2 { "Themes" }
+        div.wide tabindex="0" {
+            table {
+                (head(matrix, "scenarios that pass"))
+                tbody {
+                    @for theme in matrix.themes() {
+                        tr {
+                            th scope="row" { a href=(format!("#theme-{theme}")) { (theme) } }
+                            @for column in &matrix.columns {
+                                @let sum = of_theme(matrix, column, theme);
+                                td class=(worst(&sum)) { (parts(&sum)) }
+                            }
+                        }
+                    }
+                    tr.all {
+                        th scope="row" { "all" }
+                        @for column in &matrix.columns {
+                            td { (parts(&column.sum(matrix.scenarios.keys().map(String::as_str)))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn by_requirement(matrix: &Matrix) -> Markup {
+    html! {
+        h2 { "Requirements" }
+        div.wide tabindex="0" {
+            table.rows {
+                (head(matrix, "what a library owes"))
+                tbody {
+                    @for (one, scenarios) in matrix.requirements() {
+                        tr data-themes=(scenarios.iter().map(|id| theme(id)).collect::<Vec<_>>().join(" ")) {
+                            th scope="row" { b id=(one.id) { (one.id) } " " small { (one.level) } span { (one.what) } }
+                            @for column in &matrix.columns {
+                                @let sum = column.sum(scenarios.iter().copied());
+                                td class=(worst(&sum)) { (of_many(column, &sum)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn by_scenario(matrix: &Matrix) -> Markup {
+    html! {
+        h2 { "Scenarios" }
+        div.wide tabindex="0" {
+            table.rows {
+                (head(matrix, "what was tried"))
+                @for theme_ in matrix.themes() {
+                    tbody id=(format!("theme-{theme_}")) {
+                        @for (id, asked) in matrix.scenarios.iter().filter(|(id, _)| theme(id) == theme_) {
+                            tr data-themes=(theme_) {
+                                th scope="row" {
+                                    a href=(format!("#{}", anchor(id, ""))) { (id) }
+                                    @if asked.heavy { " " small { "heavy" } }
+                                    span { (asked.about) }
+                                }
+                                @for column in &matrix.columns {
+                                    @match column.cells.get(id) {
+                                        Some(cell) => td class=(class(cell.verdict)) { (link(id, column, cell.verdict)) },
+                                        None => td.none { "·" },
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The worst of several scenarios, as a link to it.
+fn of_many(column: &Column, sum: &Sum) -> Markup {
+    let Some((word, id)) = &sum.worst else { return html! { "·" } };
+    html! {
+        (link(id, column, *word))
+        @if sum.asked() > 1 && *word != Word::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
+    }
+}
+
+fn link(id: &str, column: &Column, word: Word) -> Markup {
+    let passes = matches!(word, Word::Pass | Word::Fixed);
+    let to = anchor(id, if passes { "" } else { &column.adapter });
+    html! {
+        a href=(format!("#{to}")) aria-label=(format!("{word}: {id} on {}", column.adapter)) title=(format!("{word}: {id}")) { (mark(word)) }
+    }
+}
+
+fn scenario(id: &str, asked: &Asked) -> Markup {
+    html! {
+        article id=(anchor(id, "")) {
+            h3 { (id) }
+            (promises(asked))
+            h4 { "The scenario" }
+            pre { (asked.text) }
+            h4 { "What comes of it, as the model says; who passes gives the same" }
+            pre { (asked.model) }
+        }
+    }
+}
+
+fn has_evidence(cell: &Cell) -> bool {
+    !matches!(cell.verdict, Word::Pass | Word::Fixed)
+}
+
+fn evidence(id: &str, asked: &Asked, column: &Column, cell: &Cell) -> Markup {
+    html! {
+        article id=(anchor(id, &column.adapter)) {
+            h3 { span class=(class(cell.verdict)) { (cell.verdict) } " " (id) " on " (column.adapter) }
+            p.ran { (column.implementation) ". " a href=(format!("#{}", anchor("", &column.adapter))) { "Where it ran" } ". "
+                a href=(format!("#{}", anchor(id, ""))) { "The scenario" } "." }
+            @if let Some(first) = &cell.first {
+                p.first {
+                    code { (first.step) } " must come to " code { (first.expected) }
+                    @if !first.because.is_empty() { " (" (first.because) ")" }
+                    ", and comes to " code { (first.got) } "."
+                    @if let Some(detail) = &first.detail { " In its own words: " q { (detail) } }
+                }
+            }
+            @for note in &cell.notes { p.note { (note) } }
+            (promises(asked))
+            @if let Some(came) = &cell.came { (traces(cell.model.as_ref().unwrap_or(&asked.model), came)) }
+            @if let Some(stuck) = &cell.stuck { h4 { "Why it stands still" } pre { (stuck) } }
+        }
+    }
+}
+
+/// The two traces line by line, with the first difference marked. What was to be done is the same in both, and is
+/// written once.
+fn traces(model: &str, came: &str) -> Markup {
+    let (left, right): (Vec<&str>, Vec<&str>) = (model.lines().collect(), came.lines().collect());
+    let column = outcomes(&[&left[..], &right[..]].concat());
+    let split = |line: &str| {
+        let at = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        (line[..at].to_owned(), line[at..].to_owned())
+    };
+    let rows: Vec<_> = (0..left.len().max(right.len()))
+        .map(|at| {
+            let line = |side: &[&str]| side.get(at).copied().unwrap_or_default().to_owned();
+            let (left, right) = (line(&left), line(&right));
+            let ((step, allowed), (other, came)) = (split(&left), split(&right));
+            match step == other {
+                true => (step, allowed, came),
+                false => (String::new(), left, right),
+            }
+        })
+        .collect();
+    let first = rows.iter().position(|(_, left, right)| left != right);
+    html! {
+        div.wide tabindex="0" {
+            table.traces {
+                thead { tr { th scope="col" { "step" } th scope="col" { "what the model allows" } th scope="col" { "what came" } } }
+                tbody {
+                    @for (at, (step, left, right)) in rows.iter().enumerate() {
+                        tr.first-difference[first == Some(at)].differs[left != right] {
+                            td { @if first == Some(at) { span.mark aria-label="the first difference" { "▶" } } (step) }
+                            td { (left) }
+                            td { (right) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The column in which the outcomes begin: the last in which a word begins in every line.
+fn outcomes(lines: &[&str]) -> usize {
+    let lines: Vec<Vec<char>> = lines
+        .iter()
+        .filter(|line| !line.is_empty() && !line.starts_with("VIOLATION"))
+        .map(|line| line.chars().collect())
+        .collect();
+    let begins = |line: &Vec<char>, at: usize| {
+        line.get(at - 1) == Some(&' ') && line.get(at).is_some_and(|c| *c != ' ')
+    };
+    let longest = lines.iter().map(Vec::len).max().unwrap_or(0);
+    (1..longest).rev().find(|at| lines.iter().all(|line| begins(line, *at))).unwrap_or(0)
+}
+
+fn promises(asked: &Asked) -> Markup {
+    html! {
+        ul.promises {
+            @for one in asked.covers.iter().filter_map(|id| spec::requirement(id)) {
+                li { a href=(format!("#{}", one.id)) { (one.id) } " " small { (one.level) } " " (one.what) }
+            }
+        }
+    }
+}
+
+fn changed(changes: &[Change]) -> Markup {
+    html! {
+        h2 { "What changed" }
+        @if changes.is_empty() { p { "Nothing." } } @else {
+            div.wide tabindex="0" {
+                table.rows {
+                    thead { tr { th scope="col" { "scenario" } th scope="col" { "on" } th scope="col" { "" } th scope="col" { "was" } th scope="col" { "is" } } }
+                    tbody {
+                        @for change in changes {
+                            tr {
+                                th scope="row" { a href=(format!("#{}", anchor(&change.scenario, ""))) { (change.scenario) } }
+                                td { (change.adapter) } td { (change.way.word()) } td { (change.was) } td { (change.is) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn environments(matrix: &Matrix) -> Markup {
+    html! {
+        h2 { "Where it ran" }
+        @for column in &matrix.columns {
+            details id=(anchor("", &column.adapter)) {
+                summary { b { (column.adapter) } " " (column.about) }
+                @if let Some(reason) = &column.absent { p { "It did not run: " (reason) } } @else {
+                    p { "Its agent says that it is " (column.implementation) "." }
+                    dl { @for (name, found) in facts(column) { dt { (name) } dd { (found) } } }
+                }
+            }
+        }
+    }
+}
+
+/// The place of a scenario, of an implementation, or of what one came to on the other. Ids hold neither `!` nor `+`.
+fn anchor(scenario: &str, adapter: &str) -> String {
+    format!("{scenario}!{adapter}").replace('/', "+")
+}
+
+fn worst(sum: &Sum) -> &'static str {
+    sum.worst.as_ref().map_or("none", |(word, _)| class(*word))
+}
+
+fn class(word: Word) -> &'static str {
+    match word {
+        Word::Pass | Word::Fixed => "pass",
+        Word::Known => "known",
+        Word::Skip => "skip",
+        _ => "bad",
+    }
+}
+
+fn mark(word: Word) -> &'static str {
+    match word {
+        Word::Pass => "✓",
+        Word::Known => "✗",
+        Word::Skip => "–",
+        Word::Fixed => "✓ FIXED",
+        Word::Fail => "FAIL",
+        Word::Deadlock => "DEADLOCK",
+        Word::Hang => "HANG",
+        Word::Slow => "SLOW",
+        Word::Unknown => "UNKNOWN",
+        Word::Error => "ERROR",
+        Word::Environment => "ENVIRONMENT",
+    }
+}
+
+fn meaning(word: Word) -> &'static str {
+    match word {
+        Word::Pass => "kept",
+        Word::Known => "broken, and explained",
+        Word::Skip => "it has no such thing",
+        _ => "and other words: broken, and nobody knew",
+    }
+}
