@@ -149,31 +149,37 @@ fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
 
 /// The beginning of an adapter in Python, beside a copy of the kit. The one in Rust takes a minute to build: CI does it.
 fn scaffold() -> Result<(), Failed> {
-    if Command::new("python3").arg("--version").output().is_err() {
-        writeln!(std::io::stdout(), "not asked: there is no python3")?;
-        return Ok(());
-    }
     let adapters = tempfile::tempdir()?;
-    let kit = adapters.path().join("kit/python");
-    fs::create_dir_all(&kit)?;
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/kit/python");
-    for file in fs::read_dir(from)?.flatten().filter(|file| file.path().is_file()) {
-        fs::copy(file.path(), kit.join(file.file_name()))?;
-    }
-    let adapters = adapters.path().to_str().ok_or("a path")?;
-    let named = |words: &[&str]| harness(&[&["--adapters", adapters, "adapter"], words].concat());
-    for (words, code, says) in [
-        (&["new", "mine", "--lang", "python"][..], 0, "next: cargo harness adapter check mine"),
-        (&["check", "mine"], 0, "it keeps the contract"),
-        (&["new", "mine", "--lang", "python"], 2, "is there already"),
-        (&["new", "My Own", "--lang", "rust"], 2, "is no name of an adapter"),
-    ] {
+    let folder = adapters.path().to_str().ok_or("a path")?;
+    let named = |words: &[&str]| harness(&[&["--adapters", folder, "adapter"], words].concat());
+    let check = |words: &[&str], code: i32, says: &str| {
         let (text, came) = named(words)?;
-        if came != code || !text.contains(says) {
-            return Err(format!("{words:?}: exit {came}, and\n{text}").into());
+        match came == code && text.contains(says) {
+            true => Ok(()),
+            false => Err(Failed::from(format!("{words:?}: exit {came}, and\n{text}"))),
         }
+    };
+    for (lang, program) in [("python", "python3"), ("node", "node")] {
+        if Command::new(program).arg("--version").output().is_err() {
+            writeln!(std::io::stdout(), "not asked: there is no {program}")?;
+            continue;
+        }
+        let kit = adapters.path().join("kit").join(lang);
+        fs::create_dir_all(&kit)?;
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/kit").join(lang);
+        for file in fs::read_dir(from)?.flatten().filter(|file| file.path().is_file()) {
+            fs::copy(file.path(), kit.join(file.file_name()))?;
+        }
+        let name = format!("in-{lang}");
+        check(
+            &["new", &name, "--lang", lang],
+            0,
+            &format!("next: cargo harness adapter check {name}"),
+        )?;
+        check(&["check", &name], 0, "it keeps the contract")?;
+        check(&["new", &name, "--lang", lang], 2, "is there already")?;
     }
-    Ok(())
+    check(&["new", "My Own", "--lang", "rust"], 2, "is no name of an adapter")
 }
 
 fn inspected() -> Result<(), Failed> {

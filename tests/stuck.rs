@@ -38,7 +38,11 @@ const LANGUAGES: [Language; 4] = [
         adapter: "multiprocessing@spawn",
         program: &["python3", "tests/still/wrong_multiprocessing.py"],
     },
-    Language { name: "node", adapter: "node", program: &["node", "tests/still/wrong_node.mjs"] },
+    Language {
+        name: "node",
+        adapter: "node",
+        program: &["node", "--no-memory-reducer", "tests/still/wrong_node.mjs"],
+    },
 ];
 
 /// How long each took, in seconds.
@@ -157,13 +161,14 @@ fn manifest(language: &Language, fault: &str) -> String {
     let own = std::env::current_exe().expect("this program").display().to_string();
     let program = match language.program {
         [] => vec![own, "agent".into()],
-        [runtime, script] => {
-            let inside = root().join(runtime);
-            let runtime =
-                if inside.exists() { inside.display().to_string() } else { (*runtime).into() };
-            vec![runtime, root().join(script).display().to_string()]
-        }
-        _ => unreachable!("a runtime and a script"),
+        // Files of ours are named whole; the rest is a program on the path, and options.
+        words => words
+            .iter()
+            .map(|word| match root().join(word) {
+                file if file.exists() => file.display().to_string(),
+                _ => (*word).to_owned(),
+            })
+            .collect(),
     };
     let words: Vec<String> =
         program.iter().map(String::as_str).chain([fault]).map(|word| format!("{word:?}")).collect();

@@ -131,9 +131,9 @@ pub type KnownFailures = Vec<Known>;
 pub struct Known {
     /// The scenario's id.
     pub scenario: String,
-    /// The first wrong step, as written: `get r`.
+    /// The first wrong step, as written: `get r`; `*` if that is another one each time.
     pub step: String,
-    /// What it comes to: `eof`, `blocks`, `never`, …
+    /// What it comes to: `eof`, `blocks`, `never`, …; `*` if that is another each time.
     pub outcome: String,
     /// `FAIL`, `DEADLOCK` or `HANG`.
     pub verdict: String,
@@ -145,6 +145,18 @@ pub struct Known {
     /// The variants that fail so, with `default` for the manifest without one; if none is named, all.
     #[serde(default)]
     pub variants: Vec<String>,
+}
+
+/// A step or an outcome that is another one each time.
+pub const ANY: &str = "*";
+
+impl Known {
+    /// Whether a failure with this first wrong step, outcome and verdict is this one.
+    #[must_use]
+    pub fn is(&self, fingerprint: [&str; 3]) -> bool {
+        let listed = [&self.step, &self.outcome, &self.verdict];
+        listed.into_iter().zip(fingerprint).all(|(listed, came)| listed == ANY || listed == came)
+    }
 }
 
 /// What a known failure calls the manifest without a variant.

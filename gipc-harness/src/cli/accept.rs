@@ -3,7 +3,7 @@
 //! Reasons are left empty: a manifest without them is refused until somebody has found out why.
 
 use super::Stopped;
-use crate::adapter::manifest::DEFAULT;
+use crate::adapter::manifest::{ANY, DEFAULT};
 use crate::adapter::skips::Skips;
 use crate::verdict::Mend;
 use std::collections::BTreeSet;
@@ -94,12 +94,18 @@ impl Known {
         self.changed = true;
         let mut found = false;
         for table in self.tables.iter_mut().filter(|table| word(table, "scenario") == id) {
-            let same =
-                fails.is_some_and(|fails| FINGERPRINT.map(|name| word(table, name)) == fails);
+            let listed = FINGERPRINT.map(|name| word(table, name));
+            let fits = |fails: [&str; 3]| {
+                listed.into_iter().zip(fails).all(|(listed, came)| listed == ANY || listed == came)
+            };
+            let same = fails.is_some_and(fits);
             found |= same;
             let mut names = names(table, all);
+            // Who fails now in one way and now in another has an entry for each.
+            let sometimes = table.get("sometimes").and_then(Item::as_bool) == Some(true);
             match same {
                 true => names.insert(variant.to_owned()),
+                false if sometimes && fails.is_some() => false,
                 false => names.remove(variant),
             };
             name(table, &names, all);

@@ -90,13 +90,20 @@ pub fn hold_to_its_skips(verdict: &mut Verdict, id: &str, skips: Option<&Skips>,
     verdict.mend = Some(mend);
 }
 
-/// The fingerprint is the first wrong step, its outcome and the verdict: never a line number.
+/// The fingerprint is the first wrong step, its outcome and the verdict: never a line number. Who fails in one of several
+/// ways has an entry for each.
 pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known]) {
-    let entry = known.iter().find(|known| known.scenario == scenario.id);
+    let entries = || known.iter().filter(|known| known.scenario == scenario.id);
+    let Some(any) = entries().next() else {
+        if let Some((step, outcome)) = fails(scenario, verdict) {
+            let (verdict_, instead) = (verdict.word, false);
+            verdict.mend = Some(Mend::Fails { step, outcome, verdict: verdict_, instead });
+        }
+        return;
+    };
     if verdict.word == Word::Pass {
-        let Some(entry) = entry else { return };
-        if entry.sometimes {
-            verdict.notes.push(format!("fails now and then: {}", entry.reason));
+        if entries().all(|entry| entry.sometimes) {
+            verdict.notes.push(format!("fails now and then: {}", any.reason));
         } else {
             verdict.word = Word::Fixed;
             verdict.mend = Some(Mend::Passes);
@@ -106,25 +113,33 @@ pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known
         }
         return;
     }
+    let word = verdict.word.to_string();
+    let (step, outcome) = fingerprint(scenario, verdict);
+    if let Some(entry) = entries().find(|entry| entry.is([&step, &outcome, &word])) {
+        verdict.word = Word::Known;
+        verdict.notes.insert(0, entry.reason.clone());
+        return;
+    }
+    verdict.notes.push(format!(
+        "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({word})",
+        any.step, any.outcome, any.verdict
+    ));
+    if let Some((step, outcome)) = fails(scenario, verdict) {
+        let (verdict_, instead) = (verdict.word, true);
+        verdict.mend = Some(Mend::Fails { step, outcome, verdict: verdict_, instead });
+    }
+}
+
+/// The fingerprint of what can be known to fail.
+fn fails(scenario: &Scenario, verdict: &Verdict) -> Option<(String, String)> {
+    matches!(verdict.word, Word::Fail | Word::Deadlock | Word::Hang)
+        .then(|| fingerprint(scenario, verdict))
+}
+
+fn fingerprint(scenario: &Scenario, verdict: &Verdict) -> (String, String) {
     let came = verdict.first.as_ref().map(|first| {
         let step = &scenario.steps[first.step];
         (format!("{} {}", step.lane, step.what()), first.got.clone())
     });
-    let (step, outcome) = came.unwrap_or_else(|| ("trace".into(), "differs".into()));
-    if matches!(verdict.word, Word::Fail | Word::Deadlock | Word::Hang) {
-        let (step, outcome, verdict_, instead) =
-            (step.clone(), outcome.clone(), verdict.word, entry.is_some());
-        verdict.mend = Some(Mend::Fails { step, outcome, verdict: verdict_, instead });
-    }
-    let Some(entry) = entry else { return };
-    if entry.step == step && entry.outcome == outcome && entry.verdict == verdict.word.to_string() {
-        verdict.word = Word::Known;
-        verdict.mend = None;
-        verdict.notes.insert(0, entry.reason.clone());
-    } else {
-        verdict.notes.push(format!(
-            "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({})",
-            entry.step, entry.outcome, entry.verdict, verdict.word
-        ));
-    }
+    came.unwrap_or_else(|| ("trace".into(), "differs".into()))
 }

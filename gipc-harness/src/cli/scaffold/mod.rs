@@ -13,6 +13,8 @@ use std::fs;
 pub(super) enum Lang {
     /// With the kit, adapters/kit/python.
     Python,
+    /// With the kit, adapters/kit/node.
+    Node,
     /// With `gipc_harness::agent`.
     Rust,
 }
@@ -24,6 +26,10 @@ impl Lang {
             Self::Python => &[
                 ("adapter.toml", include_str!("python/adapter.toml")),
                 ("agent.py", include_str!("python/agent.py")),
+            ],
+            Self::Node => &[
+                ("adapter.toml", include_str!("node/adapter.toml")),
+                ("agent.mjs", include_str!("node/agent.mjs")),
             ],
             Self::Rust => &[
                 ("adapter.toml", include_str!("rust/adapter.toml")),
