@@ -59,6 +59,7 @@ fn main() {
         }),
         Trial::test("one_that_dies_in_the_middle_is_not_a_pass", || check("half", "", "")),
         Trial::test("a_known_failure_is_expected_as_long_as_it_is_that_one", known),
+        Trial::test("what_is_skipped_is_a_list_that_does_not_change_unseen", skips),
         Trial::test("for_programs_each_result_is_a_line_of_json", json_lines),
         Trial::test("evidence_that_cannot_be_kept_is_said_and_hides_no_verdict", unwritable),
         Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
@@ -148,6 +149,39 @@ fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
 }
 
 /// The beginning of an adapter in Python, beside a copy of the kit. The one in Rust takes a minute to build: CI does it.
+/// The embedded implementation as a stranger's, whose lists say too much and too little.
+fn skips() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path().to_str().ok_or("a path")?;
+    let own = include_str!("../adapters/gipc-core/adapter.toml");
+    let command = json!([env!("CARGO_BIN_EXE_gipc-harness"), "agent"]);
+    let manifest = format!("command = {command}\n{own}");
+    fs::write(folder.path().join("adapter.toml"), &manifest)?;
+    fs::write(folder.path().join("skips.txt"), "close/twice\n")?;
+    let check = |words: &[&str], code: i32, says: &str| {
+        let (text, came) = harness(&[&["run", "--adapter", here], words].concat())?;
+        match came == code && text.contains(says) {
+            true => Ok(()),
+            false => Err(Failed::from(format!("{words:?}: exit {came}, not {code}, and\n{text}"))),
+        }
+    };
+    check(&["close/twice"], 1, "skips.txt lists it")?;
+    check(&["scope/closed-before"], 3, "skips.txt does not list it")?;
+    check(&["scope/closed-before"], 3, "--accept")?;
+    check(&["close/twice", "scope/closed-before", "--accept"], 0, "skips.txt is written anew")?;
+    let text = fs::read_to_string(folder.path().join("skips.txt"))?;
+    if text != "scope/closed-before\n" {
+        return Err(format!("skips.txt says {text:?}").into());
+    }
+    check(&["close/twice", "scope/closed-before"], 0, "1 passed, 1 skipped")?;
+    let known = "scenario = \"close/thrice\"\nstep = \"*\"\noutcome = \"*\"\nverdict = \"FAIL\"";
+    let manifest = format!("{manifest}\n[[known]]\n{known}\nreason = \"it was there\"\n");
+    fs::write(folder.path().join("adapter.toml"), &manifest)?;
+    check(&["close/twice"], 2, "speaks of close/thrice, and there is no such scenario")?;
+    check(&["close/twice", "--accept"], 0, "adapter.toml is written anew")?;
+    check(&["close/twice"], 0, "1 passed")
+}
+
 fn scaffold() -> Result<(), Failed> {
     let adapters = tempfile::tempdir()?;
     let folder = adapters.path().to_str().ok_or("a path")?;

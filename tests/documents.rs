@@ -1,6 +1,7 @@
 //! Documents say what is: every requirement is asked or has something that stands in, and every scenario, file and test
 //! that a page names exists.
 
+use gipc_harness::adapter::Manifest;
 use gipc_harness::scenario::parse;
 use gipc_harness::spec;
 use rstest::rstest;
@@ -183,4 +184,33 @@ fn every_line_of_a_conversation_is_one_that_its_schema_knows() {
         }
     }
     assert!(seen[0] > 1000 && seen[1] > 500, "{seen:?} lines are too few");
+}
+
+/// Each known failure of each adapter says first which requirement is broken.
+#[test]
+fn every_known_failure_names_what_it_breaks() {
+    for folder in fs::read_dir(root().join("adapters")).expect("a folder").flatten() {
+        let path = folder.path().join("adapter.toml");
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let shown = path.display().to_string();
+        let manifest = Manifest::parse(&text, &shown).unwrap_or_else(|error| panic!("{error}"));
+        assert!(folder.path().join("skips.txt").is_file(), "{shown} has no skips.txt beside it");
+        for known in manifest.known {
+            let ids: Vec<&str> = known
+                .reason
+                .split([' ', ',', '.', ':'])
+                .filter(|word| !word.is_empty())
+                .take_while(|word| spec::requirement(word).is_some())
+                .collect();
+            assert!(!ids.is_empty(), "{shown}: {} names no requirement first", known.scenario);
+        }
+    }
+}
+
+#[test]
+fn the_kit_for_node_shows_what_adapter_new_writes() {
+    let page = read("adapters/kit/node/README.md");
+    let shown = page.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
+    let written = read("gipc-harness/src/cli/scaffold/node/agent.mjs").replace("NAME", "mine");
+    assert_eq!(shown, Some(written.as_str()));
 }

@@ -40,6 +40,13 @@ fn check(typed: &str, exit: i32, said: &str) {
 #[case::impossible_pipes("run duplex --capacity 0", 2, "0 is not in 1..=1048576")]
 #[case::a_way_of_its_own("run close --batch --kill all", 2, "cannot be used with")]
 #[case::a_record_that_is_none("judge Cargo.toml", 2, "its last line is not the case of a run")]
+#[case::no_matrix("matrix --from Cargo.toml --output target/none", 2, "Cargo.toml is no matrix")]
+#[case::no_matrix_there("matrix --from nowhere --output target/none", 2, "cannot read nowhere")]
+#[case::a_matrix_of_nobody(
+    "matrix --adapter nobody --output target/none",
+    2,
+    "cannot read adapter nobody"
+)]
 #[case::no_record("judge nowhere.jsonl", 2, "No such file")]
 fn what_is_typed_is_done_or_refused_in_words(
     #[case] typed: &str,
@@ -85,4 +92,26 @@ fn an_order_line_is_followed_or_refused(
     let lines = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
     fs::write(&file, format!("# It ends.\n# order: {order}\n\n{lines}")).expect("a file");
     check(&format!("run {}", file.display()), exit, said);
+}
+
+#[test]
+fn parts_of_a_matrix_are_stamped_and_come_together_and_what_changed_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (one, two, both) = (path("one"), path("two"), path("both"));
+    let some = "matrix close race --adapter gipc-core";
+    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 11 of 174");
+    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 11 of 174");
+    check(&format!("{some} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
+    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 22 of 174");
+    for file in ["matrix.json", "matrix.md", "index.html"] {
+        let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
+        assert!(file.ends_with("json") || text.contains("PARTIAL"), "{file} is not stamped");
+    }
+    check(&format!("matrix --from {both} --output {one} --against {both}"), 0, "0 changes");
+    let better = folder.path().join("both/matrix.json");
+    let text = fs::read_to_string(&better).expect("written").replacen("PASS", "FAIL", 1);
+    fs::write(&better, text).expect("written");
+    check(&format!("matrix --from {one} --output {two} --against {both}"), 0, "better");
+    check(&format!("matrix --from {both} --output {two} --against {one}"), 1, "worse");
 }

@@ -66,6 +66,7 @@ mod tests {
             notes: vec![note.into()],
             text: String::new(),
             model: String::new(),
+            sometimes: false,
             mend: None,
         };
         let result = Result {

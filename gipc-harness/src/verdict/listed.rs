@@ -103,6 +103,7 @@ pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known
     };
     if verdict.word == Word::Pass {
         if entries().all(|entry| entry.sometimes) {
+            verdict.sometimes = true;
             verdict.notes.push(format!("fails now and then: {}", any.reason));
         } else {
             verdict.word = Word::Fixed;
@@ -117,6 +118,7 @@ pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known
     let (step, outcome) = fingerprint(scenario, verdict);
     if let Some(entry) = entries().find(|entry| entry.is([&step, &outcome, &word])) {
         verdict.word = Word::Known;
+        verdict.sometimes = entry.sometimes;
         verdict.notes.insert(0, entry.reason.clone());
         return;
     }

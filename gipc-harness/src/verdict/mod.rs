@@ -88,6 +88,8 @@ pub struct Verdict {
     pub text: String,
     /// The trace that the model allows and that is nearest to it.
     pub model: String,
+    /// The manifest says that it comes out now one way and now the other.
+    pub sometimes: bool,
     /// What the adapter's folder would have to say so that this is as expected.
     pub mend: Option<Mend>,
 }
@@ -122,7 +124,9 @@ pub fn judge(
     };
     let model = canonical(scenario, predicted);
     let (first, stuck, notes, mend) = (None, None, Vec::new(), None);
-    let mut verdict = Verdict { word: Word::Pass, first, stuck, notes, text, model, mend };
+    let sometimes = false;
+    let mut verdict =
+        Verdict { word: Word::Pass, first, stuck, notes, text, model, sometimes, mend };
     if let Some(fault) = &observed.fault {
         verdict.word = Word::Error;
         verdict.notes.push(fault.clone());

@@ -81,7 +81,9 @@ fn way(was: Option<&Cell>, is: Option<&Cell>) -> Option<Way> {
     let (Some(was), Some(is)) = (was, is) else {
         return Some(if was.is_some() { Way::Gone } else { Way::New });
     };
-    if fingerprint(was) == fingerprint(is) {
+    // What wavers has not changed, whatever it came to this time.
+    let wavers = (was.sometimes || is.sometimes) && is.verdict.is_expected();
+    if wavers || fingerprint(was) == fingerprint(is) {
         return None;
     }
     let rank = |cell: &Cell| match cell.verdict {

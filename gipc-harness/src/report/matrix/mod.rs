@@ -85,6 +85,9 @@ pub struct Cell {
     pub first: Option<Wrong>,
     /// Why it is known, skipped or broken.
     pub notes: Vec<String>,
+    /// It comes out now one way and now the other, and the manifest says why.
+    #[serde(default)]
+    pub sometimes: bool,
     /// The argument of a stop, in lines.
     pub stuck: Option<String>,
     /// What the model says, where the choices of the implementation make that another thing than for the suite.
@@ -245,6 +248,7 @@ impl Column {
             verdict: verdict.word,
             first,
             notes,
+            sometimes: verdict.sometimes,
             stuck: stop.map(|stuck| terminal::stop(&told.scenario, stuck).trim_end().to_owned()),
             model: others.then(|| verdict.model.clone()),
             came: said.then(|| self.shown(&verdict.text)),

@@ -98,7 +98,10 @@ fn head(matrix: &Matrix, first: &str) -> Markup {
             tr {
                 th scope="col" { (first) }
                 @for column in &matrix.columns {
-                    th scope="col" title=(column.about) { a href=(format!("#{}", anchor("", &column.adapter))) { (column.adapter) } }
+                    @let (name, variant) = column.adapter.split_once('@').unwrap_or((&column.adapter, ""));
+                    th scope="col" title=(column.about) {
+                        a href=(format!("#{}", anchor("", &column.adapter))) { (name) @if !variant.is_empty() { br; "@" (variant) } }
+                    }
                 }
             }
         }

@@ -21,6 +21,7 @@ fn column(adapter: &str, cells: &str) -> Column {
             verdict,
             first,
             notes: said.then(|| "it forgets".to_owned()).into_iter().collect(),
+            sometimes: line.ends_with("sometimes"),
             stuck: None,
             model: None,
             came: said.then(|| "main get r  blocks\n".to_owned()),
@@ -58,6 +59,7 @@ fn matrix(columns: impl IntoIterator<Item = Column>) -> Matrix {
 #[case::it_is_mended_and_still_listed("close/a KNOWN never", "close/a FIXED", &["better close/a"])]
 #[case::it_fails_in_another_way("close/a KNOWN never", "close/a KNOWN eof", &["other close/a"])]
 #[case::it_cannot_be_asked_any_more("close/a PASS", "close/a SKIP", &["worse close/a"])]
+#[case::it_wavers("close/a PASS", "close/a KNOWN never sometimes", &[])]
 #[case::it_is_asked_now("", "close/a PASS", &["new close/a"])]
 #[case::this_run_did_not_ask("close/a PASS\nclose/b PASS", "close/a PASS", &[])]
 #[case::it_is_not_there_any_more("close/old PASS", "", &["gone close/old"])]
