@@ -214,3 +214,28 @@ fn the_kit_for_node_shows_what_adapter_new_writes() {
     let written = read("gipc-harness/src/cli/scaffold/node/agent.mjs").replace("NAME", "mine");
     assert_eq!(shown, Some(written.as_str()));
 }
+
+/// What the page says was mended changes in the kept matrix at that release.
+#[test]
+fn the_mends_of_the_changelog_are_in_the_releases() {
+    let matrix: serde_json::Value =
+        serde_json::from_str(&read("docs/releases/matrix.json")).expect("JSON");
+    let columns = matrix["columns"].as_array().expect("columns");
+    let cell = |release: &str, scenario: &str| {
+        let name = format!("gipc-python@{release}");
+        let column = columns.iter().find(|column| column["adapter"] == name.as_str());
+        column.expect("the release is there")["cells"][scenario].clone()
+    };
+    let page = read("docs/releases/README.md");
+    let rows = page.lines().filter(|line| line.starts_with("| 0."));
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
+        let (scenario, before, then) = (cells[3], cells[4], cells[5]);
+        let before = cell(before, scenario);
+        assert!(before["verdict"] == "KNOWN" || before["sometimes"] == true, "{row}");
+        assert_eq!(cell(then, scenario)["verdict"], "PASS", "{row}");
+        seen += 1;
+    }
+    assert!(seen >= 9 && columns.len() == 20, "{seen} rows, {} releases", columns.len());
+}

@@ -78,6 +78,7 @@ pub fn hold_to_its_word(
 /// What is skipped is a list of its own, so that it does not grow unseen.
 pub fn hold_to_its_skips(verdict: &mut Verdict, id: &str, skips: Option<&Skips>, variant: &str) {
     let Some(skips) = skips else { return };
+    verdict.sometimes |= skips.says(id, variant) == Some(true);
     let (mend, note) = match (verdict.word, skips.says(id, variant)) {
         (Word::Skip, None) => (Mend::Skips, "it is skipped, and skips.txt does not list it"),
         (word, Some(false)) if word != Word::Skip && !word.says_nothing() => {
