@@ -164,12 +164,15 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
     })
 }
 
-/// Whether who catches these signals may have set an alarm. A runtime that catches whatever there is (Go's does) says
-/// nothing by that.
+/// Whether who catches these signals may have set an alarm. A runtime that catches whatever there is (Go's), or whatever
+/// ends a process (Ruby's), says nothing by that.
 fn waits_for_alarms(caught: u64) -> bool {
     let catches = |signal: libc::c_int| caught & (1 << (signal - 1)) != 0;
-    let whatever = [libc::SIGPROF, libc::SIGVTALRM, libc::SIGIO, libc::SIGXCPU];
-    catches(libc::SIGALRM) && !whatever.into_iter().all(catches)
+    let go = [libc::SIGPROF, libc::SIGVTALRM, libc::SIGIO, libc::SIGXCPU];
+    let ruby =
+        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    let whatever = go.into_iter().all(catches) || ruby.into_iter().all(catches);
+    catches(libc::SIGALRM) && !whatever
 }
 
 /// What a thread sleeps in, or why it cannot be said to sleep.
