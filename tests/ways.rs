@@ -34,7 +34,15 @@ fn check(typed: &str, exit: i32, said: &str) {
 #[case::a_kill_everywhere("run close/eof-after-close --kill all", 0, "4 passed")]
 #[case::a_kill_nowhere("run close/eof-after-close --kill child@99", 2, "has a moment child@99")]
 #[case::a_kill_of_nobody("run close/eof-after-close --kill nobody@1", 2, "has a moment nobody@1")]
-#[case::no_moment("run close --kill child", 2, "child@3 is its third begin or end")]
+#[case::no_moment("run close --kill child", 2, "child@3 is its third moment")]
+#[case::starved_once("run close/eof-after-close --starve main@1", 0, "1 passed")]
+#[case::starved_everywhere("run close/eof-after-close --starve all", 0, "2 passed")]
+#[case::starved_nowhere("run close/eof-after-close --starve main@9", 2, "number 9 that can fail")]
+#[case::who_cannot_be_starved(
+    "run close --adapter node --starve all",
+    2,
+    "does not have the profile limits"
+)]
 #[case::stopped_and_continued("run close/eof-after-close --freeze all", 0, "4 passed")]
 #[case::small_pipes("run duplex deadlock --capacity 4096", 0, "passed")]
 #[case::impossible_pipes("run duplex --capacity 0", 2, "0 is not in 1..=1048576")]
@@ -92,6 +100,20 @@ fn an_order_line_is_followed_or_refused(
     let lines = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
     fs::write(&file, format!("# It ends.\n# order: {order}\n\n{lines}")).expect("a file");
     check(&format!("run {}", file.display()), exit, said);
+}
+
+/// What `explore` once took for a failure and was none.
+#[rstest]
+#[case("a-plan-that-was-not-gone", "--repeat 5", 0, "5 passed")]
+#[case("a-child-faster-than-its-parent", "", 0, "1 passed")]
+#[case("a-child-faster-than-its-parent", "--batch", 2, "go step by step only")]
+fn what_was_no_failure_is_none(
+    #[case] name: &str,
+    #[case] how: &str,
+    #[case] exit: i32,
+    #[case] said: &str,
+) {
+    check(&format!("run tests/found/{name}.scenario {how}"), exit, said);
 }
 
 #[test]

@@ -7,9 +7,14 @@ on gevent's own loop, so an answered ping proves that the loop turns. One agent 
 
 import encodings.hex_codec  # noqa: F401, loaded late otherwise, when descriptors may be scarce
 import json
+import multiprocessing
 import os
 import signal
 import sys
+
+# gipc looks once, when it is loaded. A child of such a method has been told already.
+if "METHOD" in os.environ and multiprocessing.get_start_method(allow_none=True) is None:
+    multiprocessing.set_start_method(os.environ["METHOD"])
 
 import gevent
 import gevent.event

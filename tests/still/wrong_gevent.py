@@ -8,11 +8,13 @@ fault = sys.argv.pop(1)
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../adapters/gipc-python"))
 
 import agent  # noqa: E402
+import gevent  # noqa: E402
 import gevent.event  # noqa: E402
 import gipc  # noqa: E402
 import gipc.gipc as inside  # noqa: E402
 
-start, child, receive, get = gipc.start_process, inside._child, inside._GIPCReader._recv_in_buffer, inside._GIPCReader.get
+play, start, child = agent.play, gipc.start_process, inside._child
+receive, get = inside._GIPCReader._recv_in_buffer, inside._GIPCReader.get
 
 
 def inherit(target, args, kwargs):
@@ -47,6 +49,17 @@ def lock(reader, timeout=None):
     return got
 
 
+def tick():
+    while True:
+        gevent.sleep(0.01)
+
+
+def ticking(role, *more):
+    if role == "clock":
+        gevent.spawn(tick)
+    play(role, *more)
+
+
 if fault == "inherits":
     inside._child = inherit
 elif fault == "keeps":
@@ -57,5 +70,7 @@ elif fault == "blocks":
     inside._GIPCReader.get = block
 elif fault == "locks":
     inside._GIPCReader.get = lock
+elif fault == "ticks":
+    agent.play = ticking
 
 agent.play(sys.argv[1], [], set(), [])

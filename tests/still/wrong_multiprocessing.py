@@ -3,13 +3,14 @@
 import os
 import sys
 import threading
+import time
 
 fault = sys.argv.pop(1)
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../adapters/multiprocessing"))
 
 import agent  # noqa: E402
 
-spawn, get = agent.Agent.do_spawn, agent.Agent.do_get
+play, spawn, get = agent.play, agent.Agent.do_spawn, agent.Agent.do_get
 
 
 def keep(self, child, handles, listed=()):
@@ -35,11 +36,24 @@ def lock(self, handle, within=None):
     return got
 
 
+def tick():
+    while True:
+        time.sleep(0.01)
+
+
+def ticking(role, *more):
+    if role == "clock":
+        threading.Thread(target=tick, daemon=True).start()
+    play(role, *more)
+
+
 if fault == "keeps":
     agent.Agent.do_spawn = keep
 elif fault == "deaf":
     agent.Agent.do_get = is_deaf
 elif fault == "locks":
     agent.Agent.do_get = lock
+elif fault == "ticks":
+    agent.play = ticking
 
 agent.play(sys.argv[1], [], [], [])

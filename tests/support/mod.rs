@@ -56,6 +56,7 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
         trigger: Duration::from_millis(20),
         patience: Duration::from_secs(60),
         capacity: None,
+        knot: gipc_harness::stuck::knot,
         interrupt,
     };
     let choices = choices(adapter);

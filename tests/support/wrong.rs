@@ -7,6 +7,7 @@ use gipc_harness::adapter::protocol::{Control, Named, Said};
 use gipc_harness::agent::{
     Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve,
 };
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ enum Fault {
     Keeps,
     /// A get that is given up leaves its handle locked.
     Locks,
+    /// Nothing, but a clock ticks in the process of that name.
+    Ticks,
     /// Nothing, but a put takes its time.
     Takes(Pastime),
 }
@@ -51,6 +54,7 @@ enum Pastime {
     BeStopped,
 }
 
+const TICK: Duration = Duration::from_millis(10);
 const PASTIME: Duration = Duration::from_secs(3);
 
 impl Pastime {
@@ -90,6 +94,7 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         "blocking" | "blocks" => Fault::Blocks,
         "keeps" => Fault::Keeps,
         "locks" => Fault::Locks,
+        "ticks" => Fault::Ticks,
         "computes" => Fault::Takes(Pastime::Compute),
         "sleeps" => Fault::Takes(Pastime::Sleep),
         "is-stopped" => Fault::Takes(Pastime::BeStopped),
@@ -109,6 +114,13 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
             let handle = handle(end.starts_with('w'), descriptor).expect("an end of a pipe");
             library.handles.borrow_mut().insert(name.to_owned(), handle);
         }
+        if fault == Fault::Ticks && role == "clock" {
+            drop(tokio::spawn(async {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                }
+            }));
+        }
         let identity = Identity {
             implementation: Named { name: kind.into(), version: "0".into() },
             profiles: vec!["core".into()],
@@ -126,6 +138,12 @@ fn handle(writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
         true => Handle::Writer(Rc::new(Mutex::new(Sender::from_owned_fd(descriptor)?))),
         false => Handle::Reader(Rc::new(Mutex::new(Receiver::from_owned_fd(descriptor)?))),
     })
+}
+
+/// Lets the next child inherit this descriptor, and gives its number.
+fn inherited(end: &impl AsFd) -> io::Result<RawFd> {
+    fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(end.as_fd().as_raw_fd())
 }
 
 impl Library for Wrong {
@@ -148,7 +166,7 @@ impl Wrong {
             Order::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
                     Fault::Inherits | Fault::Keeps | Fault::Takes(_) => nix::unistd::pipe()?,
-                    _ => nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
+                    _ => nix::unistd::pipe2(OFlag::O_CLOEXEC)?,
                 };
                 let descriptors = BTreeMap::from([
                     (reader.clone(), r.as_raw_fd()),
@@ -165,8 +183,8 @@ impl Wrong {
                 for name in handles {
                     let handle = self.take(&name)?;
                     command.arg(match &handle {
-                        Handle::Reader(r) => format!("{name}=r{}", r.lock().await.as_raw_fd()),
-                        Handle::Writer(w) => format!("{name}=w{}", w.lock().await.as_raw_fd()),
+                        Handle::Reader(r) => format!("{name}=r{}", inherited(&*r.lock().await)?),
+                        Handle::Writer(w) => format!("{name}=w{}", inherited(&*w.lock().await)?),
                     });
                     moved.push(handle);
                 }
@@ -228,7 +246,7 @@ impl Wrong {
         let descriptor = r.as_fd();
         let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
         match self.fault {
-            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Takes(_) => {}
+            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Ticks | Fault::Takes(_) => {}
             Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
                 std::future::pending().await
             }

@@ -95,9 +95,15 @@ impl Adapter {
         let skips = read_skips(&file.with_file_name("skips.txt"), &manifest)?;
         let here = file.parent().unwrap_or(Path::new(".")).to_owned();
         let here = here.canonicalize().unwrap_or(here);
-        let mut words = manifest.words.clone();
-        words.insert("here".into(), here.to_string_lossy().into_owned());
-        words.insert("variant".into(), variant.map(|name| format!("@{name}")).unwrap_or_default());
+        let own = [
+            ("here", here.to_string_lossy().into_owned()),
+            ("variant", variant.map(|name| format!("@{name}")).unwrap_or_default()),
+        ];
+        let own = own.map(|(name, word)| (name.to_owned(), word));
+        let mut words = BTreeMap::from(own);
+        // Those of the manifest may be made of these.
+        let given = manifest.words.iter().map(|(name, word)| (name.clone(), fill(word, &words)));
+        words.extend(given.collect::<Vec<_>>());
         let command = manifest.command.iter().map(|word| fill(word, &words)).collect::<Vec<_>>();
         if command.is_empty() {
             return Err(AdapterError::Bad(format!(
@@ -106,6 +112,12 @@ impl Adapter {
         }
         let variant = variant.unwrap_or(DEFAULT).to_owned();
         Ok(Self { manifest, here, skips, variant, command, words })
+    }
+
+    /// Whether it declares a profile; one that declares none leaves it open.
+    pub fn has(&self, profile: &str) -> bool {
+        let declared = &self.manifest.profiles;
+        declared.is_empty() || declared.iter().any(|name| name == profile)
     }
 
     /// Whether what it needs is there; if not, what to type.

@@ -12,6 +12,7 @@ mod out;
 mod scaffold;
 mod schema;
 mod spec;
+mod starve;
 mod suite;
 mod tell;
 mod tools;
@@ -113,7 +114,7 @@ struct Run {
     #[arg(long, conflicts_with = "order")]
     batch: bool,
     /// Perform also what the model says cannot come out as it is written, and judge it by what is written
-    #[arg(long, conflicts_with_all = ["batch", "kill", "freeze"])]
+    #[arg(long, conflicts_with_all = ["batch", "kill", "freeze", "starve"])]
     unchecked: bool,
     /// Kill a process at its K-th begin or end of a step, or each of them at each in turn
     #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch"])]
@@ -121,6 +122,10 @@ struct Run {
     /// Stop it there and let it go on, which must change nothing
     #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch", "kill"])]
     freeze: Option<Point>,
+    /// Let a process lack descriptors for its K-th pipe, duplex or child, or for each in turn; it then tries again, and all
+    /// that follows must be as if nothing had been
+    #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch", "kill", "freeze"])]
+    starve: Option<Point>,
     /// Make each pipe hold so many bytes, where the system can be asked that (Linux: 4096 to 1048576)
     #[arg(long, value_name = "BYTES", conflicts_with = "batch", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     capacity: Option<u32>,

@@ -18,6 +18,7 @@ use crate::report::matrix::{Asked, Column};
 use crate::run::platform::allow_many_descriptors;
 use crate::run::{Settings, perform};
 use crate::scenario::Scenario;
+use crate::stuck::knot;
 use crate::trace::{Course, Observed};
 use crate::verdict::{Mend, judge};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +66,7 @@ pub(super) fn once(
 ) -> Result<Observed, Stopped> {
     let (_keep, interrupt) = watch::channel(false);
     let (trigger, patience) = (TRIGGER, Duration::from_secs(60));
-    let settings = Settings { exe, trigger, patience, capacity: None, interrupt };
+    let settings = Settings { exe, trigger, patience, capacity: None, knot, interrupt };
     on_its_own(scenario, course, adapter, &settings).map_err(unable)
 }
 
@@ -86,6 +87,12 @@ pub(super) fn perform_run(
     column: Option<(&mut Column, &BTreeMap<String, Asked>)>,
 ) -> Result<Tally, Stopped> {
     let adapter = (run.adapter != MODEL).then(|| load(library, &run.adapter)).transpose()?;
+    if let Some(adapter) = adapter.as_ref().filter(|it| run.starve.is_some() && !it.has("limits")) {
+        return Err(Stopped::usage(format!(
+            "error: {} does not have the profile limits, so that it cannot be made to lack descriptors",
+            adapter.manifest.name
+        )));
+    }
     let strangers = adapter.as_ref().map_or(Ok(Vec::new()), |it| strangers(library, it, run))?;
     let mut sources = library.select(&run.what)?;
     if let Some((part, parts)) = run.shard {
@@ -102,7 +109,7 @@ pub(super) fn perform_run(
     let load = Load::start(run.load, &exe).map_err(unable)?;
     let factor = run.slow_factor.unwrap_or(here.slow_factor);
     let (trigger, patience) = (TRIGGER, Duration::from_secs(run.patience) * factor);
-    let settings = Settings { exe, trigger, patience, capacity: run.capacity, interrupt };
+    let settings = Settings { exe, trigger, patience, capacity: run.capacity, knot, interrupt };
     let mut report = Report {
         out,
         options: run,
@@ -202,10 +209,15 @@ fn read(
         out.complain(&format!("{count} scenarios {reason}"));
     }
     if jobs.is_empty() && heavy == 0 {
-        return Err(Stopped::usage(match run.kill.as_ref().or(run.freeze.as_ref()) {
-            Some(Point::One(role, k)) => format!(
+        let point = run.kill.as_ref().or(run.freeze.as_ref());
+        return Err(Stopped::usage(match point.or(run.starve.as_ref()) {
+            Some(Point::One(role, k)) if point.is_some() => format!(
                 "error: none of these scenarios has a moment {role}@{k} at which a child can be hit; \
                  `all` hits each at each of its begins and ends"
+            ),
+            Some(Point::One(role, k)) => format!(
+                "error: in none of these scenarios {role} makes a pipe, duplex or child number {k} that can fail; \
+                 `all` lets each fail in turn"
             ),
             _ => "error: none of these scenarios can be performed in this way".into(),
         }));

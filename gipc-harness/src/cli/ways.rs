@@ -3,6 +3,7 @@
 //! The model says what may come of each; nothing is performed here.
 
 use super::Run;
+use super::starve::starved;
 use crate::model::{self, Choices, Order};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Step, Verb, order_line};
 use crate::trace::{Allowed, Course, Plan, Strike, Taken};
@@ -28,11 +29,11 @@ pub(super) enum Orders {
     All,
 }
 
-/// Where processes are hit.
+/// Where something is done to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Point {
     All,
-    /// This role, at its begin or end of this number, counted from 1.
+    /// This role, at its moment of this number, counted from 1.
     One(String, usize),
 }
 
@@ -42,7 +43,7 @@ pub(super) fn point(word: &str) -> Result<Point, String> {
     match (word, one) {
         ("all", _) => Ok(Point::All),
         (_, Some((role, k))) if k > 0 => Ok(Point::One(role.to_owned(), k)),
-        _ => Err("write all, or a process and a number: child@3 is its third begin or end".into()),
+        _ => Err("write all, or a process and a number: child@3 is its third moment".into()),
     }
 }
 
@@ -64,6 +65,9 @@ pub(super) fn ways(
     choices: Choices,
     run: &Run,
 ) -> (Vec<Job>, Option<&'static str>) {
+    if let Some(point) = &run.starve {
+        return (starved(&scenario, &path, choices, point), None);
+    }
     if let Some(point) = run.kill.as_ref().or(run.freeze.as_ref()) {
         return (hits(&scenario, &path, choices, point, run.kill.is_some()), None);
     }
@@ -130,16 +134,20 @@ fn is_timed(scenario: &Scenario) -> bool {
 
 /// Whether nothing in it says when: only then its lanes can be told all at once. Nor where a put may find nobody, if a
 /// child is started that the reader is not for: on its way from fork to program a child holds whatever its parent had,
-/// if only for some microseconds.
+/// if only for some microseconds. Nor if the reader is given to who then puts: its parent has a copy until the start
+/// returns, and the child may be faster.
 pub(super) fn is_at_once(scenario: &Scenario) -> bool {
     let any = |asks: fn(&Step) -> bool| scenario.steps.iter().any(asks);
     let nobody = scenario.steps.iter().filter(|step| step.expected.contains(&Outcome::Broken));
     let held = nobody.into_iter().any(|step| {
         let reader = reader_of(scenario, step);
         scenario.steps.iter().any(|other| match &other.verb {
-            Verb::Spawn { handles, .. } => !reader
-                .as_ref()
-                .is_some_and(|reader| handles.iter().any(|one| reader.starts_with(one))),
+            Verb::Spawn { handles, .. } => {
+                let given = reader
+                    .as_ref()
+                    .is_some_and(|reader| handles.iter().any(|one| reader.starts_with(one)));
+                !given || other.lane.process != step.lane.process
+            }
             _ => false,
         })
     });

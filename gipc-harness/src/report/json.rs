@@ -26,6 +26,7 @@ pub fn result(result: &Result) -> Value {
             "circle": stuck.circle,
             "leaks": stuck.leaks,
             "idle": stuck.idle,
+            "moving": stuck.moving,
         })
     });
     json!({

@@ -188,6 +188,9 @@ pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     if !stuck.circle.is_empty() {
         let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
     }
+    for (process, why) in &stuck.moving {
+        let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");
+    }
     for sentence in stuck.leaks.iter().chain(&stuck.idle) {
         let _ = writeln!(out, "\n  {sentence}.");
     }

@@ -6,8 +6,7 @@
 use super::conductor::Stage;
 use super::watch::Watch;
 use crate::scenario::{Lane, Scenario};
-use crate::trace::Stop;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lane that has not been told its steps.
 struct Waiting<'a> {
@@ -59,12 +58,26 @@ impl Stage<'_> {
                 continue;
             }
             let quiet = watch.look(&mut self.cast, self.keeper.pid());
-            if let Some(tier) = self.confirm(quiet).await {
+            let all = |stage: &Self, knot: &BTreeSet<usize>| stage.is_all_told(knot);
+            if let Some(stop) = self.stop(quiet, all).await {
                 if self.cast.is_here("main") {
-                    self.note_stop(Stop { tier, ..Stop::default() }).await;
+                    self.note_stop(stop).await;
                 }
                 return;
             }
         }
+    }
+
+    /// Whether all that is left to do is in processes that have one of these steps, which are stuck.
+    fn is_all_told(&self, knot: &BTreeSet<usize>) -> bool {
+        let steps = &self.scenario.steps;
+        let stuck: BTreeSet<&str> =
+            knot.iter().map(|step| steps[*step].lane.process.as_str()).collect();
+        let left = (0..steps.len()).filter(|step| !self.cast.has_ended(*step));
+        !knot.is_empty()
+            && left.into_iter().all(|step| match self.cast.is_open(step) {
+                true => knot.contains(&step),
+                false => stuck.contains(steps[step].lane.process.as_str()),
+            })
     }
 }

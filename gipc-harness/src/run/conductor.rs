@@ -98,7 +98,7 @@ impl Stage<'_> {
                 continue;
             }
             let quiet = watch.look(&mut self.cast, self.keeper.pid());
-            if self.confirm(quiet).await.is_some() && !self.cast.is_honest() {
+            if self.stop(quiet, |_, _| false).await.is_some() && !self.cast.is_honest() {
                 self.cast.fault = Some("main does not answer to what it should refuse".into());
             }
         }
@@ -190,10 +190,12 @@ impl Stage<'_> {
                 continue;
             }
             let quiet = watch.look(&mut self.cast, self.keeper.pid());
-            if let Some(tier) = self.confirm(quiet).await {
+            if let Some(stop) =
+                self.stop(quiet, |stage, knot| stage.waits_for(release, ends, knot)).await
+            {
                 let late =
                     ends.iter().copied().filter(|step| !self.cast.has_ended(*step)).collect();
-                self.note_stop(Stop { tier, late, ..Stop::default() }).await;
+                self.note_stop(Stop { late, ..stop }).await;
                 return;
             }
         }
@@ -290,13 +292,55 @@ impl Stage<'_> {
         None
     }
 
-    /// A proof holds only if nothing was on its way to us: what had been said before is heard first.
-    pub(super) async fn confirm(&mut self, quiet: Quiet) -> Option<Tier> {
-        let Quiet::Still(tier) = quiet else { return None };
+    /// What a look proves, if nothing was on its way to us: what had been said before is heard first. Where only a part
+    /// is still, `enough` says whether the steps that can never end are all that is waited for.
+    pub(super) async fn stop(
+        &mut self,
+        quiet: Quiet,
+        enough: impl Fn(&Self, &BTreeSet<usize>) -> bool,
+    ) -> Option<Stop> {
+        let stop = match &quiet {
+            Quiet::Still(tier) => Stop { tier: *tier, ..Stop::default() },
+            Quiet::Part(part) => {
+                Stop { tier: Tier::Part, moving: part.moving.clone(), ..Stop::default() }
+            }
+            Quiet::Moving => return None,
+        };
+        if !self.is_silent().await {
+            return None;
+        }
+        let Quiet::Part(part) = quiet else { return Some(stop) };
+        let seen = self.evidence(stop.clone());
+        let found = enough(self, &(self.settings.knot)(self.scenario, &seen))
+            && part.lasts(&self.cast, self.keeper.pid())
+            && self.is_silent().await;
+        found.then_some(stop)
+    }
+
+    /// Whether nothing more comes of what was on its way.
+    async fn is_silent(&mut self) -> bool {
         let before = self.cast.events;
         let mut watch = Watch::new(self.settings);
         while !self.cast.is_over() && self.next(&mut watch).await {}
-        (self.cast.events == before).then_some(tier)
+        self.cast.events == before
+    }
+
+    /// Whether all that a release waits for is among these steps, or behind them.
+    fn waits_for(&self, release: &Release, ends: &[usize], knot: &BTreeSet<usize>) -> bool {
+        let stuck = |role: &String| {
+            knot.iter().any(|step| self.scenario.steps[*step].lane.process == *role)
+        };
+        let mut open = ends.iter().filter(|step| self.cast.is_open(**step)).peekable();
+        open.peek().is_some()
+            && open.all(|step| knot.contains(step))
+            && release.leaves.iter().all(|role| !self.cast.is_here(role) || stuck(role))
+    }
+
+    /// Whether all that is open is among these steps.
+    fn is_all_open(&self, knot: &BTreeSet<usize>) -> bool {
+        let open = |step: &usize| self.cast.is_open(*step);
+        !knot.is_empty()
+            && (0..self.scenario.steps.len()).filter(open).all(|step| knot.contains(&step))
     }
 
     /// Keeps the finding of the first stop, from which later ones follow. Its evidence is made anew at later stops as
@@ -304,6 +348,11 @@ impl Stage<'_> {
     pub(super) async fn note_stop(&mut self, stop: Stop) {
         if let Some(first) = self.stop.take() {
             let lasts = first.late.iter().all(|step| self.cast.is_open(*step));
+            // Who moved then may be still now, and is then shown with the others.
+            let first = match stop.tier {
+                Tier::Kernel if lasts => Stop { tier: stop.tier, moving: stop.moving, ..first },
+                _ => first,
+            };
             self.stop = Some(if lasts { self.evidence(first) } else { first });
             return;
         }
@@ -342,8 +391,9 @@ impl Stage<'_> {
                 continue;
             }
             let quiet = watch.look(&mut self.cast, self.keeper.pid());
-            if let Some(tier) = self.confirm(quiet).await {
-                self.note_stop(Stop { tier, ..Stop::default() }).await;
+            let all = |stage: &Self, knot: &BTreeSet<usize>| stage.is_all_open(knot);
+            if let Some(stop) = self.stop(quiet, all).await {
+                self.note_stop(stop).await;
                 return;
             }
         }

@@ -18,8 +18,14 @@ mod wire;
 
 pub use conductor::perform;
 
+use crate::scenario::Scenario;
+use crate::trace::Stop;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Says which open steps can never end, though some processes still move: a judgement that is not this room's own.
+pub type Knot = fn(&Scenario, &Stop) -> BTreeSet<usize>;
 
 /// How a run is to be made.
 #[derive(Clone, Debug)]
@@ -32,6 +38,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How many bytes each pipe is made to hold, where the system can be asked that.
     pub capacity: Option<u32>,
+    /// Who finds out whether those who sleep are stuck where others still move.
+    pub knot: Knot,
     /// Becomes true when the run is to be given up.
     pub interrupt: tokio::sync::watch::Receiver<bool>,
 }

@@ -87,33 +87,82 @@ fn compare(before: &Look, after: &Look, timers: Timers) -> Frozen {
     }
     let mut calls = BTreeMap::new();
     for (pid, process) in &after.0 {
-        match process {
-            Process::Zombie => {}
-            Process::Gone => return Frozen::No(format!("{pid} is gone")),
-            Process::Hidden => return Frozen::Unreadable,
-            Process::Alive(threads) => {
-                if before.0[pid] != *process {
-                    return Frozen::No(format!("{pid} moved"));
-                }
-                for (tid, thread) in threads {
-                    let timers = match timers {
-                        Timers::WakeTheFirst if tid == pid => Timers::Wake,
-                        Timers::WakeTheFirst => Timers::Sleep,
-                        timers => timers,
-                    };
-                    match wait(*pid, thread, timers) {
-                        Ok(words) if tid == pid => drop(calls.insert(*pid, words)),
-                        Ok(_) => {}
-                        Err(why) => return Frozen::No(format!("{pid}: {why}")),
-                    }
-                }
-                if let Some(why) = timer(*pid).filter(|_| timers != Timers::Sleep) {
-                    return Frozen::No(format!("{pid}: {why}"));
-                }
-            }
+        match alone(*pid, &before.0[pid], process, timers) {
+            One::Ended => {}
+            One::Sleeps(call) => drop(calls.insert(*pid, call)),
+            One::Moves(why) => return Frozen::No(format!("{pid}: {why}")),
+            One::Hidden => return Frozen::Unreadable,
         }
     }
     Frozen::Yes(calls)
+}
+
+/// Who could move by himself, and how one knows; the others slept through one instant. `None` where somebody came or
+/// went, or is not shown.
+#[must_use]
+pub fn movers(before: &Look, after: &Look) -> Option<BTreeMap<i32, String>> {
+    if before.0.keys().ne(after.0.keys()) {
+        return None;
+    }
+    let mut movers = BTreeMap::new();
+    for (pid, process) in &after.0 {
+        match alone(*pid, &before.0[pid], process, Timers::Wake) {
+            One::Ended | One::Sleeps(_) => {}
+            One::Moves(why) => drop(movers.insert(*pid, why)),
+            One::Hidden => return None,
+        }
+    }
+    Some(movers)
+}
+
+/// What each of them sleeps in, also until a timer rings; who does not sleep is left out.
+#[must_use]
+pub fn calls(before: &Look, after: &Look) -> BTreeMap<i32, String> {
+    let both = after.0.iter().filter_map(|(pid, process)| Some((pid, before.0.get(pid)?, process)));
+    both.filter_map(|(pid, before, after)| match alone(*pid, before, after, Timers::Sleep) {
+        One::Sleeps(call) => Some((*pid, call)),
+        _ => None,
+    })
+    .collect()
+}
+
+/// What two looks show of one process.
+enum One {
+    /// It has ended.
+    Ended,
+    /// All its threads sleep, the first one in this.
+    Sleeps(String),
+    /// It can move by itself, and this is how one knows.
+    Moves(String),
+    /// The system does not show it.
+    Hidden,
+}
+
+fn alone(pid: i32, before: &Process, after: &Process, timers: Timers) -> One {
+    let threads = match after {
+        Process::Zombie => return One::Ended,
+        Process::Gone => return One::Moves("it is gone".into()),
+        Process::Hidden => return One::Hidden,
+        Process::Alive(_) if before != after => return One::Moves("it moved".into()),
+        Process::Alive(threads) => threads,
+    };
+    let mut call = String::new();
+    for (tid, thread) in threads {
+        let timers = match timers {
+            Timers::WakeTheFirst if *tid == pid => Timers::Wake,
+            Timers::WakeTheFirst => Timers::Sleep,
+            timers => timers,
+        };
+        match wait(pid, thread, timers) {
+            Ok(words) if *tid == pid => call = words,
+            Ok(_) => {}
+            Err(why) => return One::Moves(why),
+        }
+    }
+    match timer(pid).filter(|_| timers != Timers::Sleep) {
+        Some(why) => One::Moves(why),
+        None => One::Sleeps(call),
+    }
 }
 
 fn process(pid: i32) -> Process {

@@ -13,12 +13,30 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// What a look found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Quiet {
     /// Nothing moves, and this is the kind of proof.
     Still(Tier),
+    /// Only some do.
+    Part(Part),
     /// Something moves, or nobody can say.
     Moving,
+}
+
+/// A look that showed some asleep and some not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Those who could move, all of them processes of the scenario; and how one knows.
+    pub(super) moving: BTreeMap<String, String>,
+    look: Look,
+}
+
+impl Part {
+    /// Whether all others have slept from the look until now. What was seen in between was then so all the time.
+    pub(super) fn lasts(&self, cast: &Cast<'_>, keeper: Option<i32>) -> bool {
+        let now = below(keeper).and_then(|now| part(cast, &self.look, now));
+        now.is_some_and(|now| now.moving.keys().all(|role| self.moving.contains_key(role)))
+    }
 }
 
 /// One spell of silence.
@@ -85,7 +103,10 @@ impl Watch {
                 Quiet::Still(Tier::Turns)
             }
             _ if self.is_out_of_patience() => Quiet::Still(Tier::Patience),
-            _ => Quiet::Moving,
+            _ => {
+                let part = before.zip(after).and_then(|(before, after)| part(cast, &before, after));
+                part.map_or(Quiet::Moving, Quiet::Part)
+            }
         }
     }
 
@@ -146,6 +167,17 @@ impl Watch {
     }
 }
 
+/// Who moves, where all of those are processes of the scenario, and all of them have come. Anybody else may be a part of
+/// how an implementation works, and let somebody go on.
+fn part(cast: &Cast<'_>, before: &Look, look: Look) -> Option<Part> {
+    let roles: BTreeMap<i32, &String> =
+        cast.actors.iter().map(|(role, actor)| (actor.pid, role)).collect();
+    let movers = quiet::movers(before, &look).filter(|_| !cast.expects_somebody())?;
+    let named = |(pid, why)| Some(((*roles.get(&pid)?).clone(), why));
+    let moving = movers.into_iter().map(named).collect::<Option<_>>()?;
+    Some(Part { moving, look })
+}
+
 /// Asks every loop that is here; who answers does so with this number or a larger one.
 pub(super) fn ask(cast: &mut Cast<'_>) -> u64 {
     let all: Vec<String> = cast.actors.keys().cloned().collect();
@@ -153,12 +185,9 @@ pub(super) fn ask(cast: &mut Cast<'_>) -> u64 {
     numbers.into_iter().min().unwrap_or(0)
 }
 
-/// What each process sleeps in, in words; empty where the system does not show it.
+/// What each process sleeps in, in words; nothing of those who do not, or where the system does not show it.
 pub(super) fn calls(pids: &[i32]) -> BTreeMap<i32, String> {
-    match quiet::asleep(&quiet::look(pids), &quiet::look(pids)) {
-        Frozen::Yes(calls) => calls,
-        _ => BTreeMap::new(),
-    }
+    quiet::calls(&quiet::look(pids), &quiet::look(pids))
 }
 
 /// A look at all that is below the keeper, also what has not said hello, and at the keeper itself: who waits until it

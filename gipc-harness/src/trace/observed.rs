@@ -79,6 +79,9 @@ pub struct Stop {
     pub calls: BTreeMap<String, String>,
     /// Whether the loop of each process still turned: it answered when asked, after the run had stopped.
     pub turns: BTreeMap<String, bool>,
+    /// Who could still move by himself, and how one knows: `a timer is set, in epoll`.
+    #[serde(default)]
+    pub moving: BTreeMap<String, String>,
     /// Steps that ended only because the loop was asked: a wake-up had been lost.
     pub cured: Vec<usize>,
 }
@@ -89,6 +92,8 @@ pub enum Tier {
     /// Every thread of every process slept through one instant, without a timer.
     #[default]
     Kernel,
+    /// The same of those who wait; others moved, and none of those could let one of them go on.
+    Part,
     /// Every loop turned, twice, and nothing came of it.
     Turns,
     /// Time went by. Proves nothing.
@@ -100,6 +105,9 @@ impl Tier {
     pub fn words(self) -> &'static str {
         match self {
             Self::Kernel => "every thread of every process sleeps, and no timer is set",
+            Self::Part => {
+                "every thread of theirs sleeps, without a timer, and nobody else could let one of them go on"
+            }
             Self::Turns => "every loop has turned twice, and nothing came of it",
             Self::Patience => "time went by; this proves nothing",
         }

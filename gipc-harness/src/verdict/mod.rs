@@ -150,7 +150,9 @@ pub fn judge(
         ));
         return verdict;
     }
-    let late = observed.stop.as_ref().and_then(|stop| stop.late.first().copied());
+    // Where it went another way than the story, the plan waited for what was not due.
+    let late = observed.stop.as_ref().filter(|_| predicted == allowed.story());
+    let late = late.and_then(|stop| stop.late.first().copied());
     let wrong = (0..scenario.steps.len()).find(|step| {
         is_wrong(scenario, &trace, *step)
             || !nearest::same(scenario, allowed, predicted, &trace, *step)

@@ -1,11 +1,11 @@
-//! Who waits for whom, and why nothing moves.
+//! Where everything stood when a run stopped: who held which end, what was in each pipe, and so who waits for whom.
 //!
-//! Looks only at a trace and at what was seen when the run stopped. That it had gone quiet is `run::watch`'s
-//! finding, and how long it took is nobody's business here.
+//! Replays the trace until then; with the handles where the kernel showed them, or else where they should have been.
 
+use super::Wait;
 use crate::scenario::{Outcome, Scenario, Verb};
-use crate::trace::{End, Last, Observed, Owners, PipeEnd, Stop, Taken, Tier};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use crate::trace::{End, Last, Owners, PipeEnd, Stop, Taken};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The sure room of a pipe in bytes: a put that needs more may wait.
 const SURE_ROOM: u64 = 512;
@@ -14,70 +14,8 @@ const FRAME: u64 = 8;
 /// What stands in the place of a call where a process is stopped.
 const STOPPED: &str = "stopped";
 
-/// Why a run stopped before its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stuck {
-    /// Which of the three it is.
-    pub kind: Kind,
-    /// What proves that nothing moved.
-    pub tier: Tier,
-    /// Every step that waits, in story order.
-    pub waits: Vec<Wait>,
-    /// The circle, its first name again at its end; empty if there is none.
-    pub circle: Vec<String>,
-    /// The ends of pipes that are where they should not be, a sentence each.
-    pub leaks: Vec<String>,
-    /// For a hang: what could move, and what it does instead.
-    pub idle: Vec<String>,
-}
-
-/// What a stop is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Each waits for the next, and the last for the first: with the handles where they really are, none of
-    /// them can ever move.
-    Deadlock,
-    /// A step could end, and does not: the implementation lost a wake-up, or blocks its own loop.
-    Hang,
-    /// Nobody can say: something still runs, or the system does not show enough.
-    Slow,
-}
-
-/// One step that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// The step.
-    pub step: usize,
-    /// The processes, any of which could let it go on. Empty: nothing holds it.
-    pub on: Vec<String>,
-    /// The reason in words.
-    pub why: String,
-}
-
-/// Explains where an observed run stopped. `None` if no step is open that belongs to a living process.
-pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
-    let stop = observed.stop.as_ref()?;
-    let scene = Scene::new(scenario, stop);
-    let waits: Vec<Wait> = (0..scenario.steps.len())
-        .filter(|step| scene.is_waiting(*step))
-        .map(|step| scene.wait(step))
-        .collect();
-    let circle = circle(scenario, &waits);
-    let mut could: Vec<&Wait> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
-    could.dedup_by_key(|wait| &scenario.steps[wait.step].lane.process);
-    let kind = match stop.tier {
-        Tier::Patience => Kind::Slow,
-        _ if waits.is_empty() && scene.stays().is_empty() => return None,
-        _ if could.is_empty() && !circle.is_empty() => Kind::Deadlock,
-        _ => Kind::Hang,
-    };
-    let idle = could.iter().map(|wait| scene.idle(wait)).chain(scene.stays()).collect();
-    let leaks = scene.leaks(&waits);
-    Some(Stuck { kind, tier: stop.tier, waits, circle, leaks, idle })
-}
-
 /// Where everything stood when the run stopped.
-struct Scene<'a> {
+pub(super) struct Scene<'a> {
     scenario: &'a Scenario,
     stop: &'a Stop,
     owners: Owners,
@@ -90,7 +28,7 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(scenario: &'a Scenario, stop: &'a Stop) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, stop: &'a Stop) -> Self {
         let owners = Owners::replay(scenario, &stop.then);
         let mut holders: BTreeMap<PipeEnd, BTreeSet<String>> = BTreeMap::new();
         for (end, last) in owners.all() {
@@ -130,11 +68,11 @@ impl<'a> Scene<'a> {
         Self { scenario, stop, owners, holders, inside, given_up }
     }
 
-    fn runs(&self, process: &str) -> bool {
+    pub(super) fn runs(&self, process: &str) -> bool {
         matches!(self.stop.then.ends.get(process), None | Some(End::Running))
     }
 
-    fn is_waiting(&self, step: usize) -> bool {
+    pub(super) fn is_waiting(&self, step: usize) -> bool {
         let late = self.stop.late.contains(&step);
         let open = self.stop.then.steps[step] == Taken::Open;
         late || (open && self.runs(&self.scenario.steps[step].lane.process))
@@ -148,7 +86,7 @@ impl<'a> Scene<'a> {
         self.stop.calls.get(process).is_some_and(|call| call == STOPPED)
     }
 
-    fn wait(&self, step: usize) -> Wait {
+    pub(super) fn wait(&self, step: usize) -> Wait {
         let spec = &self.scenario.steps[step];
         let process = &spec.lane.process;
         let (on, why) = match &spec.verb {
@@ -230,7 +168,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The end on which it depends whether the step can end: for a get the one that puts, for a put the one that gets.
-    fn awaited(&self, step: usize) -> Option<PipeEnd> {
+    pub(super) fn awaited(&self, step: usize) -> Option<PipeEnd> {
         let (handle, get) = match &self.scenario.steps[step].verb {
             Verb::Get { handle } => (handle, true),
             Verb::Put { handle, .. } => (handle, false),
@@ -240,8 +178,27 @@ impl<'a> Scene<'a> {
         Some((pipe, get))
     }
 
+    /// Whether the kernel shows the end that a step uses in the hand of its process.
+    pub(super) fn is_in_own_hand(&self, step: usize) -> bool {
+        let spec = &self.scenario.steps[step];
+        let own = self.awaited(step).map(|(pipe, writer)| (pipe, !writer));
+        own.is_some_and(|end| self.holders(end).contains(&spec.lane.process))
+    }
+
+    /// Whether only whole messages go through the pipe of this step, so that what is in it is known.
+    pub(super) fn is_plain(&self, step: usize) -> bool {
+        let Some((pipe, _)) = self.awaited(step) else { return true };
+        let by_hand = self.scenario.steps.iter().any(|step| match &step.verb {
+            Verb::Cut { handle, .. } | Verb::Rest { handle } | Verb::Announce { handle, .. } => {
+                self.owners.end(handle, true) == Some((pipe, true))
+            }
+            _ => false,
+        });
+        !by_hand && !self.given_up.contains_key(&pipe)
+    }
+
     /// Those who have nothing more to do and do not leave, or who are stopped between two steps.
-    fn stays(&self) -> Vec<String> {
+    pub(super) fn stays(&self) -> Vec<String> {
         let waits = |process: &str| {
             let steps = 0..self.scenario.steps.len();
             steps.into_iter().any(|step| {
@@ -267,7 +224,7 @@ impl<'a> Scene<'a> {
     }
 
     /// What a process does instead of moving.
-    fn idle(&self, wait: &Wait) -> String {
+    pub(super) fn idle(&self, wait: &Wait) -> String {
         let step = &self.scenario.steps[wait.step];
         let process = &step.lane.process;
         if self.is_stopped(process) {
@@ -290,7 +247,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The ends that a process holds and should not, at the pipes where somebody waits.
-    fn leaks(&self, waits: &[Wait]) -> Vec<String> {
+    pub(super) fn leaks(&self, waits: &[Wait]) -> Vec<String> {
         let awaited: BTreeSet<PipeEnd> =
             waits.iter().filter_map(|wait| self.awaited(wait.step)).collect();
         let mut leaks = Vec::new();
@@ -348,42 +305,4 @@ impl<'a> Scene<'a> {
             "{process} was never given {end}; it inherited it, as fd {descriptor}, when it was spawned{line}"
         )
     }
-}
-
-/// The shortest way from the first who waits and can come back to himself. A process that waits for itself alone (it
-/// holds the end it reads from) is a circle of one, but one through others says more.
-fn circle(scenario: &Scenario, waits: &[Wait]) -> Vec<String> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for wait in waits {
-        let process = scenario.steps[wait.step].lane.process.as_str();
-        order.push(process);
-        edges.entry(process).or_default().extend(wait.on.iter().map(String::as_str));
-    }
-    let through_others = order.iter().find_map(|start| way_back(start, &edges));
-    let alone = order.iter().find(|start| edges[**start].contains(**start));
-    let names = through_others.or_else(|| alone.map(|name| vec![*name, *name]));
-    names.unwrap_or_default().into_iter().map(str::to_owned).collect()
-}
-
-/// The shortest way from a name over others back to it.
-fn way_back<'a>(
-    start: &'a str,
-    edges: &BTreeMap<&'a str, BTreeSet<&'a str>>,
-) -> Option<Vec<&'a str>> {
-    let mut seen = BTreeSet::from([start]);
-    let mut open = VecDeque::from([vec![start]]);
-    while let Some(path) = open.pop_front() {
-        let last = path[path.len() - 1];
-        for on in edges.get(last).into_iter().flatten().filter(|on| **on != last) {
-            let longer: Vec<&str> = path.iter().chain([on]).copied().collect();
-            if *on == start {
-                return Some(longer);
-            }
-            if seen.insert(on) {
-                open.push_back(longer);
-            }
-        }
-    }
-    None
 }
