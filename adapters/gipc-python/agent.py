@@ -5,27 +5,39 @@ on gevent's own loop, so an answered ping proves that the loop turns. One agent 
 2.7 to the newest: what a release does not have is unsupported.
 """
 
+import atexit
 import encodings.hex_codec  # noqa: F401, loaded late otherwise, when descriptors may be scarce
 import json
-import multiprocessing
 import os
 import signal
 import sys
 
-# gipc looks once, when it is loaded. A child of such a method has been told already.
-if "METHOD" in os.environ and multiprocessing.get_start_method(allow_none=True) is None:
-    multiprocessing.set_start_method(os.environ["METHOD"])
 
-import gevent
-import gevent.event
-import gevent.lock
-import gevent.queue
-import gevent.socket
-import gipc
-import gipc.gipc
+def stop_tracker():
+    """Left alone, the resource tracker ends by itself, but a moment after main has."""
+    multiprocessing.resource_tracker._resource_tracker._stop()
 
-import system
-from words import CODECS, Raised, Unsupported, content, ended, explain, message, number
+
+METHOD = os.environ.get("ADAPTER_METHOD")
+if __name__ == "__main__" and METHOD is not None:
+    atexit.register(stop_tracker)  # before the import below, so that it comes after the library's own last things
+
+import multiprocessing  # noqa: E402
+
+# gipc looks once, when it is loaded. A child has been told before it comes here.
+if METHOD is not None and multiprocessing.get_start_method(allow_none=True) is None:
+    multiprocessing.set_start_method(METHOD)
+
+import gevent  # noqa: E402
+import gevent.event  # noqa: E402
+import gevent.lock  # noqa: E402
+import gevent.queue  # noqa: E402
+import gevent.socket  # noqa: E402
+import gipc  # noqa: E402
+import gipc.gipc  # noqa: E402
+
+import system  # noqa: E402
+from words import CODECS, Raised, Unsupported, content, ended, explain, message, number  # noqa: E402
 
 PROTOCOL = 1
 # Before 0.4.0 messages are pickled and nothing else.

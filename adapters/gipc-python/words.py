@@ -42,10 +42,18 @@ def failing_decoder(data):
     return data.decode("utf-8")
 
 
+def to_json(value):
+    return json.dumps(value).encode("utf-8")
+
+
+def from_json(data):
+    return json.loads(data.decode("utf-8"))
+
+
 # How values become bytes. Without a codec bytes go as they are: pickling would only add its own.
 CODECS = {
     None: (None, None),
-    "json": (lambda value: json.dumps(value).encode("utf-8"), lambda data: json.loads(data.decode("utf-8"))),
+    "json": (to_json, from_json),
     "failing": (failing_encoder, failing_decoder),
 }
 

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const AGAIN: usize = 3;
 /// One that comes now and then is one if it comes again in so many runs.
 const NOW_AND_THEN: usize = 12;
+/// So long after the time that was asked for a failure is still made smaller; then it is written as it is.
+const GRACE: Duration = Duration::from_secs(120);
 
 pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Result<u8, Stopped> {
     let adapter = load(library, &asked.adapter)?;
@@ -341,7 +343,11 @@ impl Search<'_> {
         always: bool,
     ) -> Result<PathBuf, Stopped> {
         let mut broken = None;
+        let limit = Duration::from_secs(self.asked.seconds) + GRACE;
         let small = shrink(random, |script| {
+            if self.began.elapsed() > limit {
+                return false;
+            }
             let Some((scenario, allowed)) = meant(script, self.choices) else { return false };
             if failure.at_once && !is_at_once(&scenario) {
                 return false;
