@@ -65,9 +65,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Postcard<T> {
     }
 
     fn decode(bytes: Vec<u8>) -> Result<T, CodecError> {
-        match postcard::take_from_bytes(&bytes)? {
-            (value, []) => Ok(value),
-            (_, rest) => Err(format!("{} bytes are left over", rest.len()).into()),
-        }
+        whole(&bytes)
+    }
+}
+
+/// The value of these bytes, all of them.
+pub(crate) fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    match postcard::take_from_bytes(bytes)? {
+        (value, []) => Ok(value),
+        (_, rest) => Err(format!("{} bytes are left over", rest.len()).into()),
     }
 }

@@ -6,7 +6,7 @@ use crate::{Codec, Error, Raw, Reader, Writer, pipe};
 use std::fmt;
 use std::io;
 
-/// Makes two handles that talk to each other.
+/// Makes two handles that talk to each other (DUPLEX-1).
 ///
 /// # Errors
 ///
@@ -19,7 +19,8 @@ pub fn duplex() -> io::Result<(Duplex, Duplex)> {
     Ok((near, far))
 }
 
-/// A reader and a writer. Clones are the same handle, for other tasks of this process.
+/// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child as
+/// long as both halves are there (OWN-4), and each half can be given alone (OWN-5).
 pub struct Duplex<In = Raw, Out = Raw> {
     reader: Reader<In>,
     writer: Writer<Out>,
@@ -50,7 +51,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         &self.writer
     }
 
-    /// As [`Reader::get`].
+    /// As [`Reader::get`], and as cancel-safe.
     ///
     /// # Errors
     ///
@@ -59,7 +60,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.reader.get().await
     }
 
-    /// As [`Writer::put`].
+    /// As [`Writer::put`], and as cancel-safe.
     ///
     /// # Errors
     ///
@@ -68,12 +69,12 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.writer.put(message).await
     }
 
-    /// Closes what is still open: the writer, then the reader.
+    /// Closes what is still open: the writer, then the reader (CLOSE-8).
     ///
     /// # Errors
     ///
     /// `Closed` if both halves were closed or given away before; `Locked` if either is in use, and then neither is
-    /// closed.
+    /// closed (CLOSE-9).
     pub fn close(&self) -> Result<(), Error> {
         let writer = self.writer.reserve();
         let reader = self.reader.reserve();

@@ -1,4 +1,4 @@
-//! One end of a pipe as all clones of a handle share it: free, in use, being given away, or gone.
+//! One end of a pipe as all clones of a handle share it: free, in use, or gone.
 //!
 //! Knows nothing of messages. It sees to it that operations come one after the other in the order they were
 //! asked for, and that an end in use cannot be taken from under them.
@@ -35,8 +35,6 @@ pub(crate) struct End<T> {
 enum State<T> {
     Free(Box<T>),
     InUse(Queue<T>),
-    /// A close or a spawn has it; it may come back.
-    Reserved,
     Gone,
 }
 
@@ -51,6 +49,19 @@ struct Queue<T> {
 impl<T> Queue<T> {
     fn new() -> Self {
         Self { waiting: VecDeque::new(), next: 0, handed: None }
+    }
+}
+
+impl<T> State<T> {
+    /// Takes the body out, if it is free.
+    fn take(&mut self) -> Option<Box<T>> {
+        if !matches!(self, Self::Free(_)) {
+            return None;
+        }
+        match std::mem::replace(self, Self::InUse(Queue::new())) {
+            Self::Free(body) => Some(body),
+            _ => None,
+        }
     }
 }
 
@@ -83,18 +94,15 @@ impl<T> End<T> {
         })
     }
 
-    /// Keeps everybody else away, until it is decided whether the end goes or stays.
-    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Reserved<T>, Error> {
-        let body = self.with(|state| match std::mem::replace(state, State::Reserved) {
-            State::Free(body) => Ok(body),
-            other => {
-                let error =
-                    if matches!(other, State::Gone) { Error::Closed } else { Error::Locked };
-                *state = other;
-                Err(error)
-            }
+    /// A turn at once or not at all, for a close or a spawn. Whoever comes meanwhile waits until it is decided whether
+    /// the end goes or stays.
+    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Held<T>, Error> {
+        let body = self.with(|state| match state {
+            State::Free(_) => state.take().ok_or(Error::Locked),
+            State::InUse(_) => Err(Error::Locked),
+            State::Gone => Err(Error::Closed),
         })?;
-        Ok(Reserved { end: Arc::clone(self), body: Some(body) })
+        Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
 
     /// Hands the body to whoever has waited longest, or puts it back.
@@ -155,11 +163,7 @@ impl<T> Place<'_, T> {
                 queue.next += 1;
                 Poll::Pending
             }
-            (State::Free(_), _) => match std::mem::replace(state, State::InUse(Queue::new())) {
-                State::Free(body) => Poll::Ready(Ok(body)),
-                _ => Poll::Ready(Err(Error::Locked)), // it was free a moment ago, under the same lock
-            },
-            (State::Reserved, _) => Poll::Ready(Err(Error::Locked)),
+            (State::Free(_), _) => Poll::Ready(state.take().ok_or(Error::Locked)),
             (State::Gone, _) => Poll::Ready(Err(Error::Closed)),
         })
     }
@@ -187,8 +191,8 @@ pub(crate) struct InUse<'a, T> {
 
 impl<T> InUse<'_, T> {
     /// The same turn, for work that goes on after the call that began it was dropped.
-    pub(crate) fn detach(mut self) -> Detached<T> {
-        Detached { end: Arc::clone(self.end), body: self.body.take() }
+    pub(crate) fn detach(mut self) -> Held<T> {
+        Held { end: Arc::clone(self.end), body: self.body.take() }
     }
 }
 
@@ -214,49 +218,36 @@ impl<T> Drop for InUse<'_, T> {
     }
 }
 
-/// A turn that has outlived its call.
-pub(crate) struct Detached<T> {
+/// A turn that belongs to no call: one that has outlived it, or one that a close or a spawn has.
+pub(crate) struct Held<T> {
     end: Arc<End<T>>,
     body: Option<Box<T>>,
 }
 
-impl<T> Detached<T> {
-    pub(crate) fn body(&mut self) -> Option<&mut T> {
-        self.body.as_deref_mut()
+impl<T> Held<T> {
+    pub(crate) fn body(&self) -> &T {
+        self.body.as_ref().expect("an end in use has its body")
+    }
+
+    pub(crate) fn body_mut(&mut self) -> &mut T {
+        self.body.as_mut().expect("an end in use has its body")
+    }
+
+    /// Takes it away from all clones, and tells those who wait. Dropping what comes back closes the descriptor.
+    pub(crate) fn commit(mut self) -> Box<T> {
+        let before = self.end.with(|state| std::mem::replace(state, State::Gone));
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+        if let State::InUse(queue) = before {
+            queue.waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+        self.body.take().expect("an end in use has its body")
     }
 }
 
-impl<T> Drop for Detached<T> {
+impl<T> Drop for Held<T> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
             self.end.release(body);
-        }
-    }
-}
-
-/// An end that is about to go. Dropped, it stays where it was.
-pub(crate) struct Reserved<T> {
-    end: Arc<End<T>>,
-    body: Option<Box<T>>,
-}
-
-impl<T> Reserved<T> {
-    pub(crate) fn body(&self) -> &T {
-        self.body.as_ref().expect("a reserved end has its body")
-    }
-
-    /// Takes it away from all clones. Dropping what comes back closes the descriptor.
-    pub(crate) fn commit(mut self) -> Box<T> {
-        self.end.with(|state| *state = State::Gone);
-        LIVE.fetch_sub(1, Ordering::Relaxed);
-        self.body.take().expect("a reserved end has its body")
-    }
-}
-
-impl<T> Drop for Reserved<T> {
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.end.with(|state| *state = State::Free(body));
         }
     }
 }
@@ -346,6 +337,32 @@ mod tests {
                     assert_eq!(seen, uses, "nobody had it after it was closed");
                     assert!(matches!(end.reserve(), Err(Error::Closed)));
                 }
+            },
+            20_000,
+            4,
+        );
+    }
+
+    #[test]
+    fn a_refused_close_disturbs_nobody_and_a_close_tells_all() {
+        check_pct(
+            || {
+                let end = End::new(0, 9);
+                let refused = in_a_thread(&end, |end| usize::from(end.reserve().is_ok()));
+                let users = [(); 2].map(|()| {
+                    in_a_thread(&end, |end| match future::block_on(use_once(end)) {
+                        Ok(()) => 1,
+                        Err(error) => panic!("{error}"),
+                    })
+                });
+                refused.join().expect("it ends");
+                let uses: usize = users.map(|user| user.join().expect("it ends")).iter().sum();
+                assert_eq!(uses, 2);
+                let late =
+                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok()));
+                let closed = end.reserve().map(Held::commit).is_ok();
+                let used = late.join().expect("whoever waits is told") == 1;
+                assert!(closed || used);
             },
             20_000,
             4,

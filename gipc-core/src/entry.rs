@@ -2,6 +2,7 @@
 //!
 //! How things reach the child is `handoff`'s business.
 
+use crate::codec::whole;
 use crate::handoff::{ENTRY_VARIABLE, Parcel};
 use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use serde::Serialize;
@@ -13,8 +14,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::unix::pipe;
+use tokio::runtime;
 
 /// The exit code of a child that could not begin.
 const CANNOT_BEGIN: i32 = 127;
@@ -29,12 +32,16 @@ const UNFIT: u8 = b'u';
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
-/// What a child is started with. This process owns the handles now.
+/// What tells this build from others, looked up when the process begins: later its file may be another.
+static BUILD: OnceLock<String> = OnceLock::new();
+
+/// What a child is started with. This process owns the handles now (OWN-2).
 #[derive(Debug)]
 pub struct Start<A = ()> {
     /// The arguments.
     pub args: A,
-    /// The handles, in the order they were given.
+    /// The handles, in the order they were given. What `reader`, `writer` and `duplex` return are clones of these: a
+    /// handle closes when the last one is dropped, so take it out of here, or close it, where its end must be seen.
     pub handles: Vec<Handle>,
     /// Whoever started it.
     pub parent: Parent,
@@ -87,7 +94,7 @@ fn wrong_handle(place: usize, wanted: &str, got: Option<&Handle>) -> Error {
 pub struct Parent(pipe::Receiver);
 
 impl Parent {
-    /// Waits until it is gone, however it ended. Cancel-safe.
+    /// Waits until it is gone, however it ended (SIG-9). Cancel-safe.
     pub async fn ended(&self) {
         let mut nothing = [0];
         loop {
@@ -125,8 +132,8 @@ impl<A, R> Entry<A, R> {
     /// What both sides must agree on. Another build of the program may have another idea of the same name.
     pub(crate) fn signature(&self) -> String {
         let (args, result) = (type_name::<A>(), type_name::<R>());
-        let version = env!("CARGO_PKG_VERSION");
-        format!("{}({args}) -> {result}, gipc-core {version}", self.name)
+        let (version, build) = (env!("CARGO_PKG_VERSION"), BUILD.get_or_init(platform::build));
+        format!("{}({args}) -> {result}, gipc-core {version}{build}", self.name)
     }
 }
 
@@ -137,8 +144,7 @@ impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
         let run = self.run;
         let begin = move |parcel: Parcel| -> Running<Result<Vec<u8>, Error>> {
             Box::pin(async move {
-                let args = postcard::from_bytes(&parcel.args)
-                    .map_err(|error| Error::Decode(error.into()))?;
+                let args = whole(parcel.args()?).map_err(Error::Decode)?;
                 let parent = Parent(platform::listener(parcel.control.try_clone()?)?);
                 let start = Start { args, handles: parcel.open()?, parent };
                 let result = run(start).await;
@@ -175,11 +181,27 @@ impl fmt::Debug for Listed {
 /// child of this library it runs the entry on a current-thread runtime of its own and does not return; anywhere else
 /// it only remembers that it was called.
 ///
+/// A child ends with its entry (SPAWN-10): its tasks are dropped, and threads that still work for its runtime
+/// (`spawn_blocking`, a read of stdin) end with the process.
+///
 /// The child begins with a clean signal state, SIGPIPE ignored, and no descriptor but 0 (the null device, unless it
 /// was given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the
 /// program is another than its parent or was built from other sources, says why on its stderr and to its parent, and
-/// exits with 127; one that panics exits with 101; one that returns, with 0.
+/// exits with 127 (SPAWN-19); one that panics exits with 101, or by SIGABRT where panics abort; one that returns, with 0.
+///
+/// # Panics
+///
+/// If a tokio runtime runs here already (`main` must not be `#[tokio::main]`), or if two entries have one name.
 pub fn init(entries: &[Listed]) {
+    assert!(
+        runtime::Handle::try_current().is_err(),
+        "gipc_core::init! must come before any tokio runtime: a child goes its way there"
+    );
+    let mut names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
+        panic!("gipc_core::init! was given two entries that are named {}", twice[0]);
+    }
     let Some(signature) = platform::take_variable(ENTRY_VARIABLE) else {
         INITIALISED.store(true, Ordering::Relaxed);
         return;
@@ -219,9 +241,13 @@ fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i3
     };
     INITIALISED.store(true, Ordering::Relaxed);
     let parcel = Parcel::receive(control)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on((entry.begin)(parcel))));
-    drop(runtime); // and with it what was left open
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let result = runtime.block_on((entry.begin)(parcel));
+        // And with it what was left open. Threads that still work for it are not waited for.
+        runtime.shutdown_background();
+        result
+    }));
     match ran {
         Ok(value) => {
             say(control, VALUE, &value?);

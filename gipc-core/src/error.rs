@@ -9,14 +9,15 @@ use std::io;
 pub enum Error {
     /// The handle was closed, or given to a child: this process has it no longer.
     Closed,
-    /// The handle is in use by another task, so that it can be neither closed nor given away now.
+    /// The handle is in use by another task, or half a message has still to be finished, so that it can be neither closed nor
+    /// given away now.
     Locked,
     /// The other end went away in the middle of a message. The part that came is lost; every later get says
     /// the same.
     Truncated,
     /// Nobody can read what is put: the other end is closed. A part may have been written.
     Broken,
-    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE). From `get`, the pipe is of no use any more:
+    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) says. From `get`, the pipe is of no use any more:
     /// where the next message begins is unknown.
     TooLarge {
         /// How long it is, or says that it is, in bytes.
@@ -26,7 +27,7 @@ pub enum Error {
     },
     /// The time limit passed. A message that was under way is treated as if the call had been dropped.
     Timeout,
-    /// The value could not be turned into bytes; nothing was written.
+    /// The value could not be turned into bytes; nothing was written of it (of `put_all`, those before it may have been).
     Encode(CodecError),
     /// The bytes are no value of the type that was asked for. The next message is not affected.
     Decode(CodecError),

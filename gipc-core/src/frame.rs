@@ -6,7 +6,7 @@
 use crate::Error;
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::task::yield_now;
@@ -34,6 +34,8 @@ pub(crate) struct Incoming<S> {
     /// The message that is coming, and its full length.
     message: Option<(Vec<u8>, usize)>,
     over: Option<Over>,
+    /// How long a message may be, in bytes.
+    pub(crate) max: u64,
     /// How many messages were returned without ever waiting.
     unwaited: u32,
 }
@@ -49,25 +51,23 @@ enum Over {
 impl<S: AsyncRead + Unpin> Incoming<S> {
     /// `ahead` is what a former owner had read and not returned.
     pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
-        Self { source, ahead, used: 0, message: None, over: None, unwaited: 0 }
+        Self { source, ahead, used: 0, message: None, over: None, max: MAX_MESSAGE, unwaited: 0 }
     }
 
-    /// What the next owner must be given with the descriptor.
-    pub(crate) fn leftover(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+    /// Adds what the next owner must be given with the descriptor.
+    pub(crate) fn leftover(&self, bytes: &mut Vec<u8>) {
         if let Some((part, len)) = &self.message {
             bytes.extend(u32::try_from(*len).unwrap_or(u32::MAX).to_le_bytes());
             bytes.extend(part);
         }
         bytes.extend(&self.ahead[self.used..]);
-        bytes
     }
 
     /// The next message, if all of it was read ahead, and if it is not time to let others come to their turn.
     pub(crate) fn ready(&mut self) -> Option<Vec<u8>> {
         let ahead = &self.ahead[self.used..];
         let len = u32::from_le_bytes(*ahead.first_chunk::<HEADER>()?) as usize;
-        if self.message.is_some() || self.unwaited == UNWAITED {
+        if self.message.is_some() || self.unwaited == UNWAITED || len as u64 > self.max {
             return None;
         }
         let message = ahead.get(HEADER..)?.get(..len)?.to_vec();
@@ -90,7 +90,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
                 None => {}
                 Some(Over::Eof) => return Ok(None),
                 Some(Over::Truncated) => return Err(Error::Truncated),
-                Some(Over::TooLarge(len)) => return Err(Error::TooLarge { len, max: MAX_MESSAGE }),
+                Some(Over::TooLarge(len)) => return Err(Error::TooLarge { len, max: self.max }),
             }
             if self.read().await? == 0 {
                 let whole = self.used == self.ahead.len() && self.message.is_none();
@@ -107,7 +107,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
         if self.message.is_none() {
             let header = self.ahead[self.used..].first_chunk::<HEADER>()?;
             let len = u32::from_le_bytes(*header);
-            if u64::from(len) > MAX_MESSAGE {
+            if u64::from(len) > self.max {
                 self.over = Some(Over::TooLarge(len.into()));
                 return None;
             }
@@ -132,12 +132,17 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
             Some((message, len)) if *len - message.len() >= AHEAD => {
                 let missing = *len - message.len();
                 // Room grows with what has come, never with what the length promises: a liar costs nothing.
-                message.reserve(message.len().max(AHEAD).min(missing));
+                let room = message.len().max(AHEAD).min(missing);
+                if message.capacity() - message.len() < room.min(AHEAD) {
+                    message.try_reserve_exact(room).map_err(|_| ErrorKind::OutOfMemory)?;
+                }
                 (&mut self.source).take(missing as u64).read_buf(message).await
             }
             _ => {
                 self.ahead.drain(..self.used);
                 self.used = 0;
+                // What a former owner had of a long message needs no room any more.
+                self.ahead.shrink_to(2 * AHEAD);
                 self.ahead.reserve(AHEAD);
                 self.source.read_buf(&mut self.ahead).await
             }
@@ -178,27 +183,33 @@ impl<'a> Outgoing<'a> {
         Ok(Self { what, copied, sent: 0 })
     }
 
-    /// The next messages, copied together so that they take few system calls: as many as make a good write. None are
-    /// left if it is empty.
+    /// The next messages, copied together so that they take few system calls: as many as make a good write. One that is
+    /// too long to be copied is left for itself. If there is neither, none are left.
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
         mut copied: Vec<u8>,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Option<Cow<'m, [u8]>>), Error> {
         copied.clear();
         let mut ends = Vec::new();
+        let mut long = None;
         while copied.len() < AHEAD {
             let Some(message) = messages.next() else { break };
             let message = message?;
-            copied.extend(header(message.len())?);
+            let header = header(message.len())?;
+            if message.len() >= AHEAD {
+                long = Some(message);
+                break;
+            }
+            copied.extend(header);
             copied.extend_from_slice(&message);
             ends.push(copied.len());
         }
-        Ok(Self { what: What::Several(ends), copied, sent: 0 })
+        Ok((Self { what: What::Several(ends), copied, sent: 0 }, long))
     }
 
-    /// The room for the next write; large room is not kept.
-    pub(crate) fn into_room(self) -> Vec<u8> {
-        if self.copied.capacity() > 2 * AHEAD { Vec::new() } else { self.copied }
+    /// The room for the next write.
+    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.copied)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -219,7 +230,7 @@ impl<'a> Outgoing<'a> {
                 poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?
             };
             if sent == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+                return Err(ErrorKind::WriteZero.into());
             }
             self.sent += sent;
         }
@@ -272,7 +283,7 @@ mod tests {
 
     fn several(messages: &[&[u8]]) -> Outgoing<'static> {
         let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));
-        Outgoing::several(&mut messages, Vec::new()).expect("short")
+        Outgoing::several(&mut messages, Vec::new()).expect("short").0
     }
 
     fn bytes(messages: &[&[u8]]) -> Vec<u8> {
@@ -361,7 +372,9 @@ mod tests {
         while let Ok(Some(message)) = former.next().await {
             got.push(message.len());
         }
-        let mut heir = Incoming::new(second, former.leftover());
+        let mut leftover = Vec::new();
+        former.leftover(&mut leftover);
+        let mut heir = Incoming::new(second, leftover);
         while let Ok(Some(message)) = heir.next().await {
             got.push(message.len());
         }

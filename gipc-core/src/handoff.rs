@@ -4,15 +4,14 @@
 //! and then the arguments with what their former owner had read ahead. Nothing is inherited, so nothing can be
 //! inherited by mistake, by whomever starts a program at the same moment.
 
-use crate::end::Reserved;
-use crate::frame::Incoming;
-use crate::pipe::Outlet;
+use crate::end::Held;
+use crate::outlet::Outlet;
+use crate::pipe::Inlet;
 use crate::{Codec, Duplex, Error, Reader, Writer, platform};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use tokio::net::unix::pipe;
 
 /// Names the entry in the child's environment, for as long as it takes to read it.
 pub(crate) const ENTRY_VARIABLE: &str = "GIPC_CORE_ENTRY";
@@ -56,9 +55,9 @@ pub(crate) struct Luggage {
 }
 
 enum Piece {
-    Reader(Reserved<Incoming<pipe::Receiver>>),
-    Writer(Reserved<Outlet>),
-    Duplex(Reserved<Incoming<pipe::Receiver>>, Reserved<Outlet>),
+    Reader(Held<Inlet>),
+    Writer(Held<Outlet>),
+    Duplex(Held<Inlet>, Held<Outlet>),
 }
 
 impl Luggage {
@@ -80,9 +79,9 @@ impl Luggage {
         let pieces = handles.iter().map(|handle| {
             Ok(match handle {
                 Handle::Reader(reader) => Piece::Reader(reader.reserve()?),
-                Handle::Writer(writer) => Piece::Writer(writer.reserve()?),
+                Handle::Writer(writer) => Piece::Writer(idle(writer)?),
                 Handle::Duplex(both) => {
-                    Piece::Duplex(both.reader().reserve()?, both.writer().reserve()?)
+                    Piece::Duplex(both.reader().reserve()?, idle(both.writer())?)
                 }
             })
         });
@@ -132,11 +131,11 @@ impl Luggage {
                 Piece::Writer(_) => bytes.push(b'w'),
                 Piece::Reader(reader) => {
                     bytes.push(b'r');
-                    append(&mut bytes, &reader.body().leftover());
+                    append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
                 }
                 Piece::Duplex(reader, _) => {
                     bytes.push(b'd');
-                    append(&mut bytes, &reader.body().leftover());
+                    append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
                 }
             }
         }
@@ -189,16 +188,30 @@ fn is_closed(handle: &Handle) -> bool {
     open < if matches!(handle, Handle::Duplex(_)) { 2 } else { 1 }
 }
 
+/// A writer that has nothing to finish. One that has, of a put that was given up where no runtime could finish it, is
+/// as good as in use: the child could not write the rest.
+fn idle(writer: &Writer) -> Result<Held<Outlet>, Error> {
+    let held = writer.reserve()?;
+    if held.body().owes() { Err(Error::Locked) } else { Ok(held) }
+}
+
+/// Adds a part behind its length.
 fn append(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend((part.len() as u64).to_le_bytes());
-    bytes.extend(part);
+    append_with(bytes, |bytes| bytes.extend(part));
+}
+
+fn append_with(bytes: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) {
+    let at = bytes.len();
+    bytes.extend([0; LENGTH]);
+    part(bytes);
+    let len = (bytes.len() - at - LENGTH) as u64;
+    bytes[at..at + LENGTH].copy_from_slice(&len.to_le_bytes());
 }
 
 /// What came, in the child.
 pub(crate) struct Parcel {
     /// The socket to the parent, which stays open: its end is the parent's.
     pub(crate) control: UnixStream,
-    pub(crate) args: Vec<u8>,
     descriptors: Vec<OwnedFd>,
     label: Vec<u8>,
 }
@@ -225,29 +238,32 @@ impl Parcel {
             return Err(torn());
         }
         control.set_nonblocking(true)?;
-        let mut rest = Label(&label);
-        let args = rest.part()?.to_vec();
-        let label = rest.0.to_vec();
-        Ok(Self { control, args, descriptors, label })
+        Ok(Self { control, descriptors, label })
     }
 
-    /// Makes handles of it; a runtime must be running.
+    /// The bytes of the arguments.
+    pub(crate) fn args(&self) -> Result<&[u8], Error> {
+        Label(&self.label).part()
+    }
+
+    /// Makes handles of it.
     pub(crate) fn open(self) -> Result<Vec<Handle>, Error> {
         let mut label = Label(&self.label);
+        label.part()?; // the arguments
         let mut descriptors = self.descriptors.into_iter();
         let mut next = || descriptors.next().ok_or_else(torn);
         let mut handles = Vec::new();
         while let Some(kind) = label.kind() {
             handles.push(match kind {
-                b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())?),
-                b'w' => Handle::Writer(Writer::from_descriptor(next()?)?),
+                b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())),
+                b'w' => Handle::Writer(Writer::from_descriptor(next()?)),
                 b'i' => {
                     nix::unistd::dup2_stdin(next()?)?;
                     continue;
                 }
                 _ => {
-                    let reader = Reader::from_descriptor(next()?, label.part()?.to_vec())?;
-                    Handle::Duplex(Duplex::from_halves(reader, Writer::from_descriptor(next()?)?))
+                    let reader = Reader::from_descriptor(next()?, label.part()?.to_vec());
+                    Handle::Duplex(Duplex::from_halves(reader, Writer::from_descriptor(next()?)))
                 }
             });
         }

@@ -1,6 +1,7 @@
 //! The crate on one page: what it is, and where to find it.
 //!
-//! `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now), `duplex`, `process` (and below it
+//! `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now; `outlet`, a put under way; `channel`,
+//! the descriptor), `duplex`, `process` (and below it
 //! `entry`, where a child begins; `handoff`, how handles reach it), `platform` (what differs between systems), `error`.
 //!
 #![doc = include_str!("../README.md")]
@@ -8,6 +9,7 @@
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
 
+mod channel;
 mod codec;
 mod duplex;
 mod end;
@@ -16,6 +18,7 @@ mod error;
 mod frame;
 mod handoff;
 mod messages;
+mod outlet;
 mod pipe;
 mod platform;
 mod process;

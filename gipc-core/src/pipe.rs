@@ -2,63 +2,61 @@
 //!
 //! A handle is a cheap clone of one shared end. It does not know how it travels to a child (`handoff` does).
 
-use crate::end::{End, InUse, Reserved};
-use crate::frame::{Incoming, Outgoing, check_length};
+use crate::channel::Channel;
+use crate::end::{End, Held};
+use crate::frame::{Incoming, MAX_MESSAGE, Outgoing, check_length};
 use crate::messages::Messages;
-use crate::{Codec, Error, Raw};
+use crate::outlet::{Outlet, Put};
+use crate::{Codec, Error, Raw, platform};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
-use tokio::runtime;
 use tokio::time::timeout;
 
-/// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
+/// Makes a pipe for bytes (PIPE-1); [`Reader::with`] and [`Writer::with`] make it one for values.
+///
+/// No runtime is needed for it. Each end belongs to the runtime in which it is first waited on, and waits in no other:
+/// when that one is gone, gets and puts are `Io`, and while nobody drives it they wait. Until then an end may go anywhere,
+/// to another thread or to a child.
+///
+/// On macOS an end can be inherited by a program that another thread starts in the moment between making it and marking
+/// it; on Linux and the BSDs it is made marked (PIPE-6).
 ///
 /// # Errors
 ///
-/// What the system says, for instance that there are no descriptors left; and `Other` if no tokio runtime with its
-/// I/O enabled is running here.
+/// What the system says, for instance that there are no descriptors left; then nothing is left over (PIPE-8).
 pub fn pipe() -> io::Result<(Reader, Writer)> {
-    needs_runtime()?;
-    let (sender, receiver) = pipe::pipe()?;
-    Ok((Reader::new(receiver, Vec::new()), Writer::new(sender)))
+    let (reader, writer) = platform::pipe()?;
+    Ok((Reader::from_descriptor(reader, Vec::new()), Writer::from_descriptor(writer)))
 }
 
 /// The end that gets. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one, or by [`close`](Self::close).
+/// the last one (CLOSE-11), or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
-    end: Arc<End<Incoming<pipe::Receiver>>>,
+    end: Arc<End<Inlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
 /// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one, or by [`close`](Self::close).
+/// the last one (CLOSE-11), or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
     end: Arc<End<Outlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
-/// What writers share.
-pub(crate) struct Outlet {
-    pub(crate) sink: pipe::Sender,
-    /// Where short messages are put together.
-    room: Vec<u8>,
-}
+/// What readers share.
+pub(crate) type Inlet = Incoming<Channel<pipe::Receiver>>;
 
 impl Reader {
-    fn new(receiver: pipe::Receiver, ahead: Vec<u8>) -> Self {
-        let descriptor = receiver.as_raw_fd();
-        Self { end: End::new(Incoming::new(receiver, ahead), descriptor), codec: PhantomData }
-    }
-
     /// Takes over a descriptor, and what its former owner had read ahead.
-    pub(crate) fn from_descriptor(descriptor: OwnedFd, ahead: Vec<u8>) -> io::Result<Self> {
-        Ok(Self::new(pipe::Receiver::from_owned_fd(descriptor)?, ahead))
+    pub(crate) fn from_descriptor(descriptor: OwnedFd, ahead: Vec<u8>) -> Self {
+        let number = descriptor.as_raw_fd();
+        let body = Incoming::new(Channel::Idle(descriptor), ahead);
+        Self { end: End::new(body, number), codec: PhantomData }
     }
 }
 
@@ -69,14 +67,18 @@ impl<C: Codec> Reader<C> {
         Reader { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Waits for the next message; `None` is the end: every writer is closed and no message is left. Each message
-    /// goes to exactly one get, in the order in which the gets were called.
+    /// Waits for the next message; `None` is the end: every writer is closed and no message is left (EOF-1, EOF-2). Each
+    /// message goes to exactly one get (MSG-8), in the order in which the gets were first polled (LOCK-3).
     ///
-    /// Cancel-safe: a get that is dropped takes nothing with it.
+    /// Cancel-safe: a get that is dropped takes nothing with it (MSG-14).
     ///
     /// # Errors
     ///
-    /// `Closed`; `Truncated` and `TooLarge`, which stay; `Decode`; `Locked` while the handle is just being given away.
+    /// `Closed`; `Truncated` (EOF-4, EOF-5) and `TooLarge` (MSG-12), which stay; `Decode` (CODEC-7); `Io`.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no I/O enabled.
     pub async fn get(&self) -> Result<Option<C::Got>, Error> {
         // What was read ahead costs one short lock; all else is a turn.
         let message = match self.end.at_once(Incoming::ready) {
@@ -86,27 +88,46 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// As [`get`](Self::get), for at most so long. Half a message that came in time is not lost: the next get goes on
-    /// with it.
+    /// As [`get`](Self::get), for at most so long, waiting for its turn included (TIMEOUT-6). Half a message that came in
+    /// time is not lost: the next get goes on with it (TIMEOUT-4). Cancel-safe.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get), and `Timeout`.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get), and if the runtime here has no time enabled.
     pub async fn get_within(&self, limit: Duration) -> Result<Option<C::Got>, Error> {
         timeout(limit, self.get()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// All messages to the end, as a stream; it ends after the first error that stays. Cancel-safe.
+    /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.
+    ///
+    /// A stream that was polled and found nothing is a get that waits: it keeps its place before the gets of other
+    /// clones, and the handle is in use, until it is polled to its message or dropped.
     #[must_use]
     pub fn messages(&self) -> Messages<C> {
         Messages::new(self.clone())
     }
 
-    /// Closes the descriptor, for all clones.
+    /// Refuses messages longer than so many bytes from now on, instead of those longer than
+    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them (SEC-2). It is this
+    /// process's own rule and does not go with the handle to a child.
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened.
+    /// `Closed`; `Locked` while a get waits.
+    pub fn limit(&self, bytes: u64) -> Result<(), Error> {
+        self.reserve().map(|mut end| end.body_mut().max = bytes.min(MAX_MESSAGE))
+    }
+
+    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a get waits, and nothing has happened
+    /// (CLOSE-4).
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
@@ -117,21 +138,16 @@ impl<C: Codec> Reader<C> {
         self.end.descriptor()
     }
 
-    pub(crate) fn reserve(&self) -> Result<Reserved<Incoming<pipe::Receiver>>, Error> {
+    pub(crate) fn reserve(&self) -> Result<Held<Inlet>, Error> {
         self.end.reserve()
     }
 }
 
 impl Writer {
-    fn new(sender: pipe::Sender) -> Self {
-        let descriptor = sender.as_raw_fd();
-        let body = Outlet { sink: sender, room: Vec::new() };
-        Self { end: End::new(body, descriptor), codec: PhantomData }
-    }
-
     /// Takes over a descriptor.
-    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
-        Ok(Self::new(pipe::Sender::from_owned_fd(descriptor)?))
+    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Self {
+        let number = descriptor.as_raw_fd();
+        Self { end: End::new(Outlet::new(descriptor), number), codec: PhantomData }
     }
 }
 
@@ -142,41 +158,57 @@ impl<C: Codec> Writer<C> {
         Writer { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Writes one message, and waits while the pipe is full. Messages of several tasks never mix; they go in the
-    /// order in which the puts were called.
+    /// Writes one message, and waits while the pipe is full (COOP-2). Messages of several tasks never mix (MSG-7); they go
+    /// in the order in which the puts were first polled (LOCK-3). When it returns the message is in the pipe.
     ///
-    /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that it is finished in the
-    /// background, before any other put, because half a message would spoil what follows. Until then the handle
-    /// is in use. If the process or its runtime ends first, the reader sees `Truncated`.
+    /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that its rest is copied, which takes
+    /// as long as it is long, and written in the background, before any other put, because half a message would spoil
+    /// what follows (MSG-13). Until then the handle is in use. Where no runtime is there to do it, or it ends, the
+    /// next put writes the rest first; if there is none, the reader sees `Truncated`.
     ///
     /// # Errors
     ///
-    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any more; `Locked`
-    /// while the handle is just being given away.
+    /// `Closed`; `TooLarge` (MSG-11) and `Encode` (MSG-10) before anything is written; `Broken` if there is no reader any
+    /// more (CLOSE-7); `Io`, and then the next put goes on where this one was.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no I/O enabled.
     pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
         check_length(bytes.len())?;
         let mut turn = self.end.enter().await?;
+        turn.settle().await?;
         let frame = Outgoing::one(&bytes, std::mem::take(&mut turn.room))?;
-        Put { turn: Some(turn), frame: Some(frame) }.finish().await.map(drop)
+        Put::new(turn, frame).finish().await.map(drop)
     }
 
     /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
+    /// Cancel-safe in the same way.
     ///
     /// # Errors
     ///
     /// As [`put`](Self::put), and `Timeout`.
+    ///
+    /// # Panics
+    ///
+    /// As [`put`](Self::put), and if the runtime here has no time enabled.
     pub async fn put_within(&self, message: &C::Put, limit: Duration) -> Result<(), Error> {
         timeout(limit, self.put(message)).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// Writes many messages in few system calls, with no message of another task between them.
+    /// Writes many messages in few system calls, with no message of another task between them. They are encoded on the
+    /// way, while the handle is in use.
     ///
     /// Cancel-safe, as [`put`](Self::put): messages that were not begun are withdrawn.
     ///
     /// # Errors
     ///
     /// As [`put`](Self::put). Some of the messages may have been written, from the first on.
+    ///
+    /// # Panics
+    ///
+    /// As [`put`](Self::put).
     pub async fn put_all<'m>(
         &self,
         messages: impl IntoIterator<Item = &'m C::Put>,
@@ -187,21 +219,27 @@ impl<C: Codec> Writer<C> {
         let mut messages =
             messages.into_iter().map(|message| C::encode(message).map_err(Error::Encode));
         let mut turn = self.end.enter().await?;
+        turn.settle().await?;
         loop {
-            let frame = Outgoing::several(&mut messages, std::mem::take(&mut turn.room))?;
-            if frame.is_empty() {
+            let (frame, long) = Outgoing::several(&mut messages, std::mem::take(&mut turn.room))?;
+            let is_last = frame.is_empty() && long.is_none();
+            turn = Put::new(turn, frame).finish().await?;
+            if let Some(long) = long {
+                let frame = Outgoing::one(&long, std::mem::take(&mut turn.room))?;
+                turn = Put::new(turn, frame).finish().await?;
+            }
+            if is_last {
                 return Ok(());
             }
-            turn = Put { turn: Some(turn), frame: Some(frame) }.finish().await?;
         }
     }
 
-    /// Closes the descriptor, for all clones.
+    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait: what was put is in the pipe (CLOSE-6).
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before; `Locked` while a put waits or is being finished, and nothing
-    /// has happened.
+    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a put waits or is being finished, and
+    /// nothing has happened (CLOSE-4).
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
@@ -212,51 +250,8 @@ impl<C: Codec> Writer<C> {
         self.end.descriptor()
     }
 
-    pub(crate) fn reserve(&self) -> Result<Reserved<Outlet>, Error> {
+    pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
         self.end.reserve()
-    }
-}
-
-/// A put under way, which does not leave half a message behind.
-struct Put<'e, 'm> {
-    turn: Option<InUse<'e, Outlet>>,
-    frame: Option<Outgoing<'m>>,
-}
-
-impl<'e> Put<'e, '_> {
-    /// Writes all of it, and gives the turn back.
-    async fn finish(&mut self) -> Result<InUse<'e, Outlet>, Error> {
-        let (Some(turn), Some(frame)) = (&mut self.turn, &mut self.frame) else {
-            return Err(Error::Closed);
-        };
-        let written = frame.write(&mut turn.sink).await;
-        // There is nothing left to finish, or nobody to finish it for.
-        let (Some(mut turn), Some(frame)) = (self.turn.take(), self.frame.take()) else {
-            return Err(Error::Closed);
-        };
-        turn.room = frame.into_room();
-        match written {
-            Ok(()) => Ok(turn),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Error::Broken),
-            Err(error) => Err(Error::Io(error)),
-        }
-    }
-}
-
-impl Drop for Put<'_, '_> {
-    fn drop(&mut self) {
-        let (Some(turn), Some(frame)) = (self.turn.take(), self.frame.take()) else { return };
-        let rest = frame.rest_of_frame();
-        if let (false, Ok(runtime)) = (rest.is_empty(), runtime::Handle::try_current()) {
-            // The turn goes along: whoever puts next waits behind the rest of this message.
-            let mut turn = turn.detach();
-            runtime.spawn(async move {
-                if let Some(outlet) = turn.body() {
-                    // If nobody reads any more, the next put says so.
-                    let _ = outlet.sink.write_all(&rest).await;
-                }
-            });
-        }
     }
 }
 
@@ -282,9 +277,4 @@ impl<C> fmt::Debug for Writer<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").field("descriptor", &self.end.descriptor()).finish()
     }
-}
-
-/// Says in words what tokio would say by a panic.
-fn needs_runtime() -> io::Result<()> {
-    runtime::Handle::try_current().map(drop).map_err(io::Error::other)
 }

@@ -3,7 +3,8 @@
 //! All of it concerns the first moments of a child, when it has one thread and nothing of its own is open yet.
 
 use nix::cmsg_space;
-use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::env;
 use std::ffi::OsString;
@@ -16,9 +17,48 @@ use tokio::net::unix::pipe;
 /// How many descriptors go in one message; Linux takes 253, others less.
 pub(crate) const DESCRIPTORS_A_MESSAGE: usize = 200;
 
+/// Both ends of a pipe, the reader first, that no program inherits. Where the system cannot make them so in one step a
+/// program that another thread starts just then inherits them all the same.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    #[cfg(not(target_vendor = "apple"))]
+    let ends = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    #[cfg(target_vendor = "apple")]
+    let ends = {
+        let ends = nix::unistd::pipe()?;
+        close_on_exec(&ends.0)?;
+        close_on_exec(&ends.1)?;
+        ends
+    };
+    Ok(ends)
+}
+
+/// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it is
+/// started again by a name that holds: nothing has to be told.
+pub(crate) fn build() -> String {
+    use std::os::unix::fs::MetadataExt;
+    if Path::new(RUNNING).exists() {
+        return String::new();
+    }
+    let file = env::current_exe().and_then(std::fs::metadata);
+    file.map_or_else(
+        |_| String::new(),
+        |file| {
+            let (number, device, len) = (file.ino(), file.dev(), file.len());
+            format!(
+                ", file {device}:{number} of {len} bytes at {}.{}",
+                file.mtime(),
+                file.mtime_nsec()
+            )
+        },
+    )
+}
+
+/// Linux's name for the program that runs.
+const RUNNING: &str = "/proc/self/exe";
+
 /// The program that runs now. Linux has a name for it that holds even when the file was replaced since.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
-    let own = Path::new("/proc/self/exe");
+    let own = Path::new(RUNNING);
     if own.exists() { Ok(own.into()) } else { env::current_exe() }
 }
 
@@ -30,10 +70,26 @@ pub(crate) fn take_variable(name: &str) -> Option<OsString> {
     Some(value)
 }
 
+/// Keeps all signals from this thread, and from what it starts meanwhile, until it is dropped.
+///
+/// A signal that comes to a child before it has its own dispositions waits then. If its parent ignores that signal the
+/// system would drop it; Linux keeps what is blocked even if it is ignored, other systems need not (SIG-5).
+pub(crate) struct Quiet(SigSet);
+
+pub(crate) fn quiet() -> nix::Result<Quiet> {
+    SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map(Quiet)
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = self.0.thread_set_mask();
+    }
+}
+
 /// Gives this process the signal state of a program started from a terminal, but for SIGPIPE, which stays ignored:
-/// mask and ignored signals are inherited through exec, and nobody knows from whom.
+/// mask and ignored signals are inherited through exec, and nobody knows from whom. What came meanwhile is blocked, and
+/// is delivered last, when it means what it should.
 pub(crate) fn clean_signals() -> nix::Result<()> {
-    SigSet::empty().thread_set_mask()?;
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
@@ -45,24 +101,52 @@ pub(crate) fn clean_signals() -> nix::Result<()> {
             _ => drop(unsafe { signal(one, SigHandler::SigDfl) }?),
         }
     }
-    Ok(())
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    for one in nix::libc::SIGRTMIN()..=nix::libc::SIGRTMAX() {
+        // SAFETY: as above; of these signals nix has no names.
+        let _ = unsafe { nix::libc::signal(one, nix::libc::SIG_DFL) };
+    }
+    SigSet::empty().thread_set_mask()
 }
 
 /// Closes every descriptor above 2 but one. Whatever is open now was inherited by accident: descriptors that belong
 /// here come later, through the socket that is kept.
 pub(crate) fn close_strangers(kept: RawFd) {
-    let listed = std::fs::read_dir("/dev/fd").map(|entries| {
+    // Only there the folder lists what is open; elsewhere, if it is there, it has three or sixty-four whatever is open.
+    let is_list = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+    let listed = std::fs::read_dir("/dev/fd").ok().filter(|_| is_list).map(|entries| {
         let numbers =
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         numbers.collect::<Vec<RawFd>>()
     });
-    // Where the system does not list them, the usual range is tried.
-    for descriptor in listed.unwrap_or_else(|_| (3..1024).collect()) {
+    let all = || {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+        (3..RawFd::try_from(limit).unwrap_or(MOST).min(MOST)).collect()
+    };
+    for descriptor in listed.unwrap_or_else(all) {
         if descriptor > 2 && descriptor != kept {
             // One of them was the listing itself, and is closed already.
             let _ = nix::unistd::close(descriptor);
         }
     }
+}
+
+/// So many descriptors are tried where the system does not say which are open.
+const MOST: RawFd = 1 << 20;
+
+#[cfg(any(
+    target_vendor = "apple",
+    not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd"
+    ))
+))]
+fn close_on_exec(descriptor: &OwnedFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(())
 }
 
 /// Receives the descriptors of one message, which carries one byte beside them. None: the sender is gone.
@@ -86,7 +170,10 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let mut space = cmsg_space!([RawFd; DESCRIPTORS_A_MESSAGE]);
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     let mut received = Vec::new();
-    for part in message.cmsgs()? {
+    let parts = message.cmsgs().map_err(|_| {
+        io::Error::other("it may not have as many descriptors open as it is given (RLIMIT_NOFILE)")
+    })?;
+    for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part {
             for descriptor in descriptors {
                 // SAFETY: the system has just made it for this process, and nobody else knows the number.
@@ -97,10 +184,7 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
                     target_os = "freebsd",
                     target_os = "netbsd"
                 )))]
-                nix::fcntl::fcntl(
-                    &owned,
-                    nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC),
-                )?;
+                close_on_exec(&owned)?;
                 received.push(owned);
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! What travels to the child is `handoff`'s business, where it begins `entry`'s.
 
+use crate::codec::whole;
 use crate::entry::{self, Entry, LastWords};
 use crate::handoff::{ENTRY_VARIABLE, Luggage};
 use crate::{Error, Handle, platform};
@@ -13,9 +14,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -97,6 +98,23 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
+    /// As [`std::process::Command::envs`].
+    #[must_use]
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        mut self,
+        all: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.command.envs(all);
+        self
+    }
+
+    /// As [`std::process::Command::env_remove`].
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// As [`std::process::Command::env_clear`].
     #[must_use]
     pub fn env_clear(mut self) -> Self {
@@ -132,15 +150,20 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
-    /// Starts the child. When this returns, the handles are the child's; it need not have begun to run.
+    /// Starts the child. When this returns, the handles are the child's (OWN-1); it need not have begun to run.
     ///
-    /// It blocks for as long as the system takes to start a program, one or two milliseconds.
+    /// It blocks for as long as the system takes to start a program, one or two milliseconds (SPAWN-18).
     ///
     /// # Errors
     ///
-    /// `Closed`, `Locked`, `Encode` (the arguments), and `Misuse` (a handle given twice, [`init`](crate::init())
-    /// not called, no tokio runtime) before anything has happened; `Io` if the system refuses, and then every handle is
-    /// still with this process.
+    /// `Closed` (OWN-10), `Locked` (LOCK-7), `Encode` (the arguments), and `Misuse` (a handle given twice, OWN-11;
+    /// [`init`](crate::init()) not called; no tokio runtime, SPAWN-16) before anything has happened; `Io` if the system
+    /// refuses, and then every handle is still with this process (OWN-12), and the child, if there was one already, is
+    /// ended before its entry has begun.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no I/O enabled.
     pub fn spawn(mut self, args: &A) -> Result<Process<R>, Error> {
         if !entry::is_initialised() {
             return Err(Error::Misuse(
@@ -153,13 +176,16 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let luggage = Luggage::pack(&self.handles, self.stdin.take())?;
         let (control, theirs) = UnixStream::pair()?;
         self.command.stdin(Stdio::from(OwnedFd::from(theirs)));
-        let mut child = self.command.spawn()?;
+        let label = luggage.label(&args);
+        let mut child = {
+            let _quiet = platform::quiet()?;
+            self.command.spawn()?
+        };
         self.command.stdin(Stdio::null()); // closes this side's copy of the child's end
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let label = luggage.label(&args);
         let control = luggage.send(&control).and_then(|()| Control::begin(control, label));
         if control.is_err() {
-            child.start_kill()?;
+            let _ = child.start_kill();
         }
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
         let pid = pid.ok_or_else(|| Error::Misuse("a child without a process id".into()))?;
@@ -169,14 +195,13 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
             Ok(control) => (Some(control), None),
             Err(error) => (None, Some(error)),
         };
-        let ward = Ward(Arc::clone(&child));
+        let ward = Ward { child: Arc::clone(&child), end };
         runtime.spawn(async move {
             let ended = match control {
-                Some(control) => accompany(control, &ward.0).await,
-                None => reap(&ward.0).await.map(|status| (status, Vec::new())),
+                Some(control) => accompany(control, &ward.child).await,
+                None => reap(&ward.child).await.map(|status| (status, Arc::default())),
             };
-            // Whether anybody still asks does not matter: the child had to be reaped.
-            let _ = end.send(Some(ended));
+            ward.tell(ended);
         });
         if let Some(error) = failed {
             return Err(error.into());
@@ -197,14 +222,16 @@ struct Control {
 impl Control {
     /// Tells as much as goes at once, which is all unless the arguments are large.
     fn begin(socket: UnixStream, mut label: Vec<u8>) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
+        // A child begins when it has all of its label: what may fail comes before.
+        let speaker = socket.try_clone();
+        let said = platform::listener(socket)?;
         // A child that is gone already needs no arguments; its status says how it went.
-        label.drain(..(&socket).write(&label).unwrap_or(0));
+        label.drain(..nix::unistd::write(said.as_fd(), &label).unwrap_or(0));
         let rest = match label[..] {
             [] => None,
-            _ => Some((platform::speaker(socket.try_clone()?)?, label)),
+            _ => Some((platform::speaker(speaker?)?, label)),
         };
-        Ok(Self { said: platform::listener(socket)?, rest })
+        Ok(Self { said, rest })
     }
 
     /// Until the child, and all who have its copy, have closed it.
@@ -231,7 +258,7 @@ async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended 
     if let Ok(socket) = control.said.into_nonblocking_fd() {
         let _ = File::from(socket).read_to_end(&mut said); // stops where it would have to wait
     }
-    Ok((status, said))
+    Ok((status, said.into()))
 }
 
 /// How a child ended.
@@ -250,14 +277,15 @@ pub enum Exit<R = ()> {
 }
 
 /// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
-/// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and reaped.
+/// and never leaves a zombie (LEAK-1, LEAK-4). A child that outlives the runtime in which it was spawned is killed and
+/// reaped while that is dropped, and `join` then says so (SPAWN-12).
 pub struct Process<R = ()> {
     life: Arc<Life>,
     ended: watch::Receiver<Option<Ended>>,
     result: PhantomData<fn() -> R>,
 }
 
-type Ended = Result<(ExitStatus, Vec<u8>), Arc<io::Error>>;
+type Ended = Result<(ExitStatus, Arc<[u8]>), Arc<io::Error>>;
 
 struct Life {
     pid: Pid,
@@ -269,28 +297,33 @@ struct Life {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Waits until it has ended. Any number of tasks may, at any time, and all hear the same. Cancel-safe.
+    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same (JOIN-3).
+    /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// `Io` if something else in this process took its status (a `waitpid` of a foreign library), or if the runtime
-    /// in which it was spawned is gone; `Decode` if what it returned is no value of this type.
+    /// `Io` if something else in this process took its status (a `waitpid` of a foreign library, JOIN-10); `Decode` if
+    /// what it returned is no value of this type.
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
         told(end.ok_or(Error::Io(ErrorKind::Other.into()))?)
     }
 
-    /// As [`join`](Self::join), for at most so long.
+    /// As [`join`](Self::join), for at most so long (JOIN-2). Cancel-safe.
     ///
     /// # Errors
     ///
     /// As [`join`](Self::join), and `Timeout`: it still runs.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no time enabled.
     pub async fn join_within(&self, limit: Duration) -> Result<Exit<R>, Error> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// How it ended, if that is known by now.
+    /// How it ended, if that is known by now (JOIN-6): once its runtime has turned since.
     ///
     /// # Errors
     ///
@@ -326,7 +359,7 @@ impl<R> Process<R> {
         self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).1.take()
     }
 
-    /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
+    /// Asks it to end, by SIGTERM. Nothing happens if it has ended (JOIN-12, SEC-3).
     ///
     /// # Errors
     ///
@@ -335,7 +368,7 @@ impl<R> Process<R> {
         self.life.signal(Signal::SIGTERM)
     }
 
-    /// Ends it, by SIGKILL. Nothing happens if it has ended.
+    /// Ends it, by SIGKILL. Nothing happens if it has ended (JOIN-12, SEC-3).
     ///
     /// # Errors
     ///
@@ -384,9 +417,9 @@ fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
         None => error.kind().into(),
     })?;
     Ok(match (status.code(), LastWords::read(&said)) {
-        (Some(0), Some(LastWords::Value(bytes))) => Exit::Returned(
-            postcard::from_bytes(bytes).map_err(|error| Error::Decode(error.into()))?,
-        ),
+        (Some(0), Some(LastWords::Value(bytes))) => {
+            Exit::Returned(whole(bytes).map_err(Error::Decode)?)
+        }
         (Some(_), Some(LastWords::Panic(words))) => Exit::Panicked(words),
         (Some(_), Some(LastWords::Unfit(words))) => Exit::NotBegun(words),
         (Some(code), _) => Exit::Code(code),
@@ -396,18 +429,38 @@ fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
 
 /// The child as its task has it. If the task is dropped before its end, because the runtime goes, nobody would reap
 /// the child: so it is killed and reaped here.
-struct Ward(Arc<Mutex<Option<Child>>>);
+struct Ward {
+    child: Arc<Mutex<Option<Child>>>,
+    /// Whether anybody still asks does not matter: the child has to be reaped.
+    end: watch::Sender<Option<Ended>>,
+}
+
+impl Ward {
+    /// Says how it ended, once nothing of it is open here any more.
+    fn tell(&self, ended: Ended) {
+        drop(self.take());
+        let _ = self.end.send(Some(ended));
+    }
+
+    fn take(&self) -> Option<Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 impl Drop for Ward {
     fn drop(&mut self) {
-        let child = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut child) = child else { return };
-        if matches!(child.try_wait(), Ok(None)) && child.start_kill().is_ok() {
-            // A process that got SIGKILL is about to end; there is no runtime left to wait for it.
-            while matches!(child.try_wait(), Ok(None)) {
-                std::thread::yield_now();
+        let Some(mut child) = self.take() else { return };
+        let _ = child.start_kill();
+        let status = loop {
+            match child.try_wait() {
+                // A process that got SIGKILL is about to end, and there is no runtime left to wait for it.
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(Some(status)) => break Ok((status, Arc::default())),
+                Err(error) => break Err(Arc::new(error)),
             }
-        }
+        };
+        drop(child);
+        let _ = self.end.send(Some(status));
     }
 }
 

@@ -201,7 +201,166 @@ async fn a_duplex_in_use_keeps_both_halves() {
 
 #[test]
 fn without_a_runtime_it_says_so() {
-    assert!(pipe().is_err_and(|error| error.to_string().contains("runtime")));
+    let (r, w) = pipe().expect("a pipe needs none");
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let said = pin!(w.put(b"a")).poll(&mut context).map_err(|error| error.to_string());
+    assert!(matches!(said, Poll::Ready(Err(words)) if words.contains("no reactor")));
+    new_runtime().block_on(async {
+        w.put(b"b").await.expect("nothing has happened before");
+        assert_eq!(r.get().await.expect("open").as_deref(), Some(&b"b"[..]));
+    });
+}
+
+fn new_runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn a_handle_belongs_to_the_runtime_it_first_waits_on() {
+    let first = new_runtime();
+    let (r, w) = first.block_on(async { pipe() }).expect("a pipe");
+    drop(first);
+    let second = new_runtime();
+    second.block_on(async {
+        w.put(b"a").await.expect("it waited nowhere before");
+        assert_eq!(r.get().await.expect("nor did this").as_deref(), Some(&b"a"[..]));
+    });
+    drop(second);
+    let said = new_runtime().block_on(r.get());
+    assert!(matches!(said, Err(Error::Io(_))), "{said:?}");
+}
+
+#[test]
+fn a_put_dropped_where_no_runtime_is_spoils_nothing() {
+    let runtime = new_runtime();
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; 1 << 20];
+    let mut put = Box::pin(w.put(&long));
+    runtime.block_on(async {
+        while !has_bytes(&r) {
+            assert!(once(put.as_mut()).await.is_none());
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(put);
+    runtime.block_on(async {
+        let (next, got) = tokio::join!(w.put(b"next"), async {
+            (r.get().await.expect("whole"), r.get().await.expect("whole"))
+        });
+        next.expect("behind the rest");
+        assert_eq!(got.0.map(|message| message.len()), Some(1 << 20));
+        assert_eq!(got.1.as_deref(), Some(&b"next"[..]));
+    });
+}
+
+#[test]
+fn a_put_whose_runtime_ends_before_it_is_finished_spoils_nothing() {
+    let first = new_runtime();
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; 1 << 20];
+    first.block_on(async {
+        let mut put = pin!(w.put(&long));
+        while !has_bytes(&r) {
+            assert!(once(put.as_mut()).await.is_none());
+            tokio::task::yield_now().await;
+        }
+    });
+    drop(first); // and with it the task that was to finish
+    let said = new_runtime().block_on(async { word(w.put(b"next").await) });
+    assert_eq!(
+        said, "other",
+        "this end is of the runtime that is gone, and puts nothing behind half a message"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_of_ones_own_is_kept() {
+    let (r, w) = pipe().expect("a pipe");
+    r.limit(3).expect("free");
+    w.put(b"abc").await.expect("room");
+    w.put(b"abcd").await.expect("room");
+    assert_eq!(r.get().await.expect("short enough").as_deref(), Some(&b"abc"[..]));
+    for _ in 0..2 {
+        let said = r.get().await;
+        assert!(matches!(said, Err(Error::TooLarge { len: 4, max: 3 })), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn short_messages_and_long_ones_go_together() {
+    let (r, w) = pipe().expect("a pipe");
+    let lengths = [5, 100_000, 0, 70_000, 65_536, 1, 2];
+    let messages: Vec<Vec<u8>> =
+        lengths.iter().zip(1_u8..).map(|(length, n)| vec![n; *length]).collect();
+    let all = messages.iter().map(Vec::as_slice);
+    let (put, got) = tokio::join!(async { w.put_all(all).await.and_then(|()| w.close()) }, async {
+        let mut got = Vec::new();
+        while let Some(message) = r.get().await.expect("whole") {
+            got.push(message);
+        }
+        got
+    });
+    put.expect("it is read");
+    assert!(got == messages);
+}
+
+/// Eight tasks on two threads put, eight get, and all of them give up now and then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_two_threads_no_message_is_lost_or_spoiled() {
+    const EACH: u32 = 300;
+    let (r, w) = pipe().expect("a pipe");
+    let putting: Vec<_> = (0..8_u32)
+        .map(|task| {
+            let w = w.clone();
+            tokio::spawn(async move {
+                for n in 0..EACH {
+                    let message = [task.to_le_bytes(), n.to_le_bytes()]
+                        .concat()
+                        .repeat(1 + (n as usize % 7) * 900);
+                    // A put that is given up is withdrawn, or finished.
+                    if n % 5 == 0 {
+                        drop(once(pin!(w.put(&message))).await);
+                    } else {
+                        w.put(&message).await.expect("it is read");
+                    }
+                }
+            })
+        })
+        .collect();
+    let getting: Vec<_> = (0..8)
+        .map(|_| {
+            let r = r.clone();
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                loop {
+                    let looked = once(pin!(r.get())).await;
+                    let got = match looked {
+                        Some(got) => got,
+                        None => r.get().await,
+                    };
+                    let Some(message) = got.expect("whole") else { return seen };
+                    assert!(message.chunks(8).all(|part| part == &message[..8]), "two mixed");
+                    seen.push(message[..8].to_vec());
+                }
+            })
+        })
+        .collect();
+    for task in putting {
+        task.await.expect("no panic");
+    }
+    while word(w.close()) == "locked" {
+        tokio::task::yield_now().await;
+    }
+    let mut all = Vec::new();
+    for task in getting {
+        all.append(&mut task.await.expect("no panic"));
+    }
+    let count = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), count, "none came twice");
+    let must: usize = (0..EACH).filter(|n| n % 5 != 0).count() * 8;
+    assert!(count >= must, "{count} of at least {must}");
 }
 
 /// Six hundred messages are there, so no get has to wait.

@@ -70,9 +70,68 @@ fn a_child_that_outlives_its_runtime_is_killed_and_reaped() {
     assert!(!fs::exists(format!("/proc/{id}")).unwrap_or(false), "it is gone, and no zombie");
     child.kill().expect("nothing is signalled");
     drop(go);
+    assert_eq!(child.try_join().expect("it was reaped"), Some(Exit::Signal(9)));
     let other =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    assert!(matches!(other.block_on(child.join()), Err(Error::Io(_))), "and it says so");
+    assert_eq!(other.block_on(child.join()).expect("it was reaped"), Exit::Signal(9));
+}
+
+#[test]
+fn without_a_runtime_nothing_is_started() {
+    let (r, _w) = pipe().expect("a pipe");
+    let said = Command::new(wait()).expect("this program").handle(r.clone()).spawn(&());
+    assert!(matches!(said, Err(Error::Misuse(_))), "{said:?}");
+    r.close().expect("it is still here");
+}
+
+/// Half a message is in the pipe, and its other half in this process: a child could not write it.
+#[test]
+fn a_writer_that_owes_half_a_message_is_not_given() {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; 1 << 20];
+    let mut put = Box::pin(w.put(&long));
+    runtime.block_on(async {
+        let begun = tokio::time::timeout(std::time::Duration::from_secs(60), async {
+            tokio::select! {
+                _ = &mut put => {}
+                _ = async { while w.descriptor().is_some() && !is_begun(&r) { tokio::task::yield_now().await } } => {}
+            }
+        });
+        begun.await.expect("there is room for some of it");
+    });
+    drop(put); // where no runtime is
+    let give = || Command::new(wait()).expect("this program").handle(w.clone()).spawn(&());
+    runtime.block_on(async {
+        assert!(matches!(give(), Err(Error::Locked)));
+        let (put, got) = tokio::join!(w.put(b""), async { (r.get().await, r.get().await) });
+        put.expect("behind the rest");
+        assert!(matches!(got, (Ok(Some(long)), Ok(Some(empty))) if long.len() == 1 << 20 && empty.is_empty()));
+        let child = give().expect("nothing is owed any more");
+        assert_eq!(child.join().await.expect("reaped"), Exit::Returned(()));
+    });
+}
+
+/// Whether bytes are in the pipe.
+fn is_begun(r: &Reader) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let descriptor = r.descriptor().expect("open");
+    // SAFETY: the reader is borrowed, so the descriptor stays open meanwhile.
+    let descriptor = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor) };
+    poll(&mut [PollFd::new(descriptor, PollFlags::POLLIN)], PollTimeout::ZERO).expect("a pipe") > 0
+}
+
+#[tokio::test]
+#[should_panic(expected = "before any tokio runtime")]
+async fn a_table_that_comes_too_late_is_refused() {
+    gipc_core::init!(square);
+}
+
+#[test]
+#[should_panic(expected = "two entries that are named")]
+fn two_entries_of_one_name_are_refused() {
+    gipc_core::init!(square, square);
 }
 
 #[tokio::test]

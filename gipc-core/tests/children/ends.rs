@@ -2,7 +2,8 @@
 
 use crate::Failure;
 use crate::entries::{
-    code, leaves, nothing, orphan, panics, parent_of, put, status, surroundings, wait,
+    code, ignored, leaves, leaves_a_thread, nothing, orphan, panics, parent_of, put, status,
+    surroundings, wait,
 };
 use gipc_core::{Command, Entry, Error, Exit, entry, pipe};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
@@ -29,6 +30,41 @@ pub(crate) async fn codes() -> Result<(), Failure> {
     child.terminate()?;
     assert_eq!(child.join_within(Duration::from_secs(60)).await?, Exit::Signal(15));
     go.close()?;
+    Ok(())
+}
+
+pub(crate) async fn threads_of_its_runtime() -> Result<(), Failure> {
+    let child = Command::new(leaves_a_thread())?.spawn(&())?;
+    assert_eq!(child.join_within(Duration::from_secs(60)).await?, Exit::Returned(7));
+    Ok(())
+}
+
+pub(crate) async fn what_its_parent_ignores() -> Result<(), Failure> {
+    let real_time = nix::libc::SIGRTMIN() + 3;
+    for _ in 0..20 {
+        // SAFETY: nobody else of this process looks at these signals now, and both are put back.
+        let before = unsafe {
+            nix::libc::signal(real_time, nix::libc::SIG_IGN);
+            signal(Signal::SIGTERM, SigHandler::SigIgn)
+        }?;
+        let (stay, go) = pipe()?;
+        let child = Command::new(wait())?.handle(stay).spawn(&())?;
+        let other = Command::new(ignored())?.spawn(&real_time)?;
+        let hit = child.terminate();
+        // SAFETY: as above.
+        unsafe {
+            nix::libc::signal(real_time, nix::libc::SIG_DFL);
+            signal(Signal::SIGTERM, before)
+        }?;
+        hit?;
+        assert_eq!(child.join_within(Duration::from_secs(60)).await?, Exit::Signal(15));
+        assert_eq!(
+            other.join().await?,
+            Exit::Returned(false),
+            "a real-time signal is as by default"
+        );
+        go.close()?;
+    }
     Ok(())
 }
 

@@ -44,6 +44,33 @@ entry! {
 }
 
 entry! {
+    /// Returns while a thread of its runtime still works, for longer than anybody waits.
+    pub(crate) async fn leaves_a_thread(_start: Start<()>) -> u32 {
+        let (began, wait) = tokio::sync::oneshot::channel();
+        drop(tokio::task::spawn_blocking(move || {
+            let _ = began.send(());
+            std::thread::park();
+        }));
+        let _ = wait.await;
+        7
+    }
+}
+
+entry! {
+    /// Whether a signal of this number is ignored.
+    pub(crate) async fn ignored(start: Start<i32>) -> bool {
+        // SAFETY: this child has one thread, and ends afterwards.
+        unsafe { nix::libc::signal(start.args, nix::libc::SIG_DFL) == nix::libc::SIG_IGN }
+    }
+}
+
+entry! {
+    pub(crate) async fn text(start: Start<String>) -> usize {
+        start.args.len()
+    }
+}
+
+entry! {
     /// Stays until the other ends of its readers are closed.
     pub(crate) async fn wait(start: Start<()>) -> () {
         for handle in &start.handles {

@@ -1,6 +1,6 @@
 //! What a child is given and what it is not, and how the other end sees it.
 
-use crate::entries::{count, open, parent, put, wait};
+use crate::entries::{count, open, parent, put, text, wait};
 use crate::{Failure, echoing, once, readable};
 use gipc_core::{Command, Error, Exit, duplex, live_handles, pipe};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -179,6 +179,60 @@ pub(crate) async fn failed_spawn() -> Result<(), Failure> {
     assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
     w.put(b"still mine").await?;
     assert!(r.get().await?.is_some());
+    Ok(())
+}
+
+/// Wherever a start fails: before there is a process, and after.
+pub(crate) async fn failed_half_way() -> Result<(), Failure> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let large = "x".repeat(4 << 20); // more than the socket takes at once
+    let (r, w) = pipe()?;
+    w.put(b"registered").await?;
+    r.get().await?;
+    let before = fs::read_dir("/dev/fd")?.count();
+    let (mut failed, mut started) = (0, 0);
+    for free in 0..12 {
+        // All but so many are taken, wherever their numbers are.
+        let mut taken: Vec<fs::File> = Vec::new();
+        setrlimit(Resource::RLIMIT_NOFILE, 200, hard)?;
+        while let Ok(one) = fs::File::open("/dev/null") {
+            taken.push(one);
+        }
+        taken.truncate(taken.len() - free);
+        let child = Command::new(text()).map(|command| command.handle(w.clone()).spawn(&large));
+        drop(taken);
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+        match child {
+            Ok(Ok(child)) => {
+                started += 1;
+                assert_eq!(child.join().await?, Exit::Returned(4 << 20));
+                assert_eq!(r.get().await?, None, "it was the child's");
+                break;
+            }
+            _ => {
+                failed += 1;
+                w.put(b"still mine").await?;
+                assert!(r.get().await?.is_some());
+            }
+        }
+        // A child that was there already is reaped by its own task.
+        while nix::sys::wait::waitid(
+            nix::sys::wait::Id::All,
+            nix::sys::wait::WaitPidFlag::WEXITED
+                | nix::sys::wait::WaitPidFlag::WNOHANG
+                | nix::sys::wait::WaitPidFlag::WNOWAIT,
+        )
+        .is_ok()
+        {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fs::read_dir("/dev/fd")?.count(), before, "with {free} free");
+    }
+    assert!(failed > 1 && started == 1, "{failed} failed, {started} started");
+    let nowhere = pipe()?;
+    let refused = Command::new(put())?.handle(nowhere.1.clone()).current_dir("/nowhere").spawn(&1);
+    assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
+    nowhere.1.put(b"still mine").await?;
     Ok(())
 }
 

@@ -9,8 +9,8 @@ mod handles;
 
 use ends::*;
 use entries::{
-    code, count, echo, leaves, nothing, open, orphan, panics, parent, parent_of, put, status,
-    surroundings, wait,
+    code, count, echo, ignored, leaves, leaves_a_thread, nothing, open, orphan, panics, parent,
+    parent_of, put, status, surroundings, text, wait,
 };
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
@@ -34,6 +34,9 @@ fn main() {
         orphan,
         surroundings,
         leaves,
+        leaves_a_thread,
+        text,
+        ignored,
         parent_of
     );
     let mut arguments = Arguments::from_args();
@@ -49,6 +52,15 @@ fn main() {
         test("all_who_join_hear_the_same", all_who_join),
         test("no_signal_goes_to_one_that_was_reaped", after_the_end),
         test("a_child_that_nobody_joins_is_no_zombie", no_zombie),
+        test(
+            "a_child_ends_with_its_entry_though_a_thread_of_its_runtime_works",
+            threads_of_its_runtime,
+        ),
+        test(
+            "a_signal_that_the_parent_ignores_ends_a_child_right_after_its_start",
+            what_its_parent_ignores,
+        ),
+        test("a_start_that_fails_half_way_leaves_all_as_it_was", failed_half_way),
         test("a_daemon_is_killed_with_its_last_handle", daemons),
         test("a_child_sees_that_its_parent_is_gone", orphans),
         test("a_child_has_the_surroundings_that_were_chosen", chosen_surroundings),
