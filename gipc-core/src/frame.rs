@@ -159,6 +159,9 @@ pub(crate) struct Outgoing<'a> {
     sent: usize,
 }
 
+/// A message that is too long to be copied with others.
+type Long<'m> = Option<Cow<'m, [u8]>>;
+
 enum What<'a> {
     /// A message, which is not copied.
     One { header: [u8; HEADER], message: &'a [u8] },
@@ -188,7 +191,7 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
         mut copied: Vec<u8>,
-    ) -> Result<(Self, Option<Cow<'m, [u8]>>), Error> {
+    ) -> Result<(Self, Long<'m>), Error> {
         copied.clear();
         let mut ends = Vec::new();
         let mut long = None;
