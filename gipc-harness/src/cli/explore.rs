@@ -234,14 +234,19 @@ impl Search<'_> {
             let seed = self.first.wrapping_add(self.made.fetch_add(1, Ordering::Relaxed));
             let random = script(&mut fastrand::Rng::with_seed(seed), &self.profiles);
             let Some((scenario, allowed)) = meant(&random, self.choices) else { continue };
-            let done = self.seen(|seen| {
-                seen.count(&scenario, &allowed);
-                progress.set_message(format!("{} scenarios", seen.scenarios));
-                self.asked.count.is_some_and(|count| seen.scenarios >= u64::from(count))
+            let is_one = self.seen(|seen| {
+                let most = self.asked.count.map_or(u64::MAX, u64::from);
+                let is_one = seen.scenarios < most;
+                if is_one {
+                    seen.count(&scenario, &allowed);
+                    progress.set_message(format!("{} scenarios", seen.scenarios));
+                }
+                self.over.fetch_or(seen.scenarios >= most, Ordering::Relaxed);
+                is_one
             });
             progress.set_position(self.began.elapsed().as_secs());
-            if done {
-                self.over.store(true, Ordering::Relaxed);
+            if !is_one {
+                return;
             }
             if let Err(stopped) = self.ask(random, seed, &scenario, &allowed) {
                 self.over.store(true, Ordering::Relaxed);

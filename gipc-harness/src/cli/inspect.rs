@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 /// What each shows, the profile that it takes beside core, and the scenario.
-const QUESTIONS: [(&str, &str, &str); 9] = [
+const QUESTIONS: [(&str, &str, &str); 16] = [
     (
         "it dials, refuses what it does not know, and leaves",
         "",
@@ -54,6 +54,44 @@ const QUESTIONS: [(&str, &str, &str); 9] = [
         "tasks",
         "main pipe r w\nmain/reader get r => \"a\"\nmain until main/reader blocks\nmain spawn child\n\
          main join child => exit 0\nmain put w \"a\"\n",
+    ),
+    (
+        "whether a child runs is told in its words",
+        "process",
+        "main pipe r w\nmain spawn child r\nmain alive child => yes\nmain code child => running\nmain put w \"go\"\n\
+         child get r => \"go\"\nmain join child => exit 0\nmain code child => exit 0\n",
+    ),
+    (
+        "a message that is cut by hand is the library's own",
+        "frames",
+        "main pipe r w\nmain cut w \"a\" at header\nmain rest w\nmain get r => \"a\"\n",
+    ),
+    (
+        "a signal is trapped and counted",
+        "signals",
+        "main pipe r w\nmain pipe r2 w2\nmain spawn child r w2\nchild trap SIGUSR2\nchild put w2 \"ready\"\n\
+         main get r2 => \"ready\"\nmain signal child SIGUSR2\nmain put w \"go\"\nchild get r => \"go\"\n\
+         child count trapped => 1\nmain join child => exit 0\n",
+    ),
+    (
+        "a limit of descriptors is set and lifted",
+        "limits",
+        "main limit descriptors 0 free\nmain pipe r w => os:EMFILE\nmain limit descriptors off\nmain pipe r2 w2\n",
+    ),
+    (
+        "a scope is entered and left",
+        "scope",
+        "main pipe r w\nmain enter r w\nmain leave r w\nmain get r => closed\n",
+    ),
+    (
+        "handles are counted",
+        "counts",
+        "main pipe r w\nmain count handles => 2\nmain close r\nmain count handles => 1\n",
+    ),
+    (
+        "a value goes through a codec",
+        "codec",
+        "main pipe r w with failing\nmain put w \"a\"\nmain get r => \"a\"\n",
     ),
 ];
 

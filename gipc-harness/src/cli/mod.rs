@@ -6,6 +6,7 @@ mod explore;
 mod inspect;
 mod judge;
 mod library;
+mod load;
 mod matrix;
 mod meant;
 mod out;
@@ -18,9 +19,10 @@ mod tell;
 mod tools;
 mod ways;
 
-use crate::adapter::{Adapter, AdapterError, EMBEDDED};
+use crate::adapter::{AdapterError, EMBEDDED};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use library::Library;
+use load::load;
 use out::Out;
 use std::path::PathBuf;
 use ways::{Orders, Point};
@@ -414,10 +416,4 @@ fn typed() -> Option<PathBuf> {
     }
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders).map(|folder| folder.join(&typed)).find(|path| path.is_file())
-}
-
-fn load(library: &Library, name: &str) -> Result<Adapter, Stopped> {
-    let adapter = Adapter::load(name, &library.adapters, &own_program()?)?;
-    adapter.ready()?;
-    Ok(adapter)
 }

@@ -124,6 +124,7 @@ pub(super) fn perform_run(
         },
         junit: run.junit.is_some().then(Junit::default),
         traces: BTreeMap::new(),
+        words: BTreeMap::new(),
         column,
         folder: adapter.as_ref().map(|adapter| adapter.here.clone()),
         found: strangers.into_iter().map(|id| (id, Mend::Nothing)).collect(),

@@ -30,6 +30,8 @@ pub(super) struct Report<'a> {
     pub(super) tally: Tally,
     /// The traces that each scenario gave, by their text.
     pub(super) traces: BTreeMap<String, BTreeSet<String>>,
+    /// And the verdicts, which may differ where the traces do not: something came too late.
+    pub(super) words: BTreeMap<String, BTreeSet<Word>>,
     /// The adapter's folder, and what it is to say from now on.
     pub(super) folder: Option<PathBuf>,
     pub(super) found: Vec<Found>,
@@ -72,16 +74,20 @@ impl Report<'_> {
         observed: &Observed,
         time: Duration,
     ) -> bool {
+        // What is written down unseen would never be looked at.
+        let mut accepted = false;
         if let Some(mend) = verdict.mend.take_if(|_| self.options.accept) {
             verdict.word = mend.word();
             verdict.notes.insert(0, "accepted".into());
             self.found.push((job.scenario.id.clone(), mend));
+            accepted = true;
         }
         let expected = verdict.word.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
         if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
             let blow = if job.line.is_some() { "" } else { &job.how };
             let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
+            self.words.entry(key.clone()).or_default().insert(verdict.word);
             self.traces.entry(key).or_default().insert(verdict.text.clone());
         }
         if let Some(line) = job.line.as_ref().filter(|_| !expected) {
@@ -113,7 +119,7 @@ impl Report<'_> {
                 column.add(&told, model);
             }
             (Format::Json, None) => self.out.line(&json::result(&told).to_string()),
-            (Format::Terminal, None) if !expected => {
+            (Format::Terminal, None) if !expected || accepted => {
                 self.progress.suspend(|| self.out.line(&terminal::failure(&told)));
             }
             (Format::Terminal, None) => {}
@@ -171,7 +177,15 @@ impl Report<'_> {
         for (id, traces) in &several {
             self.out.complain(&format!("{id} gave {} different traces", traces.len()));
         }
-        if several.is_empty() && self.options.repeat > 1 && self.options.format == Format::Terminal
+        for (id, words) in self.words.iter().filter(|(_, words)| words.len() > 1) {
+            let words: Vec<String> = words.iter().map(Word::to_string).collect();
+            self.out.complain(&format!("{id} was {}", words.join(" and ")));
+        }
+        let agree = self.words.values().all(|words| words.len() == 1);
+        if several.is_empty()
+            && agree
+            && self.options.repeat > 1
+            && self.options.format == Format::Terminal
         {
             self.out.line(&format!(
                 "  each of {} scenarios gave one and the same trace",

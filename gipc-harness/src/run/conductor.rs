@@ -242,7 +242,8 @@ impl Stage<'_> {
                 }
             }
             silent = !self.next(&mut watch).await;
-            if self.cast.is_over() || watch.is_out_of_patience() {
+            let in_vain = !self.cast.is_here(&lane.process);
+            if self.cast.is_over() || in_vain || watch.is_out_of_patience() {
                 return;
             }
         }

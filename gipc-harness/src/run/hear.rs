@@ -104,6 +104,9 @@ impl Cast<'_> {
                 self.fault = self.pretends(role, id);
             }
             FromAgent::Unsupported { id, .. } if self.refuses(role, id) => {}
+            // Where all was told at once an agent goes on behind what it refused, and nothing of that counts.
+            FromAgent::Begin { .. } | FromAgent::End { .. } | FromAgent::Unsupported { .. }
+                if self.unsupported.is_some() => {}
             FromAgent::Begin { id, pid } => {
                 if self.handed.remove(&id) && self.taken[id] == Taken::Never {
                     self.taken[id] = Taken::Open;
@@ -132,9 +135,12 @@ impl Cast<'_> {
                 }
             }
             FromAgent::Unsupported { id, reason } => {
+                // It need not have begun.
+                if self.handed.remove(&id) && self.taken[id] == Taken::Never {
+                    self.taken[id] = Taken::Open;
+                }
                 self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
-                // Where all was told at once, what follows from the first may be refused as well.
-                self.unsupported.get_or_insert(Lacking { step: Some(id), reason });
+                self.unsupported = Some(Lacking { step: Some(id), reason });
             }
             FromAgent::Pong { n } => {
                 let asked = self.asked.get(role).copied().unwrap_or(0);

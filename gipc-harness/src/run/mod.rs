@@ -12,6 +12,7 @@ pub mod quiet;
 pub mod tree;
 mod batch;
 mod conductor;
+mod calls;
 mod cast;
 mod watch;
 mod wire;
