@@ -1,7 +1,7 @@
 //! The crate on one page: what it is, and where to find it.
 //!
 //! `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now; `outlet`, a put under way; `channel`,
-//! the descriptor), `duplex`, `process` (and below it
+//! the descriptor), `duplex`, `command` and `process` (and below them
 //! `entry`, where a child begins; `handoff`, how handles reach it), `platform` (what differs between systems), `error`.
 //!
 #![doc = include_str!("../README.md")]
@@ -11,6 +11,7 @@ compile_error!("gipc-core moves file descriptors between processes: it is for Un
 
 mod channel;
 mod codec;
+mod command;
 mod duplex;
 mod end;
 mod entry;
@@ -24,6 +25,7 @@ mod platform;
 mod process;
 
 pub use codec::{Codec, CodecError, Postcard, Raw};
+pub use command::Command;
 pub use duplex::{Duplex, duplex};
 pub use end::live_handles;
 pub use entry::{Entry, Listed, Parent, Start, init, init_before_main};
@@ -32,4 +34,4 @@ pub use frame::MAX_MESSAGE;
 pub use handoff::Handle;
 pub use messages::Messages;
 pub use pipe::{Reader, Writer, pipe};
-pub use process::{Command, Exit, Process};
+pub use process::{Exit, Process};
