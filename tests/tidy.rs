@@ -1,5 +1,6 @@
 //! The house is in order: formatting, the shape of files, who knows whom, and that documents say what is.
 
+use gipc_harness::adapter::Manifest;
 use gipc_harness::scenario::VERBS;
 use rstest::rstest;
 use std::collections::BTreeSet;
@@ -195,5 +196,43 @@ fn lock_files_beside_the_workspace_are_those_of_their_manifests() {
         // What was never fetched cannot be looked at without a network.
         let is_old = error.contains("because --locked was passed");
         assert!(!is_old, "{path} is old: `cargo metadata --manifest-path {}`", manifest.display());
+    }
+}
+
+/// Whether a text names a line of a source, a document or an issue.
+fn names_a_place(reason: &str) -> bool {
+    let words = ["documentation", "documented", "changelog", "issue ", "gh-", "PEP "];
+    let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    words.iter().any(|word| reason.contains(word)) || reason.split(':').skip(1).any(is_number)
+}
+
+/// Of each, or of one that it refers to.
+#[test]
+fn each_known_failure_says_where_its_reason_can_be_seen() {
+    for path in files(&["toml"]) {
+        if !path.starts_with("adapters/") || !path.ends_with("/adapter.toml") {
+            continue;
+        }
+        let manifest =
+            Manifest::parse(&read(&path), &path).unwrap_or_else(|error| panic!("{error}"));
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        loop {
+            let before = seen.len();
+            for known in &manifest.known {
+                let refers = || seen.iter().any(|id| known.reason.contains(*id));
+                if names_a_place(&known.reason) || refers() {
+                    seen.insert(&known.scenario);
+                }
+            }
+            if seen.len() == before {
+                break;
+            }
+        }
+        let unseen = manifest.known.iter().find(|known| !seen.contains(known.scenario.as_str()));
+        assert!(
+            unseen.is_none(),
+            "{path}: {} names no line, document or issue",
+            unseen.map_or("", |known| &known.scenario)
+        );
     }
 }

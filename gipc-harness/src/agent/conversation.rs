@@ -104,7 +104,15 @@ async fn listen<L: Library>(
                 }
                 return Ending::Finished;
             }
-            Ok(ToAgent::Ping { n }) => process.voice.say(&FromAgent::Pong { n }),
+            // This future is the first of each turn. The answer says that the others have had theirs, and that what was due
+            // to them in the meantime has been seen.
+            Ok(ToAgent::Ping { n }) => {
+                let process = Rc::clone(process);
+                tokio::task::spawn_local(async move {
+                    tokio::task::yield_now().await;
+                    process.voice.say(&FromAgent::Pong { n });
+                });
+            }
             // What is done here and not by the library is refused here.
             Ok(ToAgent::Step { id, order: Order::Pause { .. } | Order::Cancel { .. }, .. })
                 if !profiles.iter().any(|profile| profile == "tasks") =>
