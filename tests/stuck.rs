@@ -1,4 +1,4 @@
-//! Eleven ways to stand still, each on implementations in several languages: the verdict, the circle and who holds
+//! Ways to stand still, each on implementations in several languages: the verdict, the circle and who holds
 //! what must be right in every one.
 //!
 //! A way is a file of `tests/still`: a scenario whose comments name the fault that an implementation is given, if it
