@@ -99,6 +99,11 @@ class Agent(Loop):
     async def do_join(self, child):
         return ended(await self.children[child].wait())
 
+    async def do_reaped(self, child):
+        await super().do_reaped(child)
+        while self.do_alive(child):  # before Python 3.12 a thread reaps, and tells the loop a moment later
+            await asyncio.sleep(0.001)
+
     def do_alive(self, child):
         return self.children[child].returncode is None
 

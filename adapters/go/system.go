@@ -73,6 +73,8 @@ func (p *process) aside(do order) answer {
 			for syscall.Kill(c.pid(), 0) != syscall.ESRCH {
 				time.Sleep(time.Millisecond)
 			}
+			// The goroutine in Wait may have reaped it and not have said so yet.
+			<-c.over
 			return is("ok")
 		}
 		return came(syscall.Kill(c.pid(), signals[do.Signal]))
