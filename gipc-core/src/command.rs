@@ -10,7 +10,6 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
@@ -250,7 +249,7 @@ async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended 
     };
     // What it said last may still be in the socket.
     if let Ok(socket) = control.said.into_nonblocking_fd() {
-        let _ = File::from(socket).read_to_end(&mut said); // stops where it would have to wait
+        let _ = UnixStream::from(socket).read_to_end(&mut said); // stops where it would have to wait
     }
     Ok((status, said.into()))
 }

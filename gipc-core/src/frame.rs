@@ -222,15 +222,17 @@ impl<'a> Outgoing<'a> {
     /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
     pub(crate) async fn write<S: AsyncWrite + Unpin>(&mut self, sink: &mut S) -> io::Result<()> {
         loop {
-            let [head, message] = self.rest();
-            if head.is_empty() && message.is_empty() {
-                return Ok(());
-            }
-            let sent = if message.is_empty() {
-                poll_fn(|cx| Pin::new(&mut *sink).poll_write(cx, head)).await?
-            } else {
-                let parts = [IoSlice::new(head), IoSlice::new(message)];
-                poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &parts)).await?
+            // Of two parts only as long as there are two: after a plain write that was cut short tokio knows that the
+            // pipe is full, and waits at once.
+            let sent = match self.rest() {
+                [[], []] => return Ok(()),
+                [one, []] | [[], one] => {
+                    poll_fn(|cx| Pin::new(&mut *sink).poll_write(cx, one)).await?
+                }
+                two => {
+                    let two = two.map(IoSlice::new);
+                    poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &two)).await?
+                }
             };
             if sent == 0 {
                 return Err(ErrorKind::WriteZero.into());
