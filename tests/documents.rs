@@ -61,6 +61,19 @@ fn what_stands_in_is_there() {
     }
 }
 
+#[test]
+fn the_tests_that_ask_what_no_scenario_does_exist() {
+    let (page, tests) = (read("docs/coverage.md"), read("gipc-core/tests/children/main.rs"));
+    let (_, boundaries) = page.split_once("## Boundaries").expect("a section");
+    let (boundaries, _) = boundaries.split_once("\n## ").expect("another one");
+    let named = boundaries.split('`').skip(1).step_by(2);
+    let named: Vec<_> = named.filter(|word| !word.contains(['/', '.'])).collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("test(\"{name}\",")), "no test is called {name}");
+    }
+}
+
 /// Every name between backticks that looks like a scenario is one.
 #[rstest]
 #[case("docs/gotchas.md", 20)]

@@ -1,7 +1,11 @@
 //! What the children of these tests do.
 
 use gipc_core::{Command, Exit, Handle, entry, pipe};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
+use nix::unistd::{Uid, setuid};
+use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
 
@@ -165,4 +169,31 @@ entry! {
     pub(crate) async fn parent_of(_start: Start<()>) -> u32 {
         std::os::unix::process::parent_id()
     }
+}
+
+entry! {
+    /// What a start comes to for which the system has no process, and the message that its handle then still carries.
+    pub(crate) async fn one_too_many(_start: Start<()>) -> (String, Option<String>) {
+        refused_for_want_of_a_process().await.unwrap_or_else(|error| (error.to_string(), None))
+    }
+}
+
+async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box<dyn Error>> {
+    let (r, w) = pipe()?;
+    let command = Command::new(nothing())?.handle(w.clone());
+    // Root is exempt from the limit: so it becomes nobody, of whom there is this process alone.
+    if Uid::effective().is_root() {
+        setuid(Uid::from_raw(65534))?;
+    }
+    setrlimit(Resource::RLIMIT_NPROC, 0, 0)?;
+    let refused = match command.spawn(&0) {
+        Ok(_) => "it was started".to_owned(),
+        Err(gipc_core::Error::Io(error)) => {
+            format!("{:?}", error.raw_os_error().map(Errno::from_raw))
+        }
+        Err(error) => error.to_string(),
+    };
+    w.put(b"still mine").await?;
+    let got = r.get().await?.map(String::from_utf8).transpose()?;
+    Ok((refused, got))
 }

@@ -1,6 +1,6 @@
 //! What a child is given and what it is not, and how the other end sees it.
 
-use crate::entries::{count, open, parent, put, text, wait};
+use crate::entries::{count, one_too_many, open, parent, put, text, wait};
 use crate::{Failure, echoing, once, readable};
 use gipc_core::{Command, Error, Exit, duplex, live_handles, pipe};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -229,10 +229,27 @@ pub(crate) async fn failed_half_way() -> Result<(), Failure> {
         assert_eq!(fs::read_dir("/dev/fd")?.count(), before, "with {free} free");
     }
     assert!(failed > 1 && started == 1, "{failed} failed, {started} started");
-    let nowhere = pipe()?;
-    let refused = Command::new(put())?.handle(nowhere.1.clone()).current_dir("/nowhere").spawn(&1);
-    assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
-    nowhere.1.put(b"still mine").await?;
+    Ok(())
+}
+
+pub(crate) async fn no_process() -> Result<(), Failure> {
+    let child = Command::new(one_too_many())?.spawn(&())?;
+    let expected = ("Some(EAGAIN)".to_owned(), Some("still mine".to_owned()));
+    assert_eq!(child.join().await?, Exit::Returned(expected));
+    Ok(())
+}
+
+/// A program that is gone and a folder that is not there fail at the same place: after the fork, in what is to become
+/// the child.
+pub(crate) async fn no_program() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let before = fs::read_dir("/dev/fd")?.count();
+    let refused = Command::new(put())?.handle(w.clone()).current_dir("/nowhere").spawn(&1);
+    let Err(Error::Io(error)) = refused else { return Err(format!("{refused:?}").into()) };
+    assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
+    w.put(b"still mine").await?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"still mine"[..]));
     Ok(())
 }
 

@@ -9,8 +9,8 @@ mod handles;
 
 use ends::*;
 use entries::{
-    code, count, echo, ignored, leaves, leaves_a_thread, nothing, open, orphan, panics, parent,
-    parent_of, put, status, surroundings, text, wait,
+    code, count, echo, ignored, leaves, leaves_a_thread, nothing, one_too_many, open, orphan,
+    panics, parent, parent_of, put, status, surroundings, text, wait,
 };
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
@@ -37,7 +37,8 @@ fn main() {
         leaves_a_thread,
         text,
         ignored,
-        parent_of
+        parent_of,
+        one_too_many
     );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -61,6 +62,8 @@ fn main() {
             what_its_parent_ignores,
         ),
         test("a_start_that_fails_half_way_leaves_all_as_it_was", failed_half_way),
+        test("a_start_without_a_process_leaves_its_handle_with_its_owner", no_process),
+        test("a_start_without_a_program_leaves_its_handle_with_its_owner", no_program),
         test("a_daemon_is_killed_with_its_last_handle", daemons),
         test("a_child_sees_that_its_parent_is_gone", orphans),
         test("a_child_has_the_surroundings_that_were_chosen", chosen_surroundings),
