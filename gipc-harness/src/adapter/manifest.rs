@@ -90,6 +90,8 @@ pub struct Chosen {
     pub late_get: Option<LateGet>,
     /// The longest message, in bytes.
     pub max_message: Option<u64>,
+    /// How many free descriptors a start needs, if not two: none where it is a fork and nothing else.
+    pub start_needs: Option<u64>,
 }
 
 /// How handles reach a child.
@@ -135,7 +137,7 @@ pub struct Known {
     pub step: String,
     /// What it comes to: `eof`, `blocks`, `never`, …; `*` if that is another each time.
     pub outcome: String,
-    /// `FAIL`, `DEADLOCK` or `HANG`.
+    /// `FAIL`, `DEADLOCK` or `HANG`; `*` if it is now one and now another.
     pub verdict: String,
     /// Why it fails, and where that is written or seen.
     pub reason: String,
@@ -147,7 +149,7 @@ pub struct Known {
     pub variants: Vec<String>,
 }
 
-/// A step or an outcome that is another one each time.
+/// A step, an outcome or a verdict that is another one each time.
 pub const ANY: &str = "*";
 
 impl Known {
@@ -175,6 +177,12 @@ impl Manifest {
             if known.reason.trim().is_empty() {
                 return Err(bad(format!(
                     "the known failure of {scenario} has no reason: say why it fails, and where that is seen"
+                )));
+            }
+            if !["FAIL", "DEADLOCK", "HANG", ANY].contains(&known.verdict.as_str()) {
+                return Err(bad(format!(
+                    "the known failure of {scenario} has the verdict {}: say FAIL, DEADLOCK, HANG or *",
+                    known.verdict
                 )));
             }
             let missing = known.variants.iter().find(|name| !names.contains(&name.as_str()));

@@ -42,6 +42,7 @@ pub fn choices(adapter: &Adapter) -> Choices {
         late_get_waits: declared
             .late_get
             .map_or(suite.late_get_waits, |late| late == LateGet::Waits),
+        start_needs: declared.start_needs.unwrap_or(suite.start_needs),
     }
 }
 

@@ -91,8 +91,8 @@ impl World<'_> {
             self.end(step, outcome, None);
             return self.take_from_refused(process, all);
         }
-        // It needs at least the two ends of what tells parent and child of each other.
-        if self.processes[process].free.is_some_and(|free| free < 2) {
+        // Two are the ends of what tells parent and child of each other.
+        if self.processes[process].free.is_some_and(|free| free < self.choices.start_needs) {
             self.end(step, Outcome::Os("EMFILE".into()), None);
             return self.take_from_refused(process, all);
         }

@@ -36,6 +36,8 @@ pub struct Choices {
     /// Whether a get that has a part of a message waits for the rest, whatever its time limit says. Else it gives up,
     /// and the next get goes on with that message.
     pub late_get_waits: bool,
+    /// How many free descriptors a start needs; with fewer it fails.
+    pub start_needs: u64,
     /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
     #[serde(skip)]
     pub fault: Option<Fault>,
@@ -43,7 +45,7 @@ pub struct Choices {
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { max_message: (1 << 31) - 1, late_get_waits: false, fault: None }
+        Self { max_message: (1 << 31) - 1, late_get_waits: false, start_needs: 2, fault: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Choices, Deadlock, Fault, allowed, deadlock, depends_on_capacity, is_steady, plan, predict,
 };
-use crate::scenario::{Scenario, Verb, parse};
+use crate::scenario::{Outcome, Scenario, Verb, parse};
 use crate::trace::{Allowed, Observed, Taken, Trace, outcome_text};
 use crate::verdict::{Word, disagreement, judge};
 use proptest::prelude::*;
@@ -116,8 +116,8 @@ fn a_message_beyond_the_limit_that_was_declared_is_refused() {
     let put = |max_message| {
         predict(&scenario, Choices { max_message, ..Choices::default() }).steps[1].clone()
     };
-    assert!(put(9).is(&crate::scenario::Outcome::Ok));
-    assert!(put(8).is(&crate::scenario::Outcome::TooLarge));
+    assert!(put(9).is(&Outcome::Ok));
+    assert!(put(8).is(&Outcome::TooLarge));
 }
 
 #[test]
@@ -137,6 +137,36 @@ fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
         verdict.notes,
         ["main had 2 handles when its lines were done, and should have had 1"]
     );
+}
+
+#[test]
+fn what_also_ended_wrongly_is_told_beside_the_first_wrong_line() {
+    let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\nmain        close r\nmain        close r                     => closed\n";
+    let scenario = parse("wrong", text).expect("it can be meant");
+    let predicted = predict(&scenario, Choices::default());
+    let mut trace = predicted.clone();
+    for step in [2, 4] {
+        trace.steps[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
+    }
+    let verdict = judge(&scenario, &Allowed::one(predicted.clone()), &Observed::of(trace), &[]);
+    assert_eq!(verdict.first.map(|first| first.step), Some(2));
+    let also: Vec<_> = verdict
+        .also
+        .iter()
+        .map(|also| (also.step, also.got.as_str(), also.expected.as_str()))
+        .collect();
+    assert_eq!(also, [(4, "ok", "closed")]);
+}
+
+#[test]
+fn a_start_that_needs_no_descriptor_succeeds_without_one() {
+    let text = "main        pipe r w\nmain        limit descriptors 0 free\nmain        spawn child w               => os:EMFILE\n";
+    let scenario = parse("limit", text).expect("it can be meant");
+    let spawn = |start_needs| {
+        predict(&scenario, Choices { start_needs, ..Choices::default() }).steps[2].clone()
+    };
+    assert!(spawn(2).is(&Outcome::Os("EMFILE".into())));
+    assert!(spawn(0).is(&Outcome::Ok));
 }
 
 /// One thing that somebody may do, with small numbers for who and with what; many are nonsense and not asked.
