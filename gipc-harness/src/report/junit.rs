@@ -62,6 +62,7 @@ mod tests {
         let verdict = Verdict {
             word,
             first: None,
+            also: Vec::new(),
             stuck: None,
             notes: vec![note.into()],
             text: String::new(),

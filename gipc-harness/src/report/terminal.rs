@@ -83,6 +83,15 @@ pub fn evidence(result: &Result) -> String {
         out.push_str(&place(scenario, first));
         out.push_str(&reason(first));
     }
+    for also in &verdict.also {
+        let step = &scenario.steps[also.step];
+        let (line, lane, what) = (step.place.line, &step.lane, step.what());
+        let _ = writeln!(
+            out,
+            "\n  Also wrong: line {line}, {lane} {what}: {}, and not {}.",
+            also.got, also.expected
+        );
+    }
     for one in scenario.covers().into_iter().filter_map(spec::requirement) {
         let _ = writeln!(out, "\n  {} {}: {}", one.id, one.level, one.what);
     }

@@ -80,6 +80,8 @@ pub struct Verdict {
     pub word: Word,
     /// The first wrong step, if a step is wrong.
     pub first: Option<Finding>,
+    /// The next steps that ended wrongly: the first wrong line can be the victim of a later one.
+    pub also: Vec<Finding>,
     /// Why it stopped, if it did.
     pub stuck: Option<Stuck>,
     /// Further sentences: what broke, why it is skipped, what the manifest says.
@@ -109,6 +111,9 @@ pub struct Finding {
     pub detail: Option<String>,
 }
 
+/// How many wrong steps are told beside the first.
+const ALSO: usize = 3;
+
 /// Judges one run by what the model allows: it must be one of these as a whole.
 pub fn judge(
     scenario: &Scenario,
@@ -123,10 +128,17 @@ pub fn judge(
         _ => canonical(scenario, &trace),
     };
     let model = canonical(scenario, predicted);
-    let (first, stuck, notes, mend) = (None, None, Vec::new(), None);
-    let sometimes = false;
-    let mut verdict =
-        Verdict { word: Word::Pass, first, stuck, notes, text, model, sometimes, mend };
+    let mut verdict = Verdict {
+        word: Word::Pass,
+        first: None,
+        also: Vec::new(),
+        stuck: None,
+        notes: Vec::new(),
+        text,
+        model,
+        sometimes: false,
+        mend: None,
+    };
     if let Some(fault) = &observed.fault {
         verdict.word = Word::Error;
         verdict.notes.push(fault.clone());
@@ -162,14 +174,19 @@ pub fn judge(
         (wrong, late) => wrong.or(late),
     };
     verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
-    if first.is_some() {
+    if let Some(first) = first {
+        let ended = |step: &usize| matches!(trace.steps[*step], Taken::Ended { .. });
+        let later = (first + 1..scenario.steps.len())
+            .filter(|step| ended(step) && is_wrong(scenario, &trace, *step));
+        verdict.also =
+            later.take(ALSO).map(|step| finding(scenario, predicted, &trace, step)).collect();
         verdict.stuck = stuck::explain(scenario, observed);
-        if first.is_some_and(|step| stands_still(scenario, predicted, &trace, step)) {
+        if stands_still(scenario, predicted, &trace, first) {
             verdict.notes.push(
                 "The model stands still here too, with every handle where it should be: no implementation can do what is written.".into(),
             );
         }
-        let only_late = late == first && wrong != first;
+        let only_late = late == Some(first) && wrong != Some(first);
         verdict.word = word(&trace, &verdict, only_late);
         if late.is_some() && wrong.is_none() && verdict.word != Word::Slow {
             verdict
