@@ -7,6 +7,7 @@ use super::starve::starved;
 use crate::model::{self, Choices, Order};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Step, Verb, order_line};
 use crate::trace::{Allowed, Course, Plan, Strike, Taken};
+use crate::verdict::disagreement;
 use std::path::PathBuf;
 
 /// One scenario, to be performed in one way.
@@ -19,6 +20,8 @@ pub(super) struct Job {
     pub(super) how: String,
     /// What an author would add to the file, so that it goes in this order again.
     pub(super) line: Option<String>,
+    /// Why it cannot be asked of this implementation.
+    pub(super) cannot: Option<String>,
 }
 
 /// Which order of releases is asked for.
@@ -72,7 +75,9 @@ pub(super) fn ways(
         return (hits(&scenario, &path, choices, point, run.kill.is_some()), None);
     }
     let allowed = model::allowed(&scenario, choices);
+    let cannot = chose_otherwise(&scenario, choices, &allowed);
     let make = |course, how, line| Job {
+        cannot: cannot.clone(),
         scenario: scenario.clone(),
         path: path.clone(),
         allowed: allowed.clone(),
@@ -120,6 +125,18 @@ pub(super) fn ways(
             ),
         },
     }
+}
+
+/// What is written is right, but not for whom the manifest's choices make another thing right in every run.
+fn chose_otherwise(scenario: &Scenario, choices: Choices, allowed: &Allowed) -> Option<String> {
+    let findings = allowed.traces.iter().map(|trace| disagreement(scenario, trace));
+    let first = findings.collect::<Option<Vec<_>>>()?.into_iter().next()?;
+    let suite = model::predict(scenario, Choices::default());
+    let is_right = choices != Choices::default() && disagreement(scenario, &suite).is_none();
+    is_right.then(|| {
+        let what = scenario.steps[first.step].what();
+        format!("{what}: by the choices in its manifest this comes to {}", first.got)
+    })
 }
 
 fn line(scenario: &Scenario, plan: &Plan) -> String {
@@ -204,7 +221,7 @@ fn hits(
         };
         let scenario = if kill { expecting(scenario, &allowed) } else { scenario.clone() };
         let (path, line) = (path.to_owned(), None);
-        jobs.push(Job { scenario, path, allowed, course, how, line });
+        jobs.push(Job { scenario, path, allowed, course, how, line, cannot: None });
     }
     jobs
 }
@@ -238,5 +255,28 @@ pub(super) fn blow(course: &Course) -> Option<Strike> {
     match course {
         Course::Kill(_, strike) => Some(*strike),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::as_the_suite_has_it("os:EMFILE", 2, false)]
+    #[case::chosen_otherwise("os:EMFILE", 0, true)]
+    #[case::allowed_by_the_author("os:EMFILE or ok", 0, false)]
+    #[case::wrong_for_everybody("closed", 0, false)]
+    fn what_is_right_only_for_other_choices_cannot_be_asked(
+        #[case] outcome: &str,
+        #[case] start_needs: u64,
+        #[case] expected: bool,
+    ) {
+        let text = format!("main limit descriptors 0 free\nmain spawn child => {outcome}\n");
+        let scenario = crate::scenario::parse("limit", &text).expect("it can be meant");
+        let choices = Choices { start_needs, ..Choices::default() };
+        let allowed = model::allowed(&scenario, choices);
+        assert_eq!(chose_otherwise(&scenario, choices, &allowed).is_some(), expected);
     }
 }
