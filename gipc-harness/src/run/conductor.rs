@@ -1,16 +1,17 @@
-//! Performs a scenario by a plan: lets one step go at a time, waits for what the plan says is then over, and
-//! notices when nothing moves any more.
+//! Performs a scenario by a plan: lets one step go at a time, and waits for what the plan says is then over, or until
+//! nothing moves any more.
 //!
-//! The order is the plan's; the conductor never decides what is right. Without a plan it is `batch`'s.
+//! The order is the plan's; the conductor never decides what is right. Without a plan it is `batch`'s. What proves that
+//! nothing moves is `stop`'s.
 
 use super::Settings;
 use super::cast::Cast;
 use super::keeper::{self, Keeper, Left, SOCKET};
-use super::watch::{self, Quiet, Watch};
+use super::watch::Watch;
 use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Verb};
-use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike, Tier};
+use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io;
@@ -74,9 +75,9 @@ pub(super) struct Stage<'a> {
     pub(super) settings: &'a Settings,
     pub(super) keeper: Keeper,
     heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) stop: Option<Stop>,
     keeper_gone: bool,
     interrupt: tokio::sync::watch::Receiver<bool>,
-    stop: Option<Stop>,
 }
 
 impl Stage<'_> {
@@ -291,97 +292,6 @@ impl Stage<'_> {
             }
         }
         None
-    }
-
-    /// What a look proves, if nothing was on its way to us: what had been said before is heard first. Where only a part
-    /// is still, `enough` says whether the steps that can never end are all that is waited for.
-    pub(super) async fn stop(
-        &mut self,
-        quiet: Quiet,
-        enough: impl Fn(&Self, &BTreeSet<usize>) -> bool,
-    ) -> Option<Stop> {
-        let stop = match &quiet {
-            Quiet::Still(tier) => Stop { tier: *tier, ..Stop::default() },
-            Quiet::Part(part) => {
-                Stop { tier: Tier::Part, moving: part.moving.clone(), ..Stop::default() }
-            }
-            Quiet::Moving => return None,
-        };
-        if !self.is_silent().await {
-            return None;
-        }
-        let Quiet::Part(part) = quiet else { return Some(stop) };
-        let seen = self.evidence(stop.clone());
-        let found = enough(self, &(self.settings.knot)(self.scenario, &seen))
-            && part.lasts(&self.cast, self.keeper.pid())
-            && self.is_silent().await;
-        found.then_some(stop)
-    }
-
-    /// Whether nothing more comes of what was on its way.
-    async fn is_silent(&mut self) -> bool {
-        let before = self.cast.events;
-        let mut watch = Watch::new(self.settings);
-        while !self.cast.is_over() && self.next(&mut watch).await {}
-        self.cast.events == before
-    }
-
-    /// Whether all that a release waits for is among these steps, or behind them.
-    fn waits_for(&self, release: &Release, ends: &[usize], knot: &BTreeSet<usize>) -> bool {
-        let stuck = |role: &String| {
-            knot.iter().any(|step| self.scenario.steps[*step].lane.process == *role)
-        };
-        let mut open = ends.iter().filter(|step| self.cast.is_open(**step)).peekable();
-        open.peek().is_some()
-            && open.all(|step| knot.contains(step))
-            && release.leaves.iter().all(|role| !self.cast.is_here(role) || stuck(role))
-    }
-
-    /// Whether all that is open is among these steps.
-    fn is_all_open(&self, knot: &BTreeSet<usize>) -> bool {
-        let open = |step: &usize| self.cast.is_open(*step);
-        !knot.is_empty()
-            && (0..self.scenario.steps.len()).filter(open).all(|step| knot.contains(&step))
-    }
-
-    /// Keeps the finding of the first stop, from which later ones follow. Its evidence is made anew at later stops as
-    /// long as it lasts, since only then all that wait for each other are there.
-    pub(super) async fn note_stop(&mut self, stop: Stop) {
-        if let Some(first) = self.stop.take() {
-            let lasts = first.late.iter().all(|step| self.cast.is_open(*step));
-            // Who moved then may be still now, and is then shown with the others.
-            let first = match stop.tier {
-                Tier::Kernel if lasts => Stop { tier: stop.tier, moving: stop.moving, ..first },
-                _ => first,
-            };
-            self.stop = Some(if lasts { self.evidence(first) } else { first });
-            return;
-        }
-        let mut stop = self.evidence(stop);
-        self.cast.find_who_hung_up(&stop.calls);
-        // Only now may a loop be asked: a question wakes it, and could cure what is to be seen.
-        let open: Vec<usize> =
-            (0..self.scenario.steps.len()).filter(|step| self.cast.is_open(*step)).collect();
-        let mut watch = Watch::new(self.settings);
-        let n = watch::ask(&mut self.cast);
-        while !self.cast.is_over() && self.next(&mut watch).await {}
-        for (role, actor) in &self.cast.actors {
-            if self.cast.is_here(role) && actor.control == crate::adapter::protocol::Control::Loop {
-                stop.turns.insert(role.clone(), self.cast.answered(role) >= n);
-            }
-        }
-        stop.cured = open.into_iter().filter(|step| self.cast.has_ended(*step)).collect();
-        self.stop = Some(stop);
-    }
-
-    fn evidence(&self, mut stop: Stop) -> Stop {
-        let pids = self.cast.pids();
-        stop.then = self.cast.so_far();
-        stop.held = self.cast.held(&pids);
-        stop.seen = !stop.held.is_empty();
-        let calls = watch::calls(&pids).into_iter();
-        stop.calls = calls.map(|(pid, call)| (self.cast.role(pid), call)).collect();
-        stop
     }
 
     /// The plan is at its end: main is gone, or what is still open must be seen to stand still.

@@ -3,17 +3,19 @@
 //! The only room with processes, sockets and clocks. It follows the plan and writes down what came; it does not
 //! know the model, so it cannot be tempted to help.
 
+pub mod holders;
 pub mod keeper;
 pub mod platform;
-mod hear;
-pub mod holders;
-mod honesty;
 pub mod quiet;
 pub mod tree;
 mod batch;
-mod conductor;
 mod calls;
 mod cast;
+mod conductor;
+mod ends;
+mod hear;
+mod honesty;
+mod stop;
 mod watch;
 mod wire;
 
