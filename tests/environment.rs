@@ -48,6 +48,12 @@ const FULL_DISK: Place = Place {
              && { cat /dev/zero >\"$TMPDIR/all\" 2>/dev/null; exec \"$@\"; }' sh \"$@\"",
 };
 
+const NO_TMPDIR: Place = Place { wants: &["true"], script: "TMPDIR=$TMPDIR/nowhere exec \"$@\"" };
+const LONG_TMPDIR: Place = Place {
+    wants: &["true"],
+    script: "TMPDIR=$PWD/$(printf 'x%.0s' $(seq 120)); mkdir \"$TMPDIR\"; export TMPDIR; exec \"$@\"",
+};
+
 /// What is asked of gipc-core.
 const ALL: &[&str] = &["run", "close", "deadlock", "own"];
 /// What hangs, on an implementation that loses wake-ups.
@@ -76,6 +82,20 @@ fn main() {
             DEAF,
             3,
             "cannot keep the evidence",
+        ),
+        trial(
+            "without_a_temporary_folder_nothing_is_performed",
+            NO_TMPDIR,
+            &["run", "close"],
+            3,
+            "no directory for the run",
+        ),
+        trial(
+            "a_temporary_folder_whose_name_is_too_long_is_said",
+            LONG_TMPDIR,
+            &["run", "close"],
+            3,
+            "is TMPDIR too long?",
         ),
         trial("a_full_disk_is_said", FULL_DISK, &["doctor"], 1, "set TMPDIR"),
         trial(

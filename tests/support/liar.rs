@@ -72,6 +72,11 @@ fn park() -> ! {
     }
 }
 
+/// The parent of main is the keeper.
+fn hit_parent(signal: nix::sys::signal::Signal) {
+    let _ = nix::sys::signal::kill(nix::unistd::getppid(), signal);
+}
+
 /// Starts this program again, for a lie of its own.
 fn again(words: &[&str]) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
@@ -280,6 +285,16 @@ impl Liar {
                 self.say(&begin);
                 park();
             }
+            "stops-the-keeper" => hit_parent(nix::sys::signal::SIGSTOP),
+            "kills-the-keeper" => hit_parent(nix::sys::signal::SIGKILL),
+            "left-without-end" => loop {
+                self.say(&json!({ "type": "left", "handles": 0 }));
+                std::thread::sleep(Duration::from_millis(20));
+            },
+            "orphans-without-end" => loop {
+                // The shell is gone at once, and whom it leaves ends a moment later, below the keeper.
+                let _ = Command::new("sh").args(["-c", "sleep 0.1 &"]).status();
+            },
             "brings-a-guest" => drop(again(&["honest", "guest"]).wait()),
             "brings-a-twin" => drop(again(&["honest", "main"]).wait()),
             "closes-the-conversation" => {

@@ -10,8 +10,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixListener;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
 
 /// What came in.
@@ -59,8 +59,7 @@ pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let (reader, writer) = stream.into_split();
-                        tokio::spawn(converse(reader, writer, token.clone(), heard.clone()));
+                        tokio::spawn(converse(stream, token.clone(), heard.clone()));
                     }
                     Err(error) => {
                         let _ = heard.send(Heard::Garbage(None, format!("cannot accept: {error}")));
@@ -74,12 +73,10 @@ pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<
     Ok(receiver)
 }
 
-async fn converse(
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
-    token: String,
-    heard: mpsc::UnboundedSender<Heard>,
-) {
+async fn converse(stream: UnixStream, token: String, heard: mpsc::UnboundedSender<Heard>) {
+    // Who dialled, as the system knows it where it does: what is hit and looked at must be no stranger.
+    let dialled = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let (reader, writer) = stream.into_split();
     let mut words = Words { reader, lines: Lines::default() };
     let (messages, written) = mpsc::unbounded_channel();
     tokio::spawn(write(writer, written));
@@ -102,6 +99,8 @@ async fn converse(
         Some(format!("speaks protocol {}, and this is protocol {PROTOCOL}", hello.protocol))
     } else if hello.token != token {
         Some("does not have the token of this run".to_owned())
+    } else if let Some(dialled) = dialled.filter(|pid| *pid != hello.pid) {
+        Some(format!("says that it is process {}, and process {dialled} dialled", hello.pid))
     } else {
         None
     };

@@ -13,7 +13,7 @@ use crate::model::Choices;
 use crate::report::junit::Junit;
 use crate::report::matrix::{Asked, Column};
 use crate::report::{Result as Told, Tally, json, terminal};
-use crate::trace::{Observed, Trace};
+use crate::trace::Observed;
 use crate::verdict::{Verdict, Word, blame, hold_to_its_skips, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,9 +52,8 @@ impl Report<'_> {
         adapter: &Adapter,
     ) -> bool {
         let observed = came.unwrap_or_else(|error| {
-            let mut observed = Observed::of(Trace::default());
-            observed.fault = Some(format!("the harness could not perform it: {error}"));
-            observed
+            let fault = format!("the harness could not perform it: {error}");
+            Observed::unperformed(&job.scenario, fault)
         });
         let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
         hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
@@ -84,7 +83,7 @@ impl Report<'_> {
         }
         let expected = verdict.word.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
-        if !(verdict.word.says_nothing() || verdict.word == Word::Skip) {
+        if !(verdict.word.says_nothing() || verdict.word == Word::Skip || verdict.sometimes) {
             let blow = if job.line.is_some() { "" } else { &job.how };
             let key = format!("{} {blow}", job.scenario.id).trim_end().to_owned();
             self.words.entry(key.clone()).or_default().insert(verdict.word);
@@ -181,9 +180,9 @@ impl Report<'_> {
             let words: Vec<String> = words.iter().map(Word::to_string).collect();
             self.out.complain(&format!("{id} was {}", words.join(" and ")));
         }
-        let agree = self.words.values().all(|words| words.len() == 1);
-        if several.is_empty()
-            && agree
+        let is_wavering = |id: &&String| self.traces[*id].len() > 1 || self.words[*id].len() > 1;
+        self.tally.wavering = self.traces.keys().filter(is_wavering).count();
+        if self.tally.wavering == 0
             && self.options.repeat > 1
             && self.options.format == Format::Terminal
         {

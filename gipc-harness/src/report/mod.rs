@@ -40,6 +40,8 @@ pub struct Tally {
     pub reasons: BTreeMap<(Word, String), String>,
     /// How many runs there should have been.
     pub planned: usize,
+    /// How many scenarios came to one thing one time and to another the next.
+    pub wavering: usize,
     /// The run was interrupted.
     pub interrupted: bool,
     /// Scenarios that were not asked for, because they are heavy.
@@ -77,7 +79,7 @@ impl Tally {
             || self.words.keys().any(|word| word.says_nothing())
         {
             3
-        } else if self.words.keys().all(|word| word.is_expected()) {
+        } else if self.wavering == 0 && self.words.keys().all(|word| word.is_expected()) {
             0
         } else {
             1

@@ -61,6 +61,9 @@ pub fn environment(here: &Environment) -> String {
     out
 }
 
+/// So many ends that somebody holds and should not are told one by one.
+const LEAKS: usize = 8;
+
 /// The screen of one result that is not as expected.
 pub fn failure(result: &Result) -> String {
     evidence(result) + &next(result)
@@ -200,7 +203,18 @@ pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     for (process, why) in &stuck.moving {
         let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");
     }
-    for sentence in stuck.leaks.iter().chain(&stuck.idle) {
+    let (leaks, more) = stuck.leaks.split_at(stuck.leaks.len().min(LEAKS));
+    for sentence in leaks {
+        let _ = writeln!(out, "\n  {sentence}.");
+    }
+    if !more.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n  And {} ends more are in hands that should not have them.",
+            more.len()
+        );
+    }
+    for sentence in &stuck.idle {
         let _ = writeln!(out, "\n  {sentence}.");
     }
     out

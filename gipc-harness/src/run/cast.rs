@@ -5,6 +5,7 @@
 use super::holders::NamedPipes;
 use super::honesty::Question;
 use super::platform::{self, PidFd};
+use super::tree;
 use super::wire::Wire;
 use crate::adapter::connection::Line;
 use crate::adapter::protocol::{Control, ToAgent};
@@ -189,6 +190,13 @@ impl<'a> Cast<'a> {
         handle.is_some_and(|handle| platform::send(handle, signal))
     }
 
+    /// Kills all whom the harness can name for sure.
+    pub(super) fn kill_all(&self) {
+        for handle in self.actors.values().filter_map(|actor| actor.handle.as_deref()) {
+            platform::send(handle, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
     /// Ends a step that the harness itself performs.
     pub(super) fn end(&mut self, step: usize, outcome: Outcome) {
         self.taken[step] = Taken::Ended { outcome, from: None, detail: None };
@@ -277,7 +285,7 @@ impl<'a> Cast<'a> {
     /// The name of a process.
     pub(super) fn role(&self, pid: i32) -> String {
         let role = self.actors.iter().find(|(_, actor)| actor.pid == pid);
-        role.map_or_else(|| format!("pid {pid}"), |(role, _)| role.clone())
+        role.map_or_else(|| stranger(pid), |(role, _)| role.clone())
     }
 
     /// Who really holds which end, as the kernel shows it.
@@ -302,5 +310,16 @@ impl<'a> Cast<'a> {
             left: self.left.clone(),
             violations: self.violations.clone(),
         }
+    }
+}
+
+/// What a process is called that is none of the scenario's.
+fn stranger(pid: i32) -> String {
+    const WIDTH: usize = 60;
+    let command = tree::command(pid);
+    match command.char_indices().nth(WIDTH) {
+        _ if command.is_empty() => format!("pid {pid}"),
+        Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),
+        None => format!("pid {pid} ({command})"),
     }
 }

@@ -15,6 +15,7 @@ use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io;
+use std::pin::pin;
 use tokio::sync::mpsc;
 
 /// Performs the scenario with real processes.
@@ -85,7 +86,7 @@ impl Stage<'_> {
     async fn open(&mut self) {
         // Which process is main must be known before it can be heard.
         match self.keeper.next().await {
-            Some(event) => self.cast.keeper(event),
+            Some(event) => drop(self.cast.keeper(event)),
             None => self.cast.fault = Some("the keeper did not start".into()),
         }
         let opening = Release { comes: vec!["main".into()], ..Release::default() };
@@ -253,22 +254,29 @@ impl Stage<'_> {
     /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.
     pub(super) async fn next(&mut self, watch: &mut Watch) -> bool {
         let before = self.cast.events;
-        let mut rang = false;
-        tokio::select! {
-            biased;
-            Some(heard) = self.heard.recv() => self.cast.hear(heard),
-            event = self.keeper.next(), if !self.keeper_gone => match event {
-                Some(event) => self.cast.keeper(event),
-                None => {
-                    self.keeper_gone = true;
-                    self.cast.fault = Some("the keeper is gone".into());
+        let mut pause = pin!(tokio::time::sleep(watch.pause()));
+        let rang = loop {
+            tokio::select! {
+                biased;
+                Some(heard) = self.heard.recv() => self.cast.hear(heard),
+                event = self.keeper.next(), if !self.keeper_gone => match event {
+                    Some(event) => {
+                        if !self.cast.keeper(event) {
+                            continue;
+                        }
+                    }
+                    None => {
+                        self.keeper_gone = true;
+                        self.cast.fault = Some("the keeper is gone".into());
+                    }
+                },
+                _ = self.interrupt.wait_for(|stop| *stop), if self.cast.fault.is_none() => {
+                    self.cast.fault = Some("interrupted".into());
                 }
-            },
-            _ = self.interrupt.wait_for(|stop| *stop), if self.cast.fault.is_none() => {
-                self.cast.fault = Some("interrupted".into());
+                () = &mut pause => break true,
             }
-            () = tokio::time::sleep(watch.pause()) => rang = true,
-        }
+            break false;
+        };
         if rang {
             match self.what_came().await {
                 Some(heard) => self.cast.hear(heard),
@@ -317,7 +325,11 @@ impl Stage<'_> {
         }
         let finished = self.cast.ends.contains_key("main") && self.stop.is_none();
         let trace = self.cast.trace();
-        let (left, printed) = self.keeper.sweep().await?;
+        let swept = self.keeper.sweep(|| self.cast.kill_all()).await;
+        let (left, printed) = swept.unwrap_or_else(|error| {
+            self.cast.fault.get_or_insert(error.to_string());
+            Default::default()
+        });
         let mut trace = trace;
         if finished {
             let leak = |left: &Left| {

@@ -8,9 +8,16 @@ use crate::trace::{End, Trace};
 use std::collections::BTreeMap;
 
 impl Cast<'_> {
-    /// Takes in what the keeper says.
-    pub(super) fn keeper(&mut self, event: KeeperEvent) {
-        self.events += 1;
+    /// Takes in what the keeper says; false if that is no news.
+    pub(super) fn keeper(&mut self, event: KeeperEvent) -> bool {
+        // The end of one whom nobody knows is no news: somebody could start and leave such all day long.
+        let is_news = match &event {
+            KeeperEvent::Ended { pid, .. } => {
+                Some(*pid) == self.main_pid || self.actors.values().any(|actor| actor.pid == *pid)
+            }
+            _ => true,
+        };
+        self.events += u64::from(is_news);
         match event {
             KeeperEvent::Started(pid) => self.main_pid = Some(pid),
             KeeperEvent::Failed(text) => self.fault = Some(format!("cannot start: {text}")),
@@ -35,6 +42,7 @@ impl Cast<'_> {
                 }
             }
         }
+        is_news
     }
 
     /// A process ended, and all that it said was heard. How it ended shows only once it was reaped.

@@ -150,7 +150,9 @@ impl Cast<'_> {
                 }
             }
             FromAgent::Left { handles } => {
-                self.left.insert(role.to_owned(), handles);
+                if self.left.insert(role.to_owned(), handles).is_some() {
+                    self.fault = Some(format!("{role} said twice what it has left"));
+                }
             }
             FromAgent::Fault { reason } => self.fault = Some(format!("{role}'s agent: {reason}")),
             FromAgent::Hello(_) => self.fault = Some(format!("{role} said hello again")),

@@ -49,6 +49,11 @@ impl NamedPipes {
         }
     }
 
+    /// The ends whose pipes are known.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.0.values().flatten().flatten().cloned().collect()
+    }
+
     /// Every descriptor in these processes that is a named end.
     pub(super) fn holders(&self, pids: &[i32]) -> Vec<(String, Holder)> {
         let wanted: BTreeSet<PipeId> = self.0.keys().copied().collect();

@@ -8,6 +8,7 @@ use super::{platform, tree};
 use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -90,7 +91,12 @@ pub struct Keeper {
     process: tokio::process::Child,
     events: Lines<BufReader<tokio::net::unix::OwnedReadHalf>>,
     orders: tokio::net::unix::OwnedWriteHalf,
+    /// What it removes at its end, unless it is killed before.
+    scratch: PathBuf,
 }
+
+/// After so long without an answer it is looked after again what keeps the keeper from its work.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Keeper {
     /// Starts a keeper, which makes a scratch directory for the run; its path is the second of the pair. `env` is
@@ -113,9 +119,13 @@ impl Keeper {
             .process_group(0)
             .spawn()?;
         let (reader, orders) = tokio::net::UnixStream::from_std(ours)?.into_split();
-        let mut keeper = Self { process, events: BufReader::new(reader).lines(), orders };
+        let (events, scratch) = (BufReader::new(reader).lines(), PathBuf::new());
+        let mut keeper = Self { process, events, orders, scratch };
         match keeper.next().await {
-            Some(KeeperEvent::Ready(scratch)) => Ok((keeper, scratch)),
+            Some(KeeperEvent::Ready(scratch)) => {
+                keeper.scratch.clone_from(&scratch);
+                Ok((keeper, scratch))
+            }
             Some(KeeperEvent::Failed(text)) => Err(io::Error::other(text)),
             _ => Err(io::Error::other("the keeper of a run ended before its time")),
         }
@@ -138,18 +148,37 @@ impl Keeper {
         serde_json::from_str(&line).ok()
     }
 
-    /// Ends the run: kills and reaps all that is left of it, says what that was and what it printed, and waits for the keeper's end.
-    pub async fn sweep(mut self) -> io::Result<(Vec<Left>, String)> {
+    /// Ends the run: kills and reaps all that is left of it, says what that was and what it printed, and waits for the
+    /// keeper's end. `kill_known` kills those of whom the harness knows: some may be beyond the keeper's reach (in a
+    /// session of their own where no list of processes is to be had), or the keeper itself may have been killed.
+    pub async fn sweep(mut self, kill_known: impl Fn()) -> io::Result<(Vec<Left>, String)> {
         // If the keeper is gone this fails, and the missing answer says so.
         let _ = self.orders.write_all(b"sweep\n").await;
         let mut left = None;
-        while let Some(event) = self.next().await {
-            if let KeeperEvent::Swept { left: swept, printed } = event {
-                left = Some((swept, printed));
+        loop {
+            // An implementation may have stopped the keeper.
+            self.signal(Signal::SIGCONT);
+            match tokio::time::timeout(AGAIN, self.next()).await {
+                Ok(Some(KeeperEvent::Swept { left: swept, printed })) => {
+                    left = Some((swept, printed));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => kill_known(),
             }
+        }
+        if left.is_none() {
+            kill_known();
+            let _ = std::fs::remove_dir_all(&self.scratch);
         }
         self.process.wait().await?;
         left.ok_or_else(|| io::Error::other("the keeper of a run ended before its time"))
+    }
+
+    /// It is a child that was not reaped yet, so the number is its own.
+    fn signal(&self, signal: Signal) {
+        let pid = self.pid().map(nix::unistd::Pid::from_raw);
+        let _ = pid.map(|pid| nix::sys::signal::kill(pid, signal));
     }
 }
 

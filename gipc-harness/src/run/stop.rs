@@ -1,6 +1,7 @@
 //! A stop, of all or of a part: what proves it, and what is written down of it. Lets nothing go, and decides nothing.
 
 use super::conductor::Stage;
+use super::tree;
 use super::watch::{self, Quiet, Watch};
 use crate::adapter::protocol::Control;
 use crate::trace::{Release, Stop, Tier};
@@ -96,8 +97,14 @@ impl Stage<'_> {
     fn evidence(&self, mut stop: Stop) -> Stop {
         let pids = self.cast.pids();
         stop.then = self.cast.so_far();
-        stop.held = self.cast.held(&pids);
-        stop.seen = !stop.held.is_empty();
+        // A helper of the implementation may hold what it inherited.
+        let below = self.keeper.pid().and_then(tree::below);
+        let all = below.map(|all| all.into_iter().map(|member| member.pid).collect());
+        stop.held = self.cast.held(&all.unwrap_or_else(|| pids.clone()));
+        stop.known = match stop.held.is_empty() {
+            true => BTreeSet::new(),
+            false => self.cast.pipes.names(),
+        };
         let calls = watch::calls(&pids).into_iter();
         stop.calls = calls.map(|(pid, call)| (self.cast.role(pid), call)).collect();
         stop

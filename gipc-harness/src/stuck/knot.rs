@@ -21,7 +21,7 @@ pub fn knot(scenario: &Scenario, stop: &Stop) -> BTreeSet<usize> {
     // Who is about to do something to a process, a signal for instance, may wake anybody.
     let is_meek = |step: &usize| !matches!(waits_for(&scenario.steps[*step].verb), Awaited::Nobody);
     let movers_are_meek = stop.moving.keys().all(|process| waiting(process).iter().all(is_meek));
-    if !stop.seen || !movers_are_meek {
+    if !scene.is_all_known() || !movers_are_meek {
         return BTreeSet::new();
     }
     let mut still: BTreeSet<String> = stop
@@ -138,7 +138,7 @@ main        get r2                      => eof
             then: Trace { steps, ..Trace::default() },
             tier: Tier::Part,
             held: held.collect(),
-            seen: true,
+            known: ["r1", "w1", "r2", "w2", "r", "w"].map(str::to_owned).into(),
             calls: BTreeMap::from(["main", "child"].map(|name| (name.into(), "epoll".into()))),
             moving: BTreeMap::from([("third".into(), "a timer is set".into())]),
             ..Stop::default()

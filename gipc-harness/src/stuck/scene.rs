@@ -14,6 +14,18 @@ const FRAME: u64 = 8;
 /// What stands in the place of a call where a process is stopped.
 const STOPPED: &str = "stopped";
 
+/// So many are named, and the others counted.
+const NAMED: usize = 4;
+
+/// `one and two`, or `one and two and three and four and 7 others`.
+fn some(names: &[String]) -> String {
+    let named = &names[..names.len().min(NAMED)];
+    match names.len() - named.len() {
+        0 => named.join(" and "),
+        others => format!("{} and {others} others", named.join(" and ")),
+    }
+}
+
 /// Where everything stood when the run stopped.
 pub(super) struct Scene<'a> {
     scenario: &'a Scenario,
@@ -33,8 +45,8 @@ impl<'a> Scene<'a> {
         let mut holders: BTreeMap<PipeEnd, BTreeSet<String>> = BTreeMap::new();
         for (end, last) in owners.all() {
             let here = holders.entry(end).or_default();
-            if stop.seen {
-                let name = owners.name(end);
+            let name = owners.name(end);
+            if stop.known.contains(name) {
                 let held = stop.held.iter().filter(|held| held.end == name);
                 here.extend(held.map(|held| held.process.clone()));
             } else if let Last::Held(process) = last {
@@ -66,6 +78,12 @@ impl<'a> Scene<'a> {
             }
         }
         Self { scenario, stop, owners, holders, inside, given_up }
+    }
+
+    /// Whether the kernel showed of every end who holds it.
+    pub(super) fn is_all_known(&self) -> bool {
+        !self.stop.known.is_empty()
+            && self.owners.all().all(|(end, _)| self.stop.known.contains(self.owners.name(end)))
     }
 
     pub(super) fn runs(&self, process: &str) -> bool {
@@ -135,7 +153,7 @@ impl<'a> Scene<'a> {
             let due = if get { "eof" } else { "broken" };
             return (Vec::new(), format!("nobody holds {other} any more, so {due} is due"));
         }
-        let who = others.join(" and ");
+        let who = some(&others);
         if get {
             return (others, format!("{handle} is empty, and {who} can still write it"));
         }
@@ -300,6 +318,11 @@ impl<'a> Scene<'a> {
             .steps
             .iter()
             .find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process));
+        if spawn.is_none() && process != "main" {
+            return format!(
+                "{process}, a process of the implementation's own, holds {end} as fd {descriptor}"
+            );
+        }
         let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.place.line));
         format!(
             "{process} was never given {end}; it inherited it, as fd {descriptor}, when it was spawned{line}"

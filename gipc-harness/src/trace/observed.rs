@@ -5,7 +5,7 @@
 use super::{Taken, Trace};
 use crate::scenario::Scenario;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +31,13 @@ impl Observed {
     pub fn of(trace: Trace) -> Self {
         let (record, printed) = (Vec::new(), String::new());
         Self { trace, stop: None, unsupported: None, fault: None, record, printed }
+    }
+
+    /// What the harness itself could not perform.
+    #[must_use]
+    pub fn unperformed(scenario: &Scenario, fault: String) -> Self {
+        let steps = vec![Taken::Never; scenario.steps.len()];
+        Self { fault: Some(fault), ..Self::of(Trace { steps, ..Trace::default() }) }
     }
 
     /// What could not be asked, for this reason.
@@ -79,8 +86,9 @@ pub struct Stop {
     pub late: Vec<usize>,
     /// Who really held which end of which pipe; empty where the system does not show it.
     pub held: Vec<Held>,
-    /// Whether `held` was to be had.
-    pub seen: bool,
+    /// The ends of which `held` tells all; where a handle is no pipe, the system does not show who holds it.
+    #[serde(default)]
+    pub known: BTreeSet<String>,
     /// What each process slept in: `read(fd 5)`, `epoll`.
     pub calls: BTreeMap<String, String>,
     /// Whether the loop of each process still turned: it answered when asked, after the run had stopped.
