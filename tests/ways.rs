@@ -25,9 +25,9 @@ fn check(typed: &str, exit: i32, said: &str) {
 #[case::in_parts("run close --shard 2/3", 0, "This is part 2 of 3")]
 #[case::no_part("run close --shard 4/3", 2, "write which part of how many")]
 #[case::junit_nowhere("run close/twice --junit /nowhere/at-all", 3, "cannot write /nowhere/at-all")]
-#[case::at_once("run race close/eof-after-close --batch", 0, "3 of 3 ran")]
+#[case::at_once("run race close/eof-after-close --batch", 0, "5 of 5 ran")]
 #[case::never_at_once("run task/cancelled-get-loses-nothing --batch", 2, "go step by step only")]
-#[case::a_random_order("run race --order random:7", 0, "5 passed")]
+#[case::a_random_order("run race --order random:7", 0, "7 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
 #[case::no_such_order("run race --order backwards", 2, "write story, all, or random: and a number")]
 #[case::a_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
@@ -122,10 +122,10 @@ fn parts_of_a_matrix_are_stamped_and_come_together_and_what_changed_is_said() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
     let some = "matrix close race --adapter gipc-core";
-    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 11 of 175");
-    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 11 of 175");
+    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 12 of 182");
+    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 182");
     check(&format!("{some} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
-    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 22 of 175");
+    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 24 of 182");
     for file in ["matrix.json", "matrix.md", "index.html"] {
         let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
         assert!(file.ends_with("json") || text.contains("PARTIAL"), "{file} is not stamped");

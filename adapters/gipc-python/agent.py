@@ -292,6 +292,8 @@ class Agent(object):
         return self.ghosts[child].pid if child in self.ghosts else self.children[child].pid
 
     def do_stall(self, child):
+        if child in self.ghosts:
+            self.ghosts[child].stdin.close()
         system.stall(self.pid(child))
 
     def do_reaped(self, child):

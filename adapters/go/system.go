@@ -61,6 +61,13 @@ func (p *process) aside(do order) answer {
 		}
 		return s.count()
 	case "stall", "reaped", "signal":
+		s.mutex.Lock()
+		g, isGhost := s.ghosts[do.Child]
+		s.mutex.Unlock()
+		if isGhost && do.Verb == "stall" {
+			g.input.Close()
+			return came(stall(g.command.Process.Pid))
+		}
 		c := p.child(do.Child)
 		if c == nil {
 			return unsupported("there is no such child here")

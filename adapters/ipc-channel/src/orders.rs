@@ -174,7 +174,10 @@ impl Process {
     fn aside(&self, order: Order) -> Result<Done, Refused> {
         let system = &self.system;
         match order {
-            Order::Stall { child } => system::stall(self.pid(&child)?)?,
+            Order::Stall { child } => {
+                system.dismiss(&child);
+                system::stall(self.pid(&child)?)?;
+            }
             Order::Reaped { child } => system.reaped(self.pid(&child)?),
             Order::Reap { child } => {
                 let said = match system.reap_ghost(&child) {

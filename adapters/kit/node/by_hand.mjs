@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const NOISE_BLOCK = 65521;
@@ -73,6 +73,8 @@ export function byHand(agent) {
     },
     stall({ child: role }) {
       const { pid } = child(role);
+      // By its descriptor, since the loop, which would close the stream, does not turn. It reads one line.
+      if (ghosts.has(role)) writeSync(ghosts.get(role).stdin._handle.fd, "\n");
       const clock = new Int32Array(new SharedArrayBuffer(4));
       while (isThere(pid) && !isZombie(pid)) Atomics.wait(clock, 0, 0, 1);
     },

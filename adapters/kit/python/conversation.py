@@ -200,6 +200,8 @@ class Agent:
         return self.live() if what == "handles" else self.trapped
 
     def do_stall(self, child):
+        if child in self.ghosts:
+            self.ghosts[child].stdin.close()
         by_hand.stall(self.pid(child))
 
     def do_reap(self, child):

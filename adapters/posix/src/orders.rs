@@ -158,6 +158,9 @@ impl Agent {
                 return done(ghost.reap());
             }
         }
+        if let Some(ghost) = self.ghosts.get_mut(role).filter(|_| verb == "stall") {
+            return done(ghost.stall());
+        }
         let child = self.children.get(role)?;
         match verb {
             "join" => match child.end() {

@@ -8,7 +8,8 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::unistd::{pipe2, read};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, pipe2, read};
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -121,6 +122,15 @@ impl Ghost {
         let mut command = Command::new("sh");
         let started = command.args(["-c", "read x; exit 7"]).stdin(Stdio::piped()).spawn();
         started.map(Self).map_err(|error| system_io(&error))
+    }
+
+    /// Lets it end, stands still until it has, and leaves it a zombie.
+    pub(crate) fn stall(&mut self) -> Outcome {
+        drop(self.0.stdin.take());
+        let pid = Pid::from_raw(self.0.id() as i32);
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+        is("ok")
     }
 
     /// Lets it end, and tells how it did.

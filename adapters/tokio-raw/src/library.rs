@@ -159,7 +159,10 @@ impl Raw {
     async fn aside(&self, order: Order) -> Result<Done, Refused> {
         let system = &self.system;
         match order {
-            Order::Stall { child } => system::stall(self.pid(&child)?)?,
+            Order::Stall { child } => {
+                system.dismiss(&child);
+                system::stall(self.pid(&child)?)?;
+            }
             Order::Reaped { child } => system::reaped(self.pid(&child)?).await,
             Order::Reap { child } => {
                 let said = match system.reap_ghost(&child) {

@@ -42,6 +42,13 @@ impl System {
         Some(ghost.wait().map(|status| status.code().unwrap_or(-1)))
     }
 
+    /// Lets such a program end, if it is one.
+    pub(crate) fn dismiss(&self, name: &str) {
+        if let Some(ghost) = self.ghosts.borrow_mut().get_mut(name) {
+            drop(ghost.stdin.take());
+        }
+    }
+
     pub(crate) fn ghost(&self, name: &str) -> Option<i32> {
         self.ghosts.borrow().get(name).and_then(|ghost| i32::try_from(ghost.id()).ok())
     }

@@ -219,7 +219,10 @@ impl Core {
     async fn aside(&self, order: Order) -> Result<Done, Refused> {
         let system = &self.system;
         match order {
-            Order::Stall { child } => system::stall(self.pid(&child)?)?,
+            Order::Stall { child } => {
+                system.dismiss(&child);
+                system::stall(self.pid(&child)?)?;
+            }
             Order::Reaped { child } => system::reaped(self.pid(&child)?).await,
             Order::Reap { child } => {
                 let status = system.reap_ghost(&child);

@@ -51,6 +51,13 @@ impl System {
         Some(status.map(|status| Status::Code(status.code().unwrap_or(-1))))
     }
 
+    /// Lets such a program end, if it is one.
+    pub(super) fn dismiss(&self, name: &str) {
+        if let Some(ghost) = self.ghosts.borrow_mut().get_mut(name) {
+            drop(ghost.stdin.take());
+        }
+    }
+
     /// The process id of such a program.
     pub(super) fn ghost(&self, name: &str) -> Option<i32> {
         self.ghosts.borrow().get(name).and_then(|ghost| i32::try_from(ghost.id()).ok())
