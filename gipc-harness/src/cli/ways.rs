@@ -127,15 +127,16 @@ pub(super) fn ways(
     }
 }
 
-/// What is written is right, but not for whom the manifest's choices make another thing right in every run.
+/// What is written is right, but not of one whose starts need fewer descriptors. Of the other choices either the line
+/// leaves it open, or it is a failure to have chosen so.
 fn chose_otherwise(scenario: &Scenario, choices: Choices, allowed: &Allowed) -> Option<String> {
     let findings = allowed.traces.iter().map(|trace| disagreement(scenario, trace));
     let first = findings.collect::<Option<Vec<_>>>()?.into_iter().next()?;
-    let suite = model::predict(scenario, Choices::default());
-    let is_right = choices != Choices::default() && disagreement(scenario, &suite).is_none();
-    is_right.then(|| {
+    let usual = Choices { start_needs: Choices::default().start_needs, ..choices };
+    let is_right = disagreement(scenario, &model::predict(scenario, usual)).is_none();
+    (choices != usual && is_right).then(|| {
         let what = scenario.steps[first.step].what();
-        format!("{what}: by the choices in its manifest this comes to {}", first.got)
+        format!("{what}: by start-needs in its manifest this comes to {}", first.got)
     })
 }
 
@@ -268,7 +269,7 @@ mod tests {
     #[case::chosen_otherwise("os:EMFILE", 0, true)]
     #[case::allowed_by_the_author("os:EMFILE or ok", 0, false)]
     #[case::wrong_for_everybody("closed", 0, false)]
-    fn what_is_right_only_for_other_choices_cannot_be_asked(
+    fn what_is_right_only_if_a_start_needs_descriptors_cannot_be_asked_of_one_that_needs_none(
         #[case] outcome: &str,
         #[case] start_needs: u64,
         #[case] expected: bool,
