@@ -1,7 +1,7 @@
 //! No false alarm: whoever computes, sleeps, is stopped and continued or gets no processor for seconds is never called
 //! stuck, though somebody waits for him.
 //!
-//! A few of each here; `GIPC_HARNESS_RUNS=500 cargo test --release --test patience` is 2,000 runs.
+//! A few of each here; `GIPC_HARNESS_RUNS=400 cargo test --release --test patience` is 2,000 runs.
 
 #![cfg(target_os = "linux")]
 
@@ -22,6 +22,7 @@ fn main() {
     let trials = vec![
         Trial::test("who_computes_is_not_stuck", || check("computes", "0", 40)),
         Trial::test("who_sleeps_is_not_stuck", || check("sleeps", "0", 40)),
+        Trial::test("whose_thread_sleeps_is_not_stuck", || check("sleeps-aside", "0", 40)),
         Trial::test("who_is_stopped_and_continued_is_not_stuck", || check("is-stopped", "0", 40)),
         Trial::test("who_gets_no_processor_is_not_stuck", || check("right", "8", 4)),
     ];

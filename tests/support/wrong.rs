@@ -50,6 +50,8 @@ enum Fault {
 enum Pastime {
     Compute,
     Sleep,
+    /// In a thread of its own, while its loop turns.
+    SleepAside,
     /// By a signal, and continued from inside the run.
     BeStopped,
 }
@@ -63,6 +65,10 @@ impl Pastime {
         match self {
             Self::Compute => while began.elapsed() < PASTIME {},
             Self::Sleep => tokio::time::sleep(PASTIME).await,
+            Self::SleepAside => {
+                let aside = tokio::task::spawn_blocking(|| std::thread::sleep(PASTIME));
+                aside.await.expect("nobody cancels it");
+            }
             Self::BeStopped => {
                 let script = format!("sleep 2; kill -CONT {}", std::process::id());
                 let mut friend = std::process::Command::new("sh")
@@ -97,6 +103,7 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         "ticks" => Fault::Ticks,
         "computes" => Fault::Takes(Pastime::Compute),
         "sleeps" => Fault::Takes(Pastime::Sleep),
+        "sleeps-aside" => Fault::Takes(Pastime::SleepAside),
         "is-stopped" => Fault::Takes(Pastime::BeStopped),
         _ => Fault::Inherits,
     };

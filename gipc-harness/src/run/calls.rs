@@ -38,7 +38,12 @@ pub(super) fn wait(pid: i32, thread: &Thread, timers: Timers) -> Result<String, 
         Limit::Futex if argument(1) & 0x7f == 0 => seconds(pid, argument(3)),
         Limit::Futex => Ok(Some(0)),
     };
-    let left = if timers == Timers::Wake { left()? } else { None };
+    let waits_for_work = matches!(limit, Limit::Futex) || *name == "epoll";
+    let left = match timers {
+        Timers::Sleep => None,
+        Timers::WakeTheFirst if waits_for_work => None,
+        Timers::Wake | Timers::WakeTheFirst => left()?,
+    };
     match left {
         // Only to the nanosecond is it his; somebody's own minute has begun before.
         Some(WATCHMAN_MS) if name == &"futex" => Ok((*name).to_owned()),

@@ -9,6 +9,7 @@ use super::tree;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 /// The account of all threads at about one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +60,8 @@ pub fn frozen(before: &Look, after: &Look) -> Frozen {
     compare(before, after, Timers::Wake)
 }
 
-/// The same, but for timers of threads beside the first: engines such as V8 have some for their own housekeeping.
+/// The same, but for timers of threads beside the first in the calls in which pools and engines such as V8 wait for work:
+/// they have some for their own housekeeping. Who only sleeps will wake up and do something.
 #[must_use]
 pub fn frozen_but_helpers(before: &Look, after: &Look) -> Frozen {
     compare(before, after, Timers::WakeTheFirst)
@@ -76,7 +78,7 @@ pub fn asleep(before: &Look, after: &Look) -> Frozen {
 pub(super) enum Timers {
     /// One that can move by itself.
     Wake,
-    /// The same, if it is a timer of its first thread.
+    /// The same, if it is a timer of its first thread, or of another that does nothing but sleep.
     WakeTheFirst,
     /// One that sleeps all the same.
     Sleep,
@@ -151,7 +153,6 @@ fn alone(pid: i32, before: &Process, after: &Process, timers: Timers) -> One {
     for (tid, thread) in threads {
         let timers = match timers {
             Timers::WakeTheFirst if *tid == pid => Timers::Wake,
-            Timers::WakeTheFirst => Timers::Sleep,
             timers => timers,
         };
         match wait(pid, thread, timers) {
@@ -182,6 +183,10 @@ fn process(pid: i32) -> Process {
         match thread(pid, tid) {
             Ok(thread) => drop(threads.insert(tid, thread)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Process::Hidden;
+            }
+            // It is there, and the system does not tell of it what Linux does.
+            Err(_) if Path::new(&format!("/proc/{pid}/task/{tid}")).exists() => {
                 return Process::Hidden;
             }
             Err(_) => return Process::Gone,

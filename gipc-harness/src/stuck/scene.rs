@@ -250,6 +250,9 @@ impl<'a> Scene<'a> {
         }
         let call = self.stop.calls.get(process).map_or(String::new(), |call| format!(" in {call}"));
         match self.stop.turns.get(process) {
+            Some(false) if !self.stop.calls.contains_key(process) => {
+                format!("{process}'s loop does not turn, and it was not seen to sleep: it is busy")
+            }
             Some(false) => format!(
                 "{process}'s loop does not turn: it sleeps{call}, and its neighbours with it"
             ),
