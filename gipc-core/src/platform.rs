@@ -137,8 +137,8 @@ fn listed() -> Option<Vec<RawFd>> {
     Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// By one call for each side of it, where the system has that: Linux from 5.9 on. To list what is open costs a child more
-/// than its runtime does.
+/// By one call for each side of it, where the system has that: Linux from 5.9 on. To list what is open instead took a
+/// sixth of what a child costs above a raw one.
 #[cfg(target_os = "linux")]
 fn close_all_but(kept: RawFd) -> bool {
     let (kept, flags) = (nix::libc::c_long::from(kept), 0);

@@ -324,13 +324,12 @@ impl Stage<'_> {
             self.cast.hear(heard);
         }
         let finished = self.cast.ends.contains_key("main") && self.stop.is_none();
-        let trace = self.cast.trace();
+        let mut trace = self.cast.trace();
         let swept = self.keeper.sweep(|| self.cast.kill_all()).await;
         let (left, printed) = swept.unwrap_or_else(|error| {
             self.cast.fault.get_or_insert(error.to_string());
             Default::default()
         });
-        let mut trace = trace;
         if finished {
             let leak = |left: &Left| {
                 let role = self.cast.role(left.pid);

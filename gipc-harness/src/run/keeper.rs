@@ -95,7 +95,8 @@ pub struct Keeper {
     scratch: PathBuf,
 }
 
-/// After so long without an answer it is looked after again what keeps the keeper from its work.
+/// After so long without an answer the keeper is continued again, in case it was stopped, and those who are known are
+/// killed. Decides nothing: who is slow answers later.
 const AGAIN: Duration = Duration::from_secs(1);
 
 impl Keeper {
