@@ -28,7 +28,7 @@ enum Far {
 ///
 /// Not `main`, and nobody who spawns, and not where somebody would then return before its children: what becomes of
 /// children without a parent is each library's own affair. Nobody who is signalled by number either, since the number
-/// may be another's by then.
+/// may be another's by then. Nor while a step begins that ends another of its own: how far each came is a race of its own.
 pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
     let (world, plan) = walk(World::start(scenario, CAPACITY_MIN, choices), &Order::Story);
     let trace = world.trace();
@@ -48,7 +48,12 @@ pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
         }
         let ended = matches!(trace.steps[release.step], Taken::Ended { .. });
         let last = matches!(step.verb, Verb::Exit { .. } | Verb::Raise);
-        strikes.push(Strike { step: release.step, moment: Moment::Begin });
+        let is_beside = |end: &usize| {
+            *end != release.step && scenario.steps[*end].lane.process == step.lane.process
+        };
+        if !release.ends.iter().any(is_beside) {
+            strikes.push(Strike { step: release.step, moment: Moment::Begin });
+        }
         if ended && !last {
             strikes.push(Strike { step: release.step, moment: Moment::End });
         }

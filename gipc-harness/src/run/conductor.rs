@@ -2,9 +2,10 @@
 //! nothing moves any more.
 //!
 //! The order is the plan's; the conductor never decides what is right. Without a plan it is `batch`'s. What proves that
-//! nothing moves is `stop`'s.
+//! nothing moves is `stop`'s; how a process is hit, `blow`'s.
 
 use super::Settings;
+use super::blow::Blow;
 use super::cast::Cast;
 use super::keeper::{self, Keeper, Left, SOCKET};
 use super::watch::Watch;
@@ -12,7 +13,6 @@ use crate::adapter::Adapter;
 use crate::adapter::connection::{self, Heard};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Verb};
 use crate::trace::{Course, End, Moment, Observed, Plan, Release, Stop, Strike};
-use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::io;
 use std::pin::pin;
@@ -63,13 +63,6 @@ pub async fn perform(
 /// To be accepted, read, understood and heard, twice over.
 const HOPS: usize = 8;
 
-/// What is done to a process from outside.
-#[derive(Clone, Copy)]
-enum Blow {
-    Kill,
-    Freeze,
-}
-
 pub(super) struct Stage<'a> {
     pub(super) cast: Cast<'a>,
     pub(super) scenario: &'a Scenario,
@@ -119,6 +112,13 @@ impl Stage<'_> {
                 halted.insert(&step.lane);
                 continue;
             }
+            let blow = blow.filter(|(strike, _)| match strike.moment {
+                Moment::Begin => release.step == strike.step,
+                Moment::End => release.ends.contains(&strike.step),
+            });
+            if let Some((strike, Blow::Kill)) = blow {
+                self.puts_rest(strike).await;
+            }
             self.cast.release(release.step);
             // A child that is to be hit before it has said a word is not waited for.
             let next =
@@ -129,13 +129,7 @@ impl Stage<'_> {
                 _ => None,
             };
             if let Some((strike, blow)) = blow {
-                let now = match strike.moment {
-                    Moment::Begin => release.step == strike.step,
-                    Moment::End => release.ends.contains(&strike.step),
-                };
-                if now {
-                    self.strike(strike, blow).await;
-                }
+                self.strike(strike, blow, release).await;
             }
             let comes = release.comes.iter().filter(|role| Some(*role) != hit).cloned().collect();
             let release = Release { comes, ..release.clone() };
@@ -155,31 +149,6 @@ impl Stage<'_> {
             self.settle(&before, &release.ends[..place]).await;
             if self.cast.is_open(end) {
                 self.until(end, lane).await;
-            }
-        }
-    }
-
-    /// Waits for the moment, and hits the process that is in it.
-    async fn strike(&mut self, strike: Strike, blow: Blow) {
-        let mut watch = Watch::new(self.settings);
-        let step = strike.step;
-        let is_now = |cast: &Cast<'_>| match strike.moment {
-            Moment::Begin => cast.has_begun(step),
-            Moment::End => cast.has_ended(step),
-        };
-        while !self.cast.is_over() && !is_now(&self.cast) {
-            if !self.next(&mut watch).await && watch.is_out_of_patience() {
-                return;
-            }
-        }
-        let signals = match blow {
-            Blow::Kill => &[Signal::SIGKILL][..],
-            Blow::Freeze => &[Signal::SIGSTOP, Signal::SIGCONT],
-        };
-        let role = &self.scenario.steps[step].lane.process;
-        for signal in signals {
-            if self.cast.is_here(role) && !self.cast.signal(role, *signal) {
-                self.cast.cannot("no process can be hit for sure here");
             }
         }
     }
@@ -226,19 +195,24 @@ impl Stage<'_> {
         })
     }
 
-    /// `until X blocks`: X has begun a step that stays open, and its loop has turned twice since, or all its
-    /// threads sleep.
+    /// `until X blocks`.
     async fn until(&mut self, step: usize, lane: &Lane) {
+        if self.rests(lane).await {
+            self.cast.end(step, Outcome::Ok);
+            let process = self.scenario.steps[step].lane.process.clone();
+            self.cast.finish(&process);
+        }
+    }
+
+    /// Waits until this lane has begun a step that stays open, and its loop has turned twice since, or all its threads
+    /// sleep. False if there is none any more, or if patience ends first.
+    pub(super) async fn rests(&mut self, lane: &Lane) -> bool {
         let mut watch = Watch::new(self.settings);
         let mut silent = false;
         while let Some(current) = self.cast.current(lane) {
             if self.cast.has_begun(current) {
                 match watch.blocks(&mut self.cast, &lane.process, silent) {
-                    Some(true) => {
-                        self.cast.end(step, Outcome::Ok);
-                        let process = self.scenario.steps[step].lane.process.clone();
-                        return self.cast.finish(&process);
-                    }
+                    Some(true) => return true,
                     Some(false) => {}
                     None => self.cast.cannot("cannot observe blocking here"),
                 }
@@ -246,9 +220,10 @@ impl Stage<'_> {
             silent = !self.next(&mut watch).await;
             let in_vain = !self.cast.is_here(&lane.process);
             if self.cast.is_over() || in_vain || watch.is_out_of_patience() {
-                return;
+                return false;
             }
         }
+        false
     }
 
     /// Takes in the next thing that is heard; false if nothing was for the time of the trigger.

@@ -9,6 +9,7 @@ pub mod platform;
 pub mod quiet;
 pub mod tree;
 mod batch;
+mod blow;
 mod calls;
 mod cast;
 mod conductor;

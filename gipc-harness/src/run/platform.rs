@@ -2,6 +2,7 @@
 //! does without.
 
 use super::keeper::Stopped;
+use nix::errno::Errno;
 use nix::sys::signal::{SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::os::fd::{AsRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
@@ -57,7 +58,7 @@ pub(super) fn kill(pid: i32, is_meant: impl Fn() -> bool) {
     }
 }
 
-/// Sends a signal to exactly this process; false if that cannot be done.
+/// Sends a signal to exactly this process, for whom it is nothing if it has ended; false if that cannot be done.
 pub(super) fn send(process: &PidFd, signal: Signal) -> bool {
     send_to(process.0.get_ref(), signal)
 }
@@ -129,7 +130,7 @@ fn send_to(process: &OwnedFd, signal: Signal) -> bool {
     let (process, signal) = (process.as_raw_fd(), signal as libc::c_int);
     // SAFETY: a null pointer is allowed, and means the same as kill(2).
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, no_info, 0) };
-    sent == 0
+    sent == 0 || Errno::last() == Errno::ESRCH
 }
 
 /// Makes the pipe behind a descriptor of another process hold so many bytes, as far as the system lets it.
