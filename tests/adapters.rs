@@ -174,7 +174,7 @@ fn skips() -> Result<(), Failed> {
         return Err(format!("skips.txt says {text:?}").into());
     }
     check(&["close/twice", "scope/closed-before"], 0, "1 passed, 1 skipped")?;
-    let known = "scenario = \"close/thrice\"\nstep = \"*\"\noutcome = \"*\"\nverdict = \"FAIL\"";
+    let known = "scenario = \"close/thrice\"\nstep = \"*\"\noutcome = \"*\"\nverdict = \"FAIL\"\nsort = \"choice\"";
     let manifest = format!("{manifest}\n[[known]]\n{known}\nreason = \"it was there\"\n");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
     check(&["close/twice"], 2, "speaks of close/thrice, and there is no such scenario")?;
@@ -345,7 +345,7 @@ fn number_after(text: &str, mark: &str, instead: &str) -> String {
 fn known() -> Result<(), Failed> {
     let entry = |scenario: &str, step: &str, outcome: &str, more: &str| {
         format!(
-            "[[known]]\nscenario = {scenario:?}\nstep = {step:?}\noutcome = {outcome:?}\nverdict = \"DEADLOCK\"\n{more}\n"
+            "[[known]]\nscenario = {scenario:?}\nstep = {step:?}\noutcome = {outcome:?}\nverdict = \"DEADLOCK\"\nsort = \"defect\"\n{more}\n"
         )
     };
     let (fails, passes) = ("close/sibling-does-not-inherit", "close/eof-after-close");
@@ -357,6 +357,12 @@ fn known() -> Result<(), Failed> {
         (entry(passes, "main get r", "blocks", reason), passes, 1, "delete that entry"),
         (entry(passes, "main get r", "blocks", sometimes), passes, 0, "1 passed"),
         (entry(fails, "reader get r", "blocks", "reason = \"\""), fails, 2, "has no reason"),
+        (
+            entry(fails, "reader get r", "blocks", reason).replace("defect", ""),
+            fails,
+            2,
+            "expected one of `defect`, `choice`, `adapter`, `suite`",
+        ),
         ("surprise = 1".into(), fails, 2, "unknown field `surprise`"),
     ] {
         let (text, came) = run_with("inheriting", &manifest, &[what])?;

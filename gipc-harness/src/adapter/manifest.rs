@@ -5,7 +5,7 @@
 use super::AdapterError;
 use super::protocol::Control;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// `adapter.toml`.
@@ -139,6 +139,8 @@ pub struct Known {
     pub outcome: String,
     /// `FAIL`, `DEADLOCK` or `HANG`; `*` if it is now one and now another.
     pub verdict: String,
+    /// Whose it is.
+    pub sort: Sort,
     /// Why it fails, and where that is written or seen.
     pub reason: String,
     /// It passes now and then; the reason says why.
@@ -147,6 +149,33 @@ pub struct Known {
     /// The variants that fail so, with `default` for the manifest without one; if none is named, all.
     #[serde(default)]
     pub variants: Vec<String>,
+}
+
+/// Whose a known failure is: somebody has looked at it and decided.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sort {
+    /// The implementation does what its own documents or plain sense forbid.
+    Defect,
+    /// Its authors decided so, and told their users.
+    Choice,
+    /// The adapter's: the glue between suite and implementation.
+    Adapter,
+    /// The suite's own.
+    Suite,
+}
+
+impl std::fmt::Display for Sort {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Defect => "defect",
+            Self::Choice => "choice",
+            Self::Adapter => "adapter",
+            Self::Suite => "suite",
+        })
+    }
 }
 
 /// A step, an outcome or a verdict that is another one each time.
@@ -244,12 +273,14 @@ mod tests {
         step = "main get r"
         outcome = "eof"
         verdict = "FAIL"
+        sort = "defect"
         reason = "it does"
         [[known]]
         scenario = "a/old"
         step = "main get r"
         outcome = "eof"
         verdict = "FAIL"
+        sort = "defect"
         reason = "it did"
         variants = ["old"]
     "#;

@@ -9,7 +9,7 @@ pub mod order;
 pub mod protocol;
 pub mod skips;
 
-pub use manifest::{AfterCancel, Chosen, Known, KnownFailures, LateGet, Manifest, Spawn};
+pub use manifest::{AfterCancel, Chosen, Known, KnownFailures, LateGet, Manifest, Sort, Spawn};
 
 use manifest::DEFAULT;
 use skips::Skips;

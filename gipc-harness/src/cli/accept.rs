@@ -63,7 +63,7 @@ pub(super) fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<Stri
     }
     if unexplained > 0 {
         said.push(format!(
-            "{unexplained} known failures have no reason yet: say why they fail, and where that is seen"
+            "{unexplained} known failures have no reason yet: say whose they are, why they fail, and where that is seen"
         ));
     }
     Ok(said.join("\n  "))
@@ -117,6 +117,7 @@ impl Known {
             for (name, word) in FINGERPRINT.into_iter().zip(fails) {
                 table[name] = value(word);
             }
+            table["sort"] = value("");
             name(&mut table, &BTreeSet::from([variant.to_owned()]), all);
             table["reason"] = value("");
             table.decor_mut().set_prefix("\n");
@@ -206,6 +207,7 @@ scenario = \"a/b\"
 step = \"main get r\"
 outcome = \"eof\"
 verdict = \"FAIL\"
+sort = \"defect\"
 reason = \"it forgets\"
 ";
     const OLD: &str = "
@@ -220,7 +222,10 @@ name = \"old\"
 
     fn entry(outcome: &str, variants: &str) -> String {
         let known = KNOWN.replace("eof", outcome).replace("# why\n", "");
-        known.replace("reason = \"it forgets\"", &format!("{variants}reason = \"\""))
+        known.replace(
+            "sort = \"defect\"\nreason = \"it forgets\"",
+            &format!("sort = \"\"\n{variants}reason = \"\""),
+        )
     }
 
     fn old_only(known: &str) -> String {

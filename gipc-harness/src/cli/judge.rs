@@ -2,7 +2,7 @@
 
 use super::library::Library;
 use super::out::Out;
-use super::ways::{Job, blow, expecting};
+use super::ways::{Job, blow, chose_otherwise, expecting};
 use super::{Stopped, load};
 use crate::adapter::Known;
 use crate::environment::Environment;
@@ -10,7 +10,7 @@ use crate::model::{self, Choices};
 use crate::report::{Result as Told, Tally, terminal};
 use crate::scenario::{Scenario, parse};
 use crate::trace::{Observed, Strike};
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Verdict, excuse, judge};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -107,20 +107,22 @@ fn judged(
     let scenario = parse(&case.scenario, &case.text).map_err(|error| {
         format!("its scenario cannot be read\n{}", error.render(&case.scenario, &case.text))
     })?;
-    let (scenario, allowed) = match case.strike {
+    let (scenario, allowed, chosen) = match case.strike {
         Some(strike) if strike.step < scenario.steps.len() => {
             let allowed = model::struck(&scenario, case.choices, strike).0;
-            (expecting(&scenario, &allowed), allowed)
+            (expecting(&scenario, &allowed), allowed, None)
         }
         Some(_) => return Err("it speaks of a step that the scenario does not have".into()),
         None => {
             let allowed = model::allowed(&scenario, case.choices);
-            (scenario, allowed)
+            let chosen = chose_otherwise(&scenario, case.choices, &allowed);
+            (scenario, allowed, chosen)
         }
     };
     if !case.observed.is_of(&scenario) {
         return Err("its trace is that of another scenario".into());
     }
-    let verdict = judge(&scenario, &allowed, &case.observed, &known(&case.adapter));
+    let mut verdict = judge(&scenario, &allowed, &case.observed, &known(&case.adapter));
+    excuse(&mut verdict, chosen.as_deref());
     Ok((case, scenario, verdict))
 }

@@ -47,7 +47,7 @@ pub(super) fn starved(
         if allowed.whole {
             let course = Course::Step(model::plan(&scenario, choices));
             let (path, how) = (path.to_owned(), format!("--starve {role}@{count}"));
-            jobs.push(Job { scenario, path, allowed, course, how, line: None, cannot: None });
+            jobs.push(Job { scenario, path, allowed, course, how, line: None, chosen: None });
         }
     }
     jobs

@@ -14,7 +14,7 @@ use crate::report::junit::Junit;
 use crate::report::matrix::{Asked, Column};
 use crate::report::{Result as Told, Tally, json, terminal};
 use crate::trace::Observed;
-use crate::verdict::{Verdict, Word, blame, hold_to_its_skips, hold_to_its_word, judge};
+use crate::verdict::{Verdict, Word, blame, excuse, hold_to_its_skips, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,6 +56,7 @@ impl Report<'_> {
             Observed::unperformed(&job.scenario, fault)
         });
         let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
+        excuse(&mut verdict, job.chosen.as_deref());
         hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
         // Who was killed on the way did not come to what it lacks.
         if job.how.is_empty() {

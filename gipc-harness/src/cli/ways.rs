@@ -20,8 +20,8 @@ pub(super) struct Job {
     pub(super) how: String,
     /// What an author would add to the file, so that it goes in this order again.
     pub(super) line: Option<String>,
-    /// Why it cannot be asked of this implementation.
-    pub(super) cannot: Option<String>,
+    /// Why what is written is right only for other choices than the implementation made.
+    pub(super) chosen: Option<String>,
 }
 
 /// Which order of releases is asked for.
@@ -75,9 +75,9 @@ pub(super) fn ways(
         return (hits(&scenario, &path, choices, point, run.kill.is_some()), None);
     }
     let allowed = model::allowed(&scenario, choices);
-    let cannot = chose_otherwise(&scenario, choices, &allowed);
+    let chosen = chose_otherwise(&scenario, choices, &allowed);
     let make = |course, how, line| Job {
-        cannot: cannot.clone(),
+        chosen: chosen.clone(),
         scenario: scenario.clone(),
         path: path.clone(),
         allowed: allowed.clone(),
@@ -127,16 +127,26 @@ pub(super) fn ways(
     }
 }
 
-/// What is written is right, but not of one whose starts need fewer descriptors. Of the other choices either the line
-/// leaves it open, or it is a failure to have chosen so.
-fn chose_otherwise(scenario: &Scenario, choices: Choices, allowed: &Allowed) -> Option<String> {
+/// What is written is right, but not of one whose starts need fewer descriptors, or for whom such a length is one. Of the
+/// other choices either the line leaves it open, or it is a failure to have chosen so.
+pub(super) fn chose_otherwise(
+    scenario: &Scenario,
+    choices: Choices,
+    allowed: &Allowed,
+) -> Option<String> {
     let findings = allowed.traces.iter().map(|trace| disagreement(scenario, trace));
     let first = findings.collect::<Option<Vec<_>>>()?.into_iter().next()?;
-    let usual = Choices { start_needs: Choices::default().start_needs, ..choices };
-    let is_right = disagreement(scenario, &model::predict(scenario, usual)).is_none();
-    (choices != usual && is_right).then(|| {
+    let suite = Choices::default();
+    let usual = [
+        ("start-needs", Choices { start_needs: suite.start_needs, ..choices }),
+        ("max-message", Choices { max_message: suite.max_message, ..choices }),
+    ];
+    let is_why = |usual: &&(&str, Choices)| {
+        usual.1 != choices && disagreement(scenario, &model::predict(scenario, usual.1)).is_none()
+    };
+    usual.iter().find(is_why).map(|(choice, _)| {
         let what = scenario.steps[first.step].what();
-        format!("{what}: by start-needs in its manifest this comes to {}", first.got)
+        format!("{what}: by {choice} in its manifest this comes to {}", first.got)
     })
 }
 
@@ -222,7 +232,7 @@ fn hits(
         };
         let scenario = if kill { expecting(scenario, &allowed) } else { scenario.clone() };
         let (path, line) = (path.to_owned(), None);
-        jobs.push(Job { scenario, path, allowed, course, how, line, cannot: None });
+        jobs.push(Job { scenario, path, allowed, course, how, line, chosen: None });
     }
     jobs
 }
@@ -264,19 +274,24 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    const START: &str = "main limit descriptors 0 free\nmain spawn child => ";
+    const LENGTH: &str = "main pipe r w\nmain announce w 3GiB\nmain get r => ";
+
     #[rstest]
-    #[case::as_the_suite_has_it("os:EMFILE", 2, false)]
-    #[case::chosen_otherwise("os:EMFILE", 0, true)]
-    #[case::allowed_by_the_author("os:EMFILE or ok", 0, false)]
-    #[case::wrong_for_everybody("closed", 0, false)]
-    fn what_is_right_only_if_a_start_needs_descriptors_cannot_be_asked_of_one_that_needs_none(
+    #[case::as_the_suite_has_it(START, "os:EMFILE", Choices::default(), false)]
+    #[case::a_start_needs_none(START, "os:EMFILE", Choices { start_needs: 0, ..Choices::default() }, true)]
+    #[case::allowed_by_the_author(START, "os:EMFILE or ok", Choices { start_needs: 0, ..Choices::default() }, false)]
+    #[case::wrong_for_everybody(START, "closed", Choices { start_needs: 0, ..Choices::default() }, false)]
+    #[case::a_length_is_none(LENGTH, "protocol", Choices::default(), false)]
+    #[case::a_length_is_one(LENGTH, "protocol", Choices { max_message: 1 << 40, ..Choices::default() }, true)]
+    fn what_is_right_only_for_other_choices_is_known_as_such(
+        #[case] text: &str,
         #[case] outcome: &str,
-        #[case] start_needs: u64,
+        #[case] choices: Choices,
         #[case] expected: bool,
     ) {
-        let text = format!("main limit descriptors 0 free\nmain spawn child => {outcome}\n");
-        let scenario = crate::scenario::parse("limit", &text).expect("it can be meant");
-        let choices = Choices { start_needs, ..Choices::default() };
+        let scenario = crate::scenario::parse("limit", &format!("{text}{outcome}\n"))
+            .expect("it can be meant");
         let allowed = model::allowed(&scenario, choices);
         assert_eq!(chose_otherwise(&scenario, choices, &allowed).is_some(), expected);
     }

@@ -10,7 +10,7 @@ use crate::trace::{End, Taken};
 use std::rc::Rc;
 
 /// Signals that end no process: by what they do, or because a child ignores them.
-const NO_END: [&str; 4] = ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE"];
+const NO_END: [&str; 6] = ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH"];
 
 impl<'a> World<'a> {
     pub(super) fn act(&mut self, step: usize, spec: &'a Step, process: usize) {

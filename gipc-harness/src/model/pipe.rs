@@ -15,6 +15,30 @@ pub(super) struct Sent {
     pub(super) len: u64,
 }
 
+/// The messages in a pipe, and how many bytes they are: there may be a hundred thousand.
+#[derive(Clone, Debug, Default, Hash)]
+struct Full {
+    sent: VecDeque<Sent>,
+    bytes: u64,
+}
+
+impl Full {
+    fn push(&mut self, message: Sent) {
+        self.bytes += message.len;
+        self.sent.push_back(message);
+    }
+
+    fn pop(&mut self, last: bool) -> Option<Sent> {
+        let message = if last { self.sent.pop_back() } else { self.sent.pop_front() }?;
+        self.bytes -= message.len;
+        Some(message)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+}
+
 /// A step that ended because of what happened at the pipe, with its outcome and the put of its message.
 pub(super) type Woken = (usize, Outcome, Option<usize>);
 
@@ -27,7 +51,7 @@ pub(super) struct Pipe {
     pub(super) writer: Option<usize>,
     capacity: u64,
     fault: Option<Fault>,
-    full: VecDeque<Sent>,
+    full: Full,
     puts: VecDeque<Sent>,
     gets: VecDeque<usize>,
     /// A message of which a part was written by hand, behind all others.
@@ -49,7 +73,7 @@ impl Pipe {
             writer: Some(maker),
             capacity,
             fault,
-            full: VecDeque::new(),
+            full: Full::default(),
             puts: VecDeque::new(),
             gets: VecDeque::new(),
             part: None,
@@ -94,7 +118,9 @@ impl Pipe {
             return (Outcome::Broken, Vec::new());
         }
         let part = self.part.take();
-        self.full.extend(part.filter(|_| !self.is(Fault::PartIsLost)));
+        if let Some(part) = part.filter(|_| !self.is(Fault::PartIsLost)) {
+            self.full.push(part);
+        }
         (Outcome::Ok, self.flow())
     }
 
@@ -117,7 +143,7 @@ impl Pipe {
     pub(super) fn close_writer(&mut self) -> Vec<Woken> {
         self.writer = None;
         if self.is(Fault::EndLosesMessages) {
-            self.full.clear();
+            self.full = Full::default();
         }
         self.cut_off(true);
         self.torn |= self.part.take().is_some();
@@ -143,7 +169,7 @@ impl Pipe {
     pub(super) fn close_reader(&mut self) -> Vec<Woken> {
         self.reader = None;
         self.gets.clear();
-        self.full.clear();
+        self.full = Full::default();
         if self.is(Fault::BrokenIsOk) {
             return Vec::new();
         }
@@ -195,7 +221,7 @@ impl Pipe {
     }
 
     fn in_flight(&self) -> u64 {
-        self.full.iter().map(|sent| sent.len).sum()
+        self.full.bytes
     }
 
     /// Moves what can move.
@@ -208,17 +234,14 @@ impl Pipe {
                 let put = self.puts.pop_front().expect("there is one in front");
                 woken.push((put.step, Outcome::Ok, None));
                 if !std::mem::take(&mut self.taken) {
-                    self.full.push_back(put);
+                    self.full.push(put);
                 }
             } else if !self.gets.is_empty() && !self.full.is_empty() {
                 let get = match self.is(Fault::LastReaderFirst) {
                     true => self.gets.pop_back(),
                     false => self.gets.pop_front(),
                 };
-                let sent = match self.is(Fault::LastMessageFirst) {
-                    true => self.full.pop_back(),
-                    false => self.full.pop_front(),
-                };
+                let sent = self.full.pop(self.is(Fault::LastMessageFirst));
                 let (get, sent) = get.zip(sent).expect("there is one in front of each");
                 if sent.len == 0 && self.is(Fault::EmptyIsEof) {
                     woken.push((get, Outcome::Eof, None));

@@ -50,13 +50,15 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
     }
 }
 
-/// The faults under which a scenario comes to something else than its author wrote.
+/// The faults under which a scenario comes to something else than its author wrote; of a very long one the first, since
+/// each of its steps is asked by a short one too.
 fn catches(scenario: &Scenario) -> Vec<Fault> {
     let wrong = |fault: &Fault| {
         let choices = Choices { fault: Some(*fault), ..Choices::default() };
         disagreement(scenario, &predict(scenario, choices)).is_some()
     };
-    Fault::ALL.into_iter().filter(wrong).collect()
+    let enough = if scenario.steps.len() > 10_000 { 1 } else { usize::MAX };
+    Fault::ALL.into_iter().filter(wrong).take(enough).collect()
 }
 
 #[test]

@@ -68,6 +68,7 @@ mod tests {
             text: String::new(),
             model: String::new(),
             sometimes: false,
+            sort: None,
             mend: None,
         };
         let result = Result {

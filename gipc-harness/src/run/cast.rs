@@ -57,7 +57,10 @@ pub(super) struct Cast<'a> {
     pub(super) events: u64,
     pub(super) main_pid: Option<i32>,
     pub(super) pids: BTreeMap<i32, End>,
-    pub(super) lanes: BTreeMap<&'a str, Vec<usize>>,
+    /// The steps that have begun, or were let go, and have not ended: few, of however many there are.
+    pub(super) open: BTreeSet<usize>,
+    /// How many steps of each process have not ended.
+    to_do: BTreeMap<&'a str, usize>,
     pub(super) pipes: NamedPipes,
     pub(super) wire: Wire<'a>,
     /// How many bytes each new pipe is made to hold.
@@ -73,9 +76,9 @@ impl<'a> Cast<'a> {
         declared: &'a [String],
         capacity: Option<u32>,
     ) -> Self {
-        let mut lanes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (index, step) in scenario.steps.iter().enumerate() {
-            lanes.entry(&step.lane.process).or_default().push(index);
+        let mut to_do: BTreeMap<&str, usize> = BTreeMap::new();
+        for step in &scenario.steps {
+            *to_do.entry(&step.lane.process).or_default() += 1;
         }
         Self {
             scenario,
@@ -97,7 +100,8 @@ impl<'a> Cast<'a> {
             events: 0,
             main_pid: None,
             pids: BTreeMap::new(),
-            lanes,
+            open: BTreeSet::new(),
+            to_do,
             pipes: NamedPipes::default(),
             wire: Wire::new(scenario),
             capacity,
@@ -122,11 +126,7 @@ impl<'a> Cast<'a> {
 
     /// The step that a lane is in: the last one it was told.
     pub(super) fn current(&self, lane: &Lane) -> Option<usize> {
-        let steps = self.lanes.get(lane.process.as_str())?;
-        steps
-            .iter()
-            .copied()
-            .find(|step| self.is_open(*step) && self.scenario.steps[*step].lane == *lane)
+        self.open.iter().copied().find(|step| self.scenario.steps[*step].lane == *lane)
     }
 
     pub(super) fn has_begun(&self, step: usize) -> bool {
@@ -165,7 +165,7 @@ impl<'a> Cast<'a> {
         let spec = &self.scenario.steps[step];
         self.note("release", serde_json::json!({ "step": step, "lane": spec.lane.to_string() }));
         self.send(step);
-        self.taken[step] = Taken::Open;
+        self.opens(step);
     }
 
     /// Gives a step to its agent, who begins it when the one before has ended.
@@ -199,15 +199,33 @@ impl<'a> Cast<'a> {
 
     /// Ends a step that the harness itself performs.
     pub(super) fn end(&mut self, step: usize, outcome: Outcome) {
-        self.taken[step] = Taken::Ended { outcome, from: None, detail: None };
+        self.over(step, outcome, None, None);
+    }
+
+    /// A step is to be waited for from now on.
+    pub(super) fn opens(&mut self, step: usize) {
+        self.taken[step] = Taken::Open;
+        self.open.insert(step);
+    }
+
+    /// A step that was open has ended.
+    pub(super) fn over(
+        &mut self,
+        step: usize,
+        outcome: Outcome,
+        from: Option<usize>,
+        detail: Option<String>,
+    ) {
+        self.taken[step] = Taken::Ended { outcome, from, detail };
+        let process = self.scenario.steps[step].lane.process.as_str();
+        if let (true, Some(steps)) = (self.open.remove(&step), self.to_do.get_mut(process)) {
+            *steps -= 1;
+        }
     }
 
     /// Tells each process whose lines are done that it may return.
     pub(super) fn finish(&mut self, process: &str) {
-        let done = self
-            .lanes
-            .get(process)
-            .is_none_or(|steps| steps.iter().all(|step| self.has_ended(*step)));
+        let done = self.to_do.get(process).is_none_or(|steps| *steps == 0);
         if let Some(actor) = self.actors.get_mut(process) {
             if done && !actor.finished && !self.ends.contains_key(process) {
                 actor.finished = true;

@@ -65,13 +65,12 @@ impl Cast<'_> {
             self.ends.insert(role.to_owned(), end);
         }
         // Nobody can see the end of its own exit: that the process is gone is that end.
-        let exits: Vec<usize> = self.lanes.get(role).into_iter().flatten().copied().collect();
-        for step in exits {
-            if self.is_open(step)
-                && matches!(self.scenario.steps[step].verb, Verb::Exit { .. } | Verb::Raise)
-            {
-                self.end(step, Outcome::Ok);
-            }
+        let exits = self.open.iter().copied().filter(|step| {
+            let step = &self.scenario.steps[*step];
+            step.lane.process == role && matches!(step.verb, Verb::Exit { .. } | Verb::Raise)
+        });
+        for step in exits.collect::<Vec<_>>() {
+            self.end(step, Outcome::Ok);
         }
     }
 

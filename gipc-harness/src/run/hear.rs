@@ -109,7 +109,7 @@ impl Cast<'_> {
                 if self.unsupported.is_some() => {}
             FromAgent::Begin { id, pid } => {
                 if self.handed.remove(&id) && self.taken[id] == Taken::Never {
-                    self.taken[id] = Taken::Open;
+                    self.opens(id);
                 }
                 self.check(role, id, pid);
                 if !self.begun.insert(id) && self.fault.is_none() {
@@ -130,14 +130,14 @@ impl Cast<'_> {
                     let was_put = |put: usize| taken[put] != Taken::Never || handed.contains(&put);
                     let (outcome, from) =
                         self.wire.outcome(id, outcome, detail.as_deref(), was_put);
-                    self.taken[id] = Taken::Ended { outcome, from, detail };
+                    self.over(id, outcome, from, detail);
                     self.finish(role);
                 }
             }
             FromAgent::Unsupported { id, reason } => {
                 // It need not have begun.
                 if self.handed.remove(&id) && self.taken[id] == Taken::Never {
-                    self.taken[id] = Taken::Open;
+                    self.opens(id);
                 }
                 self.check(role, id, self.actors.get(role).map_or(0, |actor| actor.pid));
                 self.unsupported = Some(Lacking { step: Some(id), reason });

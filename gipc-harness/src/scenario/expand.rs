@@ -4,7 +4,7 @@ use super::parse::ParseError;
 use super::{Index, Item, Lane, Line, Outcome, Payload, Place, Script, Step, Verb};
 
 /// The most steps a scenario may have when all is written out.
-const MOST_STEPS: usize = 200_000;
+const MOST_STEPS: usize = 250_000;
 
 /// The steps of a script in story order. `places` has one entry a line.
 pub(super) fn expand(script: &Script, places: &[Place]) -> Result<Vec<Step>, ParseError> {
@@ -60,7 +60,7 @@ fn write_out(
             at,
             4,
             "too many steps",
-            "a scenario has at most 200000 when all is written out",
+            "a scenario has at most 250000 when all is written out",
         ));
     }
     let mut values: Vec<(String, u64)> =

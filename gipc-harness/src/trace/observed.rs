@@ -40,12 +40,6 @@ impl Observed {
         Self { fault: Some(fault), ..Self::of(Trace { steps, ..Trace::default() }) }
     }
 
-    /// What could not be asked, for this reason.
-    #[must_use]
-    pub fn lacking(trace: Trace, reason: String) -> Self {
-        Self { unsupported: Some(Lacking { step: None, reason }), ..Self::of(trace) }
-    }
-
     /// Whether every step that it speaks of is one of this scenario; what was read from a file may be of another.
     #[must_use]
     pub fn is_of(&self, scenario: &Scenario) -> bool {

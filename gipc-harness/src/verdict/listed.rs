@@ -42,6 +42,17 @@ impl Mend {
     }
 }
 
+/// Who did what is right for his own choices, and was asked what is right for others only, has not failed.
+pub fn excuse(verdict: &mut Verdict, chosen: Option<&str>) {
+    let Some(reason) = chosen.filter(|_| verdict.text == verdict.model) else { return };
+    if matches!(verdict.word, Word::Fail | Word::Deadlock | Word::Hang | Word::Known) {
+        verdict.word = Word::Skip;
+        verdict.notes = vec![reason.to_owned()];
+        (verdict.first, verdict.stuck, verdict.mend, verdict.sort) = (None, None, None, None);
+        verdict.also.clear();
+    }
+}
+
 /// Who declares a profile has all of it, but for what the manifest lists; and what it lists it does not have.
 pub fn hold_to_its_word(
     verdict: &mut Verdict,
@@ -105,7 +116,7 @@ pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known
     if verdict.word == Word::Pass {
         if entries().all(|entry| entry.sometimes) {
             verdict.sometimes = true;
-            verdict.notes.push(format!("fails now and then: {}", any.reason));
+            verdict.notes.push(format!("fails now and then: {}: {}", any.sort, any.reason));
         } else {
             verdict.word = Word::Fixed;
             verdict.mend = Some(Mend::Passes);
@@ -120,7 +131,8 @@ pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[Known
     if let Some(entry) = entries().find(|entry| entry.is([&step, &outcome, &word])) {
         verdict.word = Word::Known;
         verdict.sometimes = entry.sometimes;
-        verdict.notes.insert(0, entry.reason.clone());
+        verdict.sort = Some(entry.sort);
+        verdict.notes.insert(0, format!("{}: {}", entry.sort, entry.reason));
         return;
     }
     verdict.notes.push(format!(

@@ -2,7 +2,7 @@
 //!
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
-use crate::adapter::Known;
+use crate::adapter::{Known, Sort};
 use crate::environment::Environment;
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::stuck::{self, Stuck};
@@ -13,7 +13,7 @@ use std::fmt;
 mod listed;
 mod nearest;
 
-pub use listed::{Mend, hold_to_its_skips, hold_to_its_word};
+pub use listed::{Mend, excuse, hold_to_its_skips, hold_to_its_word};
 
 /// The one word for a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +92,8 @@ pub struct Verdict {
     pub model: String,
     /// The manifest says that it comes out now one way and now the other.
     pub sometimes: bool,
+    /// Whose it is, of a failure that is known.
+    pub sort: Option<Sort>,
     /// What the adapter's folder would have to say so that this is as expected.
     pub mend: Option<Mend>,
 }
@@ -137,6 +139,7 @@ pub fn judge(
         text,
         model,
         sometimes: false,
+        sort: None,
         mend: None,
     };
     if let Some(fault) = &observed.fault {

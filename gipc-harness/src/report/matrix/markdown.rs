@@ -43,7 +43,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         if known.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "\n### {}\n", column.adapter);
+        let _ = writeln!(out, "\n### {}\n\n{}\n", column.adapter, column.sorts());
         for (id, failure) in known {
             let first = failure.first.as_ref();
             let came =

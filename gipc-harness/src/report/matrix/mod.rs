@@ -15,6 +15,7 @@ pub use page::page;
 pub use table::table;
 
 use super::{Result as Told, terminal};
+use crate::adapter::Sort;
 use crate::environment::Environment;
 use crate::scenario::Scenario;
 use crate::spec;
@@ -83,6 +84,9 @@ pub struct Cell {
     pub verdict: Word,
     /// The first wrong step.
     pub first: Option<Wrong>,
+    /// Whose a known failure is.
+    #[serde(default)]
+    pub sort: Option<Sort>,
     /// Why it is known, skipped or broken.
     pub notes: Vec<String>,
     /// It comes out now one way and now the other, and the manifest says why.
@@ -247,6 +251,7 @@ impl Column {
         let cell = Cell {
             verdict: verdict.word,
             first,
+            sort: verdict.sort,
             notes,
             sometimes: verdict.sometimes,
             stuck: stop.map(|stuck| terminal::stop(&told.scenario, stuck).trim_end().to_owned()),
@@ -278,6 +283,20 @@ impl Column {
             }
         }
         sum
+    }
+}
+
+impl Column {
+    /// How many failures are known of each sort: `31 defect, 2 choice`.
+    #[must_use]
+    pub fn sorts(&self) -> String {
+        let mut sorts: BTreeMap<Sort, usize> = BTreeMap::new();
+        for sort in self.cells.values().filter_map(|cell| cell.sort) {
+            *sorts.entry(sort).or_default() += 1;
+        }
+        let each: Vec<String> =
+            sorts.iter().map(|(sort, count)| format!("{count} {sort}")).collect();
+        each.join(", ")
     }
 }
 

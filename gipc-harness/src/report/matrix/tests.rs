@@ -22,6 +22,7 @@ fn column(adapter: &str, cells: &str) -> Column {
             first,
             notes: said.then(|| "it forgets".to_owned()).into_iter().collect(),
             sometimes: line.ends_with("sometimes"),
+            sort: None,
             stuck: None,
             model: None,
             came: said.then(|| "main get r  blocks\n".to_owned()),
