@@ -152,7 +152,7 @@ impl Report<'_> {
         self.progress.finish_and_clear();
         if let (Some(file), Some(junit)) = (&self.options.junit, self.junit.take()) {
             let written = junit
-                .text(&self.adapter, time)
+                .text(&self.adapter, &self.here, time)
                 .and_then(|text| fs::write(file, text).map_err(|error| error.to_string()));
             if let Err(error) = written {
                 let file = file.display();

@@ -3,6 +3,7 @@
 use super::{Result, Tally};
 use crate::adapter::protocol::PROTOCOL;
 use crate::environment::Environment;
+use crate::stuck::Wait;
 use serde_json::{Value, json};
 
 /// One result.
@@ -19,11 +20,22 @@ pub fn result(result: &Result) -> Value {
             "detail": first.detail,
         })
     });
+    let wait = |wait: &Wait| {
+        let step = &result.scenario.steps[wait.step];
+        json!({
+            "line": step.place.line,
+            "step": format!("{} {}", step.lane, step.what()),
+            "on": wait.on,
+            "why": wait.why,
+        })
+    };
     let stuck = verdict.stuck.as_ref().map(|stuck| {
         json!({
             "kind": format!("{:?}", stuck.kind).to_lowercase(),
             "tier": format!("{:?}", stuck.tier).to_lowercase(),
+            "waits": stuck.waits.iter().map(wait).collect::<Vec<_>>(),
             "circle": stuck.circle,
+            "pipes": stuck.pipes,
             "leaks": stuck.leaks,
             "idle": stuck.idle,
             "moving": stuck.moving,

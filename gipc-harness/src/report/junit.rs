@@ -1,8 +1,9 @@
 //! The results as JUnit XML: a suite a theme, a case a run. What is known or skipped is skipped, with its reason.
 
 use super::{Result, terminal};
+use crate::environment::Environment;
 use crate::verdict::Word;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -37,12 +38,19 @@ impl Junit {
     }
 
     /// The whole, as text.
-    pub fn text(self, adapter: &str, time: Duration) -> std::result::Result<String, String> {
+    pub fn text(
+        self,
+        adapter: &str,
+        here: &Environment,
+        time: Duration,
+    ) -> std::result::Result<String, String> {
         let mut report = Report::new(format!("gipc-harness on {adapter}"));
         report.set_time(time);
         for (theme, cases) in self.themes {
             let mut suite = TestSuite::new(theme);
             suite.add_test_cases(cases);
+            let facts = here.facts.iter().map(|fact| (fact.name.to_string(), fact.found.clone()));
+            suite.properties.extend(facts.map(Property::from));
             report.add_test_suite(suite);
         }
         report.to_string().map_err(|error| error.to_string())
@@ -52,6 +60,7 @@ impl Junit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Fact;
     use crate::scenario::parse;
     use crate::verdict::Verdict;
 
@@ -80,9 +89,11 @@ mod tests {
             verdict,
             record: None,
         };
+        let fact = Fact { name: "system", found: "any & all".into(), unmet: None };
+        let here = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
         junit.add(&result, Duration::from_millis(7));
-        let text = junit.text("any", Duration::from_millis(9)).expect("it can be written");
+        let text = junit.text("any", &here, Duration::from_millis(9)).expect("it can be written");
         for part in expected {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
@@ -90,7 +101,16 @@ mod tests {
 
     #[test]
     fn who_passes_is_a_case() {
-        check(Word::Pass, "", &["<testsuite name=\"close\"", "testcase name=\"twice\"", "0.007"]);
+        check(
+            Word::Pass,
+            "",
+            &[
+                "<testsuite name=\"close\"",
+                "testcase name=\"twice\"",
+                "0.007",
+                "<property name=\"system\" value=\"any &amp; all\"",
+            ],
+        );
     }
 
     #[test]

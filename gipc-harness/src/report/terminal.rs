@@ -61,7 +61,7 @@ pub fn environment(here: &Environment) -> String {
     out
 }
 
-/// So many ends that somebody holds and should not are told one by one.
+/// So many pipes, and so many ends that somebody holds and should not, are told one by one.
 const LEAKS: usize = 8;
 
 /// The screen of one result that is not as expected.
@@ -199,6 +199,14 @@ pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     }
     if !stuck.circle.is_empty() {
         let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
+    }
+    let (pipes, more) = stuck.pipes.split_at(stuck.pipes.len().min(LEAKS));
+    for (number, sentence) in pipes.iter().enumerate() {
+        let apart = if number == 0 { "\n" } else { "" };
+        let _ = writeln!(out, "{apart}    {sentence}");
+    }
+    if !more.is_empty() {
+        let _ = writeln!(out, "    And {} pipes more at which somebody waits.", more.len());
     }
     for (process, why) in &stuck.moving {
         let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");

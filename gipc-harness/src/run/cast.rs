@@ -2,7 +2,7 @@
 //!
 //! Writes down what `hear` takes in, and what `ends` sees. When to let the next step go is the conductor's business.
 
-use super::holders::NamedPipes;
+use super::holders::{self, NamedPipes};
 use super::honesty::Question;
 use super::platform::{self, PidFd};
 use super::tree;
@@ -306,10 +306,12 @@ impl<'a> Cast<'a> {
         role.map_or_else(|| stranger(pid), |(role, _)| role.clone())
     }
 
-    /// Who really holds which end, as the kernel shows it.
-    pub(super) fn held(&self, pids: &[i32]) -> Vec<Held> {
-        let holders = self.pipes.holders(pids).into_iter();
+    /// Who really holds which end, and how many bytes wait in the pipes, as the kernel shows it.
+    pub(super) fn held(&self, pids: &[i32]) -> (Vec<Held>, BTreeMap<String, u64>) {
+        let holders = self.pipes.holders(pids);
+        let bytes = holders::bytes(&holders);
         let mut held: Vec<Held> = holders
+            .into_iter()
             .map(|(end, holder)| Held {
                 end,
                 process: self.role(holder.pid),
@@ -317,7 +319,7 @@ impl<'a> Cast<'a> {
             })
             .collect();
         held.sort();
-        held
+        (held, bytes)
     }
 
     /// What has happened until now.

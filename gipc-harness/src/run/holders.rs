@@ -1,7 +1,10 @@
 //! Who holds which end of a pipe, as the kernel shows it.
 //!
-//! Only looks. Opening or duplicating an end would add a reader or a writer, and change what is looked at.
+//! Only looks. To open an end adds a reader or a writer, and changes what is looked at; so it is done for one thing, to
+//! see how many bytes wait in a pipe, and only where there are readers and writers already: nobody is woken by one reader
+//! more.
 
+use super::platform;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -65,6 +68,16 @@ impl NamedPipes {
             .filter_map(|holder| Some((name(&holder)?, holder)))
             .collect()
     }
+}
+
+/// How many bytes wait in each pipe of which both ends are among these, by the name of the end that gets.
+pub(super) fn bytes(holders: &[(String, Holder)]) -> BTreeMap<String, u64> {
+    let of = |access: Access| holders.iter().filter(move |(_, holder)| holder.access == access);
+    let is_written = |pipe: PipeId| of(Access::Write).any(|(_, holder)| holder.pipe == pipe);
+    of(Access::Read)
+        .filter(|(_, holder)| is_written(holder.pipe))
+        .filter_map(|(end, holder)| Some((end.clone(), platform::waiting(holder.pid, holder.fd)?)))
+        .collect()
 }
 
 /// The pipe behind a descriptor; `None` if it is none, or cannot be seen.

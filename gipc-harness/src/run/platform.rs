@@ -133,15 +133,30 @@ fn send_to(process: &OwnedFd, signal: Signal) -> bool {
     sent == 0 || Errno::last() == Errno::ESRCH
 }
 
+/// The end of a pipe that gets, whichever end the descriptor of another process is.
+#[cfg(target_os = "linux")]
+fn reader(pid: i32, descriptor: i32) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = format!("/proc/{pid}/fd/{descriptor}");
+    std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// How many bytes wait in the pipe behind a descriptor of another process.
+#[cfg(target_os = "linux")]
+pub(super) fn waiting(pid: i32, descriptor: i32) -> Option<u64> {
+    nix::ioctl_read_bad!(fionread, libc::FIONREAD, libc::c_int);
+    let end = reader(pid, descriptor).ok()?;
+    let mut bytes = 0;
+    // SAFETY: the request writes one int, to where the pointer says.
+    unsafe { fionread(end.as_raw_fd(), &raw mut bytes) }.ok()?;
+    u64::try_from(bytes).ok()
+}
+
 /// Makes the pipe behind a descriptor of another process hold so many bytes, as far as the system lets it.
 #[cfg(target_os = "linux")]
 pub(super) fn resize(pid: i32, descriptor: i32, bytes: u32) {
     use nix::fcntl::{FcntlArg, fcntl};
-    use std::os::unix::fs::OpenOptionsExt;
-    let end = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(format!("/proc/{pid}/fd/{descriptor}"));
+    let end = reader(pid, descriptor);
     // It is an axis to vary, not a promise: what the system refuses stays as it was.
     if let (Ok(end), Ok(bytes)) = (end, i32::try_from(bytes)) {
         let _ = fcntl(&end, FcntlArg::F_SETPIPE_SZ(bytes));
@@ -182,6 +197,11 @@ fn send_to(_: &OwnedFd, _: Signal) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn resize(_: i32, _: i32, _: u32) {}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn waiting(_: i32, _: i32) -> Option<u64> {
+    None
+}
 
 #[cfg(not(target_os = "linux"))]
 fn exit_status(_: &OwnedFd) -> Option<i32> {

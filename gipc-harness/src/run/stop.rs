@@ -100,7 +100,7 @@ impl Stage<'_> {
         // A helper of the implementation may hold what it inherited.
         let below = self.keeper.pid().and_then(tree::below);
         let all = below.map(|all| all.into_iter().map(|member| member.pid).collect());
-        stop.held = self.cast.held(&all.unwrap_or_else(|| pids.clone()));
+        (stop.held, stop.bytes) = self.cast.held(&all.unwrap_or_else(|| pids.clone()));
         stop.known = match stop.held.is_empty() {
             true => BTreeSet::new(),
             false => self.cast.pipes.names(),

@@ -4,6 +4,7 @@
 //! finding, and how long it took is nobody's business here.
 
 mod knot;
+mod pipes;
 mod scene;
 
 pub use knot::knot;
@@ -24,6 +25,8 @@ pub struct Stuck {
     pub waits: Vec<Wait>,
     /// The circle, its first name again at its end; empty if there is none.
     pub circle: Vec<String>,
+    /// The pipes at which they wait, with what is in each and who holds it as which descriptor, a sentence each.
+    pub pipes: Vec<String>,
     /// The ends of pipes that are where they should not be, a sentence each.
     pub leaks: Vec<String>,
     /// For a hang: what could move, and what it does instead.
@@ -76,9 +79,9 @@ pub fn explain(scenario: &Scenario, observed: &Observed) -> Option<Stuck> {
         _ => Kind::Hang,
     };
     let idle = could.iter().map(|wait| scene.idle(wait)).chain(scene.stays()).collect();
-    let leaks = scene.leaks(&waits);
+    let (pipes, leaks) = (scene.pipes(&waits), scene.leaks(&waits));
     let moving = stop.moving.clone();
-    Some(Stuck { kind, tier: stop.tier, waits, circle, leaks, idle, moving })
+    Some(Stuck { kind, tier: stop.tier, waits, circle, pipes, leaks, idle, moving })
 }
 
 /// The shortest way from the first who waits and can come back to himself. A process that waits for itself alone (it

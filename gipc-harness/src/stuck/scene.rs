@@ -18,7 +18,7 @@ const STOPPED: &str = "stopped";
 const NAMED: usize = 4;
 
 /// `one and two`, or `one and two and three and four and 7 others`.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let named = &names[..names.len().min(NAMED)];
     match names.len() - named.len() {
         0 => named.join(" and "),
@@ -28,9 +28,9 @@ fn some(names: &[String]) -> String {
 
 /// Where everything stood when the run stopped.
 pub(super) struct Scene<'a> {
-    scenario: &'a Scenario,
-    stop: &'a Stop,
-    owners: Owners,
+    pub(super) scenario: &'a Scenario,
+    pub(super) stop: &'a Stop,
+    pub(super) owners: Owners,
     /// Who holds which end: as the kernel shows it, or else as it should be.
     holders: BTreeMap<PipeEnd, BTreeSet<String>>,
     /// Bytes and messages put into each pipe and not yet got.
@@ -265,70 +265,5 @@ impl<'a> Scene<'a> {
             ),
             None => format!("{process} sleeps{call}"),
         }
-    }
-
-    /// The ends that a process holds and should not, at the pipes where somebody waits.
-    pub(super) fn leaks(&self, waits: &[Wait]) -> Vec<String> {
-        let awaited: BTreeSet<PipeEnd> =
-            waits.iter().filter_map(|wait| self.awaited(wait.step)).collect();
-        let mut leaks = Vec::new();
-        for held in &self.stop.held {
-            let Some((end, last)) =
-                self.owners.all().find(|(end, _)| self.owners.name(*end) == held.end)
-            else {
-                continue;
-            };
-            if !awaited.contains(&end) {
-                continue;
-            }
-            if *last == Last::Held(held.process.clone()) || self.is_in_hand(end, &held.process) {
-                continue;
-            }
-            leaks.push(self.leak(&held.process, &held.end, held.descriptor));
-        }
-        leaks
-    }
-
-    /// A step that waits may hold an end that the replay thinks is gone with it.
-    fn is_in_hand(&self, end: PipeEnd, process: &str) -> bool {
-        self.owners.last(end) == Some(&Last::Ended(process.to_owned()))
-    }
-
-    fn leak(&self, process: &str, end: &str, descriptor: i32) -> String {
-        // An end is a handle, or the half of one: `near.r`.
-        let is_of = |name: &String| {
-            end.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        let touched = |step: &&crate::scenario::Step| match &step.verb {
-            Verb::Pipe { reader, writer, .. } => {
-                step.lane.process == process && (is_of(reader) || is_of(writer))
-            }
-            Verb::Duplex { near, far } => {
-                step.lane.process == process && (is_of(near) || is_of(far))
-            }
-            Verb::Spawn { child, handles, .. } => child == process && handles.iter().any(is_of),
-            _ => false,
-        };
-        let had = self.scenario.steps.iter().any(|step| touched(&step));
-        if had {
-            return format!(
-                "{process} gave {end} away or closed it, and still holds it as fd {descriptor}"
-            );
-        }
-        let spawn = self
-            .scenario
-            .steps
-            .iter()
-            .find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process));
-        if spawn.is_none() && process != "main" {
-            return format!(
-                "{process}, a process of the implementation's own, holds {end} as fd {descriptor}"
-            );
-        }
-        let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.place.line));
-        format!(
-            "{process} was never given {end}; it inherited it, as fd {descriptor}, when it was spawned{line}"
-        )
     }
 }

@@ -83,6 +83,10 @@ pub struct Stop {
     /// The ends of which `held` tells all; where a handle is no pipe, the system does not show who holds it.
     #[serde(default)]
     pub known: BTreeSet<String>,
+    /// How many bytes wait in each pipe that somebody can read and somebody can write, by its end that gets; where the
+    /// system shows it.
+    #[serde(default)]
+    pub bytes: BTreeMap<String, u64>,
     /// What each process slept in: `read(fd 5)`, `epoll`.
     pub calls: BTreeMap<String, String>,
     /// Whether the loop of each process still turned: it answered when asked, after the run had stopped.
