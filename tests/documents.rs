@@ -2,10 +2,10 @@
 //! that a page names exists.
 
 use gipc_harness::adapter::Manifest;
-use gipc_harness::scenario::parse;
+use gipc_harness::scenario::{Scenario, VERBS, parse};
 use gipc_harness::spec;
 use rstest::rstest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,19 +17,69 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What all scenarios cover.
-fn covered() -> BTreeSet<String> {
-    let mut ids = BTreeSet::new();
+fn suite() -> Vec<Scenario> {
+    let mut suite = Vec::new();
     for theme in fs::read_dir(root().join("scenarios")).expect("a folder").flatten() {
         for file in fs::read_dir(theme.path()).into_iter().flatten().flatten() {
             let text = fs::read_to_string(file.path()).expect("a file");
-            let scenario = parse("one", &text).expect("the suite is right");
-            let covers = scenario.covers();
-            assert!(!covers.is_empty(), "{} covers nothing", file.path().display());
-            ids.extend(covers.into_iter().map(str::to_owned));
+            let id = file.path().display().to_string();
+            suite.push(parse(&id, &text).expect("the suite is right"));
         }
     }
+    suite
+}
+
+/// What all scenarios cover.
+fn covered() -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for scenario in suite() {
+        let covers = scenario.covers();
+        assert!(!covers.is_empty(), "{} covers nothing", scenario.id);
+        ids.extend(covers.into_iter().map(str::to_owned));
+    }
     ids
+}
+
+/// Whether a line as it is written is of this row of the table of verbs: all words that are no names stand there.
+fn is_row(usage: &str, line: &str) -> bool {
+    let words: Vec<&str> = line.split(' ').collect();
+    let fixed =
+        |word: &&str| word.chars().next().is_some_and(char::is_lowercase) && !word.contains('|');
+    usage.split(' ').enumerate().filter(|(_, word)| fixed(word)).all(|(place, word)| {
+        let word = word.split(['(', '+']).next().unwrap_or_default();
+        words.get(place).is_some_and(|other| other.split(['(', '+']).next() == Some(word))
+            || (word == "header" && words.len() > place)
+    })
+}
+
+/// The language is complete and not larger than it must be: without a verb some requirement could not be asked, which
+/// all who ask it do with this verb, or which is about it by name.
+#[test]
+fn each_verb_asks_what_could_not_be_asked_without_it() {
+    let suite = suite();
+    let row = |line: &str| {
+        let rows = VERBS.iter().filter(|(usage, _)| is_row(usage, line));
+        rows.max_by_key(|(usage, _)| usage.split(' ').count()).map(|(usage, _)| *usage)
+    };
+    let mut used: BTreeMap<&str, Vec<BTreeSet<&str>>> = BTreeMap::new();
+    for scenario in &suite {
+        // The rest of a very long one is more of the same.
+        let lines = scenario.steps.iter().take(500).map(|step| step.what());
+        let rows: BTreeSet<&str> = lines.filter_map(|line| row(&line)).collect();
+        for id in scenario.covers() {
+            used.entry(id).or_default().push(rows.clone());
+        }
+    }
+    for (usage, _) in VERBS {
+        let name = usage.split(' ').next().unwrap_or_default();
+        let needs = |(id, scenarios): (&&str, &Vec<BTreeSet<&str>>)| {
+            let what = &spec::requirement(id).expect("it is one").what;
+            let by_name = what.to_lowercase().contains(&format!("{name} "));
+            let some = scenarios.iter().any(|rows| rows.contains(usage));
+            some && (by_name || scenarios.iter().all(|rows| rows.contains(usage)))
+        };
+        assert!(used.iter().any(needs), "all could be asked without {usage}");
+    }
 }
 
 #[test]
