@@ -122,10 +122,10 @@ fn parts_of_a_matrix_are_stamped_and_come_together_and_what_changed_is_said() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
     let some = "matrix close race --adapter gipc-core";
-    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 12 of 183");
-    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 183");
+    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 12 of 184");
+    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 184");
     check(&format!("{some} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
-    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 24 of 183");
+    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 24 of 184");
     for file in ["matrix.json", "matrix.md", "index.html"] {
         let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
         assert!(file.ends_with("json") || text.contains("PARTIAL"), "{file} is not stamped");
