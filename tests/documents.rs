@@ -302,3 +302,28 @@ fn the_mends_of_the_changelog_are_in_the_releases() {
     }
     assert!(seen >= 9 && columns.len() == 20, "{seen} rows, {} releases", columns.len());
 }
+
+#[test]
+fn what_the_readme_says_of_gipc_is_what_the_kept_matrix_has() {
+    let matrix: serde_json::Value =
+        serde_json::from_str(&read("docs/matrix/matrix.json")).expect("it is JSON");
+    let columns = matrix["columns"].as_array().expect("columns");
+    let gipc = columns.iter().find(|column| column["adapter"] == "gipc-python").expect("gipc");
+    let cells = gipc["cells"].as_object().expect("cells");
+    let light = |id: &str| matrix["scenarios"][id]["heavy"] == false;
+    let count = |light_: bool, is: &dyn Fn(&serde_json::Value) -> bool| {
+        cells.iter().filter(|(id, cell)| light(id) == light_ && is(cell)).count()
+    };
+    let passes = count(true, &|cell| cell["verdict"] == "PASS");
+    let all = count(true, &|_| true);
+    let page = read("README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = [
+        format!("passes {passes} of the {all} scenarios that are not heavy"),
+        format!("{} are sorted as its defects", count(true, &|cell| cell["sort"] == "defect")),
+        format!("and {} as its choices", count(true, &|cell| cell["sort"] == "choice")),
+    ];
+    for words in said {
+        assert!(page.contains(&words), "README.md does not say {words:?}");
+    }
+    assert_eq!(count(false, &|cell| cell["verdict"] == "PASS"), 6, "heavy ones pass too");
+}
