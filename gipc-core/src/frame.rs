@@ -45,7 +45,8 @@ pub(crate) struct Incoming<S> {
 enum Over {
     Eof,
     Truncated,
-    TooLarge(u64),
+    /// So long a message was announced, and so long ones were allowed.
+    TooLarge(u64, u64),
 }
 
 impl<S: AsyncRead + Unpin> Incoming<S> {
@@ -67,7 +68,8 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
     pub(crate) fn ready(&mut self) -> Option<Vec<u8>> {
         let ahead = &self.ahead[self.used..];
         let len = u32::from_le_bytes(*ahead.first_chunk::<HEADER>()?) as usize;
-        if self.message.is_some() || self.unwaited == UNWAITED || len as u64 > self.max {
+        let is_new = self.message.is_none() && self.over.is_none();
+        if !is_new || self.unwaited == UNWAITED || len as u64 > self.max {
             return None;
         }
         let message = ahead.get(HEADER..)?.get(..len)?.to_vec();
@@ -90,7 +92,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
                 None => {}
                 Some(Over::Eof) => return Ok(None),
                 Some(Over::Truncated) => return Err(Error::Truncated),
-                Some(Over::TooLarge(len)) => return Err(Error::TooLarge { len, max: self.max }),
+                Some(Over::TooLarge(len, max)) => return Err(Error::TooLarge { len, max }),
             }
             if self.read().await? == 0 {
                 let whole = self.used == self.ahead.len() && self.message.is_none();
@@ -108,7 +110,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
             let header = self.ahead[self.used..].first_chunk::<HEADER>()?;
             let len = u32::from_le_bytes(*header);
             if u64::from(len) > self.max {
-                self.over = Some(Over::TooLarge(len.into()));
+                self.over = Some(Over::TooLarge(len.into(), self.max));
                 return None;
             }
             self.used += HEADER;

@@ -112,8 +112,8 @@ impl<C: Codec> Reader<C> {
     }
 
     /// Refuses messages longer than so many bytes from now on, instead of those longer than
-    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them (SEC-2). It is this
-    /// process's own rule and does not go with the handle to a child.
+    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them (SEC-2), and what was
+    /// refused stays so (MSG-12). It is this process's own rule and does not go with the handle to a child.
     ///
     /// # Errors
     ///

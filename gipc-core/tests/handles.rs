@@ -280,7 +280,8 @@ async fn a_limit_of_ones_own_is_kept() {
     w.put(b"abc").await.expect("room");
     w.put(b"abcd").await.expect("room");
     assert_eq!(r.get().await.expect("short enough").as_deref(), Some(&b"abc"[..]));
-    for _ in 0..2 {
+    for limit in [3, 3, 5] {
+        r.limit(limit).expect("free");
         let said = r.get().await;
         assert!(matches!(said, Err(Error::TooLarge { len: 4, max: 3 })), "{said:?}");
     }
