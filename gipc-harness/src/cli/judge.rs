@@ -123,6 +123,6 @@ fn judged(
         return Err("its trace is that of another scenario".into());
     }
     let mut verdict = judge(&scenario, &allowed, &case.observed, &known(&case.adapter));
-    excuse(&mut verdict, chosen.as_deref());
+    excuse(&mut verdict, chosen.as_ref());
     Ok((case, scenario, verdict))
 }

@@ -56,7 +56,7 @@ impl Report<'_> {
             Observed::unperformed(&job.scenario, fault)
         });
         let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
-        excuse(&mut verdict, job.chosen.as_deref());
+        excuse(&mut verdict, job.chosen.as_ref());
         hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
         // Who was killed on the way did not come to what it lacks.
         if job.how.is_empty() {

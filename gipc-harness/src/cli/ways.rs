@@ -7,7 +7,7 @@ use super::starve::starved;
 use crate::model::{self, Choices, Order};
 use crate::scenario::{ChildAct, Lane, Outcome, Scenario, Step, Verb, order_line};
 use crate::trace::{Allowed, Course, Plan, Strike, Taken};
-use crate::verdict::disagreement;
+use crate::verdict::{Chosen, disagreement};
 use std::path::PathBuf;
 
 /// One scenario, to be performed in one way.
@@ -21,7 +21,7 @@ pub(super) struct Job {
     /// What an author would add to the file, so that it goes in this order again.
     pub(super) line: Option<String>,
     /// Why what is written is right only for other choices than the implementation made.
-    pub(super) chosen: Option<String>,
+    pub(super) chosen: Option<Chosen>,
 }
 
 /// Which order of releases is asked for.
@@ -133,7 +133,7 @@ pub(super) fn chose_otherwise(
     scenario: &Scenario,
     choices: Choices,
     allowed: &Allowed,
-) -> Option<String> {
+) -> Option<Chosen> {
     let findings = allowed.traces.iter().map(|trace| disagreement(scenario, trace));
     let first = findings.collect::<Option<Vec<_>>>()?.into_iter().next()?;
     let suite = Choices::default();
@@ -146,7 +146,8 @@ pub(super) fn chose_otherwise(
     };
     usual.iter().find(is_why).map(|(choice, _)| {
         let what = scenario.steps[first.step].what();
-        format!("{what}: by {choice} in its manifest this comes to {}", first.got)
+        let reason = format!("{what}: by {choice} in its manifest this comes to {}", first.got);
+        Chosen { step: first.step, got: first.got.clone(), reason }
     })
 }
 

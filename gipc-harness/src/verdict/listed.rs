@@ -42,12 +42,27 @@ impl Mend {
     }
 }
 
-/// Who did what is right for his own choices, and was asked what is right for others only, has not failed.
-pub fn excuse(verdict: &mut Verdict, chosen: Option<&str>) {
-    let Some(reason) = chosen.filter(|_| verdict.text == verdict.model) else { return };
+/// What a choice of the implementation makes of a line that was written for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The first step that comes to something else.
+    pub step: usize,
+    /// What it comes to.
+    pub got: String,
+    /// Which choice that is, in words.
+    pub reason: String,
+}
+
+/// Who did what is right for his own choices, and was asked what is right for others only, has not failed. What follows
+/// was not meant for him.
+pub fn excuse(verdict: &mut Verdict, chosen: Option<&Chosen>) {
+    let is_so = |chosen: &&Chosen| {
+        verdict.first.as_ref().is_some_and(|it| it.step == chosen.step && it.got == chosen.got)
+    };
+    let Some(Chosen { reason, .. }) = chosen.filter(is_so) else { return };
     if matches!(verdict.word, Word::Fail | Word::Deadlock | Word::Hang | Word::Known) {
         verdict.word = Word::Skip;
-        verdict.notes = vec![reason.to_owned()];
+        verdict.notes = vec![reason.clone()];
         (verdict.first, verdict.stuck, verdict.mend, verdict.sort) = (None, None, None, None);
         verdict.also.clear();
     }

@@ -13,7 +13,7 @@ use std::fmt;
 mod listed;
 mod nearest;
 
-pub use listed::{Mend, excuse, hold_to_its_skips, hold_to_its_word};
+pub use listed::{Chosen, Mend, excuse, hold_to_its_skips, hold_to_its_word};
 
 /// The one word for a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
