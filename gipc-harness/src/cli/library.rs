@@ -29,6 +29,14 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Whether its first comment says so; it need not be right otherwise.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .any(|line| line.starts_with("# heavy: "))
+    }
+
     /// Reads it, and takes what its author says for granted.
     pub(super) fn unchecked(&self) -> Result<Scenario, String> {
         let path = self.path.display().to_string();
