@@ -98,8 +98,8 @@ pub(super) struct Run {
     /// Stop it there and let it go on, which must change nothing
     #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch", "kill"])]
     pub(super) freeze: Option<Point>,
-    /// Let a process lack descriptors for its K-th pipe, duplex or child, or for each in turn; it then tries again, and all
-    /// that follows must be as if nothing had been
+    /// Let a process lack descriptors for its K-th pipe, duplex or child, or for each of the first 20 in turn; it then
+    /// tries again, and all that follows must be as if nothing had been
     #[arg(long, value_name = "all|ROLE@K", value_parser = ways::point, conflicts_with_all = ["order", "batch", "kill", "freeze"])]
     pub(super) starve: Option<Point>,
     /// Make each pipe hold so many bytes, where the system can be asked that (Linux: 4096 to 1048576)

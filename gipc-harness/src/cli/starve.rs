@@ -9,6 +9,11 @@ use crate::trace::Course;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// So many of a process fail in turn; where it makes more, the rest are more of the same.
+const MOST: usize = 20;
+/// Nor are all of a very long scenario asked: what may come of a hundred tasks that race takes the model seconds each.
+const LONGEST: usize = 300;
+
 /// One job for each pipe, duplex and child that is made, in turn; of the one that is asked for alone, if one is.
 ///
 /// None for a scenario that limits descriptors itself, or where nobody can say what may come of it.
@@ -21,6 +26,9 @@ pub(super) fn starved(
     if scenario.steps.iter().any(|step| matches!(step.verb, Verb::Limit { .. })) {
         return Vec::new();
     }
+    if *point == Point::All && scenario.steps.len() > LONGEST {
+        return Vec::new();
+    }
     let mut counts = BTreeMap::new();
     let mut jobs = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -30,6 +38,9 @@ pub(super) fn starved(
         let role = step.lane.process.clone();
         let count = counts.entry(role.clone()).or_insert(0);
         *count += 1;
+        if *point == Point::All && *count > MOST {
+            continue;
+        }
         if *point != Point::All && *point != Point::One(role.clone(), *count) {
             continue;
         }

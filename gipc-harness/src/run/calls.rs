@@ -55,6 +55,19 @@ pub(super) fn wait(pid: i32, thread: &Thread, timers: Timers) -> Result<String, 
     }
 }
 
+/// The call of a thread. A poll that a stop interrupted goes on under another number, with its old arguments; where in
+/// the kernel the thread sleeps tells it from a sleep that goes on so.
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused_variables))]
+pub(super) fn resumed(call: &str, sleeps_in: impl Fn() -> io::Result<String>) -> String {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    if let Some(arguments) = call.strip_prefix(&format!("{} ", libc::SYS_restart_syscall)) {
+        if sleeps_in().is_ok_and(|place| place.starts_with("poll_schedule_timeout")) {
+            return format!("{} {arguments}", libc::SYS_poll);
+        }
+    }
+    call.to_owned()
+}
+
 /// What is said of a process that a signal has stopped, in the place of the call that it sleeps in.
 pub(super) const STOPPED: &str = "stopped";
 
@@ -172,6 +185,15 @@ pub(super) fn timer(pid: i32) -> Option<String> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_poll_that_was_stopped_and_goes_on_is_a_poll() {
+        let after = |place: &str| resumed("219 0x7f 0x1 0xffffffff", || Ok(place.to_owned()));
+        assert_eq!(after("poll_schedule_timeout.constprop.0"), "7 0x7f 0x1 0xffffffff");
+        assert_eq!(after("hrtimer_nanosleep"), "219 0x7f 0x1 0xffffffff");
+        assert_eq!(resumed("0 0x4", || Err(io::ErrorKind::NotFound.into())), "0 0x4");
+    }
 
     /// Ruby catches ALRM with all that ends a process, whatever the program ignores of it; who catches ALRM alone may
     /// have set one.

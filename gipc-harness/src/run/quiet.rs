@@ -4,7 +4,7 @@
 //! instant between them; if all did, and none has a timer, nobody can wake anybody. A starved thread is runnable
 //! and not asleep, so no load can make this wrong. It says nothing about why.
 
-use super::calls::{timer, wait, waits_for_alarms};
+use super::calls::{resumed, timer, wait, waits_for_alarms};
 use super::tree;
 use std::collections::BTreeMap;
 use std::fs;
@@ -216,7 +216,7 @@ fn thread(pid: i32, tid: i32) -> io::Result<Thread> {
                 .unwrap_or(0),
         ],
         // A zombie among the threads has no call.
-        call: file("syscall")?.trim_end().to_owned(),
+        call: resumed(file("syscall")?.trim_end(), || file("wchan")),
         alarm: waits_for_alarms(caught, ignored),
     })
 }
