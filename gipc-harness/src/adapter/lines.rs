@@ -2,7 +2,7 @@
 
 use super::protocol::{FromAgent, MAX_LINE, PROTOCOL};
 
-/// Nobody has so much to say: the longest scenario has some ten thousand steps.
+/// Nobody has so much to say: in the longest scenario a process has a hundred thousand steps, of two lines each.
 const MAX_MESSAGES: usize = 250_000;
 
 /// The bytes of one connection, as they come.

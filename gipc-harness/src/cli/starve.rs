@@ -22,13 +22,14 @@ pub(super) fn starved(
     path: &Path,
     choices: Choices,
     point: &Point,
-) -> Vec<Job> {
+) -> (Vec<Job>, Option<&'static str>) {
     if scenario.steps.iter().any(|step| matches!(step.verb, Verb::Limit { .. })) {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     if *point == Point::All && scenario.steps.len() > LONGEST {
-        return Vec::new();
+        return (Vec::new(), Some("are so long that nobody is starved in them unless it is named"));
     }
+    let mut reason = None;
     let mut counts = BTreeMap::new();
     let mut jobs = Vec::new();
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -39,6 +40,7 @@ pub(super) fn starved(
         let count = counts.entry(role.clone()).or_insert(0);
         *count += 1;
         if *point == Point::All && *count > MOST {
+            reason = Some("have a process that makes more than 20: the first 20 failed");
             continue;
         }
         if *point != Point::All && *point != Point::One(role.clone(), *count) {
@@ -61,7 +63,7 @@ pub(super) fn starved(
             jobs.push(Job { scenario, path, allowed, course, how, line: None, chosen: None });
         }
     }
-    jobs
+    (jobs, reason)
 }
 
 /// The same under names of its own: nobody speaks of what was not made.

@@ -69,7 +69,7 @@ pub(super) fn ways(
     run: &Run,
 ) -> (Vec<Job>, Option<&'static str>) {
     if let Some(point) = &run.starve {
-        return (starved(&scenario, &path, choices, point), None);
+        return starved(&scenario, &path, choices, point);
     }
     if let Some(point) = run.kill.as_ref().or(run.freeze.as_ref()) {
         return (hits(&scenario, &path, choices, point, run.kill.is_some()), None);

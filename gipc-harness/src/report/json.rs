@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 /// One result.
 pub fn result(result: &Result) -> Value {
     let verdict = &result.verdict;
+    let place = |step: usize| {
+        let step = &result.scenario.steps[step];
+        (step.place.line, format!("{} {}", step.lane, step.what()))
+    };
     let first = verdict.first.as_ref().map(|first| {
-        let step = &result.scenario.steps[first.step];
+        let (line, step) = place(first.step);
         json!({
-            "line": step.place.line,
-            "step": format!("{} {}", step.lane, step.what()),
+            "line": line,
+            "step": step,
             "expected": first.expected,
             "because": first.because,
             "got": first.got,
@@ -21,10 +25,10 @@ pub fn result(result: &Result) -> Value {
         })
     });
     let wait = |wait: &Wait| {
-        let step = &result.scenario.steps[wait.step];
+        let (line, step) = place(wait.step);
         json!({
-            "line": step.place.line,
-            "step": format!("{} {}", step.lane, step.what()),
+            "line": line,
+            "step": step,
             "on": wait.on,
             "why": wait.why,
         })

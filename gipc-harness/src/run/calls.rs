@@ -57,16 +57,20 @@ pub(super) fn wait(pid: i32, thread: &Thread, timers: Timers) -> Result<String, 
 
 /// The call of a thread. A poll that a stop interrupted goes on under another number, with its old arguments; where in
 /// the kernel the thread sleeps tells it from a sleep that goes on so.
-#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), allow(unused_variables))]
 pub(super) fn resumed(call: &str, sleeps_in: impl Fn() -> io::Result<String>) -> String {
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    if let Some(arguments) = call.strip_prefix(&format!("{} ", libc::SYS_restart_syscall)) {
-        if sleeps_in().is_ok_and(|place| place.starts_with("poll_schedule_timeout")) {
-            return format!("{} {arguments}", libc::SYS_poll);
-        }
-    }
-    call.to_owned()
+    let polls = || sleeps_in().is_ok_and(|place| place.starts_with("poll_schedule_timeout"));
+    let poll = RESUMED.and_then(|[restart, poll]| {
+        let arguments = call.strip_prefix(&format!("{restart} "))?;
+        polls().then(|| format!("{poll} {arguments}"))
+    });
+    poll.unwrap_or_else(|| call.to_owned())
 }
+
+/// The number under which an interrupted poll goes on, and its own; elsewhere there is no poll of that kind.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+const RESUMED: Option<[i64; 2]> = Some([libc::SYS_restart_syscall, libc::SYS_poll]);
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+const RESUMED: Option<[i64; 2]> = None;
 
 /// What is said of a process that a signal has stopped, in the place of the call that it sleeps in.
 pub(super) const STOPPED: &str = "stopped";
