@@ -7,7 +7,7 @@
 mod support;
 
 use gipc_harness::scenario::Scenario;
-use gipc_harness::verdict::{Verdict, Word};
+use gipc_harness::verdict::{Status, Verdict};
 
 fn main() {
     support::conformance("gipc-core", compare);
@@ -21,7 +21,7 @@ fn compare(scenario: &Scenario, verdict: &Verdict) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let text = match verdict.word {
-        Word::Skip => format!("skipped: {}", verdict.notes.join("\n")),
+        Status::Skip => format!("skipped: {}", verdict.notes.join("\n")),
         _ => verdict.text.clone(),
     };
     settings.bind(|| insta::assert_snapshot!(name, text));

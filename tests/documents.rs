@@ -2,8 +2,8 @@
 //! that a page names exists.
 
 use gipc_harness::adapter::Manifest;
+use gipc_harness::requirements;
 use gipc_harness::scenario::{Scenario, VERBS, parse};
-use gipc_harness::spec;
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -85,20 +85,20 @@ fn each_verb_asks_what_could_not_be_asked_without_it() {
 #[test]
 fn every_requirement_is_asked_or_something_stands_in() {
     let covered = covered();
-    for one in spec::requirements() {
+    for one in requirements::requirements() {
         let asked = covered.contains(&one.id);
-        let stands_in = spec::stand_ins().contains_key(&one.id);
+        let stands_in = requirements::stand_ins().contains_key(&one.id);
         assert!(asked || stands_in, "nobody asks {}", one.id);
         assert!(!(asked && stands_in), "a scenario asks {}: its row in coverage.md can go", one.id);
     }
     for id in covered {
-        assert!(spec::requirement(&id).is_some(), "no requirement is called {id}");
+        assert!(requirements::requirement(&id).is_some(), "no requirement is called {id}");
     }
 }
 
 #[test]
 fn what_stands_in_is_there() {
-    for (id, one) in spec::stand_ins() {
+    for (id, one) in requirements::stand_ins() {
         let text = read(&one.file);
         // A page does not stand in for itself by naming the mark.
         let times = if one.file == "docs/coverage.md" { 2 } else { 1 };
@@ -263,7 +263,7 @@ fn every_known_failure_names_what_it_breaks() {
                 .reason
                 .split([' ', ',', '.', ':'])
                 .filter(|word| !word.is_empty())
-                .take_while(|word| spec::requirement(word).is_some())
+                .take_while(|word| requirements::requirement(word).is_some())
                 .collect();
             assert!(!ids.is_empty(), "{shown}: {} names no requirement first", known.scenario);
         }

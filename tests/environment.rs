@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 
 mod support {
-    pub(crate) mod left;
-    pub(crate) mod wrong;
+    pub(crate) mod leftover_processes;
+    pub(crate) mod faulty_agent;
 }
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::left::{entries, processes};
+use support::leftover_processes::{entries, processes};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
 
@@ -62,7 +62,7 @@ const DEAF: &[&str] = &["run", "task/neighbour-runs-while-one-waits", "--adapter
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "agent") {
-        std::process::exit(support::wrong::play(&arguments[2], &arguments[3..]));
+        std::process::exit(support::faulty_agent::play(&arguments[2], &arguments[3..]));
     }
     let trials = vec![
         trial("sixty_four_descriptors_are_enough", FEW_DESCRIPTORS, ALL, 0, "ulimit -n"),

@@ -4,7 +4,7 @@
 mod support;
 
 use gipc_harness::scenario::Scenario;
-use gipc_harness::verdict::{Verdict, Word};
+use gipc_harness::verdict::{Status, Verdict};
 
 fn main() {
     support::conformance("gipc-python", compare);
@@ -12,8 +12,8 @@ fn main() {
 
 /// One scenario has one trace, whoever performs it: it is compared with what gipc-core has written.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
-    assert_ne!(verdict.word, Word::Skip, "{:?}: gipc can be asked everything", verdict.notes);
-    if verdict.word == Word::Pass {
+    assert_ne!(verdict.word, Status::Skip, "{:?}: gipc can be asked everything", verdict.notes);
+    if verdict.word == Status::Pass {
         let path = support::root().join("tests/snapshots").join(format!("{}.snap", scenario.id));
         let snapshot = std::fs::read_to_string(&path).expect("gipc-core has written one");
         let text = snapshot.splitn(3, "---\n").nth(2).expect("a snapshot has a head");

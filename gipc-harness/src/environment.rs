@@ -160,9 +160,9 @@ fn ptrace() -> String {
 fn cgroups() -> String {
     match line("/sys/fs/cgroup/cgroup.controllers") {
         Some(controllers) => {
-            format!("version 2 ({controllers}); not needed, the keeper adopts orphans")
+            format!("version 2 ({controllers}); not needed, the supervisor adopts orphans")
         }
-        None => "not version 2; not needed, the keeper adopts orphans".into(),
+        None => "not version 2; not needed, the supervisor adopts orphans".into(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command: reads the arguments, runs, exits with the verdict.
 
 use clap::Parser;
-use gipc_harness::{agent, cli, run};
+use gipc_harness::{agent, cli, runner};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
             code(agent::gipc_core::main_agent(&role))
         }
         Some("busy") => code(cli::busy_main()),
-        Some("keeper") => code(run::keeper::keeper_main(arguments.collect())),
+        Some("supervisor") => code(runner::supervisor::supervisor_main(arguments.collect())),
         _ => ExitCode::from(cli::main(cli::Options::parse())),
     }
 }

@@ -3,10 +3,10 @@
 use gipc_harness::adapter::{Adapter, AdapterError};
 use gipc_harness::cli::choices;
 use gipc_harness::model;
-use gipc_harness::run::{Settings, perform};
+use gipc_harness::runner::{Settings, perform};
 use gipc_harness::scenario::{Scenario, parse};
-use gipc_harness::trace::Course;
-use gipc_harness::verdict::{Verdict, Word, judge};
+use gipc_harness::trace::ExecutionMode;
+use gipc_harness::verdict::{Status, Verdict, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -56,12 +56,12 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
         trigger: Duration::from_millis(20),
         patience: Duration::from_secs(60),
         capacity: None,
-        knot: gipc_harness::stuck::knot,
+        find_deadlocked: gipc_harness::deadlock::deadlocked_steps,
         interrupt,
     };
     let choices = choices(adapter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let course = Course::Step(model::plan(scenario, choices));
+    let course = ExecutionMode::Stepwise(model::plan(scenario, choices));
     let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
     let allowed = model::allowed(scenario, choices);
     Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))
@@ -94,7 +94,7 @@ fn trial(
             let adapter = Arc::clone(adapter);
             Trial::test(scenario.id.clone(), move || {
                 let verdict = verdict(&scenario, &adapter)?;
-                if !matches!(verdict.word, Word::Pass | Word::Known | Word::Skip) {
+                if !matches!(verdict.word, Status::Pass | Status::Known | Status::Skip) {
                     return Err(format!(
                         "{}: {:?}\n{}\n{}\nagain: cargo harness run {}",
                         verdict.word,

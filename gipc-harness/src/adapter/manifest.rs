@@ -37,13 +37,13 @@ pub struct Manifest {
     pub setup: Vec<Vec<String>>,
     /// Where the specification leaves a choice, which one it made.
     #[serde(default)]
-    pub choices: Chosen,
+    pub choices: DeclaredChoices,
     /// What it does not have of the profiles that it declares: a verb or the id of a scenario, and why.
     #[serde(default)]
     pub lacks: BTreeMap<String, String>,
     /// The scenarios it is known to fail.
     #[serde(default)]
-    pub known: KnownFailures,
+    pub known: Vec<KnownFailure>,
     /// Words for `{name}` in the command, the needs and the setup.
     #[serde(default)]
     pub words: BTreeMap<String, String>,
@@ -75,13 +75,13 @@ pub struct Variant {
     #[serde(default)]
     pub lacks: BTreeMap<String, String>,
     /// Its choices, if they differ.
-    pub choices: Option<Chosen>,
+    pub choices: Option<DeclaredChoices>,
 }
 
 /// The choices that a manifest declares; those left out are the suite's own.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Chosen {
+pub struct DeclaredChoices {
     /// Whether a spawned child ever held what it was not given.
     pub spawn: Option<Spawn>,
     /// What becomes of a put that is cancelled in its middle.
@@ -124,13 +124,10 @@ pub enum LateGet {
     Resumes,
 }
 
-/// The failures that a manifest lists.
-pub type KnownFailures = Vec<Known>;
-
 /// One known failure. The fingerprint is the first wrong step, its outcome and the verdict.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Known {
+pub struct KnownFailure {
     /// The scenario's id.
     pub scenario: String,
     /// The first wrong step, as written: `get r`; `*` if that is another one each time.
@@ -140,7 +137,7 @@ pub struct Known {
     /// `FAIL`, `DEADLOCK` or `HANG`; `*` if it is now one and now another.
     pub verdict: String,
     /// Whose it is.
-    pub sort: Sort,
+    pub sort: FailureSort,
     /// Why it fails, and where that is written or seen.
     pub reason: String,
     /// It passes now and then; the reason says why.
@@ -156,7 +153,7 @@ pub struct Known {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Sort {
+pub enum FailureSort {
     /// The implementation does what its own documents or plain sense forbid.
     Defect,
     /// Its authors decided so, and told their users.
@@ -167,7 +164,7 @@ pub enum Sort {
     Suite,
 }
 
-impl std::fmt::Display for Sort {
+impl std::fmt::Display for FailureSort {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(match self {
             Self::Defect => "defect",
@@ -181,7 +178,7 @@ impl std::fmt::Display for Sort {
 /// A step, an outcome or a verdict that is another one each time.
 pub const ANY: &str = "*";
 
-impl Known {
+impl KnownFailure {
     /// Whether a failure with this first wrong step, outcome and verdict is this one.
     #[must_use]
     pub fn is(&self, fingerprint: [&str; 3]) -> bool {

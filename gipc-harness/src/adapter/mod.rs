@@ -2,17 +2,19 @@
 //!
 //! Does not know what is right or wrong, nor how a run is conducted.
 
-pub mod connection;
-pub mod lines;
+pub mod transport;
+pub mod line_decoder;
 pub mod manifest;
-pub mod order;
+pub mod command;
 pub mod protocol;
-pub mod skips;
+pub mod skip_list;
 
-pub use manifest::{AfterCancel, Chosen, Known, KnownFailures, LateGet, Manifest, Sort, Spawn};
+pub use manifest::{
+    AfterCancel, DeclaredChoices, FailureSort, KnownFailure, LateGet, Manifest, Spawn,
+};
 
 use manifest::DEFAULT;
-use skips::Skips;
+use skip_list::SkipList;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ pub struct Adapter {
     /// The folder of the manifest.
     pub here: PathBuf,
     /// What `skips.txt` says, if it is there.
-    pub skips: Option<Skips>,
+    pub skips: Option<SkipList>,
     /// The name of the variant, `default` without one.
     pub variant: String,
     /// The program and its arguments; the role is added behind them.
@@ -68,7 +70,7 @@ impl Adapter {
             let command = vec![exe.to_string_lossy().into_owned(), "agent".to_owned()];
             let here = adapters.join(EMBEDDED);
             let skips = include_str!("../../adapters/gipc-core/skips.txt");
-            let skips = Some(Skips::parse(skips, &[DEFAULT], "skips.txt")?);
+            let skips = Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?);
             let (variant, words) = (DEFAULT.to_owned(), BTreeMap::new());
             return Ok(Self { manifest, here, skips, variant, command, words });
         }
@@ -149,12 +151,12 @@ impl Adapter {
 }
 
 /// Reads `skips.txt`; who has none is not held to any.
-fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<Skips>, AdapterError> {
+fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<SkipList>, AdapterError> {
     let shown = file.display().to_string();
     let variants = manifest.variant.iter().map(|variant| variant.name.as_str());
     let variants: Vec<&str> = [DEFAULT].into_iter().chain(variants).collect();
     match std::fs::read_to_string(file) {
-        Ok(text) => Skips::parse(&text, &variants, &shown).map(Some),
+        Ok(text) => SkipList::parse(&text, &variants, &shown).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(AdapterError::Bad(format!("cannot read {shown}: {error}"))),
     }

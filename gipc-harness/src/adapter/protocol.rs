@@ -3,7 +3,7 @@
 //! Data only: nothing here knows a socket, or which answer is right. Unknown fields are ignored,
 //! unknown messages are a fault. Sizes and lengths are bytes.
 
-use super::order::Order;
+use super::command::Command;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub enum FromAgent {
         /// Of the process that writes this line.
         pid: i32,
         /// What came of it.
-        outcome: Said,
+        outcome: WireOutcome,
         /// What a failed step left behind.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effect: Option<Effect>,
@@ -87,7 +87,7 @@ pub struct Hello {
     /// Its process.
     pub pid: i32,
     /// The library it drives.
-    pub implementation: Named,
+    pub implementation: ImplementationId,
     /// What it can do: `core`, `tasks`, …
     pub profiles: Vec<String>,
     /// Whether this connection is served by the library's own event loop.
@@ -96,7 +96,7 @@ pub struct Hello {
 
 /// A name and a version.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
-pub struct Named {
+pub struct ImplementationId {
     /// `gipc`.
     pub name: String,
     /// `1.8.0`.
@@ -128,7 +128,7 @@ pub enum Effect {
 /// The outcome of a step, as an agent says it.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(tag = "is", rename_all = "kebab-case")]
-pub enum Said {
+pub enum WireOutcome {
     /// It succeeded.
     Ok,
     /// A message arrived.
@@ -222,7 +222,7 @@ pub enum ToAgent {
         task: Option<String>,
         /// What to do.
         #[serde(rename = "do")]
-        order: Order,
+        order: Command,
         /// The time limit of the call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within_ms: Option<u64>,
@@ -239,13 +239,13 @@ pub enum ToAgent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::order::Content;
+    use crate::adapter::command::WirePayload;
 
     #[test]
     fn a_step_is_one_line_of_json() {
-        let order = Order::Put {
+        let order = Command::Put {
             handle: "w".into(),
-            payload: Content::Noise { seed: "main#1".into(), len: 9 },
+            payload: WirePayload::Noise { seed: "main#1".into(), len: 9 },
         };
         let step = ToAgent::Step { id: 3, task: None, order, within_ms: None };
         let line = r#"{"type":"step","id":3,"do":{"verb":"put","handle":"w","payload":{"seed":"main#1","len":9}}}"#;

@@ -1,10 +1,10 @@
 //! The embedded agent: gipc-core, met like any stranger. The only file of the harness that names it.
 
-use super::system::{self, Status, System};
-use super::{Answer, Done, Ending, Identity, Library, Unsupported, bytes, message, serve};
-use crate::adapter::order::{Order, Place};
-use crate::adapter::protocol::{Control, Effect, Named, Said};
-use gipc_core::{Codec, CodecError, Command, Duplex, Error, Exit, Handle, Process, Reader, Writer};
+use super::os_actions::{self, OsActions, Status};
+use super::{Answer, Done, Ending, Identity, Implementation, Unsupported, bytes, message, serve};
+use crate::adapter::command::{Command, FramePosition};
+use crate::adapter::protocol::{Control, Effect, ImplementationId, WireOutcome};
+use gipc_core::{Codec, CodecError, Duplex, Error, Exit, Handle, Process, Reader, Writer};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use std::borrow::Cow;
@@ -46,7 +46,7 @@ async fn play(role: &str, given: Vec<(String, Handle)>, codecs: BTreeMap<String,
         core.keep(&name, handle);
     }
     let identity = Identity {
-        implementation: Named {
+        implementation: ImplementationId {
             name: "gipc-core".into(),
             version: env!("CARGO_PKG_VERSION").into(),
         },
@@ -78,11 +78,11 @@ struct Core {
     children: RefCell<BTreeMap<String, Process>>,
     /// The codecs of the handles that have one.
     codecs: RefCell<BTreeMap<String, String>>,
-    system: System,
+    system: OsActions,
 }
 
-impl Library for Core {
-    async fn perform(&self, order: Order) -> Answer {
+impl Implementation for Core {
+    async fn perform(&self, order: Command) -> Answer {
         match self.attempt(order).await {
             Ok(done) => Ok(done),
             Err(Refused::Unsupported(reason)) => Err(Unsupported(reason)),
@@ -113,9 +113,9 @@ impl From<io::Error> for Refused {
 }
 
 impl Core {
-    async fn attempt(&self, order: Order) -> Result<Done, Refused> {
+    async fn attempt(&self, order: Command) -> Result<Done, Refused> {
         match order {
-            Order::Pipe { reader, writer, codec } => {
+            Command::Pipe { reader, writer, codec } => {
                 let (r, w) = gipc_core::pipe()?;
                 self.keep(&reader, Handle::Reader(r));
                 self.keep(&writer, Handle::Writer(w));
@@ -125,18 +125,18 @@ impl Core {
                 }
                 Ok(self.made(&[reader, writer]))
             }
-            Order::Duplex { near, far } => {
+            Command::Duplex { near, far } => {
                 let (one, other) = gipc_core::duplex()?;
                 self.keep(&near, Handle::Duplex(one));
                 self.keep(&far, Handle::Duplex(other));
                 let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
                 Ok(self.made(&halves.concat()))
             }
-            Order::Spawn { child, handles, listed } => {
+            Command::Spawn { child, handles, listed } => {
                 if !listed.is_empty() {
                     return Err(impossible("a handle in the arguments"));
                 }
-                let mut command = Command::new(child_entry())?;
+                let mut command = gipc_core::Command::new(child_entry())?;
                 for name in &handles {
                     command = command.handle(self.handle(name)?);
                 }
@@ -144,9 +144,9 @@ impl Core {
                 let process = command.spawn(&(child.clone(), handles, codecs))?;
                 let pid = i32::try_from(process.id()).ok();
                 self.children.borrow_mut().insert(child, process);
-                Ok(Done { child: pid, ..Said::Ok.into() })
+                Ok(Done { child: pid, ..WireOutcome::Ok.into() })
             }
-            Order::Put { handle, payload } => {
+            Command::Put { handle, payload } => {
                 let payload = bytes(&payload);
                 let codec = self.codecs.borrow().get(&handle).cloned();
                 match (self.handle(&handle)?, codec.as_deref()) {
@@ -155,9 +155,9 @@ impl Core {
                     (Handle::Duplex(both), _) => both.put(&payload).await?,
                     (Handle::Reader(_), _) => return Err(impossible("put into a reader")),
                 }
-                Ok(Said::Ok.into())
+                Ok(WireOutcome::Ok.into())
             }
-            Order::Get { handle } => {
+            Command::Get { handle } => {
                 let codec = self.codecs.borrow().get(&handle).cloned();
                 let got = match (self.handle(&handle)?, codec.as_deref()) {
                     (Handle::Reader(r), None) => r.get().await,
@@ -169,46 +169,49 @@ impl Core {
                     (Handle::Writer(_), _) => return Err(impossible("get from a writer")),
                 };
                 match got {
-                    Ok(got) => Ok(got.map_or(Said::Eof, |got| message(&got)).into()),
+                    Ok(got) => Ok(got.map_or(WireOutcome::Eof, |got| message(&got)).into()),
                     // What came is no message.
                     Err(error @ Error::TooLarge { .. }) => {
-                        Ok(Done { said: Said::Protocol, ..explain(&error) })
+                        Ok(Done { said: WireOutcome::Protocol, ..explain(&error) })
                     }
                     Err(error) => Err(error.into()),
                 }
             }
-            Order::Close { handle } => {
+            Command::Close { handle } => {
                 match self.handle(&handle)? {
                     Handle::Reader(r) => r.close()?,
                     Handle::Writer(w) => w.close()?,
                     Handle::Duplex(both) => both.close()?,
                 }
-                Ok(Said::Ok.into())
+                Ok(WireOutcome::Ok.into())
             }
-            Order::Join { child } => Ok(ended(self.child(&child)?.join().await?).into()),
-            Order::Kill { child } => {
+            Command::Join { child } => Ok(ended(self.child(&child)?.join().await?).into()),
+            Command::Kill { child } => {
                 self.child(&child)?.kill()?;
-                Ok(Said::Ok.into())
+                Ok(WireOutcome::Ok.into())
             }
-            Order::Terminate { child } => {
+            Command::Terminate { child } => {
                 self.child(&child)?.terminate()?;
-                Ok(Said::Ok.into())
+                Ok(WireOutcome::Ok.into())
             }
-            Order::Alive { child } => {
+            Command::Alive { child } => {
                 let alive = self.child(&child)?.try_join()?.is_none();
-                Ok(if alive { Said::Yes } else { Said::No }.into())
+                Ok(if alive { WireOutcome::Yes } else { WireOutcome::No }.into())
             }
-            Order::Code { child } => {
-                Ok(self.child(&child)?.try_join()?.map_or(Said::Running, ended).into())
+            Command::Code { child } => {
+                Ok(self.child(&child)?.try_join()?.map_or(WireOutcome::Running, ended).into())
             }
-            Order::Count { what } if what == "handles" => {
-                Ok(Said::Number { n: gipc_core::live_handles() as u64 }.into())
+            Command::Count { what } if what == "handles" => {
+                Ok(WireOutcome::Number { n: gipc_core::live_handles() as u64 }.into())
             }
-            Order::Enter { .. } | Order::Leave { .. } => {
+            Command::Enter { .. } | Command::Leave { .. } => {
                 Err(impossible("to be told at the end of a scope that a handle is in use"))
             }
-            Order::Pass { .. } => Err(impossible("a handle as a message")),
-            Order::Exit { .. } | Order::Raise | Order::Cancel { .. } | Order::Pause { .. } => {
+            Command::Pass { .. } => Err(impossible("a handle as a message")),
+            Command::Exit { .. }
+            | Command::Raise
+            | Command::Cancel { .. }
+            | Command::Pause { .. } => {
                 Err(Refused::Unsupported("this is the conversation's own".into()))
             }
             order => self.aside(order).await,
@@ -216,51 +219,53 @@ impl Core {
     }
 
     /// What is done without the library.
-    async fn aside(&self, order: Order) -> Result<Done, Refused> {
+    async fn aside(&self, order: Command) -> Result<Done, Refused> {
         let system = &self.system;
         match order {
-            Order::Stall { child } => {
+            Command::Stall { child } => {
                 system.dismiss(&child);
-                system::stall(self.pid(&child)?)?;
+                os_actions::stall(self.pid(&child)?)?;
             }
-            Order::Reaped { child } => system::reaped(self.pid(&child)?).await,
-            Order::Reap { child } => {
+            Command::Reaped { child } => os_actions::reaped(self.pid(&child)?).await,
+            Command::Reap { child } => {
                 let status = system.reap_ghost(&child);
                 let status =
-                    status.unwrap_or_else(|| system::reap(self.pid(&child).unwrap_or(0)))?;
+                    status.unwrap_or_else(|| os_actions::reap(self.pid(&child).unwrap_or(0)))?;
                 return Ok(match status {
-                    Status::Code(code) => Said::Exit { code },
-                    Status::Signal(signal) => Said::Signal { name: signal.as_str().to_owned() },
+                    Status::Code(code) => WireOutcome::Exit { code },
+                    Status::Signal(signal) => {
+                        WireOutcome::Signal { name: signal.as_str().to_owned() }
+                    }
                 }
                 .into());
             }
-            Order::Exec { ghost } => system.exec(&ghost)?,
-            Order::Cut { handle, payload, at } => {
+            Command::Exec { ghost } => system.exec(&ghost)?,
+            Command::Cut { handle, payload, at } => {
                 let payload = bytes(&payload);
                 let frame = [&header(payload.len() as u64)[..], &payload].concat();
                 let at = match at {
-                    Place::Bytes(bytes) => bytes,
-                    Place::Header(more) => 4 + more,
-                    Place::End(less) => (frame.len() as u64).saturating_sub(less),
+                    FramePosition::Bytes(bytes) => bytes,
+                    FramePosition::Header(more) => 4 + more,
+                    FramePosition::End(less) => (frame.len() as u64).saturating_sub(less),
                 };
                 let at = usize::try_from(at).unwrap_or(usize::MAX);
                 system.cut(&handle, self.descriptor(&handle)?, frame, at)?;
             }
-            Order::Rest { handle } => system.rest(&handle, self.descriptor(&handle)?)?,
-            Order::Announce { handle, size } => {
-                system::write(self.descriptor(&handle)?, &header(size))?;
+            Command::Rest { handle } => system.rest(&handle, self.descriptor(&handle)?)?,
+            Command::Announce { handle, size } => {
+                os_actions::write(self.descriptor(&handle)?, &header(size))?;
             }
-            Order::Trap { signal } => system.trap(&signal)?,
-            Order::Ignore { signal } => system::ignore(&signal)?,
-            Order::Block { signal } => system::block(&signal)?,
-            Order::Signal { child, signal } => system::send(self.pid(&child)?, &signal)?,
-            Order::Limit { free } => system.limit(free)?,
-            Order::Count { what } if what == "trapped" => {
-                return Ok(Said::Number { n: system.trapped().await }.into());
+            Command::Trap { signal } => system.trap(&signal)?,
+            Command::Ignore { signal } => os_actions::ignore(&signal)?,
+            Command::Block { signal } => os_actions::block(&signal)?,
+            Command::Signal { child, signal } => os_actions::send(self.pid(&child)?, &signal)?,
+            Command::Limit { free } => system.limit(free)?,
+            Command::Count { what } if what == "trapped" => {
+                return Ok(WireOutcome::Number { n: system.trapped().await }.into());
             }
             other => return Err(Refused::Unsupported(format!("{other:?}"))),
         }
-        Ok(Said::Ok.into())
+        Ok(WireOutcome::Ok.into())
     }
 
     fn pid(&self, child: &str) -> Result<i32, Refused> {
@@ -307,7 +312,7 @@ impl Core {
             Handle::Duplex(both) => Duplex::reader(both).descriptor(),
         };
         let descriptors = names.iter().filter_map(|name| Some((name.clone(), descriptor(name)?)));
-        Done { descriptors: descriptors.collect(), ..Said::Ok.into() }
+        Done { descriptors: descriptors.collect(), ..WireOutcome::Ok.into() }
     }
 }
 
@@ -318,35 +323,36 @@ fn impossible(what: &str) -> Refused {
 
 fn explain(error: &Error) -> Done {
     let (said, effect) = match error {
-        Error::Closed => (Said::Closed, Effect::None),
-        Error::Locked => (Said::Locked, Effect::None),
-        Error::Truncated => (Said::Truncated, Effect::All),
-        Error::Broken => (Said::Broken, Effect::Unknown),
-        Error::TooLarge { .. } => (Said::TooLarge, Effect::None),
-        Error::Misuse(_) => (Said::Misuse, Effect::None),
-        Error::Timeout => (Said::Timeout, Effect::Unknown),
-        Error::Encode(_) => (Said::Encode, Effect::None),
-        Error::Decode(_) => (Said::Decode, Effect::All),
+        Error::Closed => (WireOutcome::Closed, Effect::None),
+        Error::Locked => (WireOutcome::Locked, Effect::None),
+        Error::Truncated => (WireOutcome::Truncated, Effect::All),
+        Error::Broken => (WireOutcome::Broken, Effect::Unknown),
+        Error::TooLarge { .. } => (WireOutcome::TooLarge, Effect::None),
+        Error::Misuse(_) => (WireOutcome::Misuse, Effect::None),
+        Error::Timeout => (WireOutcome::Timeout, Effect::Unknown),
+        Error::Encode(_) => (WireOutcome::Encode, Effect::None),
+        Error::Decode(_) => (WireOutcome::Decode, Effect::All),
         Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            (Said::Broken, Effect::Unknown)
+            (WireOutcome::Broken, Effect::Unknown)
         }
         Error::Io(error) => match error.raw_os_error() {
-            Some(number) => {
-                (Said::Os { name: format!("{:?}", Errno::from_raw(number)) }, Effect::Unknown)
-            }
-            None => (Said::Other, Effect::Unknown),
+            Some(number) => (
+                WireOutcome::Os { name: format!("{:?}", Errno::from_raw(number)) },
+                Effect::Unknown,
+            ),
+            None => (WireOutcome::Other, Effect::Unknown),
         },
     };
     Done { effect: Some(effect), detail: Some(error.to_string()), ..said.into() }
 }
 
-fn ended(exit: Exit) -> Said {
+fn ended(exit: Exit) -> WireOutcome {
     match exit {
-        Exit::Returned(()) => Said::Exit { code: 0 },
-        Exit::Panicked(_) => Said::Raised,
-        Exit::NotBegun(_) => Said::Exit { code: 127 },
-        Exit::Code(code) => Said::Exit { code },
-        Exit::Signal(number) => Said::Signal { name: signal_name(number) },
+        Exit::Returned(()) => WireOutcome::Exit { code: 0 },
+        Exit::Panicked(_) => WireOutcome::Raised,
+        Exit::NotBegun(_) => WireOutcome::Exit { code: 127 },
+        Exit::Code(code) => WireOutcome::Exit { code },
+        Exit::Signal(number) => WireOutcome::Signal { name: signal_name(number) },
     }
 }
 

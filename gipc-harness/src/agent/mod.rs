@@ -1,29 +1,29 @@
 //! The other side of the protocol: what the adapter of a Rust implementation is made of.
 //!
-//! An adapter is a type that does orders ([`Library`]) and a main that calls [`serve`]. What the orders mean to the
+//! An adapter is a type that does orders ([`Implementation`]) and a main that calls [`serve`]. What the orders mean to the
 //! harness, and which answers are right, is not known here.
 
-mod conversation;
+mod session;
 pub mod gipc_core;
-mod system;
+mod os_actions;
 #[cfg(test)]
 mod tests;
-mod voice;
+mod writer;
 
-pub use conversation::serve;
+pub use session::serve;
 
-use crate::adapter::order::{Content, Order, digest, noise};
-use crate::adapter::protocol::{Control, Effect, Named, Said};
+use crate::adapter::command::{Command, WirePayload, digest, noise};
+use crate::adapter::protocol::{Control, Effect, ImplementationId, WireOutcome};
 use std::collections::BTreeMap;
 use std::future::Future;
 
 /// An implementation, as one process of a scenario uses it.
-pub trait Library: 'static {
+pub trait Implementation: 'static {
     /// Does one order and says what came of it.
     ///
     /// Orders of different tasks are done side by side on one thread. Dropping the future cancels the order, as a
     /// time limit does. `exit`, `raise`, `cancel` and `pause` never arrive here.
-    fn perform(&self, order: Order) -> impl Future<Output = Answer>;
+    fn perform(&self, order: Command) -> impl Future<Output = Answer>;
 
     /// How many live handles the library has in this process, if it can say. Asked when the script is done.
     fn left(&self) -> Option<u64> {
@@ -38,7 +38,7 @@ pub type Answer = Result<Done, Unsupported>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
     /// The outcome.
-    pub said: Said,
+    pub said: WireOutcome,
     /// What a failed one left behind.
     pub effect: Option<Effect>,
     /// The library's own words.
@@ -49,8 +49,8 @@ pub struct Done {
     pub child: Option<i32>,
 }
 
-impl From<Said> for Done {
-    fn from(said: Said) -> Self {
+impl From<WireOutcome> for Done {
+    fn from(said: WireOutcome) -> Self {
         Self { said, effect: None, detail: None, descriptors: BTreeMap::new(), child: None }
     }
 }
@@ -63,7 +63,7 @@ pub struct Unsupported(pub String);
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The library and its version.
-    pub implementation: Named,
+    pub implementation: ImplementationId,
     /// What it can do.
     pub profiles: Vec<String>,
     /// Whether the library runs on the thread that serves the conversation.
@@ -83,16 +83,16 @@ pub enum Ending {
 
 /// The bytes of a message that is to be put.
 #[must_use]
-pub fn bytes(content: &Content) -> Vec<u8> {
+pub fn bytes(content: &WirePayload) -> Vec<u8> {
     match content {
-        Content::Text { text } => text.clone().into_bytes(),
-        Content::Noise { seed, len } => noise(seed, *len),
+        WirePayload::Text { text } => text.clone().into_bytes(),
+        WirePayload::Noise { seed, len } => noise(seed, *len),
     }
 }
 
 /// What to say of a message that was got.
 #[must_use]
-pub fn message(bytes: &[u8]) -> Said {
+pub fn message(bytes: &[u8]) -> WireOutcome {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= 64).map(str::to_owned);
-    Said::Message { len: bytes.len() as u64, sha256: digest(bytes), text }
+    WireOutcome::Message { len: bytes.len() as u64, sha256: digest(bytes), text }
 }

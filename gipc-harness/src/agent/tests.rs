@@ -1,9 +1,9 @@
 //! The conversation against a toy library: this file plays the harness.
 
-use super::{Answer, Identity, Library, Unsupported, message, serve};
-use crate::adapter::order::{Content, Order};
+use super::{Answer, Identity, Implementation, Unsupported, message, serve};
+use crate::adapter::command::{Command, WirePayload};
 use crate::adapter::protocol::{
-    Control, FromAgent, Named, SOCKET_VARIABLE, Said, TOKEN_VARIABLE, ToAgent,
+    Control, FromAgent, ImplementationId, SOCKET_VARIABLE, TOKEN_VARIABLE, ToAgent, WireOutcome,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,15 +19,15 @@ struct Toy {
     came: Rc<Notify>,
 }
 
-impl Library for Toy {
-    async fn perform(&self, order: Order) -> Answer {
+impl Implementation for Toy {
+    async fn perform(&self, order: Command) -> Answer {
         match order {
-            Order::Put { payload, .. } => {
+            Command::Put { payload, .. } => {
                 self.messages.borrow_mut().push_back(super::bytes(&payload));
                 self.came.notify_one();
-                Ok(Said::Ok.into())
+                Ok(WireOutcome::Ok.into())
             }
-            Order::Get { .. } => loop {
+            Command::Get { .. } => loop {
                 if let Some(got) = self.messages.borrow_mut().pop_front() {
                     return Ok(message(&got).into());
                 }
@@ -52,7 +52,13 @@ impl Harness {
         self.writer.write_all(format!("{line}\n").as_bytes()).await.expect("the agent listens");
     }
 
-    async fn step(&mut self, id: usize, task: Option<&str>, order: Order, within_ms: Option<u64>) {
+    async fn step(
+        &mut self,
+        id: usize,
+        task: Option<&str>,
+        order: Command,
+        within_ms: Option<u64>,
+    ) {
         let task = task.map(str::to_owned);
         self.send(&ToAgent::Step { id, task, order, within_ms }).await;
     }
@@ -63,7 +69,7 @@ impl Harness {
         match serde_json::from_str(&line).expect("a message") {
             FromAgent::Hello(hello) => format!("hello {}", hello.role),
             FromAgent::Begin { id, .. } => format!("begin {id}"),
-            FromAgent::End { id, outcome: Said::Message { text, .. }, .. } => {
+            FromAgent::End { id, outcome: WireOutcome::Message { text, .. }, .. } => {
                 format!("end {id} {}", text.unwrap_or_default())
             }
             FromAgent::End { id, outcome, .. } => format!("end {id} {outcome:?}"),
@@ -81,12 +87,12 @@ impl Harness {
     }
 }
 
-fn get() -> Order {
-    Order::Get { handle: "r".into() }
+fn get() -> Command {
+    Command::Get { handle: "r".into() }
 }
 
-fn put(text: &str) -> Order {
-    Order::Put { handle: "w".into(), payload: Content::Text { text: text.into() } }
+fn put(text: &str) -> Command {
+    Command::Put { handle: "w".into(), payload: WirePayload::Text { text: text.into() } }
 }
 
 #[test]
@@ -103,7 +109,7 @@ fn one_conversation_from_hello_to_finish() {
     runtime.block_on(async {
         let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
         let identity = Identity {
-            implementation: Named { name: "toy".into(), version: "1".into() },
+            implementation: ImplementationId { name: "toy".into(), version: "1".into() },
             profiles: vec!["core".into(), "tasks".into()],
             control: Control::Loop,
         };
@@ -132,9 +138,9 @@ async fn converse(harness: &mut Harness) {
     // The cancelled step ends before the one that cancels.
     harness.step(2, Some("reader"), get(), None).await;
     harness.hears(&["begin 2"]).await;
-    harness.step(3, None, Order::Cancel { task: "reader".into() }, None).await;
+    harness.step(3, None, Command::Cancel { task: "reader".into() }, None).await;
     harness.hears(&["begin 3", "end 2 Cancelled", "end 3 Ok"]).await;
-    harness.step(4, None, Order::Cancel { task: "reader".into() }, None).await;
+    harness.step(4, None, Command::Cancel { task: "reader".into() }, None).await;
     harness.hears(&["begin 4", "end 4 Ok"]).await;
 
     harness.step(5, None, get(), Some(1)).await;
@@ -151,7 +157,7 @@ async fn converse(harness: &mut Harness) {
     let at = |line: &str| order.iter().position(|heard| heard == line);
     assert!(at("end 6 b") < at("begin 7") && at("begin 6") < at("end 8 Ok"), "{order:?}");
 
-    harness.step(9, None, Order::Kill { child: "nobody".into() }, None).await;
+    harness.step(9, None, Command::Kill { child: "nobody".into() }, None).await;
     harness.hears(&["begin 9", "unsupported 9"]).await;
     harness.send_line(r#"{"type":"step","id":10,"do":{"verb":"dance"}}"#).await;
     harness.hears(&["unsupported 10"]).await;

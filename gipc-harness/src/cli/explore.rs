@@ -3,17 +3,17 @@
 //!
 //! The search is `explore`'s, and knows neither model nor adapter; here they meet.
 
-use super::meant::meant;
-use super::out::Out;
-use super::suite::{self, choices};
-use super::ways::is_at_once;
-use super::{Explore, Stopped, library::Library, load, own_program};
+use super::console::Console;
+use super::jobs::is_at_once;
+use super::run_suite::{self, choices};
+use super::viable::meant;
+use super::{CommandError, Explore, load, own_program, suite_files::Suite};
 use crate::adapter::{Adapter, EMBEDDED, Spawn};
 use crate::explore::{script, shrink};
 use crate::model::Choices;
 use crate::scenario::{Outcome, Scenario, Script};
-use crate::trace::{Allowed, Course, Taken};
-use crate::verdict::{Verdict, Word, judge};
+use crate::trace::{Allowed, ExecutionMode, StepState};
+use crate::verdict::{Status, Verdict, judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -29,8 +29,12 @@ const NOW_AND_THEN: usize = 12;
 /// So long after the time that was asked for a failure is still made smaller; then it is written as it is.
 const GRACE: Duration = Duration::from_secs(120);
 
-pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Result<u8, Stopped> {
-    let adapter = load(library, &asked.adapter)?;
+pub(super) fn explore(
+    suite: &Suite,
+    asked: &Explore,
+    out: &mut Console,
+) -> Result<u8, CommandError> {
+    let adapter = load(suite, &asked.adapter)?;
     let profiles = profiles(&adapter, &asked.profile)?;
     let jobs = asked
         .jobs
@@ -65,10 +69,10 @@ pub(super) fn explore(library: &Library, asked: &Explore, out: &mut Out) -> Resu
 }
 
 /// What is asked: the profiles that were named, or all that the implementation has.
-fn profiles(adapter: &Adapter, named: &[String]) -> Result<BTreeSet<String>, Stopped> {
+fn profiles(adapter: &Adapter, named: &[String]) -> Result<BTreeSet<String>, CommandError> {
     let has = &adapter.manifest.profiles;
     if let Some(other) = named.iter().find(|name| !has.contains(name)) {
-        return Err(Stopped::usage(format!(
+        return Err(CommandError::usage(format!(
             "error: {} has no profile {other}; it has {}",
             adapter.manifest.name,
             has.join(", ")
@@ -93,7 +97,7 @@ struct Seen {
     failures: BTreeMap<Failure, (u64, PathBuf)>,
     /// Forbidden, and seen once only: where they are, and how they failed.
     once: Vec<(String, PathBuf)>,
-    broken: Option<Stopped>,
+    broken: Option<CommandError>,
 }
 
 impl Seen {
@@ -102,10 +106,10 @@ impl Seen {
         self.racy += u64::from(allowed.traces.len() > 1);
         for (step, taken) in scenario.steps.iter().zip(&allowed.story().steps) {
             let word = match taken {
-                Taken::Never => "never".to_owned(),
-                Taken::Open => "blocks".to_owned(),
-                Taken::Ended { outcome: Outcome::Message(_), .. } => "message".to_owned(),
-                Taken::Ended { outcome, .. } => outcome.to_string(),
+                StepState::NotStarted => "never".to_owned(),
+                StepState::Pending => "blocks".to_owned(),
+                StepState::Completed { outcome: Outcome::Message(_), .. } => "message".to_owned(),
+                StepState::Completed { outcome, .. } => outcome.to_string(),
             };
             *self.outcomes.entry(word).or_default() += 1;
             let what = step.what();
@@ -113,7 +117,7 @@ impl Seen {
         }
     }
 
-    fn tell(&self, first: u64, time: Duration, asked: &Explore, out: &mut Out) {
+    fn tell(&self, first: u64, time: Duration, asked: &Explore, out: &mut Console) {
         let seconds = time.as_secs_f64();
         let rate = self.scenarios as f64 / seconds.max(0.001);
         out.line(&format!(
@@ -154,7 +158,7 @@ fn first_word(text: &str) -> &str {
 /// How a scenario fails: the verdict, and what the first wrong step did and came to.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Failure {
-    word: Word,
+    word: Status,
     verb: String,
     got: String,
     at_once: bool,
@@ -262,7 +266,7 @@ impl Search<'_> {
         seed: u64,
         scenario: &Scenario,
         allowed: &Allowed,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), CommandError> {
         for at_once in [false, true] {
             if at_once && !(self.batch && is_at_once(scenario)) {
                 continue;
@@ -302,19 +306,19 @@ impl Search<'_> {
         allowed: &Allowed,
         at_once: bool,
         wanted: Option<&Failure>,
-    ) -> Result<Came, Stopped> {
+    ) -> Result<Came, CommandError> {
         let course = match at_once {
-            true => Course::Batch,
-            false => suite::as_written(scenario, self.choices),
+            true => ExecutionMode::Concurrent,
+            false => run_suite::as_written(scenario, self.choices),
         };
         let mut before = wanted.cloned();
         for round in 0..AGAIN {
-            let observed = suite::once(scenario, &course, &self.adapter, self.exe.clone())?;
+            let observed = run_suite::once(scenario, &course, &self.adapter, self.exe.clone())?;
             let verdict = judge(scenario, allowed, &observed, &[]);
             let failure = Failure::of(scenario, &verdict, at_once);
             let same = before.as_ref().is_none_or(|before| *before == failure);
             if verdict.word.is_expected() || !same {
-                self.seen(|seen| seen.skipped += u64::from(verdict.word == Word::Skip));
+                self.seen(|seen| seen.skipped += u64::from(verdict.word == Status::Skip));
                 return Ok(before.filter(|_| round > 0).map_or(Came::Right, Came::Once));
             }
             before = Some(failure);
@@ -328,7 +332,7 @@ impl Search<'_> {
         scenario: &Scenario,
         allowed: &Allowed,
         failure: &Failure,
-    ) -> Result<bool, Stopped> {
+    ) -> Result<bool, CommandError> {
         for _ in 0..NOW_AND_THEN {
             if let Came::Once(_) | Came::Always(_) =
                 self.failure(scenario, allowed, failure.at_once, Some(failure))?
@@ -346,7 +350,7 @@ impl Search<'_> {
         seed: u64,
         failure: &Failure,
         always: bool,
-    ) -> Result<PathBuf, Stopped> {
+    ) -> Result<PathBuf, CommandError> {
         let mut broken = None;
         let limit = Duration::from_secs(self.asked.seconds) + GRACE;
         let small = shrink(random, |script| {
@@ -378,7 +382,12 @@ impl Search<'_> {
         self.write(&script, seed, failure)
     }
 
-    fn write(&self, script: &Script, seed: u64, failure: &Failure) -> Result<PathBuf, Stopped> {
+    fn write(
+        &self,
+        script: &Script,
+        seed: u64,
+        failure: &Failure,
+    ) -> Result<PathBuf, CommandError> {
         let text = format!(
             "# Found by `explore --seed {seed}` on {}: {}.\n# Say here what must hold and why, and which requirements it covers.\n\n{script}",
             self.adapter.manifest.name,
@@ -387,7 +396,7 @@ impl Search<'_> {
         let path = self.asked.out.join(format!("{}-{seed}.scenario", self.adapter.manifest.name));
         let written = fs::create_dir_all(&self.asked.out).and_then(|()| fs::write(&path, text));
         written.map_err(|error| {
-            Stopped::unable(format!("error: cannot write {}: {error}", path.display()))
+            CommandError::unable(format!("error: cannot write {}: {error}", path.display()))
         })?;
         Ok(path)
     }

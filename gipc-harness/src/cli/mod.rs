@@ -1,46 +1,46 @@
 //! The command: which room does what was typed. Decides nothing itself.
 
-mod accept;
-mod busy;
+mod accept_baseline;
+mod cpu_load;
 mod explore;
-mod inspect;
-mod judge;
-mod library;
-mod load;
+mod adapter_check;
+mod rejudge;
+mod suite_files;
+mod load_adapter;
 mod matrix;
-mod meant;
-mod options;
-mod out;
+mod viable;
+mod args;
+mod console;
 mod scaffold;
 mod schema;
-mod spec;
-mod starve;
-mod suite;
-mod tell;
-mod tools;
-mod ways;
+mod requirements;
+mod fd_exhaustion;
+mod run_suite;
+mod run_reporter;
+mod misc_commands;
+mod jobs;
 
 use crate::adapter::AdapterError;
-use library::Library;
-use load::load;
-use options::{AdapterCommand, Command, Explore, Format, Matrices, Run, Show, Spec};
-use out::Out;
+use args::{AdapterCommand, Command, Explore, Format, Matrices, Run, Show, Spec};
+use console::Console;
+use load_adapter::load;
 use std::path::PathBuf;
+use suite_files::Suite;
 
-pub use busy::busy_main;
-pub use judge::judge_record;
-pub use options::Options;
+pub use args::Options;
+pub use cpu_load::busy_main;
+pub use rejudge::judge_record;
+pub use run_suite::choices;
 pub use schema::files as schemas;
-pub use suite::choices;
 
 /// What ends a command before its work: words for stderr, and the exit code.
 #[derive(Debug)]
-pub(crate) struct Stopped {
+pub(crate) struct CommandError {
     message: String,
     code: u8,
 }
 
-impl Stopped {
+impl CommandError {
     /// Usage, or a scenario that cannot be meant.
     fn usage(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 2 }
@@ -52,7 +52,7 @@ impl Stopped {
     }
 }
 
-impl From<AdapterError> for Stopped {
+impl From<AdapterError> for CommandError {
     fn from(error: AdapterError) -> Self {
         match error {
             AdapterError::Bad(text) => Self::usage(format!("error: {text}")),
@@ -64,7 +64,7 @@ impl From<AdapterError> for Stopped {
 /// Does what was typed. Returns the exit code.
 #[must_use]
 pub fn main(options: Options) -> u8 {
-    let mut out = Out::default();
+    let mut out = Console::default();
     let code = dispatch(options, &mut out).unwrap_or_else(|stopped| {
         out.complain(stopped.message.trim_end());
         stopped.code
@@ -73,45 +73,45 @@ pub fn main(options: Options) -> u8 {
     match out.finish() {
         Ok(()) => code,
         Err(error) => {
-            Out::default().complain(&format!("error: cannot write the report: {error}"));
+            Console::default().complain(&format!("error: cannot write the report: {error}"));
             3
         }
     }
 }
 
-fn dispatch(options: Options, out: &mut Out) -> Result<u8, Stopped> {
-    let library = Library::find(options.scenarios, options.adapters);
+fn dispatch(options: Options, out: &mut Console) -> Result<u8, CommandError> {
+    let suite = Suite::find(options.scenarios, options.adapters);
     match options.command.unwrap_or_else(|| Command::Run(Run::parse_default())) {
-        Command::List(what) => tools::list(&library, &what.what, out),
-        Command::Check(what) => tools::check(&library, &what.what, out),
-        Command::Run(run) => suite::run(&library, &run, out),
-        Command::Matrix(asked) => matrix::matrix(&library, &asked, out),
-        Command::Show(show) => tools::show(&library, &show, out),
-        Command::Judge { records } => judge::again(&library, &records, out),
-        Command::Explore(asked) => explore::explore(&library, &asked, out),
-        Command::Spec(spec) => spec::spec(&library, &spec, out),
-        Command::Doctor => tools::doctor(out),
-        Command::Fmt(fmt) => tools::fmt(&library, &fmt.what, fmt.check, out),
-        Command::Adapter { command: AdapterCommand::List } => tools::adapters(&library, out),
+        Command::List(what) => misc_commands::list(&suite, &what.what, out),
+        Command::Check(what) => misc_commands::check(&suite, &what.what, out),
+        Command::Run(run) => run_suite::run(&suite, &run, out),
+        Command::Matrix(asked) => matrix::matrix(&suite, &asked, out),
+        Command::Show(show) => misc_commands::show(&suite, &show, out),
+        Command::Judge { records } => rejudge::again(&suite, &records, out),
+        Command::Explore(asked) => explore::explore(&suite, &asked, out),
+        Command::Spec(spec) => requirements::spec(&suite, &spec, out),
+        Command::Doctor => misc_commands::doctor(out),
+        Command::Fmt(fmt) => misc_commands::fmt(&suite, &fmt.what, fmt.check, out),
+        Command::Adapter { command: AdapterCommand::List } => misc_commands::adapters(&suite, out),
         Command::Adapter { command: AdapterCommand::Check { name } } => {
-            inspect::check(&library, &name, out)
+            adapter_check::check(&suite, &name, out)
         }
         Command::Adapter { command: AdapterCommand::New { name, lang } } => {
-            scaffold::new(&library, &name, lang, out)
+            scaffold::new(&suite, &name, lang, out)
         }
         Command::Adapter { command: AdapterCommand::Schema { folder } } => {
             schema::write(&folder, out)
         }
         Command::Adapter { command: AdapterCommand::Setup { name } } => {
-            tools::setup(&library, &name, out)
+            misc_commands::setup(&suite, &name, out)
         }
     }
 }
 
 /// Where the system cannot say which program this is (Linux without `/proc`), it is the one that was typed.
-fn own_program() -> Result<PathBuf, Stopped> {
+fn own_program() -> Result<PathBuf, CommandError> {
     std::env::current_exe().or_else(|error| typed().ok_or(error)).map_err(|error| {
-        Stopped::unable(format!("error: where is this program? {error}; type its whole path"))
+        CommandError::unable(format!("error: where is this program? {error}; type its whole path"))
     })
 }
 

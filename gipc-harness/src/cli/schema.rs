@@ -2,8 +2,8 @@
 //!
 //! The types are `adapter`'s; here is only how they are written down.
 
-use super::Stopped;
-use super::out::Out;
+use super::CommandError;
+use super::console::Console;
 use crate::adapter::Manifest;
 use crate::adapter::protocol::{FromAgent, MAX_LINE, PROTOCOL, ToAgent};
 use schemars::{JsonSchema, schema_for};
@@ -45,12 +45,12 @@ pub fn files() -> Vec<(String, String)> {
 }
 
 /// Writes them.
-pub(super) fn write(folder: &Path, out: &mut Out) -> Result<u8, Stopped> {
+pub(super) fn write(folder: &Path, out: &mut Console) -> Result<u8, CommandError> {
     for (name, text) in files() {
         let file = folder.join(name);
         let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, text));
         written.map_err(|error| {
-            Stopped::unable(format!("error: cannot write {}: {error}", file.display()))
+            CommandError::unable(format!("error: cannot write {}: {error}", file.display()))
         })?;
         out.line(&file.display().to_string());
     }

@@ -6,7 +6,7 @@
 //! be meant is the model's to say.
 
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Item, Lane, Line, Outcome, Payload, Script, Verb, parse,
+    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,8 +125,8 @@ impl Maker<'_> {
                     let (handle, payload) = (self.handle(process, 'w'), Payload::Size(LARGE));
                     self.add(process, Some(task.clone()), Verb::Put { handle, payload });
                 }
-                let task = Lane { process: process.into(), task: Some(task) };
-                if self.add(process, None, Verb::Until { lane: task.clone() }) {
+                let task = TaskId { process: process.into(), task: Some(task) };
+                if self.add(process, None, Verb::Until { task_id: task.clone() }) {
                     self.add(process, None, Verb::Cancel { task });
                 }
             }
@@ -155,8 +155,8 @@ impl Maker<'_> {
     /// Only what is seen to wait can be hit at a moment that is the same each time.
     fn hit(&mut self, process: &str) {
         let child = self.child();
-        let lane = Lane::process(child.clone());
-        if self.add(process, None, Verb::Until { lane }) {
+        let task_id = TaskId::process(child.clone());
+        if self.add(process, None, Verb::Until { task_id }) {
             let verb = match self.rng.u8(0..3) {
                 1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
                 2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
@@ -169,8 +169,8 @@ impl Maker<'_> {
     /// Every parent waits for its children, the youngest first.
     fn join_all(&mut self) {
         let spawns = self.items.iter().filter_map(|item| match item {
-            Item::Line(Line { lane, verb: Verb::Spawn { child, .. }, .. }) => {
-                Some((lane.process.clone(), child.clone()))
+            Item::Line(Line { task_id, verb: Verb::Spawn { child, .. }, .. }) => {
+                Some((task_id.process.clone(), child.clone()))
             }
             _ => None,
         });
@@ -279,8 +279,8 @@ impl Maker<'_> {
                 *self.inside.entry(handle.clone()).or_default() += 1;
             }
             if led {
-                let task = Lane { process: process.into(), task: Some(task.into()) };
-                self.add(process, None, Verb::Until { lane: task });
+                let task = TaskId { process: process.into(), task: Some(task.into()) };
+                self.add(process, None, Verb::Until { task_id: task });
             }
         }
         let reader = reader_of(&handle);
@@ -293,7 +293,7 @@ impl Maker<'_> {
     /// Children that all end while their parent cannot look.
     fn together(&mut self, process: &str) {
         let tasks = self.items.iter().any(|item| {
-            matches!(item, Item::Line(line) if line.lane.process == process && line.lane.task.is_some())
+            matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
         });
         if tasks {
             return; // the whole process waits
@@ -344,14 +344,15 @@ impl Maker<'_> {
 
     /// Adds a line if the language takes it: with an outcome that leaves all open, or else as a use of what is gone.
     fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
-        let lane = Lane { process: process.into(), task };
+        let task_id = TaskId { process: process.into(), task };
         let open = vec![Outcome::Ok, Outcome::Eof];
         for expected in [open, vec![Outcome::Closed]] {
             let illegal = expected == [Outcome::Closed];
             if illegal && self.rng.u8(0..10) > 0 {
                 break;
             }
-            let line = Line { lane: lane.clone(), verb: verb.clone(), within_ms: None, expected };
+            let line =
+                Line { task_id: task_id.clone(), verb: verb.clone(), within_ms: None, expected };
             self.items.push(Item::Line(line));
             let text = Script { items: self.items.clone() }.to_string();
             if parse("random", &text).is_ok() {

@@ -6,7 +6,7 @@ mod generate;
 
 pub use generate::script;
 
-use crate::scenario::{Item, Lane, Payload, Script, Verb};
+use crate::scenario::{Item, Payload, Script, TaskId, Verb};
 use std::collections::BTreeSet;
 
 /// The smallest script that still fails, as far as dropping processes, tasks and lines and halving sizes leads.
@@ -22,7 +22,7 @@ pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) 
 
 /// Everything that is one step smaller; what takes most away comes first.
 fn candidates(script: &Script) -> Vec<Script> {
-    let lanes: BTreeSet<Lane> = lines(script).map(|(lane, _)| lane.clone()).collect();
+    let task_ids: BTreeSet<TaskId> = lines(script).map(|(task_id, _)| task_id.clone()).collect();
     let processes: BTreeSet<&str> = lines(script)
         .filter_map(|(_, verb)| match verb {
             Verb::Spawn { child, .. } => Some(child.as_str()),
@@ -31,10 +31,12 @@ fn candidates(script: &Script) -> Vec<Script> {
         .collect();
     let mut all = Vec::new();
     for process in processes {
-        all.push(keep(script, |lane, verb| lane.process != process && !is_about(verb, process)));
+        all.push(keep(script, |task_id, verb| {
+            task_id.process != process && !is_about(verb, process)
+        }));
     }
-    for lane in lanes.iter().filter(|lane| lane.task.is_some()) {
-        all.push(keep(script, |one, verb| one != lane && !is_about_lane(verb, lane)));
+    for task_id in task_ids.iter().filter(|task_id| task_id.task.is_some()) {
+        all.push(keep(script, |one, verb| one != task_id && !is_about_lane(verb, task_id)));
     }
     for index in 0..script.items.len() {
         let mut items = script.items.clone();
@@ -58,16 +60,16 @@ fn candidates(script: &Script) -> Vec<Script> {
     all
 }
 
-fn lines(script: &Script) -> impl Iterator<Item = (&Lane, &Verb)> {
+fn lines(script: &Script) -> impl Iterator<Item = (&TaskId, &Verb)> {
     script.items.iter().filter_map(|item| match item {
-        Item::Line(line) => Some((&line.lane, &line.verb)),
+        Item::Line(line) => Some((&line.task_id, &line.verb)),
         _ => None,
     })
 }
 
-fn keep(script: &Script, stays: impl Fn(&Lane, &Verb) -> bool) -> Script {
+fn keep(script: &Script, stays: impl Fn(&TaskId, &Verb) -> bool) -> Script {
     let stays = |item: &&Item| match item {
-        Item::Line(line) => stays(&line.lane, &line.verb),
+        Item::Line(line) => stays(&line.task_id, &line.verb),
         _ => true,
     };
     Script { items: script.items.iter().filter(stays).cloned().collect() }
@@ -80,13 +82,13 @@ fn is_about(verb: &Verb, process: &str) -> bool {
         | Verb::Kill { child }
         | Verb::Signal { child, .. }
         | Verb::Child { child, .. } => child == process,
-        Verb::Until { lane } => lane.process == process,
+        Verb::Until { task_id } => task_id.process == process,
         _ => false,
     }
 }
 
-fn is_about_lane(verb: &Verb, lane: &Lane) -> bool {
-    matches!(verb, Verb::Until { lane: it } | Verb::Cancel { task: it } if it == lane)
+fn is_about_lane(verb: &Verb, task_id: &TaskId) -> bool {
+    matches!(verb, Verb::Until { task_id: it } | Verb::Cancel { task: it } if it == task_id)
 }
 
 #[cfg(test)]

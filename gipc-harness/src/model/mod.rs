@@ -5,23 +5,23 @@
 //! where they do, the states that can be reached are searched. Time limits run on a clock of the model's own, which
 //! moves only when nothing else can.
 
-mod world;
-mod fault;
-mod act;
-mod life;
+mod state;
+mod mutation;
+mod transitions;
+mod processes;
 mod pipe;
-mod race;
-mod search;
-mod strike;
-mod walk;
+mod race_detector;
+mod state_space;
+mod kill_points;
+mod simulation;
 
-pub use fault::Fault;
-pub use search::Deadlock;
+pub use mutation::Mutation;
+pub use state_space::Deadlock;
 
-use crate::scenario::{Lane, Scenario};
-use crate::trace::{Allowed, Plan, Strike, Trace};
+use crate::scenario::{Scenario, TaskId};
+use crate::trace::{Allowed, InjectionPoint, Schedule, Trace};
 use serde::{Deserialize, Serialize};
-use world::World;
+use state::State;
 
 /// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
 pub const CAPACITY_MIN: u64 = 512;
@@ -40,7 +40,7 @@ pub struct Choices {
     pub start_needs: u64,
     /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
     #[serde(skip)]
-    pub fault: Option<Fault>,
+    pub fault: Option<Mutation>,
 }
 
 impl Default for Choices {
@@ -51,64 +51,68 @@ impl Default for Choices {
 
 /// Which of the steps that may begin is released next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum ReleaseOrder {
     /// The one that stands first.
     #[default]
-    Story,
-    /// By this seed: every lane has a rank, which changes at a few places.
+    File,
+    /// By this seed: every task_id has a rank, which changes at a few places.
     Random(u64),
-    /// That of these lanes, one after the other; then as in the story.
-    Given(Vec<Lane>),
+    /// That of these task_ids, one after the other; then as in the story.
+    Given(Vec<TaskId>),
 }
 
 /// What a correct implementation makes of the scenario in story order.
 #[must_use]
 pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
-    walk::trace(World::start(scenario, CAPACITY_MIN, choices), &Order::Story)
+    simulation::trace(State::start(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File)
 }
 
 /// Everything that a correct implementation may make of it. Past a bound the set is not whole.
 #[must_use]
 pub fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
-    search::allowed(scenario, choices)
+    state_space::allowed(scenario, choices)
 }
 
 /// What it makes of it if the steps are released in this order, and the plan to do so. A step that a small pipe would
 /// hold up may stay open until its reader comes.
 #[must_use]
-pub fn in_order(scenario: &Scenario, choices: Choices, order: &Order) -> (Trace, Plan) {
-    let (world, plan) = walk::walk(World::start(scenario, CAPACITY_MIN, choices), order);
-    (world.trace(), plan)
+pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> (Trace, Schedule) {
+    let (state, plan) = simulation::walk(State::start(scenario, CAPACITY_MIN, choices), order);
+    (state.trace(), plan)
 }
 
 /// The story order of releases.
 #[must_use]
-pub fn plan(scenario: &Scenario, choices: Choices) -> Plan {
-    in_order(scenario, choices, &Order::Story).1
+pub fn plan(scenario: &Scenario, choices: Choices) -> Schedule {
+    in_order(scenario, choices, &ReleaseOrder::File).1
 }
 
 /// All orders of releases that do not only swap what commutes; none if there are too many to walk.
 #[must_use]
-pub fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<Lane>>> {
-    search::orders(scenario, choices)
+pub fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<TaskId>>> {
+    state_space::orders(scenario, choices)
 }
 
 /// Whether it stops before its end, and for which pipes.
 #[must_use]
 pub fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
-    search::deadlock(scenario, choices)
+    state_space::deadlock(scenario, choices)
 }
 
 /// Where its processes can be struck down from outside.
 #[must_use]
-pub fn strikes(scenario: &Scenario, choices: Choices) -> Vec<Strike> {
-    strike::strikes(scenario, choices)
+pub fn strikes(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
+    kill_points::strikes(scenario, choices)
 }
 
 /// What may come of it if one is, and the plan.
 #[must_use]
-pub fn struck(scenario: &Scenario, choices: Choices, strike: Strike) -> (Allowed, Plan) {
-    strike::struck(scenario, choices, strike)
+pub fn struck(
+    scenario: &Scenario,
+    choices: Choices,
+    strike: InjectionPoint,
+) -> (Allowed, Schedule) {
+    kill_points::struck(scenario, choices, strike)
 }
 
 /// Whether so many random orders, with pipes that hold little and with pipes that hold much, all come to the same.
@@ -116,7 +120,8 @@ pub fn struck(scenario: &Scenario, choices: Choices, strike: Strike) -> (Allowed
 pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
     let story = predict(scenario, choices);
     let same = |capacity, seed| {
-        walk::trace(World::start(scenario, capacity, choices), &Order::Random(seed)) == story
+        simulation::trace(State::start(scenario, capacity, choices), &ReleaseOrder::Random(seed))
+            == story
     };
     (0..orders).all(|seed| same(CAPACITY_MIN, seed) && same(CAPACITY_MAX, seed))
 }
@@ -124,7 +129,7 @@ pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
 /// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    !search::is_portable(scenario, Choices::default())
+    !state_space::is_portable(scenario, Choices::default())
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
 use super::{
-    Choices, Deadlock, Fault, allowed, deadlock, depends_on_capacity, is_steady, plan, predict,
+    Choices, Deadlock, Mutation, allowed, deadlock, depends_on_capacity, is_steady, plan, predict,
 };
 use crate::scenario::{Outcome, Scenario, Verb, parse};
-use crate::trace::{Allowed, Observed, Taken, Trace, outcome_text};
-use crate::verdict::{Word, disagreement, judge};
+use crate::trace::{Allowed, Observation, StepState, Trace, outcome_text};
+use crate::verdict::{Status, disagreement, judge};
 use proptest::prelude::*;
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,18 +52,18 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
 
 /// The faults under which a scenario comes to something else than its author wrote; of a very long one the first, since
 /// each of its steps is asked by a short one too.
-fn catches(scenario: &Scenario) -> Vec<Fault> {
-    let wrong = |fault: &Fault| {
+fn catches(scenario: &Scenario) -> Vec<Mutation> {
+    let wrong = |fault: &Mutation| {
         let choices = Choices { fault: Some(*fault), ..Choices::default() };
         disagreement(scenario, &predict(scenario, choices)).is_some()
     };
     let enough = if scenario.steps.len() > 10_000 { 1 } else { usize::MAX };
-    Fault::ALL.into_iter().filter(wrong).take(enough).collect()
+    Mutation::ALL.into_iter().filter(wrong).take(enough).collect()
 }
 
 #[test]
 fn each_scenario_catches_a_fault_and_each_fault_is_caught() {
-    let mut caught: BTreeMap<Fault, usize> = BTreeMap::new();
+    let mut caught: BTreeMap<Mutation, usize> = BTreeMap::new();
     let mut idle = Vec::new();
     for scenario in suite() {
         let faults = catches(&scenario);
@@ -75,7 +75,7 @@ fn each_scenario_catches_a_fault_and_each_fault_is_caught() {
         }
     }
     assert!(idle.is_empty(), "these catch nothing: {idle:#?}");
-    let missed: Vec<_> = Fault::ALL.iter().filter(|fault| !caught.contains_key(fault)).collect();
+    let missed: Vec<_> = Mutation::ALL.iter().filter(|fault| !caught.contains_key(fault)).collect();
     assert!(missed.is_empty(), "nothing catches {missed:?}");
 }
 
@@ -99,7 +99,7 @@ fn a_plan_releases_each_step_at_most_once_and_what_ends_was_released() {
         let mut released = vec![false; scenario.steps.len()];
         for release in plan(&scenario, Choices::default()).releases {
             assert!(!std::mem::replace(&mut released[release.step], true), "{}", scenario.id);
-            assert!(release.ends.iter().all(|step| released[*step]), "{}", scenario.id);
+            assert!(release.completes.iter().all(|step| released[*step]), "{}", scenario.id);
         }
     }
 }
@@ -130,11 +130,11 @@ fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
     let judged = |handles| {
         let mut trace = predicted.clone();
         trace.left.insert("main".into(), handles);
-        judge(&scenario, &Allowed::one(predicted.clone()), &Observed::of(trace), &[])
+        judge(&scenario, &Allowed::one(predicted.clone()), &Observation::of(trace), &[])
     };
-    assert_eq!(judged(1).word, Word::Pass);
+    assert_eq!(judged(1).word, Status::Pass);
     let verdict = judged(2);
-    assert_eq!(verdict.word, Word::Fail);
+    assert_eq!(verdict.word, Status::Fail);
     assert_eq!(
         verdict.notes,
         ["main had 2 handles when its lines were done, and should have had 1"]
@@ -148,9 +148,9 @@ fn what_also_ended_wrongly_is_told_beside_the_first_wrong_line() {
     let predicted = predict(&scenario, Choices::default());
     let mut trace = predicted.clone();
     for step in [2, 4] {
-        trace.steps[step] = Taken::Ended { outcome: Outcome::Ok, from: None, detail: None };
+        trace.steps[step] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
     }
-    let verdict = judge(&scenario, &Allowed::one(predicted.clone()), &Observed::of(trace), &[]);
+    let verdict = judge(&scenario, &Allowed::one(predicted.clone()), &Observation::of(trace), &[]);
     assert_eq!(verdict.first.map(|first| first.step), Some(2));
     let also: Vec<_> = verdict
         .also
@@ -220,11 +220,11 @@ proptest! {
         let plan = plan(&scenario, Choices::default());
         for (step, taken) in predicted.steps.iter().enumerate() {
             let let_go = plan.releases.iter().any(|release| release.step == step);
-            prop_assert_eq!(let_go, *taken != Taken::Never, "{}", &scenario.text);
-            let over = plan.releases.iter().any(|release| release.ends.contains(&step));
+            prop_assert_eq!(let_go, *taken != StepState::NotStarted, "{}", &scenario.text);
+            let over = plan.releases.iter().any(|release| release.completes.contains(&step));
             // The end of an exit is that its process leaves.
             let over = over || (let_go && matches!(scenario.steps[step].verb, Verb::Exit { .. }));
-            prop_assert_eq!(over, matches!(taken, Taken::Ended { .. }), "step {} of {}", step, &scenario.text);
+            prop_assert_eq!(over, matches!(taken, StepState::Completed { .. }), "step {} of {}", step, &scenario.text);
         }
     }
 
@@ -233,16 +233,16 @@ proptest! {
         let predicted = predict(&scenario, Choices::default());
         let mut last: BTreeMap<String, usize> = BTreeMap::new();
         for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
-            let (Verb::Get { handle }, Taken::Ended { from: Some(put), .. }) = (&step.verb, taken) else { continue };
-            let lane = format!("{handle} {} {}", scenario.steps[*put].lane, step.lane);
-            prop_assert!(last.insert(lane, *put).is_none_or(|before| before < *put), "{}", scenario.text);
+            let (Verb::Get { handle }, StepState::Completed { from: Some(put), .. }) = (&step.verb, taken) else { continue };
+            let task_id = format!("{handle} {} {}", scenario.steps[*put].task_id, step.task_id);
+            prop_assert!(last.insert(task_id, *put).is_none_or(|before| before < *put), "{}", scenario.text);
         }
     }
 }
 
 #[test]
 fn the_outcomes_of_every_scenario_can_be_enumerated() {
-    let whole = |scenario: &Scenario| allowed(scenario, Choices::default()).whole;
+    let whole = |scenario: &Scenario| allowed(scenario, Choices::default()).complete;
     let unknown: Vec<String> =
         suite().iter().filter(|it| !whole(it)).map(|it| it.id.clone()).collect();
     assert!(unknown.is_empty(), "past the bound: {unknown:#?}");
@@ -252,7 +252,7 @@ fn the_outcomes_of_every_scenario_can_be_enumerated() {
 fn outcomes(text: &str) -> BTreeSet<String> {
     let scenario = parse("race", text).unwrap();
     let allowed = allowed(&scenario, Choices::default());
-    assert!(allowed.whole);
+    assert!(allowed.complete);
     let words = |trace: &Trace| {
         let racy =
             scenario.steps.iter().zip(&trace.steps).filter(|(step, _)| step.expected.len() > 1);

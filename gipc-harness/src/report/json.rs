@@ -1,17 +1,17 @@
 //! The same for programs: one JSON object a result, one for the whole, a line each.
 
-use super::{Result, Tally};
+use super::{ScenarioReport, Tally};
 use crate::adapter::protocol::PROTOCOL;
+use crate::deadlock::WaitEdge;
 use crate::environment::Environment;
-use crate::stuck::Wait;
 use serde_json::{Value, json};
 
 /// One result.
-pub fn result(result: &Result) -> Value {
+pub fn result(result: &ScenarioReport) -> Value {
     let verdict = &result.verdict;
     let place = |step: usize| {
         let step = &result.scenario.steps[step];
-        (step.place.line, format!("{} {}", step.lane, step.what()))
+        (step.place.line, format!("{} {}", step.task_id, step.what()))
     };
     let first = verdict.first.as_ref().map(|first| {
         let (line, step) = place(first.step);
@@ -24,7 +24,7 @@ pub fn result(result: &Result) -> Value {
             "detail": first.detail,
         })
     });
-    let wait = |wait: &Wait| {
+    let wait = |wait: &WaitEdge| {
         let (line, step) = place(wait.step);
         json!({
             "line": line,

@@ -1,8 +1,8 @@
 //! The results as JUnit XML: a suite a theme, a case a run. What is known or skipped is skipped, with its reason.
 
-use super::{Result, terminal};
+use super::{ScenarioReport, terminal};
 use crate::environment::Environment;
-use crate::verdict::Word;
+use crate::verdict::Status;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,16 +15,16 @@ pub struct Junit {
 
 impl Junit {
     /// Adds a result, and how long it took.
-    pub fn add(&mut self, result: &Result, time: Duration) {
+    pub fn add(&mut self, result: &ScenarioReport, time: Duration) {
         let verdict = &result.verdict;
         let (theme, name) = result.scenario.id.split_once('/').unwrap_or(("", &result.scenario.id));
         let mut status = match verdict.word {
-            Word::Pass => TestCaseStatus::success(),
-            Word::Known | Word::Skip => TestCaseStatus::skipped(),
+            Status::Pass => TestCaseStatus::success(),
+            Status::Known | Status::Skip => TestCaseStatus::skipped(),
             word if word.says_nothing() => TestCaseStatus::non_success(NonSuccessKind::Error),
             _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
         };
-        if verdict.word != Word::Pass {
+        if verdict.word != Status::Pass {
             let note = verdict.notes.first().map_or("", String::as_str);
             status.set_message(format!("{}: {note}", verdict.word).trim_end_matches([':', ' ']));
         }
@@ -38,12 +38,7 @@ impl Junit {
     }
 
     /// The whole, as text.
-    pub fn text(
-        self,
-        adapter: &str,
-        here: &Environment,
-        time: Duration,
-    ) -> std::result::Result<String, String> {
+    pub fn text(self, adapter: &str, here: &Environment, time: Duration) -> Result<String, String> {
         let mut report = Report::new(format!("gipc-harness on {adapter}"));
         report.set_time(time);
         for (theme, cases) in self.themes {
@@ -65,7 +60,7 @@ mod tests {
     use crate::verdict::Verdict;
 
     /// What is written of one result with this verdict and note.
-    fn check(word: Word, note: &str, expected: &[&str]) {
+    fn check(word: Status, note: &str, expected: &[&str]) {
         let scenario =
             parse("close/twice", "main pipe r w\nmain close r\nmain close r => closed\n");
         let verdict = Verdict {
@@ -80,7 +75,7 @@ mod tests {
             sort: None,
             mend: None,
         };
-        let result = Result {
+        let result = ScenarioReport {
             scenario: scenario.expect("it is one"),
             path: "scenarios/close/twice.scenario".into(),
             adapter: "any".into(),
@@ -102,7 +97,7 @@ mod tests {
     #[test]
     fn who_passes_is_a_case() {
         check(
-            Word::Pass,
+            Status::Pass,
             "",
             &[
                 "<testsuite name=\"close\"",
@@ -116,7 +111,7 @@ mod tests {
     #[test]
     fn what_is_known_is_skipped_with_its_reason() {
         check(
-            Word::Known,
+            Status::Known,
             "it <forgets> & \"quotes\"",
             &["<skipped message=\"KNOWN: it &lt;forgets&gt; &amp;"],
         );
@@ -124,7 +119,7 @@ mod tests {
 
     #[test]
     fn who_fails_has_his_screen() {
-        check(Word::Hang, "why", &["<failure message=\"HANG: why\"", "HANG  close/twice"]);
-        check(Word::Environment, "no room", &["<error message=\"ENVIRONMENT: no room\""]);
+        check(Status::Hang, "why", &["<failure message=\"HANG: why\"", "HANG  close/twice"]);
+        check(Status::Environment, "no room", &["<error message=\"ENVIRONMENT: no room\""]);
     }
 }

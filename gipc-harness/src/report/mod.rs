@@ -6,13 +6,13 @@ pub mod matrix;
 pub mod terminal;
 
 use crate::scenario::Scenario;
-use crate::verdict::{Verdict, Word};
+use crate::verdict::{Status, Verdict};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One scenario's result, with what a report says beside the verdict.
 #[derive(Clone, Debug)]
-pub struct Result {
+pub struct ScenarioReport {
     /// What was asked.
     pub scenario: Scenario,
     /// Where it stands.
@@ -33,11 +33,11 @@ pub struct Result {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// How many of each word.
-    pub words: BTreeMap<Word, usize>,
+    pub words: BTreeMap<Status, usize>,
     /// The same by theme.
-    pub themes: BTreeMap<String, BTreeMap<Word, usize>>,
+    pub themes: BTreeMap<String, BTreeMap<Status, usize>>,
     /// What is known or skipped, and why: by word and id.
-    pub reasons: BTreeMap<(Word, String), String>,
+    pub reasons: BTreeMap<(Status, String), String>,
     /// How many runs there should have been.
     pub planned: usize,
     /// How many scenarios came to one thing one time and to another the next.
@@ -56,14 +56,14 @@ impl Tally {
         let theme = id.split('/').next().unwrap_or_default();
         *self.words.entry(verdict.word).or_default() += 1;
         *self.themes.entry(theme.to_owned()).or_default().entry(verdict.word).or_default() += 1;
-        if matches!(verdict.word, Word::Known | Word::Skip) {
+        if matches!(verdict.word, Status::Known | Status::Skip) {
             let note = verdict.notes.first().cloned().unwrap_or_default();
             self.reasons.insert((verdict.word, id.to_owned()), note);
         }
     }
 
     /// How many there are of a word.
-    pub fn count(&self, word: Word) -> usize {
+    pub fn count(&self, word: Status) -> usize {
         self.words.get(&word).copied().unwrap_or(0)
     }
 

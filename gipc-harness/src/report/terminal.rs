@@ -1,12 +1,12 @@
 //! Every word the terminal shows. A failure has five parts, always in this order: verdict and id; the place;
 //! what came and why the other was right; what to type next; where the evidence is.
 
-use super::{Result, Tally};
+use super::{ScenarioReport, Tally};
+use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
+use crate::requirements;
 use crate::scenario::Scenario;
-use crate::spec;
-use crate::stuck::{Kind, Stuck};
-use crate::verdict::{Finding, Mend, Word};
+use crate::verdict::{BaselineChange, Mismatch, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
 use std::path::Path;
@@ -65,12 +65,12 @@ pub fn environment(here: &Environment) -> String {
 const LEAKS: usize = 8;
 
 /// The screen of one result that is not as expected.
-pub fn failure(result: &Result) -> String {
+pub fn failure(result: &ScenarioReport) -> String {
     evidence(result) + &next(result)
 }
 
 /// What came and why something else was right, without what to do about it.
-pub fn evidence(result: &Result) -> String {
+pub fn evidence(result: &ScenarioReport) -> String {
     let scenario = &result.scenario;
     let verdict = &result.verdict;
     let width = 78_usize.saturating_sub(result.adapter.len());
@@ -88,14 +88,14 @@ pub fn evidence(result: &Result) -> String {
     }
     for also in &verdict.also {
         let step = &scenario.steps[also.step];
-        let (line, lane, what) = (step.place.line, &step.lane, step.what());
+        let (line, task_id, what) = (step.place.line, &step.task_id, step.what());
         let _ = writeln!(
             out,
-            "\n  Also wrong: line {line}, {lane} {what}: {}, and not {}.",
+            "\n  Also wrong: line {line}, {task_id} {what}: {}, and not {}.",
             also.got, also.expected
         );
     }
-    for one in scenario.covers().into_iter().filter_map(spec::requirement) {
+    for one in scenario.covers().into_iter().filter_map(requirements::requirement) {
         let _ = writeln!(out, "\n  {} {}: {}", one.id, one.level, one.what);
     }
     if let Some(stuck) = &verdict.stuck {
@@ -108,7 +108,7 @@ pub fn evidence(result: &Result) -> String {
 }
 
 /// What to type next, and where the evidence is.
-fn next(result: &Result) -> String {
+fn next(result: &ScenarioReport) -> String {
     let (scenario, mut out) = (&result.scenario, String::new());
     let named = if result.adapter == crate::adapter::EMBEDDED {
         String::new()
@@ -122,7 +122,7 @@ fn next(result: &Result) -> String {
     let what = if is_ours { scenario.id.clone() } else { result.path.display().to_string() };
     let _ = writeln!(out, "\n  again    cargo harness run {what}{named}{how}");
     let said_otherwise = match &result.verdict.mend {
-        None | Some(Mend::Fails { instead: false, .. }) => false,
+        None | Some(BaselineChange::Fails { instead: false, .. }) => false,
         Some(_) => true,
     };
     if said_otherwise {
@@ -136,7 +136,7 @@ fn next(result: &Result) -> String {
 }
 
 /// The lines around the step, and a caret below what was expected.
-fn place(scenario: &Scenario, first: &Finding) -> String {
+fn place(scenario: &Scenario, first: &Mismatch) -> String {
     let place = scenario.steps[first.step].place;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
@@ -163,7 +163,7 @@ fn place(scenario: &Scenario, first: &Finding) -> String {
     out
 }
 
-fn reason(first: &Finding) -> String {
+fn reason(first: &Mismatch) -> String {
     let mut out = String::new();
     if first.because.is_empty() {
         let _ = writeln!(out, "\n  It should come to {}.", first.expected);
@@ -178,24 +178,26 @@ fn reason(first: &Finding) -> String {
 }
 
 /// The argument of a stop, which ends where it began.
-pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
+pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
     let mut out = String::new();
     let many = stuck.waits.len();
     let head = match stuck.kind {
-        Kind::Deadlock if many == 1 => "One step waits for what only itself could do".to_owned(),
-        Kind::Deadlock => format!("{many} steps wait for each other"),
-        Kind::Hang if stuck.idle.is_empty() => {
+        StallKind::Deadlock if many == 1 => {
+            "One step waits for what only itself could do".to_owned()
+        }
+        StallKind::Deadlock => format!("{many} steps wait for each other"),
+        StallKind::Hang if stuck.idle.is_empty() => {
             "It waits, and what it waits for does not come".to_owned()
         }
-        Kind::Hang => "Something could move, and does not".to_owned(),
-        Kind::Slow => "It did not end, and what it does can't be seen".to_owned(),
+        StallKind::Hang => "Something could move, and does not".to_owned(),
+        StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
     let _ = writeln!(out, "\n  {head}: {}.\n", stuck.tier.words());
     for wait in &stuck.waits {
         let step = &scenario.steps[wait.step];
-        let (lane, what) = (step.lane.to_string(), step.what());
+        let (task_id, what) = (step.task_id.to_string(), step.what());
         let line = format!("line {}", step.place.line);
-        let _ = writeln!(out, "    {lane:<10} {what:<16} {line:<8} {}", wait.why);
+        let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
     }
     if !stuck.circle.is_empty() {
         let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
@@ -228,26 +230,26 @@ pub(super) fn stop(scenario: &Scenario, stuck: &Stuck) -> String {
     out
 }
 
-fn counted(word: Word) -> &'static str {
+fn counted(word: Status) -> &'static str {
     match word {
-        Word::Pass => "passed",
-        Word::Known => "known",
-        Word::Skip => "skipped",
-        Word::Fail => "FAILED",
-        Word::Deadlock => "DEADLOCKED",
-        Word::Hang => "HUNG",
-        Word::Slow => "SLOW",
-        Word::Unknown => "UNKNOWN",
-        Word::Fixed => "FIXED",
-        Word::Error => "ERROR",
-        Word::Environment => "ENVIRONMENT",
+        Status::Pass => "passed",
+        Status::Known => "known",
+        Status::Skip => "skipped",
+        Status::Fail => "FAILED",
+        Status::Deadlock => "DEADLOCKED",
+        Status::Hang => "HUNG",
+        Status::Slow => "SLOW",
+        Status::Unknown => "UNKNOWN",
+        Status::Fixed => "FIXED",
+        Status::Error => "ERROR",
+        Status::Environment => "ENVIRONMENT",
     }
 }
 
-fn paint(word: Word) -> String {
+fn paint(word: Status) -> String {
     let style = match word {
-        Word::Pass => Style::new().green(),
-        Word::Known | Word::Skip => Style::new().yellow(),
+        Status::Pass => Style::new().green(),
+        Status::Known | Status::Skip => Style::new().yellow(),
         _ => Style::new().red().bold(),
     };
     word.if_supports_color(Stream::Stdout, |word| word.style(style)).to_string()

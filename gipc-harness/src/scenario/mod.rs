@@ -6,19 +6,19 @@ use std::fmt;
 
 mod verb;
 mod outcome;
-mod words;
-mod parse;
-mod spelling;
-mod expand;
-mod check;
-mod handles;
-mod print;
+mod lexer;
+mod parser;
+mod grammar;
+mod expansion;
+mod validation;
+mod handle_rules;
+mod formatter;
 #[cfg(test)]
 mod tests;
 
+pub use grammar::{Profile, VERBS};
 pub use outcome::{Outcome, Payload};
-pub use parse::{OUTCOMES, ParseError, parse};
-pub use spelling::{Profile, VERBS};
+pub use parser::{OUTCOMES, ParseError, parse};
 pub use verb::{ChildAct, Codec, Counted, CutAt, Disposition, Verb};
 
 /// One question: who does what, in which order, and what must come of it.
@@ -69,7 +69,7 @@ pub struct Index {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Who, as written.
-    pub lane: Lane,
+    pub task_id: TaskId,
     /// What, as written.
     pub verb: Verb,
     /// `within 50ms`.
@@ -95,7 +95,7 @@ pub struct Step {
     /// Where it is written. All repetitions of an `each` share a place.
     pub place: Place,
     /// Who does it.
-    pub lane: Lane,
+    pub task_id: TaskId,
     /// What is done.
     pub verb: Verb,
     /// The time limit of the call, in milliseconds.
@@ -108,14 +108,14 @@ pub struct Step {
 
 /// A process, or one task inside it: what does its steps in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane {
+pub struct TaskId {
     /// The process: `main`, `child[3]`.
     pub process: String,
     /// The task inside it: `reader` in `main/reader`.
     pub task: Option<String>,
 }
 
-impl fmt::Display for Lane {
+impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.task {
             Some(task) => write!(f, "{}/{task}", self.process),
@@ -125,23 +125,23 @@ impl fmt::Display for Lane {
 }
 
 /// An order of releases as `Scenario::order` reads it.
-pub fn order_line(lanes: &[Lane]) -> String {
+pub fn order_line(task_ids: &[TaskId]) -> String {
     let mut words: Vec<(String, usize)> = Vec::new();
-    for lane in lanes.iter().map(Lane::to_string) {
+    for task_id in task_ids.iter().map(TaskId::to_string) {
         match words.last_mut() {
-            Some((last, times)) if *last == lane => *times += 1,
-            _ => words.push((lane, 1)),
+            Some((last, times)) if *last == task_id => *times += 1,
+            _ => words.push((task_id, 1)),
         }
     }
-    let word = |(lane, times): &(String, usize)| match times {
-        1 => lane.clone(),
-        _ => format!("{lane}*{times}"),
+    let word = |(task_id, times): &(String, usize)| match times {
+        1 => task_id.clone(),
+        _ => format!("{task_id}*{times}"),
     };
     format!("order: {}", words.iter().map(word).collect::<Vec<_>>().join(" "))
 }
 
-impl Lane {
-    /// The lane of a process itself.
+impl TaskId {
+    /// The task_id of a process itself.
     pub fn process(name: impl Into<String>) -> Self {
         Self { process: name.into(), task: None }
     }
@@ -170,17 +170,22 @@ impl Scenario {
         self.head().find_map(|line| line.strip_prefix("heavy: "))
     }
 
-    /// The order of releases that it asks for, if it does: its `# order: …` line, a lane a word, `child*3` for three
-    /// in turn. A word that is no lane of it comes back as the error.
-    pub fn order(&self) -> Option<Result<Vec<Lane>, String>> {
+    /// The order of releases that it asks for, if it does: its `# order: …` line, a task_id a word, `child*3` for three
+    /// in turn. A word that is no task_id of it comes back as the error.
+    pub fn order(&self) -> Option<Result<Vec<TaskId>, String>> {
         let words = self.head().find_map(|line| line.strip_prefix("order: "))?;
         let mut order = Vec::new();
         for word in words.split_whitespace() {
             let (name, times) = word.split_once('*').unwrap_or((word, "1"));
-            let lane =
-                self.steps.iter().map(|step| &step.lane).find(|lane| lane.to_string() == name);
-            match (lane, times.parse()) {
-                (Some(lane), Ok(times)) => order.extend(std::iter::repeat_n(lane.clone(), times)),
+            let task_id = self
+                .steps
+                .iter()
+                .map(|step| &step.task_id)
+                .find(|task_id| task_id.to_string() == name);
+            match (task_id, times.parse()) {
+                (Some(task_id), Ok(times)) => {
+                    order.extend(std::iter::repeat_n(task_id.clone(), times))
+                }
                 _ => return Some(Err(word.to_owned())),
             }
         }

@@ -1,9 +1,9 @@
 //! The language against itself: parse and print are inverses, nothing panics, and each mistake has its place.
 
-use super::parse::{self, parse};
+use super::parser::{self, parse};
 use super::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Lane, Line, Outcome, Payload,
-    Script, Verb,
+    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
+    TaskId, Verb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -212,8 +212,8 @@ fn handle() -> impl Strategy<Value = String> {
         .prop_map(|(name, end)| name + end)
 }
 
-fn lane() -> impl Strategy<Value = Lane> {
-    (name(), proptest::option::of(name())).prop_map(|(process, task)| Lane { process, task })
+fn task_id() -> impl Strategy<Value = TaskId> {
+    (name(), proptest::option::of(name())).prop_map(|(process, task)| TaskId { process, task })
 }
 
 fn payload() -> impl Strategy<Value = Payload> {
@@ -238,9 +238,10 @@ fn verb() -> impl Strategy<Value = Verb> {
         name().prop_map(|child| Verb::Join { child }),
         name().prop_map(|child| Verb::Kill { child }),
         (0..256).prop_map(|code| Verb::Exit { code }),
-        lane().prop_map(|lane| Verb::Until { lane }),
-        (name(), name())
-            .prop_map(|(process, task)| Verb::Cancel { task: Lane { process, task: Some(task) } }),
+        task_id().prop_map(|task_id| Verb::Until { task_id }),
+        (name(), name()).prop_map(|(process, task)| Verb::Cancel {
+            task: TaskId { process, task: Some(task) }
+        }),
         (1..5000_u64).prop_map(|ms| Verb::Pause { ms }),
         (act(), name()).prop_map(|(act, child)| Verb::Child { act, child }),
         Just(Verb::Raise),
@@ -314,8 +315,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 fn line() -> impl Strategy<Value = Item> {
-    (lane(), verb(), proptest::option::of(1..5000_u64), vec(outcome(), 0..3)).prop_map(
-        |(lane, verb, within_ms, mut expected)| {
+    (task_id(), verb(), proptest::option::of(1..5000_u64), vec(outcome(), 0..3)).prop_map(
+        |(task_id, verb, within_ms, mut expected)| {
             let limited = matches!(verb, Verb::Put { .. } | Verb::Get { .. } | Verb::Join { .. });
             // `ok` alone is what is meant where nothing is written.
             expected.dedup();
@@ -323,7 +324,7 @@ fn line() -> impl Strategy<Value = Item> {
             if expected == [Outcome::Ok] {
                 expected.clear();
             }
-            Item::Line(Line { lane, verb, within_ms: within_ms.filter(|_| limited), expected })
+            Item::Line(Line { task_id, verb, within_ms: within_ms.filter(|_| limited), expected })
         },
     )
 }
@@ -344,7 +345,7 @@ proptest! {
     #[test]
     fn what_is_printed_reads_as_the_same(script in script()) {
         let text = script.to_string();
-        let (again, _) = parse::script(&text).map_err(|error| {
+        let (again, _) = parser::script(&text).map_err(|error| {
             TestCaseError::fail(error.render("printed", &text))
         })?;
         prop_assert_eq!(&again, &script, "{}", text);

@@ -1,6 +1,6 @@
 //! What a step does, as data. How it is spelt is `spelling`'s business, what it means the model's.
 
-use super::{Lane, Payload};
+use super::{Payload, TaskId};
 
 /// What a step does. Handles and processes are named; `near.r` is one half of a duplex.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,15 +62,15 @@ pub enum Verb {
         /// The code, 0 to 255.
         code: i32,
     },
-    /// Holds until the step that another lane is in is open for good, or until something else happens.
+    /// Holds until the step that another task_id is in is open for good, or until something else happens.
     Until {
-        /// The lane that must block.
-        lane: Lane,
+        /// The task_id that must block.
+        task_id: TaskId,
     },
     /// Cancels the step that a task of the same process is in.
     Cancel {
         /// The task.
-        task: Lane,
+        task: TaskId,
     },
     /// Waits; only in a scenario with a `within`.
     Pause {

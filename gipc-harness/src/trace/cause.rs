@@ -1,38 +1,38 @@
 //! Happens-before, in words: what let a step end as it did, or what it still waits for.
 //!
-//! Program order is not repeated here: only what came from another lane.
+//! Program order is not repeated here: only what came from another task_id.
 
-use super::owners::{Last, Owners};
-use super::{End, Taken, Trace};
+use super::ownership::{EndState, Ownership};
+use super::{ProcessExit, StepState, Trace};
 use crate::scenario::{ChildAct, Outcome, Scenario, Step, Verb};
 
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
-    owners: Owners,
+    owners: Ownership,
 }
 
 impl<'a> Causes<'a> {
     /// Prepares the answers for one trace.
     pub fn new(scenario: &'a Scenario, trace: &'a Trace) -> Self {
-        Self { scenario, trace, owners: Owners::replay(scenario, trace) }
+        Self { scenario, trace, owners: Ownership::replay(scenario, trace) }
     }
 
-    /// Why the step came to what it did; empty where its own lane is all there is to say.
+    /// Why the step came to what it did; empty where its own task_id is all there is to say.
     pub fn of(&self, index: usize) -> String {
         let step = &self.scenario.steps[index];
         match &self.trace.steps[index] {
-            Taken::Never => String::new(),
-            Taken::Open => self.waits(step),
-            Taken::Ended { outcome, from, .. } => self.ended(step, outcome, *from),
+            StepState::NotStarted => String::new(),
+            StepState::Pending => self.waits(step),
+            StepState::Completed { outcome, from, .. } => self.ended(step, outcome, *from),
         }
     }
 
     fn ended(&self, step: &Step, outcome: &Outcome, from: Option<usize>) -> String {
         match (&step.verb, outcome) {
             (_, Outcome::Message(_)) => match from {
-                Some(put) => format!("from {}", self.scenario.steps[put].lane),
+                Some(put) => format!("from {}", self.scenario.steps[put].task_id),
                 None => "from nobody".into(),
             },
             (Verb::Spawn { child, handles, .. }, Outcome::Ok) if !handles.is_empty() => {
@@ -48,7 +48,7 @@ impl<'a> Causes<'a> {
             (Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, child }, Outcome::Ok) => {
                 format!("{child} ended")
             }
-            (Verb::Until { lane }, Outcome::Ok) => format!("{lane} waits"),
+            (Verb::Until { task_id }, Outcome::Ok) => format!("{task_id} waits"),
             _ => String::new(),
         }
     }
@@ -58,17 +58,19 @@ impl<'a> Causes<'a> {
         let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
         let end = (pipe, writer);
         match self.owners.last(end) {
-            Some(Last::Closed(lane)) => format!("{lane} closed {}", self.owners.name(end)),
-            Some(Last::Ended(process)) => format!("{process} ended"),
-            Some(Last::Held(process)) => format!("{process} holds {}", self.owners.name(end)),
+            Some(EndState::Closed(task_id)) => {
+                format!("{task_id} closed {}", self.owners.name(end))
+            }
+            Some(EndState::Ended(process)) => format!("{process} ended"),
+            Some(EndState::Held(process)) => format!("{process} holds {}", self.owners.name(end)),
             None => String::new(),
         }
     }
 
     fn waits(&self, step: &Step) -> String {
-        match self.trace.ends.get(&step.lane.process) {
-            None | Some(End::Running) => {}
-            Some(_) => return format!("{} ended first", step.lane.process),
+        match self.trace.ends.get(&step.task_id.process) {
+            None | Some(ProcessExit::Running) => {}
+            Some(_) => return format!("{} ended first", step.task_id.process),
         }
         match &step.verb {
             Verb::Put { handle, .. } => {
@@ -76,7 +78,7 @@ impl<'a> Causes<'a> {
             }
             Verb::Get { handle } => self.needs(handle, true, "is empty, and", "can write it"),
             Verb::Join { child } | Verb::Child { child, .. } => format!("{child} still runs"),
-            Verb::Until { lane } => format!("{lane} does not wait"),
+            Verb::Until { task_id } => format!("{task_id} does not wait"),
             _ => String::new(),
         }
     }
@@ -84,7 +86,7 @@ impl<'a> Causes<'a> {
     fn needs(&self, handle: &str, writer: bool, state: &str, can: &str) -> String {
         let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
         match self.owners.last((pipe, writer)) {
-            Some(Last::Held(process)) => format!("{handle} {state} {process} {can}"),
+            Some(EndState::Held(process)) => format!("{handle} {state} {process} {can}"),
             _ => String::new(),
         }
     }

@@ -6,27 +6,27 @@ use crate::scenario::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-mod owners;
-mod plan;
+mod ownership;
+mod schedule;
 mod cause;
-mod canonical;
-mod lanes;
-mod observed;
+mod snapshot;
+mod sequence_diagram;
+mod observation;
 
-pub use canonical::{canonical, class, outcome_text};
 pub use cause::Causes;
-pub use lanes::lanes;
-pub use observed::{Held, Lacking, Observed, Stop, Tier};
-pub use owners::{Last, Owners, PipeEnd};
-pub use plan::{Allowed, Course, Moment, Plan, Release, Strike};
+pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
+pub use ownership::{EndState, Ownership, PipeEnd};
+pub use schedule::{Allowed, ExecutionMode, InjectionPoint, Moment, Release, Schedule};
+pub use sequence_diagram::sequence_diagram;
+pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
 
 /// All that happened in one run, or all that the model says must happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Trace {
     /// One entry for each step of the scenario, in its order.
-    pub steps: Vec<Taken>,
+    pub steps: Vec<StepState>,
     /// How each process ended, by its name. A process that never came is not here.
-    pub ends: BTreeMap<String, End>,
+    pub ends: BTreeMap<String, ProcessExit>,
     /// How many handles each process had left when its lines were done, where that can be counted.
     pub left: BTreeMap<String, u64>,
     /// Rules that the run broke and that no outcome shows, a sentence each.
@@ -35,13 +35,13 @@ pub struct Trace {
 
 /// What became of one step.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Taken {
+pub enum StepState {
     /// It never began.
-    Never,
+    NotStarted,
     /// It began and did not end.
-    Open,
+    Pending,
     /// It ended.
-    Ended {
+    Completed {
         /// With this.
         outcome: Outcome,
         /// For a message: the step that put it, if one did.
@@ -51,18 +51,18 @@ pub enum Taken {
     },
 }
 
-impl Taken {
+impl StepState {
     /// Whether it ended with this outcome.
     pub fn is(&self, wanted: &Outcome) -> bool {
-        matches!(self, Self::Ended { outcome, .. } if outcome == wanted)
+        matches!(self, Self::Completed { outcome, .. } if outcome == wanted)
     }
 }
 
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum End {
+pub enum ProcessExit {
     /// It returned, or called exit.
-    Exit(i32),
+    Code(i32),
     /// A signal ended it; the name with its SIG.
     Signal(String),
     /// Its entry failed; with which code is the language's own.

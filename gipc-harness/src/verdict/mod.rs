@@ -2,23 +2,26 @@
 //!
 //! Does not know how long anything took. Why a run stopped is `stuck`'s to say.
 
-use crate::adapter::{Known, Sort};
+use crate::adapter::{FailureSort, KnownFailure};
+use crate::deadlock::{self, StallReport};
 use crate::environment::Environment;
 use crate::scenario::{Outcome, Scenario, Verb};
-use crate::stuck::{self, Stuck};
-use crate::trace::{Allowed, Causes, End, Observed, Taken, Trace, canonical, class, outcome_text};
+use crate::trace::{
+    Allowed, Causes, Observation, ProcessExit, StepState, Trace, outcome_text, snapshot_class_text,
+    snapshot_text,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-mod listed;
-mod nearest;
+mod baseline;
+mod closest_trace;
 
-pub use listed::{Chosen, Mend, excuse, hold_to_its_skips, hold_to_its_word};
+pub use baseline::{BaselineChange, Chosen, excuse, hold_to_its_skips, hold_to_its_word};
 
 /// The one word for a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Word {
+pub enum Status {
     /// As it must be.
     Pass,
     /// Fails exactly as the manifest says.
@@ -43,7 +46,7 @@ pub enum Word {
     Environment,
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Pass => "PASS",
@@ -61,7 +64,7 @@ impl fmt::Display for Word {
     }
 }
 
-impl Word {
+impl Status {
     /// Whether the run is as expected.
     pub fn is_expected(self) -> bool {
         matches!(self, Self::Pass | Self::Known | Self::Skip)
@@ -77,13 +80,13 @@ impl Word {
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The one word.
-    pub word: Word,
+    pub word: Status,
     /// The first wrong step, if a step is wrong.
-    pub first: Option<Finding>,
+    pub first: Option<Mismatch>,
     /// The next steps that ended wrongly: the first wrong line can be the victim of a later one.
-    pub also: Vec<Finding>,
+    pub also: Vec<Mismatch>,
     /// Why it stopped, if it did.
-    pub stuck: Option<Stuck>,
+    pub stuck: Option<StallReport>,
     /// Further sentences: what broke, why it is skipped, what the manifest says.
     pub notes: Vec<String>,
     /// The trace as text, with the status of processes filled in where the system does not show it.
@@ -93,14 +96,14 @@ pub struct Verdict {
     /// The manifest says that it comes out now one way and now the other.
     pub sometimes: bool,
     /// Whose it is, of a failure that is known.
-    pub sort: Option<Sort>,
+    pub sort: Option<FailureSort>,
     /// What the adapter's folder would have to say so that this is as expected.
-    pub mend: Option<Mend>,
+    pub mend: Option<BaselineChange>,
 }
 
 /// A step that came to something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Mismatch {
     /// The step.
     pub step: usize,
     /// What the author wrote.
@@ -120,18 +123,18 @@ const ALSO: usize = 3;
 pub fn judge(
     scenario: &Scenario,
     allowed: &Allowed,
-    observed: &Observed,
-    known: &[Known],
+    observed: &Observation,
+    known: &[KnownFailure],
 ) -> Verdict {
-    let (predicted, agrees) = nearest::nearest(scenario, allowed, &observed.trace);
+    let (predicted, agrees) = closest_trace::closest_trace(scenario, allowed, &observed.trace);
     let trace = completed(scenario, &observed.trace, predicted);
     let text = match allowed.traces.len() {
-        2.. if agrees => class(scenario, &allowed.traces),
-        _ => canonical(scenario, &trace),
+        2.. if agrees => snapshot_class_text(scenario, &allowed.traces),
+        _ => snapshot_text(scenario, &trace),
     };
-    let model = canonical(scenario, predicted);
+    let model = snapshot_text(scenario, predicted);
     let mut verdict = Verdict {
-        word: Word::Pass,
+        word: Status::Pass,
         first: None,
         also: Vec::new(),
         stuck: None,
@@ -143,21 +146,21 @@ pub fn judge(
         mend: None,
     };
     if let Some(fault) = &observed.fault {
-        verdict.word = Word::Error;
+        verdict.word = Status::Error;
         verdict.notes.push(fault.clone());
         verdict.notes.extend(printed(observed));
         return verdict;
     }
     if let Some(lacking) = &observed.unsupported {
-        verdict.word = Word::Skip;
+        verdict.word = Status::Skip;
         verdict.notes.push(match lacking.step.and_then(|step| scenario.steps.get(step)) {
             Some(step) => format!("{}: {}", step.what(), lacking.reason),
             None => lacking.reason.clone(),
         });
         return verdict;
     }
-    if !allowed.whole {
-        verdict.word = Word::Unknown;
+    if !allowed.complete {
+        verdict.word = Status::Unknown;
         let found = if agrees { "this is one of" } else { "this is none of" };
         verdict.notes.push(format!(
             "more can come of it than the model can enumerate; {found} the {} that it found",
@@ -170,7 +173,7 @@ pub fn judge(
     let late = late.and_then(|stop| stop.late.first().copied());
     let wrong = (0..scenario.steps.len()).find(|step| {
         is_wrong(scenario, &trace, *step)
-            || !nearest::same(scenario, allowed, predicted, &trace, *step)
+            || !closest_trace::same(scenario, allowed, predicted, &trace, *step)
     });
     let first = match (wrong, late) {
         (Some(wrong), Some(late)) => Some(wrong.min(late)),
@@ -178,12 +181,12 @@ pub fn judge(
     };
     verdict.first = first.map(|step| finding(scenario, predicted, &trace, step));
     if let Some(first) = first {
-        let ended = |step: &usize| matches!(trace.steps[*step], Taken::Ended { .. });
+        let ended = |step: &usize| matches!(trace.steps[*step], StepState::Completed { .. });
         let later = (first + 1..scenario.steps.len())
             .filter(|step| ended(step) && is_wrong(scenario, &trace, *step));
         verdict.also =
             later.take(ALSO).map(|step| finding(scenario, predicted, &trace, step)).collect();
-        verdict.stuck = stuck::explain(scenario, observed);
+        verdict.stuck = deadlock::explain(scenario, observed);
         if stands_still(scenario, predicted, &trace, first) {
             verdict.notes.push(
                 "The model stands still here too, with every handle where it should be: no implementation can do what is written.".into(),
@@ -191,34 +194,34 @@ pub fn judge(
         }
         let only_late = late == Some(first) && wrong != Some(first);
         verdict.word = word(&trace, &verdict, only_late);
-        if late.is_some() && wrong.is_none() && verdict.word != Word::Slow {
+        if late.is_some() && wrong.is_none() && verdict.word != Status::Slow {
             verdict
                 .notes
                 .push("it came all the same, but only after later steps had let it go".into());
         }
     } else if !(agrees && allowed.traces.len() > 1) && verdict.text != verdict.model {
-        verdict.word = Word::Fail;
-        let stays = |(process, end): (&String, &End)| {
-            *end == End::Running
-                && predicted.ends.get(process).is_some_and(|end| *end != End::Running)
+        verdict.word = Status::Fail;
+        let stays = |(process, end): (&String, &ProcessExit)| {
+            *end == ProcessExit::Running
+                && predicted.ends.get(process).is_some_and(|end| *end != ProcessExit::Running)
         };
         if trace.ends.iter().any(stays) {
-            verdict.stuck = stuck::explain(scenario, observed);
+            verdict.stuck = deadlock::explain(scenario, observed);
             verdict.word = match verdict.stuck.as_ref().map(|stuck| stuck.kind) {
-                Some(stuck::Kind::Slow) => Word::Slow,
-                Some(_) => Word::Hang,
-                None => Word::Fail,
+                Some(deadlock::StallKind::Slow) => Status::Slow,
+                Some(_) => Status::Hang,
+                None => Status::Fail,
             };
         }
         verdict.notes.extend(differences(scenario, predicted, &trace));
     }
-    if verdict.word == Word::Pass {
+    if verdict.word == Status::Pass {
         verdict.notes = leaks(predicted, &trace);
         if !verdict.notes.is_empty() {
-            verdict.word = Word::Fail;
+            verdict.word = Status::Fail;
         }
     }
-    listed::compare(scenario, &mut verdict, known);
+    baseline::compare(scenario, &mut verdict, known);
     if !verdict.word.is_expected() {
         verdict.notes.extend(printed(observed));
     }
@@ -236,13 +239,13 @@ pub fn blame(verdict: &mut Verdict, here: &Environment) {
     let said = verdict.notes.iter().map(String::as_str);
     let explained = first.chain(said).find_map(|said| here.explains(said));
     if let Some((fact, unmet)) = explained.and_then(|fact| Some((fact, fact.unmet?))) {
-        verdict.word = Word::Environment;
+        verdict.word = Status::Environment;
         verdict.notes.insert(0, format!("{}: {}", fact.name, unmet.means));
     }
 }
 
 /// The last of what the agents printed, as a note: so many lines at most, and so many characters of each.
-fn printed(observed: &Observed) -> Option<String> {
+fn printed(observed: &Observation) -> Option<String> {
     const LINES: usize = 20;
     const WIDTH: usize = 160;
     let all: Vec<&str> = observed.printed.lines().collect();
@@ -256,20 +259,21 @@ fn printed(observed: &Observed) -> Option<String> {
 
 /// A first wrong step that ended is a failure, however late it did; one that is open is what its stop is. One that is
 /// only late is one if it was seen to stand still, and slow if it was not.
-fn word(trace: &Trace, verdict: &Verdict, only_late: bool) -> Word {
-    let open = verdict.first.as_ref().is_some_and(|first| trace.steps[first.step] == Taken::Open);
+fn word(trace: &Trace, verdict: &Verdict, only_late: bool) -> Status {
+    let open =
+        verdict.first.as_ref().is_some_and(|first| trace.steps[first.step] == StepState::Pending);
     match verdict.stuck.as_ref().map(|stuck| stuck.kind) {
-        Some(stuck::Kind::Deadlock) if open => Word::Deadlock,
-        Some(stuck::Kind::Hang) if open => Word::Hang,
-        Some(stuck::Kind::Slow) if open || only_late => Word::Slow,
-        _ => Word::Fail,
+        Some(deadlock::StallKind::Deadlock) if open => Status::Deadlock,
+        Some(deadlock::StallKind::Hang) if open => Status::Hang,
+        Some(deadlock::StallKind::Slow) if open || only_late => Status::Slow,
+        _ => Status::Fail,
     }
 }
 
 fn is_wrong(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
     let right = |expected: &Outcome| match (&trace.steps[step], expected) {
-        (Taken::Open, Outcome::Blocks(_)) | (Taken::Never, Outcome::Never) => true,
-        (Taken::Ended { outcome, .. }, expected) => outcome == expected,
+        (StepState::Pending, Outcome::Blocks(_)) | (StepState::NotStarted, Outcome::Never) => true,
+        (StepState::Completed { outcome, .. }, expected) => outcome == expected,
         _ => false,
     };
     !scenario.steps[step].expected.iter().any(right)
@@ -278,17 +282,17 @@ fn is_wrong(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
 /// Whether this is what the model says and the author does not: it is open for ever.
 fn stands_still(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> bool {
     is_wrong(scenario, predicted, step)
-        && predicted.steps[step] == Taken::Open
-        && trace.steps[step] == Taken::Open
+        && predicted.steps[step] == StepState::Pending
+        && trace.steps[step] == StepState::Pending
 }
 
 /// Checks the author against the model: the first line whose outcome the model does not give.
-pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Finding> {
+pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Mismatch> {
     let step = (0..scenario.steps.len()).find(|step| is_wrong(scenario, predicted, *step))?;
     Some(finding(scenario, predicted, predicted, step))
 }
 
-fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> Finding {
+fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> Mismatch {
     let spec = &scenario.steps[step];
     let mut expected: Vec<String> = spec.expected.iter().map(Outcome::to_string).collect();
     if !is_wrong(scenario, trace, step) {
@@ -296,12 +300,14 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
         expected = vec![outcome_text(&[], &predicted.steps[step])];
     }
     let detail = match &trace.steps[step] {
-        Taken::Ended { detail, .. } => detail.clone(),
+        StepState::Completed { detail, .. } => detail.clone(),
         _ => None,
     };
-    let process = &spec.lane.process;
+    let process = &spec.task_id.process;
     let got = match (&trace.steps[step], trace.ends.get(process)) {
-        (Taken::Open, Some(end)) if *end != End::Running => format!("{process} ended: {end}"),
+        (StepState::Pending, Some(end)) if *end != ProcessExit::Running => {
+            format!("{process} ended: {end}")
+        }
         (taken, _) => outcome_text(&[], taken),
     };
     // Where the author is not of the model's opinion (`--unchecked`), its reasons are not for what is written.
@@ -309,7 +315,7 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
         true => String::new(),
         false => Causes::new(scenario, predicted).of(step),
     };
-    Finding { step, expected: expected.join(" or "), because, got, detail }
+    Mismatch { step, expected: expected.join(" or "), because, got, detail }
 }
 
 /// The trace with what the system cannot show filled in from the prediction: an end that nobody saw, that a code other
@@ -319,9 +325,9 @@ fn completed(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace 
     for (process, end) in &predicted.ends {
         let seen = trace.ends.get(process);
         let same = match (seen, end) {
-            (Some(End::Unseen), _) => true,
-            (Some(End::Exit(code)), End::Failed) => *code != 0,
-            (None, End::Signal(_)) => spawned(scenario, observed, process),
+            (Some(ProcessExit::Unseen), _) => true,
+            (Some(ProcessExit::Code(code)), ProcessExit::Failed) => *code != 0,
+            (None, ProcessExit::Signal(_)) => spawned(scenario, observed, process),
             _ => false,
         };
         if same {
@@ -329,7 +335,7 @@ fn completed(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace 
         }
     }
     for (taken, predicted) in trace.steps.iter_mut().zip(&predicted.steps) {
-        if let Taken::Ended { outcome, .. } = taken {
+        if let StepState::Completed { outcome, .. } = taken {
             let failed = matches!(outcome, Outcome::Exit(code) if *code != 0);
             if failed && predicted.is(&Outcome::Raised) {
                 *outcome = Outcome::Raised;
@@ -378,7 +384,7 @@ fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<Str
             let spec = &scenario.steps[step];
             notes.push(format!(
                 "{} {} came because \"{came}\", not because \"{model}\"",
-                spec.lane,
+                spec.task_id,
                 spec.what()
             ));
         }

@@ -2,9 +2,9 @@
 //!
 //! The files are those beside this one, with the name put in.
 
-use super::Stopped;
-use super::library::Library;
-use super::out::Out;
+use super::CommandError;
+use super::console::Console;
+use super::suite_files::Suite;
 use clap::ValueEnum;
 use std::fs;
 
@@ -41,17 +41,22 @@ impl Lang {
     }
 }
 
-pub(super) fn new(library: &Library, name: &str, lang: Lang, out: &mut Out) -> Result<u8, Stopped> {
+pub(super) fn new(
+    suite: &Suite,
+    name: &str,
+    lang: Lang,
+    out: &mut Console,
+) -> Result<u8, CommandError> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_plain) {
-        return Err(Stopped::usage(format!(
+        return Err(CommandError::usage(format!(
             "error: {name:?} is no name of an adapter: small letters, digits and -, a letter first"
         )));
     }
-    let folder = library.adapters.join(name);
+    let folder = suite.adapters.join(name);
     if folder.exists() {
         let shown = folder.display();
-        return Err(Stopped::usage(format!(
+        return Err(CommandError::usage(format!(
             "error: {shown} is there already: choose another name"
         )));
     }
@@ -61,7 +66,7 @@ pub(super) fn new(library: &Library, name: &str, lang: Lang, out: &mut Out) -> R
         let written =
             fs::create_dir_all(parent).and_then(|()| fs::write(&path, text.replace("NAME", name)));
         written.map_err(|error| {
-            Stopped::unable(format!("error: cannot write {}: {error}", path.display()))
+            CommandError::unable(format!("error: cannot write {}: {error}", path.display()))
         })?;
         out.line(&path.display().to_string());
     }

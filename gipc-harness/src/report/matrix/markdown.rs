@@ -2,7 +2,7 @@
 
 use super::table::{counts, of_theme, parts};
 use super::{Change, Column, Matrix, Sum};
-use crate::verdict::Word;
+use crate::verdict::Status;
 use std::fmt::Write;
 
 /// The page.
@@ -36,10 +36,10 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     themes(matrix, &mut out);
     out.push_str("\n## Requirements\n\n");
     requirements(matrix, &mut out);
-    out.push_str("\n## Known failures\n");
+    out.push_str("\n## KnownFailure failures\n");
     for column in ran(matrix) {
         let known: Vec<_> =
-            column.cells.iter().filter(|(_, cell)| cell.verdict == Word::Known).collect();
+            column.cells.iter().filter(|(_, cell)| cell.verdict == Status::Known).collect();
         if known.is_empty() {
             continue;
         }
@@ -109,8 +109,8 @@ fn requirements(matrix: &Matrix, out: &mut String) {
 /// The worst of them, and of how many.
 pub(super) fn words(sum: &Sum) -> String {
     match &sum.worst {
-        None | Some((Word::Skip, _)) => "–".into(),
-        Some((Word::Pass | Word::Fixed, _)) => "pass".into(),
+        None | Some((Status::Skip, _)) => "–".into(),
+        Some((Status::Pass | Status::Fixed, _)) => "pass".into(),
         Some((word, _)) => {
             format!("{} {}/{}", word.to_string().to_lowercase(), sum.passed(), sum.asked())
         }

@@ -2,25 +2,25 @@
 //!
 //! Runs nothing. How it looks is said by `table` for terminals, `markdown` and `page`.
 
-mod changes;
+mod diff;
 mod markdown;
 mod page;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use changes::{Change, Way, changes};
+pub use diff::{Change, Direction, changes};
 pub use markdown::markdown;
 pub use page::page;
 pub use table::table;
 
-use super::{Result as Told, terminal};
-use crate::adapter::Sort;
+use super::{ScenarioReport, terminal};
+use crate::adapter::FailureSort;
 use crate::environment::Environment;
+use crate::requirements;
 use crate::scenario::Scenario;
-use crate::spec;
-use crate::trace::Observed;
-use crate::verdict::{Finding, Word};
+use crate::trace::Observation;
+use crate::verdict::{Mismatch, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,14 +37,14 @@ pub struct Matrix {
     /// When it was made, as RFC 3339.
     pub made: String,
     /// Every scenario that there is, by id, whether it was performed or not.
-    pub scenarios: BTreeMap<String, Asked>,
+    pub scenarios: BTreeMap<String, ScenarioInfo>,
     /// The implementations, in the order of the columns.
     pub columns: Vec<Column>,
 }
 
 /// What a scenario asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct ScenarioInfo {
     /// Its first sentence.
     pub about: String,
     /// The file.
@@ -81,12 +81,12 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// The one word.
-    pub verdict: Word,
+    pub verdict: Status,
     /// The first wrong step.
     pub first: Option<Wrong>,
     /// Whose a known failure is.
     #[serde(default)]
-    pub sort: Option<Sort>,
+    pub sort: Option<FailureSort>,
     /// Why it is known, skipped or broken.
     pub notes: Vec<String>,
     /// It comes out now one way and now the other, and the manifest says why.
@@ -119,15 +119,15 @@ pub struct Wrong {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     /// How many of each word.
-    pub words: BTreeMap<Word, usize>,
+    pub words: BTreeMap<Status, usize>,
     /// The first scenario of the worst word.
-    pub worst: Option<(Word, String)>,
+    pub worst: Option<(Status, String)>,
 }
 
 impl Matrix {
     /// An empty one about these scenarios.
     #[must_use]
-    pub fn new(made: String, scenarios: BTreeMap<String, Asked>) -> Self {
+    pub fn new(made: String, scenarios: BTreeMap<String, ScenarioInfo>) -> Self {
         let suite = env!("CARGO_PKG_VERSION").to_owned();
         Self { format: FORMAT, suite, made, scenarios, columns: Vec::new() }
     }
@@ -191,14 +191,14 @@ impl Matrix {
 
     /// The scenarios that ask a requirement.
     fn asks(&self, requirement: &str) -> Vec<&str> {
-        let asks = |asked: &Asked| asked.covers.iter().any(|id| id == requirement);
+        let asks = |asked: &ScenarioInfo| asked.covers.iter().any(|id| id == requirement);
         self.scenarios.iter().filter(|(_, asked)| asks(asked)).map(|(id, _)| id.as_str()).collect()
     }
 
     /// The requirements that a scenario asks, with these scenarios, in the order of the specification.
     #[must_use]
-    pub fn requirements(&self) -> Vec<(&'static spec::Requirement, Vec<&str>)> {
-        let all = spec::requirements().iter().map(|one| (one, self.asks(&one.id)));
+    pub fn requirements(&self) -> Vec<(&'static requirements::Requirement, Vec<&str>)> {
+        let all = requirements::requirements().iter().map(|one| (one, self.asks(&one.id)));
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
@@ -216,7 +216,7 @@ impl Matrix {
 
 impl Column {
     /// Learns from a run what the implementation calls itself.
-    pub fn learn(&mut self, observed: &Observed, here: &Environment) {
+    pub fn learn(&mut self, observed: &Observation, here: &Environment) {
         if !self.implementation.is_empty() {
             return;
         }
@@ -240,10 +240,10 @@ impl Column {
     }
 
     /// Adds a result. `model` is what the model says for the suite's own choices.
-    pub fn add(&mut self, told: &Told, model: &str) {
+    pub fn add(&mut self, told: &ScenarioReport, model: &str) {
         let verdict = &told.verdict;
-        let right = matches!(verdict.word, Word::Pass | Word::Fixed);
-        let said = !right && !verdict.word.says_nothing() && verdict.word != Word::Skip;
+        let right = matches!(verdict.word, Status::Pass | Status::Fixed);
+        let said = !right && !verdict.word.says_nothing() && verdict.word != Status::Skip;
         let first = verdict.first.as_ref().map(|first| self.wrong(&told.scenario, first));
         let stop = verdict.stuck.as_ref().filter(|_| said);
         let notes = verdict.notes.iter().filter(|_| !right).map(|note| self.shown(note)).collect();
@@ -261,10 +261,10 @@ impl Column {
         self.cells.insert(told.scenario.id.clone(), cell);
     }
 
-    fn wrong(&self, scenario: &Scenario, first: &Finding) -> Wrong {
+    fn wrong(&self, scenario: &Scenario, first: &Mismatch) -> Wrong {
         let step = &scenario.steps[first.step];
         Wrong {
-            step: format!("{} {}", step.lane, step.what()),
+            step: format!("{} {}", step.task_id, step.what()),
             expected: first.expected.clone(),
             because: first.because.clone(),
             got: first.got.clone(),
@@ -290,7 +290,7 @@ impl Column {
     /// How many failures are known of each sort: `31 defect, 2 choice`.
     #[must_use]
     pub fn sorts(&self) -> String {
-        let mut sorts: BTreeMap<Sort, usize> = BTreeMap::new();
+        let mut sorts: BTreeMap<FailureSort, usize> = BTreeMap::new();
         for sort in self.cells.values().filter_map(|cell| cell.sort) {
             *sorts.entry(sort).or_default() += 1;
         }
@@ -304,14 +304,14 @@ impl Sum {
     /// How many of them were asked and not refused.
     #[must_use]
     pub fn asked(&self) -> usize {
-        self.words.iter().filter(|(word, _)| **word != Word::Skip).map(|(_, count)| count).sum()
+        self.words.iter().filter(|(word, _)| **word != Status::Skip).map(|(_, count)| count).sum()
     }
 
     /// How many passed.
     #[must_use]
     pub fn passed(&self) -> usize {
-        self.words.get(&Word::Pass).copied().unwrap_or(0)
-            + self.words.get(&Word::Fixed).copied().unwrap_or(0)
+        self.words.get(&Status::Pass).copied().unwrap_or(0)
+            + self.words.get(&Status::Fixed).copied().unwrap_or(0)
     }
 }
 
@@ -321,15 +321,15 @@ fn theme(id: &str) -> &str {
 }
 
 /// What is not supported says less than a pass; a failure that is known is one.
-fn badness(word: Word) -> u8 {
+fn badness(word: Status) -> u8 {
     match word {
-        Word::Skip => 0,
-        Word::Pass => 1,
-        Word::Fixed => 2,
-        Word::Known => 3,
-        Word::Environment => 4,
-        Word::Unknown | Word::Slow => 5,
-        Word::Fail | Word::Deadlock | Word::Hang => 6,
-        Word::Error => 7,
+        Status::Skip => 0,
+        Status::Pass => 1,
+        Status::Fixed => 2,
+        Status::Known => 3,
+        Status::Environment => 4,
+        Status::Unknown | Status::Slow => 5,
+        Status::Fail | Status::Deadlock | Status::Hang => 6,
+        Status::Error => 7,
     }
 }

@@ -5,9 +5,9 @@
 
 use super::markdown::facts;
 use super::table::{of_theme, parts};
-use super::{Asked, Cell, Change, Column, Matrix, Sum, theme};
-use crate::spec;
-use crate::verdict::Word;
+use super::{Cell, Change, Column, Matrix, ScenarioInfo, Sum, theme};
+use crate::requirements;
+use crate::verdict::Status;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// The page.
@@ -34,7 +34,7 @@ pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
                     }
                     @for reason in &partial { p.partial { strong { "PARTIAL" } " " (reason) } }
                     p.legend {
-                        @for word in [Word::Pass, Word::Known, Word::Fail, Word::Skip] {
+                        @for word in [Status::Pass, Status::Known, Status::Fail, Status::Skip] {
                             span class=(class(word)) { (mark(word)) } " " (meaning(word)) " "
                         }
                     }
@@ -193,19 +193,19 @@ fn of_many(column: &Column, sum: &Sum) -> Markup {
     let Some((word, id)) = &sum.worst else { return html! { "·" } };
     html! {
         (link(id, column, *word))
-        @if sum.asked() > 1 && *word != Word::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
+        @if sum.asked() > 1 && *word != Status::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
     }
 }
 
-fn link(id: &str, column: &Column, word: Word) -> Markup {
-    let passes = matches!(word, Word::Pass | Word::Fixed);
+fn link(id: &str, column: &Column, word: Status) -> Markup {
+    let passes = matches!(word, Status::Pass | Status::Fixed);
     let to = anchor(id, if passes { "" } else { &column.adapter });
     html! {
         a href=(format!("#{to}")) aria-label=(format!("{word}: {id} on {}", column.adapter)) title=(format!("{word}: {id}")) { (mark(word)) }
     }
 }
 
-fn scenario(id: &str, asked: &Asked) -> Markup {
+fn scenario(id: &str, asked: &ScenarioInfo) -> Markup {
     html! {
         article id=(anchor(id, "")) {
             h3 { (id) }
@@ -219,10 +219,10 @@ fn scenario(id: &str, asked: &Asked) -> Markup {
 }
 
 fn has_evidence(cell: &Cell) -> bool {
-    !matches!(cell.verdict, Word::Pass | Word::Fixed)
+    !matches!(cell.verdict, Status::Pass | Status::Fixed)
 }
 
-fn evidence(id: &str, asked: &Asked, column: &Column, cell: &Cell) -> Markup {
+fn evidence(id: &str, asked: &ScenarioInfo, column: &Column, cell: &Cell) -> Markup {
     html! {
         article id=(anchor(id, &column.adapter)) {
             h3 { span class=(class(cell.verdict)) { (cell.verdict) } " " (id) " on " (column.adapter) }
@@ -297,10 +297,10 @@ fn outcomes(lines: &[&str]) -> usize {
     (1..longest).rev().find(|at| lines.iter().all(|line| begins(line, *at))).unwrap_or(0)
 }
 
-fn promises(asked: &Asked) -> Markup {
+fn promises(asked: &ScenarioInfo) -> Markup {
     html! {
         ul.promises {
-            @for one in asked.covers.iter().filter_map(|id| spec::requirement(id)) {
+            @for one in asked.covers.iter().filter_map(|id| requirements::requirement(id)) {
                 li { a href=(format!("#{}", one.id)) { (one.id) } " " small { (one.level) } " " (one.what) }
             }
         }
@@ -352,36 +352,36 @@ fn worst(sum: &Sum) -> &'static str {
     sum.worst.as_ref().map_or("none", |(word, _)| class(*word))
 }
 
-fn class(word: Word) -> &'static str {
+fn class(word: Status) -> &'static str {
     match word {
-        Word::Pass | Word::Fixed => "pass",
-        Word::Known => "known",
-        Word::Skip => "skip",
+        Status::Pass | Status::Fixed => "pass",
+        Status::Known => "known",
+        Status::Skip => "skip",
         _ => "bad",
     }
 }
 
-fn mark(word: Word) -> &'static str {
+fn mark(word: Status) -> &'static str {
     match word {
-        Word::Pass => "✓",
-        Word::Known => "✗",
-        Word::Skip => "–",
-        Word::Fixed => "✓ FIXED",
-        Word::Fail => "FAIL",
-        Word::Deadlock => "DEADLOCK",
-        Word::Hang => "HANG",
-        Word::Slow => "SLOW",
-        Word::Unknown => "UNKNOWN",
-        Word::Error => "ERROR",
-        Word::Environment => "ENVIRONMENT",
+        Status::Pass => "✓",
+        Status::Known => "✗",
+        Status::Skip => "–",
+        Status::Fixed => "✓ FIXED",
+        Status::Fail => "FAIL",
+        Status::Deadlock => "DEADLOCK",
+        Status::Hang => "HANG",
+        Status::Slow => "SLOW",
+        Status::Unknown => "UNKNOWN",
+        Status::Error => "ERROR",
+        Status::Environment => "ENVIRONMENT",
     }
 }
 
-fn meaning(word: Word) -> &'static str {
+fn meaning(word: Status) -> &'static str {
     match word {
-        Word::Pass => "kept",
-        Word::Known => "broken, and explained",
-        Word::Skip => "it has no such thing",
+        Status::Pass => "kept",
+        Status::Known => "broken, and explained",
+        Status::Skip => "it has no such thing",
         _ => "and other words: broken, and nobody knew",
     }
 }

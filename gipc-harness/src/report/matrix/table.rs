@@ -1,7 +1,7 @@
 //! The matrix on a terminal: a row an implementation, a column a theme; then what changed.
 
 use super::{Change, Column, Matrix, Sum, theme};
-use crate::verdict::Word;
+use crate::verdict::Status;
 use std::fmt::Write;
 
 /// All of it, as text.
@@ -58,8 +58,8 @@ pub(super) fn parts(sum: &Sum) -> String {
 
 /// Passed, known, failed, skipped.
 pub(super) fn counts(sum: &Sum) -> [usize; 4] {
-    let of = |word: Word| sum.words.get(&word).copied().unwrap_or(0);
-    let (known, skipped) = (of(Word::Known), of(Word::Skip));
+    let of = |word: Status| sum.words.get(&word).copied().unwrap_or(0);
+    let (known, skipped) = (of(Status::Known), of(Status::Skip));
     let all: usize = sum.words.values().sum();
     [sum.passed(), known, all - sum.passed() - known - skipped, skipped]
 }

@@ -36,7 +36,7 @@ fn column(adapter: &str, cells: &str) -> Column {
 
 fn matrix(columns: impl IntoIterator<Item = Column>) -> Matrix {
     let asked = |id: &str, covers: &str| {
-        let asked = Asked {
+        let asked = ScenarioInfo {
             about: "A sentence.".into(),
             text: format!("# {id}\n"),
             covers: covers.split(' ').map(str::to_owned).collect(),
@@ -95,7 +95,7 @@ fn parts_come_together() {
     first.merge(second).expect("they fit");
     assert_eq!(
         first.columns[0].sum(["close/a", "close/b"]).worst,
-        Some((Word::Fail, "close/b".into()))
+        Some((Status::Fail, "close/b".into()))
     );
     assert_eq!(first.partial(), ["other ran 1 of 2 scenarios"]);
 }

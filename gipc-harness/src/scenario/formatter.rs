@@ -1,0 +1,205 @@
+//! Scenario to text: columns at 12 and 40, fixed and never fitted. `parse` and this are inverses.
+
+use super::{
+    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
+    Step, Verb,
+};
+use std::fmt::{self, Display, Formatter};
+
+/// Where what is done begins, from 0.
+const WHAT: usize = 12;
+/// Where the arrow stands, from 0.
+const ARROW: usize = 40;
+
+impl Display for Script {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for item in &self.items {
+            match item {
+                Item::Comment(text) if text.is_empty() => f.write_str("#")?,
+                Item::Comment(text) => write!(f, "# {text}")?,
+                Item::Blank => {}
+                Item::Each(indices) => {
+                    let indices: Vec<String> = indices.iter().map(Index::to_string).collect();
+                    write!(f, "each {}", indices.join(", "))?;
+                }
+                Item::Line(line) => line.fmt(f)?,
+            }
+            f.write_str("\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Index {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}..{}", self.name, self.first, self.last)
+    }
+}
+
+impl Display for Line {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let line =
+            format!("{:<width$} {}", self.task_id.to_string(), self.what(), width = WHAT - 1);
+        if self.expected.is_empty() {
+            return f.write_str(&line);
+        }
+        let expected: Vec<String> = self.expected.iter().map(Outcome::to_string).collect();
+        write!(f, "{line:<width$} => {}", expected.join(" or "), width = ARROW - 1)
+    }
+}
+
+impl Line {
+    /// What is done, as written: `get r within 50ms`.
+    pub fn what(&self) -> String {
+        what(&self.verb, self.within_ms)
+    }
+}
+
+impl Step {
+    /// What is done, with concrete names: `get r[17]`.
+    pub fn what(&self) -> String {
+        what(&self.verb, self.within_ms)
+    }
+}
+
+fn what(verb: &Verb, within_ms: Option<u64>) -> String {
+    match within_ms {
+        Some(ms) => format!("{verb} within {ms}ms"),
+        None => verb.to_string(),
+    }
+}
+
+impl Display for Verb {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pipe { reader, writer, codec } => {
+                write!(f, "pipe {reader} {writer}")?;
+                match codec {
+                    None => Ok(()),
+                    Some(Codec::Json) => f.write_str(" with json"),
+                    Some(Codec::Failing) => f.write_str(" with failing"),
+                }
+            }
+            Self::Duplex { near, far } => write!(f, "duplex {near} {far}"),
+            Self::Spawn { child, handles, listed } => {
+                write!(f, "spawn {child}")?;
+                handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
+                listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
+            }
+            Self::Put { handle, payload } => write!(f, "put {handle} {payload}"),
+            Self::Get { handle } => write!(f, "get {handle}"),
+            Self::Close { handle } => write!(f, "close {handle}"),
+            Self::Join { child } => write!(f, "join {child}"),
+            Self::Kill { child } => write!(f, "kill {child}"),
+            Self::Exit { code } => write!(f, "exit {code}"),
+            Self::Until { task_id } => write!(f, "until {task_id} blocks"),
+            Self::Cancel { task } => write!(f, "cancel {task}"),
+            Self::Pause { ms } => write!(f, "pause {ms}ms"),
+            Self::Child { act, child } => match act {
+                ChildAct::Terminate => write!(f, "terminate {child}"),
+                ChildAct::Alive => write!(f, "alive {child}"),
+                ChildAct::Code => write!(f, "code {child}"),
+                ChildAct::Stall => write!(f, "stall until {child} ends"),
+                ChildAct::Reaped => write!(f, "until {child} is reaped"),
+                ChildAct::Reap => write!(f, "reap {child}"),
+            },
+            Self::Raise => f.write_str("raise"),
+            Self::Exec { ghost } => write!(f, "exec {ghost}"),
+            Self::Cut { handle, payload, at } => write!(f, "cut {handle} {payload} at {at}"),
+            Self::Rest { handle } => write!(f, "rest {handle}"),
+            Self::Announce { handle, size } => write!(f, "announce {handle} {}", size_text(*size)),
+            Self::Dispose { to, signal } => match to {
+                Disposition::Trap => write!(f, "trap {signal}"),
+                Disposition::Ignore => write!(f, "ignore {signal}"),
+                Disposition::Block => write!(f, "block {signal}"),
+            },
+            Self::Signal { child, signal } => write!(f, "signal {child} {signal}"),
+            Self::Limit { free: None } => f.write_str("limit descriptors off"),
+            Self::Limit { free: Some(free) } => write!(f, "limit descriptors {free} free"),
+            Self::Count { what: Counted::Handles } => f.write_str("count handles"),
+            Self::Count { what: Counted::Trapped } => f.write_str("count trapped"),
+            Self::Enter { handles } => write!(f, "enter {}", handles.join(" ")),
+            Self::Leave { handles, raising } => {
+                write!(f, "leave {}", handles.join(" "))?;
+                if *raising { f.write_str(" raising") } else { Ok(()) }
+            }
+            Self::Pass { handle, passed } => write!(f, "put {handle} handle {passed}"),
+        }
+    }
+}
+
+impl Display for CutAt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "{bytes}"),
+            Self::Header(0) => f.write_str("header"),
+            Self::Header(more) => write!(f, "header+{more}"),
+            Self::End(less) => write!(f, "end-{less}"),
+        }
+    }
+}
+
+impl Display for Payload {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => {
+                let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                write!(f, "\"{text}\"")
+            }
+            Self::Size(size) => f.write_str(&size_text(*size)),
+        }
+    }
+}
+
+/// A size in the largest unit that gives it exactly, or is one byte off.
+fn size_text(size: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let whole = |size: u64| {
+        let (unit, bytes) = units.iter().find(|(_, bytes)| size >= *bytes && size % bytes == 0)?;
+        Some(format!("{}{unit}", size / bytes))
+    };
+    if let Some(text) = whole(size) {
+        text
+    } else if let Some(text) = whole(size.saturating_add(1)) {
+        format!("{text}-1")
+    } else if let Some(text) = size.checked_sub(1).and_then(whole) {
+        format!("{text}+1")
+    } else {
+        format!("{size}B")
+    }
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let word = match self {
+            Self::Message(payload) => return payload.fmt(f),
+            Self::Exit(code) => return write!(f, "exit {code}"),
+            Self::Signal(name) => return write!(f, "signal {name}"),
+            Self::Os(name) => return write!(f, "os:{name}"),
+            Self::Number(number) => return write!(f, "{number}"),
+            Self::Blocks(on) if !on.is_empty() => return write!(f, "blocks on {}", on.join(", ")),
+            Self::Other(text) => return write!(f, "other: {text}"),
+            Self::Blocks(_) => "blocks",
+            Self::Ok => "ok",
+            Self::Eof => "eof",
+            Self::Truncated => "truncated",
+            Self::Closed => "closed",
+            Self::Locked => "locked",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+            Self::Cancelled => "cancelled",
+            Self::Poisoned => "poisoned",
+            Self::Misuse => "misuse",
+            Self::TooLarge => "too-large",
+            Self::Protocol => "protocol",
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Raised => "raised",
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Running => "running",
+            Self::Never => "never",
+        };
+        f.write_str(word)
+    }
+}

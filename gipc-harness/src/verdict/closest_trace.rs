@@ -1,0 +1,61 @@
+//! Of all traces that are allowed, the one that a run is, or comes nearest to.
+
+use super::{completed, is_wrong};
+use crate::scenario::Scenario;
+use crate::trace::{Allowed, ProcessExit, StepState, Trace};
+
+/// The allowed trace that agrees with what happened, and true; or the one from which it differs last, and false.
+pub(super) fn closest_trace<'a>(
+    scenario: &Scenario,
+    allowed: &'a Allowed,
+    observed: &Trace,
+) -> (&'a Trace, bool) {
+    let mut best = (allowed.story(), 0);
+    for predicted in &allowed.traces {
+        let trace = completed(scenario, observed, predicted);
+        let steps = 0..scenario.steps.len();
+        let first = steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
+        let until = match first {
+            None if trace.ends == predicted.ends => return (predicted, true),
+            first => first.unwrap_or(steps.end),
+        };
+        if until > best.1 {
+            best = (predicted, until);
+        }
+    }
+    (best.0, false)
+}
+
+/// Whether a step came to what is predicted. Where the model has one answer and the line allows more, or where what came
+/// is none of the model's answers and the line allows it, the specification leaves it open, and any of them will do. Of a process that was killed in a step nobody knows how far it came.
+pub(super) fn same(
+    scenario: &Scenario,
+    allowed: &Allowed,
+    predicted: &Trace,
+    trace: &Trace,
+    step: usize,
+) -> bool {
+    let killed = |trace: &Trace| {
+        matches!(
+            trace.ends.get(&scenario.steps[step].task_id.process),
+            Some(ProcessExit::Signal(_))
+        )
+    };
+    let (must, came) = (&predicted.steps[step], &trace.steps[step]);
+    let alike = |one: &StepState, other: &StepState| match (one, other) {
+        (
+            StepState::Completed { outcome: one, .. },
+            StepState::Completed { outcome: other, .. },
+        ) => one == other,
+        (one, other) => one == other,
+    };
+    let mut answers = allowed.traces.iter().map(|trace| &trace.steps[step]);
+    let is_open = scenario.steps[step].expected.len() > 1
+        && !is_wrong(scenario, trace, step)
+        && (answers.clone().all(|answer| alike(answer, must))
+            || !answers.any(|answer| alike(answer, came)));
+    match (must, came) {
+        (must, StepState::Pending) if *must != StepState::Pending => killed(predicted),
+        _ => is_open || alike(must, came),
+    }
+}

@@ -1,0 +1,164 @@
+//! The model agrees with itself, on scenarios that nobody wrote. 300 of each here; `PROPTEST_CASES=10000 cargo test
+//! --release --test model_properties` asks as many as a release should be asked.
+
+use gipc_harness::explore::script;
+use gipc_harness::model::{self, Choices, ReleaseOrder};
+use gipc_harness::scenario::{Item, Outcome, Scenario, Script, TaskId, parse};
+use gipc_harness::trace::{StepState, Trace, snapshot_text};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const PROFILES: [&str; 6] = ["core", "tasks", "process", "frames", "signals", "counts"];
+
+fn random(seed: u64) -> Script {
+    let profiles = PROFILES.map(str::to_owned).into();
+    script(&mut fastrand::Rng::with_seed(seed), &profiles)
+}
+
+fn read(script: &Script) -> Option<Scenario> {
+    parse("random", &script.to_string()).ok()
+}
+
+fn predict(scenario: &Scenario) -> Trace {
+    model::predict(scenario, Choices::default())
+}
+
+/// The same with the outcomes that the model gives.
+fn filled(script: &Script) -> Option<Scenario> {
+    let trace = predict(&read(script)?);
+    let mut steps = trace.steps.iter();
+    let mut script = script.clone();
+    for item in &mut script.items {
+        let Item::Line(line) = item else { continue };
+        line.expected = vec![match steps.next()? {
+            StepState::NotStarted => Outcome::Never,
+            StepState::Pending => Outcome::Blocks(Vec::new()),
+            StepState::Completed { outcome, .. } => outcome.clone(),
+        }];
+    }
+    read(&script)
+}
+
+/// Two neighbouring lines of different processes change places, where that can still be meant.
+fn permuted(script: &Script, rng: &mut fastrand::Rng) -> Script {
+    let mut script = script.clone();
+    for _ in 0..40 {
+        let at = rng.usize(0..script.items.len().max(2) - 1);
+        let before = script.clone();
+        let task_id = |item: &Item| match item {
+            Item::Line(line) => Some(line.task_id.process.clone()),
+            _ => None,
+        };
+        if task_id(&script.items[at]) != task_id(&script.items[at + 1]) {
+            script.items.swap(at, at + 1);
+        }
+        if read(&script).is_none() {
+            script = before;
+        }
+    }
+    script
+}
+
+/// The outcomes of each task_id, and how each process ended: what does not depend on the order of lines.
+fn by_task(scenario: &Scenario, trace: &Trace) -> BTreeMap<TaskId, Vec<String>> {
+    let mut task_ids: BTreeMap<TaskId, Vec<String>> = BTreeMap::new();
+    for (step, taken) in scenario.steps.iter().zip(&trace.steps) {
+        let came = match taken {
+            StepState::Completed { outcome, .. } => outcome.to_string(),
+            other => format!("{other:?}"),
+        };
+        task_ids.entry(step.task_id.clone()).or_default().push(came);
+    }
+    for (process, end) in &trace.ends {
+        task_ids.entry(TaskId::process(process)).or_default().push(end.to_string());
+    }
+    task_ids
+}
+
+fn races(scenario: &Scenario) -> bool {
+    let allowed = model::allowed(scenario, Choices::default());
+    allowed.traces.len() > 1 || !allowed.complete
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_printed_reads_and_predicts_the_same(seed: u64) {
+        if let Some(scenario) = filled(&random(seed)) {
+            let again = parse("random", &scenario.script.to_string());
+            let again = again.map_err(|error| TestCaseError::fail(error.message))?;
+            prop_assert_eq!(&again.script, &scenario.script);
+            let text = snapshot_text(&scenario, &predict(&scenario));
+            prop_assert_eq!(snapshot_text(&again, &predict(&again)), text);
+        }
+    }
+
+    #[test]
+    fn the_order_of_lines_of_different_processes_is_of_no_matter(seed: u64) {
+        let script = random(seed);
+        let other = permuted(&script, &mut fastrand::Rng::with_seed(seed ^ 1));
+        if let (Some(one), Some(other)) = (read(&script), read(&other)) {
+            if !races(&one) {
+                prop_assert_eq!(
+                    by_task(&one, &predict(&one)), by_task(&other, &predict(&other)),
+                    "{}\n{}", &one.text, &other.text
+                );
+            }
+        }
+    }
+
+    /// Without a race every order of releases comes to the same; with one, each is among what is allowed.
+    #[test]
+    fn every_order_of_releases_comes_to_what_is_allowed(seed: u64) {
+        if let Some(scenario) = read(&random(seed)) {
+            let allowed = model::allowed(&scenario, Choices::default());
+            for order in 0..5 {
+                let order = ReleaseOrder::Random(seed.wrapping_add(order));
+                let (trace, _) = model::in_order(&scenario, Choices::default(), &order);
+                prop_assert!(
+                    !allowed.complete || allowed.traces.contains(&trace), "{}", &scenario.text
+                );
+            }
+        }
+    }
+
+    /// A paragraph that is repeated says the same as its lines written out.
+    #[test]
+    fn to_write_out_an_each_changes_nothing(times in 1_u64..5, puts in 1_usize..4, closes: bool) {
+        let body = |name: &dyn Fn(&str) -> String, number: &str| {
+            let mut lines = vec![
+                format!("{:<11} pipe {} {}", "main", name("r"), name("w")),
+                format!("{:<11} spawn {} {}", "main", name("child"), name("w")),
+            ];
+            for put in 0..puts {
+                lines.push(format!("{:<11} put {} \"{put} of {number}\"", name("child"), name("w")));
+            }
+            lines.extend(closes.then(|| format!("{:<11} close {}", name("child"), name("w"))));
+            for _ in 0..puts {
+                lines.push(format!("{:<11} get {}", "main", name("r")));
+            }
+            lines.push(format!("{:<11} get {} => eof", "main", name("r")));
+            lines.push(format!("{:<11} join {} => exit 0", "main", name("child")));
+            lines.join("\n")
+        };
+        let repeated = format!(
+            "each i in 1..{times}\n{}\n", body(&|name| format!("{name}[i]"), "{i}")
+        );
+        let written: Vec<String> = (1..=times)
+            .map(|i| body(&|name| format!("{name}[{i}]"), &i.to_string()))
+            .collect();
+        let repeated = parse("each", &repeated).map_err(|error| TestCaseError::fail(error.message))?;
+        let written = parse("each", &(written.join("\n\n") + "\n"));
+        let written = written.map_err(|error| TestCaseError::fail(error.message))?;
+        prop_assert_eq!(
+            repeated.steps.iter().map(|step| (&step.task_id, &step.verb)).collect::<Vec<_>>(),
+            written.steps.iter().map(|step| (&step.task_id, &step.verb)).collect::<Vec<_>>()
+        );
+        prop_assert_eq!(predict(&repeated), predict(&written));
+    }
+}

@@ -1,0 +1,54 @@
+//! No false alarm: whoever computes, sleeps, is stopped and continued or gets no processor for seconds is never called
+//! stuck, though somebody waits for him.
+//!
+//! A few of each here; `GIPC_HARNESS_RUNS=400 cargo test --release --test patience` is 2,000 runs.
+
+#![cfg(target_os = "linux")]
+
+mod support {
+    pub(crate) mod faulty_agent;
+}
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|word| word == "agent") {
+        std::process::exit(support::faulty_agent::play(&arguments[2], &arguments[3..]));
+    }
+    let trials = vec![
+        Trial::test("who_computes_is_not_stuck", || check("computes", "0", 40)),
+        Trial::test("who_sleeps_is_not_stuck", || check("sleeps", "0", 40)),
+        Trial::test("whose_thread_sleeps_is_not_stuck", || check("sleeps-aside", "0", 40)),
+        Trial::test("who_is_stopped_and_continued_is_not_stuck", || check("is-stopped", "0", 40)),
+        Trial::test("who_gets_no_processor_is_not_stuck", || check("right", "8", 4)),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Runs the scenario again and again with an agent of this kind, beside so many busy processes, so many at once.
+fn check(kind: &str, load: &str, jobs: usize) -> Result<(), Failed> {
+    let runs = std::env::var("GIPC_HARNESS_RUNS").unwrap_or_else(|_| "2".into());
+    let folder = tempfile::tempdir()?;
+    let own = std::env::current_exe()?;
+    let manifest = format!("name = {kind:?}\ncommand = [{own:?}, \"agent\", {kind:?}]\n");
+    fs::write(folder.path().join("adapter.toml"), manifest)?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .current_dir(&root)
+        .args(["run", "--repeat", &runs, "--load", load, "--jobs", &jobs.to_string(), "--record"])
+        .arg(folder.path().join("record"))
+        .arg("--adapter")
+        .arg(folder.path())
+        .arg(root.join("tests/not_stalled/somebody-waits.scenario"))
+        .output()?;
+    let shown = [output.stdout, output.stderr].concat();
+    let shown = String::from_utf8_lossy(&shown);
+    match shown.contains(&format!("{runs} of {runs} ran")) && output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{}:\n{shown}", output.status).into()),
+    }
+}

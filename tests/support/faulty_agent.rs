@@ -1,0 +1,272 @@
+//! An implementation that is wrong in one way, and otherwise does what it should. It never marks a descriptor as
+//! close-on-exec, so that every child inherits every handle that is open when it is spawned; or its gets are deaf; or
+//! they block the whole process.
+
+use gipc_harness::adapter::command::Command;
+use gipc_harness::adapter::protocol::{Control, ImplementationId, WireOutcome};
+use gipc_harness::agent::{
+    Answer, Done, Ending, Identity, Implementation, Unsupported, bytes, message, serve,
+};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::process::Child;
+use tokio::sync::Mutex;
+
+#[derive(Clone)]
+enum Handle {
+    Reader(Rc<Mutex<Receiver>>),
+    Writer(Rc<Mutex<Sender>>),
+}
+
+/// What is wrong with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Children inherit everything.
+    Inherits,
+    /// A get that has to wait is never woken.
+    Deaf,
+    /// A get that has to wait stops the loop.
+    Blocks,
+    /// Who gives a handle away keeps a copy.
+    Keeps,
+    /// A get that is given up leaves its handle locked.
+    Locks,
+    /// Nothing, but a clock ticks in the process of that name.
+    Ticks,
+    /// Nothing, but a put takes its time.
+    Takes(Pastime),
+}
+
+/// What is done for some seconds before a put. None of it is a reason to call anybody stuck.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pastime {
+    Compute,
+    Sleep,
+    /// In a thread of its own, while its loop turns.
+    SleepAside,
+    /// By a signal, and continued from inside the run.
+    BeStopped,
+}
+
+const TICK: Duration = Duration::from_millis(10);
+const PASTIME: Duration = Duration::from_secs(3);
+
+impl Pastime {
+    async fn pass(self) {
+        let began = Instant::now();
+        match self {
+            Self::Compute => while began.elapsed() < PASTIME {},
+            Self::Sleep => tokio::time::sleep(PASTIME).await,
+            Self::SleepAside => {
+                let aside = tokio::task::spawn_blocking(|| std::thread::sleep(PASTIME));
+                aside.await.expect("nobody cancels it");
+            }
+            Self::BeStopped => {
+                let script = format!("sleep 2; kill -CONT {}", std::process::id());
+                let mut friend = std::process::Command::new("sh")
+                    .args(["-c", &script])
+                    .spawn()
+                    .expect("a shell");
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).expect("it is allowed");
+                friend.wait().expect("it is ours");
+            }
+        }
+    }
+}
+
+struct Wrong {
+    fault: Fault,
+    kind: String,
+    handles: RefCell<BTreeMap<String, Handle>>,
+    children: RefCell<BTreeMap<String, Rc<Mutex<Child>>>>,
+    /// The readers whose get has begun and not come to its end.
+    taken: RefCell<BTreeSet<String>>,
+    /// What was given away and kept.
+    kept: RefCell<Vec<Handle>>,
+}
+
+/// Plays one process: its role, then `NAME=r3` or `NAME=w4` for each handle.
+pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
+    let fault = match kind {
+        "deaf" => Fault::Deaf,
+        "blocking" | "blocks" => Fault::Blocks,
+        "keeps" => Fault::Keeps,
+        "locks" => Fault::Locks,
+        "ticks" => Fault::Ticks,
+        "computes" => Fault::Takes(Pastime::Compute),
+        "sleeps" => Fault::Takes(Pastime::Sleep),
+        "sleeps-aside" => Fault::Takes(Pastime::SleepAside),
+        "is-stopped" => Fault::Takes(Pastime::BeStopped),
+        _ => Fault::Inherits,
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (role, given) = arguments.split_first().expect("a role");
+        let (handles, children, taken, kept) = Default::default();
+        let library = Wrong { fault, kind: kind.to_owned(), handles, children, taken, kept };
+        for word in given {
+            let (name, end) = word.split_once('=').expect("NAME=END");
+            let number: RawFd = end[1..].parse().expect("a descriptor");
+            // SAFETY: the parent has left this descriptor open for us, and says so once.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+            let handle = handle(end.starts_with('w'), descriptor).expect("an end of a pipe");
+            library.handles.borrow_mut().insert(name.to_owned(), handle);
+        }
+        if fault == Fault::Ticks && role == "clock" {
+            drop(tokio::spawn(async {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                }
+            }));
+        }
+        let identity = Identity {
+            implementation: ImplementationId { name: kind.into(), version: "0".into() },
+            profiles: vec!["core".into()],
+            control: Control::Loop,
+        };
+        match serve(library, &identity, role).await {
+            Ok(Ending::Finished) => 0,
+            _ => 1,
+        }
+    })
+}
+
+fn handle(writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
+    Ok(match writer {
+        true => Handle::Writer(Rc::new(Mutex::new(Sender::from_owned_fd(descriptor)?))),
+        false => Handle::Reader(Rc::new(Mutex::new(Receiver::from_owned_fd(descriptor)?))),
+    })
+}
+
+/// Lets the next child inherit this descriptor, and gives its number.
+fn inherited(end: &impl AsFd) -> io::Result<RawFd> {
+    fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(end.as_fd().as_raw_fd())
+}
+
+impl Implementation for Wrong {
+    async fn perform(&self, order: Command) -> Answer {
+        self.attempt(order).await.unwrap_or_else(|error| {
+            let said = match error.kind() {
+                io::ErrorKind::BrokenPipe => WireOutcome::Broken,
+                io::ErrorKind::NotFound => WireOutcome::Closed,
+                io::ErrorKind::Unsupported => return Err(Unsupported(error.to_string())),
+                _ => WireOutcome::Other,
+            };
+            Ok(Done { detail: Some(error.to_string()), ..said.into() })
+        })
+    }
+}
+
+impl Wrong {
+    async fn attempt(&self, order: Command) -> io::Result<Answer> {
+        let done: Done = match order {
+            Command::Pipe { reader, writer, .. } => {
+                let (r, w) = match self.fault {
+                    Fault::Inherits | Fault::Keeps | Fault::Takes(_) => nix::unistd::pipe()?,
+                    _ => nix::unistd::pipe2(OFlag::O_CLOEXEC)?,
+                };
+                let descriptors = BTreeMap::from([
+                    (reader.clone(), r.as_raw_fd()),
+                    (writer.clone(), w.as_raw_fd()),
+                ]);
+                self.handles.borrow_mut().insert(reader, handle(false, r)?);
+                self.handles.borrow_mut().insert(writer, handle(true, w)?);
+                Done { descriptors, ..WireOutcome::Ok.into() }
+            }
+            Command::Spawn { child, handles, .. } => {
+                let mut command = tokio::process::Command::new(std::env::current_exe()?);
+                command.arg("agent").arg(&self.kind).arg(&child);
+                let mut moved = Vec::new();
+                for name in handles {
+                    let handle = self.take(&name)?;
+                    command.arg(match &handle {
+                        Handle::Reader(r) => format!("{name}=r{}", inherited(&*r.lock().await)?),
+                        Handle::Writer(w) => format!("{name}=w{}", inherited(&*w.lock().await)?),
+                    });
+                    moved.push(handle);
+                }
+                let process = command.spawn()?;
+                let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
+                self.children.borrow_mut().insert(child, Rc::new(Mutex::new(process)));
+                if self.fault == Fault::Keeps {
+                    self.kept.borrow_mut().append(&mut moved);
+                }
+                drop(moved);
+                Done { child: pid, ..WireOutcome::Ok.into() }
+            }
+            Command::Put { handle, payload } => {
+                let payload = bytes(&payload);
+                let Handle::Writer(w) = self.get(&handle)? else {
+                    return Err(io::ErrorKind::Unsupported.into());
+                };
+                if let Fault::Takes(pastime) = self.fault {
+                    pastime.pass().await;
+                }
+                let mut w = w.lock().await;
+                w.write_all(&(payload.len() as u32).to_le_bytes()).await?;
+                w.write_all(&payload).await?;
+                WireOutcome::Ok.into()
+            }
+            Command::Get { handle } => {
+                let Handle::Reader(r) = self.get(&handle)? else {
+                    return Err(io::ErrorKind::Unsupported.into());
+                };
+                let mut r = r.lock().await;
+                if self.fault == Fault::Locks && !self.taken.borrow_mut().insert(handle.clone()) {
+                    std::future::pending::<()>().await;
+                }
+                self.spoil(&r).await;
+                let mut header = [0; 4];
+                if r.read(&mut header[..1]).await? == 0 {
+                    return Ok(Ok(WireOutcome::Eof.into()));
+                }
+                r.read_exact(&mut header[1..]).await?;
+                let mut payload = vec![0; u32::from_le_bytes(header) as usize];
+                r.read_exact(&mut payload).await?;
+                self.taken.borrow_mut().remove(&handle);
+                message(&payload).into()
+            }
+            Command::Close { handle } => self.take(&handle).map(|_| WireOutcome::Ok.into())?,
+            Command::Join { child } => {
+                let process = self.children.borrow().get(&child).cloned();
+                let process = process.ok_or(io::ErrorKind::Unsupported)?;
+                let status = process.lock().await.wait().await?;
+                WireOutcome::Exit { code: status.code().unwrap_or(-1) }.into()
+            }
+            other => return Ok(Err(Unsupported(format!("{other:?}")))),
+        };
+        Ok(Ok(done))
+    }
+
+    /// Does what is wrong with a get, before it is done as it should be.
+    async fn spoil(&self, r: &Receiver) {
+        let descriptor = r.as_fd();
+        let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
+        match self.fault {
+            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Ticks | Fault::Takes(_) => {}
+            Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
+                std::future::pending().await
+            }
+            Fault::Deaf => {}
+            Fault::Blocks => drop(poll(&mut asked, PollTimeout::NONE)),
+        }
+    }
+
+    fn get(&self, name: &str) -> io::Result<Handle> {
+        self.handles.borrow().get(name).cloned().ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn take(&self, name: &str) -> io::Result<Handle> {
+        self.handles.borrow_mut().remove(name).ok_or(io::ErrorKind::NotFound.into())
+    }
+}
