@@ -69,7 +69,7 @@ fn by_task(scenario: &Scenario, trace: &Trace) -> BTreeMap<TaskId, Vec<String>> 
         };
         task_ids.entry(step.task_id.clone()).or_default().push(came);
     }
-    for (process, end) in &trace.ends {
+    for (process, end) in &trace.exits {
         task_ids.entry(TaskId::process(process)).or_default().push(end.to_string());
     }
     task_ids

@@ -378,7 +378,8 @@ impl Search<'_> {
         if let Some(stopped) = broken {
             return Err(stopped);
         }
-        let script = meant(&small, self.choices).map_or(small, |(scenario, _)| scenario.script);
+        let script = meant(&small, self.choices)
+            .map_or(small, |(scenario, _)| scenario.script.as_ref().clone());
         self.write(&script, seed, failure)
     }
 

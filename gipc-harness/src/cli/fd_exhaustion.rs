@@ -49,8 +49,8 @@ pub(super) fn starved(
             continue;
         }
         let like = |verb, outcome| Step { verb, expected: vec![outcome], ..step.clone() };
-        let mut scenario = scenario.clone();
-        scenario.steps.splice(
+        let mut steps = scenario.steps.to_vec();
+        steps.splice(
             index..index,
             [
                 like(Verb::Limit { free: Some(0) }, Outcome::Ok),
@@ -58,6 +58,7 @@ pub(super) fn starved(
                 like(Verb::Limit { free: None }, Outcome::Ok),
             ],
         );
+        let scenario = scenario.with_steps(steps);
         let allowed = model::allowed(&scenario, choices);
         if allowed.complete {
             let course = ExecutionMode::Stepwise(model::plan(&scenario, choices));

@@ -249,8 +249,8 @@ fn hits(
 
 /// The same scenario, but its author expects what the model allows: nobody wrote what comes of a blow from outside.
 pub(super) fn expecting(scenario: &Scenario, allowed: &Allowed) -> Scenario {
-    let mut scenario = scenario.clone();
-    for (index, step) in scenario.steps.iter_mut().enumerate() {
+    let mut steps = scenario.steps.to_vec();
+    for (index, step) in steps.iter_mut().enumerate() {
         // What the specification leaves open stays so.
         let mut outcomes: Vec<Outcome> = match step.expected.len() {
             1 => Vec::new(),
@@ -268,7 +268,7 @@ pub(super) fn expecting(scenario: &Scenario, allowed: &Allowed) -> Scenario {
         }
         step.expected = outcomes;
     }
-    scenario
+    scenario.with_steps(steps)
 }
 
 /// The plan of a course, if it has one, and its blow: what a record keeps.

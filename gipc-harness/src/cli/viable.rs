@@ -12,9 +12,11 @@ const MOST: usize = 40;
 /// The script with the outcomes that the model gives it, and all that is allowed; none if it cannot be meant, if what
 /// comes of it depends on how much a pipe holds, or if nobody can say what may come of it.
 pub(super) fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
-    let mut open = parse("explored", &script.to_string()).ok()?;
+    let open = parse("explored", &script.to_string()).ok()?;
     // What the generator wrote there only stands for anything.
-    open.steps.iter_mut().for_each(|step| step.expected.truncate(1));
+    let mut steps = open.steps.to_vec();
+    steps.iter_mut().for_each(|step| step.expected.truncate(1));
+    let open = open.with_steps(steps);
     // The cheapest first: most are no good.
     if !is_orderly(&open, &model::predict(&open, choices)) {
         return None;
@@ -29,11 +31,11 @@ pub(super) fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allo
     if filled.steps.iter().any(unsure) {
         return None;
     }
-    let mut steps = filled.steps.into_iter();
+    let mut steps = filled.steps.iter();
     let mut filled = script.clone();
     for item in &mut filled.items {
         let Item::Line(line) = item else { continue };
-        line.expected = steps.next()?.expected;
+        line.expected = steps.next()?.expected.clone();
         if line.expected == [Outcome::Ok] {
             line.expected.clear();
         }

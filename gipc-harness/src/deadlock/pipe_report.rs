@@ -4,8 +4,8 @@
 
 use super::WaitEdge;
 use super::wait_for_graph::{WaitForGraph, some};
-use crate::scenario::{Step, Verb};
-use crate::trace::{EndState, PipeEnd};
+use crate::scenario::{PipeEnd, PipeId, Step, Verb};
+use crate::trace::EndState;
 use std::collections::BTreeSet;
 
 impl WaitForGraph<'_> {
@@ -16,10 +16,11 @@ impl WaitForGraph<'_> {
     /// Each pipe at which somebody waits, as the kernel shows it: `r ◀ w` and how many bytes are in it, who can read it,
     /// and who can write it.
     pub(super) fn pipes(&self, waits: &[WaitEdge]) -> Vec<String> {
-        let pipes: BTreeSet<usize> =
-            self.awaited_by(waits).into_iter().map(|(pipe, _)| pipe).collect();
+        let pipes: BTreeSet<PipeId> =
+            self.awaited_by(waits).into_iter().map(|end| end.pipe).collect();
         let names = pipes.into_iter().map(|pipe| {
-            (self.owners.name((pipe, false)).to_owned(), self.owners.name((pipe, true)).to_owned())
+            let name = |end| self.owners.name(end).to_owned();
+            (name(PipeEnd::reader(pipe)), name(PipeEnd::writer(pipe)))
         });
         let is_shown =
             |(r, w): &(String, String)| self.stop.known.contains(r) && self.stop.known.contains(w);
@@ -65,15 +66,11 @@ impl WaitForGraph<'_> {
 
     /// A step that waits may hold an end that the replay thinks is gone with it.
     fn is_in_hand(&self, end: PipeEnd, process: &str) -> bool {
-        self.owners.last(end) == Some(&EndState::Ended(process.to_owned()))
+        self.owners.state(end) == Some(&EndState::Exited(process.to_owned()))
     }
 
     fn leak(&self, process: &str, end: &str, descriptor: i32) -> String {
-        // An end is a handle, or the half of one: `near.r`.
-        let is_of = |name: &String| {
-            end.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
+        let is_of = |name: &String| self.scenario.handles.overlap(name, end);
         let touched = |step: &&Step| match &step.verb {
             Verb::Pipe { reader, writer, .. } => {
                 step.task_id.process == process && (is_of(reader) || is_of(writer))

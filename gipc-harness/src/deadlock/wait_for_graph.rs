@@ -3,8 +3,8 @@
 //! Replays the trace until then; with the handles where the kernel showed them, or else where they should have been.
 
 use super::WaitEdge;
-use crate::scenario::{Outcome, Scenario, Verb};
-use crate::trace::{EndState, Ownership, PipeEnd, ProcessExit, StallEvidence, StepState};
+use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, Side, Verb};
+use crate::trace::{EndState, Ownership, ProcessExit, StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The sure room of a pipe in bytes: a put that needs more may wait.
@@ -30,13 +30,13 @@ pub(super) fn some(names: &[String]) -> String {
 pub(super) struct WaitForGraph<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) stop: &'a StallEvidence,
-    pub(super) owners: Ownership,
+    pub(super) owners: Ownership<'a>,
     /// Who holds which end: as the kernel shows it, or else as it should be.
     holders: BTreeMap<PipeEnd, BTreeSet<String>>,
     /// Bytes and messages put into each pipe and not yet got.
-    inside: BTreeMap<usize, (u64, i64)>,
+    inside: BTreeMap<PipeId, (u64, i64)>,
     /// The pipes where a put was given up, and its line: nobody can say what is inside.
-    given_up: BTreeMap<usize, usize>,
+    given_up: BTreeMap<PipeId, usize>,
 }
 
 impl<'a> WaitForGraph<'a> {
@@ -53,23 +53,23 @@ impl<'a> WaitForGraph<'a> {
                 here.insert(process.clone());
             }
         }
-        let mut inside: BTreeMap<usize, (u64, i64)> = BTreeMap::new();
+        let mut inside: BTreeMap<PipeId, (u64, i64)> = BTreeMap::new();
         let mut given_up = BTreeMap::new();
         for (step, taken) in scenario.steps.iter().zip(&stop.then.steps) {
             let StepState::Completed { outcome, .. } = taken else { continue };
             match (&step.verb, outcome) {
                 (Verb::Put { handle, payload }, Outcome::Ok) => {
-                    if let Some((pipe, _)) = owners.end(handle, true) {
+                    if let Some(pipe) = scenario.handles.pipe(handle, Side::Writer) {
                         let inside = inside.entry(pipe).or_default();
                         *inside = (inside.0 + payload.len(), inside.1 + 1);
                     }
                 }
                 (Verb::Put { handle, .. }, Outcome::Cancelled | Outcome::Timeout) => {
-                    let pipe = owners.end(handle, true).map(|(pipe, _)| pipe);
+                    let pipe = scenario.handles.pipe(handle, Side::Writer);
                     given_up.extend(pipe.map(|pipe| (pipe, step.place.line)));
                 }
                 (Verb::Get { handle }, Outcome::Message(payload)) => {
-                    if let Some((pipe, _)) = owners.end(handle, false) {
+                    if let Some(pipe) = scenario.handles.pipe(handle, Side::Reader) {
                         let inside = inside.entry(pipe).or_default();
                         *inside = (inside.0.saturating_sub(payload.len()), inside.1 - 1);
                     }
@@ -87,7 +87,7 @@ impl<'a> WaitForGraph<'a> {
     }
 
     pub(super) fn runs(&self, process: &str) -> bool {
-        matches!(self.stop.then.ends.get(process), None | Some(ProcessExit::Running))
+        matches!(self.stop.then.exits.get(process), None | Some(ProcessExit::Running))
     }
 
     pub(super) fn is_waiting(&self, step: usize) -> bool {
@@ -128,12 +128,15 @@ impl<'a> WaitForGraph<'a> {
     /// A get waits for those who can write, a put, of so many bytes, for those who can read.
     fn at_pipe(&self, handle: &str, put: Option<(usize, u64)>) -> (Vec<String>, String) {
         let get = put.is_none();
-        let Some((pipe, _)) = self.owners.end(handle, !get) else {
+        let side = if get { Side::Reader } else { Side::Writer };
+        let own = self.scenario.handles.end(handle, side);
+        let Some(own) = own.filter(|end| self.owners.state(*end).is_some()) else {
             return (Vec::new(), format!("{handle} is no pipe that was made"));
         };
+        let pipe = own.pipe;
         let (bytes, messages) = self.inside.get(&pipe).copied().unwrap_or_default();
-        let others = self.holders((pipe, get));
-        let other = self.owners.name((pipe, get)).to_owned();
+        let others = self.holders(own.opposite());
+        let other = self.owners.name(own.opposite()).to_owned();
         let given_up = self.given_up.get(&pipe).filter(|_| get && !others.is_empty());
         if let Some(line) = given_up {
             let why = format!(
@@ -157,13 +160,16 @@ impl<'a> WaitForGraph<'a> {
         if get {
             return (others, format!("{handle} is empty, and {who} can still write it"));
         }
-        let reading = self.stop.then.steps.iter().zip(&self.scenario.steps).any(|(taken, step)| {
-            let gets = match &step.verb {
-                Verb::Get { handle } => self.owners.end(handle, false) == Some((pipe, false)),
-                _ => false,
-            };
-            *taken == StepState::Pending && gets && self.runs(&step.task_id.process)
-        });
+        let reading =
+            self.stop.then.steps.iter().zip(self.scenario.steps.iter()).any(|(taken, step)| {
+                let gets = match &step.verb {
+                    Verb::Get { handle } => {
+                        self.scenario.handles.pipe(handle, Side::Reader) == Some(pipe)
+                    }
+                    _ => false,
+                };
+                *taken == StepState::Pending && gets && self.runs(&step.task_id.process)
+            });
         if reading {
             return (Vec::new(), format!("{who} is reading {other}"));
         }
@@ -175,11 +181,11 @@ impl<'a> WaitForGraph<'a> {
     }
 
     /// Whether no other put waits at the pipe.
-    fn is_first_at(&self, pipe: usize, step: usize) -> bool {
+    fn is_first_at(&self, pipe: PipeId, step: usize) -> bool {
         let steps = self.scenario.steps.iter().zip(&self.stop.then.steps).enumerate();
         steps.into_iter().all(|(other, (spec, taken))| match &spec.verb {
             Verb::Put { handle, .. } if other != step && *taken == StepState::Pending => {
-                self.owners.end(handle, true) != Some((pipe, true))
+                self.scenario.handles.pipe(handle, Side::Writer) != Some(pipe)
             }
             _ => true,
         })
@@ -187,28 +193,27 @@ impl<'a> WaitForGraph<'a> {
 
     /// The end on which it depends whether the step can end: for a get the one that puts, for a put the one that gets.
     pub(super) fn awaited(&self, step: usize) -> Option<PipeEnd> {
-        let (handle, get) = match &self.scenario.steps[step].verb {
-            Verb::Get { handle } => (handle, true),
-            Verb::Put { handle, .. } => (handle, false),
+        let (handle, side) = match &self.scenario.steps[step].verb {
+            Verb::Get { handle } => (handle, Side::Reader),
+            Verb::Put { handle, .. } => (handle, Side::Writer),
             _ => return None,
         };
-        let (pipe, _) = self.owners.end(handle, !get)?;
-        Some((pipe, get))
+        self.scenario.handles.end(handle, side).map(PipeEnd::opposite)
     }
 
     /// Whether the kernel shows the end that a step uses in the hand of its process.
     pub(super) fn is_in_own_hand(&self, step: usize) -> bool {
         let spec = &self.scenario.steps[step];
-        let own = self.awaited(step).map(|(pipe, writer)| (pipe, !writer));
+        let own = self.awaited(step).map(PipeEnd::opposite);
         own.is_some_and(|end| self.holders(end).contains(&spec.task_id.process))
     }
 
     /// Whether only whole messages go through the pipe of this step, so that what is in it is known.
     pub(super) fn is_plain(&self, step: usize) -> bool {
-        let Some((pipe, _)) = self.awaited(step) else { return true };
+        let Some(PipeEnd { pipe, .. }) = self.awaited(step) else { return true };
         let by_hand = self.scenario.steps.iter().any(|step| match &step.verb {
             Verb::Cut { handle, .. } | Verb::Rest { handle } | Verb::Announce { handle, .. } => {
-                self.owners.end(handle, true) == Some((pipe, true))
+                self.scenario.handles.pipe(handle, Side::Writer) == Some(pipe)
             }
             _ => false,
         });

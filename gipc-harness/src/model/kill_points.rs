@@ -33,7 +33,7 @@ pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoi
     let (state, plan) = walk(State::start(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File);
     let trace = state.trace();
     let mut spared = BTreeSet::from(["main"]);
-    for step in &scenario.steps {
+    for step in scenario.steps.iter() {
         match &step.verb {
             Verb::Spawn { .. } => drop(spared.insert(&step.task_id.process)),
             Verb::Signal { child, .. } => drop(spared.insert(child)),

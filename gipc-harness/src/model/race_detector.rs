@@ -267,7 +267,7 @@ impl<'a> State<'a> {
             .collect();
         let mut whole = PipeTotals::default();
         let mut written = 0;
-        for step in all {
+        for step in all.iter() {
             let (Verb::Put { handle, payload } | Verb::Cut { handle, payload, .. }) = &step.verb
             else {
                 continue;

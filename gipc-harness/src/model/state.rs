@@ -157,7 +157,12 @@ impl<'a> State<'a> {
             (process.name.to_string(), process.end.clone().unwrap_or(ProcessExit::Running))
         });
         let (ends, left) = (ends.collect(), self.left.clone());
-        Trace { steps: self.taken.clone(), ends, left, violations: Vec::new() }
+        Trace {
+            steps: self.taken.clone(),
+            exits: ends,
+            remaining_handles: left,
+            violations: Vec::new(),
+        }
     }
 
     /// A number for all that decides what can still happen, and what has.

@@ -38,7 +38,7 @@ pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     });
     traces.remove(&story);
     let mut traces: Vec<Trace> = traces.into_iter().collect();
-    traces.sort_by(|a, b| (&a.steps, &a.ends).cmp(&(&b.steps, &b.ends)));
+    traces.sort_by(|a, b| (&a.steps, &a.exits).cmp(&(&b.steps, &b.exits)));
     traces.insert(0, story);
     Allowed { traces, complete }
 }
@@ -116,7 +116,7 @@ impl IndependentSteps {
         let mut processes: BTreeSet<String> =
             scenario.steps.iter().map(|step| step.task_id.process.clone()).collect();
         let mut watched = false;
-        for step in &scenario.steps {
+        for step in scenario.steps.iter() {
             match &step.verb {
                 Verb::Kill { child }
                 | Verb::Signal { child, .. }
@@ -268,6 +268,6 @@ pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
 
 /// Whether somebody who is still there waits.
 fn stops(trace: &Trace) -> bool {
-    trace.ends.values().any(|end| *end == ProcessExit::Running)
+    trace.exits.values().any(|end| *end == ProcessExit::Running)
         && trace.steps.contains(&StepState::Pending)
 }

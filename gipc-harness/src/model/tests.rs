@@ -129,7 +129,7 @@ fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
     let predicted = predict(&scenario, Choices::default());
     let judged = |handles| {
         let mut trace = predicted.clone();
-        trace.left.insert("main".into(), handles);
+        trace.remaining_handles.insert("main".into(), handles);
         judge(&scenario, &Allowed::one(predicted.clone()), &Observation::of(trace), &[])
     };
     assert_eq!(judged(1).word, Status::Pass);

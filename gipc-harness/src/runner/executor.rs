@@ -315,7 +315,7 @@ impl Execution<'_> {
         if finished {
             let leak = |left: &LeakedProcess| {
                 let role = self.cast.role(left.pid);
-                (trace.ends.get(&role) != Some(&ProcessExit::Running) || left.state != "Z")
+                (trace.exits.get(&role) != Some(&ProcessExit::Running) || left.state != "Z")
                     .then(|| format!("{role} was left behind ({})", left.command))
             };
             trace.violations.extend(left.iter().filter_map(leak));

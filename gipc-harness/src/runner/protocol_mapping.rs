@@ -5,7 +5,8 @@
 use crate::adapter::command::{Command, FramePosition, WirePayload, digest, noise_digest};
 use crate::adapter::protocol::WireOutcome;
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, Scenario, TaskId, Verb,
+    ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, PipeEnd, PipeId, Scenario,
+    Side, TaskId, Verb,
 };
 use std::collections::BTreeMap;
 
@@ -14,29 +15,26 @@ pub(super) struct ProtocolMapping<'a> {
     scenario: &'a Scenario,
     /// Of each put: which in turn of its task_id it is.
     puts: BTreeMap<usize, usize>,
-    /// Of each name of a handle: the pipe it gets from, and the pipe it puts to.
-    directions: BTreeMap<String, [Option<usize>; 2]>,
     /// Of each pipe: the puts whose message has not come out yet.
-    waiting: BTreeMap<usize, Vec<usize>>,
+    waiting: BTreeMap<PipeId, Vec<usize>>,
 }
 
 impl<'a> ProtocolMapping<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
         let mut turns: BTreeMap<&TaskId, usize> = BTreeMap::new();
         let mut puts = BTreeMap::new();
-        let directions = directions(scenario);
-        let mut waiting: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut waiting: BTreeMap<PipeId, Vec<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             if let Verb::Put { handle, .. } | Verb::Cut { handle, .. } = &step.verb {
                 let turn = turns.entry(&step.task_id).or_default();
                 *turn += 1;
                 puts.insert(index, *turn);
-                if let Some([_, Some(pipe)]) = directions.get(handle) {
-                    waiting.entry(*pipe).or_default().push(index);
+                if let Some(pipe) = scenario.handles.pipe(handle, Side::Writer) {
+                    waiting.entry(pipe).or_default().push(index);
                 }
             }
         }
-        Self { scenario, puts, directions, waiting }
+        Self { scenario, puts, waiting }
     }
 
     /// The step as an agent is told it; `until` is the harness's own and has no order.
@@ -123,7 +121,7 @@ impl<'a> ProtocolMapping<'a> {
             return (plain(said, detail), None);
         };
         let pipe = match &self.scenario.steps[step].verb {
-            Verb::Get { handle } => self.directions.get(handle).and_then(|both| both[0]),
+            Verb::Get { handle } => self.scenario.handles.pipe(handle, Side::Reader),
             _ => None,
         };
         let puts = pipe.and_then(|pipe| self.waiting.get(&pipe)).map_or(&[][..], Vec::as_slice);
@@ -157,38 +155,13 @@ impl<'a> ProtocolMapping<'a> {
 
     /// Whether the end of this name puts.
     pub(super) fn is_writer(&self, end: &str) -> bool {
-        matches!(self.directions.get(end), Some([None, Some(_)]))
+        self.scenario.handles.end_named(end).is_some_and(PipeEnd::is_writer)
     }
 
     /// What the noise of a put is made from: who puts it, and which in turn.
     fn seed(&self, put: usize) -> String {
         format!("{}#{}", self.scenario.steps[put].task_id, self.puts.get(&put).unwrap_or(&0))
     }
-}
-
-/// Which pipe each handle gets from and puts to, pipes counted in the order of making.
-fn directions(scenario: &Scenario) -> BTreeMap<String, [Option<usize>; 2]> {
-    let mut directions = BTreeMap::new();
-    let mut pipes = 0;
-    for step in &scenario.steps {
-        match &step.verb {
-            Verb::Pipe { reader, writer, .. } => {
-                directions.insert(reader.clone(), [Some(pipes), None]);
-                directions.insert(writer.clone(), [None, Some(pipes)]);
-                pipes += 1;
-            }
-            Verb::Duplex { near, far } => {
-                for (name, get, put) in [(near, pipes + 1, pipes), (far, pipes, pipes + 1)] {
-                    directions.insert(name.clone(), [Some(get), Some(put)]);
-                    directions.insert(format!("{name}.r"), [Some(get), None]);
-                    directions.insert(format!("{name}.w"), [None, Some(put)]);
-                }
-                pipes += 2;
-            }
-            _ => {}
-        }
-    }
-    directions
 }
 
 fn plain(said: WireOutcome, detail: Option<&str>) -> Outcome {

@@ -77,7 +77,7 @@ impl<'a> RunState<'a> {
         capacity: Option<u32>,
     ) -> Self {
         let mut to_do: BTreeMap<&str, usize> = BTreeMap::new();
-        for step in &scenario.steps {
+        for step in scenario.steps.iter() {
             *to_do.entry(&step.task_id.process).or_default() += 1;
         }
         Self {
@@ -326,8 +326,8 @@ impl<'a> RunState<'a> {
     pub(super) fn so_far(&self) -> Trace {
         Trace {
             steps: self.taken.clone(),
-            ends: self.ends.clone(),
-            left: self.left.clone(),
+            exits: self.ends.clone(),
+            remaining_handles: self.left.clone(),
             violations: self.violations.clone(),
         }
     }

@@ -209,7 +209,7 @@ impl<'a> Validator<'a> {
     /// Where a pipe has several writers or readers at once, a message must say who sent it.
     pub(super) fn payloads(&self) -> Result<(), ParseError> {
         let mut users: BTreeMap<&str, [BTreeSet<&TaskId>; 2]> = BTreeMap::new();
-        for step in &self.scenario.steps {
+        for step in self.scenario.steps.iter() {
             match &step.verb {
                 Verb::Put { handle, .. } | Verb::Cut { handle, .. } => {
                     users.entry(handle).or_default()[1].insert(&step.task_id)
@@ -219,7 +219,7 @@ impl<'a> Validator<'a> {
             };
         }
         let mut seen: BTreeSet<(&str, &Payload)> = BTreeSet::new();
-        for step in &self.scenario.steps {
+        for step in self.scenario.steps.iter() {
             let Verb::Put { handle, payload } = &step.verb else { continue };
             if users[handle.as_str()][1].len() < 2 {
                 continue;

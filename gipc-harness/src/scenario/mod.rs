@@ -3,6 +3,7 @@
 //! Knows nothing of how a scenario is performed, nor that processes exist.
 
 use std::fmt;
+use std::sync::Arc;
 
 mod verb;
 mod outcome;
@@ -13,25 +14,31 @@ mod expansion;
 mod validation;
 mod handle_rules;
 mod formatter;
+mod pipe_ends;
 #[cfg(test)]
 mod tests;
 
 pub use grammar::{Profile, VERBS};
 pub use outcome::{Outcome, Payload};
 pub use parser::{OUTCOMES, ParseError, parse};
+pub use pipe_ends::{HandleTable, PipeEnd, PipeId, Side};
 pub use verb::{ChildAct, Codec, Counted, CutAt, Disposition, Verb};
 
-/// One question: who does what, in which order, and what must come of it.
+/// One question: which process does what, in which order, and which outcome each step must have.
+///
+/// A scenario does not change after it was read. A variant of it is a new scenario that [`Scenario::with_steps`] makes.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// The path below `scenarios/` without its ending: `close/eof-after-close`.
+    /// The path below `scenarios/` without its extension: `close/eof-after-close`.
     pub id: String,
     /// The file as it was read; errors and failure screens quote it.
     pub text: String,
     /// The layout: comments, blank lines, `each` heads and lines as written.
-    pub script: Script,
-    /// The steps in story order, with every `each` written out.
-    pub steps: Vec<Step>,
+    pub script: Arc<Script>,
+    /// The steps in the order of the file, with every `each` expanded.
+    pub steps: Arc<[Step]>,
+    /// Which handle stands for which pipe ends.
+    pub handles: Arc<HandleTable>,
 }
 
 /// A scenario file as its author laid it out; `print` gives it back.
@@ -148,6 +155,19 @@ impl TaskId {
 }
 
 impl Scenario {
+    fn new(id: &str, text: &str, script: Script, steps: Vec<Step>) -> Self {
+        let handles = Arc::new(HandleTable::of(&steps));
+        let (id, text, script) = (id.to_owned(), text.to_owned(), Arc::new(script));
+        Self { id, text, script, steps: steps.into(), handles }
+    }
+
+    /// The same scenario with other steps; its text and layout stay those of the file.
+    #[must_use]
+    pub fn with_steps(&self, steps: Vec<Step>) -> Self {
+        let handles = Arc::new(HandleTable::of(&steps));
+        Self { steps: steps.into(), handles, ..self.clone() }
+    }
+
     /// The first sentence of its comment: what must hold.
     pub fn about(&self) -> String {
         let text = self.head().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");

@@ -46,7 +46,7 @@ impl ParseError {
 pub fn parse(id: &str, text: &str) -> Result<Scenario, ParseError> {
     let (script, places) = script(text)?;
     let steps = expansion::expand(&script, &places)?;
-    let scenario = Scenario { id: id.to_owned(), text: text.to_owned(), script, steps };
+    let scenario = Scenario::new(id, text, script, steps);
     validation::validate(&scenario)?;
     Ok(scenario)
 }

@@ -16,7 +16,7 @@ pub(super) enum EndStatus {
 /// Walks the steps in story order, and stops at the first that cannot be meant.
 pub(super) fn validate(scenario: &Scenario) -> Result<(), ParseError> {
     let mut checker = Validator::new(scenario);
-    for step in &scenario.steps {
+    for step in scenario.steps.iter() {
         checker.step(step)?;
     }
     checker.whole()

@@ -4,13 +4,13 @@
 
 use super::ownership::{EndState, Ownership};
 use super::{ProcessExit, StepState, Trace};
-use crate::scenario::{ChildAct, Outcome, Scenario, Step, Verb};
+use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
-    owners: Ownership,
+    owners: Ownership<'a>,
 }
 
 impl<'a> Causes<'a> {
@@ -39,8 +39,10 @@ impl<'a> Causes<'a> {
                 let verb = if handles.len() == 1 { "moves" } else { "move" };
                 format!("{} {verb} to {child}", handles.join(", "))
             }
-            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => self.went(handle, true),
-            (Verb::Put { handle, .. }, Outcome::Broken) => self.went(handle, false),
+            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
+                self.went(handle, Side::Writer)
+            }
+            (Verb::Put { handle, .. }, Outcome::Broken) => self.went(handle, Side::Reader),
             (
                 Verb::Join { child } | Verb::Child { child, .. },
                 Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised | Outcome::No,
@@ -53,39 +55,43 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// How the other end of the pipe behind `handle` went.
-    fn went(&self, handle: &str, writer: bool) -> String {
-        let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
-        let end = (pipe, writer);
-        match self.owners.last(end) {
+    /// What became of the end at the other side of the pipe behind `handle`; `other` is that side.
+    fn went(&self, handle: &str, other: Side) -> String {
+        let Some(end) = self.other_end(handle, other) else { return String::new() };
+        match self.owners.state(end) {
             Some(EndState::Closed(task_id)) => {
                 format!("{task_id} closed {}", self.owners.name(end))
             }
-            Some(EndState::Ended(process)) => format!("{process} ended"),
+            Some(EndState::Exited(process)) => format!("{process} ended"),
             Some(EndState::Held(process)) => format!("{process} holds {}", self.owners.name(end)),
             None => String::new(),
         }
     }
 
+    fn other_end(&self, handle: &str, other: Side) -> Option<PipeEnd> {
+        self.scenario.handles.end(handle, other.opposite()).map(PipeEnd::opposite)
+    }
+
     fn waits(&self, step: &Step) -> String {
-        match self.trace.ends.get(&step.task_id.process) {
+        match self.trace.exits.get(&step.task_id.process) {
             None | Some(ProcessExit::Running) => {}
             Some(_) => return format!("{} ended first", step.task_id.process),
         }
         match &step.verb {
             Verb::Put { handle, .. } => {
-                self.needs(handle, false, "is full, and only", "can read it")
+                self.needs(handle, Side::Reader, "is full, and only", "can read it")
             }
-            Verb::Get { handle } => self.needs(handle, true, "is empty, and", "can write it"),
+            Verb::Get { handle } => {
+                self.needs(handle, Side::Writer, "is empty, and", "can write it")
+            }
             Verb::Join { child } | Verb::Child { child, .. } => format!("{child} still runs"),
             Verb::Until { task_id } => format!("{task_id} does not wait"),
             _ => String::new(),
         }
     }
 
-    fn needs(&self, handle: &str, writer: bool, state: &str, can: &str) -> String {
-        let Some((pipe, _)) = self.owners.end(handle, !writer) else { return String::new() };
-        match self.owners.last((pipe, writer)) {
+    fn needs(&self, handle: &str, other: Side, state: &str, can: &str) -> String {
+        match self.other_end(handle, other).and_then(|end| self.owners.state(end)) {
             Some(EndState::Held(process)) => format!("{handle} {state} {process} {can}"),
             _ => String::new(),
         }

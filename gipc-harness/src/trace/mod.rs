@@ -15,7 +15,7 @@ mod observation;
 
 pub use cause::Causes;
 pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
-pub use ownership::{EndState, Ownership, PipeEnd};
+pub use ownership::{EndState, Ownership};
 pub use schedule::{Allowed, ExecutionMode, InjectionPoint, Moment, Release, Schedule};
 pub use sequence_diagram::sequence_diagram;
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
@@ -26,9 +26,9 @@ pub struct Trace {
     /// One entry for each step of the scenario, in its order.
     pub steps: Vec<StepState>,
     /// How each process ended, by its name. A process that never came is not here.
-    pub ends: BTreeMap<String, ProcessExit>,
+    pub exits: BTreeMap<String, ProcessExit>,
     /// How many handles each process had left when its lines were done, where that can be counted.
-    pub left: BTreeMap<String, u64>,
+    pub remaining_handles: BTreeMap<String, u64>,
     /// Rules that the run broke and that no outcome shows, a sentence each.
     pub violations: Vec<String>,
 }

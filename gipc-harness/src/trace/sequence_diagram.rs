@@ -11,7 +11,7 @@ const MOST: usize = 8;
 #[must_use]
 pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
     let mut names: Vec<&TaskId> = Vec::new();
-    for step in &scenario.steps {
+    for step in scenario.steps.iter() {
         if !names.contains(&&step.task_id) {
             names.push(&step.task_id);
         }
@@ -62,7 +62,7 @@ pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
         line.push_str(&cause);
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    for (process, end) in &trace.ends {
+    for (process, end) in &trace.exits {
         let _ = writeln!(out, "\n{process} ends: {end}");
     }
     out

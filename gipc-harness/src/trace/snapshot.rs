@@ -168,7 +168,7 @@ fn concrete(text: &str, indices: &[(String, u64)]) -> String {
 fn ends(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
     let mut spawned: BTreeMap<usize, Vec<(Indices, &str)>> = BTreeMap::new();
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
-    for step in &scenario.steps {
+    for step in scenario.steps.iter() {
         if let Verb::Spawn { child, .. } = &step.verb {
             spawned.entry(step.place.line).or_default().push((step.indices.clone(), child));
         }
@@ -187,7 +187,7 @@ fn ends(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
             .into_iter()
             .filter_map(|(indices, child)| {
                 let own = (!indices.is_empty()).then(|| (child.to_owned(), "ends".to_owned()));
-                let ways = traces.iter().filter_map(|trace| trace.ends.get(child));
+                let ways = traces.iter().filter_map(|trace| trace.exits.get(child));
                 let ways: BTreeSet<String> = ways.map(ProcessExit::to_string).collect();
                 let outcome = ways.into_iter().collect::<Vec<_>>().join(" or ");
                 if outcome.is_empty() {

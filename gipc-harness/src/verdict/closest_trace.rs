@@ -16,7 +16,7 @@ pub(super) fn closest_trace<'a>(
         let steps = 0..scenario.steps.len();
         let first = steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
         let until = match first {
-            None if trace.ends == predicted.ends => return (predicted, true),
+            None if trace.exits == predicted.exits => return (predicted, true),
             first => first.unwrap_or(steps.end),
         };
         if until > best.1 {
@@ -37,7 +37,7 @@ pub(super) fn same(
 ) -> bool {
     let killed = |trace: &Trace| {
         matches!(
-            trace.ends.get(&scenario.steps[step].task_id.process),
+            trace.exits.get(&scenario.steps[step].task_id.process),
             Some(ProcessExit::Signal(_))
         )
     };

@@ -203,9 +203,9 @@ pub fn judge(
         verdict.word = Status::Fail;
         let stays = |(process, end): (&String, &ProcessExit)| {
             *end == ProcessExit::Running
-                && predicted.ends.get(process).is_some_and(|end| *end != ProcessExit::Running)
+                && predicted.exits.get(process).is_some_and(|end| *end != ProcessExit::Running)
         };
-        if trace.ends.iter().any(stays) {
+        if trace.exits.iter().any(stays) {
             verdict.stuck = deadlock::explain(scenario, observed);
             verdict.word = match verdict.stuck.as_ref().map(|stuck| stuck.kind) {
                 Some(deadlock::StallKind::Slow) => Status::Slow,
@@ -304,7 +304,7 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
         _ => None,
     };
     let process = &spec.task_id.process;
-    let got = match (&trace.steps[step], trace.ends.get(process)) {
+    let got = match (&trace.steps[step], trace.exits.get(process)) {
         (StepState::Pending, Some(end)) if *end != ProcessExit::Running => {
             format!("{process} ended: {end}")
         }
@@ -322,8 +322,8 @@ fn finding(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -
 /// than 0 is an entry that failed, that a process was killed before it could say a word.
 fn completed(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace {
     let mut trace = observed.clone();
-    for (process, end) in &predicted.ends {
-        let seen = trace.ends.get(process);
+    for (process, end) in &predicted.exits {
+        let seen = trace.exits.get(process);
         let same = match (seen, end) {
             (Some(ProcessExit::Unseen), _) => true,
             (Some(ProcessExit::Code(code)), ProcessExit::Failed) => *code != 0,
@@ -331,7 +331,7 @@ fn completed(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace 
             _ => false,
         };
         if same {
-            trace.ends.insert(process.clone(), end.clone());
+            trace.exits.insert(process.clone(), end.clone());
         }
     }
     for (taken, predicted) in trace.steps.iter_mut().zip(&predicted.steps) {
@@ -355,8 +355,8 @@ fn spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
 
 /// Handles that are left where the model has others.
 fn leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
-    let both = predicted.left.iter().filter_map(|(process, must)| {
-        let has = trace.left.get(process)?;
+    let both = predicted.remaining_handles.iter().filter_map(|(process, must)| {
+        let has = trace.remaining_handles.get(process)?;
         (has != must).then(|| {
             format!(
                 "{process} had {has} handles when its lines were done, and should have had {must}"
@@ -368,8 +368,8 @@ fn leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
 
 fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {
     let mut notes = trace.violations.clone();
-    for (process, end) in &predicted.ends {
-        match trace.ends.get(process) {
+    for (process, end) in &predicted.exits {
+        match trace.exits.get(process) {
             Some(got) if got != end => {
                 notes.push(format!("{process} ended with {got}, not with {end}"))
             }
