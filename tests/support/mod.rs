@@ -61,7 +61,7 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
     };
     let choices = choices(adapter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let course = ExecutionMode::Stepwise(model::plan(scenario, choices));
+    let course = ExecutionMode::Stepwise(model::schedule(scenario, choices));
     let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
     let allowed = model::allowed(scenario, choices);
     Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))

@@ -61,7 +61,7 @@ pub(super) fn starved(
         let scenario = scenario.with_steps(steps);
         let allowed = model::allowed(&scenario, choices);
         if allowed.complete {
-            let course = ExecutionMode::Stepwise(model::plan(&scenario, choices));
+            let course = ExecutionMode::Stepwise(model::schedule(&scenario, choices));
             let (path, how) = (path.to_owned(), format!("--starve {role}@{count}"));
             jobs.push(Job { scenario, path, allowed, course, how, line: None, chosen: None });
         }

@@ -101,7 +101,7 @@ pub(super) fn ways(
         // Time limits may make another order wrong: then it goes as in the story.
         let plan = match allowed.traces.contains(&trace) || !is_timed(&scenario) {
             true => plan,
-            false => model::plan(&scenario, choices),
+            false => model::schedule(&scenario, choices),
         };
         let line = (*order != ReleaseOrder::File).then(|| line(&scenario, &plan));
         make(ExecutionMode::Stepwise(plan), how, line)
@@ -223,7 +223,7 @@ fn hits(
 ) -> Vec<Job> {
     let mut counts = std::collections::BTreeMap::new();
     let mut jobs = Vec::new();
-    for strike in model::strikes(scenario, choices) {
+    for strike in model::injection_points(scenario, choices) {
         let role = scenario.steps[strike.step].task_id.process.clone();
         let count = counts.entry(role.clone()).or_insert(0);
         *count += 1;
@@ -233,10 +233,10 @@ fn hits(
             continue;
         }
         let (allowed, course, how) = if kill {
-            let (allowed, plan) = model::struck(scenario, choices, strike);
+            let (allowed, plan) = model::allowed_if_killed(scenario, choices, strike);
             (allowed, ExecutionMode::Kill(plan, strike), format!("--kill {role}@{count}"))
         } else {
-            let plan = model::plan(scenario, choices);
+            let plan = model::schedule(scenario, choices);
             let allowed = model::allowed(scenario, choices);
             (allowed, ExecutionMode::Pause(plan, strike), format!("--freeze {role}@{count}"))
         };

@@ -113,7 +113,7 @@ fn judged(
     })?;
     let (scenario, allowed, chosen) = match case.strike {
         Some(strike) if strike.step < scenario.steps.len() => {
-            let allowed = model::struck(&scenario, case.choices, strike).0;
+            let allowed = model::allowed_if_killed(&scenario, case.choices, strike).0;
             (expecting(&scenario, &allowed), allowed, None)
         }
         Some(_) => return Err("it speaks of a step that the scenario does not have".into()),

@@ -37,7 +37,7 @@ const TRIGGER: Duration = Duration::from_millis(20);
 pub fn choices(adapter: &Adapter) -> Choices {
     let (declared, suite) = (&adapter.manifest.choices, Choices::default());
     Choices {
-        fault: None,
+        mutation: None,
         max_message: declared.max_message.unwrap_or(suite.max_message),
         late_get_waits: declared
             .late_get
@@ -80,7 +80,7 @@ pub(super) fn once(
 
 /// The story order, step by step.
 pub(super) fn as_written(scenario: &Scenario, choices: Choices) -> ExecutionMode {
-    ExecutionMode::Stepwise(model::plan(scenario, choices))
+    ExecutionMode::Stepwise(model::schedule(scenario, choices))
 }
 
 pub(super) fn run(suite: &Suite, run: &Run, out: &mut Console) -> Result<u8, CommandError> {

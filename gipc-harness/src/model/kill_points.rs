@@ -29,7 +29,7 @@ enum Progress {
 /// Not `main`, and nobody who spawns, and not where somebody would then return before its children: what becomes of
 /// children without a parent is each library's own affair. Nobody who is signalled by number either, since the number
 /// may be another's by then. Nor while a step begins that ends another of its own: how far each came is a race of its own.
-pub(super) fn strikes(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
+pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
     let (state, plan) = walk(State::start(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File);
     let trace = state.trace();
     let mut spared = BTreeSet::from(["main"]);
@@ -85,7 +85,7 @@ fn manners(scenario: &Scenario, strike: InjectionPoint) -> &'static [Progress] {
 }
 
 /// What may then come of the scenario, and the plan to get there.
-pub(super) fn struck(
+pub(super) fn allowed_if_killed(
     scenario: &Scenario,
     choices: Choices,
     strike: InjectionPoint,

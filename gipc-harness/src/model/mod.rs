@@ -40,12 +40,12 @@ pub struct Choices {
     pub start_needs: u64,
     /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
     #[serde(skip)]
-    pub fault: Option<Mutation>,
+    pub mutation: Option<Mutation>,
 }
 
 impl Default for Choices {
     fn default() -> Self {
-        Self { max_message: (1 << 31) - 1, late_get_waits: false, start_needs: 2, fault: None }
+        Self { max_message: (1 << 31) - 1, late_get_waits: false, start_needs: 2, mutation: None }
     }
 }
 
@@ -83,7 +83,7 @@ pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> 
 
 /// The story order of releases.
 #[must_use]
-pub fn plan(scenario: &Scenario, choices: Choices) -> Schedule {
+pub fn schedule(scenario: &Scenario, choices: Choices) -> Schedule {
     in_order(scenario, choices, &ReleaseOrder::File).1
 }
 
@@ -101,18 +101,18 @@ pub fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
 
 /// Where its processes can be struck down from outside.
 #[must_use]
-pub fn strikes(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
-    kill_points::strikes(scenario, choices)
+pub fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
+    kill_points::injection_points(scenario, choices)
 }
 
 /// What may come of it if one is, and the plan.
 #[must_use]
-pub fn struck(
+pub fn allowed_if_killed(
     scenario: &Scenario,
     choices: Choices,
     strike: InjectionPoint,
 ) -> (Allowed, Schedule) {
-    kill_points::struck(scenario, choices, strike)
+    kill_points::allowed_if_killed(scenario, choices, strike)
 }
 
 /// Whether so many random orders, with pipes that hold little and with pipes that hold much, all come to the same.

@@ -53,7 +53,7 @@ impl State<'_> {
     }
 
     pub(super) fn pipe(&mut self, maker: usize) -> usize {
-        self.pipes.push(Pipe::new(maker, self.capacity, self.choices.fault));
+        self.pipes.push(Pipe::new(maker, self.capacity, self.choices.mutation));
         let pipe = self.pipes.len() - 1;
         self.processes[maker].ends.extend([(pipe, true), (pipe, false)]);
         pipe

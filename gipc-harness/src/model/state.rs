@@ -265,7 +265,7 @@ impl<'a> State<'a> {
     }
 
     pub(super) fn is(&self, fault: Mutation) -> bool {
-        self.choices.fault == Some(fault)
+        self.choices.mutation == Some(fault)
     }
 
     /// Whether a race was found.

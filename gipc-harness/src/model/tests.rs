@@ -1,7 +1,8 @@
 //! The model against the suite: every author is right, nothing depends on how much a pipe holds.
 
 use super::{
-    Choices, Deadlock, Mutation, allowed, deadlock, depends_on_capacity, is_steady, plan, predict,
+    Choices, Deadlock, Mutation, allowed, deadlock, depends_on_capacity, is_steady, predict,
+    schedule,
 };
 use crate::scenario::{Outcome, Scenario, Verb, parse};
 use crate::trace::{Allowed, Observation, StepState, Trace, outcome_text};
@@ -54,7 +55,7 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
 /// each of its steps is asked by a short one too.
 fn catches(scenario: &Scenario) -> Vec<Mutation> {
     let wrong = |fault: &Mutation| {
-        let choices = Choices { fault: Some(*fault), ..Choices::default() };
+        let choices = Choices { mutation: Some(*fault), ..Choices::default() };
         disagreement(scenario, &predict(scenario, choices)).is_some()
     };
     let enough = if scenario.steps.len() > 10_000 { 1 } else { usize::MAX };
@@ -97,7 +98,7 @@ fn no_outcome_depends_on_the_order_of_releases() {
 fn a_plan_releases_each_step_at_most_once_and_what_ends_was_released() {
     for scenario in suite() {
         let mut released = vec![false; scenario.steps.len()];
-        for release in plan(&scenario, Choices::default()).releases {
+        for release in schedule(&scenario, Choices::default()).releases {
             assert!(!std::mem::replace(&mut released[release.step], true), "{}", scenario.id);
             assert!(release.completes.iter().all(|step| released[*step]), "{}", scenario.id);
         }
@@ -217,7 +218,7 @@ proptest! {
         let predicted = predict(&scenario, Choices::default());
         prop_assert_eq!(&predicted, &predict(&scenario, Choices::default()));
         prop_assert_eq!(predicted.steps.len(), scenario.steps.len());
-        let plan = plan(&scenario, Choices::default());
+        let plan = schedule(&scenario, Choices::default());
         for (step, taken) in predicted.steps.iter().enumerate() {
             let let_go = plan.releases.iter().any(|release| release.step == step);
             prop_assert_eq!(let_go, *taken != StepState::NotStarted, "{}", &scenario.text);

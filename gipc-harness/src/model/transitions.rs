@@ -242,7 +242,7 @@ impl<'a> State<'a> {
             process.caught += u64::from(process.end.is_none() && counts);
         } else if !process.deaf.contains(signal)
             && !NO_END.contains(&signal)
-            && self.choices.fault != Some(Mutation::Deaf)
+            && self.choices.mutation != Some(Mutation::Deaf)
         {
             self.leave(child, ProcessExit::Signal(signal.to_owned()));
         }
