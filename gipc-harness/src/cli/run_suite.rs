@@ -43,6 +43,7 @@ pub fn choices(adapter: &Adapter) -> Choices {
             .late_get
             .map_or(suite.late_get_waits, |late| late == LateGet::Waits),
         start_needs: declared.start_needs.unwrap_or(suite.start_needs),
+        after_cancel: suite.after_cancel,
     }
 }
 
