@@ -1,6 +1,6 @@
 //! What each step reads and writes, as far as another step could notice: the input of the race detector.
 
-use super::program::StepInfo;
+use super::program::{StepInfo, handles};
 use super::state::State;
 use crate::scenario::{ChildAct, Counted, Outcome, PipeEnd, PipeId, Side, Verb};
 
@@ -134,7 +134,7 @@ impl State<'_> {
         let StepInfo { task, process, child, target } = self.program.steps[step];
         let verb = self.program.verb(step);
         let mut all = vec![(Resource::Process(process), Read), (Resource::Task(task), Read)];
-        for handle in handles_of(verb) {
+        for handle in handles(verb) {
             all.extend(self.handle_accesses(process, handle, Read));
         }
         match verb {
@@ -268,22 +268,5 @@ impl State<'_> {
     fn descriptor_access(&self, process: usize) -> (Resource, Access) {
         let access = if self.program.limits_descriptors { Access::Write } else { Access::Read };
         (Resource::Descriptors(process), access)
-    }
-}
-
-/// The handles that a step uses.
-fn handles_of(verb: &Verb) -> Vec<&String> {
-    match verb {
-        Verb::Put { handle, .. }
-        | Verb::Get { handle }
-        | Verb::Close { handle }
-        | Verb::Cut { handle, .. }
-        | Verb::Rest { handle }
-        | Verb::Announce { handle, .. } => vec![handle],
-        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
-            handles.iter().collect()
-        }
-        Verb::Pass { handle, passed } => vec![handle, passed],
-        _ => Vec::new(),
     }
 }

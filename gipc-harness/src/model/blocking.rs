@@ -24,10 +24,11 @@ pub enum Deadlock {
 
 pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
     let allowed = allowed(scenario, choices);
-    if !allowed.complete {
+    let blocking = allowed.traces.iter().filter(|trace| blocks(trace)).count();
+    // Where races are not enumerated, the traces contain every outcome, but not every combination.
+    if !allowed.complete && (allowed.races.is_empty() || blocking > 0) {
         return Deadlock::Unknown;
     }
-    let blocking = allowed.traces.iter().filter(|trace| blocks(trace)).count();
     if blocking > 0 && blocking < allowed.traces.len() {
         return Deadlock::Can;
     }

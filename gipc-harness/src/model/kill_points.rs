@@ -2,6 +2,7 @@
 //!
 //! A kill while a step begins races with the step itself, so several outcomes are allowed.
 
+use super::history::Fact;
 use super::program::Program;
 use super::simulation::run_in_file_order;
 use super::state::{State, Transition};
@@ -34,6 +35,7 @@ enum Progress {
 pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let (end, schedule) = run_in_file_order(&program);
+    let trace = end.trace();
     let mut excluded = BTreeSet::from([Some(0)]);
     for (step, info) in scenario.steps.iter().zip(&program.steps) {
         match &step.verb {
@@ -54,7 +56,7 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
         if !release.completes.iter().any(is_other_step_of_process) {
             points.push(InjectionPoint { step: release.step, moment: Moment::Begin });
         }
-        let is_completed = matches!(end.steps[release.step], StepState::Completed { .. });
+        let is_completed = matches!(trace.steps[release.step], StepState::Completed { .. });
         if is_completed && !ends_process(verb) {
             points.push(InjectionPoint { step: release.step, moment: Moment::End });
         }
@@ -86,7 +88,7 @@ pub(super) fn allowed_if_killed(
             }
         }
     }
-    (Allowed { traces, complete: true }, first_schedule.unwrap_or_default())
+    (Allowed { traces, complete: true, races: Vec::new() }, first_schedule.unwrap_or_default())
 }
 
 /// How far the step may have got when its process is killed at this point.
@@ -130,9 +132,9 @@ impl<'p> KilledRun<'p> {
             if self.is_due() {
                 release.extend(self.kill_after_step());
             }
-            // A step that the kill has cut off does not complete.
-            let steps = &self.state.steps;
-            release.completes.retain(|step| matches!(steps[*step], StepState::Completed { .. }));
+            if self.is_killed && self.is_unreported() {
+                release.completes.retain(|step| *step != self.point.step);
+            }
             match releases.last_mut() {
                 Some(last) if ready.is_none() => last.extend(release),
                 _ => releases.push(release),
@@ -154,7 +156,7 @@ impl<'p> KilledRun<'p> {
     fn is_due(&self) -> bool {
         let task = self.state.program.steps[self.point.step].task;
         !self.is_killed
-            && self.state.steps[self.point.step] != StepState::NotStarted
+            && self.state.tasks.has_begun(task, self.point.step)
             && (self.point.moment == Moment::Begin || self.state.tasks.open_step(task).is_none())
     }
 
@@ -162,11 +164,12 @@ impl<'p> KilledRun<'p> {
         let program = self.state.program;
         self.state.tasks.release(step);
         // The completion of an exit is the end of its process, which a kill brings about as well.
-        self.state.steps[step] = if ends_process(program.verb(step)) {
+        let state = if ends_process(program.verb(step)) {
             StepState::Completed { outcome: Outcome::Ok, from: None, detail: None }
         } else {
             StepState::Pending
         };
+        self.state.history.record(Fact::Step(step, state));
         if let (Progress::Partial, Verb::Put { handle, .. }) = (self.progress, program.verb(step)) {
             let process = program.steps[step].process;
             if let Some(pipe) = self.state.usable_pipe(process, handle, Side::Writer) {
@@ -178,11 +181,16 @@ impl<'p> KilledRun<'p> {
 
     fn kill_after_step(&mut self) -> Release {
         let release = self.kill();
-        let step = self.point.step;
-        if self.progress == Progress::Unreported && !ends_process(self.state.program.verb(step)) {
-            self.state.steps[step] = StepState::Pending;
+        if self.is_unreported() {
+            self.state.history.record(Fact::Step(self.point.step, StepState::Pending));
         }
         release
+    }
+
+    /// Whether the kill prevents the step from completing although it had its effect.
+    fn is_unreported(&self) -> bool {
+        self.progress == Progress::Unreported
+            && !ends_process(self.state.program.verb(self.point.step))
     }
 
     fn kill(&mut self) -> Release {

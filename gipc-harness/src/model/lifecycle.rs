@@ -1,6 +1,7 @@
 //! How processes start and end: spawn, exit, signals, joins, and closing the ends that a process held.
 
 use super::Mutation;
+use super::history::Fact;
 use super::process::Phase;
 use super::state::State;
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
@@ -13,6 +14,7 @@ const FOREIGN_EXIT: ProcessExit = ProcessExit::Code(7);
 impl State<'_> {
     pub(super) fn start_process(&mut self, process: usize) {
         self.processes[process].phase = Phase::Running;
+        self.history.record(Fact::Exit(process, ProcessExit::Running));
         if let Some(races) = &mut self.races {
             races.process_started(process);
         }
@@ -42,9 +44,10 @@ impl State<'_> {
     }
 
     fn return_from(&mut self, process: usize) {
-        let state = &mut self.processes[process];
+        let state = &self.processes[process];
         if state.is_running() {
-            state.remaining_handles = Some(state.ends.len() as u64);
+            let count = state.ends.len() as u64;
+            self.history.record(Fact::RemainingHandles(process, count));
         }
         let is_killed = self.kill_on_return == Some(process);
         let killed = ProcessExit::Signal("SIGKILL".into());
@@ -161,6 +164,7 @@ impl State<'_> {
                 self.pipes[end.pipe].abandon(end.side);
             }
             self.processes[process].phase = Phase::Exiting(exit);
+            self.exiting.insert(process);
             return;
         }
         // The process counts as ended before others learn that its ends are closed.
@@ -172,12 +176,14 @@ impl State<'_> {
     /// An exiting process that has closed all its ends is gone.
     pub(super) fn finish_exit(&mut self, process: usize) {
         if let Phase::Exiting(exit) = self.processes[process].phase.clone() {
+            self.exiting.remove(&process);
             self.end_process(process, exit.clone());
             self.notify_joins(process, &exit);
         }
     }
 
     fn end_process(&mut self, process: usize, exit: ProcessExit) {
+        self.history.record(Fact::Exit(process, exit.clone()));
         self.processes[process].phase = Phase::Ended(exit);
         self.release.exits.push(self.program.processes[process].name.to_owned());
     }

@@ -88,16 +88,17 @@ impl OrderSearch {
     }
 }
 
-/// Whether two ready steps lead to the same state in either order.
+/// Whether two ready steps lead to the same state, with the same outcomes, in either order.
 fn commute(state: &State<'_>, one: usize, other: usize) -> bool {
     let after = |first: usize, second: usize| {
         let mut state = state.clone();
+        state.history.take();
         state.advance(Transition::Begin(first));
         state.tasks.is_ready(second).then(|| {
             state.advance(Transition::Begin(second));
-            state.fingerprint()
+            (state.fingerprint(), state.history.take())
         })
     };
-    let fingerprint = after(one, other);
-    fingerprint.is_some() && fingerprint == after(other, one)
+    let result = after(one, other);
+    result.is_some() && result == after(other, one)
 }

@@ -5,6 +5,7 @@
 use super::{AfterCancel, Choices, Mutation};
 use crate::scenario::{Outcome, Side};
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 /// A message in the pipe, or one that a put is still writing.
 #[derive(Clone, Debug, Hash)]
@@ -55,7 +56,7 @@ impl Wakeup {
     }
 }
 
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Pipe {
     is_made: bool,
     has_reader: bool,
@@ -80,6 +81,18 @@ pub(super) struct Pipe {
     loses_next: bool,
     /// Only under a mutation: the end was reported already.
     eof_reported: bool,
+}
+
+/// Hashes what determines what can still happen: without a reader, nothing in the pipe matters.
+impl Hash for Pipe {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.is_made, self.has_reader, self.has_writer, self.is_poisoned).hash(hasher);
+        if self.has_reader {
+            (&self.buffer, &self.puts, &self.gets, &self.partial).hash(hasher);
+            (self.is_truncated, self.is_malformed, self.capacity).hash(hasher);
+            (self.loses_next, self.eof_reported).hash(hasher);
+        }
+    }
 }
 
 impl Pipe {

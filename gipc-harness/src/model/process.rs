@@ -3,6 +3,7 @@
 use crate::scenario::{Disposition, PipeEnd};
 use crate::trace::ProcessExit;
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 /// Signals whose default action does not end a process; being stopped and continued changes no outcome.
 const HARMLESS_SIGNALS: [&str; 6] =
@@ -30,8 +31,6 @@ pub(super) struct ProcessState {
     pub(super) signals: Signals,
     /// How many more descriptors it may open; `None` means no limit.
     pub(super) free_descriptors: Option<u64>,
-    /// How many handles it had when its steps were done.
-    pub(super) remaining_handles: Option<u64>,
 }
 
 /// What signals do to a process.
@@ -52,6 +51,14 @@ impl ProcessState {
     /// Whether the system still has it: it has started and is not gone.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Exiting(_))
+    }
+
+    /// Hashes what determines what can still happen. Of a process that has ended, that is at most its exit status.
+    pub(super) fn hash_relevant(&self, is_status_needed: bool, hasher: &mut impl Hasher) {
+        match &self.phase {
+            Phase::Ended(exit) => is_status_needed.then_some(exit).hash(hasher),
+            _ => (1, self).hash(hasher),
+        }
     }
 
     pub(super) fn exit(&self) -> Option<&ProcessExit> {

@@ -1,7 +1,7 @@
 //! A scenario with its names resolved to indices, together with the parameters of a run of the model. All states of one
 //! search share one program.
 
-use super::Choices;
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices};
 use crate::scenario::{Codec, PipeId, Scenario, Side, Step, TaskId, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,19 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) tasks: Vec<usize>,
     /// The task that carries the process's own steps, if it has any.
     pub(super) own_task: Option<usize>,
+    /// Who waits for its end or asks about it, or reads its exit status afterwards.
+    pub(super) status_users: Vec<LastUse>,
+}
+
+/// A task, and the position among its steps of the last step that does something.
+pub(super) type LastUse = (usize, usize);
+
+/// Adds a use. The positions of a task come in ascending order, so the last one replaces those before it.
+pub(super) fn record_use(uses: &mut Vec<LastUse>, last_use: LastUse) {
+    match uses.last_mut() {
+        Some(last) if last.0 == last_use.0 => last.1 = last_use.1,
+        _ => uses.push(last_use),
+    }
 }
 
 /// The indices of what a step names.
@@ -58,6 +71,10 @@ pub(super) struct PipeInfo {
     pub(super) may_fill: bool,
     /// A put to it may be cancelled or time out.
     pub(super) put_may_be_withdrawn: bool,
+    /// Frames are written to it by hand.
+    pub(super) is_written_by_hand: bool,
+    /// Whether the messages that can be in it may exceed the smallest capacity, so that it matters how much it holds.
+    pub(super) depends_on_capacity: bool,
     /// It is one direction of a duplex.
     pub(super) in_duplex: bool,
     pub(super) codec: Option<Codec>,
@@ -78,7 +95,8 @@ impl<'a> Program<'a> {
                 names.process(child);
             }
         }
-        let steps = scenario.steps.iter().map(|step| names.step(step)).collect();
+        let steps: Vec<StepInfo> = scenario.steps.iter().map(|step| names.step(step)).collect();
+        names.find_status_users(scenario, &steps);
         Self {
             scenario,
             capacity,
@@ -107,6 +125,11 @@ impl<'a> Program<'a> {
         self.scenario.handles.pipe(handle, side)
     }
 
+    /// Whether it matters how many bytes the pipes hold.
+    pub(super) fn depends_on_capacity(&self) -> bool {
+        self.pipes.iter().any(|pipe| pipe.depends_on_capacity)
+    }
+
     /// Whether a handle names only one direction of a duplex.
     pub(super) fn is_half(&self, handle: &str) -> bool {
         match self.scenario.handles.ends(handle) {
@@ -130,7 +153,12 @@ impl<'a> Names<'a> {
         let next = self.processes.len();
         let index = *self.process_indices.entry(name).or_insert(next);
         if index == next {
-            self.processes.push(ProcessInfo { name, tasks: Vec::new(), own_task: None });
+            self.processes.push(ProcessInfo {
+                name,
+                tasks: Vec::new(),
+                own_task: None,
+                status_users: Vec::new(),
+            });
         }
         index
     }
@@ -150,6 +178,18 @@ impl<'a> Names<'a> {
             self.processes[process].own_task = Some(task);
         }
         task
+    }
+
+    fn find_status_users(&mut self, scenario: &Scenario, steps: &[StepInfo]) {
+        for (task, info) in self.tasks.iter().enumerate() {
+            for (position, step) in info.steps.iter().enumerate() {
+                let verb = &scenario.steps[*step].verb;
+                let child = steps[*step].child;
+                if let (Some(child), Verb::Join { .. } | Verb::Child { .. }) = (child, verb) {
+                    record_use(&mut self.processes[child].status_users, (task, position));
+                }
+            }
+        }
     }
 
     fn step(&self, step: &Step) -> StepInfo {
@@ -177,6 +217,7 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
     let handles = &scenario.handles;
     let mut pipes = vec![PipeInfo::default(); handles.pipe_count()];
     let mut written = vec![0; pipes.len()];
+    let mut buffered = vec![0; pipes.len()];
     let cancelled: BTreeSet<&TaskId> = scenario
         .steps
         .iter()
@@ -199,15 +240,37 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
             }
             Verb::Put { handle, payload } | Verb::Cut { handle, payload, .. } => {
                 let Some(pipe) = handles.pipe(handle, Side::Writer) else { continue };
-                written[pipe] += payload.len() + MAX_HEADER;
+                let bytes = payload.len() + MAX_HEADER;
+                written[pipe] += bytes;
+                // A message that no pipe can hold goes from the put to the get directly.
+                buffered[pipe] += if payload.len() <= CAPACITY_MAX { bytes } else { 0 };
+                pipes[pipe].is_written_by_hand |= matches!(step.verb, Verb::Cut { .. });
                 pipes[pipe].put_may_be_withdrawn |=
                     step.within_ms.is_some() || cancelled.contains(&step.task_id);
             }
             _ => {}
         }
     }
-    for (pipe, written) in pipes.iter_mut().zip(written) {
-        pipe.may_fill = written > super::CAPACITY_MIN;
+    for (index, pipe) in pipes.iter_mut().enumerate() {
+        pipe.may_fill = written[index] > CAPACITY_MIN;
+        pipe.depends_on_capacity = buffered[index] >= CAPACITY_MIN;
     }
     pipes
+}
+
+/// The handles that a step uses; not those that it makes.
+pub(super) fn handles(verb: &Verb) -> Vec<&String> {
+    match verb {
+        Verb::Put { handle, .. }
+        | Verb::Get { handle }
+        | Verb::Close { handle }
+        | Verb::Cut { handle, .. }
+        | Verb::Rest { handle }
+        | Verb::Announce { handle, .. } => vec![handle],
+        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
+            handles.iter().collect()
+        }
+        Verb::Pass { handle, passed } => vec![handle, passed],
+        _ => Vec::new(),
+    }
 }

@@ -1,14 +1,15 @@
 //! The state of the model's transition system: which transitions are possible, and what follows from one.
 
 use super::Mutation;
+use super::history::{Fact, History};
 use super::pipe::{Pipe, Wakeup};
-use super::process::{Phase, ProcessState};
-use super::program::Program;
+use super::process::ProcessState;
+use super::program::{LastUse, Program};
 use super::race_detector::RaceDetector;
 use super::tasks::Tasks;
 use super::timers::Timers;
 use crate::scenario::{Outcome, PipeEnd, PipeId, Side, Verb};
-use crate::trace::{ProcessExit, Release, StepState, Trace};
+use crate::trace::{Release, StepState, Trace};
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -21,7 +22,7 @@ pub(super) struct State<'p> {
     pub(super) processes: Vec<ProcessState>,
     pub(super) pipes: Vec<Pipe>,
     pub(super) timers: Timers,
-    pub(super) steps: Vec<StepState>,
+    pub(super) history: History,
     /// The `until` steps that wait.
     pub(super) untils: BTreeSet<usize>,
     /// What has happened since the last release.
@@ -31,6 +32,8 @@ pub(super) struct State<'p> {
     pub(super) is_fine_grained: bool,
     /// The steps whose work is done, with their outcomes.
     pub(super) finishing: BTreeMap<usize, (Outcome, Option<usize>)>,
+    /// The processes that are exiting.
+    pub(super) exiting: BTreeSet<usize>,
     /// Whether a program beside the library is running.
     pub(super) has_foreign_program: bool,
     /// Whether a process has ended before its children.
@@ -64,11 +67,12 @@ impl<'p> State<'p> {
             processes: vec![ProcessState::default(); program.processes.len()],
             pipes: vec![pipe; program.pipes.len()],
             timers: Timers::default(),
-            steps: vec![StepState::NotStarted; program.steps.len()],
+            history: History::default(),
             untils: BTreeSet::new(),
             release: Release::default(),
             is_fine_grained: false,
             finishing: BTreeMap::new(),
+            exiting: BTreeSet::new(),
             has_foreign_program: false,
             has_orphans: false,
             kill_on_return: None,
@@ -93,18 +97,19 @@ impl<'p> State<'p> {
         self.program.choices.mutation == Some(mutation)
     }
 
-    /// The transitions that are possible in this state.
-    pub(super) fn transitions(&self) -> Vec<Transition> {
-        let mut transitions: Vec<Transition> = self.tasks.ready().map(Transition::Begin).collect();
-        for (index, process) in self.processes.iter().enumerate() {
-            if matches!(process.phase, Phase::Exiting(_)) {
-                transitions
-                    .extend(process.ends.iter().map(|end| Transition::CloseEnd(index, *end)));
-                transitions.extend(process.ends.is_empty().then_some(Transition::Exit(index)));
-            }
-        }
-        transitions.extend(self.finishing.keys().map(|step| Transition::Complete(*step)));
-        transitions
+    /// The transitions that are possible in this state, but no more than this many of each kind. Those that are least
+    /// likely to conflict with others come first.
+    pub(super) fn transitions(&self, max: usize) -> impl Iterator<Item = Transition> + '_ {
+        let without_ends = |process: &&usize| self.processes[**process].ends.is_empty();
+        let exit =
+            self.exiting.iter().filter(without_ends).map(|process| Transition::Exit(*process));
+        let complete = self.finishing.keys().map(|step| Transition::Complete(*step));
+        let close = self.exiting.iter().rev().flat_map(|process| {
+            let ends = self.processes[*process].ends.iter();
+            ends.map(|end| Transition::CloseEnd(*process, *end))
+        });
+        let begin = self.tasks.ready().map(Transition::Begin);
+        exit.take(max).chain(complete.take(max)).chain(close.take(max)).chain(begin.take(max))
     }
 
     /// Makes one transition, with all that follows from it.
@@ -138,29 +143,20 @@ impl<'p> State<'p> {
         Some(std::mem::take(&mut self.release))
     }
 
-    /// What has happened until now.
+    /// What has happened until now, in a run whose history was never taken.
     pub(super) fn trace(&self) -> Trace {
-        let mut trace = Trace { steps: self.steps.clone(), ..Trace::default() };
-        for (info, process) in self.program.processes.iter().zip(&self.processes) {
-            let name = info.name.to_owned();
-            if let Some(handles) = process.remaining_handles {
-                trace.remaining_handles.insert(name.clone(), handles);
-            }
-            if process.phase != Phase::NotStarted {
-                let exit = process.exit().cloned().unwrap_or(ProcessExit::Running);
-                trace.exits.insert(name, exit);
-            }
-        }
-        trace
+        self.history.trace(self.program)
     }
 
-    /// A hash of everything that determines the trace: what has happened, and what can still happen.
+    /// A hash of everything that determines what can still happen.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
         self.tasks.states().hash(&mut hasher);
-        self.processes.hash(&mut hasher);
-        (&self.pipes, &self.untils, &self.timers).hash(&mut hasher);
-        (&self.steps, &self.finishing).hash(&mut hasher);
+        for (info, process) in self.program.processes.iter().zip(&self.processes) {
+            let is_needed = |(task, position): &LastUse| self.tasks.reaches(*task, *position);
+            process.hash_relevant(info.status_users.iter().any(is_needed), &mut hasher);
+        }
+        (&self.pipes, &self.untils, &self.timers, &self.finishing).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -168,7 +164,7 @@ impl<'p> State<'p> {
         let task = self.program.steps[step].task;
         self.tasks.release(step);
         self.tasks.begin(task, step);
-        self.steps[step] = StepState::Pending;
+        self.history.record(Fact::Step(step, StepState::Pending));
         let limit = self.program.scenario.steps[step].within_ms;
         if let Some(limit) = limit.filter(|_| !self.is(Mutation::NoLimit)) {
             self.timers.start(step, limit);
@@ -191,7 +187,8 @@ impl<'p> State<'p> {
         }
         self.record_completion(step, &outcome, from);
         self.timers.cancel(step);
-        self.steps[step] = StepState::Completed { outcome, from, detail: None };
+        let completed = StepState::Completed { outcome, from, detail: None };
+        self.history.record(Fact::Step(step, completed));
         self.release.completes.push(step);
         self.tasks.complete(info.task);
         self.start_tasks(info.process);

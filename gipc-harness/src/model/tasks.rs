@@ -82,6 +82,17 @@ impl<'p> Tasks<'p> {
         self.infos[task].steps.get(last).copied()
     }
 
+    /// Whether the step at this position is ahead of the task, or open.
+    pub(super) fn reaches(&self, task: usize, position: usize) -> bool {
+        let state = &self.states[task];
+        position >= state.next || (state.open.is_some() && position + 1 == state.next)
+    }
+
+    /// Whether a step of the task has begun, or will never begin because its process has ended.
+    pub(super) fn has_begun(&self, task: usize, step: usize) -> bool {
+        self.next_step(task).is_none_or(|next| next > step)
+    }
+
     /// The step that begins next.
     pub(super) fn next_step(&self, task: usize) -> Option<usize> {
         self.infos[task].steps.get(self.states[task].next).copied()

@@ -3,6 +3,7 @@
 //! Verbs that start and end processes are in `lifecycle.rs`; what a pipe does with messages is in `pipe.rs`.
 
 use super::Mutation;
+use super::history::Fact;
 use super::pipe::Message;
 use super::state::State;
 use crate::scenario::{Codec, Counted, Outcome, Payload, PipeId, Side, Verb};
@@ -217,7 +218,8 @@ impl State<'_> {
 
     /// The process of this step ends itself; the exit is complete when the process is gone.
     fn exit(&mut self, step: usize, exit: ProcessExit) {
-        self.steps[step] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+        let completed = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+        self.history.record(Fact::Step(step, completed));
         self.begin_exit(self.program.steps[step].process, exit);
     }
 }

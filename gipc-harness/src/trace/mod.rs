@@ -16,7 +16,9 @@ mod observation;
 pub use cause::Causes;
 pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
 pub use ownership::{EndState, Ownership};
-pub use schedule::{Allowed, ExecutionMode, InjectionPoint, Moment, Release, Schedule};
+pub use schedule::{
+    Allowed, Alternative, ExecutionMode, InjectionPoint, Moment, Race, Release, Schedule,
+};
 pub use sequence_diagram::sequence_diagram;
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
 

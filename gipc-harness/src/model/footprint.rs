@@ -1,0 +1,127 @@
+//! Which tasks use what, in the program as a whole: the static part of partial-order reduction.
+
+use super::program::{LastUse, Program, handles, record_use};
+use crate::scenario::{ChildAct, PipeEnd, Verb};
+use std::collections::BTreeSet;
+
+/// For each pipe, process and task: who may still affect it.
+pub(super) struct Footprint {
+    pub(super) pipes: Vec<PipeUse>,
+    pub(super) processes: Vec<ProcessUse>,
+    /// By task: who cancels it.
+    pub(super) cancellers: Vec<Vec<LastUse>>,
+}
+
+/// What the program does with one pipe.
+#[derive(Default)]
+pub(super) struct PipeUse {
+    /// Tasks with steps that name one of its ends.
+    pub(super) users: Vec<LastUse>,
+    /// Tasks with steps that close its reader.
+    pub(super) reader_closers: Vec<LastUse>,
+    /// Processes that may hold one of its ends, and close it when they end.
+    pub(super) holders: BTreeSet<usize>,
+    pub(super) reader_holders: BTreeSet<usize>,
+    /// Whether it behaves like a channel of a Kahn process network: each process that uses or holds it has a single
+    /// task, no put to it is ever withdrawn, and no frame is written by hand that may find no room.
+    pub(super) is_simple: bool,
+}
+
+/// What the program does with one process.
+#[derive(Default)]
+pub(super) struct ProcessUse {
+    pub(super) spawners: Vec<LastUse>,
+    /// Who kills, terminates or signals it.
+    pub(super) signallers: Vec<LastUse>,
+    /// Who waits for its end.
+    pub(super) joiners: Vec<LastUse>,
+    /// Who asks whether it has ended, without waiting.
+    pub(super) observers: Vec<LastUse>,
+}
+
+impl Footprint {
+    pub(super) fn of(program: &Program<'_>) -> Self {
+        let mut footprint = Self {
+            pipes: program.pipes.iter().map(|_| PipeUse::default()).collect(),
+            processes: program.processes.iter().map(|_| ProcessUse::default()).collect(),
+            cancellers: vec![Vec::new(); program.tasks.len()],
+        };
+        for (task, info) in program.tasks.iter().enumerate() {
+            for (position, step) in info.steps.iter().enumerate() {
+                footprint.add(program, *step, (task, position));
+            }
+        }
+        footprint.find_simple_pipes(program);
+        footprint
+    }
+
+    fn add(&mut self, program: &Program<'_>, step: usize, user: LastUse) {
+        let verb = program.verb(step);
+        let table = &program.scenario.handles;
+        let info = program.steps[step];
+        for handle in handles(verb) {
+            for end in table.ends(handle) {
+                record_use(&mut self.pipes[end.pipe].users, user);
+                let closes = matches!(verb, Verb::Close { .. } | Verb::Leave { .. });
+                if closes && !end.is_writer() {
+                    record_use(&mut self.pipes[end.pipe].reader_closers, user);
+                }
+            }
+        }
+        match verb {
+            Verb::Pipe { .. } | Verb::Duplex { .. } => {
+                for end in table.made_by(step, verb) {
+                    record_use(&mut self.pipes[end.pipe].users, user);
+                    self.add_holder(end, info.process);
+                }
+            }
+            Verb::Spawn { handles: given, .. } => {
+                let Some(child) = info.child else { return };
+                record_use(&mut self.processes[child].spawners, user);
+                for end in given.iter().flat_map(|handle| table.ends(handle)) {
+                    self.add_holder(*end, child);
+                }
+            }
+            Verb::Kill { .. }
+            | Verb::Signal { .. }
+            | Verb::Child { act: ChildAct::Terminate, .. } => {
+                if let Some(child) = info.child {
+                    record_use(&mut self.processes[child].signallers, user);
+                }
+            }
+            Verb::Join { .. } | Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, .. } => {
+                if let Some(child) = info.child {
+                    record_use(&mut self.processes[child].joiners, user);
+                }
+            }
+            Verb::Child { act: ChildAct::Alive | ChildAct::Code | ChildAct::Reap, .. } => {
+                if let Some(child) = info.child {
+                    record_use(&mut self.processes[child].observers, user);
+                }
+            }
+            Verb::Cancel { .. } => {
+                if let Some(target) = info.target {
+                    record_use(&mut self.cancellers[target], user);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_holder(&mut self, end: PipeEnd, process: usize) {
+        self.pipes[end.pipe].holders.insert(process);
+        if !end.is_writer() {
+            self.pipes[end.pipe].reader_holders.insert(process);
+        }
+    }
+
+    fn find_simple_pipes(&mut self, program: &Program<'_>) {
+        let has_one_task = |process: usize| program.processes[process].tasks.len() <= 1;
+        for (pipe, info) in self.pipes.iter_mut().zip(&program.pipes) {
+            let users = pipe.users.iter().map(|(task, _)| program.tasks[*task].process);
+            pipe.is_simple = users.chain(pipe.holders.iter().copied()).all(has_one_task)
+                && !info.put_may_be_withdrawn
+                && !(info.is_written_by_hand && info.may_fill);
+        }
+    }
+}
