@@ -6,19 +6,19 @@
 
 use super::ends::Ends;
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
+    ChildAct, Counted, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::BTreeSet;
 
-const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
+pub(super) const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
 /// The most lines, not counting the joins at the end.
 const MAX_LINES: usize = 22;
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
 /// More than any pipe holds.
-const LARGE: u64 = 2 << 20;
+pub(super) const LARGE: u64 = 2 << 20;
 
 /// Generates a script that uses the verbs of `core` and of these profiles. Lines that the parser refuses are left out.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
@@ -43,16 +43,16 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
     Script { items: generator.items }
 }
 
-struct Generator<'r> {
-    rng: &'r mut Rng,
+pub(super) struct Generator<'r> {
+    pub(super) rng: &'r mut Rng,
     profiles: &'r BTreeSet<String>,
-    items: Vec<Item>,
+    pub(super) items: Vec<Item>,
     /// The processes that have been spawned, and `main`.
-    processes: Vec<String>,
-    ends: Ends,
+    pub(super) processes: Vec<String>,
+    pub(super) ends: Ends,
     pipes: usize,
     duplexes: usize,
-    puts: usize,
+    pub(super) puts: usize,
 }
 
 impl Generator<'_> {
@@ -120,22 +120,8 @@ impl Generator<'_> {
         }
     }
 
-    fn has(&self, profile: &str) -> bool {
+    pub(super) fn has(&self, profile: &str) -> bool {
         self.profiles.contains(profile)
-    }
-
-    /// Ends or signals a child that is blocked: only then is it at the same step each time.
-    fn signal_child(&mut self, process: &str) {
-        let child = self.child();
-        let task_id = TaskId::process(child.clone());
-        if self.add(process, None, Verb::Until { task_id }) {
-            let verb = match self.rng.u8(0..3) {
-                1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
-                2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
-                _ => Verb::Kill { child },
-            };
-            self.add(process, None, verb);
-        }
     }
 
     /// Adds a join for every child, the last one first.
@@ -152,7 +138,7 @@ impl Generator<'_> {
     }
 
     /// A child that has been spawned, or the first that will be.
-    fn child(&mut self) -> String {
+    pub(super) fn child(&mut self) -> String {
         match self.processes.len() {
             1 => CHILDREN[0].into(),
             count => self.processes[self.rng.usize(1..count)].clone(),
@@ -168,7 +154,7 @@ impl Generator<'_> {
     }
 
     /// An end that this process owns, or now and then an end of any process.
-    fn handle(&mut self, process: &str, side: Side) -> String {
+    pub(super) fn handle(&mut self, process: &str, side: Side) -> String {
         let is_any = self.rng.u8(0..12) == 0;
         let names = self.ends.names(side, (!is_any).then_some(process));
         match (names.len(), side) {
@@ -211,7 +197,7 @@ impl Generator<'_> {
         matches!(self.items.last(), Some(Item::Line(line)) if line.expected.contains(&Outcome::Ok))
     }
 
-    fn payload(&mut self) -> Payload {
+    pub(super) fn payload(&mut self) -> Payload {
         self.puts += 1;
         match self.rng.bool() {
             true => Payload::Text(format!("message number {}", self.puts)),
@@ -226,85 +212,9 @@ impl Generator<'_> {
         }
     }
 
-    fn get(&mut self, process: &str, handle: String) {
+    pub(super) fn get(&mut self, process: &str, handle: String) {
         if self.add_somewhere(process, Verb::Get { handle: handle.clone() }) {
             self.ends.count_get(&handle);
-        }
-    }
-
-    /// Adds several tasks that put to one end, possibly each after the one before is blocked, and gets that unblock them.
-    fn contend(&mut self, process: &str) {
-        let handle = self.handle(process, Side::Writer);
-        let in_sequence = self.rng.bool();
-        let mut tasks = vec!["one", "two", "three"];
-        self.rng.shuffle(&mut tasks);
-        tasks.truncate(self.rng.usize(2..4));
-        for (place, task) in tasks.into_iter().enumerate() {
-            let payload = match place {
-                0 => Payload::Size(LARGE),
-                _ => self.payload(),
-            };
-            let put = Verb::Put { handle: handle.clone(), payload };
-            if self.add(process, Some(task.into()), put) {
-                self.ends.count_put(&handle);
-            }
-            if in_sequence {
-                let task = TaskId { process: process.into(), task: Some(task.into()) };
-                self.add(process, None, Verb::Until { task_id: task });
-            }
-        }
-        let reader = self.ends.opposite(&handle);
-        if let Some((reader, owner)) =
-            reader.and_then(|end| Some((end.clone(), self.ends.owner(&end)?)))
-        {
-            self.get(&owner, reader.clone());
-            self.get(&owner, reader);
-        }
-    }
-
-    /// Adds children that all end while their parent is stalled.
-    fn exit_together(&mut self, process: &str) {
-        let tasks = self.items.iter().any(|item| {
-            matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
-        });
-        if tasks {
-            return; // a stall stops the whole process
-        }
-        let mut children = Vec::new();
-        for _ in 0..self.rng.usize(2..4) {
-            let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
-            let child = child.to_owned();
-            let (handles, listed) = (Vec::new(), Vec::new());
-            if self.add(process, None, Verb::Spawn { child: child.clone(), handles, listed }) {
-                self.processes.push(child.clone());
-                children.push(child);
-            }
-        }
-        // The last one to end: until then the parent has observed no exit.
-        let Some(child) = children.last().cloned() else { return };
-        self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
-        for child in &children {
-            let code = self.rng.i32(0..4);
-            self.add(child, None, Verb::Exit { code });
-        }
-        self.rng.shuffle(&mut children);
-        for child in children {
-            self.add(process, None, Verb::Join { child });
-        }
-    }
-
-    fn cut(&mut self, process: &str) {
-        let handle = self.handle(process, Side::Writer);
-        let at = match self.rng.u8(0..3) {
-            0 => CutAt::Bytes(self.rng.u64(1..4)),
-            1 => CutAt::Header(self.rng.u64(0..5)),
-            _ => CutAt::End(1),
-        };
-        self.puts += 1;
-        let payload = Payload::Text(format!("message number {}", self.puts));
-        let cut = Verb::Cut { handle: handle.clone(), payload, at };
-        if self.add(process, None, cut) && self.rng.bool() {
-            self.add(process, None, Verb::Rest { handle });
         }
     }
 
@@ -316,7 +226,7 @@ impl Generator<'_> {
 
     /// Adds a line if the parser accepts it: with an outcome that is no refusal, or else now and then as the use of a
     /// closed handle.
-    fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
+    pub(super) fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
         let task_id = TaskId { process: process.into(), task };
         let is_legal = vec![Outcome::Ok, Outcome::Eof];
         for expected in [is_legal, vec![Outcome::Closed]] {

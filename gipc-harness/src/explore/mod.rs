@@ -4,6 +4,7 @@
 
 mod ends;
 mod generate;
+mod patterns;
 mod shrink;
 
 pub use generate::script;

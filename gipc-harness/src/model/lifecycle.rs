@@ -149,8 +149,11 @@ impl State<'_> {
             return;
         }
         self.record_exit(process, matches!(exit, ProcessExit::Signal(_)));
-        let is_child = |other: &super::process::ProcessState| other.parent == Some(process);
-        self.has_orphans |= self.processes.iter().any(|other| is_child(other) && other.is_alive());
+        let is_orphaned = |child: &usize| {
+            let child = &self.processes[*child];
+            child.parent == Some(process) && child.is_alive()
+        };
+        self.has_orphans |= self.program.processes[process].children.iter().any(is_orphaned);
         for task in &self.program.processes[process].tasks {
             if let Some(open) = self.tasks.stop(*task) {
                 self.timers.cancel(open);

@@ -2,44 +2,11 @@
 //!
 //! A pipe knows no tasks and no processes beyond who holds its ends; `State` tells it when an end is closed.
 
+use super::buffer::{Buffer, Message};
 use super::{AfterCancel, Choices, Mutation};
 use crate::scenario::{Outcome, Side};
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
-
-/// A message in the pipe, or one that a put is still writing.
-#[derive(Clone, Debug, Hash)]
-pub(super) struct Message {
-    /// The step that puts it.
-    pub(super) step: usize,
-    /// Its length in bytes.
-    pub(super) len: u64,
-}
-
-/// The complete messages in a pipe and their total length. There may be a hundred thousand.
-#[derive(Clone, Debug, Default, Hash)]
-struct Buffer {
-    messages: VecDeque<Message>,
-    bytes: u64,
-}
-
-impl Buffer {
-    fn push(&mut self, message: Message) {
-        self.bytes += message.len;
-        self.messages.push_back(message);
-    }
-
-    fn pop(&mut self, newest_first: bool) -> Option<Message> {
-        let message =
-            if newest_first { self.messages.pop_back() } else { self.messages.pop_front() }?;
-        self.bytes -= message.len;
-        Some(message)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-}
 
 /// A step that completes because of what happened at a pipe.
 #[derive(Debug, PartialEq, Eq)]
@@ -151,7 +118,7 @@ impl Pipe {
         if !self.has_reader {
             return Some(Outcome::Broken);
         }
-        if self.buffer.bytes + message.len > self.capacity {
+        if self.buffer.bytes() + message.len > self.capacity {
             return None;
         }
         self.partial = Some(message);
@@ -293,7 +260,7 @@ impl Pipe {
 
     /// Whether a put that is first in turn has written a part of its message.
     fn has_begun(&self, put: &Message) -> bool {
-        self.buffer.bytes < self.capacity && put.len > 0
+        self.buffer.bytes() < self.capacity && put.len > 0
     }
 
     /// Moves messages until every put and get that is left has to wait.
@@ -316,7 +283,7 @@ impl Pipe {
 
     /// Takes the first put if there is room for its message, or if a get is waiting for it.
     fn next_put(&mut self) -> Option<Message> {
-        let room = self.capacity.saturating_sub(self.buffer.bytes);
+        let room = self.capacity.saturating_sub(self.buffer.bytes());
         let is_awaited = !self.gets.is_empty() && self.buffer.is_empty();
         let fits = self.puts.front().is_some_and(|put| put.len <= room || is_awaited);
         if fits { self.puts.pop_front() } else { None }

@@ -18,6 +18,8 @@ pub(super) struct Program<'a> {
     pub(super) processes: Vec<ProcessInfo<'a>>,
     pub(super) steps: Vec<StepInfo>,
     pub(super) pipes: Vec<PipeInfo>,
+    /// Whether any put may be cancelled or time out.
+    pub(super) withdraws_puts: bool,
     /// Whether any process limits its descriptors.
     pub(super) limits_descriptors: bool,
 }
@@ -37,6 +39,8 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) tasks: Vec<usize>,
     /// The task that carries the process's own steps, if it has any.
     pub(super) own_task: Option<usize>,
+    /// The processes that its steps spawn.
+    pub(super) children: Vec<usize>,
     /// Who waits for its end or asks about it, or reads its exit status afterwards.
     pub(super) status_users: Vec<LastUse>,
 }
@@ -97,14 +101,17 @@ impl<'a> Program<'a> {
         }
         let steps: Vec<StepInfo> = scenario.steps.iter().map(|step| names.step(step)).collect();
         names.find_status_users(scenario, &steps);
+        names.find_children(scenario, &steps);
+        let pipes = pipes(scenario);
         Self {
             scenario,
             capacity,
             choices,
+            withdraws_puts: pipes.iter().any(|pipe| pipe.put_may_be_withdrawn),
             tasks: names.tasks,
             processes: names.processes,
             steps,
-            pipes: pipes(scenario),
+            pipes,
             limits_descriptors: scenario
                 .steps
                 .iter()
@@ -157,6 +164,7 @@ impl<'a> Names<'a> {
                 name,
                 tasks: Vec::new(),
                 own_task: None,
+                children: Vec::new(),
                 status_users: Vec::new(),
             });
         }
@@ -188,6 +196,14 @@ impl<'a> Names<'a> {
                 if let (Some(child), Verb::Join { .. } | Verb::Child { .. }) = (child, verb) {
                     record_use(&mut self.processes[child].status_users, (task, position));
                 }
+            }
+        }
+    }
+
+    fn find_children(&mut self, scenario: &Scenario, steps: &[StepInfo]) {
+        for (step, info) in scenario.steps.iter().zip(steps) {
+            if let (Some(child), Verb::Spawn { .. }) = (info.child, &step.verb) {
+                self.processes[info.process].children.push(child);
             }
         }
     }

@@ -3,8 +3,8 @@
 //! Verbs that start and end processes are in `lifecycle.rs`; what a pipe does with messages is in `pipe.rs`.
 
 use super::Mutation;
+use super::buffer::Message;
 use super::history::Fact;
-use super::pipe::Message;
 use super::state::State;
 use crate::scenario::{Codec, Counted, Outcome, Payload, PipeId, Side, Verb};
 use crate::trace::{ProcessExit, StepState};

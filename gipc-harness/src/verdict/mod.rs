@@ -126,6 +126,7 @@ pub fn judge(
     observed: &Observation,
     known: &[KnownFailure],
 ) -> Verdict {
+    let allowed = &*allowed.near(&observed.trace);
     let (predicted, agrees) = closest_trace::closest_trace(scenario, allowed, &observed.trace);
     let trace = completed(scenario, &observed.trace, predicted);
     let text = match allowed.traces.len() {

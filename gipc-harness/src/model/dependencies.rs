@@ -1,0 +1,324 @@
+//! Which agents conflict with a transition, or may enable an agent that waits: the rules of the partial-order reduction.
+//!
+//! The rules may name too many agents, which costs time, but never too few. They hold for the correct model only.
+
+use super::agent::Agent;
+use super::footprint::Footprint;
+use super::process::Phase;
+use super::program::{LastUse, Program, handles};
+use super::state::{State, Transition};
+use crate::scenario::{ChildAct, PipeEnd, PipeId, Side, Verb};
+
+/// Collects agents that depend on each other in one state.
+pub(super) struct Dependencies<'c, 'p> {
+    program: &'p Program<'p>,
+    footprint: &'c Footprint,
+    state: &'c State<'p>,
+    found: Vec<Agent>,
+}
+
+impl<'c, 'p> Dependencies<'c, 'p> {
+    pub(super) fn new(footprint: &'c Footprint, state: &'c State<'p>) -> Self {
+        Self { program: state.program, footprint, state, found: Vec::new() }
+    }
+
+    /// The agents that may make a transition that conflicts with this one, now or later.
+    pub(super) fn conflicts(&mut self, transition: Transition) -> Vec<Agent> {
+        self.add_conflicts(transition);
+        std::mem::take(&mut self.found)
+    }
+
+    /// The agents without which a task that cannot move stays unable to move.
+    pub(super) fn enabling(&mut self, task: usize) -> Vec<Agent> {
+        self.add_enabling(task);
+        std::mem::take(&mut self.found)
+    }
+
+    fn add(&mut self, agent: Agent) {
+        self.found.push(agent);
+    }
+
+    fn add_enabling(&mut self, task: usize) {
+        let process = self.program.tasks[task].process;
+        let Some(open) = self.state.tasks.open_step(task) else {
+            match self.state.processes[process].phase {
+                Phase::NotStarted => {
+                    self.add_users(&self.footprint.processes[process].spawners);
+                }
+                // A concurrent task that is not due yet.
+                _ => self.add_siblings(task),
+            }
+            return;
+        };
+        self.add_users(&self.footprint.cancellers[task]);
+        let info = self.program.steps[open];
+        match self.program.verb(open) {
+            Verb::Get { handle } => self.add_pipe_of(handle, Side::Reader),
+            Verb::Put { handle, .. } => self.add_pipe_of(handle, Side::Writer),
+            Verb::Join { .. } | Verb::Child { .. } => {
+                if let Some(child) = info.child {
+                    self.add_ending(child);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds everything that conflicts with an enabled transition, now or later.
+    fn add_conflicts(&mut self, transition: Transition) {
+        match transition {
+            Transition::CloseEnd(process, end) => {
+                self.add_users(&self.footprint.processes[process].spawners);
+                self.add_conflicts_of_close(end);
+            }
+            Transition::Exit(process) => self.add_conflicts_of_exit(process),
+            Transition::Begin(step) | Transition::Complete(step) => {
+                let info = self.program.steps[step];
+                self.add_users(&self.footprint.processes[info.process].signallers);
+                self.add_users(&self.footprint.cancellers[info.task]);
+                self.add_siblings(info.task);
+                self.add_withdrawn_puts(info.process);
+                if let Transition::Begin(step) = transition {
+                    self.add_conflicts_of_step(step);
+                }
+            }
+        }
+    }
+
+    fn add_conflicts_of_step(&mut self, step: usize) {
+        let program = self.program;
+        let info = program.steps[step];
+        for end in self.unmade_ends(program.verb(step)) {
+            self.add_pipe(end.pipe);
+        }
+        match program.verb(step) {
+            Verb::Put { handle, .. }
+            | Verb::Cut { handle, .. }
+            | Verb::Rest { handle }
+            | Verb::Announce { handle, .. }
+            | Verb::Pass { handle, .. } => {
+                for end in program.scenario.handles.ends(handle) {
+                    self.add_conflicts_of_put(end.pipe);
+                }
+            }
+            Verb::Get { handle } => {
+                for end in program.scenario.handles.ends(handle) {
+                    self.add_observers(end.pipe);
+                }
+            }
+            Verb::Close { handle } => self.add_conflicts_of_closes(std::slice::from_ref(handle)),
+            Verb::Leave { handles, .. } => self.add_conflicts_of_closes(handles),
+            Verb::Pipe { .. } | Verb::Duplex { .. } => {
+                for end in program.scenario.handles.made_by(step, program.verb(step)) {
+                    self.add_users(&self.footprint.pipes[end.pipe].users);
+                }
+            }
+            Verb::Spawn { handles, .. } => {
+                for end in handles.iter().flat_map(|handle| program.scenario.handles.ends(handle)) {
+                    self.add_observers(end.pipe);
+                }
+                if let Some(child) = info.child {
+                    self.add_conflicts_of_second_start(child);
+                }
+            }
+            Verb::Kill { .. }
+            | Verb::Signal { .. }
+            | Verb::Child { act: ChildAct::Terminate, .. } => {
+                if let Some(child) = info.child {
+                    self.add_conflicts_of_signal(child);
+                }
+            }
+            Verb::Child { .. } => {
+                if let Some(child) = info.child {
+                    self.add_ending(child);
+                }
+            }
+            Verb::Cancel { .. } => {
+                if let Some(target) = info.target {
+                    self.add(Agent::Task(target));
+                    self.add_enabling(target);
+                }
+            }
+            Verb::Exit { .. } | Verb::Raise if program.processes[info.process].tasks.len() > 1 => {
+                self.add_pipes_of_process(info.process);
+            }
+            _ => {}
+        }
+    }
+
+    /// The ends of handles that a step uses, if another step has yet to make them.
+    fn unmade_ends(&self, verb: &Verb) -> Vec<PipeEnd> {
+        let table = &self.program.scenario.handles;
+        let ends = handles(verb).into_iter().flat_map(|handle| table.ends(handle));
+        ends.copied().filter(|end| !self.state.pipes[end.pipe].is_made()).collect()
+    }
+
+    fn add_conflicts_of_closes(&mut self, handles: &[String]) {
+        let table = &self.program.scenario.handles;
+        for end in handles.iter().flat_map(|handle| table.ends(handle)) {
+            self.add_conflicts_of_close(*end);
+        }
+    }
+
+    /// Closing a writer commutes with all that the reader does; closing a reader conflicts with every put.
+    fn add_conflicts_of_close(&mut self, end: PipeEnd) {
+        self.add_observers(end.pipe);
+        if !end.is_writer() {
+            self.add_users(&self.footprint.pipes[end.pipe].users);
+        }
+    }
+
+    /// A put commutes with every get, but not with closing the reader.
+    fn add_conflicts_of_put(&mut self, pipe: PipeId) {
+        let footprint = self.footprint;
+        self.add_observers(pipe);
+        self.add_users(&footprint.pipes[pipe].reader_closers);
+        for holder in &footprint.pipes[pipe].reader_holders {
+            self.add_closing(*holder, pipe);
+        }
+    }
+
+    /// Adds what notices whether a step waits at a pipe.
+    fn add_observers(&mut self, pipe: PipeId) {
+        let footprint = self.footprint;
+        if !footprint.pipes[pipe].is_simple {
+            return self.add_pipe(pipe);
+        }
+        for holder in &footprint.pipes[pipe].holders {
+            self.add_users(&footprint.processes[*holder].signallers);
+            self.add_withdrawn_puts(*holder);
+        }
+    }
+
+    /// Adds everything that accesses a pipe in any way.
+    fn add_pipe(&mut self, pipe: PipeId) {
+        let footprint = self.footprint;
+        for (task, position) in &footprint.pipes[pipe].users {
+            self.add_users(&[(*task, *position)]);
+            self.add_users(&footprint.cancellers[*task]);
+        }
+        for holder in &footprint.pipes[pipe].holders {
+            self.add_users(&footprint.processes[*holder].signallers);
+            self.add_closing(*holder, pipe);
+        }
+    }
+
+    fn add_pipe_of(&mut self, handle: &str, side: Side) {
+        if let Some(pipe) = self.program.pipe(handle, side) {
+            self.add_pipe(pipe);
+        }
+    }
+
+    /// Adds what may lead a process to close its ends of a pipe by ending.
+    fn add_closing(&mut self, process: usize, pipe: PipeId) {
+        match self.state.processes[process].phase {
+            Phase::NotStarted | Phase::Running => self.add_tasks(process),
+            Phase::Exiting(_) => {
+                for end in [PipeEnd::reader(pipe), PipeEnd::writer(pipe)] {
+                    if self.state.processes[process].ends.contains(&end) {
+                        self.add(Agent::CloseEnd(process, end));
+                    }
+                }
+            }
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// The end of a process completes joins, and is seen by those who ask.
+    fn add_conflicts_of_exit(&mut self, process: usize) {
+        let footprint = self.footprint;
+        self.add_users(&footprint.processes[process].spawners);
+        self.add_users(&footprint.processes[process].observers);
+        for (task, position) in &footprint.processes[process].joiners {
+            let joiner = self.program.tasks[*task].process;
+            self.add_users(&footprint.cancellers[*task]);
+            self.add_users(&footprint.processes[joiner].signallers);
+            self.add_withdrawn_puts(joiner);
+            if self.program.processes[joiner].tasks.len() > 1 {
+                self.add_users(&[(*task, *position)]);
+                self.add_siblings(*task);
+            }
+        }
+    }
+
+    /// A scenario may spawn a child twice, if it expects one of the two to be refused.
+    fn add_conflicts_of_second_start(&mut self, child: usize) {
+        if let Phase::Exiting(_) = self.state.processes[child].phase {
+            for end in &self.state.processes[child].ends {
+                self.add(Agent::CloseEnd(child, *end));
+            }
+        }
+        self.add_ending(child);
+    }
+
+    /// A signal may interrupt whatever the process is doing.
+    fn add_conflicts_of_signal(&mut self, process: usize) {
+        self.add_users(&self.footprint.processes[process].signallers);
+        if matches!(self.state.processes[process].phase, Phase::NotStarted | Phase::Running) {
+            self.add_pipes_of_process(process);
+            self.add_tasks(process);
+        }
+    }
+
+    fn add_pipes_of_process(&mut self, process: usize) {
+        for end in &self.state.processes[process].ends {
+            self.add_pipe(end.pipe);
+        }
+    }
+
+    /// Adds what may bring about the end of a process, and what may follow from a request about it.
+    fn add_ending(&mut self, process: usize) {
+        self.add_users(&self.footprint.processes[process].signallers);
+        self.add_users(&self.footprint.processes[process].spawners);
+        match self.state.processes[process].phase {
+            Phase::NotStarted | Phase::Running => self.add_tasks(process),
+            Phase::Exiting(_) => self.add(Agent::Exit(process)),
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// A withdrawn put that is still being written is cut off when its process ends, which any step may bring about.
+    fn add_withdrawn_puts(&mut self, process: usize) {
+        if !self.program.withdraws_puts {
+            return;
+        }
+        for end in &self.state.processes[process].ends {
+            if self.program.pipes[end.pipe].put_may_be_withdrawn {
+                self.add_pipe(end.pipe);
+            }
+        }
+    }
+
+    fn add_tasks(&mut self, process: usize) {
+        for task in &self.program.processes[process].tasks {
+            if !self.state.tasks.is_done(*task) {
+                self.add(Agent::Task(*task));
+            }
+        }
+        // A process without steps starts and ends with its spawn.
+        if self.state.processes[process].phase == Phase::NotStarted {
+            self.add_users(&self.footprint.processes[process].spawners);
+        }
+    }
+
+    /// Tasks of one process share its handles, its descriptors and its end.
+    fn add_siblings(&mut self, task: usize) {
+        let process = &self.program.processes[self.program.tasks[task].process];
+        if process.tasks.len() > 1 {
+            for sibling in &process.tasks {
+                if !self.state.tasks.is_done(*sibling) {
+                    self.add(Agent::Task(*sibling));
+                }
+            }
+        }
+    }
+
+    /// Adds those of these tasks that have the use still ahead of them, or are in it.
+    fn add_users(&mut self, users: &[LastUse]) {
+        for (task, position) in users {
+            if self.state.tasks.reaches(*task, *position) {
+                self.add(Agent::Task(*task));
+            }
+        }
+    }
+}
