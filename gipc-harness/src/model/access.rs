@@ -1,6 +1,6 @@
 //! What each step reads and writes, as far as another step could notice: the input of the race detector.
 
-use super::program::{StepInfo, handles};
+use super::program::StepInfo;
 use super::state::State;
 use crate::scenario::{ChildAct, Counted, Outcome, PipeEnd, PipeId, Side, Verb};
 
@@ -86,8 +86,8 @@ impl State<'_> {
             races.message_received(task, put);
         }
         match (self.program.verb(step), outcome) {
-            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
-                if let Some(end) = self.end(handle, Side::Reader) {
+            (Verb::Get { .. }, Outcome::Eof | Outcome::Truncated) => {
+                if let Some(end) = self.end_of_step(step, Side::Reader) {
                     races.end_of_stream_received(task, end.pipe);
                 }
             }
@@ -131,23 +131,22 @@ impl State<'_> {
 
     fn accesses(&self, step: usize) -> Accesses {
         use Access::{Read, Write};
-        let StepInfo { task, process, child, target } = self.program.steps[step];
+        let StepInfo { task, process, child, target, .. } = self.program.steps[step];
         let verb = self.program.verb(step);
         let mut all = vec![(Resource::Process(process), Read), (Resource::Task(task), Read)];
-        for handle in handles(verb) {
-            all.extend(self.handle_accesses(process, handle, Read));
-        }
+        let used = self.program.used_ends(step);
+        all.extend(used.map(|end| (Resource::Handle(process, end), Read)));
         match verb {
-            Verb::Put { handle, .. }
-            | Verb::Cut { handle, .. }
-            | Verb::Rest { handle }
-            | Verb::Announce { handle, .. }
-            | Verb::Pass { handle, .. } => {
+            Verb::Put { .. }
+            | Verb::Cut { .. }
+            | Verb::Rest { .. }
+            | Verb::Announce { .. }
+            | Verb::Pass { .. } => {
                 let is_by_hand = matches!(verb, Verb::Cut { .. } | Verb::Rest { .. });
-                self.write_accesses(process, handle, is_by_hand, &mut all);
+                self.write_accesses(step, is_by_hand, &mut all);
             }
-            Verb::Get { handle } => {
-                if let Some(end) = self.end(handle, Side::Reader) {
+            Verb::Get { .. } => {
+                if let Some(end) = self.end_of_step(step, Side::Reader) {
                     let may_fill = self.program.pipes[end.pipe].may_fill;
                     all.push((Resource::End(process, end), Write));
                     all.push((Resource::Messages(end.pipe), Read));
@@ -212,8 +211,9 @@ impl State<'_> {
         ends.map(|end| (Resource::Handle(process, *end), access)).collect()
     }
 
-    fn write_accesses(&self, process: usize, handle: &str, is_by_hand: bool, all: &mut Accesses) {
-        let Some(end) = self.end(handle, Side::Writer) else { return };
+    fn write_accesses(&self, step: usize, is_by_hand: bool, all: &mut Accesses) {
+        let process = self.program.steps[step].process;
+        let Some(end) = self.end_of_step(step, Side::Writer) else { return };
         all.push((Resource::End(process, end), Access::Write));
         all.push((Resource::Readers(end.pipe), Access::Read));
         all.push((Resource::Messages(end.pipe), Access::Read));
@@ -245,9 +245,9 @@ impl State<'_> {
     /// What would complete the step in which a task waits.
     fn wait_accesses(&self, task: usize, all: &mut Accesses) {
         let Some(step) = self.tasks.last_begun(task) else { return };
-        let (handle, side) = match self.program.verb(step) {
-            Verb::Get { handle } => (handle, Side::Reader),
-            Verb::Put { handle, .. } => (handle, Side::Writer),
+        let side = match self.program.verb(step) {
+            Verb::Get { .. } => Side::Reader,
+            Verb::Put { .. } => Side::Writer,
             Verb::Join { .. } | Verb::Child { .. } => {
                 let child = self.program.steps[step].child;
                 all.extend(child.map(|child| (Resource::ExitStatus(child), Access::Read)));
@@ -255,7 +255,7 @@ impl State<'_> {
             }
             _ => return,
         };
-        let end = self.end(handle, side);
+        let end = self.end_of_step(step, side);
         all.extend(end.map(|end| (Resource::Messages(end.pipe), Access::Write)));
     }
 

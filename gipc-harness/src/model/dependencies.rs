@@ -5,7 +5,7 @@
 use super::agent::Agent;
 use super::footprint::Footprint;
 use super::process::Phase;
-use super::program::{LastUse, Program, handles};
+use super::program::{LastUse, Program};
 use super::state::{State, Transition};
 use crate::scenario::{ChildAct, PipeEnd, PipeId, Side, Verb};
 
@@ -53,8 +53,12 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         self.add_users(&self.footprint.cancellers[task]);
         let info = self.program.steps[open];
         match self.program.verb(open) {
-            Verb::Get { handle } => self.add_pipe_of(handle, Side::Reader),
-            Verb::Put { handle, .. } => self.add_pipe_of(handle, Side::Writer),
+            Verb::Get { .. } => {
+                info.pipe(Side::Reader).into_iter().for_each(|pipe| self.add_pipe(pipe))
+            }
+            Verb::Put { .. } => {
+                info.pipe(Side::Writer).into_iter().for_each(|pipe| self.add_pipe(pipe))
+            }
             Verb::Join { .. } | Verb::Child { .. } => {
                 if let Some(child) = info.child {
                     self.add_ending(child);
@@ -88,35 +92,28 @@ impl<'c, 'p> Dependencies<'c, 'p> {
     fn add_conflicts_of_step(&mut self, step: usize) {
         let program = self.program;
         let info = program.steps[step];
-        for end in self.unmade_ends(program.verb(step)) {
+        for end in self.unmade_ends(step) {
             self.add_pipe(end.pipe);
         }
         match program.verb(step) {
-            Verb::Put { handle, .. }
-            | Verb::Cut { handle, .. }
-            | Verb::Rest { handle }
-            | Verb::Announce { handle, .. }
-            | Verb::Pass { handle, .. } => {
-                for end in program.scenario.handles.ends(handle) {
-                    self.add_conflicts_of_put(end.pipe);
-                }
+            Verb::Put { .. }
+            | Verb::Cut { .. }
+            | Verb::Rest { .. }
+            | Verb::Announce { .. }
+            | Verb::Pass { .. } => {
+                info.ends.iter().for_each(|end| self.add_conflicts_of_put(end.pipe));
             }
-            Verb::Get { handle } => {
-                for end in program.scenario.handles.ends(handle) {
-                    self.add_observers(end.pipe);
-                }
+            Verb::Get { .. } => info.ends.iter().for_each(|end| self.add_observers(end.pipe)),
+            Verb::Close { .. } | Verb::Leave { .. } => {
+                program.used_ends(step).for_each(|end| self.add_conflicts_of_close(end));
             }
-            Verb::Close { handle } => self.add_conflicts_of_closes(std::slice::from_ref(handle)),
-            Verb::Leave { handles, .. } => self.add_conflicts_of_closes(handles),
             Verb::Pipe { .. } | Verb::Duplex { .. } => {
                 for end in program.scenario.handles.made_by(step, program.verb(step)) {
                     self.add_users(&self.footprint.pipes[end.pipe].users);
                 }
             }
-            Verb::Spawn { handles, .. } => {
-                for end in handles.iter().flat_map(|handle| program.scenario.handles.ends(handle)) {
-                    self.add_observers(end.pipe);
-                }
+            Verb::Spawn { .. } => {
+                program.used_ends(step).for_each(|end| self.add_observers(end.pipe));
                 if let Some(child) = info.child {
                     self.add_conflicts_of_second_start(child);
                 }
@@ -147,17 +144,9 @@ impl<'c, 'p> Dependencies<'c, 'p> {
     }
 
     /// The ends of handles that a step uses, if another step has yet to make them.
-    fn unmade_ends(&self, verb: &Verb) -> Vec<PipeEnd> {
-        let table = &self.program.scenario.handles;
-        let ends = handles(verb).into_iter().flat_map(|handle| table.ends(handle));
-        ends.copied().filter(|end| !self.state.pipes[end.pipe].is_made()).collect()
-    }
-
-    fn add_conflicts_of_closes(&mut self, handles: &[String]) {
-        let table = &self.program.scenario.handles;
-        for end in handles.iter().flat_map(|handle| table.ends(handle)) {
-            self.add_conflicts_of_close(*end);
-        }
+    fn unmade_ends(&self, step: usize) -> Vec<PipeEnd> {
+        let ends = self.program.used_ends(step);
+        ends.filter(|end| !self.state.pipes[end.pipe].is_made()).collect()
     }
 
     /// Closing a writer commutes with all that the reader does; closing a reader conflicts with every put.
@@ -203,12 +192,6 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    fn add_pipe_of(&mut self, handle: &str, side: Side) {
-        if let Some(pipe) = self.program.pipe(handle, side) {
-            self.add_pipe(pipe);
-        }
-    }
-
     /// Adds what may lead a process to close its ends of a pipe by ending.
     fn add_closing(&mut self, process: usize, pipe: PipeId) {
         match self.state.processes[process].phase {
@@ -220,7 +203,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                     }
                 }
             }
-            Phase::Ended(_) => {}
+            Phase::Ended(_) | Phase::Forgotten => {}
         }
     }
 
@@ -273,7 +256,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         match self.state.processes[process].phase {
             Phase::NotStarted | Phase::Running => self.add_tasks(process),
             Phase::Exiting(_) => self.add(Agent::Exit(process)),
-            Phase::Ended(_) => {}
+            Phase::Ended(_) | Phase::Forgotten => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which tasks use what, in the program as a whole: the static part of partial-order reduction.
 
-use super::program::{LastUse, Program, handles, record_use};
+use super::program::{LastUse, Program, record_use};
 use crate::scenario::{ChildAct, PipeEnd, Verb};
 use std::collections::BTreeSet;
 
@@ -59,13 +59,11 @@ impl Footprint {
         let verb = program.verb(step);
         let table = &program.scenario.handles;
         let info = program.steps[step];
-        for handle in handles(verb) {
-            for end in table.ends(handle) {
-                record_use(&mut self.pipes[end.pipe].users, user);
-                let closes = matches!(verb, Verb::Close { .. } | Verb::Leave { .. });
-                if closes && !end.is_writer() {
-                    record_use(&mut self.pipes[end.pipe].reader_closers, user);
-                }
+        let closes = matches!(verb, Verb::Close { .. } | Verb::Leave { .. });
+        for end in program.used_ends(step) {
+            record_use(&mut self.pipes[end.pipe].users, user);
+            if closes && !end.is_writer() {
+                record_use(&mut self.pipes[end.pipe].reader_closers, user);
             }
         }
         match verb {

@@ -8,12 +8,8 @@ impl<'p> State<'p> {
     /// Whether a put or a get is in progress at an end.
     pub(super) fn is_busy(&self, end: PipeEnd) -> bool {
         let uses_end = |step: &usize| match self.program.verb(*step) {
-            Verb::Put { handle, .. } if end.is_writer() => {
-                self.program.pipe(handle, Side::Writer) == Some(end.pipe)
-            }
-            Verb::Get { handle } if !end.is_writer() => {
-                self.program.pipe(handle, Side::Reader) == Some(end.pipe)
-            }
+            Verb::Put { .. } => end.is_writer() && self.program.steps[*step].ends.contains(&end),
+            Verb::Get { .. } => !end.is_writer() && self.program.steps[*step].ends.contains(&end),
             _ => false,
         };
         self.pipes[end.pipe].is_busy(end.side) || self.finishing.keys().any(uses_end)
@@ -21,16 +17,24 @@ impl<'p> State<'p> {
 
     /// The pipe ends that a handle stands for; none before its step has made it.
     pub(super) fn ends(&self, handle: &str) -> &'p [PipeEnd] {
-        let ends = self.program.scenario.handles.ends(handle);
+        self.made(self.program.scenario.handles.ends(handle))
+    }
+
+    /// The ends that a step reads from, writes to or closes; none before another step has made them.
+    pub(super) fn ends_of_step(&self, step: usize) -> &'p [PipeEnd] {
+        self.made(self.program.steps[step].ends)
+    }
+
+    fn made(&self, ends: &'p [PipeEnd]) -> &'p [PipeEnd] {
         match ends.first() {
             Some(end) if self.pipes[end.pipe].is_made() => ends,
             _ => &[],
         }
     }
 
-    /// The end of this side that a handle stands for; none before its step has made it.
-    pub(super) fn end(&self, handle: &str, side: Side) -> Option<PipeEnd> {
-        self.ends(handle).iter().copied().find(|end| end.side == side)
+    /// The end of this side that a step uses; none before another step has made it.
+    pub(super) fn end_of_step(&self, step: usize, side: Side) -> Option<PipeEnd> {
+        self.ends_of_step(step).iter().copied().find(|end| end.side == side)
     }
 
     /// The ends of a handle that a process holds open.
@@ -39,9 +43,10 @@ impl<'p> State<'p> {
         self.ends(handle).iter().copied().filter(|end| held.contains(end)).collect()
     }
 
-    /// The pipe that a process can get from or put to through a handle.
-    pub(super) fn usable_pipe(&self, process: usize, handle: &str, side: Side) -> Option<PipeId> {
-        let end = self.end(handle, side)?;
+    /// The pipe that a step can get from or put to, because its process holds the end.
+    pub(super) fn usable_pipe(&self, step: usize, side: Side) -> Option<PipeId> {
+        let process = self.program.steps[step].process;
+        let end = self.end_of_step(step, side)?;
         let is_held = self.processes[process].ends.contains(&end);
         let is_mutated =
             self.is(Mutation::ClosedIsOk) || (self.is(Mutation::ChildHasAll) && process > 0);

@@ -34,17 +34,32 @@ impl Fact {
     }
 }
 
-/// The facts of a run, in the order in which they became true.
-#[derive(Clone, Debug, Default)]
+/// What has happened since the beginning of a run, or since the last node of a search.
+#[derive(Clone, Debug)]
 pub(super) struct History {
+    /// In a run: the state of each step. In a search: empty, and the states of steps are facts as well.
+    steps: Vec<StepState>,
     facts: Vec<Fact>,
 }
 
 impl History {
+    /// The history of a run of a program with this many steps, which becomes one trace.
+    pub(super) fn of_run(steps: usize) -> Self {
+        Self { steps: vec![StepState::NotStarted; steps], facts: Vec::new() }
+    }
+
+    /// The history of a search, which is taken at every node.
+    pub(super) fn of_search() -> Self {
+        Self { steps: Vec::new(), facts: Vec::new() }
+    }
+
     pub(super) fn record(&mut self, fact: Fact) {
-        match self.facts.last_mut() {
-            Some(last) if last.subject() == fact.subject() => *last = fact,
-            _ => self.facts.push(fact),
+        match fact {
+            Fact::Step(step, state) if step < self.steps.len() => self.steps[step] = state,
+            fact => match self.facts.last_mut() {
+                Some(last) if last.subject() == fact.subject() => *last = fact,
+                _ => self.facts.push(fact),
+            },
         }
     }
 
@@ -56,8 +71,10 @@ impl History {
     }
 
     /// The trace of a run from its beginning.
-    pub(super) fn trace(&self, program: &Program<'_>) -> Trace {
-        trace(program, &self.facts)
+    pub(super) fn into_trace(self, program: &Program<'_>) -> Trace {
+        let mut trace = Trace { steps: self.steps, ..Trace::default() };
+        apply(&mut trace, program, &self.facts);
+        trace
     }
 }
 
@@ -72,6 +89,11 @@ pub(super) fn normalize(facts: &mut Vec<Fact>) {
 pub(super) fn trace<'f>(program: &Program<'_>, facts: impl IntoIterator<Item = &'f Fact>) -> Trace {
     let steps = vec![StepState::NotStarted; program.steps.len()];
     let mut trace = Trace { steps, ..Trace::default() };
+    apply(&mut trace, program, facts);
+    trace
+}
+
+fn apply<'f>(trace: &mut Trace, program: &Program<'_>, facts: impl IntoIterator<Item = &'f Fact>) {
     for fact in facts {
         match fact {
             Fact::Step(step, state) => trace.steps[*step] = state.clone(),
@@ -84,5 +106,4 @@ pub(super) fn trace<'f>(program: &Program<'_>, facts: impl IntoIterator<Item = &
             }
         }
     }
-    trace
 }

@@ -4,9 +4,9 @@
 
 use super::history::Fact;
 use super::program::Program;
-use super::simulation::run_in_file_order;
+use super::simulation::run;
 use super::state::{State, Transition};
-use super::{CAPACITY_MAX, CAPACITY_MIN, Choices};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder};
 use crate::scenario::{Outcome, Scenario, Side, Verb};
 use crate::trace::{Allowed, InjectionPoint, Moment, ProcessExit, Release, Schedule, StepState};
 use std::collections::BTreeSet;
@@ -34,8 +34,8 @@ enum Progress {
 /// since how far each got is a race of its own.
 pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
     let program = Program::new(scenario, CAPACITY_MIN, choices);
-    let (end, schedule) = run_in_file_order(&program);
-    let trace = end.trace();
+    let (end, schedule) = run(State::start(&program), &ReleaseOrder::File);
+    let trace = end.into_trace();
     let mut excluded = BTreeSet::from([Some(0)]);
     for (step, info) in scenario.steps.iter().zip(&program.steps) {
         match &step.verb {
@@ -82,7 +82,7 @@ pub(super) fn allowed_if_killed(
         for progress in progresses(&program, point) {
             let (state, schedule) = KilledRun::new(&program, point, *progress).run();
             first_schedule.get_or_insert(schedule);
-            let trace = state.trace();
+            let trace = state.into_trace();
             if !traces.contains(&trace) {
                 traces.push(trace);
             }
@@ -170,9 +170,8 @@ impl<'p> KilledRun<'p> {
             StepState::Pending
         };
         self.state.history.record(Fact::Step(step, state));
-        if let (Progress::Partial, Verb::Put { handle, .. }) = (self.progress, program.verb(step)) {
-            let process = program.steps[step].process;
-            if let Some(pipe) = self.state.usable_pipe(process, handle, Side::Writer) {
+        if let (Progress::Partial, Verb::Put { .. }) = (self.progress, program.verb(step)) {
+            if let Some(pipe) = self.state.usable_pipe(step, Side::Writer) {
                 self.state.pipes[pipe].truncate();
             }
         }

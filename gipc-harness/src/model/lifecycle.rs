@@ -2,7 +2,7 @@
 
 use super::Mutation;
 use super::history::Fact;
-use super::process::Phase;
+use super::process::{Phase, Signals};
 use super::state::State;
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
 use crate::trace::ProcessExit;
@@ -161,10 +161,15 @@ impl State<'_> {
                 self.finishing.remove(&open);
             }
         }
+        for child in &self.program.processes[process].children {
+            self.forget_exit_status(*child);
+        }
         let ends: Vec<PipeEnd> = self.processes[process].ends.iter().copied().collect();
         if self.is_fine_grained {
-            for end in &ends {
-                self.pipes[end.pipe].abandon(end.side);
+            for end in ends {
+                if self.pipes[end.pipe].is_busy(end.side) {
+                    self.pipes[end.pipe].abandon(end.side);
+                }
             }
             self.processes[process].phase = Phase::Exiting(exit);
             self.exiting.insert(process);
@@ -189,6 +194,18 @@ impl State<'_> {
         self.history.record(Fact::Exit(process, exit.clone()));
         self.processes[process].phase = Phase::Ended(exit);
         self.release.exits.push(self.program.processes[process].name.to_owned());
+        self.forget_exit_status(process);
+    }
+
+    /// Forgets how a process has ended when no step can ask any more, so that states that differ only in that are one.
+    pub(super) fn forget_exit_status(&mut self, process: usize) {
+        let users = &self.program.processes[process].status_users;
+        let is_needed = users.iter().any(|(task, position)| self.tasks.reaches(*task, *position));
+        if !is_needed && matches!(self.processes[process].phase, Phase::Ended(_)) {
+            let state = &mut self.processes[process];
+            state.phase = Phase::Forgotten;
+            state.signals = Signals::default();
+        }
     }
 
     fn notify_joins(&mut self, process: usize, exit: &ProcessExit) {
@@ -275,7 +292,7 @@ impl State<'_> {
         }
         if is_trapped {
             let is_counted =
-                self.processes[process].exit().is_none() && !self.is(Mutation::TrapsAreLost);
+                !self.processes[process].has_ended() && !self.is(Mutation::TrapsAreLost);
             self.processes[process].signals.caught += u64::from(is_counted);
         } else if self.processes[process].signals.is_fatal(signal) && !self.is(Mutation::Deaf) {
             self.begin_exit(process, ProcessExit::Signal(signal.to_owned()));

@@ -8,6 +8,7 @@
 mod choices;
 mod mutation;
 mod program;
+mod table;
 mod tasks;
 mod process;
 mod buffer;
@@ -64,7 +65,7 @@ pub fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
 pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> (Trace, Schedule) {
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let (end, schedule) = simulation::run(state::State::start(&program), order);
-    (end.trace(), schedule)
+    (end.into_trace(), schedule)
 }
 
 /// Returns the schedule that releases the steps in file order.
@@ -85,7 +86,7 @@ pub fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<TaskId>>>
 pub fn racing_steps(scenario: &Scenario, choices: Choices) -> Vec<usize> {
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let start = state::State::start(&program).with_race_detector();
-    let (end, _) = simulation::run(start, &ReleaseOrder::File);
+    let end = simulation::run_to_end(start, &ReleaseOrder::File);
     end.races.map_or_else(Vec::new, |races| races.racing_steps().collect())
 }
 

@@ -17,14 +17,14 @@ const MAX_ORDERS: usize = 2_000;
 pub(super) fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<TaskId>>> {
     let task_id = |step: &usize| scenario.steps[*step].task_id.clone();
     let program = Program::new(scenario, CAPACITY_MIN, choices);
-    let start = State::start(&program);
-    let (end, schedule) = run(start.clone().with_race_detector(), &ReleaseOrder::File);
+    let start = State::start(&program).with_race_detector();
+    let (end, schedule) = run(start, &ReleaseOrder::File);
     if !end.has_races() {
         let releases = schedule.releases.iter();
         return Some(vec![releases.map(|release| task_id(&release.step)).collect()]);
     }
     let mut search = OrderSearch::default();
-    search.visit(start, BTreeSet::new()).then_some(())?;
+    search.visit(State::start_search(&program), BTreeSet::new()).then_some(())?;
     Some(search.orders.iter().map(|order| order.iter().map(task_id).collect()).collect())
 }
 

@@ -3,7 +3,6 @@
 use crate::scenario::{Disposition, PipeEnd};
 use crate::trace::ProcessExit;
 use std::collections::BTreeSet;
-use std::hash::{Hash, Hasher};
 
 /// Signals whose default action does not end a process; being stopped and continued changes no outcome.
 const HARMLESS_SIGNALS: [&str; 6] =
@@ -18,6 +17,8 @@ pub(super) enum Phase {
     /// It executes no more steps, and still holds ends that it closes one by one.
     Exiting(ProcessExit),
     Ended(ProcessExit),
+    /// It has ended, and no step asks how any more.
+    Forgotten,
 }
 
 #[derive(Clone, Debug, Default, Hash)]
@@ -53,12 +54,8 @@ impl ProcessState {
         matches!(self.phase, Phase::Running | Phase::Exiting(_))
     }
 
-    /// Hashes what determines what can still happen. Of a process that has ended, that is at most its exit status.
-    pub(super) fn hash_relevant(&self, is_status_needed: bool, hasher: &mut impl Hasher) {
-        match &self.phase {
-            Phase::Ended(exit) => is_status_needed.then_some(exit).hash(hasher),
-            _ => (1, self).hash(hasher),
-        }
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_) | Phase::Forgotten)
     }
 
     pub(super) fn exit(&self) -> Option<&ProcessExit> {

@@ -2,8 +2,9 @@
 //! search share one program.
 
 use super::{CAPACITY_MAX, CAPACITY_MIN, Choices};
-use crate::scenario::{Codec, PipeId, Scenario, Side, Step, TaskId, Verb};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::scenario::{Codec, HandleTable, PipeEnd, PipeId, Scenario, Side, Step, TaskId, Verb};
+use foldhash::HashMap;
+use std::collections::BTreeSet;
 
 /// The length of the longest message header, in bytes.
 const MAX_HEADER: u64 = 8;
@@ -16,7 +17,7 @@ pub(super) struct Program<'a> {
     pub(super) choices: Choices,
     pub(super) tasks: Vec<TaskInfo<'a>>,
     pub(super) processes: Vec<ProcessInfo<'a>>,
-    pub(super) steps: Vec<StepInfo>,
+    pub(super) steps: Vec<StepInfo<'a>>,
     pub(super) pipes: Vec<PipeInfo>,
     /// Whether any put may be cancelled or time out.
     pub(super) withdraws_puts: bool,
@@ -58,7 +59,7 @@ pub(super) fn record_use(uses: &mut Vec<LastUse>, last_use: LastUse) {
 
 /// The indices of what a step names.
 #[derive(Clone, Copy)]
-pub(super) struct StepInfo {
+pub(super) struct StepInfo<'a> {
     pub(super) task: usize,
     pub(super) process: usize,
     /// The process that is spawned, joined, signalled or asked about. A program that is started beside the library is
@@ -66,6 +67,8 @@ pub(super) struct StepInfo {
     pub(super) child: Option<usize>,
     /// The task that is cancelled or observed.
     pub(super) target: Option<usize>,
+    /// The ends of the handle that is read from, written to or closed, whether or not they have been made yet.
+    pub(super) ends: &'a [PipeEnd],
 }
 
 /// What the scenario as a whole does with a pipe.
@@ -99,7 +102,8 @@ impl<'a> Program<'a> {
                 names.process(child);
             }
         }
-        let steps: Vec<StepInfo> = scenario.steps.iter().map(|step| names.step(step)).collect();
+        let steps: Vec<StepInfo<'_>> =
+            scenario.steps.iter().map(|step| names.step(step, &scenario.handles)).collect();
         names.find_status_users(scenario, &steps);
         names.find_children(scenario, &steps);
         let pipes = pipes(scenario);
@@ -127,11 +131,6 @@ impl<'a> Program<'a> {
         &self.scenario.steps[step].task_id
     }
 
-    /// The pipe that a handle reads from or writes to, whether or not it has been made yet.
-    pub(super) fn pipe(&self, handle: &str, side: Side) -> Option<PipeId> {
-        self.scenario.handles.pipe(handle, side)
-    }
-
     /// Whether it matters how many bytes the pipes hold.
     pub(super) fn depends_on_capacity(&self) -> bool {
         self.pipes.iter().any(|pipe| pipe.depends_on_capacity)
@@ -150,9 +149,9 @@ impl<'a> Program<'a> {
 #[derive(Default)]
 struct Names<'a> {
     tasks: Vec<TaskInfo<'a>>,
-    task_indices: BTreeMap<&'a TaskId, usize>,
+    task_indices: HashMap<&'a TaskId, usize>,
     processes: Vec<ProcessInfo<'a>>,
-    process_indices: BTreeMap<&'a str, usize>,
+    process_indices: HashMap<&'a str, usize>,
 }
 
 impl<'a> Names<'a> {
@@ -188,7 +187,7 @@ impl<'a> Names<'a> {
         task
     }
 
-    fn find_status_users(&mut self, scenario: &Scenario, steps: &[StepInfo]) {
+    fn find_status_users(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
         for (task, info) in self.tasks.iter().enumerate() {
             for (position, step) in info.steps.iter().enumerate() {
                 let verb = &scenario.steps[*step].verb;
@@ -200,7 +199,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn find_children(&mut self, scenario: &Scenario, steps: &[StepInfo]) {
+    fn find_children(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
         for (step, info) in scenario.steps.iter().zip(steps) {
             if let (Some(child), Verb::Spawn { .. }) = (info.child, &step.verb) {
                 self.processes[info.process].children.push(child);
@@ -208,7 +207,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn step(&self, step: &Step) -> StepInfo {
+    fn step(&self, step: &Step, handles: &'a HandleTable) -> StepInfo<'a> {
         let task = self.task_indices[&step.task_id];
         let process = |name: &str| self.process_indices.get(name).copied();
         let child = match &step.verb {
@@ -225,7 +224,8 @@ impl<'a> Names<'a> {
             }
             _ => None,
         };
-        StepInfo { task, process: self.tasks[task].process, child, target }
+        let ends = handle(&step.verb).map_or(&[][..], |handle| handles.ends(handle));
+        StepInfo { task, process: self.tasks[task].process, child, target, ends }
     }
 }
 
@@ -274,19 +274,38 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
     pipes
 }
 
-/// The handles that a step uses; not those that it makes.
-pub(super) fn handles(verb: &Verb) -> Vec<&String> {
+/// The handle that a step reads from, writes to or closes.
+fn handle(verb: &Verb) -> Option<&String> {
     match verb {
         Verb::Put { handle, .. }
         | Verb::Get { handle }
         | Verb::Close { handle }
         | Verb::Cut { handle, .. }
         | Verb::Rest { handle }
-        | Verb::Announce { handle, .. } => vec![handle],
-        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
-            handles.iter().collect()
-        }
-        Verb::Pass { handle, passed } => vec![handle, passed],
-        _ => Vec::new(),
+        | Verb::Announce { handle, .. }
+        | Verb::Pass { handle, .. } => Some(handle),
+        _ => None,
+    }
+}
+
+impl StepInfo<'_> {
+    /// The pipe that the step reads from or writes to, whether or not it has been made yet.
+    pub(super) fn pipe(&self, side: Side) -> Option<PipeId> {
+        self.ends.iter().find(|end| end.side == side).map(|end| end.pipe)
+    }
+}
+
+impl Program<'_> {
+    /// All ends that a step uses, whether or not they have been made yet; not those that it makes.
+    pub(super) fn used_ends(&self, step: usize) -> impl Iterator<Item = PipeEnd> + '_ {
+        let others = match self.verb(step) {
+            Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
+                handles.as_slice()
+            }
+            Verb::Pass { passed, .. } => std::slice::from_ref(passed),
+            _ => &[],
+        };
+        let others = others.iter().flat_map(|handle| self.scenario.handles.ends(handle));
+        self.steps[step].ends.iter().chain(others).copied()
     }
 }

@@ -8,7 +8,8 @@ use super::access::{Access, Resource};
 use super::program::Program;
 use super::vector_clock::VectorClock;
 use crate::scenario::PipeId;
-use std::collections::{BTreeSet, HashMap};
+use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeSet;
 
 /// How many racing steps are remembered.
 const MAX_RACING_STEPS: usize = 32;

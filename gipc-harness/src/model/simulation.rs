@@ -10,32 +10,51 @@ use crate::trace::{Release, Schedule, Trace};
 /// matter.
 const PRIORITY_CHANGES: usize = 3;
 
-/// Runs until no step is ready and nothing more happens.
-pub(super) fn run<'p>(mut state: State<'p>, order: &ReleaseOrder) -> (State<'p>, Schedule) {
-    let mut scheduler = Scheduler::new(state.program, order);
+/// Runs until no step is ready and nothing more happens. Returns the last state, and the schedule of the run.
+pub(super) fn run<'p>(state: State<'p>, order: &ReleaseOrder) -> (State<'p>, Schedule) {
     let mut releases: Vec<Release> = Vec::new();
-    loop {
-        if let Some(step) = scheduler.next(&state) {
-            releases.push(state.advance(Transition::Begin(step)));
-        } else if let Some(more) = state.settle() {
-            // What happens by itself belongs to the last release, since no step could be released in between.
-            if let Some(last) = releases.last_mut() {
-                last.extend(more);
-            }
-        } else {
-            return (state, Schedule { releases });
-        }
-    }
+    let end = run_with(state, order, |event| match (event, releases.last_mut()) {
+        (Event::Released(release), _) => releases.push(release),
+        // What happens by itself belongs to the last release, since no step could be released in between.
+        (Event::Settled(more), Some(last)) => last.extend(more),
+        (Event::Settled(_), None) => {}
+    });
+    (end, Schedule { releases })
 }
 
-/// Runs the program in file order, from its beginning to its end.
-pub(super) fn run_in_file_order<'p>(program: &'p Program<'p>) -> (State<'p>, Schedule) {
-    run(State::start(program), &ReleaseOrder::File)
+/// Runs like [`run`], without a schedule.
+pub(super) fn run_to_end<'p>(state: State<'p>, order: &ReleaseOrder) -> State<'p> {
+    run_with(state, order, |_| {})
 }
 
 /// The trace of a run.
 pub(super) fn trace(program: &Program<'_>, order: &ReleaseOrder) -> Trace {
-    run(State::start(program), order).0.trace()
+    run_to_end(State::start(program), order).into_trace()
+}
+
+/// What a run consists of.
+enum Event {
+    /// A step was released, and this followed.
+    Released(Release),
+    /// No step could be released, and this happened by itself.
+    Settled(Release),
+}
+
+fn run_with<'p>(
+    mut state: State<'p>,
+    order: &ReleaseOrder,
+    mut observe: impl FnMut(Event),
+) -> State<'p> {
+    let mut scheduler = Scheduler::new(state.program, order);
+    loop {
+        if let Some(step) = scheduler.next(&state) {
+            observe(Event::Released(state.advance(Transition::Begin(step))));
+        } else if let Some(more) = state.settle() {
+            observe(Event::Settled(more));
+        } else {
+            return state;
+        }
+    }
 }
 
 /// Decides which of the steps that are ready is released next.

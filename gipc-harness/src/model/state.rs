@@ -4,8 +4,9 @@ use super::Mutation;
 use super::history::{Fact, History};
 use super::pipe::{Pipe, Wakeup};
 use super::process::ProcessState;
-use super::program::{LastUse, Program};
+use super::program::Program;
 use super::race_detector::RaceDetector;
+use super::table::Table;
 use super::tasks::Tasks;
 use super::timers::Timers;
 use crate::scenario::{Outcome, PipeEnd, Side, Verb};
@@ -19,8 +20,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 pub(super) struct State<'p> {
     pub(super) program: &'p Program<'p>,
     pub(super) tasks: Tasks<'p>,
-    pub(super) processes: Vec<ProcessState>,
-    pub(super) pipes: Vec<Pipe>,
+    pub(super) processes: Table<ProcessState>,
+    pub(super) pipes: Table<Pipe>,
     pub(super) timers: Timers,
     pub(super) history: History,
     /// The `until` steps that wait.
@@ -58,16 +59,25 @@ pub(super) enum Transition {
 }
 
 impl<'p> State<'p> {
-    /// The initial state: `main` is running.
+    /// The initial state of a run: `main` is running.
     pub(super) fn start(program: &'p Program<'p>) -> Self {
+        Self::with_history(program, History::of_run(program.steps.len()))
+    }
+
+    /// The initial state of a search, which takes the history at every node.
+    pub(super) fn start_search(program: &'p Program<'p>) -> Self {
+        Self::with_history(program, History::of_search())
+    }
+
+    fn with_history(program: &'p Program<'p>, history: History) -> Self {
         let pipe = Pipe::unmade(program.capacity, program.choices);
         let mut state = Self {
             program,
             tasks: Tasks::new(program),
-            processes: vec![ProcessState::default(); program.processes.len()],
-            pipes: vec![pipe; program.pipes.len()],
+            processes: Table::new(&ProcessState::default(), program.processes.len()),
+            pipes: Table::new(&pipe, program.pipes.len()),
             timers: Timers::default(),
-            history: History::default(),
+            history,
             untils: BTreeSet::new(),
             release: Release::default(),
             is_fine_grained: false,
@@ -143,21 +153,24 @@ impl<'p> State<'p> {
         Some(std::mem::take(&mut self.release))
     }
 
-    /// What has happened until now, in a run whose history was never taken.
-    pub(super) fn trace(&self) -> Trace {
-        self.history.trace(self.program)
+    /// What has happened until now, in a run.
+    pub(super) fn into_trace(self) -> Trace {
+        self.history.into_trace(self.program)
     }
 
     /// A hash of everything that determines what can still happen.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
-        self.tasks.states().hash(&mut hasher);
-        for (info, process) in self.program.processes.iter().zip(&self.processes) {
-            let is_needed = |(task, position): &LastUse| self.tasks.reaches(*task, *position);
-            process.hash_relevant(info.status_users.iter().any(is_needed), &mut hasher);
-        }
-        (&self.pipes, &self.untils, &self.timers, &self.finishing).hash(&mut hasher);
+        (self.tasks.states(), &self.processes, &self.pipes).hash(&mut hasher);
+        (&self.untils, &self.timers, &self.finishing).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// How many parts are copied with the state and hashed for its fingerprint.
+    pub(super) fn weight(&self) -> usize {
+        let exiting = self.exiting.iter().map(|process| self.processes[*process].ends.len());
+        let tables = self.tasks.states().weight() + self.processes.weight() + self.pipes.weight();
+        tables + self.tasks.ready().len() + exiting.sum::<usize>()
     }
 
     fn begin(&mut self, step: usize) {
@@ -191,17 +204,20 @@ impl<'p> State<'p> {
         self.history.record(Fact::Step(step, completed));
         self.release.completes.push(step);
         self.tasks.complete(info.task);
+        if let Some(child) = info.child {
+            self.forget_exit_status(child);
+        }
         self.start_tasks(info.process);
     }
 
     /// Completes the steps that a pipe has woken.
     pub(super) fn wake(&mut self, wakeups: Vec<Wakeup>) {
         for Wakeup { step, outcome, from } in wakeups {
-            let (outcome, from) = match from.map(|put| self.program.verb(put)) {
-                Some(Verb::Put { handle, payload }) if self.is_undecodable(handle, payload) => {
+            let (outcome, from) = match from.map(|put| (put, self.program.verb(put))) {
+                Some((put, Verb::Put { payload, .. })) if self.is_undecodable(put, payload) => {
                     (Outcome::Decode, None)
                 }
-                Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }) => {
+                Some((_, Verb::Put { payload, .. } | Verb::Cut { payload, .. })) => {
                     (Outcome::Message(payload.clone()), from)
                 }
                 _ => (outcome, from),
@@ -223,21 +239,21 @@ impl<'p> State<'p> {
 
     /// A step stops waiting.
     pub(super) fn withdraw(&mut self, step: usize) {
-        for process in &mut self.processes {
-            process.joins.retain(|join| *join != step);
+        let info = self.program.steps[step];
+        if let Some(child) = info.child {
+            self.processes[child].joins.retain(|join| *join != step);
         }
-        for pipe in 0..self.pipes.len() {
-            let wakeups = self.pipes[pipe].withdraw(step);
+        for end in info.ends {
+            let wakeups = self.pipes[end.pipe].withdraw(step);
             self.wake(wakeups);
         }
     }
 
     /// A step's timer expires.
     fn time_out(&mut self, step: usize) {
-        let process = self.program.steps[step].process;
         let verb = self.program.verb(step);
-        if let (Verb::Get { handle }, true) = (verb, self.program.choices.late_get_waits) {
-            let pipe = self.usable_pipe(process, handle, Side::Reader);
+        if let (Verb::Get { .. }, true) = (verb, self.program.choices.late_get_waits) {
+            let pipe = self.usable_pipe(step, Side::Reader);
             if pipe.is_some_and(|pipe| self.pipes[pipe].has_partial_message()) {
                 return;
             }
@@ -248,7 +264,9 @@ impl<'p> State<'p> {
             _ => Outcome::Timeout,
         };
         if self.is(Mutation::LimitTakes) {
-            self.pipes.iter_mut().for_each(|pipe| pipe.lose_next_message(step));
+            for end in self.program.steps[step].ends {
+                self.pipes[end.pipe].lose_next_message(step);
+            }
         }
         self.withdraw(step);
         self.complete(step, outcome);

@@ -7,13 +7,13 @@ use super::history::Fact;
 use super::program::Program;
 use super::state::{State, Transition};
 use super::stubborn_set::{Recent, StubbornSets};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 /// The most nodes of a graph.
 const MAX_NODES: usize = 20_000;
-/// The most work for one graph: one unit for each agent that is considered when a set of transitions is chosen, and one
-/// for each task, process and pipe of a state that is copied or hashed.
-const MAX_WORK: usize = 10_000_000;
+/// The most work for the graphs of one question, which take about half a second: one unit for each agent that is considered when a set of transitions is chosen, and one
+/// for each part of a state that is copied or hashed.
+pub(super) const MAX_WORK: usize = 25_000_000;
 /// The most memory for one graph, in facts and in parts of pending states, each of about a hundred bytes.
 const MAX_KEPT: usize = 300_000;
 
@@ -28,40 +28,29 @@ pub(super) struct Edge {
     pub(super) target: usize,
 }
 
-/// Explores the states of a program. Returns `None` if that would take too much time or memory.
-pub(super) fn explore(program: &Program<'_>) -> Option<StateGraph> {
+/// Explores the states of a program. Returns `None` if that would take too much memory, or more than this much work,
+/// which is used up.
+pub(super) fn explore(program: &Program<'_>, work: &mut usize) -> Option<StateGraph> {
     // The rules of the reduction hold for the correct model only.
     let is_reduced = program.choices.mutation.is_none();
-    explore_with(program, is_reduced.then(|| StubbornSets::new(program)), MAX_WORK)
+    explore_with(program, is_reduced.then(|| StubbornSets::new(program)), work)
 }
 
 /// Explores every order of transitions, to compare the reduction with.
 #[cfg(test)]
 pub(super) fn explore_unreduced(program: &Program<'_>) -> Option<StateGraph> {
-    explore_with(program, None, MAX_WORK / 100)
+    explore_with(program, None, &mut (MAX_WORK / 200))
 }
 
 fn explore_with<'p>(
     program: &'p Program<'p>,
     sets: Option<StubbornSets<'p>>,
-    max_work: usize,
+    work: &mut usize,
 ) -> Option<StateGraph> {
-    let mut explorer = Explorer::new(program, sets, max_work);
-    let mut initial = State::start(program);
-    initial.is_fine_grained = true;
-    // The initial state is a node even if there is no choice in it.
-    let edge = explorer.follow(initial, Recent::default())?;
-    explorer.nodes[0].push(edge);
-    while let Some(Pending { node, state, choice, recent }) = explorer.pending.pop() {
-        explorer.kept -= explorer.size;
-        for transition in choice {
-            let mut next = state.clone();
-            next.advance(transition);
-            let edge = explorer.follow(next, recent.clone())?;
-            explorer.nodes[node].push(edge);
-        }
-    }
-    Some(StateGraph { nodes: explorer.nodes })
+    let mut explorer = Explorer::new(sets, *work);
+    let graph = explorer.explore(program);
+    *work = work.saturating_sub(explorer.work);
+    graph
 }
 
 /// A state that has been reached, with the transitions to explore from there.
@@ -79,25 +68,40 @@ struct Explorer<'p> {
     /// The nodes by the fingerprints of their states.
     known: HashMap<u64, usize>,
     pending: Vec<Pending<'p>>,
-    /// How many parts a state has.
-    size: usize,
     work: usize,
     max_work: usize,
     kept: usize,
 }
 
 impl<'p> Explorer<'p> {
-    fn new(program: &'p Program<'p>, sets: Option<StubbornSets<'p>>, max_work: usize) -> Self {
+    fn new(sets: Option<StubbornSets<'p>>, max_work: usize) -> Self {
         Self {
             sets,
             nodes: vec![Vec::new()],
             known: HashMap::new(),
             pending: Vec::new(),
-            size: program.tasks.len() + program.processes.len() + program.pipes.len(),
             work: 0,
             max_work,
             kept: 0,
         }
+    }
+
+    fn explore(&mut self, program: &'p Program<'p>) -> Option<StateGraph> {
+        let mut initial = State::start_search(program);
+        initial.is_fine_grained = true;
+        // The initial state is a node even if there is no choice in it.
+        let edge = self.follow(initial, Recent::default())?;
+        self.nodes[0].push(edge);
+        while let Some(Pending { node, state, choice, recent }) = self.pending.pop() {
+            self.kept -= state.weight();
+            for transition in choice {
+                let mut next = state.clone();
+                next.advance(transition);
+                let edge = self.follow(next, recent.clone())?;
+                self.nodes[node].push(edge);
+            }
+        }
+        Some(StateGraph { nodes: std::mem::take(&mut self.nodes) })
     }
 
     /// Follows a state to the next node. Returns `None` at a bound.
@@ -131,13 +135,14 @@ impl<'p> Explorer<'p> {
 
     fn node(&mut self, state: State<'p>, choice: Vec<Transition>, recent: Recent) -> usize {
         // The state is hashed here, and copied for each of its transitions.
-        self.work += self.size * (1 + choice.len());
+        let weight = state.weight();
+        self.work += weight * (1 + choice.len());
         let next = self.nodes.len();
         let node = *self.known.entry(state.fingerprint()).or_insert(next);
         if node == next {
             self.nodes.push(Vec::new());
             if !choice.is_empty() {
-                self.kept += self.size;
+                self.kept += weight;
                 self.pending.push(Pending { node, state, choice, recent });
             }
         }

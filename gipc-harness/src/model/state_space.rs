@@ -2,9 +2,9 @@
 
 use super::outcomes::{MAX_TRACES, Outcomes};
 use super::program::Program;
-use super::simulation::run;
+use super::simulation::run_to_end;
 use super::state::State;
-use super::state_graph::explore;
+use super::state_graph::{MAX_WORK, explore};
 use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder};
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace};
@@ -17,15 +17,13 @@ const OTHER_CAPACITIES: [u64; 7] =
 /// Every correct trace, that of file order first.
 pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
-    let (end, _) = run(State::start(&small).with_race_detector(), &ReleaseOrder::File);
-    let first = end.trace();
-    if !end.has_races() {
+    let end = run_to_end(State::start(&small).with_race_detector(), &ReleaseOrder::File);
+    let has_races = end.has_races();
+    let first = end.into_trace();
+    if !has_races {
         return Allowed::one(first);
     }
-    drop(end);
-    let large = Program::new(scenario, CAPACITY_MAX, choices);
-    let capacities = if small.depends_on_capacity() { vec![&small, &large] } else { vec![&small] };
-    let Some(outcomes) = outcomes_of_all(&capacities) else {
+    let Some(outcomes) = outcomes_of_all(scenario, &small) else {
         return Allowed { complete: false, ..Allowed::one(first) };
     };
     match enumerated(&small, &outcomes) {
@@ -42,17 +40,18 @@ pub(super) fn is_portable(scenario: &Scenario, choices: Choices) -> bool {
     if !small.depends_on_capacity() {
         return true;
     }
-    let (end, _) = run(State::start(&small).with_race_detector(), &ReleaseOrder::File);
+    let end = run_to_end(State::start(&small).with_race_detector(), &ReleaseOrder::File);
     if !end.has_races() {
         // Without races, more room never makes a scenario block, so the two ends of the range are enough.
         let large = Program::new(scenario, CAPACITY_MAX, choices);
-        return end.trace() == super::simulation::trace(&large, &ReleaseOrder::File);
+        return end.into_trace() == super::simulation::trace(&large, &ReleaseOrder::File);
     }
     drop(end);
-    let Some(expected) = outcomes_of(&small) else { return true };
+    let mut work = MAX_WORK;
+    let Some(expected) = outcomes_of(&small, &mut work) else { return true };
     OTHER_CAPACITIES.into_iter().all(|capacity| {
         let program = Program::new(scenario, capacity, choices);
-        let Some(outcomes) = outcomes_of(&program) else { return true };
+        let Some(outcomes) = outcomes_of(&program, &mut work) else { return true };
         outcomes == expected || {
             let traces = (outcomes.traces(&program), expected.traces(&program));
             // Two sets that cannot be enumerated may be equal although they were split differently.
@@ -61,14 +60,18 @@ pub(super) fn is_portable(scenario: &Scenario, choices: Choices) -> bool {
     })
 }
 
-fn outcomes_of(program: &Program<'_>) -> Option<Outcomes> {
-    Outcomes::of(&explore(program)?)
+/// The outcomes of a program; `None` if that takes more than this much work, which is used up.
+fn outcomes_of(program: &Program<'_>, work: &mut usize) -> Option<Outcomes> {
+    Outcomes::of(&explore(program, work)?)
 }
 
-fn outcomes_of_all(programs: &[&Program<'_>]) -> Option<Vec<Outcomes>> {
-    let mut all: Vec<Outcomes> = Vec::new();
-    for program in programs {
-        let outcomes = outcomes_of(program)?;
+/// The different outcomes of a program with small pipes and with large ones.
+fn outcomes_of_all(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<Outcomes>> {
+    let mut work = MAX_WORK;
+    let mut all = vec![outcomes_of(small, &mut work)?];
+    if small.depends_on_capacity() {
+        let large = Program::new(scenario, CAPACITY_MAX, small.choices);
+        let outcomes = outcomes_of(&large, &mut work)?;
         if !all.contains(&outcomes) {
             all.push(outcomes);
         }

@@ -1,13 +1,14 @@
 //! The tasks of a running scenario: how far each is, and which steps are ready to be released.
 
 use super::program::{Program, TaskInfo};
+use super::table::Table;
 use std::collections::BTreeSet;
 
 /// The progress of all tasks.
 #[derive(Clone)]
 pub(super) struct Tasks<'p> {
     infos: &'p [TaskInfo<'p>],
-    states: Vec<TaskState>,
+    states: Table<TaskState>,
     ready: BTreeSet<usize>,
 }
 
@@ -23,12 +24,12 @@ pub(super) struct TaskState {
 
 impl<'p> Tasks<'p> {
     pub(super) fn new(program: &'p Program<'p>) -> Self {
-        let states = vec![TaskState::default(); program.tasks.len()];
+        let states = Table::new(&TaskState::default(), program.tasks.len());
         Self { infos: &program.tasks, states, ready: BTreeSet::new() }
     }
 
     /// The steps that may be released, in file order.
-    pub(super) fn ready(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn ready(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
         self.ready.iter().copied()
     }
 
@@ -111,7 +112,7 @@ impl<'p> Tasks<'p> {
         self.states[task].started && self.states[task].open.is_none() && !self.is_done(task)
     }
 
-    pub(super) fn states(&self) -> &[TaskState] {
+    pub(super) fn states(&self) -> &Table<TaskState> {
         &self.states
     }
 }

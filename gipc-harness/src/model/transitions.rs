@@ -6,7 +6,7 @@ use super::Mutation;
 use super::buffer::Message;
 use super::history::Fact;
 use super::state::State;
-use crate::scenario::{Codec, Counted, Outcome, Payload, PipeId, Side, Verb};
+use crate::scenario::{Codec, Counted, Outcome, Payload, Side, Verb};
 use crate::trace::{ProcessExit, StepState};
 
 impl State<'_> {
@@ -16,8 +16,8 @@ impl State<'_> {
         match self.program.verb(step) {
             Verb::Pipe { .. } | Verb::Duplex { .. } => self.make_pipes(step),
             Verb::Spawn { handles, .. } => self.spawn(step, handles),
-            Verb::Put { handle, payload } => self.put(step, handle, payload),
-            Verb::Get { handle } => self.get(step, handle),
+            Verb::Put { payload, .. } => self.put(step, payload),
+            Verb::Get { .. } => self.get(step),
             Verb::Close { handle } => self.close(step, handle),
             Verb::Join { .. } => self.join(step),
             Verb::Kill { .. } => self.signal(step, "SIGKILL"),
@@ -29,9 +29,9 @@ impl State<'_> {
                 self.has_foreign_program = true;
                 self.complete(step, Outcome::Ok);
             }
-            Verb::Cut { handle, payload, .. } => self.cut(step, handle, payload),
-            Verb::Rest { handle } => self.rest(step, handle),
-            Verb::Announce { handle, size } => self.announce(step, handle, *size),
+            Verb::Cut { payload, .. } => self.cut(step, payload),
+            Verb::Rest { .. } => self.rest(step),
+            Verb::Announce { size, .. } => self.announce(step, *size),
             Verb::Dispose { to, signal } => {
                 self.processes[process].signals.set(signal, *to);
                 self.complete(step, Outcome::Ok);
@@ -72,14 +72,14 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
-    fn put(&mut self, step: usize, handle: &str, payload: &Payload) {
-        if self.is_unencodable(handle, payload) {
+    fn put(&mut self, step: usize, payload: &Payload) {
+        if self.is_unencodable(step, payload) {
             return self.complete(step, Outcome::Encode);
         }
-        if !self.has_side(handle, Side::Writer) {
+        if !self.has_side(step, Side::Writer) {
             return self.complete(step, Outcome::Misuse);
         }
-        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+        let Some(pipe) = self.usable_pipe(step, Side::Writer) else {
             return self.complete(step, Outcome::Closed);
         };
         if payload.len() > self.program.choices.max_message {
@@ -89,19 +89,19 @@ impl State<'_> {
         self.wake(wakeups);
     }
 
-    fn get(&mut self, step: usize, handle: &str) {
-        if !self.has_side(handle, Side::Reader) {
+    fn get(&mut self, step: usize) {
+        if !self.has_side(step, Side::Reader) {
             return self.complete(step, Outcome::Misuse);
         }
-        let Some(pipe) = self.pipe_of_step(step, handle, Side::Reader) else {
+        let Some(pipe) = self.usable_pipe(step, Side::Reader) else {
             return self.complete(step, Outcome::Closed);
         };
         let wakeups = self.pipes[pipe].get(step);
         self.wake(wakeups);
     }
 
-    fn cut(&mut self, step: usize, handle: &str, payload: &Payload) {
-        let outcome = match self.pipe_of_step(step, handle, Side::Writer) {
+    fn cut(&mut self, step: usize, payload: &Payload) {
+        let outcome = match self.usable_pipe(step, Side::Writer) {
             Some(pipe) => self.pipes[pipe].cut(Message { step, len: payload.len() }),
             None => Some(Outcome::Closed),
         };
@@ -110,8 +110,8 @@ impl State<'_> {
         }
     }
 
-    fn rest(&mut self, step: usize, handle: &str) {
-        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+    fn rest(&mut self, step: usize) {
+        let Some(pipe) = self.usable_pipe(step, Side::Writer) else {
             return self.complete(step, Outcome::Closed);
         };
         let (outcome, wakeups) = self.pipes[pipe].rest();
@@ -119,8 +119,8 @@ impl State<'_> {
         self.wake(wakeups);
     }
 
-    fn announce(&mut self, step: usize, handle: &str, size: u64) {
-        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+    fn announce(&mut self, step: usize, size: u64) {
+        let Some(pipe) = self.usable_pipe(step, Side::Writer) else {
             return self.complete(step, Outcome::Closed);
         };
         let is_possible = size <= self.program.choices.max_message;
@@ -193,26 +193,22 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
-    fn pipe_of_step(&self, step: usize, handle: &str, side: Side) -> Option<PipeId> {
-        self.usable_pipe(self.program.steps[step].process, handle, side)
-    }
-
     /// Whether a handle can be used in this direction; one that does not exist yet counts as closed instead.
-    fn has_side(&self, handle: &str, side: Side) -> bool {
-        self.ends(handle).is_empty() || self.end(handle, side).is_some()
+    fn has_side(&self, step: usize, side: Side) -> bool {
+        self.ends_of_step(step).is_empty() || self.end_of_step(step, side).is_some()
     }
 
-    fn is_unencodable(&self, handle: &str, payload: &Payload) -> bool {
-        self.codec_fails(handle) && *payload == Payload::Text("unencodable".into())
+    fn is_unencodable(&self, step: usize, payload: &Payload) -> bool {
+        is_text(payload, "unencodable") && self.codec_fails(step)
     }
 
-    pub(super) fn is_undecodable(&self, handle: &str, payload: &Payload) -> bool {
-        self.codec_fails(handle) && *payload == Payload::Text("undecodable".into())
+    pub(super) fn is_undecodable(&self, put: usize, payload: &Payload) -> bool {
+        is_text(payload, "undecodable") && self.codec_fails(put)
     }
 
-    fn codec_fails(&self, handle: &str) -> bool {
+    fn codec_fails(&self, step: usize) -> bool {
         let codec =
-            self.end(handle, Side::Writer).and_then(|end| self.program.pipes[end.pipe].codec);
+            self.end_of_step(step, Side::Writer).and_then(|end| self.program.pipes[end.pipe].codec);
         codec == Some(Codec::Failing) && !self.is(Mutation::CodecIsSilent)
     }
 
@@ -222,4 +218,8 @@ impl State<'_> {
         self.history.record(Fact::Step(step, completed));
         self.begin_exit(self.program.steps[step].process, exit);
     }
+}
+
+fn is_text(payload: &Payload, text: &str) -> bool {
+    matches!(payload, Payload::Text(payload) if payload == text)
 }

@@ -3,7 +3,7 @@
 use crate::explore::script;
 use crate::model::outcomes::Outcomes;
 use crate::model::program::Program;
-use crate::model::state_graph::{explore, explore_unreduced};
+use crate::model::state_graph::{MAX_WORK, explore, explore_unreduced};
 use crate::model::{AfterCancel, CAPACITY_MAX, CAPACITY_MIN, Choices, allowed};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Trace;
@@ -37,7 +37,7 @@ proptest! {
         let choices = Choices { after_cancel, late_get_waits, max_message, ..Choices::default() };
         let program = Program::new(&scenario, capacity, choices);
         let Some(full) = explore_unreduced(&program) else { return Ok(()) };
-        let reduced = explore(&program).expect("the reduced graph is not larger");
+        let reduced = explore(&program, &mut MAX_WORK.clone()).expect("the reduced graph is not larger");
         let traces = |graph| Outcomes::of(graph).and_then(|outcomes| outcomes.traces(&program));
         if let Some(expected) = traces(&full) {
             prop_assert!(reduced.nodes.len() <= full.nodes.len());
@@ -72,7 +72,7 @@ fn unjoined(count: usize) -> Scenario {
 
 fn graph_size(scenario: &Scenario) -> usize {
     let program = Program::new(scenario, CAPACITY_MIN, Choices::default());
-    explore(&program).expect("the graph is small").nodes.len()
+    explore(&program, &mut MAX_WORK.clone()).expect("the graph is small").nodes.len()
 }
 
 #[test]
