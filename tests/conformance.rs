@@ -20,9 +20,11 @@ fn compare(scenario: &Scenario, verdict: &Verdict) {
     settings.set_snapshot_path(support::root().join("tests/snapshots").join(theme));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    let text = match verdict.word {
-        Status::Skip => format!("skipped: {}", verdict.notes.join("\n")),
-        _ => verdict.text.clone(),
+    let text = match verdict.status {
+        Status::Skip => {
+            format!("skipped: {}", verdict.sentences().cloned().collect::<Vec<_>>().join("\n"))
+        }
+        _ => verdict.trace_text.clone(),
     };
     settings.bind(|| insta::assert_snapshot!(name, text));
 }

@@ -197,7 +197,7 @@ fn each_mutant_changes_one_place() {
 
 #[test]
 fn the_schemas_and_their_page_are_those_of_the_types() {
-    for (name, text) in gipc_harness::cli::schemas() {
+    for (name, text) in gipc_harness::adapter::schema::files() {
         let path = format!("docs/protocol/{name}");
         assert!(
             read(&path) == text,

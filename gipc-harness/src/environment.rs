@@ -3,14 +3,14 @@
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// All that was found.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Environment {
     /// In the order of a report.
     pub facts: Vec<Fact>,
@@ -19,10 +19,10 @@ pub struct Environment {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fact {
     /// What it is about.
-    pub name: &'static str,
+    pub name: String,
     /// What was found, for people.
     pub found: String,
     /// What the suite assumes and does not find, if so.
@@ -30,36 +30,49 @@ pub struct Fact {
 }
 
 /// An assumption that does not hold.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unmet {
     /// What follows, and what to do about it.
-    pub means: &'static str,
+    pub means: String,
     /// Words of a failure that this explains: the name of an error, a path.
-    pub explains: &'static [&'static str],
+    pub explains: Vec<String>,
 }
 
-const DESCRIPTORS: Unmet = Unmet {
+/// An assumption, before it is known whether it holds.
+struct Assumption {
+    means: &'static str,
+    explains: &'static [&'static str],
+}
+
+impl Assumption {
+    fn unmet(&self) -> Unmet {
+        let explains = self.explains.iter().map(|word| (*word).to_owned()).collect();
+        Unmet { means: self.means.into(), explains }
+    }
+}
+
+const DESCRIPTORS: Assumption = Assumption {
     means: "fewer than 256 descriptors may be open: raise it with `ulimit -n`",
     explains: &["EMFILE", "ENFILE", "Too many open files", "os error 24"],
 };
-const PROCESSES: Unmet = Unmet {
+const PROCESSES: Assumption = Assumption {
     means: "fewer than 256 processes may run: raise it with `ulimit -u`",
     explains: &["EAGAIN", "os error 11", "Resource temporarily unavailable"],
 };
-const MEMORY: Unmet = Unmet {
+const MEMORY: Assumption = Assumption {
     means: "less than 256 MiB are free: large messages may fail, and --heavy will",
     explains: &["ENOMEM", "os error 12", "Cannot allocate memory", "MemoryError"],
 };
-const DISK: Unmet = Unmet {
+const DISK: Assumption = Assumption {
     means: "less than 16 MiB are free for sockets and evidence: set TMPDIR to a folder that has more",
     explains: &["ENOSPC", "os error 28", "No space left"],
 };
-const PROC: Unmet = Unmet {
+const PROC: Assumption = Assumption {
     means: "processes are not shown: a stop is proved by turns of loops or not at all, nobody sees who holds a \
             pipe, and a library may not find its own program",
     explains: &["/proc", "cannot observe blocking", "no process can be hit"],
 };
-const HIDDEN: Unmet = Unmet {
+const HIDDEN: Assumption = Assumption {
     means: "what another process sleeps in is not shown: a stop is proved by turns of loops or not at all",
     explains: &["cannot observe blocking"],
 };
@@ -84,7 +97,7 @@ pub fn look(exe: &Path) -> Environment {
         fact("cgroups", cgroups(), None),
         fact("clock", clock(), None),
         fact("inherited", inherited(), None),
-        limit("descriptors", Resource::RLIMIT_NOFILE, DESCRIPTORS),
+        limit("descriptors", Resource::RLIMIT_NOFILE, &DESCRIPTORS),
         processes(),
         fact("pipes", pipes(), None),
         memory(),
@@ -99,7 +112,8 @@ impl Environment {
     #[must_use]
     pub fn explains(&self, said: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| {
-            fact.unmet.is_some_and(|unmet| unmet.explains.iter().any(|word| said.contains(word)))
+            let explains = |unmet: &Unmet| unmet.explains.iter().any(|word| said.contains(word));
+            fact.unmet.as_ref().is_some_and(explains)
         })
     }
 
@@ -109,8 +123,8 @@ impl Environment {
     }
 }
 
-fn fact(name: &'static str, found: impl ToString, unmet: Option<Unmet>) -> Fact {
-    Fact { name, found: found.to_string(), unmet }
+fn fact(name: &str, found: impl ToString, unmet: Option<&Assumption>) -> Fact {
+    Fact { name: name.into(), found: found.to_string(), unmet: unmet.map(Assumption::unmet) }
 }
 
 fn line(path: &str) -> Option<String> {
@@ -193,8 +207,8 @@ fn processes_shown() -> Fact {
         (true, true) => {
             fact("processes shown", "with what they sleep in: the kernel's account", None)
         }
-        (true, false) => fact("processes shown", "without what they sleep in", Some(HIDDEN)),
-        _ => fact("processes shown", "no", Some(PROC)),
+        (true, false) => fact("processes shown", "without what they sleep in", Some(&HIDDEN)),
+        _ => fact("processes shown", "no", Some(&PROC)),
     }
 }
 
@@ -216,7 +230,7 @@ fn inherited() -> String {
 }
 
 /// A limit of this process; fewer than 256 are too few.
-fn limit(name: &'static str, resource: Resource, unmet: Unmet) -> Fact {
+fn limit(name: &str, resource: Resource, unmet: &Assumption) -> Fact {
     match getrlimit(resource) {
         Ok((soft, hard)) => {
             let words = |n: u64| if n == u64::MAX { "any number".into() } else { n.to_string() };
@@ -232,7 +246,7 @@ fn limit(name: &'static str, resource: Resource, unmet: Unmet) -> Fact {
 
 fn processes() -> Fact {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
-    let found = limit("processes", Resource::RLIMIT_NPROC, PROCESSES);
+    let found = limit("processes", Resource::RLIMIT_NPROC, &PROCESSES);
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     let found = fact("processes", "the limit cannot be seen", None);
     match nix::unistd::geteuid().is_root() {
@@ -261,7 +275,7 @@ fn memory() -> Fact {
         Some(mib) => {
             let heavy =
                 if mib < HEAVY_MIB { "too little for --heavy" } else { "enough for --heavy" };
-            fact("memory", format!("{mib} MiB free, {heavy}"), (mib < 256).then_some(MEMORY))
+            fact("memory", format!("{mib} MiB free, {heavy}"), (mib < 256).then_some(&MEMORY))
         }
         None => fact("memory", "cannot be seen", None),
     }
@@ -275,9 +289,9 @@ fn scratch() -> Fact {
             let bytes = u128::from(state.fragment_size()) * u128::from(state.blocks_available());
             let free = bytes / (1 << 20);
             let found = format!("{} MiB free in {}", free, folder.display());
-            fact("scratch", found, (free < 16).then_some(DISK))
+            fact("scratch", found, (free < 16).then_some(&DISK))
         }
-        Err(error) => fact("scratch", format!("{}: {error}", folder.display()), Some(DISK)),
+        Err(error) => fact("scratch", format!("{}: {error}", folder.display()), Some(&DISK)),
     }
 }
 
@@ -304,9 +318,9 @@ mod tests {
     /// Whether a failure of which this is said is explained, if nothing of what is assumed holds.
     fn check(said: &str, expected: Option<&str>) {
         let facts = [("descriptors", DESCRIPTORS), ("processes shown", PROC), ("memory", MEMORY)]
-            .map(|(name, unmet)| fact(name, "", Some(unmet)));
+            .map(|(name, unmet)| fact(name, "", Some(&unmet)));
         let here = Environment { facts: facts.into(), slow_factor: 1 };
-        assert_eq!(here.explains(said).map(|fact| fact.name), expected, "{said}");
+        assert_eq!(here.explains(said).map(|fact| fact.name.as_str()), expected, "{said}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The conformance harness as a library. Modules stand in the order in which a run uses them.
+pub mod error;
 pub mod requirements;
 pub mod scenario;
 pub mod trace;
@@ -8,7 +9,11 @@ pub mod agent;
 pub mod environment;
 pub mod proc;
 pub mod deadlock;
+pub mod variant;
 pub mod verdict;
+pub mod record;
+pub mod suite;
+pub mod suite_run;
 pub mod explore;
 pub mod report;
 pub mod runner;

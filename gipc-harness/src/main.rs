@@ -1,7 +1,7 @@
 //! The command: reads the arguments, runs, exits with the verdict.
 
 use clap::Parser;
-use gipc_harness::{agent, cli, runner};
+use gipc_harness::{agent, cli, runner, suite_run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
             let role = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
             code(agent::gipc_core::main_agent(&role))
         }
-        Some("busy") => code(cli::busy_main()),
+        Some("busy") => code(suite_run::busy_main()),
         Some("supervisor") => code(runner::supervisor::supervisor_main(arguments.collect())),
         _ => ExitCode::from(cli::main(cli::Options::parse())),
     }

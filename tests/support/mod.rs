@@ -1,17 +1,15 @@
 //! What the conformance targets share: each scenario is a test whose name is its id, on one adapter.
 
 use gipc_harness::adapter::{Adapter, AdapterError};
-use gipc_harness::cli::choices;
-use gipc_harness::model;
-use gipc_harness::runner::{Settings, perform};
+use gipc_harness::environment::{self, Environment};
 use gipc_harness::scenario::{Scenario, parse};
-use gipc_harness::trace::ExecutionMode;
-use gipc_harness::verdict::{Status, Verdict, judge};
+use gipc_harness::suite_run::{execute_one, settings_for_one};
+use gipc_harness::variant::{Job, Variant, declared_choices};
+use gipc_harness::verdict::{Baseline, Verdict, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 /// The program under test.
 const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
@@ -48,23 +46,15 @@ fn suite() -> Vec<Scenario> {
     found
 }
 
-/// Performs one scenario and judges it.
+/// Executes one scenario and judges it, as `run` does.
 fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
-    let (_keep, interrupt) = tokio::sync::watch::channel(false);
-    let settings = Settings {
-        exe: HARNESS.into(),
-        trigger: Duration::from_millis(20),
-        patience: Duration::from_secs(60),
-        capacity: None,
-        find_deadlocked: gipc_harness::deadlock::deadlocked_steps,
-        interrupt,
-    };
-    let choices = choices(adapter);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let course = ExecutionMode::Stepwise(model::schedule(scenario, choices));
-    let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
-    let allowed = model::allowed(scenario, choices);
-    Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| environment::look(Path::new(HARNESS)));
+    let (settings, _keep) = settings_for_one(HARNESS.into());
+    let path = root().join("scenarios").join(format!("{}.scenario", scenario.id));
+    let job = Job::new(scenario, &path, declared_choices(adapter), Variant::default())?;
+    let output = execute_one(&job.scenario, &job.mode, adapter, &settings)?;
+    Ok(judge(&job, &output.observation, &Baseline::of(adapter), environment))
 }
 
 /// The main of a conformance target.
@@ -94,13 +84,13 @@ fn trial(
             let adapter = Arc::clone(adapter);
             Trial::test(scenario.id.clone(), move || {
                 let verdict = verdict(&scenario, &adapter)?;
-                if !matches!(verdict.word, Status::Pass | Status::Known | Status::Skip) {
+                if !verdict.status.is_expected() {
                     return Err(format!(
                         "{}: {:?}\n{}\n{}\nagain: cargo harness run {}",
-                        verdict.word,
-                        verdict.first,
-                        verdict.notes.join("\n"),
-                        verdict.text,
+                        verdict.status,
+                        verdict.mismatch,
+                        verdict.sentences().cloned().collect::<Vec<_>>().join("\n"),
+                        verdict.trace_text,
                         scenario.id,
                     )
                     .into());

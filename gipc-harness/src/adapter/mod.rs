@@ -7,6 +7,7 @@ pub mod line_decoder;
 pub mod manifest;
 pub mod command;
 pub mod protocol;
+pub mod schema;
 pub mod skip_list;
 
 pub use manifest::{

@@ -5,8 +5,7 @@ use super::{
     schedule,
 };
 use crate::scenario::{Outcome, Scenario, Verb, parse};
-use crate::trace::{Allowed, Observation, StepState, Trace, outcome_text};
-use crate::verdict::{Status, disagreement, judge};
+use crate::trace::{StepState, Trace, disagreement, outcome_text};
 use proptest::prelude::*;
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,44 +120,6 @@ fn a_message_beyond_the_limit_that_was_declared_is_refused() {
     };
     assert!(put(9).is(&Outcome::Ok));
     assert!(put(8).is(&Outcome::TooLarge));
-}
-
-#[test]
-fn a_handle_that_is_left_and_should_not_be_fails_a_run_that_is_right_else() {
-    let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
-    let scenario = parse("left", text).expect("it can be meant");
-    let predicted = predict(&scenario, Choices::default());
-    let judged = |handles| {
-        let mut trace = predicted.clone();
-        trace.remaining_handles.insert("main".into(), handles);
-        judge(&scenario, &Allowed::one(predicted.clone()), &Observation::of(trace), &[])
-    };
-    assert_eq!(judged(1).word, Status::Pass);
-    let verdict = judged(2);
-    assert_eq!(verdict.word, Status::Fail);
-    assert_eq!(
-        verdict.notes,
-        ["main had 2 handles when its lines were done, and should have had 1"]
-    );
-}
-
-#[test]
-fn what_also_ended_wrongly_is_told_beside_the_first_wrong_line() {
-    let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\nmain        close r\nmain        close r                     => closed\n";
-    let scenario = parse("wrong", text).expect("it can be meant");
-    let predicted = predict(&scenario, Choices::default());
-    let mut trace = predicted.clone();
-    for step in [2, 4] {
-        trace.steps[step] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
-    }
-    let verdict = judge(&scenario, &Allowed::one(predicted.clone()), &Observation::of(trace), &[]);
-    assert_eq!(verdict.first.map(|first| first.step), Some(2));
-    let also: Vec<_> = verdict
-        .also
-        .iter()
-        .map(|also| (also.step, also.got.as_str(), also.expected.as_str()))
-        .collect();
-    assert_eq!(also, [(4, "ok", "closed")]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub fn result(result: &ScenarioReport) -> Value {
         let step = &result.scenario.steps[step];
         (step.place.line, format!("{} {}", step.task_id, step.what()))
     };
-    let first = verdict.first.as_ref().map(|first| {
+    let first = verdict.mismatch.as_ref().map(|first| {
         let (line, step) = place(first.step);
         json!({
             "line": line,
@@ -33,7 +33,7 @@ pub fn result(result: &ScenarioReport) -> Value {
             "why": wait.why,
         })
     };
-    let stuck = verdict.stuck.as_ref().map(|stuck| {
+    let stuck = verdict.stall.as_ref().map(|stuck| {
         json!({
             "kind": format!("{:?}", stuck.kind).to_lowercase(),
             "tier": format!("{:?}", stuck.tier).to_lowercase(),
@@ -48,11 +48,11 @@ pub fn result(result: &ScenarioReport) -> Value {
     json!({
         "scenario": result.scenario.id,
         "adapter": result.adapter,
-        "how": result.how,
-        "verdict": verdict.word.to_string(),
+        "how": result.flags,
+        "verdict": verdict.status.to_string(),
         "first": first,
         "stuck": stuck,
-        "notes": verdict.notes,
+        "notes": verdict.sentences().collect::<Vec<_>>(),
         "record": result.record,
     })
 }
@@ -60,7 +60,7 @@ pub fn result(result: &ScenarioReport) -> Value {
 /// The whole.
 pub fn summary(adapter: &str, tally: &Tally, here: &Environment) -> Value {
     let words: serde_json::Map<String, Value> =
-        tally.words.iter().map(|(word, count)| (word.to_string(), json!(count))).collect();
+        tally.statuses.iter().map(|(word, count)| (word.to_string(), json!(count))).collect();
     json!({
         "adapter": adapter,
         "planned": tally.planned,

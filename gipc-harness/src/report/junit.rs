@@ -18,20 +18,21 @@ impl Junit {
     pub fn add(&mut self, result: &ScenarioReport, time: Duration) {
         let verdict = &result.verdict;
         let (theme, name) = result.scenario.id.split_once('/').unwrap_or(("", &result.scenario.id));
-        let mut status = match verdict.word {
+        let mut status = match verdict.status {
             Status::Pass => TestCaseStatus::success(),
             Status::Known | Status::Skip => TestCaseStatus::skipped(),
-            word if word.says_nothing() => TestCaseStatus::non_success(NonSuccessKind::Error),
+            word if word.is_inconclusive() => TestCaseStatus::non_success(NonSuccessKind::Error),
             _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
         };
-        if verdict.word != Status::Pass {
-            let note = verdict.notes.first().map_or("", String::as_str);
-            status.set_message(format!("{}: {note}", verdict.word).trim_end_matches([':', ' ']));
+        if verdict.status != Status::Pass {
+            let note = verdict.sentences().next().map_or("", String::as_str);
+            status.set_message(format!("{}: {note}", verdict.status).trim_end_matches([':', ' ']));
         }
-        if !verdict.word.is_expected() {
+        if !verdict.status.is_expected() {
             status.set_description(terminal::evidence(result));
         }
-        let how = if result.how.is_empty() { String::new() } else { format!(" ({})", result.how) };
+        let how =
+            if result.flags.is_empty() { String::new() } else { format!(" ({})", result.flags) };
         let mut case = TestCase::new(format!("{name}{how}"), status);
         case.set_classname(format!("{}.{theme}", result.adapter)).set_time(time);
         self.themes.entry(theme.to_owned()).or_default().push(case);
@@ -63,28 +64,17 @@ mod tests {
     fn check(word: Status, note: &str, expected: &[&str]) {
         let scenario =
             parse("close/twice", "main pipe r w\nmain close r\nmain close r => closed\n");
-        let verdict = Verdict {
-            word,
-            first: None,
-            also: Vec::new(),
-            stuck: None,
-            notes: vec![note.into()],
-            text: String::new(),
-            model: String::new(),
-            sometimes: false,
-            sort: None,
-            mend: None,
-        };
+        let verdict = Verdict::for_test(word, note);
         let result = ScenarioReport {
             scenario: scenario.expect("it is one"),
             path: "scenarios/close/twice.scenario".into(),
             adapter: "any".into(),
             asked: "any".into(),
-            how: String::new(),
+            flags: String::new(),
             verdict,
             record: None,
         };
-        let fact = Fact { name: "system", found: "any & all".into(), unmet: None };
+        let fact = Fact { name: "system".into(), found: "any & all".into(), unmet: None };
         let here = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
         junit.add(&result, Duration::from_millis(7));

@@ -6,7 +6,8 @@ use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
 use crate::requirements;
 use crate::scenario::Scenario;
-use crate::verdict::{BaselineChange, Mismatch, Status};
+use crate::trace::Mismatch;
+use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub fn summary(adapter: &str, tally: &Tally, here: &Environment, seconds: f64) -
     }
     let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
     let words: Vec<String> =
-        tally.words.iter().map(|(word, count)| format!("{count} {}", counted(*word))).collect();
+        tally.statuses.iter().map(|(word, count)| format!("{count} {}", counted(*word))).collect();
     out.push_str(&words.join(", "));
     if tally.heavy > 0 {
         let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
@@ -54,7 +55,7 @@ pub fn environment(here: &Environment) -> String {
     let mut out = String::new();
     for fact in &here.facts {
         let _ = writeln!(out, "  {:<16} {}", fact.name, fact.found);
-        if let Some(unmet) = fact.unmet {
+        if let Some(unmet) = &fact.unmet {
             let _ = writeln!(out, "  {:<16} ▲ {}", "", unmet.means);
         }
     }
@@ -74,19 +75,19 @@ pub fn evidence(result: &ScenarioReport) -> String {
     let scenario = &result.scenario;
     let verdict = &result.verdict;
     let width = 78_usize.saturating_sub(result.adapter.len());
-    let head = format!("{}  {}", verdict.word, scenario.id);
+    let head = format!("{}  {}", verdict.status, scenario.id);
     let mut out = format!("{head:<width$} {}\n", result.adapter).replacen(
-        &verdict.word.to_string(),
-        &paint(verdict.word),
+        &verdict.status.to_string(),
+        &paint(verdict.status),
         1,
     );
-    if let Some(first) = &verdict.first {
+    if let Some(first) = &verdict.mismatch {
         let line = scenario.steps[first.step].place.line;
         let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
         out.push_str(&place(scenario, first));
         out.push_str(&reason(first));
     }
-    for also in &verdict.also {
+    for also in &verdict.further_mismatches {
         let step = &scenario.steps[also.step];
         let (line, task_id, what) = (step.place.line, &step.task_id, step.what());
         let _ = writeln!(
@@ -98,10 +99,10 @@ pub fn evidence(result: &ScenarioReport) -> String {
     for one in scenario.covers().into_iter().filter_map(requirements::requirement) {
         let _ = writeln!(out, "\n  {} {}: {}", one.id, one.level, one.what);
     }
-    if let Some(stuck) = &verdict.stuck {
+    if let Some(stuck) = &verdict.stall {
         out.push_str(&stop(scenario, stuck));
     }
-    for note in &verdict.notes {
+    for note in verdict.sentences() {
         let _ = writeln!(out, "\n  {note}");
     }
     out
@@ -115,13 +116,13 @@ fn next(result: &ScenarioReport) -> String {
     } else {
         format!(" --adapter {}", result.asked)
     };
-    let how = if result.how.is_empty() { String::new() } else { format!(" {}", result.how) };
+    let how = if result.flags.is_empty() { String::new() } else { format!(" {}", result.flags) };
     // Who is of the suite is found by its id; others by their path.
     let is_ours =
         result.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
     let what = if is_ours { scenario.id.clone() } else { result.path.display().to_string() };
     let _ = writeln!(out, "\n  again    cargo harness run {what}{named}{how}");
-    let said_otherwise = match &result.verdict.mend {
+    let said_otherwise = match &result.verdict.baseline_change {
         None | Some(BaselineChange::Fails { instead: false, .. }) => false,
         Some(_) => true,
     };

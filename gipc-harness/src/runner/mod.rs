@@ -42,3 +42,42 @@ pub struct Settings {
     /// Becomes true when the run is to be given up.
     pub interrupt: tokio::sync::watch::Receiver<bool>,
 }
+
+/// SHIM until the typed events arrive.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Event(pub serde_json::Value);
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let line = &self.0;
+        let ms = line["us"].as_f64().unwrap_or(0.0) / 1000.0;
+        let who = match line["event"].as_str().unwrap_or_default() {
+            "sent" => format!("to {}", line["to"].as_str().unwrap_or_default()),
+            other => other.to_owned(),
+        };
+        write!(f, "{ms:>9.1} ms  {who:<14} {}", line["is"])
+    }
+}
+
+/// What an execution leaves.
+#[derive(Clone, Debug)]
+pub struct RunOutput {
+    /// What was observed.
+    pub observation: crate::trace::Observation,
+    /// What was sent and heard.
+    pub events: Vec<Event>,
+}
+
+/// SHIM.
+pub async fn execute(
+    scenario: &Scenario,
+    mode: &crate::trace::ExecutionMode,
+    adapter: &crate::adapter::Adapter,
+    settings: &Settings,
+) -> std::io::Result<RunOutput> {
+    let observation = perform(scenario, mode, adapter, settings).await?;
+    let parse = |line: &String| Event(serde_json::from_str(line).unwrap_or_default());
+    let events = observation.record.iter().map(parse).collect();
+    Ok(RunOutput { observation, events })
+}

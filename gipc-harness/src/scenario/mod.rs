@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of how a scenario is performed, nor that processes exist.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,7 +115,7 @@ pub struct Step {
 }
 
 /// A process, or one task inside it: what does its steps in order.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The process: `main`, `child[3]`.
     pub process: String,

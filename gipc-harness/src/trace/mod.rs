@@ -12,8 +12,12 @@ mod cause;
 mod snapshot;
 mod sequence_diagram;
 mod observation;
+mod mismatch;
+mod blocked_on;
 
+pub use blocked_on::blocked_on;
 pub use cause::Causes;
+pub use mismatch::{Mismatch, disagreement, is_unexpected};
 pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
 pub use ownership::{EndState, Ownership};
 pub use schedule::{Allowed, ExecutionMode, InjectionPoint, Moment, Release, Schedule};
@@ -55,6 +59,16 @@ impl StepState {
     /// Whether it ended with this outcome.
     pub fn is(&self, wanted: &Outcome) -> bool {
         matches!(self, Self::Completed { outcome, .. } if outcome == wanted)
+    }
+
+    /// Whether an allowed outcome covers this state. Which processes a step blocks on is compared elsewhere.
+    #[must_use]
+    pub fn satisfies(&self, allowed: &Outcome) -> bool {
+        match (self, allowed) {
+            (Self::Pending, Outcome::Blocks(_)) | (Self::NotStarted, Outcome::Never) => true,
+            (Self::Completed { outcome, .. }, allowed) => outcome == allowed,
+            _ => false,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Of all traces that are allowed, the one that a run is, or comes nearest to.
+//! Of all allowed traces, the one that a run is, or that it follows longest.
 
-use super::{completed, is_wrong};
+use super::comparison::fill_unobservable;
 use crate::scenario::Scenario;
-use crate::trace::{Allowed, ProcessExit, StepState, Trace};
+use crate::trace::{Allowed, ProcessExit, StepState, Trace, is_unexpected};
 
-/// The allowed trace that agrees with what happened, and true; or the one from which it differs last, and false.
+/// The allowed trace that agrees with what happened, and true; or the one that it differs from last, and false.
 pub(super) fn closest_trace<'a>(
     scenario: &Scenario,
     allowed: &'a Allowed,
@@ -12,7 +12,7 @@ pub(super) fn closest_trace<'a>(
 ) -> (&'a Trace, bool) {
     let mut best = (allowed.story(), 0);
     for predicted in &allowed.traces {
-        let trace = completed(scenario, observed, predicted);
+        let trace = fill_unobservable(scenario, observed, predicted);
         let steps = 0..scenario.steps.len();
         let first = steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
         let until = match first {
@@ -26,8 +26,10 @@ pub(super) fn closest_trace<'a>(
     (best.0, false)
 }
 
-/// Whether a step came to what is predicted. Where the model has one answer and the line allows more, or where what came
-/// is none of the model's answers and the line allows it, the specification leaves it open, and any of them will do. Of a process that was killed in a step nobody knows how far it came.
+/// Whether the outcome of a step is the predicted one.
+///
+/// Where the line allows several outcomes, any of them is accepted if the model has only one answer, or if none of its
+/// answers came: the specification leaves it open. How far a step got whose process was killed is unknown.
 pub(super) fn same(
     scenario: &Scenario,
     allowed: &Allowed,
@@ -51,7 +53,7 @@ pub(super) fn same(
     };
     let mut answers = allowed.traces.iter().map(|trace| &trace.steps[step]);
     let is_open = scenario.steps[step].expected.len() > 1
-        && !is_wrong(scenario, trace, step)
+        && !is_unexpected(scenario, trace, step)
         && (answers.clone().all(|answer| alike(answer, must))
             || !answers.any(|answer| alike(answer, came)));
     match (must, came) {

@@ -2,6 +2,7 @@
 //!
 //! Runs nothing. How it looks is said by `table` for terminals, `markdown` and `page`.
 
+pub mod collect;
 mod diff;
 mod markdown;
 mod page;
@@ -18,9 +19,10 @@ use super::{ScenarioReport, terminal};
 use crate::adapter::FailureSort;
 use crate::environment::Environment;
 use crate::requirements;
+use crate::runner::Event;
 use crate::scenario::Scenario;
-use crate::trace::Observation;
-use crate::verdict::{Mismatch, Status};
+use crate::trace::Mismatch;
+use crate::verdict::Status;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -206,7 +208,7 @@ impl Matrix {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let words = || self.columns.iter().flat_map(|column| column.cells.values());
-        if words().any(|cell| cell.verdict.says_nothing()) {
+        if words().any(|cell| cell.verdict.is_inconclusive()) {
             3
         } else {
             u8::from(!words().all(|cell| cell.verdict.is_expected()))
@@ -215,18 +217,16 @@ impl Matrix {
 }
 
 impl Column {
-    /// Learns from a run what the implementation calls itself.
-    pub fn learn(&mut self, observed: &Observation, here: &Environment) {
+    /// Learns from a run what the implementation calls itself, and where it ran.
+    pub fn learn(&mut self, events: &[Event], environment: &Environment) {
         if !self.implementation.is_empty() {
             return;
         }
-        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
-        let hello =
-            lines.map(|line: Value| line["is"]["implementation"].clone()).find(Value::is_object);
-        if let Some(it) = hello {
+        let hello = events.iter().map(|event| &event.0["is"]["implementation"]);
+        if let Some(it) = hello.into_iter().find(|it| it.is_object()) {
             let word = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
             self.implementation = format!("{} {}", word("name"), word("version"));
-            self.environment = serde_json::to_value(here).unwrap_or_default();
+            self.environment = serde_json::to_value(environment).unwrap_or_default();
         }
     }
 
@@ -242,21 +242,21 @@ impl Column {
     /// Adds a result. `model` is what the model says for the suite's own choices.
     pub fn add(&mut self, told: &ScenarioReport, model: &str) {
         let verdict = &told.verdict;
-        let right = matches!(verdict.word, Status::Pass | Status::Fixed);
-        let said = !right && !verdict.word.says_nothing() && verdict.word != Status::Skip;
-        let first = verdict.first.as_ref().map(|first| self.wrong(&told.scenario, first));
-        let stop = verdict.stuck.as_ref().filter(|_| said);
-        let notes = verdict.notes.iter().filter(|_| !right).map(|note| self.shown(note)).collect();
-        let others = said && verdict.model != model;
+        let right = matches!(verdict.status, Status::Pass | Status::Fixed);
+        let said = !right && !verdict.status.is_inconclusive() && verdict.status != Status::Skip;
+        let first = verdict.mismatch.as_ref().map(|first| self.wrong(&told.scenario, first));
+        let stop = verdict.stall.as_ref().filter(|_| said);
+        let notes = verdict.sentences().filter(|_| !right).map(|note| self.shown(note)).collect();
+        let others = said && verdict.model_text != model;
         let cell = Cell {
-            verdict: verdict.word,
+            verdict: verdict.status,
             first,
             sort: verdict.sort,
             notes,
-            sometimes: verdict.sometimes,
+            sometimes: verdict.flaky,
             stuck: stop.map(|stuck| terminal::stop(&told.scenario, stuck).trim_end().to_owned()),
-            model: others.then(|| verdict.model.clone()),
-            came: said.then(|| self.shown(&verdict.text)),
+            model: others.then(|| verdict.model_text.clone()),
+            came: said.then(|| self.shown(&verdict.trace_text)),
         };
         self.cells.insert(told.scenario.id.clone(), cell);
     }

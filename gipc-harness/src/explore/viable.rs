@@ -1,32 +1,32 @@
-//! What of all that can be made at random is worth to be performed: it must mean something, and the same everywhere.
+//! Filters random scripts: a viable one is well-formed, has few outcomes, and asks the same on every system.
 
-use super::jobs::expecting;
 use crate::model::{self, Choices};
 use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Step, Verb, parse};
 use crate::trace::{Allowed, StepState, Trace};
+use crate::variant::Edits;
 use std::collections::BTreeSet;
 
-/// A scenario of which more can come asks little.
-const MOST: usize = 40;
+/// A scenario with more allowed traces asks too little.
+const MAX_TRACES: usize = 40;
 
-/// The script with the outcomes that the model gives it, and all that is allowed; none if it cannot be meant, if what
-/// comes of it depends on how much a pipe holds, or if nobody can say what may come of it.
-pub(super) fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
+/// The script with the outcomes that the model gives, and all allowed traces. `None` if it is not well-formed, if its
+/// outcomes depend on how much a pipe holds, or if the model cannot enumerate them.
+pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
     let open = parse("explored", &script.to_string()).ok()?;
-    // What the generator wrote there only stands for anything.
+    // The outcomes of the generator are placeholders.
     let mut steps = open.steps.to_vec();
     steps.iter_mut().for_each(|step| step.expected.truncate(1));
     let open = open.with_steps(steps);
-    // The cheapest first: most are no good.
+    // The cheapest check first: most scripts fail it.
     if !is_orderly(&open, &model::predict(&open, choices)) {
         return None;
     }
     let allowed = model::allowed(&open, choices);
-    if !allowed.complete || allowed.traces.len() > MOST || model::depends_on_capacity(&open) {
+    if !allowed.complete || allowed.traces.len() > MAX_TRACES || model::depends_on_capacity(&open) {
         return None;
     }
-    let filled = expecting(&open, &allowed);
-    // Whether a child comes must be sure, or nobody could say what to do with it.
+    let filled = Edits::expect(&open, &allowed).apply(&open);
+    // A spawn must have one outcome, or the later lines of the child would have no meaning.
     let unsure = |step: &Step| matches!(step.verb, Verb::Spawn { .. }) && step.expected.len() > 1;
     if filled.steps.iter().any(unsure) {
         return None;
@@ -49,17 +49,17 @@ pub(super) fn meant(script: &Script, choices: Choices) -> Option<(Scenario, Allo
 /// with children is ended from outside.
 fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     let mut parents = BTreeSet::from(["main"]);
-    let mut alone: BTreeSet<&str> = BTreeSet::new();
+    let mut unjoined: BTreeSet<&str> = BTreeSet::new();
     for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
         match &step.verb {
             Verb::Spawn { child, .. } if taken.is(&Outcome::Ok) => {
                 parents.insert(&step.task_id.process);
-                alone.insert(child);
+                unjoined.insert(child);
             }
             Verb::Join { child }
                 if step.task_id.task.is_none() && *taken != StepState::NotStarted =>
             {
-                alone.remove(child.as_str());
+                unjoined.remove(child.as_str());
             }
             _ => {}
         }
@@ -70,5 +70,6 @@ fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
         Verb::Child { act: ChildAct::Terminate, child } => parents.contains(child.as_str()),
         _ => false,
     };
-    alone.is_empty() && !scenario.steps.iter().any(|step| ends(&step.verb, &step.task_id.process))
+    unjoined.is_empty()
+        && !scenario.steps.iter().any(|step| ends(&step.verb, &step.task_id.process))
 }

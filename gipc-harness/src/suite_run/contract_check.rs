@@ -1,20 +1,20 @@
-//! `adapter check`: whether an agent keeps the contract, before anybody asks what its suite does.
+//! The contract check: whether an agent keeps the protocol, before its library is tested.
 //!
-//! A few short scenarios, each for one part of the contract; on a failure the whole conversation is shown. What is right
-//! in the suite is the suite's business.
+//! A few short scenarios, each for one part of the contract. What is right in the library is for the suite to ask.
 
-use super::console::Console;
-use super::suite_files::Suite;
-use super::{CommandError, load, own_program, run_suite};
+use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
-use crate::report::{ScenarioReport, terminal};
+use crate::environment::{self, Environment};
+use crate::error::Error;
+use crate::runner::Event;
 use crate::scenario::parse;
+use crate::suite::own_program;
 use crate::trace::Observation;
-use crate::verdict::{Status, hold_to_its_word, judge};
-use serde_json::Value;
-use std::path::PathBuf;
+use crate::variant::{Job, Variant, declared_choices};
+use crate::verdict::{Baseline, Verdict, judge};
+use std::path::Path;
 
-/// What each shows, the profile that it takes beside core, and the scenario.
+/// What each question shows, the profile that it needs beside core, and its scenario.
 const QUESTIONS: [(&str, &str, &str); 16] = [
     (
         "it dials, refuses what it does not know, and leaves",
@@ -95,78 +95,77 @@ const QUESTIONS: [(&str, &str, &str); 16] = [
     ),
 ];
 
-pub(super) fn check(suite: &Suite, name: &str, out: &mut Console) -> Result<u8, CommandError> {
-    let adapter = load(suite, name)?;
-    out.line(&format!("{}: {}\n", adapter.manifest.name, adapter.manifest.about));
-    let (mut failed, mut times) = (0, Times::default());
-    for (shows, profile, text) in QUESTIONS {
-        let has = |one: &str| adapter.manifest.profiles.iter().any(|has| has == one);
-        if !profile.is_empty() && !has(profile) {
-            out.line(&format!("  –     {shows}: the profile {profile} is not declared"));
-            continue;
-        }
-        let (word, screen, observed) = ask(&adapter, text)?;
-        times.learn(&observed);
-        match word {
-            Status::Pass => out.line(&format!("  ok    {shows}")),
-            Status::Skip => out.line(&format!("  –     {shows}: {screen}")),
-            word => {
-                failed += 1;
-                out.line(&format!("  {word:<5} {shows}\n"));
-                out.line(&screen);
-                out.line("  the conversation\n");
-                observed.record.iter().for_each(|line| out.line(&format!("    {}", spoken(line))));
-                out.line("");
-            }
-        }
-    }
-    out.line(&format!("\n  {}", times.words()));
-    match failed {
-        0 => out.line(&format!("  it keeps the contract: cargo harness run --adapter {name}")),
-        1 => out.line("  one part of the contract is not kept: adapters/README.md"),
-        many => {
-            out.line(&format!("  {many} parts of the contract are not kept: adapters/README.md"))
-        }
-    }
-    Ok(u8::from(failed > 0))
+/// The answers of an agent, question by question.
+pub struct ContractCheck {
+    adapter: Adapter,
+    environment: Environment,
+    times: Times,
 }
 
-/// Performs one; says what it came to, and shows it or the reason.
-fn ask(adapter: &Adapter, text: &str) -> Result<(Status, String, Observation), CommandError> {
-    let scenario =
-        parse("check", text).map_err(|error| CommandError::unable(error.render("check", text)))?;
-    let choices = run_suite::choices(adapter);
-    let course = run_suite::as_written(&scenario, choices);
-    let observed = run_suite::once(&scenario, &course, adapter, own_program()?)?;
-    let allowed = crate::model::allowed(&scenario, choices);
-    let mut verdict = judge(&scenario, &allowed, &observed, &[]);
-    hold_to_its_word(&mut verdict, &scenario, &observed, &adapter.manifest);
-    let word = verdict.word;
-    if word == Status::Skip {
-        return Ok((word, verdict.notes.join("; "), observed));
-    }
-    let told = ScenarioReport {
-        scenario,
-        path: PathBuf::from("check"),
-        adapter: adapter.manifest.name.clone(),
-        asked: adapter.here.display().to_string(),
-        how: String::new(),
-        verdict,
-        record: None,
-    };
-    Ok((word, terminal::evidence(&told), observed))
+/// The answer to one question.
+pub enum QuestionResult {
+    /// The manifest does not declare the profile that the question needs.
+    NotDeclared(&'static str),
+    /// The scenario was executed and judged.
+    Asked {
+        /// What was executed.
+        job: Box<Job>,
+        /// What is said of it.
+        verdict: Box<Verdict>,
+        /// What was sent and heard.
+        events: Vec<Event>,
+    },
 }
 
-/// A line of a record as people read it: when, who, what.
-fn spoken(line: &str) -> String {
-    let line: Value = serde_json::from_str(line).unwrap_or_default();
-    let ms = line["us"].as_f64().unwrap_or(0.0) / 1000.0;
-    let event = line["event"].as_str().unwrap_or_default();
-    let who = match event {
-        "sent" => format!("to {}", line["to"].as_str().unwrap_or_default()),
-        other => other.to_owned(),
-    };
-    format!("{ms:>9.1} ms  {who:<14} {}", line["is"])
+impl ContractCheck {
+    /// A check of an adapter. Looks at the system.
+    pub fn new(adapter: Adapter) -> Result<Self, Error> {
+        let environment = environment::look(&own_program()?);
+        Ok(Self { adapter, environment, times: Times::default() })
+    }
+
+    /// The adapter.
+    #[must_use]
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// How many questions there are, with what each shows.
+    pub fn questions() -> impl Iterator<Item = &'static str> {
+        QUESTIONS.iter().map(|(shows, ..)| *shows)
+    }
+
+    /// Asks the question with this index.
+    pub fn ask(&mut self, index: usize) -> Result<QuestionResult, Error> {
+        let (_, profile, text) = QUESTIONS[index];
+        let declares = |one: &str| self.adapter.manifest.profiles.iter().any(|has| has == one);
+        if !profile.is_empty() && !declares(profile) {
+            return Ok(QuestionResult::NotDeclared(profile));
+        }
+        let scenario =
+            parse("check", text).map_err(|error| Error::unable(error.render("check", text)))?;
+        let choices = declared_choices(&self.adapter);
+        let job = Job::new(&scenario, Path::new("check"), choices, Variant::default())
+            .map_err(|reason| Error::unable(format!("error: {reason}")))?;
+        let (settings, _keep) = settings_for_one(own_program()?);
+        let output = execute_one(&job.scenario, &job.mode, &self.adapter, &settings)?;
+        self.times.learn(&output.events);
+        let verdict = self.judge(&job, &output.observation);
+        let (job, verdict) = (Box::new(job), Box::new(verdict));
+        Ok(QuestionResult::Asked { job, verdict, events: output.events })
+    }
+
+    /// The questions are not scenarios of the suite: only the profiles of the manifest apply.
+    fn judge(&self, job: &Job, observation: &Observation) -> Verdict {
+        let baseline = Baseline { known: &[], skips: None, ..Baseline::of(&self.adapter) };
+        judge(job, observation, &baseline, &self.environment)
+    }
+
+    /// How long main took to connect and a step to complete, as a sentence.
+    #[must_use]
+    pub fn times(&self) -> String {
+        self.times.sentence()
+    }
 }
 
 /// How long things took, in microseconds.
@@ -177,10 +176,9 @@ struct Times {
 }
 
 impl Times {
-    fn learn(&mut self, observed: &Observation) {
-        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
-        let mut sent: Option<(u64, Value)> = None;
-        for line in lines.collect::<Vec<Value>>() {
+    fn learn(&mut self, events: &[Event]) {
+        let mut sent: Option<(u64, serde_json::Value)> = None;
+        for Event(line) in events {
             let us = line["us"].as_u64().unwrap_or(0);
             let (said, kind) = (&line["is"], line["is"]["type"].as_str());
             if line["event"] == "hello" && said["role"] == "main" {
@@ -194,7 +192,7 @@ impl Times {
         }
     }
 
-    fn words(&self) -> String {
+    fn sentence(&self) -> String {
         let median = |all: &[u64]| {
             let mut all = all.to_vec();
             all.sort_unstable();

@@ -1,17 +1,11 @@
-//! `adapter schema`: the messages and the manifest as JSON Schema, and the reference page that is made of that.
-//!
-//! The types are `adapter`'s; here is only how they are written down.
+//! The messages and the manifest as JSON Schema, and the reference page that is generated from the schemas.
 
-use super::CommandError;
-use super::console::Console;
 use crate::adapter::Manifest;
 use crate::adapter::protocol::{FromAgent, MAX_LINE, PROTOCOL, ToAgent};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 /// What is written: the name of the file without its ending, a heading, and what it is.
 fn all() -> [(&'static str, &'static str, Value); 3] {
@@ -42,19 +36,6 @@ pub fn files() -> Vec<(String, String)> {
     }
     files.push(("README.md".into(), page));
     files
-}
-
-/// Writes them.
-pub(super) fn write(folder: &Path, out: &mut Console) -> Result<u8, CommandError> {
-    for (name, text) in files() {
-        let file = folder.join(name);
-        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, text));
-        written.map_err(|error| {
-            CommandError::unable(format!("error: cannot write {}: {error}", file.display()))
-        })?;
-        out.line(&file.display().to_string());
-    }
-    Ok(0)
 }
 
 /// The type itself, then the types that it names.

@@ -1,21 +1,22 @@
-//! `run --accept`: what a run found becomes what the adapter's folder says, in `adapter.toml` and `skips.txt`.
+//! `run --accept`: writes what a run found into the adapter's folder, in `adapter.toml` and `skips.txt`.
 //!
-//! Reasons are left empty: a manifest without them is refused until somebody has found out why.
+//! Reasons are left empty, and a manifest without reasons is refused: someone has to look at each new failure.
 
-use super::CommandError;
 use crate::adapter::manifest::{ANY, DEFAULT};
 use crate::adapter::skip_list::SkipList;
+use crate::error::Error;
 use crate::verdict::BaselineChange;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
-/// What one scenario came to, for one variant.
-pub(super) type Found = (String, BaselineChange);
+/// A scenario, and what the folder is to say of it for one variant.
+pub type Found = (String, BaselineChange);
 
-/// Writes it down. Says what was changed.
-pub(super) fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, CommandError> {
+/// Writes the changes into an adapter's folder. `asked` is the adapter as it was asked for. Returns sentences about what
+/// was written.
+pub fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, Error> {
     let file = folder.join("adapter.toml");
     let text = fs::read_to_string(&file).map_err(|error| unable(&file, error))?;
     let mut manifest: DocumentMut =
@@ -28,8 +29,8 @@ pub(super) fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<Stri
     let before = fs::read_to_string(&skips_file).unwrap_or_default();
     let mut skips = SkipList::parse(&before, &all, &skips_file.display().to_string())?;
     let mut known = KnownTables::of(&manifest);
-    for (id, mend) in found {
-        match mend {
+    for (id, change) in found {
+        match change {
             BaselineChange::Skips => skips.set(id, variant, &all, true),
             BaselineChange::Asked => skips.set(id, variant, &all, false),
             BaselineChange::Passes => {
@@ -189,8 +190,8 @@ fn name(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
     }
 }
 
-fn unable(file: &Path, error: impl std::fmt::Display) -> CommandError {
-    CommandError::unable(format!("error: {}: {error}", file.display()))
+fn unable(file: &Path, error: impl std::fmt::Display) -> Error {
+    Error::unable(format!("error: {}: {error}", file.display()))
 }
 
 #[cfg(test)]

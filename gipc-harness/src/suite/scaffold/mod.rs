@@ -1,25 +1,24 @@
-//! `adapter new`: the beginning of an adapter, which passes `adapter check` as it is.
+//! `adapter new`: the first files of an adapter, which pass `adapter check` as they are.
 //!
-//! The files are those beside this one, with the name put in.
+//! The files are those beside this one, with the name filled in.
 
-use super::CommandError;
-use super::console::Console;
-use super::suite_files::Suite;
-use clap::ValueEnum;
+use super::Suite;
+use crate::error::Error;
 use std::fs;
+use std::path::PathBuf;
 
-/// In which language the agent is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Lang {
-    /// With the kit, adapters/kit/python.
+/// The language of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// With the kit for Python, adapters/kit/python.
     Python,
-    /// With the kit, adapters/kit/node.
+    /// With the kit for Node, adapters/kit/node.
     Node,
-    /// With `gipc_harness::agent`.
+    /// With the crate gipc-agent, adapters/kit/rust.
     Rust,
 }
 
-impl Lang {
+impl Language {
     /// The files, by their path in the folder.
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -41,38 +40,27 @@ impl Lang {
     }
 }
 
-pub(super) fn new(
-    suite: &Suite,
-    name: &str,
-    lang: Lang,
-    out: &mut Console,
-) -> Result<u8, CommandError> {
+/// Writes the first files of an adapter into a new folder of the suite. Returns their paths.
+pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<PathBuf>, Error> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_plain) {
-        return Err(CommandError::usage(format!(
+        return Err(Error::usage(format!(
             "error: {name:?} is no name of an adapter: small letters, digits and -, a letter first"
         )));
     }
     let folder = suite.adapters.join(name);
     if folder.exists() {
         let shown = folder.display();
-        return Err(CommandError::usage(format!(
-            "error: {shown} is there already: choose another name"
-        )));
+        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
     }
-    for (file, text) in lang.files() {
+    let mut paths = Vec::new();
+    for (file, text) in language.files() {
         let path = folder.join(file);
         let parent = path.parent().unwrap_or(&folder);
         let written =
             fs::create_dir_all(parent).and_then(|()| fs::write(&path, text.replace("NAME", name)));
-        written.map_err(|error| {
-            CommandError::unable(format!("error: cannot write {}: {error}", path.display()))
-        })?;
-        out.line(&path.display().to_string());
+        written.map_err(|error| Error::unwritable(&path, &error))?;
+        paths.push(path);
     }
-    if lang == Lang::Rust {
-        out.line(&format!("next: cargo harness adapter setup {name}"));
-    }
-    out.line(&format!("next: cargo harness adapter check {name}"));
-    Ok(0)
+    Ok(paths)
 }
