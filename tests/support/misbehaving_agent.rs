@@ -6,6 +6,7 @@
 
 mod put_step;
 
+use nix::sys::signal::{SIGTERM, SigHandler, signal};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -37,17 +38,16 @@ pub(crate) fn play(misbehavior: &str, rest: &[String]) -> i32 {
         "never-connects" => park(),
         "aborts-before-hello" => std::process::abort(),
         // Helper processes, which never connect to the harness.
-        "sleeps" | "ignores-sigterm-and-sleeps" => park(),
+        "sleeps" => park(),
+        "ignores-sigterm-and-sleeps" => {
+            ignore_sigterm();
+            park();
+        }
         "process-tree" => {
             return grow_tree(rest.get(1).and_then(|depth| depth.parse().ok()).unwrap_or(0));
         }
         "connects-late" => std::thread::sleep(Duration::from_millis(1500)),
-        "ignores-sigterm" => {
-            let ignore = nix::sys::signal::SigHandler::SigIgn;
-            // SAFETY: ignoring a signal installs no handler function.
-            let set = unsafe { nix::sys::signal::signal(nix::sys::signal::SIGTERM, ignore) };
-            set.expect("SIGTERM can be ignored");
-        }
+        "ignores-sigterm" => ignore_sigterm(),
         "runs-in-its-own-session" => drop(nix::unistd::setsid()),
         _ => {}
     }
@@ -67,6 +67,12 @@ pub(crate) fn play(misbehavior: &str, rest: &[String]) -> i32 {
 fn connect() -> UnixStream {
     let path = std::env::var("GIPC_HARNESS_SOCKET").expect("the harness started this process");
     UnixStream::connect(path).expect("the harness listens")
+}
+
+fn ignore_sigterm() {
+    // SAFETY: ignoring a signal installs no handler function.
+    let result = unsafe { signal(SIGTERM, SigHandler::SigIgn) };
+    result.expect("SIGTERM can be ignored");
 }
 
 fn park() -> ! {
