@@ -1,8 +1,8 @@
 //! The suite on gipc-core: each scenario is a test whose name is its id, and its trace is a snapshot.
 //!
-//! `cargo insta review` shows what changed. Heavy scenarios are ignored here: `cargo test -- --ignored`. Where gipc-core
-//! cannot be asked, because its types do not let anybody write that, the reason is the snapshot: what is skipped cannot
-//! grow unseen.
+//! `cargo insta review` shows changed traces. Heavy scenarios are ignored by default; `cargo test -- --ignored` runs
+//! them. If gipc-core skips a scenario, because its types do not allow the operation, the snapshot is the reason, so a
+//! new skip shows up as a changed snapshot.
 
 mod support;
 
@@ -13,7 +13,7 @@ fn main() {
     support::conformance("gipc-core", compare);
 }
 
-/// Only this target writes snapshots, and only of a run that the model agrees with.
+/// Compares the trace with its snapshot. Only this test target writes snapshots, and only of runs that the model allows.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
     let (theme, name) = scenario.id.split_once('/').unwrap_or(("", &scenario.id));
     let mut settings = insta::Settings::clone_current();
