@@ -15,7 +15,7 @@ pub(super) enum Lang {
     Python,
     /// With the kit, adapters/kit/node.
     Node,
-    /// With `gipc_harness::agent`.
+    /// With the kit, adapters/kit/rust.
     Rust,
 }
 
