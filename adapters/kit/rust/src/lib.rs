@@ -40,3 +40,8 @@ pub use protocol::{
 };
 #[cfg(feature = "tokio")]
 pub use session::serve;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
