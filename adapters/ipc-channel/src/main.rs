@@ -4,44 +4,32 @@
 mod channels;
 mod ends;
 mod start;
-mod system;
-mod orders;
-mod conversation;
+mod library;
 
-use conversation::{Ending, serve};
-use ends::Ends;
-use gipc_harness::adapter::protocol::SOCKET_VARIABLE;
-use orders::Process;
+use gipc_agent::{Identity, SOCKET_VARIABLE, conclude, serve_blocking};
+use library::IpcChannel;
 use std::env;
-use std::error::Error;
+use std::io;
 use std::path::Path;
-use std::process;
+
+/// What can be asked of it.
+const PROFILES: [&str; 6] = ["core", "tasks", "process", "signals", "limits", "codec"];
 
 fn main() {
-    match play() {
-        Ok(Ending::Finished) => {}
-        Ok(Ending::Gone) => process::exit(1),
-        Ok(Ending::Raised) => panic!("the scenario says that this entry fails"),
-        Err(error) => {
-            eprintln!("ipc-channel: {error}");
-            process::exit(2);
-        }
-    }
-}
-
-fn play() -> Result<Ending, Box<dyn Error>> {
     // A one-shot server stands in a folder of its own, which is left behind if there is no descriptor to delete it by.
     // So let it be in the folder of this run, which the harness deletes.
     if let Some(run) = env::var_os(SOCKET_VARIABLE).as_ref().and_then(|it| Path::new(it).parent()) {
         let _ = tempfile::env::override_temp_dir(run);
     }
     let mut arguments = env::args().skip(1);
-    let role = arguments.next().ok_or("no role")?;
-    let ends = Ends::default();
-    if let Some(server) = arguments.next() {
-        start::take(server, &ends)?;
-    }
-    Ok(serve(Process::new(ends), &role, version())?)
+    let role = arguments.next().unwrap_or_default();
+    let library = IpcChannel::default();
+    let taken = arguments.next().map_or(Ok(()), |server| start::take(server, &library.ends));
+    let identity = Identity::new("ipc-channel", version(), &PROFILES);
+    let ending = taken
+        .map_err(io::Error::other)
+        .and_then(|()| serve_blocking(library, &identity, &role));
+    conclude(ending);
 }
 
 /// The release of ipc-channel that this was built with, by the lock file.

@@ -6,46 +6,29 @@ mod ends;
 mod child;
 mod library;
 mod start;
-mod system;
 mod wire;
 
-use ends::Ends;
-use gipc_harness::adapter::protocol::{Control, Named};
-use gipc_harness::agent::{Ending, Identity, serve};
+use gipc_agent::{Ending, Identity, conclude, serve};
 use library::Raw;
 use std::env;
 use std::io;
-use std::process;
 
 /// What can be asked of it. There is no count of live handles, no scope that answers, no codec.
 const PROFILES: [&str; 6] = ["core", "tasks", "process", "frames", "signals", "limits"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    match play().await {
-        Ok(Ending::Finished) => {}
-        Ok(Ending::Gone) => process::exit(1),
-        Ok(Ending::Raised) => panic!("the scenario says that this entry fails"),
-        Err(error) => {
-            eprintln!("tokio-raw: {error}");
-            process::exit(2);
-        }
-    }
+    conclude(run().await);
 }
 
-async fn play() -> io::Result<Ending> {
+async fn run() -> io::Result<Ending> {
     let mut arguments = env::args().skip(1);
     let role = arguments.next().ok_or_else(|| io::Error::other("no role"))?;
-    let ends = Ends::default();
+    let raw = Raw::default();
     for argument in arguments {
-        start::take(&argument, &ends)?;
+        start::take(&argument, &raw.ends)?;
     }
-    let identity = Identity {
-        implementation: Named { name: "tokio".into(), version: version().into() },
-        profiles: PROFILES.map(str::to_owned).to_vec(),
-        control: Control::Loop,
-    };
-    serve(Raw::new(ends), &identity, &role).await
+    serve(raw, &Identity::new("tokio", version(), &PROFILES), &role).await
 }
 
 /// The release of tokio that this was built with, by the lock file.

@@ -1,17 +1,16 @@
 //! The framing that everybody copies: four bytes of length, most significant first, and so many bytes. Two writes and
 //! two reads, with nothing remembered in between. Knows nothing of who shares an end.
 
+use gipc_agent::{Failure, WireOutcome};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
-/// Bytes of the length in front.
-pub(crate) const HEADER: usize = 4;
-
 /// Sends one message.
-pub(crate) async fn send(sender: &mut pipe::Sender, message: &[u8]) -> io::Result<()> {
-    sender.write_u32(length(message)?).await?;
-    sender.write_all(message).await
+pub(crate) async fn send(sender: &mut pipe::Sender, message: &[u8]) -> Result<(), Failure> {
+    let length = u32::try_from(message.len()).map_err(|_| WireOutcome::TooLarge)?;
+    sender.write_u32(length).await?;
+    Ok(sender.write_all(message).await?)
 }
 
 /// Receives one message, or `None` at the end.
@@ -25,9 +24,4 @@ pub(crate) async fn receive(receiver: &mut pipe::Receiver) -> io::Result<Option<
     let mut message = vec![0; length as usize];
     receiver.read_exact(&mut message).await?;
     Ok(Some(message))
-}
-
-/// The length as it is sent.
-fn length(message: &[u8]) -> io::Result<u32> {
-    u32::try_from(message.len()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
