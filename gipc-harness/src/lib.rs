@@ -5,7 +5,7 @@ pub mod scenario;
 pub mod trace;
 pub mod model;
 pub mod adapter;
-pub mod agent;
+pub mod embedded_agent;
 pub mod environment;
 pub mod proc;
 pub mod deadlock;

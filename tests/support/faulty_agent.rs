@@ -2,10 +2,9 @@
 //! close-on-exec, so that every child inherits every handle that is open when it is spawned; or its gets are deaf; or
 //! they block the whole process.
 
-use gipc_harness::adapter::command::Command;
-use gipc_harness::adapter::protocol::{Control, ImplementationId, WireOutcome};
-use gipc_harness::agent::{
-    Answer, Done, Ending, Identity, Implementation, Unsupported, bytes, message, serve,
+use gipc_agent::{
+    Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
+    ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
 };
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -131,7 +130,7 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         let identity = Identity {
             implementation: ImplementationId { name: kind.into(), version: "0".into() },
             profiles: vec!["core".into()],
-            control: Control::Loop,
+            control: ControlChannel::Loop,
         };
         match serve(library, &identity, role).await {
             Ok(Ending::Finished) => 0,
@@ -153,23 +152,25 @@ fn inherited(end: &impl AsFd) -> io::Result<RawFd> {
     Ok(end.as_fd().as_raw_fd())
 }
 
+impl Resources for Wrong {}
+
 impl Implementation for Wrong {
-    async fn perform(&self, order: Command) -> Answer {
-        self.attempt(order).await.unwrap_or_else(|error| {
-            let said = match error.kind() {
+    async fn perform(&self, command: Command) -> Answer {
+        self.attempt(command).await.unwrap_or_else(|error| {
+            let outcome = match error.kind() {
                 io::ErrorKind::BrokenPipe => WireOutcome::Broken,
                 io::ErrorKind::NotFound => WireOutcome::Closed,
-                io::ErrorKind::Unsupported => return Err(Unsupported(error.to_string())),
+                io::ErrorKind::Unsupported => return Err(Failure::unsupported(error.to_string())),
                 _ => WireOutcome::Other,
             };
-            Ok(Done { detail: Some(error.to_string()), ..said.into() })
+            Ok(Completed { detail: Some(error.to_string()), ..outcome.into() })
         })
     }
 }
 
 impl Wrong {
-    async fn attempt(&self, order: Command) -> io::Result<Answer> {
-        let done: Done = match order {
+    async fn attempt(&self, command: Command) -> io::Result<Answer> {
+        let completed: Completed = match command {
             Command::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
                     Fault::Inherits | Fault::Keeps | Fault::Takes(_) => nix::unistd::pipe()?,
@@ -181,7 +182,7 @@ impl Wrong {
                 ]);
                 self.handles.borrow_mut().insert(reader, handle(false, r)?);
                 self.handles.borrow_mut().insert(writer, handle(true, w)?);
-                Done { descriptors, ..WireOutcome::Ok.into() }
+                Completed::with_descriptors(descriptors)
             }
             Command::Spawn { child, handles, .. } => {
                 let mut command = tokio::process::Command::new(std::env::current_exe()?);
@@ -196,16 +197,15 @@ impl Wrong {
                     moved.push(handle);
                 }
                 let process = command.spawn()?;
-                let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
                 self.children.borrow_mut().insert(child, Rc::new(Mutex::new(process)));
                 if self.fault == Fault::Keeps {
                     self.kept.borrow_mut().append(&mut moved);
                 }
                 drop(moved);
-                Done { child: pid, ..WireOutcome::Ok.into() }
+                WireOutcome::Ok.into()
             }
             Command::Put { handle, payload } => {
-                let payload = bytes(&payload);
+                let payload = payload_bytes(&payload);
                 let Handle::Writer(w) = self.get(&handle)? else {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
@@ -234,7 +234,7 @@ impl Wrong {
                 let mut payload = vec![0; u32::from_le_bytes(header) as usize];
                 r.read_exact(&mut payload).await?;
                 self.taken.borrow_mut().remove(&handle);
-                message(&payload).into()
+                message_outcome(&payload).into()
             }
             Command::Close { handle } => self.take(&handle).map(|_| WireOutcome::Ok.into())?,
             Command::Join { child } => {
@@ -243,9 +243,9 @@ impl Wrong {
                 let status = process.lock().await.wait().await?;
                 WireOutcome::Exit { code: status.code().unwrap_or(-1) }.into()
             }
-            other => return Ok(Err(Unsupported(format!("{other:?}")))),
+            other => return Ok(Err(Failure::unsupported(format!("{other:?}")))),
         };
-        Ok(Ok(done))
+        Ok(Ok(completed))
     }
 
     /// Does what is wrong with a get, before it is done as it should be.

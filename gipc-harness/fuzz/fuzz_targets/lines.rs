@@ -1,7 +1,7 @@
 //! Whatever an agent sends, in whatever pieces it arrives, comes to the same messages, and to one error at most.
 #![no_main]
 
-use gipc_harness::adapter::line_decoder::LineDecoder;
+use gipc_agent::LineDecoder;
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8], piece: usize) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! Does not look whether any of it is there.
 
 use super::AdapterError;
-use super::protocol::Control;
+use gipc_agent::ControlChannel;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub struct Manifest {
     pub profiles: Vec<String>,
     /// Whether its control channel is served by the library's own loop.
     #[serde(default)]
-    pub control: Option<Control>,
+    pub control: Option<ControlChannel>,
     /// The commands that make its environment.
     #[serde(default)]
     pub setup: Vec<Vec<String>>,

@@ -3,10 +3,7 @@
 //! Does not know what is right or wrong, nor how a run is conducted.
 
 pub mod transport;
-pub mod line_decoder;
 pub mod manifest;
-pub mod command;
-pub mod protocol;
 pub mod schema;
 pub mod skip_list;
 

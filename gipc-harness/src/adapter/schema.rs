@@ -1,7 +1,7 @@
 //! The messages and the manifest as JSON Schema, and the reference page that is generated from the schemas.
 
 use crate::adapter::Manifest;
-use crate::adapter::protocol::{FromAgent, MAX_LINE, PROTOCOL, ToAgent};
+use gipc_agent::{FromAgent, MAX_LINE, PROTOCOL, ToAgent};
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -2,8 +2,7 @@
 //!
 //! Reads and writes lines. What they mean for the run is the conductor's business.
 
-use super::line_decoder::LineDecoder;
-use super::protocol::{FromAgent, Hello, PROTOCOL, ToAgent};
+use gipc_agent::{FromAgent, Hello, LineDecoder, PROTOCOL, ToAgent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;

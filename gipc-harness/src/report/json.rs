@@ -1,9 +1,9 @@
 //! The same for programs: one JSON object a result, one for the whole, a line each.
 
 use super::{ScenarioReport, Tally};
-use crate::adapter::protocol::PROTOCOL;
 use crate::deadlock::WaitEdge;
 use crate::environment::Environment;
+use gipc_agent::PROTOCOL;
 use serde_json::{Value, json};
 
 /// One result.

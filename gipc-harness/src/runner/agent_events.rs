@@ -3,11 +3,11 @@
 //! Writes it down in the cast, and knows a lie when it hears one. What it means for the run is the conductor's business.
 
 use super::run_state::{AgentSession, RunState};
-use crate::adapter::protocol::{self, FromAgent};
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::Verb;
 use crate::trace::{StepState, Unsupported};
+use gipc_agent::{self, FromAgent};
 use std::sync::Arc;
 
 impl RunState<'_> {

@@ -2,8 +2,8 @@
 //! does not declare. An agent that does not refuse both would also say yes where it matters.
 
 use super::run_state::RunState;
-use crate::adapter::command::Command;
-use crate::adapter::protocol::ToAgent;
+use gipc_agent::Command;
+use gipc_agent::ToAgent;
 
 /// Classified question, and whether it was refused.
 #[derive(Debug)]

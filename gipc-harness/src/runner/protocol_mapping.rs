@@ -2,12 +2,12 @@
 //!
 //! A message is told by its bytes; which step put it is found here. Who is right is not asked.
 
-use crate::adapter::command::{Command, FramePosition, WirePayload, digest, noise_digest};
-use crate::adapter::protocol::WireOutcome;
 use crate::scenario::{
     ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, PipeEnd, PipeId, Scenario,
     Side, TaskId, Verb,
 };
+use gipc_agent::WireOutcome;
+use gipc_agent::{Command, FramePosition, WirePayload, digest, noise_digest};
 use std::collections::BTreeMap;
 
 /// What must be known of a scenario to translate.

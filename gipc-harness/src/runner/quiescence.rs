@@ -5,10 +5,10 @@
 
 use super::Settings;
 use super::run_state::RunState;
-use crate::adapter::protocol::Control;
 use crate::proc::process_tree;
 use crate::proc::snapshot::{self, ProcSnapshot, Sleep};
 use crate::trace::EvidenceTier;
+use gipc_agent::Control;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -144,7 +144,7 @@ impl QuiescenceDetector {
     ) -> Option<bool> {
         let session = cast.sessions.get(process)?;
         let (pid, control) = (session.pid, session.control);
-        if control == Control::Loop {
+        if control == ControlChannel::Loop {
             let answered = cast.answered(process);
             // The turn of the first answer may have begun before the step did; the second did not.
             match self.asked[..] {
@@ -161,7 +161,7 @@ impl QuiescenceDetector {
         match snapshot::asleep(&snapshot::look(&[pid]), &snapshot::look(&[pid])) {
             Sleep::Asleep(_) => Some(true),
             // A loop that is blocked itself never answers, and a starved one will.
-            Sleep::Unknown if control == Control::Thread => None,
+            Sleep::Unknown if control == ControlChannel::Thread => None,
             Sleep::Awake(_) | Sleep::Unknown => Some(false),
         }
     }

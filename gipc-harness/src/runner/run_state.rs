@@ -4,13 +4,13 @@
 
 use super::capability_probe::Probe;
 use super::protocol_mapping::ProtocolMapping;
-use crate::adapter::protocol::{Control, ToAgent};
 use crate::adapter::transport::AgentHandle;
 use crate::proc::pipe_holders::{self, NamedPipes};
 use crate::proc::platform::{self, PidFd};
 use crate::proc::process_tree;
 use crate::scenario::{ChildAct, Outcome, Scenario, TaskId, Verb};
 use crate::trace::{FdHolder, ProcessExit, StepState, Trace, Unsupported};
+use gipc_agent::{ControlChannel, ToAgent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Classified process that has said hello.
 pub(super) struct AgentSession {
     pub(super) pid: i32,
-    pub(super) control: Control,
+    pub(super) control: ControlChannel,
     pub(super) line: AgentHandle,
     pub(super) handle: Option<Arc<PidFd>>,
     pub(super) finished: bool,
@@ -257,7 +257,7 @@ impl<'a> RunState<'a> {
 
     /// Whether the answers of all who are here prove that their loops turn.
     pub(super) fn is_all_loops(&self) -> bool {
-        self.sessions.values().all(|session| session.control == Control::Loop)
+        self.sessions.values().all(|session| session.control == ControlChannel::Loop)
     }
 
     /// Whether somebody was started who has not come, and whom nobody has hit.

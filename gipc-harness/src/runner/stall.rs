@@ -2,9 +2,9 @@
 
 use super::executor::Execution;
 use super::quiescence::{self, Quiescence, QuiescenceDetector};
-use crate::adapter::protocol::Control;
 use crate::proc::process_tree;
 use crate::trace::{EvidenceTier, Release, StallEvidence};
+use gipc_agent::Control;
 use std::collections::BTreeSet;
 
 impl Execution<'_> {
@@ -90,7 +90,7 @@ impl Execution<'_> {
         let n = quiescence::ask(&mut self.cast);
         while !self.cast.is_over() && self.next(&mut watch).await {}
         for (role, session) in &self.cast.sessions {
-            if self.cast.is_here(role) && session.control == Control::Loop {
+            if self.cast.is_here(role) && session.control == ControlChannel::Loop {
                 stop.turns.insert(role.clone(), self.cast.answered(role) >= n);
             }
         }

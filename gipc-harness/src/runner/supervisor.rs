@@ -4,9 +4,9 @@
 //! Both sides are here: `supervisor_main` in the process, [`Supervisor`] in the harness. It speaks lines of JSON over its
 //! stdin, which is a socket: when that closes, for whatever reason, it kills, reaps and tidies up.
 
-use crate::adapter::protocol::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
+use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
