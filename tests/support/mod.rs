@@ -3,7 +3,7 @@
 use gipc_harness::adapter::{Adapter, AdapterError};
 use gipc_harness::cli::choices;
 use gipc_harness::model;
-use gipc_harness::runner::{Settings, perform};
+use gipc_harness::runner::{Settings, execute};
 use gipc_harness::scenario::{Scenario, parse};
 use gipc_harness::trace::ExecutionMode;
 use gipc_harness::verdict::{Status, Verdict, judge};
@@ -53,8 +53,8 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
     let (_keep, interrupt) = tokio::sync::watch::channel(false);
     let settings = Settings {
         exe: HARNESS.into(),
-        trigger: Duration::from_millis(20),
-        patience: Duration::from_secs(60),
+        quiet_period: Duration::from_millis(20),
+        timeout: Duration::from_secs(60),
         capacity: None,
         find_deadlocked: gipc_harness::deadlock::deadlocked_steps,
         interrupt,
@@ -62,9 +62,9 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
     let choices = choices(adapter);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let course = ExecutionMode::Stepwise(model::schedule(scenario, choices));
-    let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
+    let output = runtime.block_on(execute(scenario, &course, adapter, &settings))?;
     let allowed = model::allowed(scenario, choices);
-    Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))
+    Ok(judge(scenario, &allowed, &output.observation, &adapter.manifest.known))
 }
 
 /// The main of a conformance target.

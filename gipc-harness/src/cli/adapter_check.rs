@@ -7,11 +7,11 @@ use super::console::Console;
 use super::suite_files::Suite;
 use super::{CommandError, load, own_program, run_suite};
 use crate::adapter::Adapter;
+use crate::adapter::protocol::{FromAgent, ToAgent};
 use crate::report::{ScenarioReport, terminal};
+use crate::runner::{Event, EventKind};
 use crate::scenario::parse;
-use crate::trace::Observation;
 use crate::verdict::{Status, hold_to_its_word, judge};
-use serde_json::Value;
 use std::path::PathBuf;
 
 /// What each shows, the profile that it takes beside core, and the scenario.
@@ -105,8 +105,8 @@ pub(super) fn check(suite: &Suite, name: &str, out: &mut Console) -> Result<u8, 
             out.line(&format!("  –     {shows}: the profile {profile} is not declared"));
             continue;
         }
-        let (word, screen, observed) = ask(&adapter, text)?;
-        times.learn(&observed);
+        let (word, screen, events) = ask(&adapter, text)?;
+        times.learn(&events);
         match word {
             Status::Pass => out.line(&format!("  ok    {shows}")),
             Status::Skip => out.line(&format!("  –     {shows}: {screen}")),
@@ -115,7 +115,7 @@ pub(super) fn check(suite: &Suite, name: &str, out: &mut Console) -> Result<u8, 
                 out.line(&format!("  {word:<5} {shows}\n"));
                 out.line(&screen);
                 out.line("  the conversation\n");
-                observed.record.iter().for_each(|line| out.line(&format!("    {}", spoken(line))));
+                events.iter().for_each(|event| out.line(&format!("    {event}")));
                 out.line("");
             }
         }
@@ -132,18 +132,19 @@ pub(super) fn check(suite: &Suite, name: &str, out: &mut Console) -> Result<u8, 
 }
 
 /// Performs one; says what it came to, and shows it or the reason.
-fn ask(adapter: &Adapter, text: &str) -> Result<(Status, String, Observation), CommandError> {
+fn ask(adapter: &Adapter, text: &str) -> Result<(Status, String, Vec<Event>), CommandError> {
     let scenario =
         parse("check", text).map_err(|error| CommandError::unable(error.render("check", text)))?;
     let choices = run_suite::choices(adapter);
     let course = run_suite::as_written(&scenario, choices);
-    let observed = run_suite::once(&scenario, &course, adapter, own_program()?)?;
+    let output = run_suite::once(&scenario, &course, adapter, own_program()?)?;
+    let observed = &output.observation;
     let allowed = crate::model::allowed(&scenario, choices);
-    let mut verdict = judge(&scenario, &allowed, &observed, &[]);
-    hold_to_its_word(&mut verdict, &scenario, &observed, &adapter.manifest);
+    let mut verdict = judge(&scenario, &allowed, observed, &[]);
+    hold_to_its_word(&mut verdict, &scenario, observed, &adapter.manifest);
     let word = verdict.word;
     if word == Status::Skip {
-        return Ok((word, verdict.notes.join("; "), observed));
+        return Ok((word, verdict.notes.join("; "), output.events));
     }
     let told = ScenarioReport {
         scenario,
@@ -154,19 +155,7 @@ fn ask(adapter: &Adapter, text: &str) -> Result<(Status, String, Observation), C
         verdict,
         record: None,
     };
-    Ok((word, terminal::evidence(&told), observed))
-}
-
-/// A line of a record as people read it: when, who, what.
-fn spoken(line: &str) -> String {
-    let line: Value = serde_json::from_str(line).unwrap_or_default();
-    let ms = line["us"].as_f64().unwrap_or(0.0) / 1000.0;
-    let event = line["event"].as_str().unwrap_or_default();
-    let who = match event {
-        "sent" => format!("to {}", line["to"].as_str().unwrap_or_default()),
-        other => other.to_owned(),
-    };
-    format!("{ms:>9.1} ms  {who:<14} {}", line["is"])
+    Ok((word, terminal::evidence(&told), output.events))
 }
 
 /// How long things took, in microseconds.
@@ -177,19 +166,19 @@ struct Times {
 }
 
 impl Times {
-    fn learn(&mut self, observed: &Observation) {
-        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
-        let mut sent: Option<(u64, Value)> = None;
-        for line in lines.collect::<Vec<Value>>() {
-            let us = line["us"].as_u64().unwrap_or(0);
-            let (said, kind) = (&line["is"], line["is"]["type"].as_str());
-            if line["event"] == "hello" && said["role"] == "main" {
-                self.hello.push(us);
-            } else if line["event"] == "sent" && kind == Some("step") {
-                sent = Some((us, said["id"].clone()));
-            } else if kind == Some("end") {
-                let since = sent.take().filter(|(_, id)| *id == said["id"]);
-                self.step.extend(since.map(|(before, _)| us.saturating_sub(before)));
+    fn learn(&mut self, events: &[Event]) {
+        let mut last_sent: Option<(u64, usize)> = None;
+        for Event { us, kind } in events {
+            match kind {
+                EventKind::Hello { is } if is.role == "main" => self.hello.push(*us),
+                EventKind::Sent { is: ToAgent::Step { id, .. }, .. } => {
+                    last_sent = Some((*us, *id))
+                }
+                EventKind::Received { is: FromAgent::End { id, .. }, .. } => {
+                    let sent = last_sent.take().filter(|(_, sent)| sent == id);
+                    self.step.extend(sent.map(|(before, _)| us.saturating_sub(before)));
+                }
+                _ => {}
             }
         }
     }

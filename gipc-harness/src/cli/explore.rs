@@ -314,6 +314,7 @@ impl Search<'_> {
         let mut before = wanted.cloned();
         for round in 0..AGAIN {
             let observed = run_suite::once(scenario, &course, &self.adapter, self.exe.clone())?;
+            let observed = observed.observation;
             let verdict = judge(scenario, allowed, &observed, &[]);
             let failure = Failure::of(scenario, &verdict, at_once);
             let same = before.as_ref().is_none_or(|before| *before == failure);

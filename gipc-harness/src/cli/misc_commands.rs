@@ -78,7 +78,7 @@ pub(super) fn show(suite: &Suite, show: &Show, out: &mut Console) -> Result<u8, 
         let choices = run_suite::choices(&adapter);
         let allowed = model::allowed(&scenario, choices);
         let course = run_suite::as_written(&scenario, choices);
-        let observed = run_suite::once(&scenario, &course, &adapter, own_program()?)?;
+        let observed = run_suite::once(&scenario, &course, &adapter, own_program()?)?.observation;
         out.text(&sequence_diagram(&scenario, &observed.trace));
         let verdict = verdict::judge(&scenario, &allowed, &observed, &adapter.manifest.known);
         out.line(&format!("\n{}", verdict.word));

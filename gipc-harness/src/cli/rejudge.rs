@@ -8,6 +8,7 @@ use crate::adapter::KnownFailure;
 use crate::environment::Environment;
 use crate::model::{self, Choices};
 use crate::report::{ScenarioReport, Tally, terminal};
+use crate::runner::RunOutput;
 use crate::scenario::{Scenario, parse};
 use crate::trace::{InjectionPoint, Observation};
 use crate::verdict::{Verdict, excuse, judge};
@@ -33,7 +34,7 @@ const EVENT: &str = "case";
 /// The lines of a record: where it was, what was said and heard, and the case.
 pub(super) fn record(
     job: &Job,
-    observed: &Observation,
+    output: &RunOutput,
     adapter: &str,
     choices: Choices,
     here: &Environment,
@@ -47,12 +48,16 @@ pub(super) fn record(
         choices,
         how: job.how.clone(),
         strike: blow(&job.course),
-        observed: observed.clone(),
+        observed: output.observation.clone(),
     };
     let case = serde_json::to_string(&case).unwrap_or_default();
     let here = serde_json::json!({ "event": "environment", "is": here });
-    let heard: String = observed.record.iter().map(|line| format!("{line}\n")).collect();
-    format!("{here}\n{heard}{case}\n")
+    let events: String = output
+        .events
+        .iter()
+        .map(|event| format!("{}\n", serde_json::to_string(event).unwrap_or_default()))
+        .collect();
+    format!("{here}\n{events}{case}\n")
 }
 
 /// Judges each record, by the scenario as it was and the known failures as they are.

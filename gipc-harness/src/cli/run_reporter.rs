@@ -13,6 +13,7 @@ use crate::model::Choices;
 use crate::report::junit::Junit;
 use crate::report::matrix::{Column, ScenarioInfo};
 use crate::report::{ScenarioReport, Tally, json, terminal};
+use crate::runner::RunOutput;
 use crate::trace::Observation;
 use crate::verdict::{Status, Verdict, blame, excuse, hold_to_its_skips, hold_to_its_word, judge};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,31 +48,32 @@ impl RunReporter<'_> {
     pub(super) fn take(
         &mut self,
         job: &Job,
-        came: std::io::Result<Observation>,
+        came: std::io::Result<RunOutput>,
         time: Duration,
         adapter: &Adapter,
     ) -> bool {
-        let observed = came.unwrap_or_else(|error| {
+        let output: RunOutput = came.unwrap_or_else(|error| {
             let fault = format!("the harness could not perform it: {error}");
-            Observation::unperformed(&job.scenario, fault)
+            Observation::unperformed(&job.scenario, fault).into()
         });
-        let mut verdict = judge(&job.scenario, &job.allowed, &observed, &adapter.manifest.known);
+        let observed = &output.observation;
+        let mut verdict = judge(&job.scenario, &job.allowed, observed, &adapter.manifest.known);
         excuse(&mut verdict, job.chosen.as_ref());
-        hold_to_its_word(&mut verdict, &job.scenario, &observed, &adapter.manifest);
+        hold_to_its_word(&mut verdict, &job.scenario, observed, &adapter.manifest);
         // Who was killed on the way did not come to what it lacks.
         if job.how.is_empty() {
             let (skips, variant) = (adapter.skips.as_ref(), &adapter.variant);
             hold_to_its_skips(&mut verdict, &job.scenario.id, skips, variant);
         }
         blame(&mut verdict, &self.here);
-        self.add(job, verdict, &observed, time)
+        self.add(job, verdict, &output, time)
     }
 
     pub(super) fn add(
         &mut self,
         job: &Job,
         mut verdict: Verdict,
-        observed: &Observation,
+        output: &RunOutput,
         time: Duration,
     ) -> bool {
         // What is written down unseen would never be looked at.
@@ -96,7 +98,7 @@ impl RunReporter<'_> {
                 .push(format!("this line in its first comment gives the order:\n    {line}"));
         }
         let keep = !expected || self.options.keep;
-        let record = keep.then(|| self.record(job, observed)).flatten();
+        let record = keep.then(|| self.record(job, output)).flatten();
         let told = ScenarioReport {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
@@ -114,7 +116,9 @@ impl RunReporter<'_> {
         }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
-                column.learn(observed, &self.here);
+                if let Some(implementation) = output.implementation() {
+                    column.learn(implementation, &self.here);
+                }
                 let model = scenarios.get(&told.scenario.id).map_or("", |asked| &asked.model);
                 column.add(&told, model);
             }
@@ -129,15 +133,15 @@ impl RunReporter<'_> {
     }
 
     /// Keeps the evidence: what was heard, and what the agents printed.
-    fn record(&mut self, job: &Job, observed: &Observation) -> Option<PathBuf> {
+    fn record(&mut self, job: &Job, output: &RunOutput) -> Option<PathBuf> {
         let mut path = self.options.record.join(&self.adapter).join(&job.scenario.id);
         if !job.how.is_empty() {
             path.push(job.how.trim_start_matches('-').replace([' ', ':'], "-"));
         }
         match write(
             &path,
-            observed,
-            &record(job, observed, &self.options.adapter, self.choices, &self.here),
+            &output.observation,
+            &record(job, output, &self.options.adapter, self.choices, &self.here),
         ) {
             Ok(file) => Some(file),
             Err(error) => {

@@ -13,11 +13,11 @@ use crate::adapter::{Adapter, LateGet, MODEL};
 use crate::deadlock::deadlocked_steps;
 use crate::environment;
 use crate::model::{self, Choices};
-use crate::proc::platform::allow_many_descriptors;
+use crate::proc::platform::raise_descriptor_limit;
 use crate::report::Tally;
 use crate::report::junit::Junit;
 use crate::report::matrix::{Column, ScenarioInfo};
-use crate::runner::{Settings, perform};
+use crate::runner::{RunOutput, Settings, execute};
 use crate::scenario::Scenario;
 use crate::trace::{ExecutionMode, Observation};
 use crate::verdict::{BaselineChange, judge};
@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Nothing heard for so long starts a look at the kernel. Never a verdict.
-const TRIGGER: Duration = Duration::from_millis(20);
+const QUIET_PERIOD: Duration = Duration::from_millis(20);
 
 /// What an adapter chose where it could.
 #[must_use]
@@ -53,9 +53,9 @@ fn on_its_own(
     course: &ExecutionMode,
     adapter: &Adapter,
     settings: &Settings,
-) -> std::io::Result<Observation> {
+) -> std::io::Result<RunOutput> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(perform(scenario, course, adapter, settings))
+    runtime.block_on(execute(scenario, course, adapter, settings))
 }
 
 /// Performs one scenario, for `show` and `explore`.
@@ -64,13 +64,13 @@ pub(super) fn once(
     course: &ExecutionMode,
     adapter: &Adapter,
     exe: PathBuf,
-) -> Result<Observation, CommandError> {
+) -> Result<RunOutput, CommandError> {
     let (_keep, interrupt) = watch::channel(false);
-    let (trigger, patience) = (TRIGGER, Duration::from_secs(60));
+    let (quiet_period, timeout) = (QUIET_PERIOD, Duration::from_secs(60));
     let settings = Settings {
         exe,
-        trigger,
-        patience,
+        quiet_period,
+        timeout,
         capacity: None,
         find_deadlocked: deadlocked_steps,
         interrupt,
@@ -110,17 +110,17 @@ pub(super) fn perform_run(
     let choices = adapter.as_ref().map(choices).unwrap_or_default();
     let (jobs, heavy) = read(sources, choices, run, out)?;
     let name = adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name).to_owned();
-    allow_many_descriptors();
+    raise_descriptor_limit();
     let (stop, interrupt) = watch::channel(false);
     let exe = own_program()?;
     let here = environment::look(&exe);
     let load = CpuLoad::start(run.load, &exe).map_err(unable)?;
     let factor = run.slow_factor.unwrap_or(here.slow_factor);
-    let (trigger, patience) = (TRIGGER, Duration::from_secs(run.patience) * factor);
+    let (quiet_period, timeout) = (QUIET_PERIOD, Duration::from_secs(run.patience) * factor);
     let settings = Settings {
         exe,
-        trigger,
-        patience,
+        quiet_period,
+        timeout,
         capacity: run.capacity,
         find_deadlocked: deadlocked_steps,
         interrupt,
@@ -153,7 +153,7 @@ pub(super) fn perform_run(
                 let observed = Observation::of(job.allowed.story().clone());
                 for _ in 0..run.repeat {
                     let verdict = judge(&job.scenario, &job.allowed, &observed, &[]);
-                    report.add(job, verdict, &observed, Duration::ZERO);
+                    report.add(job, verdict, &observed.clone().into(), Duration::ZERO);
                 }
             }
         }
@@ -252,7 +252,7 @@ struct WorkerPool {
     stop: watch::Sender<bool>,
 }
 
-type Came = (Arc<Job>, std::io::Result<Observation>, Duration);
+type Came = (Arc<Job>, std::io::Result<RunOutput>, Duration);
 
 impl WorkerPool {
     async fn perform_all(

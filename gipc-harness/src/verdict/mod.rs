@@ -169,8 +169,8 @@ pub fn judge(
         return verdict;
     }
     // Where it went another way than the story, the plan waited for what was not due.
-    let late = observed.stop.as_ref().filter(|_| predicted == allowed.story());
-    let late = late.and_then(|stop| stop.late.first().copied());
+    let late = observed.stall.as_ref().filter(|_| predicted == allowed.story());
+    let late = late.and_then(|stall| stall.overdue.first().copied());
     let wrong = (0..scenario.steps.len()).find(|step| {
         is_wrong(scenario, &trace, *step)
             || !closest_trace::same(scenario, allowed, predicted, &trace, *step)

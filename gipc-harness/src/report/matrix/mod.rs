@@ -16,10 +16,10 @@ pub use table::table;
 
 use super::{ScenarioReport, terminal};
 use crate::adapter::FailureSort;
+use crate::adapter::protocol::ImplementationId;
 use crate::environment::Environment;
 use crate::requirements;
 use crate::scenario::Scenario;
-use crate::trace::Observation;
 use crate::verdict::{Mismatch, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -215,17 +215,10 @@ impl Matrix {
 }
 
 impl Column {
-    /// Learns from a run what the implementation calls itself.
-    pub fn learn(&mut self, observed: &Observation, here: &Environment) {
-        if !self.implementation.is_empty() {
-            return;
-        }
-        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
-        let hello =
-            lines.map(|line: Value| line["is"]["implementation"].clone()).find(Value::is_object);
-        if let Some(it) = hello {
-            let word = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
-            self.implementation = format!("{} {}", word("name"), word("version"));
+    /// Takes the name and version that the implementation gave in a run, unless another run has told them already.
+    pub fn learn(&mut self, implementation: &ImplementationId, here: &Environment) {
+        if self.implementation.is_empty() {
+            self.implementation = format!("{} {}", implementation.name, implementation.version);
             self.environment = serde_json::to_value(here).unwrap_or_default();
         }
     }
