@@ -236,8 +236,7 @@ impl MisbehavingAgent {
                 let pipe = writer.and_then(|writer| self.pipes.get_mut(writer));
                 return match pipe.and_then(VecDeque::pop_front) {
                     Some(text) => {
-                        use sha2::Digest;
-                        let digest = format!("{:x}", sha2::Sha256::digest(text.as_bytes()));
+                        let digest = gipc_agent::digest(text.as_bytes());
                         json!({ "is": "message", "len": text.len(), "sha256": digest, "text": text })
                     }
                     None => json!({ "is": "eof" }),

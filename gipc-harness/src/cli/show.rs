@@ -27,7 +27,7 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
     let run = SuiteRun::prepare(suite, request)?;
     run.execute(&mut |run| {
         console.line(&format!("{}  {}\n", run.job.scenario.id, args.adapter));
-        console.text(&sequence_diagram(&run.job.scenario, &run.observation.trace));
+        console.text(&sequence_diagram(&run.job.scenario, &run.output.observation.trace));
         console.line(&format!("\n{}", run.verdict.status));
         run.verdict.status.is_expected()
     })?;

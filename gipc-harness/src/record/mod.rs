@@ -6,7 +6,7 @@
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::model::Choices;
-use crate::runner::Event;
+use crate::runner::{Event, RunOutput};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Observation;
 use crate::variant::{Job, Variant};
@@ -69,8 +69,7 @@ impl Record {
     #[must_use]
     pub fn new(
         job: &Job,
-        observation: &Observation,
-        events: &[Event],
+        output: &RunOutput,
         adapter: &str,
         capacity: Option<u32>,
         environment: &Environment,
@@ -85,9 +84,9 @@ impl Record {
             unchecked: job.unchecked,
             capacity,
             choices: job.choices,
-            observation: observation.clone(),
+            observation: output.observation.clone(),
         };
-        Self { environment: environment.clone(), events: events.to_vec(), case }
+        Self { environment: environment.clone(), events: output.events.clone(), case }
     }
 
     /// Writes the record, and what the agents printed, into a folder that is made if needed. Returns the record's file.

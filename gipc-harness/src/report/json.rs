@@ -33,25 +33,25 @@ pub fn result(result: &ScenarioReport) -> Value {
             "why": wait.why,
         })
     };
-    let stuck = verdict.stall.as_ref().map(|stuck| {
+    let stall = verdict.stall.as_ref().map(|stall| {
         json!({
-            "kind": format!("{:?}", stuck.kind).to_lowercase(),
-            "tier": format!("{:?}", stuck.tier).to_lowercase(),
-            "waits": stuck.waits.iter().map(wait).collect::<Vec<_>>(),
-            "circle": stuck.circle,
-            "pipes": stuck.pipes,
-            "leaks": stuck.leaks,
-            "idle": stuck.idle,
-            "moving": stuck.moving,
+            "kind": format!("{:?}", stall.kind).to_lowercase(),
+            "evidence": stall.evidence.name(),
+            "waits": stall.waits.iter().map(wait).collect::<Vec<_>>(),
+            "cycle": stall.cycle,
+            "pipes": stall.pipes,
+            "leaks": stall.leaks,
+            "explanations": stall.explanations,
+            "still_running": stall.still_running,
         })
     });
     json!({
         "scenario": result.scenario.id,
         "adapter": result.adapter,
-        "how": result.flags,
+        "flags": result.flags,
         "verdict": verdict.status.to_string(),
         "first": first,
-        "stuck": stuck,
+        "stall": stall,
         "notes": verdict.sentences().collect::<Vec<_>>(),
         "record": result.record,
     })

@@ -114,7 +114,7 @@ impl<'a> RunReporter<'a> {
 
     /// Reports one run. Returns whether it is as expected.
     pub fn add(&mut self, run: FinishedRun) -> bool {
-        let FinishedRun { job, observation, events, mut verdict, time } = run;
+        let FinishedRun { job, output, mut verdict, time } = run;
         let change = verdict.baseline_change.take_if(|_| self.options.accept);
         let is_accepted = change.is_some();
         if let Some(change) = change {
@@ -136,7 +136,7 @@ impl<'a> RunReporter<'a> {
         let is_kept = !is_expected || self.options.keep_all;
         let record = is_kept.then(|| {
             let (asked, capacity) = (&self.asked, self.options.capacity);
-            Record::new(&job, &observation, &events, asked, capacity, &self.environment)
+            Record::new(&job, &output, asked, capacity, &self.environment)
         });
         let report = ScenarioReport {
             scenario: job.scenario.clone(),
@@ -152,7 +152,9 @@ impl<'a> RunReporter<'a> {
         }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
-                column.learn(&events, &self.environment);
+                if let Some(implementation) = output.implementation() {
+                    column.learn(implementation, &self.environment);
+                }
                 let model = scenarios.get(&report.scenario.id).map_or("", |info| &info.model);
                 column.add(&report, model);
             }

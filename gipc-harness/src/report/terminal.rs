@@ -187,21 +187,21 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
             "One step waits for what only itself could do".to_owned()
         }
         StallKind::Deadlock => format!("{many} steps wait for each other"),
-        StallKind::Hang if stuck.idle.is_empty() => {
+        StallKind::Hang if stuck.explanations.is_empty() => {
             "It waits, and what it waits for does not come".to_owned()
         }
         StallKind::Hang => "Something could move, and does not".to_owned(),
         StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
-    let _ = writeln!(out, "\n  {head}: {}.\n", stuck.tier.words());
+    let _ = writeln!(out, "\n  {head}: {}.\n", stuck.evidence.words());
     for wait in &stuck.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
         let line = format!("line {}", step.place.line);
         let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
     }
-    if !stuck.circle.is_empty() {
-        let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
+    if !stuck.cycle.is_empty() {
+        let _ = writeln!(out, "\n    {}", stuck.cycle.join(" ▶ "));
     }
     let (pipes, more) = stuck.pipes.split_at(stuck.pipes.len().min(LEAKS));
     for (number, sentence) in pipes.iter().enumerate() {
@@ -211,7 +211,7 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
     if !more.is_empty() {
         let _ = writeln!(out, "    And {} pipes more at which somebody waits.", more.len());
     }
-    for (process, why) in &stuck.moving {
+    for (process, why) in &stuck.still_running {
         let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");
     }
     let (leaks, more) = stuck.leaks.split_at(stuck.leaks.len().min(LEAKS));
@@ -225,7 +225,7 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
             more.len()
         );
     }
-    for sentence in &stuck.idle {
+    for sentence in &stuck.explanations {
         let _ = writeln!(out, "\n  {sentence}.");
     }
     out

@@ -6,12 +6,13 @@ use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
 use crate::environment::{self, Environment};
 use crate::error::Error;
-use crate::runner::Event;
+use crate::runner::{Event, EventKind};
 use crate::scenario::parse;
 use crate::suite::own_program;
 use crate::trace::Observation;
 use crate::variant::{Job, Variant, declared_choices};
 use crate::verdict::{Baseline, Verdict, judge};
+use gipc_agent::{FromAgent, ToAgent};
 use std::path::Path;
 
 /// What each question shows, the profile that it needs beside core, and its scenario.
@@ -177,17 +178,18 @@ struct Times {
 
 impl Times {
     fn learn(&mut self, events: &[Event]) {
-        let mut sent: Option<(u64, serde_json::Value)> = None;
-        for Event(line) in events {
-            let us = line["us"].as_u64().unwrap_or(0);
-            let (said, kind) = (&line["is"], line["is"]["type"].as_str());
-            if line["event"] == "hello" && said["role"] == "main" {
-                self.hello.push(us);
-            } else if line["event"] == "sent" && kind == Some("step") {
-                sent = Some((us, said["id"].clone()));
-            } else if kind == Some("end") {
-                let since = sent.take().filter(|(_, id)| *id == said["id"]);
-                self.step.extend(since.map(|(before, _)| us.saturating_sub(before)));
+        let mut last_sent: Option<(u64, usize)> = None;
+        for Event { us, kind } in events {
+            match kind {
+                EventKind::Hello { is } if is.role == "main" => self.hello.push(*us),
+                EventKind::Sent { is: ToAgent::Step { id, .. }, .. } => {
+                    last_sent = Some((*us, *id));
+                }
+                EventKind::Received { is: FromAgent::End { id, .. }, .. } => {
+                    let sent = last_sent.take().filter(|(_, sent)| sent == id);
+                    self.step.extend(sent.map(|(before, _)| us.saturating_sub(before)));
+                }
+                _ => {}
             }
         }
     }

@@ -35,8 +35,8 @@ pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {
     let (keep, interrupt) = watch::channel(false);
     let settings = Settings {
         exe,
-        trigger: QUIET_PERIOD,
-        patience: TIMEOUT,
+        quiet_period: QUIET_PERIOD,
+        timeout: TIMEOUT,
         capacity: None,
         find_deadlocked: deadlocked_steps,
         interrupt,

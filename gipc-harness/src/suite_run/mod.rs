@@ -19,8 +19,8 @@ use crate::deadlock::deadlocked_steps;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::model::Choices;
-use crate::proc::platform::allow_many_descriptors;
-use crate::runner::{Event, Settings};
+use crate::proc::platform::raise_descriptor_limit;
+use crate::runner::{RunOutput, Settings};
 use crate::suite::{Suite, own_program};
 use crate::trace::Observation;
 use crate::variant::{Job, VariantRequest, declared_choices};
@@ -40,10 +40,8 @@ const QUIET_PERIOD: Duration = Duration::from_millis(20);
 pub struct FinishedRun {
     /// What was executed.
     pub job: Arc<Job>,
-    /// What came.
-    pub observation: Observation,
-    /// What was sent and heard.
-    pub events: Vec<Event>,
+    /// What was observed, and the events.
+    pub output: RunOutput,
     /// What is said of it.
     pub verdict: Verdict,
     /// How long it took.
@@ -100,7 +98,7 @@ impl SuiteRun {
         }
         let choices = adapter.as_ref().map(declared_choices).unwrap_or_default();
         let plan = Plan::new(suite, &request, choices)?;
-        allow_many_descriptors();
+        raise_descriptor_limit();
         let environment = environment::look(&own_program()?);
         let adapter = adapter.map(Arc::new);
         Ok(Self { request, plan, asked, adapter, choices, environment, stale })
@@ -148,8 +146,8 @@ impl SuiteRun {
                 let factor = self.request.slow_factor.unwrap_or(self.environment.slow_factor);
                 let settings = Settings {
                     exe,
-                    trigger: QUIET_PERIOD,
-                    patience: Duration::from_secs(self.request.timeout) * factor,
+                    quiet_period: QUIET_PERIOD,
+                    timeout: Duration::from_secs(self.request.timeout) * factor,
                     capacity: self.request.capacity,
                     find_deadlocked: deadlocked_steps,
                     interrupt,
@@ -169,8 +167,8 @@ impl SuiteRun {
             for _ in 0..self.request.repeat {
                 let observation = Observation::of(job.allowed.story().clone());
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
-                let (job, events, time) = (Arc::clone(job), Vec::new(), Duration::ZERO);
-                on_result(FinishedRun { job, observation, events, verdict, time });
+                let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
+                on_result(FinishedRun { job, output, verdict, time });
             }
         }
     }

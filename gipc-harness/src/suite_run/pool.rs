@@ -41,15 +41,11 @@ impl WorkerPool {
         let mut report = |(job, output, time): Ended| {
             let output = output.unwrap_or_else(|error| {
                 let fault = format!("the harness could not perform it: {error}");
-                RunOutput {
-                    observation: Observation::unperformed(&job.scenario, fault),
-                    events: Vec::new(),
-                }
+                Observation::unperformed(&job.scenario, fault).into()
             });
-            let (observation, events) = (output.observation, output.events);
             let baseline = Baseline::of(&baseline_adapter);
-            let verdict = judge(&job, &observation, &baseline, environment);
-            on_result(FinishedRun { job, observation, events, verdict, time })
+            let verdict = judge(&job, &output.observation, &baseline, environment);
+            on_result(FinishedRun { job, output, verdict, time })
         };
         runtime.block_on(self.run(jobs, request, &mut report))
     }

@@ -12,17 +12,19 @@ mod cause;
 mod snapshot;
 mod sequence_diagram;
 mod observation;
+mod stall_evidence;
 mod mismatch;
 mod blocked_on;
 
 pub use blocked_on::blocked_on;
 pub use cause::Causes;
 pub use mismatch::{Mismatch, disagreement, is_unexpected};
-pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
+pub use observation::{Observation, Unsupported};
 pub use ownership::{EndState, Ownership};
 pub use schedule::{Allowed, ExecutionMode, InjectionPoint, Moment, Release, Schedule};
 pub use sequence_diagram::sequence_diagram;
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
+pub use stall_evidence::{BlockedIn, EvidenceTier, FdHolder, FillLevel, StallEvidence};
 
 /// All that happened in one run, or all that the model says must happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

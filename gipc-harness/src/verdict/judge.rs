@@ -134,9 +134,9 @@ impl Run<'_> {
     /// The first step that had not completed when it should have. Where the run took another course than that of the file,
     /// the schedule waited for what was not due.
     fn first_overdue(&self) -> Option<usize> {
-        let stall = self.observation.stop.as_ref();
+        let stall = self.observation.stall.as_ref();
         let stall = stall.filter(|_| self.predicted == self.allowed.story());
-        stall.and_then(|stall| stall.late.first().copied())
+        stall.and_then(|stall| stall.overdue.first().copied())
     }
 
     /// The processes that a step really waits for, if the file names others (`blocks on WHO`). The kernel may show holders

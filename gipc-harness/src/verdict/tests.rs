@@ -3,7 +3,7 @@
 use super::*;
 use crate::environment::Environment;
 use crate::model::{Choices, predict};
-use crate::scenario::{Outcome, parse};
+use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{FdHolder, Observation, StallEvidence, StepState, Trace};
 use crate::variant::{Job, Variant};
 use std::path::Path;
@@ -60,18 +60,19 @@ fn a_step_that_blocks_on_another_process_than_the_file_says_is_wrong() {
     let job = job(text);
     let trace = predict(&job.scenario, Choices::default());
     assert_eq!(judged(&job, trace.clone()).status, Status::Pass);
-    let holder = |process: &str, end: &str| FdHolder {
-        end: end.into(),
-        process: process.into(),
-        descriptor: 7,
-    };
+    let (reader, writer) = (PipeEnd::reader(0), PipeEnd::writer(0));
+    let holder = |process: &str, end| FdHolder { end, process: process.into(), descriptor: 7 };
     let stall = StallEvidence {
-        then: trace.clone(),
-        held: vec![holder("main", "r"), holder("main", "w"), holder("pid 9 (helper)", "w")],
-        known: ["r", "w"].map(str::to_owned).into(),
+        trace: trace.clone(),
+        holders: vec![
+            holder("main", reader),
+            holder("main", writer),
+            holder("pid 9 (helper)", writer),
+        ],
+        fully_known_ends: [reader, writer].into(),
         ..StallEvidence::default()
     };
-    let observation = Observation { stop: Some(stall), ..Observation::of(trace) };
+    let observation = Observation { stall: Some(stall), ..Observation::of(trace) };
     let baseline = Baseline::default();
     let verdict = judge(&job, &observation, &baseline, &Environment::default());
     assert_eq!(verdict.status, Status::Deadlock, "{:?}", verdict.mismatch);

@@ -19,10 +19,10 @@ use super::{ScenarioReport, terminal};
 use crate::adapter::FailureSort;
 use crate::environment::Environment;
 use crate::requirements;
-use crate::runner::Event;
 use crate::scenario::Scenario;
 use crate::trace::Mismatch;
 use crate::verdict::Status;
+use gipc_agent::ImplementationId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,15 +217,10 @@ impl Matrix {
 }
 
 impl Column {
-    /// Learns from a run what the implementation calls itself, and where it ran.
-    pub fn learn(&mut self, events: &[Event], environment: &Environment) {
-        if !self.implementation.is_empty() {
-            return;
-        }
-        let hello = events.iter().map(|event| &event.0["is"]["implementation"]);
-        if let Some(it) = hello.into_iter().find(|it| it.is_object()) {
-            let word = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
-            self.implementation = format!("{} {}", word("name"), word("version"));
+    /// Takes over what the implementation calls itself and where it ran, from the first run that tells it.
+    pub fn learn(&mut self, implementation: &ImplementationId, environment: &Environment) {
+        if self.implementation.is_empty() {
+            self.implementation = format!("{} {}", implementation.name, implementation.version);
             self.environment = serde_json::to_value(environment).unwrap_or_default();
         }
     }
