@@ -67,7 +67,7 @@ impl ScenarioFile {
         let finding =
             allowed.traces.iter().find_map(|trace| verdict::disagreement(&scenario, trace));
         if let Some(finding) = finding {
-            let place = scenario.steps[finding.step].place;
+            let place = scenario.steps[finding.step].position;
             let text = self.text.lines().nth(place.line - 1).unwrap_or_default();
             let (column, width) = place
                 .outcome
@@ -82,7 +82,7 @@ impl ScenarioFile {
                     "it says {}, but the model says {}{why}",
                     finding.expected, finding.got
                 ),
-                cure: "write what must come of it, or change the steps before it".into(),
+                hint: "write what must come of it, or change the steps before it".into(),
                 line: place.line,
                 column,
                 width,
@@ -109,7 +109,7 @@ impl ScenarioFile {
 
 impl ScenarioFile {
     /// A word of its first comment that means nothing, where it stands.
-    fn slip(&self, head: &str, word: &str, message: &str, cure: &str) -> String {
+    fn slip(&self, head: &str, word: &str, message: &str, hint: &str) -> String {
         let mark = format!(" {word}");
         let mut lines = (1..).zip(self.text.lines());
         let found = lines.find(|(_, text)| text.starts_with(head) && text.contains(&mark));
@@ -117,7 +117,7 @@ impl ScenarioFile {
         let column = text.find(&mark).map_or(1, |at| at + 2);
         let error = ParseError {
             message: message.into(),
-            cure: cure.into(),
+            hint: hint.into(),
             line,
             column,
             width: word.len(),

@@ -97,7 +97,7 @@ impl WaitForGraph<'_> {
                 "{process}, a process of the implementation's own, holds {end} as fd {descriptor}"
             );
         }
-        let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.place.line));
+        let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.position.line));
         format!(
             "{process} was never given {end}; it inherited it, as fd {descriptor}, when it was spawned{line}"
         )

@@ -66,7 +66,7 @@ impl<'a> WaitForGraph<'a> {
                 }
                 (Verb::Put { handle, .. }, Outcome::Cancelled | Outcome::Timeout) => {
                     let pipe = scenario.handles.pipe(handle, Side::Writer);
-                    given_up.extend(pipe.map(|pipe| (pipe, step.place.line)));
+                    given_up.extend(pipe.map(|pipe| (pipe, step.position.line)));
                 }
                 (Verb::Get { handle }, Outcome::Message(payload)) => {
                     if let Some(pipe) = scenario.handles.pipe(handle, Side::Reader) {

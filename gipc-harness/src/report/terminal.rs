@@ -81,14 +81,14 @@ pub fn evidence(result: &ScenarioReport) -> String {
         1,
     );
     if let Some(first) = &verdict.first {
-        let line = scenario.steps[first.step].place.line;
+        let line = scenario.steps[first.step].position.line;
         let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
         out.push_str(&place(scenario, first));
         out.push_str(&reason(first));
     }
     for also in &verdict.also {
         let step = &scenario.steps[also.step];
-        let (line, task_id, what) = (step.place.line, &step.task_id, step.what());
+        let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
         let _ = writeln!(
             out,
             "\n  Also wrong: line {line}, {task_id} {what}: {}, and not {}.",
@@ -137,7 +137,7 @@ fn next(result: &ScenarioReport) -> String {
 
 /// The lines around the step, and a caret below what was expected.
 fn place(scenario: &Scenario, first: &Mismatch) -> String {
-    let place = scenario.steps[first.step].place;
+    let place = scenario.steps[first.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
         if number + 2 < place.line || number > place.line {
@@ -196,7 +196,7 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
     for wait in &stuck.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
-        let line = format!("line {}", step.place.line);
+        let line = format!("line {}", step.position.line);
         let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
     }
     if !stuck.circle.is_empty() {

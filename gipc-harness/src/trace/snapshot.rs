@@ -18,7 +18,7 @@ pub fn snapshot_class_text(scenario: &Scenario, traces: &[Trace]) -> String {
     let causes: Vec<Causes<'_>> = traces.iter().map(|trace| Causes::new(scenario, trace)).collect();
     let mut replicas: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        replicas.entry(step.place.line).or_default().push(index);
+        replicas.entry(step.position.line).or_default().push(index);
     }
     let mut out = String::new();
     let mut gap = false;
@@ -170,7 +170,7 @@ fn ends(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
     for step in scenario.steps.iter() {
         if let Verb::Spawn { child, .. } = &step.verb {
-            spawned.entry(step.place.line).or_default().push((step.indices.clone(), child));
+            spawned.entry(step.position.line).or_default().push((step.indices.clone(), child));
         }
     }
     for (number, item) in (1..).zip(&scenario.script.items) {
