@@ -104,7 +104,7 @@ impl Seen {
     fn count(&mut self, scenario: &Scenario, allowed: &Allowed) {
         self.scenarios += 1;
         self.racy += u64::from(allowed.traces.len() > 1);
-        for (step, taken) in scenario.steps.iter().zip(&allowed.story().steps) {
+        for (step, taken) in scenario.steps.iter().zip(&allowed.in_file_order().steps) {
             let word = match taken {
                 StepState::NotStarted => "never".to_owned(),
                 StepState::Pending => "blocks".to_owned(),

@@ -6,7 +6,7 @@ use super::Run;
 use super::fd_exhaustion::starved;
 use crate::model::{self, Choices, ReleaseOrder};
 use crate::scenario::{ChildAct, Outcome, Scenario, Step, TaskId, Verb, order_line};
-use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule, StepState};
+use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule};
 use crate::verdict::{Chosen, disagreement};
 use std::path::PathBuf;
 
@@ -257,11 +257,7 @@ pub(super) fn expecting(scenario: &Scenario, allowed: &Allowed) -> Scenario {
             _ => std::mem::take(&mut step.expected),
         };
         for trace in &allowed.traces {
-            let outcome = match &trace.steps[index] {
-                StepState::NotStarted => Outcome::Never,
-                StepState::Pending => Outcome::Blocks(Vec::new()),
-                StepState::Completed { outcome, .. } => outcome.clone(),
-            };
+            let outcome = trace.steps[index].as_outcome();
             if !outcomes.contains(&outcome) {
                 outcomes.push(outcome);
             }

@@ -105,7 +105,7 @@ fn described(source: &ScenarioFile) -> Result<(String, ScenarioInfo), CommandErr
     let allowed = model::allowed(&scenario, Choices::default());
     let model = match allowed.traces.len() {
         2.. => snapshot_class_text(&scenario, &allowed.traces),
-        _ => snapshot_text(&scenario, allowed.story()),
+        _ => snapshot_text(&scenario, allowed.in_file_order()),
     };
     let asked = ScenarioInfo {
         about: scenario.about().to_owned(),

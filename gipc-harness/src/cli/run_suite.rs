@@ -150,7 +150,7 @@ pub(super) fn perform_run(
     match adapter {
         None => {
             for job in &jobs {
-                let observed = Observation::of(job.allowed.story().clone());
+                let observed = Observation::of(job.allowed.in_file_order().clone());
                 for _ in 0..run.repeat {
                     let verdict = judge(&job.scenario, &job.allowed, &observed, &[]);
                     report.add(job, verdict, &observed, Duration::ZERO);

@@ -169,7 +169,7 @@ pub fn judge(
         return verdict;
     }
     // Where it went another way than the story, the plan waited for what was not due.
-    let late = observed.stop.as_ref().filter(|_| predicted == allowed.story());
+    let late = observed.stop.as_ref().filter(|_| predicted == allowed.in_file_order());
     let late = late.and_then(|stop| stop.late.first().copied());
     let wrong = (0..scenario.steps.len()).find(|step| {
         is_wrong(scenario, &trace, *step)
@@ -271,12 +271,8 @@ fn word(trace: &Trace, verdict: &Verdict, only_late: bool) -> Status {
 }
 
 fn is_wrong(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
-    let right = |expected: &Outcome| match (&trace.steps[step], expected) {
-        (StepState::Pending, Outcome::Blocks(_)) | (StepState::NotStarted, Outcome::Never) => true,
-        (StepState::Completed { outcome, .. }, expected) => outcome == expected,
-        _ => false,
-    };
-    !scenario.steps[step].expected.iter().any(right)
+    let expected = &scenario.steps[step].expected;
+    !expected.iter().any(|outcome| trace.steps[step].satisfies(outcome))
 }
 
 /// Whether this is what the model says and the author does not: it is open for ever.
