@@ -288,7 +288,7 @@ fn every_known_failure_names_the_requirement_it_violates() {
 fn the_readme_of_the_node_kit_shows_what_adapter_new_generates() {
     let page = read("adapters/kit/node/README.md");
     let shown = page.split("```js\n").nth(1).and_then(|rest| rest.split("```").next());
-    let written = read("gipc-harness/src/cli/scaffold/node/agent.mjs").replace("NAME", "mine");
+    let written = read("gipc-harness/src/suite/scaffold/node/agent.mjs").replace("NAME", "mine");
     assert_eq!(shown, Some(written.as_str()));
 }
 

@@ -3,7 +3,7 @@
 
 use gipc_harness::explore::script;
 use gipc_harness::model::{self, Choices, ReleaseOrder};
-use gipc_harness::scenario::{Item, Outcome, Scenario, Script, TaskId, parse};
+use gipc_harness::scenario::{Item, Scenario, Script, TaskId, parse};
 use gipc_harness::trace::{StepState, Trace, snapshot_text};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -30,11 +30,7 @@ fn filled(script: &Script) -> Option<Scenario> {
     let mut script = script.clone();
     for item in &mut script.items {
         let Item::Line(line) = item else { continue };
-        line.expected = vec![match steps.next()? {
-            StepState::NotStarted => Outcome::Never,
-            StepState::Pending => Outcome::Blocks(Vec::new()),
-            StepState::Completed { outcome, .. } => outcome.clone(),
-        }];
+        line.expected = vec![steps.next()?.as_outcome()];
     }
     read(&script)
 }

@@ -37,7 +37,7 @@ fn check(arguments: &str, exit: i32, says: &str) {
 )]
 #[case::random_order("run race --order random:7", 0, "7 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
-#[case::unknown_order("run race --order backwards", 2, "write story, all, or random: and a number")]
+#[case::unknown_order("run race --order backwards", 2, "write file, all, or random: and a number")]
 #[case::one_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
 #[case::kill_at_every_point("run close/eof-after-close --kill all", 0, "4 passed")]
 #[case::kill_at_a_missing_point(

@@ -77,7 +77,7 @@ fn describe_leak(graph: &WaitForGraph<'_>, leak: &FdHolder) -> String {
             "{process}, a process of the implementation's own, holds {name} as fd {descriptor}"
         );
     }
-    let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.place.line));
+    let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.position.line));
     format!(
         "{process} was never given {name}; it inherited it, as fd {descriptor}, when it was spawned{line}"
     )

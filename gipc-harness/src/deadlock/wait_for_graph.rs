@@ -75,7 +75,7 @@ impl<'a> WaitForGraph<'a> {
                     content.messages += 1;
                 }
                 (Verb::Put { .. }, Outcome::Cancelled | Outcome::Timeout) => {
-                    self.given_up.insert(pipe, step.place.line);
+                    self.given_up.insert(pipe, step.position.line);
                 }
                 (Verb::Get { .. }, Outcome::Message(payload)) => {
                     let content = self.contents.entry(pipe).or_default();

@@ -38,7 +38,7 @@ impl Findings {
     pub(super) fn count(&mut self, scenario: &Scenario, allowed: &Allowed) {
         self.scenarios += 1;
         self.racy += u64::from(allowed.traces.len() > 1);
-        for (step, state) in scenario.steps.iter().zip(&allowed.story().steps) {
+        for (step, state) in scenario.steps.iter().zip(&allowed.in_file_order().steps) {
             let word = match state {
                 StepState::NotStarted => "never".to_owned(),
                 StepState::Pending => "blocks".to_owned(),

@@ -34,7 +34,7 @@ fn the_model_agrees_with_every_author() {
         let predicted = predict(&scenario, Choices::default());
         if let Some(finding) = disagreement(&scenario, &predicted) {
             let step = &scenario.steps[finding.step];
-            panic!("{}:{} {}: {finding:?}", scenario.id, step.place.line, step.what());
+            panic!("{}:{} {}: {finding:?}", scenario.id, step.position.line, step.what());
         }
     }
 }

@@ -11,7 +11,7 @@ pub fn result(result: &ScenarioReport) -> Value {
     let verdict = &result.verdict;
     let place = |step: usize| {
         let step = &result.scenario.steps[step];
-        (step.place.line, format!("{} {}", step.task_id, step.what()))
+        (step.position.line, format!("{} {}", step.task_id, step.what()))
     };
     let first = verdict.mismatch.as_ref().map(|first| {
         let (line, step) = place(first.step);

@@ -82,14 +82,14 @@ pub fn evidence(result: &ScenarioReport) -> String {
         1,
     );
     if let Some(first) = &verdict.mismatch {
-        let line = scenario.steps[first.step].place.line;
+        let line = scenario.steps[first.step].position.line;
         let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
         out.push_str(&place(scenario, first));
         out.push_str(&reason(first));
     }
     for also in &verdict.further_mismatches {
         let step = &scenario.steps[also.step];
-        let (line, task_id, what) = (step.place.line, &step.task_id, step.what());
+        let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
         let _ = writeln!(
             out,
             "\n  Also wrong: line {line}, {task_id} {what}: {}, and not {}.",
@@ -138,10 +138,10 @@ fn next(result: &ScenarioReport) -> String {
 
 /// The lines around the step, and a caret below what was expected.
 fn place(scenario: &Scenario, first: &Mismatch) -> String {
-    let place = scenario.steps[first.step].place;
+    let position = scenario.steps[first.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
-        if number + 2 < place.line || number > place.line {
+        if number + 2 < position.line || number > position.line {
             continue;
         }
         if text.trim().is_empty() {
@@ -149,10 +149,10 @@ fn place(scenario: &Scenario, first: &Mismatch) -> String {
         }
         let _ = writeln!(out, "  {number:>5} │ {text}");
     }
-    let text = scenario.text.lines().nth(place.line - 1).unwrap_or_default();
-    let (column, width) = place
+    let text = scenario.text.lines().nth(position.line - 1).unwrap_or_default();
+    let (column, width) = position
         .outcome
-        .unwrap_or((place.what, text.chars().count() + 1 - place.what.min(text.len())));
+        .unwrap_or((position.what, text.chars().count() + 1 - position.what.min(text.len())));
     let caret = "^".repeat(width.max(1));
     let caret = caret.if_supports_color(Stream::Stdout, |caret| caret.red()).to_string();
     let _ = writeln!(
@@ -197,7 +197,7 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
     for wait in &stuck.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
-        let line = format!("line {}", step.place.line);
+        let line = format!("line {}", step.position.line);
         let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
     }
     if !stuck.cycle.is_empty() {

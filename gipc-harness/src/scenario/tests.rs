@@ -1,4 +1,4 @@
-//! The language against itself: parse and print are inverses, nothing panics, and each mistake has its place.
+//! Tests of the language: parsing and formatting are inverses, no input panics, and each mistake is marked where it is.
 
 use super::parser::{self, parse};
 use super::{
@@ -200,7 +200,7 @@ fn each_mistake_has_its_place(
     assert!(column == 0 || error.column == column, "{screen}");
     assert!(caret.is_empty() || under == caret, "{under:?} is under the caret\n{screen}");
     assert!(error.message.contains(says), "{screen}");
-    assert!(!error.message.is_empty() && !error.cure.is_empty(), "{screen}");
+    assert!(!error.message.is_empty() && !error.hint.is_empty(), "{screen}");
 }
 
 fn name() -> impl Strategy<Value = String> {

@@ -29,11 +29,11 @@ pub(super) fn impossible_alternative(scenario: &Scenario, allowed: &Allowed) -> 
         };
         let alternatives = step.expected.iter().filter(|_| step.expected.len() > 1);
         let impossible = alternatives.into_iter().find(|outcome| !is_possible(outcome))?;
-        let (column, width) = step.place.outcome.unwrap_or((step.place.what, 1));
+        let (column, width) = step.position.outcome.unwrap_or((step.position.what, 1));
         Some(ParseError {
             message: format!("no correct implementation comes to {impossible} here"),
-            cure: "leave out this alternative: the model never yields it".into(),
-            line: step.place.line,
+            hint: "leave out this alternative: the model never yields it".into(),
+            line: step.position.line,
             column,
             width,
         })

@@ -57,8 +57,8 @@ impl ScenarioFile {
         }
         if let Some(Err(word)) = scenario.order() {
             let message = format!("{word} is no process or task of this scenario");
-            let cure = "name those that have lines, child*3 for three in turn";
-            return Err(self.render(&self.comment_error("# order: ", &word, &message, cure)));
+            let hint = "name those that have lines, child*3 for three in turn";
+            return Err(self.render(&self.comment_error("# order: ", &word, &message, hint)));
         }
         Ok(scenario)
     }
@@ -85,19 +85,19 @@ impl ScenarioFile {
     }
 
     fn disagreement_error(&self, scenario: &Scenario, mismatch: &Mismatch) -> ParseError {
-        let place = scenario.steps[mismatch.step].place;
-        let text = self.text.lines().nth(place.line - 1).unwrap_or_default();
-        let (column, width) = place
+        let position = scenario.steps[mismatch.step].position;
+        let text = self.text.lines().nth(position.line - 1).unwrap_or_default();
+        let (column, width) = position
             .outcome
-            .unwrap_or((place.what, (text.chars().count() + 1).saturating_sub(place.what)));
+            .unwrap_or((position.what, (text.chars().count() + 1).saturating_sub(position.what)));
         let why = match mismatch.because.is_empty() {
             true => String::new(),
             false => format!(": {}", mismatch.because),
         };
         let message =
             format!("it says {}, but the model says {}{why}", mismatch.expected, mismatch.got);
-        let cure = "write what must come of it, or change the steps before it".into();
-        ParseError { message, cure, line: place.line, column, width }
+        let hint = "write what must come of it, or change the steps before it".into();
+        ParseError { message, hint, line: position.line, column, width }
     }
 
     fn capacity_error(&self, scenario: &Scenario) -> String {
@@ -116,14 +116,14 @@ impl ScenarioFile {
         )
     }
 
-    /// An error about a word of the first comment, at its place.
-    fn comment_error(&self, head: &str, word: &str, message: &str, cure: &str) -> ParseError {
+    /// An error about a word of the first comment, at its position.
+    fn comment_error(&self, head: &str, word: &str, message: &str, hint: &str) -> ParseError {
         let mark = format!(" {word}");
         let mut lines = (1..).zip(self.text.lines());
         let found = lines.find(|(_, text)| text.starts_with(head) && text.contains(&mark));
         let (line, text) = found.unwrap_or((1, ""));
         let column = text.find(&mark).map_or(1, |at| at + 2);
-        let (message, cure) = (message.into(), cure.into());
-        ParseError { message, cure, line, column, width: word.len() }
+        let (message, hint) = (message.into(), hint.into());
+        ParseError { message, hint, line, column, width: word.len() }
     }
 }

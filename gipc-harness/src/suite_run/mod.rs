@@ -165,7 +165,7 @@ impl SuiteRun {
     fn predict(&self, on_result: &mut dyn FnMut(FinishedRun) -> bool) {
         for job in &self.plan.jobs {
             for _ in 0..self.request.repeat {
-                let observation = Observation::of(job.allowed.story().clone());
+                let observation = Observation::of(job.allowed.in_file_order().clone());
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
                 let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
                 on_result(FinishedRun { job, output, verdict, time });

@@ -48,7 +48,7 @@ impl Plan {
             plan.add_scenarios(suite.select(&names)?, request, choices)?;
         }
         if plan.jobs.is_empty() && plan.heavy == 0 {
-            return Err(nothing_to_do(&request.variant));
+            return Err(plan.nothing_to_do(&request.variant));
         }
         Ok(plan)
     }
@@ -96,30 +96,32 @@ impl Plan {
         self.notes.extend(notes.iter().map(|(note, count)| format!("{count} scenarios {note}")));
         Ok(())
     }
-}
 
-fn nothing_to_do(request: &VariantRequest) -> Error {
-    let one = |selector: &InjectionSelector| match selector {
-        InjectionSelector::One(role, k) => Some((role.clone(), *k)),
-        InjectionSelector::All => None,
-    };
-    let message = match request {
-        VariantRequest::Kill(selector) | VariantRequest::Pause(selector) => {
-            one(selector).map(|(role, k)| {
+    /// The error for a request that leaves nothing to execute.
+    fn nothing_to_do(&self, request: &VariantRequest) -> Error {
+        let one = |selector: &InjectionSelector| match selector {
+            InjectionSelector::One(role, k) => Some((role.clone(), *k)),
+            InjectionSelector::All => None,
+        };
+        let message = match request {
+            VariantRequest::Kill(selector) | VariantRequest::Pause(selector) => {
+                one(selector).map(|(role, k)| {
+                    format!(
+                        "error: none of these scenarios has a moment {role}@{k} at which a child can be hit; \
+                         `all` hits each at each of its begins and ends"
+                    )
+                })
+            }
+            VariantRequest::ExhaustFds(selector) => one(selector).map(|(role, k)| {
                 format!(
-                    "error: none of these scenarios has a moment {role}@{k} at which a child can be hit; \
-                     `all` hits each at each of its begins and ends"
+                    "error: in none of these scenarios {role} makes a pipe, duplex or child number {k} that can fail; \
+                     `all` lets each fail in turn"
                 )
-            })
-        }
-        VariantRequest::ExhaustFds(selector) => one(selector).map(|(role, k)| {
-            format!(
-                "error: in none of these scenarios {role} makes a pipe, duplex or child number {k} that can fail; \
-                 `all` lets each fail in turn"
-            )
-        }),
-        _ => None,
-    };
-    let fallback = || "error: none of these scenarios can be performed in this way".into();
-    Error::usage(message.unwrap_or_else(fallback))
+            }),
+            _ => None,
+        };
+        let fallback = || "error: none of these scenarios can be performed in this way".to_owned();
+        let lines = self.notes.iter().cloned().chain([message.unwrap_or_else(fallback)]);
+        Error::usage(lines.collect::<Vec<_>>().join("\n"))
+    }
 }

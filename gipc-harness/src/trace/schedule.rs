@@ -1,89 +1,66 @@
-//! What the model says, as data: when to let each step go, for a conductor to follow, and what may come, for a judge.
+//! The order in which a run releases steps, and the faults that it injects: what an executor follows.
 
-use super::Trace;
 use serde::{Deserialize, Serialize};
 
-/// The order in which steps are released, and what is over after each release.
+/// The order in which steps are released, and what must have happened before each next release.
 ///
-/// It tells a conductor when to go on, and nothing of what is right.
+/// A schedule tells an executor when to go on. It does not say which outcomes are correct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedule {
-    /// The releases.
+    /// The releases, first to last.
     pub releases: Vec<Release>,
 }
 
-/// One release.
+/// The release of one step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Release {
-    /// The step that is let go.
+    /// The step that is released.
     pub step: usize,
-    /// The steps that end before the next release; earlier ones that were open among them.
+    /// The steps that return before the next release. They may include steps that were released earlier.
     pub completes: Vec<usize>,
-    /// The processes that come into being before the next release.
+    /// The processes that start before the next release.
     pub starts: Vec<String>,
     /// The processes that end before the next release.
     pub exits: Vec<String>,
 }
 
 impl Release {
-    /// Takes in what is over before the next release, too.
-    pub fn extend(&mut self, more: Self) {
-        self.completes.extend(more.completes);
-        self.starts.extend(more.starts);
-        self.exits.extend(more.exits);
+    /// Adds what another release waits for.
+    pub fn extend(&mut self, other: Self) {
+        self.completes.extend(other.completes);
+        self.starts.extend(other.starts);
+        self.exits.extend(other.exits);
     }
 }
 
-/// Every trace that is right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
-    /// The story's first; never empty. More than one where steps race.
-    pub traces: Vec<Trace>,
-    /// Whether these are all; if not, a trace that is not among them may be right, or not.
-    pub complete: bool,
-}
-
-impl Allowed {
-    /// Only this one.
-    #[must_use]
-    pub fn one(trace: Trace) -> Self {
-        Self { traces: vec![trace], complete: true }
-    }
-
-    /// What the story comes to.
-    #[must_use]
-    pub fn story(&self) -> &Trace {
-        &self.traces[0]
-    }
-}
-
-/// A process is killed by the harness: in the middle of its own doing, as far as it can know.
+/// The point at which the harness kills or pauses a process: before or after one of its steps returns, as far as its
+/// agent reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectionPoint {
-    /// The step it is in, or has just ended.
+    /// The step that the process is in, or that has just returned.
     pub step: usize,
-    /// Which of both.
+    /// Whether the step has begun or returned.
     pub moment: Moment,
 }
 
 /// A moment of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Moment {
-    /// Its agent has said that it begins.
+    /// The agent has reported that the step begins.
     Begin,
-    /// Its agent has said how it ended.
+    /// The agent has reported the outcome of the step.
     End,
 }
 
-/// How a scenario is to be performed.
+/// How a scenario is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExecutionMode {
-    /// One step at a time, by this plan.
+    /// One step at a time, by this schedule.
     Stepwise(Schedule),
-    /// Each task_id is told all its steps at once, and nobody waits for anybody but by what the steps do.
+    /// Each task receives all its steps at once, and only the steps themselves order the tasks.
     Concurrent,
-    /// One step at a time; and a process is killed there.
+    /// One step at a time, and the process of a step is killed at this point.
     Kill(Schedule, InjectionPoint),
-    /// One step at a time; and a process is stopped there, and let go on.
+    /// One step at a time, and the process of a step is stopped at this point and continued.
     Pause(Schedule, InjectionPoint),
 }

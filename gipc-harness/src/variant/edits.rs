@@ -1,7 +1,7 @@
 //! What a variant changes of a scenario, as data: steps that are inserted, and outcomes that are expected instead.
 
 use crate::scenario::{Outcome, Scenario, Step};
-use crate::trace::{Allowed, StepState};
+use crate::trace::Allowed;
 
 /// The changes of one variant. The scenario of the file stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,11 +26,7 @@ impl Edits {
             let mut outcomes =
                 if step.expected.len() > 1 { step.expected.clone() } else { Vec::new() };
             for trace in &allowed.traces {
-                let outcome = match &trace.steps[index] {
-                    StepState::NotStarted => Outcome::Never,
-                    StepState::Pending => Outcome::Blocks(Vec::new()),
-                    StepState::Completed { outcome, .. } => outcome.clone(),
-                };
+                let outcome = trace.steps[index].as_outcome();
                 if !outcomes.contains(&outcome) {
                     outcomes.push(outcome);
                 }

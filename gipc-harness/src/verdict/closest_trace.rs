@@ -10,7 +10,7 @@ pub(super) fn closest_trace<'a>(
     allowed: &'a Allowed,
     observed: &Trace,
 ) -> (&'a Trace, bool) {
-    let mut best = (allowed.story(), 0);
+    let mut best = (allowed.in_file_order(), 0);
     for predicted in &allowed.traces {
         let trace = fill_unobservable(scenario, observed, predicted);
         let steps = 0..scenario.steps.len();

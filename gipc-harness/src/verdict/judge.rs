@@ -135,7 +135,7 @@ impl Run<'_> {
     /// the schedule waited for what was not due.
     fn first_overdue(&self) -> Option<usize> {
         let stall = self.observation.stall.as_ref();
-        let stall = stall.filter(|_| self.predicted == self.allowed.story());
+        let stall = stall.filter(|_| self.predicted == self.allowed.in_file_order());
         stall.and_then(|stall| stall.overdue.first().copied())
     }
 

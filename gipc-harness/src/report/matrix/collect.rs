@@ -98,7 +98,7 @@ fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
     let allowed = model::allowed(&scenario, Choices::default());
     let model = match allowed.traces.len() {
         2.. => snapshot_class_text(&scenario, &allowed.traces),
-        _ => snapshot_text(&scenario, allowed.story()),
+        _ => snapshot_text(&scenario, allowed.in_file_order()),
     };
     let info = ScenarioInfo {
         about: scenario.about(),
