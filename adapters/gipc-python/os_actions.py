@@ -1,6 +1,6 @@
-"""What the contract wants done without the library: by hand, with the system alone.
+"""The commands of the protocol that bypass the library and use the operating system directly.
 
-Runs on every Python from 2.7 on, which has not all of the system's calls: what is missing there is called by ctypes.
+This file runs on every Python from 2.7 on. System calls that an old Python lacks are made with ctypes.
 """
 
 import ctypes
@@ -14,27 +14,27 @@ import subprocess
 
 import gevent
 
-from words import ended, number
+from protocol import ended, signal_number
 
 LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
-# Loaded here and not when a descriptor may be scarce.
+# Loaded early, since loading needs a descriptor and a later limit may leave none.
 LIBC = ctypes.CDLL(None, use_errno=True)
 P_PID, WEXITED, WNOWAIT = 1, 4, 0x01000000
 
 
 def stall(pid):
-    """Waits with the whole process until it has ended, and reaps nobody."""
+    """Blocks the whole process until that process has ended, without reaping it."""
     if hasattr(os, "waitid"):
         try:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         except OSError:
-            pass  # it ended before, and somebody has reaped it since
+            pass  # it has ended and been reaped already
     else:
         LIBC.waitid(P_PID, pid, ctypes.create_string_buffer(128), WEXITED | WNOWAIT)
 
 
-def reaped(pid):
-    """Waits with the loop turning until nothing is left of it."""
+def await_reaped(pid):
+    """Waits until the pid is gone, while the loop keeps running."""
     while True:
         try:
             os.kill(pid, 0)
@@ -50,45 +50,46 @@ def reap(pid):
     return ended(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
-def ghost():
-    """A program beside the library, which ends when its stdin does."""
+def start_foreign_program():
+    """Starts a program that is not part of the scenario. It exits with code 7 when its stdin is closed."""
     return subprocess.Popen(["sh", "-c", "read x; exit 7"], stdin=subprocess.PIPE)
 
 
 def frame(data, pickled):
-    """A message as it stands in the pipe."""
+    """The bytes of a message in the pipe."""
     data = pickle.dumps(data, 2) if pickled else data
     return struct.pack("!i", len(data)) + data
 
 
-def place(at, length):
-    """Where a frame of this length is cut."""
+def cut_position(at, length):
+    """The number of bytes to write before the cut of a frame of this length."""
     (mark, count), = at.items()
     return {"bytes": count, "header": 4 + count, "end": length - count}[mark]
 
 
-def announcement(size):
+def header(size):
+    """A header alone, which announces a message of this size in bytes."""
     return struct.pack("!I", min(size, 2**32 - 1))
 
 
 def ignore(name):
-    signal.signal(number(name), signal.SIG_IGN)
+    signal.signal(signal_number(name), signal.SIG_IGN)
 
 
 def block(name):
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, [number(name)])
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal_number(name)])
         return
-    which = ctypes.create_string_buffer(128)
-    LIBC.sigemptyset(which)
-    LIBC.sigaddset(which, int(number(name)))
-    LIBC.pthread_sigmask(0, which, None)
+    signals = ctypes.create_string_buffer(128)
+    LIBC.sigemptyset(signals)
+    LIBC.sigaddset(signals, int(signal_number(name)))
+    LIBC.pthread_sigmask(0, signals, None)
 
 
 def limit(free):
-    """Lets this process open so many descriptors more."""
+    """Lets this process open `free` more descriptors; None restores the original limit."""
     soft, hard = LIMITS
     if free is not None:
-        # By its name alone, since a listing of all would hold one of them itself.
+        # Each path is tested on its own: listing the folder would itself use a descriptor.
         soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

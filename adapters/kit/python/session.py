@@ -1,6 +1,6 @@
-"""One process of a scenario: its handles, its children, and its talk with the harness, for every Python library.
+"""The base class of all agents in Python: the protocol client of one process, with its handles and children.
 
-`gipc_agent` says how it is used. Here nothing is decided about who waits for what: that is `Threads` and `Loop`.
+Adapters use `gipc_agent`, whose subclasses `Threads` and `Loop` decide how steps are scheduled.
 """
 
 import contextlib
@@ -11,22 +11,23 @@ import os
 import socket
 import threading
 
-import by_hand
-from by_hand import content, ended, message  # noqa: F401, some of it for adapters
+import os_actions
+from os_actions import content, ended, message  # noqa: F401, re-exported for adapters
 
-# The verbs that a profile beyond core asks; `count` and what `pipe` and `spawn` may carry are looked at below.
+# The profile of each verb that is not in core. `Agent.method_for` handles `count`, and the optional arguments of `pipe`
+# and `spawn` that need another profile.
 VERBS = {
     "cancel": "tasks", "pause": "tasks", "terminate": "process", "alive": "process", "code": "process",
     "stall": "process", "reaped": "process", "reap": "process", "raise": "process", "exec": "process",
     "cut": "frames", "rest": "frames", "announce": "frames", "trap": "signals", "ignore": "signals",
     "block": "signals", "signal": "signals", "limit": "limits", "enter": "scope", "leave": "scope", "pass": "oddities",
 }
-# The socket of the process that this one was forked from, if it was.
+# The socket that this process has inherited from its parent by fork, if any.
 inherited = None
 
 
 class Unsupported(Exception):
-    """The library has no such thing."""
+    """The library has no such operation."""
 
 
 class Closed(Exception):
@@ -38,15 +39,15 @@ class Raised(Exception):
 
 
 class Agent:
-    """One process: its handles, its children, and its talk with the harness."""
+    """One process of a scenario: its handles, its children, and its session with the harness."""
 
     name, version, profiles, control = "", "", ["core"], ""
-    # Words of an order that change what it asks, so that none may be dropped by a method that does not take it.
-    meant = {
+    # Arguments that change the meaning of a command. If a method does not take one, the command is unsupported.
+    required_arguments = {
         "within": "%s takes no time limit", "codec": "%s takes no codec", "raising": "%s takes no error",
         "listed": "%s can give nothing that is hidden in another argument",
     }
-    # The library's errors: class, a part of its text, and the outcome. The first that fits.
+    # The errors of the library: class, a part of the text, and the outcome. The first match counts.
     errors = []
     common = [
         (Closed, "", "closed"), (Raised, "", "raised"), (BrokenPipeError, "", "broken"),
@@ -56,11 +57,11 @@ class Agent:
     def __init__(self, role, handles=()):
         self.role = role
         self.handles = dict(handles)
-        self.children, self.ghosts, self.rests, self.scopes = {}, {}, {}, {}
+        self.children, self.foreign_programs, self.rests, self.scopes = {}, {}, {}, {}
         self.trapped = 0
-        self.speaking, self.heard = threading.Lock(), b""
+        self.send_lock, self.partial_line = threading.Lock(), b""
 
-    # What an adapter may use.
+    # For adapters.
 
     def handle(self, name):
         if name not in self.handles:
@@ -75,84 +76,84 @@ class Agent:
         return {"is": "ok"}, {"descriptors": {name: self.descriptor(name) for name in names}}
 
     def born(self, child, process):
-        """The answer of spawn."""
+        """The answer of spawn; also records the child."""
         self.children[child] = process
         return {"is": "ok"}, {"child": process.pid}
 
     def live(self):
-        """How many live handles the library counts in this process; asked only with the profile counts."""
+        """The number of live handles that the library counts in this process; only needed for the profile counts."""
         raise Unsupported("it cannot count its handles")
 
     def header(self, size):
-        """What stands before a message of this size."""
+        """The header of a message of this size in bytes."""
         return min(size, 2**32 - 1).to_bytes(4, "big")
 
-    # The conversation.
+    # The session.
 
-    def dial(self):
+    def connect(self):
         global inherited
         if inherited is not None:
             inherited.close()
         self.socket = inherited = socket.socket(socket.AF_UNIX)
         self.socket.connect(os.environ["GIPC_HARNESS_SOCKET"])
-        self.say(
+        self.send(
             type="hello", protocol=1, token=os.environ["GIPC_HARNESS_TOKEN"], role=self.role, pid=os.getpid(),
             implementation={"name": self.name, "version": self.version}, profiles=self.profiles, control=self.control,
         )
 
-    def say(self, **words):
-        with self.speaking:
-            self.socket.sendall(json.dumps(words).encode() + b"\n")
+    def send(self, **fields):
+        with self.send_lock:
+            self.socket.sendall(json.dumps(fields).encode() + b"\n")
 
     def pong(self, n):
-        self.say(type="pong", n=n)
+        self.send(type="pong", n=n)
 
     def receive(self):
-        """Takes in what has come; waits if nothing has."""
+        """Reads once from the socket, blocking if it is empty, and handles the complete messages."""
         data = self.socket.recv(65536)
         if not data:
-            os._exit(1)  # the harness is gone: nobody needs this process
-        *lines, self.heard = (self.heard + data).split(b"\n")
-        for words in map(json.loads, lines):
-            if words["type"] == "step":
-                self.lane(words.get("task")).put_nowait(words)
-            elif words["type"] == "ping":
-                self.pong(words["n"])
-            elif words["type"] == "finish":
+            os._exit(1)  # the harness is gone
+        *lines, self.partial_line = (self.partial_line + data).split(b"\n")
+        for fields in map(json.loads, lines):
+            if fields["type"] == "step":
+                self.queue_for(fields.get("task")).put_nowait(fields)
+            elif fields["type"] == "ping":
+                self.pong(fields["n"])
+            elif fields["type"] == "finish":
                 if "counts" in self.profiles:
-                    self.say(type="left", handles=self.live())
+                    self.send(type="left", handles=self.live())
                 self.finish()
-            elif words["type"] == "reject":
+            elif fields["type"] == "reject":
                 os._exit(1)
-            elif words["type"] != "welcome":
-                self.say(type="fault", reason="unknown message %s" % words["type"])
+            elif fields["type"] != "welcome":
+                self.send(type="fault", reason="unknown message %s" % fields["type"])
 
-    def order(self, words):
-        """The method of a step, and what it is called with."""
-        order = dict(words["do"])
-        verb = order.pop("verb")
+    def method_for(self, step):
+        """The method that executes a step, and its keyword arguments."""
+        arguments = dict(step["do"])
+        verb = arguments.pop("verb")
         profile = VERBS.get(verb, "core")
         if verb == "count":
-            profile = "counts" if order["what"] == "handles" else "signals"
+            profile = "counts" if arguments["what"] == "handles" else "signals"
         if profile not in self.profiles:
-            raise Unsupported("%s is of the profile %s, which is not here" % (verb, profile))
+            raise Unsupported("%s is of the profile %s, which is not declared" % (verb, profile))
         method = getattr(self, "do_" + verb, None)
         if method is None:
             raise Unsupported("there is no %s here" % verb)
-        if words.get("within_ms") is not None:
-            order["within"] = words["within_ms"] / 1000
-        takes = inspect.signature(method).parameters
-        for word in [word for word in order if word not in takes]:
-            if word in self.meant and order[word]:
-                raise Unsupported(self.meant[word] % verb)
-            del order[word]
-        return method, order
+        if step.get("within_ms") is not None:
+            arguments["within"] = step["within_ms"] / 1000
+        parameters = inspect.signature(method).parameters
+        for name in [name for name in arguments if name not in parameters]:
+            if name in self.required_arguments and arguments[name]:
+                raise Unsupported(self.required_arguments[name] % verb)
+            del arguments[name]
+        return method, arguments
 
-    def tell(self, words, value):
-        """Says what came of a step: a value, or an error."""
-        step = {"id": words["id"], "pid": os.getpid()}
+    def send_result(self, step, value):
+        """Reports the result of a step: a return value, or an exception."""
+        ids = {"id": step["id"], "pid": os.getpid()}
         if isinstance(value, Unsupported):
-            return self.say(type="unsupported", reason=str(value), **step)
+            return self.send(type="unsupported", reason=str(value), **ids)
         if isinstance(value, BaseException):
             value = self.explain(value), {"detail": repr(value)}
         outcome, more = value if isinstance(value, tuple) else (value, {})
@@ -164,16 +165,17 @@ class Agent:
             outcome = message(outcome)
         if not isinstance(outcome, dict):
             outcome = {"is": outcome or "ok"}
-        self.say(type="end", outcome=outcome, **step, **more)
+        self.send(type="end", outcome=outcome, **ids, **more)
 
     def explain(self, error):
+        """The outcome for an exception."""
         for kind, text, word in self.errors + self.common:
             if isinstance(error, kind) and text in str(error):
                 return {"is": word}
         number = getattr(error, "errno", None)
         return {"is": "os", "name": errno.errorcode.get(number, str(number))} if number else {"is": "other"}
 
-    # What a library in Python mostly calls so; an adapter whose library does not has methods of its own.
+    # Commands under the names that most Python libraries use. An adapter of another library overrides them.
 
     def do_kill(self, child):
         self.children[child].kill()
@@ -191,35 +193,35 @@ class Agent:
         self.scopes.pop(frozenset(handles)).__exit__(*failure)
         return "raised" if raising else "ok"
 
-    # What is done without the library.
+    # Commands that bypass the library.
 
     def pid(self, child):
-        return (self.ghosts.get(child) or self.children[child]).pid
+        return (self.foreign_programs.get(child) or self.children[child]).pid
 
     def do_count(self, what):
         return self.live() if what == "handles" else self.trapped
 
     def do_stall(self, child):
-        if child in self.ghosts:
-            self.ghosts[child].stdin.close()
-        by_hand.stall(self.pid(child))
+        if child in self.foreign_programs:
+            self.foreign_programs[child].stdin.close()
+        os_actions.stall(self.pid(child))
 
     def do_reap(self, child):
-        if child not in self.ghosts:
-            return by_hand.reap(self.pid(child))
-        ghost = self.ghosts.pop(child)
-        ghost.stdin.close()
-        return ended(ghost.wait())
+        if child not in self.foreign_programs:
+            return os_actions.reap(self.pid(child))
+        program = self.foreign_programs.pop(child)
+        program.stdin.close()
+        return ended(program.wait())
 
     def do_exec(self, ghost):
-        self.ghosts[ghost] = by_hand.ghost()
+        self.foreign_programs[ghost] = os_actions.start_foreign_program()
 
     def do_cut(self, handle, payload, at):
         data = content(payload)
         header = self.header(len(data))
-        place = by_hand.place(at, len(header), len(header + data))
-        self.rests[handle] = (header + data)[place:]
-        os.write(self.descriptor(handle), (header + data)[:place])
+        position = os_actions.cut_position(at, len(header), len(header + data))
+        self.rests[handle] = (header + data)[position:]
+        os.write(self.descriptor(handle), (header + data)[:position])
 
     def do_rest(self, handle):
         os.write(self.descriptor(handle), self.rests.pop(handle))
@@ -228,16 +230,16 @@ class Agent:
         os.write(self.descriptor(handle), self.header(size))
 
     def do_ignore(self, signal):
-        by_hand.ignore(signal)
+        os_actions.ignore(signal)
 
     def do_block(self, signal):
-        by_hand.block(signal)
+        os_actions.block(signal)
 
     def do_signal(self, child, signal):
-        os.kill(self.pid(child), by_hand.number(signal))
+        os.kill(self.pid(child), os_actions.signal_number(signal))
 
     def do_limit(self, free=None):
-        by_hand.limit(free)
+        os_actions.limit(free)
 
-    def caught(self, *_):
+    def on_trapped(self, *_):
         self.trapped += 1

@@ -1,6 +1,6 @@
-"""What is said: payloads, messages, codecs, and how things ended, in the words of the protocol.
+"""Values of the protocol: payloads, messages, exit statuses, the outcomes of errors; and the codecs of the scenarios.
 
-Knows the library's errors by name and nothing else of it. Runs on every Python from 2.7 on.
+Of gipc only its exceptions are used here. This file runs on every Python from 2.7 on.
 """
 
 import errno
@@ -15,15 +15,15 @@ NOISE_BLOCK = 65521
 
 
 class Unsupported(Exception):
-    """gipc has no such thing."""
+    """gipc has no such operation."""
 
 
 class Unencodable(Exception):
-    """The value has no bytes."""
+    """The value can't be encoded."""
 
 
 class Undecodable(Exception):
-    """The bytes are no value."""
+    """The bytes can't be decoded."""
 
 
 class Raised(Exception):
@@ -50,7 +50,7 @@ def from_json(data):
     return json.loads(data.decode("utf-8"))
 
 
-# How values become bytes. Without a codec bytes go as they are: pickling would only add its own.
+# Encoder and decoder of each codec. Without a codec, bytes are sent as they are, so that gipc does not pickle them.
 CODECS = {
     None: (None, None),
     "json": (to_json, from_json),
@@ -59,7 +59,7 @@ CODECS = {
 
 
 def noise(seed, length):
-    """So many bytes that tell their seed: SHA-256 digests, cut to a block, and the block repeated."""
+    """Generates `length` bytes from a seed: SHA-256 digests, cut to one block, which is repeated."""
     wanted = min(length, NOISE_BLOCK)
     seed = seed.encode("utf-8")
     digests = (hashlib.sha256(b"%s:%d" % (seed, n)).digest() for n in range(wanted // 32 + 1))
@@ -72,17 +72,17 @@ def content(payload):
 
 
 def message(data):
-    """What to say of a message that was got."""
-    said = {"is": "message", "len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    """The outcome that reports a received message."""
+    outcome = {"is": "message", "len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     if len(data) <= 64:
         try:
-            said["text"] = data.decode("utf-8")
+            outcome["text"] = data.decode("utf-8")
         except UnicodeDecodeError:
             pass
-    return said
+    return outcome
 
 
-def number(name):
+def signal_number(name):
     return getattr(signal, str(name))
 
 
@@ -92,7 +92,7 @@ def signal_name(number):
 
 
 def ended(code):
-    """How a process ended, from an exit code as Python has it."""
+    """The exit status as an outcome, from an exit code as Python has it: negative for a signal, None while running."""
     if code is None:
         return {"is": "running"}
     if code < 0:
@@ -100,8 +100,8 @@ def ended(code):
     return {"is": "exit", "code": code}
 
 
-# The first that fits; an error of the system is asked for its number below.
-KINDS = [
+# The outcome of each exception; the first match counts. Errors of the operating system are handled in `explain`.
+OUTCOMES = [
     (Unencodable, "encode"),
     (Undecodable, "decode"),
     (TypeError, "misuse"),
@@ -114,8 +114,8 @@ KINDS = [
 
 
 def explain(error):
-    """A Python exception in the words of the protocol."""
-    for kind, word in KINDS:
+    """The outcome for a Python exception."""
+    for kind, word in OUTCOMES:
         if isinstance(error, kind):
             return {"is": word}
     if isinstance(error, EnvironmentError):
