@@ -132,8 +132,7 @@ fn the_implementation_is_named_in_one_file_of_the_harness() {
         .into_iter()
         .filter(|path| path.starts_with("gipc-harness/src/") && read(path).contains(&mark))
         .collect();
-    let expected = ["embedded_agent.rs"]
-        .map(|file| format!("gipc-harness/src/{file}"));
+    let expected = ["embedded_agent.rs"].map(|file| format!("gipc-harness/src/{file}"));
     assert_eq!(named, BTreeSet::from(expected));
 }
 

@@ -104,6 +104,19 @@ impl Resources for Core {
         Some(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes().to_vec())
     }
 
+    /// What the types of gipc-core do not let a program write.
+    fn why_undeclared(&self, command: &Command) -> String {
+        let what = match command {
+            Command::Enter { .. } | Command::Leave { .. } => {
+                "to be told at the end of a scope that a handle is in use"
+            }
+            Command::Pass { .. } => "a handle as a message",
+            Command::Spawn { .. } => "a handle in the arguments",
+            other => return format!("the profile {} is not declared", other.profile()),
+        };
+        format!("impossible by type: {what}")
+    }
+
     fn child_pid(&self, child: &str) -> Option<i32> {
         self.children.borrow().get(child).and_then(|child| i32::try_from(child.id()).ok())
     }
@@ -129,12 +142,7 @@ impl Implementation for Core {
                 let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
                 Ok(self.made(&halves.concat()))
             }
-            Command::Spawn { child, handles, listed } => {
-                if !listed.is_empty() {
-                    return Err(impossible("a handle in the arguments"));
-                }
-                self.spawn(child, handles)
-            }
+            Command::Spawn { child, handles, .. } => self.spawn(child, handles),
             Command::Put { handle, payload } => {
                 let payload = payload_bytes(&payload);
                 let codec = self.codecs.borrow().get(&handle).cloned();
@@ -179,7 +187,6 @@ impl Implementation for Core {
             Command::Count { what } if what == "handles" => {
                 Ok(WireOutcome::Number { n: gipc_core::live_handles() as u64 }.into())
             }
-            Command::Pass { .. } => Err(impossible("a handle as a message")),
             other => Err(Failure::unsupported(format!("{other:?}"))),
         }
     }

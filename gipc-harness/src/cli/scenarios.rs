@@ -34,7 +34,7 @@ pub(super) fn check(
     let mut refused = 0;
     for file in &files {
         if let Err(text) = file.checked() {
-            console.complain(text.trim_end());
+            console.complain(&text);
             refused += 1;
         }
     }

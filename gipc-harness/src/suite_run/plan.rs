@@ -84,7 +84,7 @@ impl Plan {
                         *notes.entry(note).or_default() += 1;
                     }
                 }
-                Err(text) => refused.push(text.trim_end().to_owned()),
+                Err(text) => refused.push(text),
             }
         }
         if !refused.is_empty() {

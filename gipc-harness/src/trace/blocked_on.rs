@@ -127,9 +127,9 @@ mod tests {
         &["child"]
     )]
     #[case::an_until_blocks_waits_for_the_process_of_the_task(
-        "main pipe r w\nmain spawn child r\nmain put w \"a\" \nchild/one get r => \"a\"\nmain until child/one blocks => blocks",
+        "main pipe r w\nmain/one get r => blocks\nmain until main/one blocks => blocks",
         &[],
-        &["child"]
+        &["main"]
     )]
     #[case::a_step_that_returned_waits_for_nothing(
         "main pipe r w\nmain close w\nmain get r => eof",

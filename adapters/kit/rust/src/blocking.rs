@@ -122,7 +122,7 @@ fn listen<I: BlockingImplementation>(
     let mut tasks = BTreeMap::from([(None, Task::start(session))]);
     for line in lines.lines() {
         let Ok(line) = line else { break };
-        match understand(&line, profiles) {
+        match understand(&line, profiles, &session.implementation) {
             Ok(ToAgent::Welcome { .. }) => {}
             Ok(ToAgent::Ping { n }) => session.send(&FromAgent::Pong { n }),
             Ok(ToAgent::Reject { .. }) => break,

@@ -2,7 +2,7 @@
 //! arrives is understood.
 
 use crate::command::Command;
-use crate::implementation::{Answer, Completed, Failure, Identity};
+use crate::implementation::{Answer, Completed, Failure, Identity, Resources};
 use crate::protocol::{FromAgent, Hello, PROTOCOL, SOCKET_VARIABLE, TOKEN_VARIABLE, ToAgent};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -74,10 +74,14 @@ pub(crate) fn line(message: &FromAgent) -> Vec<u8> {
 
 /// The message in a line, or what to answer. A line that is no message is a fault; a step with an unknown verb, or of a
 /// profile that is not declared, is unsupported.
-pub(crate) fn understand(line: &str, profiles: &[String]) -> Result<ToAgent, Box<FromAgent>> {
+pub(crate) fn understand(
+    line: &str,
+    profiles: &[String],
+    resources: &impl Resources,
+) -> Result<ToAgent, Box<FromAgent>> {
     match serde_json::from_str(line) {
         Ok(ToAgent::Step { id, command, .. }) if !declares(profiles, &command) => {
-            let reason = format!("the profile {} is not declared", command.profile());
+            let reason = resources.why_undeclared(&command);
             Err(Box::new(FromAgent::Unsupported { id, reason }))
         }
         Ok(message) => Ok(message),

@@ -38,6 +38,12 @@ pub trait Resources: 'static {
         None
     }
 
+    /// Why a command of a profile that is not declared is not supported. Override it where the reason says more than
+    /// that: a report shows it for each scenario that is skipped.
+    fn why_undeclared(&self, command: &Command) -> String {
+        format!("the profile {} is not declared", command.profile())
+    }
+
     /// The pid of a child, for the profiles `process` and `signals`; `None` if this process has not started it.
     fn child_pid(&self, child: &str) -> Option<i32> {
         let _ = child;

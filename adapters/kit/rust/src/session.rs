@@ -100,7 +100,7 @@ async fn listen<I: Implementation>(
     let mut tasks: BTreeMap<TaskName, mpsc::UnboundedSender<Step>> = BTreeMap::new();
     let mut lines = BufReader::new(SharedReader(stream)).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        match understand(&line, profiles) {
+        match understand(&line, profiles, &session.implementation) {
             Ok(ToAgent::Welcome { .. }) => {}
             Ok(ToAgent::Reject { .. }) => return Ending::Gone,
             Ok(ToAgent::Finish) => {
