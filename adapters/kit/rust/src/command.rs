@@ -188,8 +188,10 @@ pub enum Command {
         /// The handle that is sent.
         passed: String,
     },
-    /// A verb that no implementation has: an agent must refuse it. It cannot be deserialized.
-    #[serde(rename = "no-such-verb", skip_deserializing)]
+    /// A verb that no implementation has, which the harness sends to see that an agent refuses it. The sessions of this
+    /// crate do; the schema does not list it.
+    #[serde(rename = "no-such-verb")]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     UnknownVerb,
 }
 
@@ -208,8 +210,8 @@ impl Command {
             | Self::Close { .. }
             | Self::Join { .. }
             | Self::Kill { .. }
-            | Self::Exit { .. }
-            | Self::UnknownVerb => "core",
+            | Self::Exit { .. } => "core",
+            Self::UnknownVerb => "none",
             Self::Cancel { .. } | Self::Pause { .. } => "tasks",
             Self::Terminate { .. }
             | Self::Alive { .. }

@@ -101,5 +101,5 @@ pub(crate) fn understand(
 }
 
 fn declares(profiles: &[String], command: &Command) -> bool {
-    profiles.iter().any(|profile| profile == command.profile())
+    *command != Command::UnknownVerb && profiles.iter().any(|profile| profile == command.profile())
 }

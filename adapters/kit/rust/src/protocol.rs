@@ -254,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn the_verb_that_does_not_exist_can_be_sent_and_not_be_received() {
+    fn the_verb_that_no_implementation_has_survives_a_record() {
         let step =
             ToAgent::Step { id: 0, task: None, command: Command::UnknownVerb, within_ms: None };
         let line = serde_json::to_string(&step).unwrap();
         assert!(line.contains("no-such-verb"), "{line}");
-        assert!(serde_json::from_str::<ToAgent>(&line).is_err());
+        assert_eq!(serde_json::from_str::<ToAgent>(&line).unwrap(), step);
     }
 }
