@@ -127,7 +127,7 @@ mod tests {
         &["child"]
     )]
     #[case::an_until_blocks_waits_for_the_process_of_the_task(
-        "main pipe r w\nmain spawn child r\nmain put w \"a\" \nchild/one get r => \"a\"\nmain until child/one blocks => blocks",
+        "main pipe r w\nmain spawn child r\nchild close r\nmain until child blocks => blocks",
         &[],
         &["child"]
     )]
