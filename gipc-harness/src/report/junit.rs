@@ -56,7 +56,7 @@ impl Junit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Fact;
+    use crate::environment::SystemFact;
     use crate::scenario::parse;
     use crate::verdict::Verdict;
 
@@ -74,7 +74,7 @@ mod tests {
             verdict,
             record: None,
         };
-        let fact = Fact { name: "system".into(), found: "any & all".into(), unmet: None };
+        let fact = SystemFact { name: "system".into(), found: "any & all".into(), unmet: None };
         let here = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
         junit.add(&result, Duration::from_millis(7));
