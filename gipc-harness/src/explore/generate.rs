@@ -1,87 +1,61 @@
-//! Scripts at random: up to five processes, four tasks, four pipes and twenty-five steps; mostly legal, some not; sizes
-//! around the boundaries.
+//! Generates random scripts: up to five processes, four pipes and one duplex, and some twenty-five steps; mostly legal, with sizes around
+//! the boundaries.
 //!
-//! What they must come to is not known here: each line is written so that it can be read, and the model fills it in. A
-//! generator of our own and not proptest's: nothing of its shrinking could be used, since whether a smaller script can
-//! be meant is the model's to say.
+//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model fills in the
+//! right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is meaningful.
 
+use super::ends::Ends;
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, TaskId, Verb, parse,
+    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
 };
 use fastrand::Rng;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
-/// The most lines, the final joins aside.
-const MOST: usize = 22;
+/// The most lines, not counting the joins at the end.
+const MAX_LINES: usize = 22;
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
 /// More than any pipe holds.
 const LARGE: u64 = 2 << 20;
 
-/// The end that puts what this one gets.
-fn writer_of(reader: &str) -> String {
-    match reader {
-        "near.r" => "far.w".into(),
-        "far.r" => "near.w".into(),
-        _ => reader.replacen('r', "w", 1),
-    }
-}
-
-/// The end that gets what this one puts.
-fn reader_of(writer: &str) -> String {
-    match writer {
-        "near.w" => "far.r".into(),
-        "far.w" => "near.r".into(),
-        _ => writer.replacen('w', "r", 1),
-    }
-}
-
-/// One script. Lines that the language refuses are left out as they come.
-///
-/// Only verbs of these profiles are used; `core` always is.
+/// Generates a script that uses the verbs of `core` and of these profiles. Lines that the parser refuses are left out.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
-    let owners = BTreeMap::new();
-    let processes = vec!["main".to_owned()];
-    let mut maker = Maker {
+    let mut generator = Generator {
         rng,
         profiles,
         items: Vec::new(),
-        processes,
-        owners,
-        inside: BTreeMap::new(),
+        processes: vec!["main".to_owned()],
+        ends: Ends::default(),
         pipes: 0,
         duplexes: 0,
         puts: 0,
     };
-    maker.pipe("main");
-    let wanted = maker.rng.usize(4..MOST);
+    generator.pipe("main");
+    let wanted = generator.rng.usize(4..MAX_LINES);
     for _ in 0..4 * wanted {
-        if maker.items.len() < wanted {
-            maker.step();
+        if generator.items.len() < wanted {
+            generator.step();
         }
     }
-    maker.join_all();
-    Script { items: maker.items }
+    generator.join_all();
+    Script { items: generator.items }
 }
 
-struct Maker<'r> {
+struct Generator<'r> {
     rng: &'r mut Rng,
     profiles: &'r BTreeSet<String>,
     items: Vec<Item>,
-    /// Those that have come.
+    /// The processes that have been spawned, and `main`.
     processes: Vec<String>,
-    /// Who has each end, as far as the story goes.
-    owners: BTreeMap<String, String>,
-    /// What was put at each end and not got, as far as the story goes.
-    inside: BTreeMap<String, i32>,
+    ends: Ends,
     pipes: usize,
     duplexes: usize,
     puts: usize,
 }
 
-impl Maker<'_> {
+impl Generator<'_> {
     fn step(&mut self) {
         let process = self.processes[self.rng.usize(0..self.processes.len())].clone();
         let process = process.as_str();
@@ -91,38 +65,36 @@ impl Maker<'_> {
                 let duplex = Verb::Duplex { near: "near".into(), far: "far".into() };
                 if self.add(process, None, duplex) {
                     self.duplexes += 1;
-                    for end in ["near.r", "near.w", "far.r", "far.w"] {
-                        self.owners.insert(end.into(), process.into());
-                    }
+                    self.ends.add_pipe("far.r", "near.w", process);
+                    self.ends.add_pipe("near.r", "far.w", process);
                 }
             }
             0..22 => self.spawn(process),
             22..42 => self.put(process),
             42..62 => {
-                let handle = self.handle(process, 'r');
-                // A get of nothing ends most stories: it is made now and then.
-                if self.inside.get(&writer_of(&handle)).is_some_and(|puts| *puts > 0)
-                    || self.rng.u8(0..4) == 0
-                {
+                let handle = self.handle(process, Side::Reader);
+                // After a get that waits forever little can happen, so there are few of them.
+                if self.ends.has_message(&handle) || self.rng.u8(0..4) == 0 {
                     self.get(process, handle);
                 }
             }
-            62..66 if self.has("tasks") => self.crowd(process),
+            62..66 if self.has("tasks") => self.contend(process),
             66..76 => {
-                let kind = if self.rng.bool() { 'r' } else { 'w' };
-                let handle = self.handle(process, kind);
+                let side = self.side();
+                let handle = self.handle(process, side);
                 self.add(process, None, Verb::Close { handle });
             }
             76..82 => {
                 let child = self.child();
-                // By its own parent's line: a task might ask before there is a child.
+                // Not in a concurrent task, which might run before the spawn.
                 self.add(process, None, Verb::Join { child });
             }
-            82..86 => self.hit(process),
+            82..86 => self.signal_child(process),
             86..90 if self.has("tasks") => {
                 let task = self.task();
                 if self.rng.bool() {
-                    let (handle, payload) = (self.handle(process, 'w'), Payload::Size(LARGE));
+                    let (handle, payload) =
+                        (self.handle(process, Side::Writer), Payload::Size(LARGE));
                     self.add(process, Some(task.clone()), Verb::Put { handle, payload });
                 }
                 let task = TaskId { process: process.into(), task: Some(task) };
@@ -134,7 +106,7 @@ impl Maker<'_> {
                 let code = self.rng.i32(0..4);
                 self.add(process, None, Verb::Exit { code });
             }
-            93..95 if self.has("process") && self.rng.bool() => self.together(process),
+            93..95 if self.has("process") && self.rng.bool() => self.exit_together(process),
             93..95 if self.has("process") => {
                 let act = if self.rng.bool() { ChildAct::Alive } else { ChildAct::Code };
                 let child = self.child();
@@ -152,8 +124,8 @@ impl Maker<'_> {
         self.profiles.contains(profile)
     }
 
-    /// Only what is seen to wait can be hit at a moment that is the same each time.
-    fn hit(&mut self, process: &str) {
+    /// Ends or signals a child that is blocked: only then is it at the same step each time.
+    fn signal_child(&mut self, process: &str) {
         let child = self.child();
         let task_id = TaskId::process(child.clone());
         if self.add(process, None, Verb::Until { task_id }) {
@@ -166,7 +138,7 @@ impl Maker<'_> {
         }
     }
 
-    /// Every parent waits for its children, the youngest first.
+    /// Adds a join for every child, the last one first.
     fn join_all(&mut self) {
         let spawns = self.items.iter().filter_map(|item| match item {
             Item::Line(Line { task_id, verb: Verb::Spawn { child, .. }, .. }) => {
@@ -179,11 +151,11 @@ impl Maker<'_> {
         }
     }
 
-    /// One that has come, but main; or the first that will, if there is none.
+    /// A child that has been spawned, or the first that will be.
     fn child(&mut self) -> String {
         match self.processes.len() {
             1 => CHILDREN[0].into(),
-            many => self.processes[self.rng.usize(1..many)].clone(),
+            count => self.processes[self.rng.usize(1..count)].clone(),
         }
     }
 
@@ -191,19 +163,18 @@ impl Maker<'_> {
         ["one", "two", "three"][self.rng.usize(0..3)].into()
     }
 
-    /// An end that this process has; now and then any.
-    fn handle(&mut self, process: &str, kind: char) -> String {
-        let is = |end: &str| end.starts_with(kind) || end.ends_with(&format!(".{kind}"));
-        let any = self.rng.u8(0..12) == 0;
-        let ends: Vec<&String> = self
-            .owners
-            .iter()
-            .filter(|(end, owner)| is(end) && (any || owner.as_str() == process))
-            .map(|(end, _)| end)
-            .collect();
-        match ends.len() {
-            0 => format!("{kind}0"),
-            many => ends[self.rng.usize(0..many)].clone(),
+    fn side(&mut self) -> Side {
+        if self.rng.bool() { Side::Reader } else { Side::Writer }
+    }
+
+    /// An end that this process owns, or now and then an end of any process.
+    fn handle(&mut self, process: &str, side: Side) -> String {
+        let is_any = self.rng.u8(0..12) == 0;
+        let names = self.ends.names(side, (!is_any).then_some(process));
+        match (names.len(), side) {
+            (0, Side::Reader) => "r0".into(),
+            (0, Side::Writer) => "w0".into(),
+            (count, _) => names[self.rng.usize(0..count)].clone(),
         }
     }
 
@@ -212,7 +183,7 @@ impl Maker<'_> {
         let (r, w) = (reader.clone(), writer.clone());
         if self.add(process, None, Verb::Pipe { reader, writer, codec: None }) {
             self.pipes += 1;
-            self.owners.extend([(r, process.to_owned()), (w, process.to_owned())]);
+            self.ends.add_pipe(&r, &w, process);
         }
     }
 
@@ -221,8 +192,8 @@ impl Maker<'_> {
         let count = self.rng.usize(0..4);
         let handles: Vec<String> = (0..count)
             .map(|_| {
-                let kind = if self.rng.bool() { 'r' } else { 'w' };
-                self.handle(process, kind)
+                let side = self.side();
+                self.handle(process, side)
             })
             .collect();
         let given = handles.clone();
@@ -230,12 +201,12 @@ impl Maker<'_> {
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.to_owned());
             for end in given {
-                self.owners.insert(end, child.to_owned());
+                self.ends.give(&end, child);
             }
         }
     }
 
-    /// Whether the last line is expected to do what it says.
+    /// Whether the last line is expected to succeed.
     fn is_ok(&self) -> bool {
         matches!(self.items.last(), Some(Item::Line(line)) if line.expected.contains(&Outcome::Ok))
     }
@@ -249,23 +220,22 @@ impl Maker<'_> {
     }
 
     fn put(&mut self, process: &str) {
-        let (handle, payload) = (self.handle(process, 'w'), self.payload());
+        let (handle, payload) = (self.handle(process, Side::Writer), self.payload());
         if self.add_somewhere(process, Verb::Put { handle: handle.clone(), payload }) {
-            *self.inside.entry(handle).or_default() += 1;
+            self.ends.count_put(&handle);
         }
     }
 
     fn get(&mut self, process: &str, handle: String) {
-        let writer = writer_of(&handle);
-        if self.add_somewhere(process, Verb::Get { handle }) {
-            *self.inside.entry(writer).or_default() -= 1;
+        if self.add_somewhere(process, Verb::Get { handle: handle.clone() }) {
+            self.ends.count_get(&handle);
         }
     }
 
-    /// Several at one end; or each is seen to wait before the next comes. Then somebody lets them go on.
-    fn crowd(&mut self, process: &str) {
-        let handle = self.handle(process, 'w');
-        let led = self.rng.bool();
+    /// Adds several tasks that put to one end, possibly each after the one before is blocked, and gets that unblock them.
+    fn contend(&mut self, process: &str) {
+        let handle = self.handle(process, Side::Writer);
+        let in_sequence = self.rng.bool();
         let mut tasks = vec!["one", "two", "three"];
         self.rng.shuffle(&mut tasks);
         tasks.truncate(self.rng.usize(2..4));
@@ -276,27 +246,29 @@ impl Maker<'_> {
             };
             let put = Verb::Put { handle: handle.clone(), payload };
             if self.add(process, Some(task.into()), put) {
-                *self.inside.entry(handle.clone()).or_default() += 1;
+                self.ends.count_put(&handle);
             }
-            if led {
+            if in_sequence {
                 let task = TaskId { process: process.into(), task: Some(task.into()) };
                 self.add(process, None, Verb::Until { task_id: task });
             }
         }
-        let reader = reader_of(&handle);
-        if let Some(owner) = self.owners.get(&reader).cloned() {
+        let reader = self.ends.opposite(&handle);
+        if let Some((reader, owner)) =
+            reader.and_then(|end| Some((end.clone(), self.ends.owner(&end)?)))
+        {
             self.get(&owner, reader.clone());
             self.get(&owner, reader);
         }
     }
 
-    /// Children that all end while their parent cannot look.
-    fn together(&mut self, process: &str) {
+    /// Adds children that all end while their parent is stalled.
+    fn exit_together(&mut self, process: &str) {
         let tasks = self.items.iter().any(|item| {
             matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
         });
         if tasks {
-            return; // the whole process waits
+            return; // a stall stops the whole process
         }
         let mut children = Vec::new();
         for _ in 0..self.rng.usize(2..4) {
@@ -308,7 +280,7 @@ impl Maker<'_> {
                 children.push(child);
             }
         }
-        // The last to end: until then the parent has seen nobody's end.
+        // The last one to end: until then the parent has observed no exit.
         let Some(child) = children.last().cloned() else { return };
         self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
         for child in &children {
@@ -322,7 +294,7 @@ impl Maker<'_> {
     }
 
     fn cut(&mut self, process: &str) {
-        let handle = self.handle(process, 'w');
+        let handle = self.handle(process, Side::Writer);
         let at = match self.rng.u8(0..3) {
             0 => CutAt::Bytes(self.rng.u64(1..4)),
             1 => CutAt::Header(self.rng.u64(0..5)),
@@ -342,13 +314,14 @@ impl Maker<'_> {
         self.add(process, task, verb)
     }
 
-    /// Adds a line if the language takes it: with an outcome that leaves all open, or else as a use of what is gone.
+    /// Adds a line if the parser accepts it: with an outcome that is no refusal, or else now and then as the use of a
+    /// closed handle.
     fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
         let task_id = TaskId { process: process.into(), task };
-        let open = vec![Outcome::Ok, Outcome::Eof];
-        for expected in [open, vec![Outcome::Closed]] {
-            let illegal = expected == [Outcome::Closed];
-            if illegal && self.rng.u8(0..10) > 0 {
+        let is_legal = vec![Outcome::Ok, Outcome::Eof];
+        for expected in [is_legal, vec![Outcome::Closed]] {
+            let is_refused = expected == [Outcome::Closed];
+            if is_refused && self.rng.u8(0..10) > 0 {
                 break;
             }
             let line =

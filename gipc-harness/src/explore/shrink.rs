@@ -1,11 +1,11 @@
-//! Makes a failing script smaller: drops processes, tasks and lines and halves sizes, as long as it still fails.
-//!
-//! Knows the language, and a function that says whether a script still fails; not which implementation it runs on.
+//! Makes a failing script smaller: drops processes, tasks and lines, and halves sizes, while the script still fails.
 
 use crate::scenario::{Item, Payload, Script, TaskId, Verb};
 use std::collections::BTreeSet;
 
-/// The smallest script that still fails, as far as dropping processes, tasks and lines and halving sizes leads.
+/// Returns a script that still fails, and of which no smaller candidate fails.
+///
+/// `still_fails` is called for each candidate; it must not panic on scripts that cannot be parsed.
 pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) -> Script {
     loop {
         let smaller = candidates(&script).into_iter().find(|candidate| still_fails(candidate));
@@ -16,7 +16,7 @@ pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) 
     }
 }
 
-/// Everything that is one step smaller; what takes most away comes first.
+/// The scripts that are one step smaller; those that drop most come first.
 fn candidates(script: &Script) -> Vec<Script> {
     let task_ids: BTreeSet<TaskId> = lines(script).map(|(task_id, _)| task_id.clone()).collect();
     let processes: BTreeSet<&str> = lines(script)
@@ -25,19 +25,19 @@ fn candidates(script: &Script) -> Vec<Script> {
             _ => None,
         })
         .collect();
-    let mut all = Vec::new();
+    let mut smaller = Vec::new();
     for process in processes {
-        all.push(keep(script, |task_id, verb| {
-            task_id.process != process && !is_about(verb, process)
+        smaller.push(keep(script, |task_id, verb| {
+            task_id.process != process && !names_process(verb, process)
         }));
     }
     for task_id in task_ids.iter().filter(|task_id| task_id.task.is_some()) {
-        all.push(keep(script, |one, verb| one != task_id && !is_about_lane(verb, task_id)));
+        smaller.push(keep(script, |other, verb| other != task_id && !names_task(verb, task_id)));
     }
     for index in 0..script.items.len() {
         let mut items = script.items.clone();
         if matches!(items.remove(index), Item::Line(_)) {
-            all.push(Script { items });
+            smaller.push(Script { items });
         }
     }
     for index in 0..script.items.len() {
@@ -47,13 +47,13 @@ fn candidates(script: &Script) -> Vec<Script> {
                 if let Payload::Size(size) = payload {
                     if *size > 16 {
                         *size = (*size / 2).max(16);
-                        all.push(Script { items });
+                        smaller.push(Script { items });
                     }
                 }
             }
         }
     }
-    all
+    smaller
 }
 
 fn lines(script: &Script) -> impl Iterator<Item = (&TaskId, &Verb)> {
@@ -63,15 +63,16 @@ fn lines(script: &Script) -> impl Iterator<Item = (&TaskId, &Verb)> {
     })
 }
 
-fn keep(script: &Script, stays: impl Fn(&TaskId, &Verb) -> bool) -> Script {
-    let stays = |item: &&Item| match item {
-        Item::Line(line) => stays(&line.task_id, &line.verb),
+/// The script with only those lines.
+fn keep(script: &Script, is_kept: impl Fn(&TaskId, &Verb) -> bool) -> Script {
+    let is_kept = |item: &&Item| match item {
+        Item::Line(line) => is_kept(&line.task_id, &line.verb),
         _ => true,
     };
-    Script { items: script.items.iter().filter(stays).cloned().collect() }
+    Script { items: script.items.iter().filter(is_kept).cloned().collect() }
 }
 
-fn is_about(verb: &Verb, process: &str) -> bool {
+fn names_process(verb: &Verb, process: &str) -> bool {
     match verb {
         Verb::Spawn { child, .. }
         | Verb::Join { child }
@@ -83,23 +84,23 @@ fn is_about(verb: &Verb, process: &str) -> bool {
     }
 }
 
-fn is_about_lane(verb: &Verb, task_id: &TaskId) -> bool {
-    matches!(verb, Verb::Until { task_id: it } | Verb::Cancel { task: it } if it == task_id)
+fn names_task(verb: &Verb, task_id: &TaskId) -> bool {
+    matches!(verb, Verb::Until { task_id: named } | Verb::Cancel { task: named } if named == task_id)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::script;
     use super::*;
+    use crate::explore::script;
 
-    fn all() -> BTreeSet<String> {
+    fn profiles() -> BTreeSet<String> {
         ["core", "tasks", "process", "frames", "signals", "counts"].map(str::to_owned).into()
     }
 
     #[test]
-    fn what_does_not_matter_goes() {
+    fn shrinking_drops_all_lines_that_do_not_matter() {
         let script = (0..2000)
-            .map(|seed| script(&mut fastrand::Rng::with_seed(seed), &all()))
+            .map(|seed| script(&mut fastrand::Rng::with_seed(seed), &profiles()))
             .find(|script| {
                 let about = |wanted: fn(&Verb) -> bool| lines(script).any(|(_, verb)| wanted(verb));
                 about(|verb| matches!(verb, Verb::Kill { .. })) && lines(script).count() > 6
@@ -112,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_makes_the_same_script_again() {
-        let make = |seed| script(&mut fastrand::Rng::with_seed(seed), &all()).to_string();
+    fn a_seed_always_generates_the_same_script() {
+        let make = |seed| script(&mut fastrand::Rng::with_seed(seed), &profiles()).to_string();
         assert_eq!(make(7), make(7));
         assert_ne!(make(7), make(8));
     }

@@ -1,173 +1,195 @@
-//! A process is killed from outside while it begins a step, or when it has ended one: what the others must then see.
+//! Fault injection: the moments at which a process can be killed from outside, and what the others may then see.
 //!
-//! A strike at a begin races with the step itself, so there are several answers; one at an end has one.
+//! A kill while a step begins races with the step itself, so several outcomes are allowed.
 
-use super::simulation::walk;
+use super::program::Program;
+use super::simulation::run_in_file_order;
 use super::state::{State, Transition};
-use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder};
-use crate::scenario::{Outcome, Scenario, Verb};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices};
+use crate::scenario::{Outcome, Scenario, Side, Verb};
 use crate::trace::{Allowed, InjectionPoint, Moment, ProcessExit, Release, Schedule, StepState};
 use std::collections::BTreeSet;
 
-/// How far a step came before its process was gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How far a step got before its process was gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// Nothing had happened.
-    Nowhere,
-    /// Some bytes were written.
-    Halfway,
-    /// It had happened, but nobody was told.
-    Untold,
-    /// It had happened.
-    PipeTotals,
-    /// It had happened, and the process was about to return, if it was its last.
+    /// It had no effect.
+    Nothing,
+    /// It had written some bytes of a message.
+    Partial,
+    /// It had its effect, but its process was gone before it could report that.
+    Unreported,
+    /// It had completed.
+    Completed,
+    /// It had completed, and its process was about to return if it was the last step.
     Returning,
 }
 
-/// Where processes can be struck: at each begin and end of each step that the model comes to.
+/// Lists the moments at which a process can be killed: when each step begins, and when it has completed.
 ///
-/// Not `main`, and nobody who spawns, and not where somebody would then return before its children: what becomes of
-/// children without a parent is each library's own affair. Nobody who is signalled by number either, since the number
-/// may be another's by then. Nor while a step begins that ends another of its own: how far each came is a race of its own.
+/// Not listed are: `main`; a process that spawns, and a kill after which another process would return before its
+/// children, since each implementation decides what happens to orphans; a process that is signalled by number, since the
+/// number may belong to another process by then; and the begin of a step that completes another step of its own process,
+/// since how far each got is a race of its own.
 pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
-    let (state, plan) = walk(State::start(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File);
-    let trace = state.trace();
-    let mut spared = BTreeSet::from(["main"]);
-    for step in scenario.steps.iter() {
+    let program = Program::new(scenario, CAPACITY_MIN, choices);
+    let (end, schedule) = run_in_file_order(&program);
+    let mut excluded = BTreeSet::from([Some(0)]);
+    for (step, info) in scenario.steps.iter().zip(&program.steps) {
         match &step.verb {
-            Verb::Spawn { .. } => drop(spared.insert(&step.task_id.process)),
-            Verb::Signal { child, .. } => drop(spared.insert(child)),
-            _ => {}
-        }
+            Verb::Spawn { .. } => excluded.insert(Some(info.process)),
+            Verb::Signal { .. } => excluded.insert(info.child),
+            _ => false,
+        };
     }
-    let mut strikes = Vec::new();
-    for release in &plan.releases {
-        let step = &scenario.steps[release.step];
-        if spared.contains(step.task_id.process.as_str()) || matches!(step.verb, Verb::Until { .. })
-        {
+    let mut points = Vec::new();
+    for release in &schedule.releases {
+        let process = program.steps[release.step].process;
+        let verb = program.verb(release.step);
+        if excluded.contains(&Some(process)) || matches!(verb, Verb::Until { .. }) {
             continue;
         }
-        let ended = matches!(trace.steps[release.step], StepState::Completed { .. });
-        let last = matches!(step.verb, Verb::Exit { .. } | Verb::Raise);
-        let is_beside = |end: &usize| {
-            *end != release.step && scenario.steps[*end].task_id.process == step.task_id.process
-        };
-        if !release.completes.iter().any(is_beside) {
-            strikes.push(InjectionPoint { step: release.step, moment: Moment::Begin });
+        let is_other_step_of_process =
+            |step: &usize| *step != release.step && program.steps[*step].process == process;
+        if !release.completes.iter().any(is_other_step_of_process) {
+            points.push(InjectionPoint { step: release.step, moment: Moment::Begin });
         }
-        if ended && !last {
-            strikes.push(InjectionPoint { step: release.step, moment: Moment::End });
+        let is_completed = matches!(end.steps[release.step], StepState::Completed { .. });
+        if is_completed && !ends_process(verb) {
+            points.push(InjectionPoint { step: release.step, moment: Moment::End });
         }
     }
-    strikes.retain(|strike| {
-        manners(scenario, *strike).iter().all(|far| {
-            let start = State::start(scenario, CAPACITY_MIN, choices);
-            !hit(start, *strike, *far).0.orphans
-        })
+    points.retain(|point| {
+        let mut runs = progresses(&program, *point).iter();
+        runs.all(|progress| !KilledRun::new(&program, *point, *progress).run().0.has_orphans)
     });
-    strikes
+    points
 }
 
-fn manners(scenario: &Scenario, strike: InjectionPoint) -> &'static [Progress] {
-    match (strike.moment, &scenario.steps[strike.step].verb) {
-        (Moment::End, _) => &[Progress::Returning, Progress::PipeTotals],
-        (Moment::Begin, Verb::Put { .. }) => &[
-            Progress::Nowhere,
-            Progress::Halfway,
-            Progress::Untold,
-            Progress::Returning,
-            Progress::PipeTotals,
-        ],
-        (Moment::Begin, _) => {
-            &[Progress::Nowhere, Progress::Untold, Progress::Returning, Progress::PipeTotals]
-        }
-    }
-}
-
-/// What may then come of the scenario, and the plan to get there.
+/// What may happen if a process is killed at this point, and the schedule that leads there.
 pub(super) fn allowed_if_killed(
     scenario: &Scenario,
     choices: Choices,
-    strike: InjectionPoint,
+    point: InjectionPoint,
 ) -> (Allowed, Schedule) {
     let mut traces = Vec::new();
-    let mut first = None;
-    // What a small pipe holds up may be in a large one by then.
+    let mut first_schedule = None;
+    // What is still being written with small pipes may be in the pipe already with large ones.
     for capacity in [CAPACITY_MIN, CAPACITY_MAX] {
-        for far in manners(scenario, strike) {
-            let (state, plan) = hit(State::start(scenario, capacity, choices), strike, *far);
-            first.get_or_insert(plan);
+        let program = Program::new(scenario, capacity, choices);
+        for progress in progresses(&program, point) {
+            let (state, schedule) = KilledRun::new(&program, point, *progress).run();
+            first_schedule.get_or_insert(schedule);
             let trace = state.trace();
             if !traces.contains(&trace) {
                 traces.push(trace);
             }
         }
     }
-    (Allowed { traces, complete: true }, first.unwrap_or_default())
+    (Allowed { traces, complete: true }, first_schedule.unwrap_or_default())
 }
 
-fn hit(mut state: State<'_>, strike: InjectionPoint, far: Progress) -> (State<'_>, Schedule) {
-    let spec = &state.scenario.steps[strike.step];
-    let task_id = state.by_task[&spec.task_id];
-    let process = state.tracks[task_id].process;
-    let mut releases: Vec<Release> = Vec::new();
-    let mut done = false;
-    // Of a process that is hit at its last step, how it ended is a race: it may have returned.
-    state.doomed = matches!(far, Progress::Returning | Progress::Untold).then_some(process);
-    loop {
-        let next = state.ready.first().copied();
-        let begins = next == Some(strike.step) && strike.moment == Moment::Begin && !done;
-        let mut release = match next {
-            Some(step) if begins && matches!(far, Progress::Nowhere | Progress::Halfway) => {
-                done = true;
-                state.ready.remove(&step);
-                // Nobody can see the end of its own exit: that it is gone is that end.
-                state.taken[step] = match &spec.verb {
-                    Verb::Exit { .. } | Verb::Raise => {
-                        StepState::Completed { outcome: Outcome::Ok, from: None, detail: None }
-                    }
-                    _ => StepState::Pending,
-                };
-                if let (Progress::Halfway, Verb::Put { handle, .. }) = (far, &spec.verb) {
-                    if let Some(pipe) = state.own(process, handle, true) {
-                        state.pipes[pipe].tear();
-                    }
-                }
-                state.strike(process, step)
+/// How far the step may have got when its process is killed at this point.
+fn progresses(program: &Program<'_>, point: InjectionPoint) -> &'static [Progress] {
+    use Progress::{Completed, Nothing, Partial, Returning, Unreported};
+    match (point.moment, program.verb(point.step)) {
+        (Moment::End, _) => &[Returning, Completed],
+        (Moment::Begin, Verb::Put { .. }) => &[Nothing, Partial, Unreported, Returning, Completed],
+        (Moment::Begin, _) => &[Nothing, Unreported, Returning, Completed],
+    }
+}
+
+fn ends_process(verb: &Verb) -> bool {
+    matches!(verb, Verb::Exit { .. } | Verb::Raise)
+}
+
+/// A run in file order in which one process is killed.
+struct KilledRun<'p> {
+    state: State<'p>,
+    point: InjectionPoint,
+    progress: Progress,
+    is_killed: bool,
+}
+
+impl<'p> KilledRun<'p> {
+    fn new(program: &'p Program<'p>, point: InjectionPoint, progress: Progress) -> Self {
+        let mut state = State::start(program);
+        // How a process that is killed at its last step ends is a race: it may have returned.
+        let may_return = !matches!(progress, Progress::Returning | Progress::Unreported);
+        state.kill_on_return = (!may_return).then_some(program.steps[point.step].process);
+        Self { state, point, progress, is_killed: false }
+    }
+
+    fn run(mut self) -> (State<'p>, Schedule) {
+        let mut releases: Vec<Release> = Vec::new();
+        loop {
+            let ready = self.state.tasks.ready().next();
+            let Some(mut release) = self.next_release(ready) else {
+                return (self.state, Schedule { releases });
+            };
+            if self.is_due() {
+                release.extend(self.kill_after_step());
             }
-            Some(step) => state.advance(Transition::Step(step)),
-            None => match state.settle() {
-                Some(release) => release,
-                None => break,
-            },
-        };
-        let ended = state.taken[strike.step] != StepState::NotStarted && !done;
-        let hits =
-            ended && (strike.moment == Moment::Begin || state.tracks[task_id].open.is_none());
-        if hits {
-            done = true;
-            let ends = matches!(spec.verb, Verb::Exit { .. } | Verb::Raise);
-            let more = state.strike(process, strike.step);
-            if far == Progress::Untold && !ends {
-                state.taken[strike.step] = StepState::Pending;
+            // A step that the kill has cut off does not complete.
+            let steps = &self.state.steps;
+            release.completes.retain(|step| matches!(steps[*step], StepState::Completed { .. }));
+            match releases.last_mut() {
+                Some(last) if ready.is_none() => last.extend(release),
+                _ => releases.push(release),
             }
-            release.extend(more);
-        }
-        // A step that was cut off by the strike ends for nobody.
-        release.completes.retain(|step| matches!(state.taken[*step], StepState::Completed { .. }));
-        match releases.last_mut() {
-            Some(last) if next.is_none() => Release::extend(last, release),
-            _ => releases.push(release),
         }
     }
-    (state, Schedule { releases })
-}
 
-impl State<'_> {
-    /// The process is killed from outside.
-    fn strike(&mut self, process: usize, step: usize) -> Release {
-        self.release.step = step;
-        self.leave(process, ProcessExit::Signal("SIGKILL".into()));
-        std::mem::take(&mut self.release)
+    fn next_release(&mut self, ready: Option<usize>) -> Option<Release> {
+        let Some(step) = ready else { return self.state.settle() };
+        let is_begin = step == self.point.step && self.point.moment == Moment::Begin;
+        let precedes_effect = matches!(self.progress, Progress::Nothing | Progress::Partial);
+        if is_begin && precedes_effect && !self.is_killed {
+            return Some(self.kill_before_step(step));
+        }
+        Some(self.state.advance(Transition::Begin(step)))
+    }
+
+    /// Whether the process is to be killed now, after its step had its effect.
+    fn is_due(&self) -> bool {
+        let task = self.state.program.steps[self.point.step].task;
+        !self.is_killed
+            && self.state.steps[self.point.step] != StepState::NotStarted
+            && (self.point.moment == Moment::Begin || self.state.tasks.open_step(task).is_none())
+    }
+
+    fn kill_before_step(&mut self, step: usize) -> Release {
+        let program = self.state.program;
+        self.state.tasks.release(step);
+        // The completion of an exit is the end of its process, which a kill brings about as well.
+        self.state.steps[step] = if ends_process(program.verb(step)) {
+            StepState::Completed { outcome: Outcome::Ok, from: None, detail: None }
+        } else {
+            StepState::Pending
+        };
+        if let (Progress::Partial, Verb::Put { handle, .. }) = (self.progress, program.verb(step)) {
+            let process = program.steps[step].process;
+            if let Some(pipe) = self.state.usable_pipe(process, handle, Side::Writer) {
+                self.state.pipes[pipe].truncate();
+            }
+        }
+        self.kill()
+    }
+
+    fn kill_after_step(&mut self) -> Release {
+        let release = self.kill();
+        let step = self.point.step;
+        if self.progress == Progress::Unreported && !ends_process(self.state.program.verb(step)) {
+            self.state.steps[step] = StepState::Pending;
+        }
+        release
+    }
+
+    fn kill(&mut self) -> Release {
+        self.is_killed = true;
+        let process = self.state.program.steps[self.point.step].process;
+        self.state.release.step = self.point.step;
+        self.state.begin_exit(process, ProcessExit::Signal("SIGKILL".into()));
+        std::mem::take(&mut self.state.release)
     }
 }

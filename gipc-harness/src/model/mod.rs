@@ -1,132 +1,121 @@
-//! What a correct implementation does: one pass over a scenario, or all that can come of it.
+//! The oracle: predicts what a correct implementation does with a scenario.
 //!
-//! Pure: no processes, clocks or adapters. Scripts are straight lines. Where no two steps race (each end of a pipe has one
-//! owner: a Kahn network) any order of steps that the pipes allow comes to the same outcomes, and the story's is walked;
-//! where they do, the states that can be reached are searched. Time limits run on a clock of the model's own, which
-//! moves only when nothing else can.
+//! The model is a state-transition system without processes, clocks or adapters. Scenarios are straight-line programs.
+//! Where no two steps race (each end of a pipe has one owner, as in a Kahn process network), every order of steps that
+//! the pipes allow gives the same outcomes, and one run in file order is enough. Where steps race, the reachable states
+//! are searched. Time limits use a clock of the model's own, which advances only when nothing else can happen.
 
-mod state;
+mod choices;
 mod mutation;
-mod transitions;
-mod processes;
+mod program;
+mod tasks;
+mod process;
 mod pipe;
+mod timers;
+mod state;
+mod transitions;
+mod lifecycle;
+mod vector_clock;
+mod access;
 mod race_detector;
-mod state_space;
-mod kill_points;
 mod simulation;
+mod independence;
+mod state_space;
+mod orders;
+mod blocking;
+mod kill_points;
 
+pub use blocking::Deadlock;
+pub use choices::{AfterCancel, Choices, ReleaseOrder};
 pub use mutation::Mutation;
-pub use state_space::Deadlock;
 
 use crate::scenario::{Scenario, TaskId};
 use crate::trace::{Allowed, InjectionPoint, Schedule, Trace};
-use serde::{Deserialize, Serialize};
-use state::State;
+use program::Program;
 
-/// The least that a pipe is sure to hold, in bytes (POSIX's PIPE_BUF).
+/// The number of bytes that every pipe holds at least (`PIPE_BUF` of POSIX).
 pub const CAPACITY_MIN: u64 = 512;
-/// The most that a pipe is allowed to hold, in bytes.
+/// The largest number of bytes that a pipe may hold.
 pub const CAPACITY_MAX: u64 = 1 << 20;
 
-/// Where an implementation may choose, what it chose. The default is what the suite's traces are made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choices {
-    /// The longest message, in bytes; a longer one is refused before anything is written.
-    pub max_message: u64,
-    /// Whether a get that has a part of a message waits for the rest, whatever its time limit says. Else it gives up,
-    /// and the next get goes on with that message.
-    pub late_get_waits: bool,
-    /// How many free descriptors a start needs; with fewer it fails.
-    pub start_needs: u64,
-    /// What it does wrong, on purpose: a scenario is worth something only if some fault changes what it comes to.
-    #[serde(skip)]
-    pub mutation: Option<Mutation>,
-}
-
-impl Default for Choices {
-    fn default() -> Self {
-        Self { max_message: (1 << 31) - 1, late_get_waits: false, start_needs: 2, mutation: None }
-    }
-}
-
-/// Which of the steps that may begin is released next.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ReleaseOrder {
-    /// The one that stands first.
-    #[default]
-    File,
-    /// By this seed: every task_id has a rank, which changes at a few places.
-    Random(u64),
-    /// That of these task_ids, one after the other; then as in the story.
-    Given(Vec<TaskId>),
-}
-
-/// What a correct implementation makes of the scenario in story order.
+/// Predicts the trace of a correct implementation when steps are released in file order.
 #[must_use]
 pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
-    simulation::trace(State::start(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File)
+    simulation::trace(&Program::new(scenario, CAPACITY_MIN, choices), &ReleaseOrder::File)
 }
 
-/// Everything that a correct implementation may make of it. Past a bound the set is not whole.
+/// Returns every trace that a correct implementation may produce. If there are too many, the set is incomplete.
 #[must_use]
 pub fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     state_space::allowed(scenario, choices)
 }
 
-/// What it makes of it if the steps are released in this order, and the plan to do so. A step that a small pipe would
-/// hold up may stay open until its reader comes.
+/// Predicts the trace, and the schedule that leads to it, when steps are released in this order. A step that waits only
+/// because a pipe is small stays open in the schedule until its reader continues.
 #[must_use]
 pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> (Trace, Schedule) {
-    let (state, plan) = simulation::walk(State::start(scenario, CAPACITY_MIN, choices), order);
-    (state.trace(), plan)
+    let program = Program::new(scenario, CAPACITY_MIN, choices);
+    let (end, schedule) = simulation::run(state::State::start(&program), order);
+    (end.trace(), schedule)
 }
 
-/// The story order of releases.
+/// Returns the schedule that releases the steps in file order.
 #[must_use]
 pub fn schedule(scenario: &Scenario, choices: Choices) -> Schedule {
     in_order(scenario, choices, &ReleaseOrder::File).1
 }
 
-/// All orders of releases that do not only swap what commutes; none if there are too many to walk.
+/// Returns all orders of releases that differ in more than the sequence of independent steps, or `None` if there are too
+/// many.
 #[must_use]
 pub fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<TaskId>>> {
-    state_space::orders(scenario, choices)
+    orders::orders(scenario, choices)
 }
 
-/// Whether it stops before its end, and for which pipes.
+/// Returns the indices of some of the steps that race, in file order; empty if none do.
+#[must_use]
+pub fn racing_steps(scenario: &Scenario, choices: Choices) -> Vec<usize> {
+    let program = Program::new(scenario, CAPACITY_MIN, choices);
+    let start = state::State::start(&program).with_race_detector();
+    let (end, _) = simulation::run(start, &ReleaseOrder::File);
+    end.races.map_or_else(Vec::new, |races| races.racing_steps().collect())
+}
+
+/// Tells whether a scenario blocks before its end, and for which capacities of pipes.
 #[must_use]
 pub fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
-    state_space::deadlock(scenario, choices)
+    blocking::deadlock(scenario, choices)
 }
 
-/// Where its processes can be struck down from outside.
+/// Returns the points at which a process of the scenario can be killed from outside.
 #[must_use]
 pub fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
     kill_points::injection_points(scenario, choices)
 }
 
-/// What may come of it if one is, and the plan.
+/// Returns every trace that may result if a process is killed at this point, and the schedule that leads there.
 #[must_use]
 pub fn allowed_if_killed(
     scenario: &Scenario,
     choices: Choices,
-    strike: InjectionPoint,
+    point: InjectionPoint,
 ) -> (Allowed, Schedule) {
-    kill_points::allowed_if_killed(scenario, choices, strike)
+    kill_points::allowed_if_killed(scenario, choices, point)
 }
 
-/// Whether so many random orders, with pipes that hold little and with pipes that hold much, all come to the same.
+/// Returns whether this many random orders of releases all give the trace of file order, with pipes of the smallest and
+/// of the largest capacity.
 #[must_use]
 pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
-    let story = predict(scenario, choices);
-    let same = |capacity, seed| {
-        simulation::trace(State::start(scenario, capacity, choices), &ReleaseOrder::Random(seed))
-            == story
-    };
-    (0..orders).all(|seed| same(CAPACITY_MIN, seed) && same(CAPACITY_MAX, seed))
+    let expected = predict(scenario, choices);
+    [CAPACITY_MIN, CAPACITY_MAX].into_iter().all(|capacity| {
+        let program = Program::new(scenario, capacity, choices);
+        (0..orders).all(|seed| simulation::trace(&program, &ReleaseOrder::Random(seed)) == expected)
+    })
 }
 
-/// Whether the outcome depends on how much a pipe holds: such a scenario asks different things on different systems.
+/// Returns whether an outcome depends on how many bytes a pipe holds. Such a scenario asks different questions on
+/// different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
     !state_space::is_portable(scenario, Choices::default())

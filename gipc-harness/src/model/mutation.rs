@@ -1,102 +1,102 @@
-//! Ways to be wrong, one at a time: each is a mistake that real libraries have made.
+//! Deliberate errors of the model, one at a time. Each is a mistake that real libraries have made.
 //!
-//! What each changes stands where it is asked for, in `act`, `life`, `pipe` and `state`.
+//! The place where a mutation has its effect asks for it with `is`.
 
-/// One mistake.
+/// A deliberate error of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mutation {
-    /// A writer that is closed, or goes with its process, stays open while any other process lives.
+    /// A closed writer, or one whose process has ended, stays open while any other process is alive.
     WritersAreInherited,
-    /// The same for readers.
+    /// A closed reader, or one whose process has ended, stays open while any other process is alive.
     ReadersAreInherited,
-    /// Of two messages in a pipe the later one comes first.
+    /// A get receives the newest message of a pipe instead of the oldest.
     LastMessageFirst,
-    /// An empty message is taken for the end.
+    /// An empty message is reported as the end of the stream.
     EmptyIsEof,
-    /// A pipe that is empty just now is taken for one that has ended.
+    /// A pipe without messages is reported as ended although its writer is open.
     NothingIsEof,
-    /// The end inside a message is taken for the end.
+    /// The end inside a message is reported as a clean end.
     TruncatedIsEof,
-    /// What is in the pipe is lost when its writer goes.
+    /// The messages in a pipe are lost when its writer is closed.
     EndLosesMessages,
-    /// The end is said once; after that a get waits.
+    /// The end is reported once; later gets wait.
     EofOnce,
     /// A put without a reader succeeds.
     BrokenIsOk,
-    /// Closing what is in use closes it.
+    /// Closing an end that is in use closes it.
     LockedIsClosed,
-    /// Using what is closed or given away succeeds somehow.
+    /// Using a handle that is closed or given away succeeds.
     ClosedIsOk,
     /// A cancelled get takes the next message with it.
     CancelledGetTakes,
-    /// The rest of a cancelled put never follows.
+    /// The rest of a cancelled put is never written.
     CancelledPutTears,
     /// A put that waits for its turn cannot be withdrawn.
     CancelledPutGoes,
-    /// A time limit is forgotten.
+    /// Time limits are ignored.
     NoLimit,
-    /// A time limit loses the message that comes next.
+    /// A get that times out takes the next message with it.
     LimitTakes,
-    /// What is given stays with its owner.
+    /// A handle that is given to a child also stays with its owner.
     GivenStays,
-    /// A start that is refused takes the handles all the same.
+    /// A spawn that is refused takes the handles all the same.
     RefusedTakes,
     /// A child has a copy of every handle of its parent.
     ChildHasAll,
-    /// A pipe holds everything.
+    /// A pipe holds any number of bytes.
     Bottomless,
-    /// While a task waits, its neighbours stand still.
+    /// While one task of a process waits, no other task of it runs.
     OneTaskAtATime,
-    /// Every child ends with 0.
+    /// Every child ends with exit code 0.
     CodeIsLost,
-    /// Every death by a signal is one by SIGKILL.
+    /// Every death by a signal is reported as SIGKILL.
     SignalIsKill,
-    /// A join is never told.
+    /// A join never completes.
     JoinIsLost,
-    /// A second join is never told.
+    /// A second join of the same child never completes.
     SecondJoinIsLost,
-    /// Nobody is reaped without a join.
+    /// A child that is not joined is never reaped.
     ZombiesStay,
-    /// A child is alive for ever.
+    /// A child is reported as alive even after its end.
     AliveForEver,
-    /// Signals do nothing.
+    /// Signals have no effect.
     Deaf,
-    /// The parent's dispositions hold in its children.
+    /// A child inherits the signal dispositions of its parent.
     SignalsAreInherited,
-    /// A trapped signal is not counted.
+    /// Trapped signals are not counted.
     TrapsAreLost,
-    /// A part of a message is thrown away when its rest comes.
+    /// A part of a message is dropped when its rest arrives.
     PartIsLost,
-    /// An impossible length is no error.
+    /// An impossible length is not an error.
     LengthIsBelieved,
-    /// Handles are not counted.
+    /// The number of handles is reported wrongly.
     CountIsZero,
-    /// There is always another descriptor.
+    /// The limit on descriptors is ignored when a pipe is made.
     NoDescriptorLimit,
-    /// What could not be made is half there.
+    /// A pipe that could not be made leaves descriptors behind.
     HalfIsLeft,
-    /// A closed handle keeps its descriptor.
+    /// Closing a handle does not return its descriptor.
     CloseKeeps,
-    /// A codec's errors are swallowed.
+    /// Errors of a codec are ignored.
     CodecIsSilent,
-    /// A scope closes nothing.
+    /// Leaving a scope closes nothing.
     ScopeIsOpen,
-    /// A handle may be a message.
+    /// A handle can be sent as a message.
     HandleIsMessage,
-    /// A wait is cut short by a signal.
+    /// A signal that is trapped interrupts the process.
     Interrupted,
-    /// A reader of several takes what the first should get.
+    /// Of several waiting gets, the last one receives the next message.
     LastReaderFirst,
-    /// A stranger's status is swallowed.
+    /// The exit status of a program beside the library is lost.
     StrangerIsLost,
-    /// A handle is as locked at its new owner as it was.
+    /// A handle that is given to a child is locked there.
     LockTravels,
-    /// The halves of a duplex cannot be closed or given alone.
+    /// The two directions of a duplex cannot be closed or given separately.
     DuplexIsOne,
 }
 
 impl Mutation {
-    /// All of them.
+    /// All mutations.
     pub const ALL: [Self; 44] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,

@@ -1,9 +1,9 @@
-//! One pipe of the model: messages, the two ends, and the steps that wait at them.
+//! One pipe of the model: the messages in it, its two ends, and the steps that wait at them.
 //!
-//! Does not know processes or task_ids; `state` tells it when an end goes.
+//! A pipe knows no tasks and no processes beyond who holds its ends; `State` tells it when an end is closed.
 
-use super::Mutation;
-use crate::scenario::Outcome;
+use super::{AfterCancel, Choices, Mutation};
+use crate::scenario::{Outcome, Side};
 use std::collections::VecDeque;
 
 /// A message in the pipe, or one that a put is still writing.
@@ -15,256 +15,336 @@ pub(super) struct Message {
     pub(super) len: u64,
 }
 
-/// The messages in a pipe, and how many bytes they are: there may be a hundred thousand.
+/// The complete messages in a pipe and their total length. There may be a hundred thousand.
 #[derive(Clone, Debug, Default, Hash)]
 struct Buffer {
-    sent: VecDeque<Message>,
+    messages: VecDeque<Message>,
     bytes: u64,
 }
 
 impl Buffer {
     fn push(&mut self, message: Message) {
         self.bytes += message.len;
-        self.sent.push_back(message);
+        self.messages.push_back(message);
     }
 
-    fn pop(&mut self, last: bool) -> Option<Message> {
-        let message = if last { self.sent.pop_back() } else { self.sent.pop_front() }?;
+    fn pop(&mut self, newest_first: bool) -> Option<Message> {
+        let message =
+            if newest_first { self.messages.pop_back() } else { self.messages.pop_front() }?;
         self.bytes -= message.len;
         Some(message)
     }
 
     fn is_empty(&self) -> bool {
-        self.sent.is_empty()
+        self.messages.is_empty()
     }
 }
 
-/// A step that ended because of what happened at the pipe, with its outcome and the put of its message.
-pub(super) type Wakeup = (usize, Outcome, Option<usize>);
+/// A step that completes because of what happened at a pipe.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wakeup {
+    pub(super) step: usize,
+    pub(super) outcome: Outcome,
+    /// The put of the message that a get receives. `State`, which knows the payload, fills in the outcome.
+    pub(super) from: Option<usize>,
+}
 
-/// One direction.
+impl Wakeup {
+    fn new(step: usize, outcome: Outcome) -> Self {
+        Self { step, outcome, from: None }
+    }
+}
+
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Pipe {
-    /// The process that holds the end that gets, while it is open.
-    pub(super) reader: Option<usize>,
-    /// The process that holds the end that puts, while it is open.
-    pub(super) writer: Option<usize>,
+    is_made: bool,
+    has_reader: bool,
+    has_writer: bool,
     capacity: u64,
-    fault: Option<Mutation>,
-    full: Buffer,
+    after_cancel_poisons: bool,
+    mutation: Option<Mutation>,
+    buffer: Buffer,
+    /// Puts that have begun: the first is being written, the others wait for their turn.
     puts: VecDeque<Message>,
+    /// Gets that wait.
     gets: VecDeque<usize>,
-    /// A message of which a part was written by hand, behind all others.
-    part: Option<Message>,
-    torn: bool,
-    /// A length came that no message has.
-    impossible: bool,
-    /// By a fault: the next message is lost; the end was said already.
-    taken: bool,
-    said: bool,
+    /// An incomplete message behind all others, whose rest may follow.
+    partial: Option<Message>,
+    /// The pipe ends inside a message.
+    is_truncated: bool,
+    /// An impossible length was announced.
+    is_malformed: bool,
+    /// A put was given up inside its message; the end puts nothing more.
+    is_poisoned: bool,
+    /// Only under a mutation: the next message is lost.
+    loses_next: bool,
+    /// Only under a mutation: the end was reported already.
+    eof_reported: bool,
 }
 
 impl Pipe {
-    /// A new pipe; both ends are with its maker.
-    pub(super) fn new(maker: usize, capacity: u64, fault: Option<Mutation>) -> Self {
-        let capacity = if fault == Some(Mutation::Bottomless) { u64::MAX } else { capacity };
+    /// A pipe that no step has made yet.
+    pub(super) fn unmade(capacity: u64, choices: Choices) -> Self {
+        let unbounded = choices.mutation == Some(Mutation::Bottomless);
         Self {
-            reader: Some(maker),
-            writer: Some(maker),
-            capacity,
-            fault,
-            full: Buffer::default(),
+            is_made: false,
+            has_reader: false,
+            has_writer: false,
+            capacity: if unbounded { u64::MAX } else { capacity },
+            after_cancel_poisons: choices.after_cancel == AfterCancel::Poison,
+            mutation: choices.mutation,
+            buffer: Buffer::default(),
             puts: VecDeque::new(),
             gets: VecDeque::new(),
-            part: None,
-            torn: false,
-            impossible: false,
-            taken: false,
-            said: false,
+            partial: None,
+            is_truncated: false,
+            is_malformed: false,
+            is_poisoned: false,
+            loses_next: false,
+            eof_reported: false,
         }
     }
 
-    /// A put begins: it ends at once, or waits for room or for its turn.
+    /// The pipe comes into being with both ends open.
+    pub(super) fn make(&mut self) {
+        (self.is_made, self.has_reader, self.has_writer) = (true, true, true);
+    }
+
+    pub(super) fn is_made(&self) -> bool {
+        self.is_made
+    }
+
+    /// A put begins: it completes at once, or waits for room or for its turn.
     pub(super) fn put(&mut self, message: Message) -> Vec<Wakeup> {
-        if self.reader.is_none() {
+        if self.is_poisoned {
+            return vec![Wakeup::new(message.step, Outcome::Poisoned)];
+        }
+        if !self.has_reader {
             let outcome = if self.is(Mutation::BrokenIsOk) { Outcome::Ok } else { Outcome::Broken };
-            return vec![(message.step, outcome, None)];
+            return vec![Wakeup::new(message.step, outcome)];
         }
         self.puts.push_back(message);
-        self.flow()
+        self.transfer()
     }
 
-    /// A get begins: it ends at once, or waits for a message.
+    /// A get begins: it completes at once, or waits for a message.
     pub(super) fn get(&mut self, step: usize) -> Vec<Wakeup> {
         self.gets.push_back(step);
-        self.flow()
+        self.transfer()
     }
 
-    /// A part of a message is written; it waits for ever if there is no room, since it is written by hand.
+    /// A part of a message is written by hand. Returns `None` if there is no room: such a write waits forever.
     pub(super) fn cut(&mut self, message: Message) -> Option<Outcome> {
-        if self.reader.is_none() {
+        if !self.has_reader {
             return Some(Outcome::Broken);
         }
-        if self.in_flight() + message.len > self.capacity {
+        if self.buffer.bytes + message.len > self.capacity {
             return None;
         }
-        self.part = Some(message);
+        self.partial = Some(message);
         Some(Outcome::Ok)
     }
 
-    /// The rest of it follows.
+    /// The rest of a message that was cut is written.
     pub(super) fn rest(&mut self) -> (Outcome, Vec<Wakeup>) {
-        if self.reader.is_none() {
+        if !self.has_reader {
             return (Outcome::Broken, Vec::new());
         }
-        let part = self.part.take();
-        if let Some(part) = part.filter(|_| !self.is(Mutation::PartIsLost)) {
-            self.full.push(part);
+        let message = self.partial.take().filter(|_| !self.is(Mutation::PartIsLost));
+        if let Some(message) = message {
+            self.buffer.push(message);
         }
-        (Outcome::Ok, self.flow())
+        (Outcome::Ok, self.transfer())
     }
 
-    /// A header is written that announces so many bytes, of which none will come.
-    pub(super) fn announce(&mut self, message: Message, possible: bool) -> (Outcome, Vec<Wakeup>) {
-        if self.reader.is_none() {
+    /// A header is written whose message never follows.
+    pub(super) fn announce(
+        &mut self,
+        message: Message,
+        is_possible: bool,
+    ) -> (Outcome, Vec<Wakeup>) {
+        if !self.has_reader {
             return (Outcome::Broken, Vec::new());
         }
-        self.impossible |= !possible && !self.is(Mutation::LengthIsBelieved);
-        self.part = possible.then_some(message);
-        (Outcome::Ok, self.flow())
+        self.is_malformed |= !is_possible && !self.is(Mutation::LengthIsBelieved);
+        self.partial = is_possible.then_some(message);
+        (Outcome::Ok, self.transfer())
     }
 
-    /// Whether the next get would find a part of a message.
-    pub(super) fn has_part(&self) -> bool {
-        self.part.is_some() && self.full.is_empty()
+    /// Whether the next get would find an incomplete message.
+    pub(super) fn has_partial_message(&self) -> bool {
+        self.partial.is_some() && self.buffer.is_empty()
     }
 
-    /// The end that puts is gone. A message that was being written stays half.
-    pub(super) fn close_writer(&mut self) -> Vec<Wakeup> {
-        self.writer = None;
+    /// The last holder of an end has closed it.
+    pub(super) fn close(&mut self, side: Side) -> Vec<Wakeup> {
+        match side {
+            Side::Writer => self.close_writer(),
+            Side::Reader => self.close_reader(),
+        }
+    }
+
+    fn close_writer(&mut self) -> Vec<Wakeup> {
+        self.has_writer = false;
         if self.is(Mutation::EndLosesMessages) {
-            self.full = Buffer::default();
+            self.buffer = Buffer::default();
         }
-        self.cut_off(true);
-        self.torn |= self.part.take().is_some();
-        self.flow()
+        self.abandon(Side::Writer);
+        self.is_truncated |= self.partial.take().is_some();
+        self.transfer()
     }
 
-    /// Somebody writes a part of a message, and nothing will follow it.
-    pub(super) fn tear(&mut self) {
-        self.torn = true;
-    }
-
-    /// Those who were at work at an end are gone. A message that was being written stays half.
-    pub(super) fn cut_off(&mut self, writer: bool) {
-        if writer {
-            self.torn |= self.puts.front().is_some_and(|put| self.has_begun(put));
-            self.puts.clear();
-        } else {
-            self.gets.clear();
-        }
-    }
-
-    /// The end that gets is gone.
-    pub(super) fn close_reader(&mut self) -> Vec<Wakeup> {
-        self.reader = None;
+    fn close_reader(&mut self) -> Vec<Wakeup> {
+        self.has_reader = false;
         self.gets.clear();
-        self.full = Buffer::default();
+        self.buffer = Buffer::default();
         if self.is(Mutation::BrokenIsOk) {
             return Vec::new();
         }
-        self.puts.drain(..).map(|put| (put.step, Outcome::Broken, None)).collect()
+        self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Broken)).collect()
     }
 
-    /// The step waits no longer: its task was cancelled, its time is over. A put of which a part is on its way
-    /// is finished all the same, so that what follows is whole.
-    pub(super) fn withdraw(&mut self, step: usize) {
+    /// A part of a message is written, and nothing will follow it.
+    pub(super) fn truncate(&mut self) {
+        self.is_truncated = true;
+    }
+
+    /// The process that was using an end is gone, and with it the steps that were waiting there.
+    pub(super) fn abandon(&mut self, side: Side) {
+        match side {
+            Side::Writer => {
+                self.is_truncated |= self.puts.front().is_some_and(|put| self.has_begun(put));
+                self.puts.clear();
+            }
+            Side::Reader => self.gets.clear(),
+        }
+    }
+
+    /// A step stops waiting because its task was cancelled or its time limit has passed. A put that has written a part
+    /// of its message is completed all the same, or else poisons the end.
+    pub(super) fn withdraw(&mut self, step: usize) -> Vec<Wakeup> {
         if self.is(Mutation::CancelledGetTakes) {
-            self.lose_next(step);
+            self.lose_next_message(step);
         }
         self.gets.retain(|get| *get != step);
-        let begun = self.puts.front().is_some_and(|put| put.step == step && self.has_begun(put));
-        if begun && self.is(Mutation::CancelledPutTears)
-            || !begun && !self.is(Mutation::CancelledPutGoes)
-        {
+        let has_begun =
+            self.puts.front().is_some_and(|put| put.step == step && self.has_begun(put));
+        if has_begun && self.after_cancel_poisons {
+            return self.poison();
+        }
+        let drops_put = if has_begun {
+            self.is(Mutation::CancelledPutTears)
+        } else {
+            !self.is(Mutation::CancelledPutGoes)
+        };
+        if drops_put {
             self.puts.retain(|put| put.step != step);
         }
+        Vec::new()
     }
 
-    /// By a fault, a get that gives up takes the next message with it.
-    pub(super) fn lose_next(&mut self, step: usize) {
+    /// The first put leaves its message incomplete; those behind it, which have written nothing, are refused.
+    fn poison(&mut self) -> Vec<Wakeup> {
+        self.is_poisoned = true;
+        self.partial = self.puts.pop_front();
+        self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Poisoned)).collect()
+    }
+
+    /// Only under a mutation: a get that gives up takes the next message with it.
+    pub(super) fn lose_next_message(&mut self, step: usize) {
         if self.gets.contains(&step) {
-            self.part = None;
-            self.taken = true;
+            self.partial = None;
+            self.loses_next = true;
         }
     }
 
-    /// By a fault, an end is in use although nobody uses it.
-    pub(super) fn lock(&mut self, writer: bool) {
-        if writer {
-            self.capacity = 0;
-        } else {
-            self.gets.push_front(usize::MAX);
+    /// Only under a mutation: an end is locked although nothing uses it.
+    pub(super) fn lock(&mut self, side: Side) {
+        match side {
+            Side::Writer => self.capacity = 0,
+            Side::Reader => self.gets.push_front(usize::MAX),
         }
     }
 
-    /// Whether a put or a get is at work at the end that puts or gets.
-    pub(super) fn is_busy(&self, writer: bool) -> bool {
-        if writer { !self.puts.is_empty() } else { !self.gets.is_empty() }
+    /// Whether a put or a get is in progress at an end.
+    pub(super) fn is_busy(&self, side: Side) -> bool {
+        match side {
+            Side::Writer => !self.puts.is_empty(),
+            Side::Reader => !self.gets.is_empty(),
+        }
     }
 
-    fn is(&self, fault: Mutation) -> bool {
-        self.fault == Some(fault)
+    fn is(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
     }
 
+    /// Whether a put that is first in turn has written a part of its message.
     fn has_begun(&self, put: &Message) -> bool {
-        self.in_flight() < self.capacity && put.len > 0
+        self.buffer.bytes < self.capacity && put.len > 0
     }
 
-    fn in_flight(&self) -> u64 {
-        self.full.bytes
-    }
-
-    /// Moves what can move.
-    fn flow(&mut self) -> Vec<Wakeup> {
-        let mut woken = Vec::new();
+    /// Moves messages until every put and get that is left has to wait.
+    fn transfer(&mut self) -> Vec<Wakeup> {
+        let mut wakeups = Vec::new();
         loop {
-            let room = self.capacity.saturating_sub(self.in_flight());
-            let awaited = !self.gets.is_empty() && self.full.is_empty();
-            if self.puts.front().is_some_and(|put| put.len <= room || awaited) {
-                let put = self.puts.pop_front().expect("there is one in front");
-                woken.push((put.step, Outcome::Ok, None));
-                if !std::mem::take(&mut self.taken) {
-                    self.full.push(put);
+            if let Some(put) = self.next_put() {
+                wakeups.push(Wakeup::new(put.step, Outcome::Ok));
+                if !std::mem::take(&mut self.loses_next) {
+                    self.buffer.push(put);
                 }
-            } else if !self.gets.is_empty() && !self.full.is_empty() {
-                let get = match self.is(Mutation::LastReaderFirst) {
-                    true => self.gets.pop_back(),
-                    false => self.gets.pop_front(),
-                };
-                let sent = self.full.pop(self.is(Mutation::LastMessageFirst));
-                let (get, sent) = get.zip(sent).expect("there is one in front of each");
-                if sent.len == 0 && self.is(Mutation::EmptyIsEof) {
-                    woken.push((get, Outcome::Eof, None));
-                    continue;
-                }
-                // The outcome is filled in by `state`, which knows the payload.
-                woken.push((get, Outcome::Ok, Some(sent.step)));
-            } else if self.impossible && self.full.is_empty() && !self.gets.is_empty() {
-                woken.extend(self.gets.drain(..).map(|get| (get, Outcome::Protocol, None)));
-            } else if self.writer.is_none() && self.full.is_empty() && !self.gets.is_empty() {
-                let once = self.is(Mutation::EofOnce);
-                if std::mem::replace(&mut self.said, once) {
-                    return woken;
-                }
-                let torn = self.torn && !self.is(Mutation::TruncatedIsEof);
-                let end = if torn { Outcome::Truncated } else { Outcome::Eof };
-                woken.extend(self.gets.drain(..).map(|get| (get, end.clone(), None)));
-            } else if self.is(Mutation::NothingIsEof) && !self.gets.is_empty() {
-                woken.extend(self.gets.drain(..).map(|get| (get, Outcome::Eof, None)));
+            } else if let Some(wakeup) = self.next_get() {
+                wakeups.push(wakeup);
             } else {
-                return woken;
+                wakeups.extend(self.end_of_stream());
+                return wakeups;
             }
         }
+    }
+
+    /// Takes the first put if there is room for its message, or if a get is waiting for it.
+    fn next_put(&mut self) -> Option<Message> {
+        let room = self.capacity.saturating_sub(self.buffer.bytes);
+        let is_awaited = !self.gets.is_empty() && self.buffer.is_empty();
+        let fits = self.puts.front().is_some_and(|put| put.len <= room || is_awaited);
+        if fits { self.puts.pop_front() } else { None }
+    }
+
+    /// Completes the first get if there is a message for it.
+    fn next_get(&mut self) -> Option<Wakeup> {
+        if self.gets.is_empty() {
+            return None;
+        }
+        let message = self.buffer.pop(self.is(Mutation::LastMessageFirst))?;
+        let get = if self.is(Mutation::LastReaderFirst) {
+            self.gets.pop_back()
+        } else {
+            self.gets.pop_front()
+        }?;
+        if message.len == 0 && self.is(Mutation::EmptyIsEof) {
+            return Some(Wakeup::new(get, Outcome::Eof));
+        }
+        Some(Wakeup { step: get, outcome: Outcome::Ok, from: Some(message.step) })
+    }
+
+    /// Completes the gets that wait although no message will come.
+    fn end_of_stream(&mut self) -> Vec<Wakeup> {
+        if self.gets.is_empty() || !self.buffer.is_empty() {
+            return Vec::new();
+        }
+        let outcome = if self.is_malformed {
+            Outcome::Protocol
+        } else if !self.has_writer {
+            let once = self.is(Mutation::EofOnce);
+            if std::mem::replace(&mut self.eof_reported, once) {
+                return Vec::new();
+            }
+            let is_truncated = self.is_truncated && !self.is(Mutation::TruncatedIsEof);
+            if is_truncated { Outcome::Truncated } else { Outcome::Eof }
+        } else if self.is(Mutation::NothingIsEof) {
+            Outcome::Eof
+        } else {
+            return Vec::new();
+        };
+        self.gets.drain(..).map(|get| Wakeup::new(get, outcome.clone())).collect()
     }
 }

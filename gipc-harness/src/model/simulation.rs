@@ -1,23 +1,24 @@
-//! One walk over a scenario: which step is let go next, and the plan that comes of it.
+//! One run of the model: which step is released next, and the schedule that results.
 
+use super::program::Program;
 use super::state::{State, Transition};
 use super::{Mutation, ReleaseOrder};
 use crate::scenario::TaskId;
 use crate::trace::{Release, Schedule, Trace};
-use std::collections::BTreeMap;
 
-/// How many task_ids lose their turn somewhere on a random walk. Few changes at random places find most orders that matter.
-const CHANGES: usize = 3;
+/// How many times a task loses its priority in a random run. A few changes at random steps find most orders that
+/// matter.
+const PRIORITY_CHANGES: usize = 3;
 
-/// Walks to the end, or to where nothing moves any more.
-pub(super) fn walk<'a>(mut state: State<'a>, order: &ReleaseOrder) -> (State<'a>, Schedule) {
-    let mut turn = Scheduler::new(&state, order);
+/// Runs until no step is ready and nothing more happens.
+pub(super) fn run<'p>(mut state: State<'p>, order: &ReleaseOrder) -> (State<'p>, Schedule) {
+    let mut scheduler = Scheduler::new(state.program, order);
     let mut releases: Vec<Release> = Vec::new();
     loop {
-        if let Some(step) = turn.next(&state) {
-            releases.push(state.advance(Transition::Step(step)));
+        if let Some(step) = scheduler.next(&state) {
+            releases.push(state.advance(Transition::Begin(step)));
         } else if let Some(more) = state.settle() {
-            // What ends by itself belongs to the release before it: nothing could be let go meanwhile.
+            // What happens by itself belongs to the last release, since no step could be released in between.
             if let Some(last) = releases.last_mut() {
                 last.extend(more);
             }
@@ -27,60 +28,68 @@ pub(super) fn walk<'a>(mut state: State<'a>, order: &ReleaseOrder) -> (State<'a>
     }
 }
 
-/// The trace of a walk.
-pub(super) fn trace(state: State<'_>, order: &ReleaseOrder) -> Trace {
-    walk(state, order).0.trace()
+/// Runs the program in file order, from its beginning to its end.
+pub(super) fn run_in_file_order<'p>(program: &'p Program<'p>) -> (State<'p>, Schedule) {
+    run(State::start(program), &ReleaseOrder::File)
 }
 
-/// Whose turn it is.
+/// The trace of a run.
+pub(super) fn trace(program: &Program<'_>, order: &ReleaseOrder) -> Trace {
+    run(State::start(program), order).0.trace()
+}
+
+/// Decides which of the steps that are ready is released next.
 enum Scheduler<'o> {
-    Story,
-    /// Every task_id has a rank; at some steps the task_id whose turn it is falls behind all others.
+    File,
+    /// Each task has a priority; at some steps the task that is released falls behind all others.
     Random {
-        chance: fastrand::Rng,
-        ranks: BTreeMap<TaskId, u64>,
+        random: fastrand::Rng,
+        /// By task.
+        priorities: Vec<u64>,
         changes: Vec<usize>,
-        steps: usize,
+        released: usize,
     },
     Given(std::slice::Iter<'o, TaskId>),
 }
 
 impl<'o> Scheduler<'o> {
-    fn new(state: &State<'_>, order: &'o ReleaseOrder) -> Self {
+    fn new(program: &Program<'_>, order: &'o ReleaseOrder) -> Self {
         match order {
-            ReleaseOrder::File => Self::Story,
-            ReleaseOrder::Given(task_ids) => Self::Given(task_ids.iter()),
+            ReleaseOrder::File => Self::File,
+            ReleaseOrder::Given(tasks) => Self::Given(tasks.iter()),
             ReleaseOrder::Random(seed) => {
-                let mut chance = fastrand::Rng::with_seed(*seed);
-                let steps = state.scenario.steps.len();
-                let changes = (0..CHANGES).map(|_| chance.usize(0..steps.max(1))).collect();
-                let task_ids = state.scenario.steps.iter().map(|step| step.task_id.clone());
-                let mut ranks: BTreeMap<TaskId, u64> =
-                    task_ids.map(|task_id| (task_id, 0)).collect();
-                ranks.values_mut().for_each(|rank| *rank = chance.u64(1 << 32..));
-                Self::Random { chance, ranks, changes, steps: 0 }
+                let mut random = fastrand::Rng::with_seed(*seed);
+                let steps = program.steps.len();
+                let changes = (0..PRIORITY_CHANGES).map(|_| random.usize(0..steps.max(1)));
+                let changes = changes.collect();
+                // By name, so that a seed gives the same order if lines of different tasks are exchanged.
+                let mut by_name: Vec<usize> = (0..program.tasks.len()).collect();
+                by_name.sort_by_key(|task| program.tasks[*task].id);
+                let mut priorities = vec![0; by_name.len()];
+                for task in by_name {
+                    priorities[task] = random.u64(1 << 32..);
+                }
+                Self::Random { random, priorities, changes, released: 0 }
             }
         }
     }
 
-    /// The step that is let go now, of those that may begin.
     fn next(&mut self, state: &State<'_>) -> Option<usize> {
-        let task_id = |step: usize| &state.scenario.steps[step].task_id;
+        let program = state.program;
         match self {
-            Self::Story => first(state),
-            Self::Given(task_ids) => {
-                let mut ready = state.ready.iter().copied();
-                let named =
-                    task_ids.next().and_then(|named| ready.find(|step| task_id(*step) == named));
-                // What the order does not say, or cannot be, goes as in the story.
-                named.or_else(|| first(state))
+            Self::File => first_in_file(state),
+            Self::Given(tasks) => {
+                let named = tasks.next().and_then(|task| {
+                    state.tasks.ready().find(|step| program.task_id(*step) == task)
+                });
+                named.or_else(|| first_in_file(state))
             }
-            Self::Random { chance, ranks, changes, steps } => {
-                let ready = state.ready.iter().copied();
-                let step = ready.max_by_key(|step| ranks.get(task_id(*step)).copied())?;
-                *steps += 1;
-                if changes.contains(steps) {
-                    ranks.insert(task_id(step).clone(), chance.u64(..1 << 32));
+            Self::Random { random, priorities, changes, released } => {
+                let step =
+                    state.tasks.ready().max_by_key(|step| priorities[program.steps[*step].task])?;
+                *released += 1;
+                if changes.contains(released) {
+                    priorities[program.steps[step].task] = random.u64(..1 << 32);
                 }
                 Some(step)
             }
@@ -88,12 +97,12 @@ impl<'o> Scheduler<'o> {
     }
 }
 
-/// The step that stands first. By a fault only if no neighbour of its process waits.
-fn first(state: &State<'_>) -> Option<usize> {
-    let free = |step: &usize| {
-        let process = state.tracks[state.by_task[&state.scenario.steps[*step].task_id]].process;
-        state.processes[process].tracks.iter().all(|track| state.tracks[*track].open.is_none())
+/// The first ready step in the file. Under a mutation, only one whose process has no step in progress.
+fn first_in_file(state: &State<'_>) -> Option<usize> {
+    let is_alone = |step: &usize| {
+        let process = &state.program.processes[state.program.steps[*step].process];
+        process.tasks.iter().all(|task| state.tasks.open_step(*task).is_none())
     };
-    let mut ready = state.ready.iter().copied();
-    if state.is(Mutation::OneTaskAtATime) { ready.find(free) } else { ready.next() }
+    let mut ready = state.tasks.ready();
+    if state.is(Mutation::OneTaskAtATime) { ready.find(is_alone) } else { ready.next() }
 }

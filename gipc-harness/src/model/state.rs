@@ -1,301 +1,206 @@
-//! The walk over a scenario in story order: which step is next, what comes of it, what it wakes.
+//! The state of the model's transition system: which transitions are possible, and what follows from one.
 
+use super::Mutation;
 use super::pipe::{Pipe, Wakeup};
-use super::race_detector::{PipeTotals, VectorClocks};
-use super::{Choices, Mutation};
-use crate::scenario::{Codec, Outcome, Scenario, TaskId, Verb};
+use super::process::{Phase, ProcessState};
+use super::program::Program;
+use super::race_detector::RaceDetector;
+use super::tasks::Tasks;
+use super::timers::Timers;
+use crate::scenario::{Outcome, PipeEnd, PipeId, Side, Verb};
 use crate::trace::{ProcessExit, Release, StepState, Trace};
 use foldhash::fast::FixedState;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::rc::Rc;
 
-/// One task_id: its steps in order, and how far it is.
+/// Everything that changes while a scenario runs.
 #[derive(Clone)]
-pub(super) struct TaskState {
-    pub(super) process: usize,
-    pub(super) task: bool,
-    pub(super) steps: Rc<Vec<usize>>,
-    pub(super) next: usize,
-    pub(super) open: Option<usize>,
-    /// A task: how many lines of its process stand above its first one.
-    pub(super) after: usize,
-    pub(super) started: bool,
-}
-
-#[derive(Clone)]
-pub(super) struct Process {
-    pub(super) name: Rc<str>,
-    pub(super) parent: Option<usize>,
-    pub(super) tracks: Vec<usize>,
-    pub(super) come: bool,
-    pub(super) end: Option<ProcessExit>,
-    pub(super) ends: BTreeSet<(usize, bool)>,
-    pub(super) joins: Vec<usize>,
-    /// Signals that are counted, and how many came.
-    pub(super) trapped: BTreeSet<String>,
-    pub(super) caught: u64,
-    /// Signals that do nothing, or wait.
-    pub(super) deaf: BTreeSet<String>,
-    /// How many descriptors it may open more; no number is no limit.
-    pub(super) free: Option<u64>,
-}
-
-/// Everything there is while a scenario is walked.
-#[derive(Clone)]
-pub(super) struct State<'a> {
-    pub(super) scenario: &'a Scenario,
-    pub(super) capacity: u64,
-    pub(super) choices: Choices,
-    pub(super) tracks: Vec<TaskState>,
-    pub(super) by_task: Rc<BTreeMap<&'a TaskId, usize>>,
-    pub(super) processes: Vec<Process>,
-    pub(super) by_name: Rc<BTreeMap<String, usize>>,
+pub(super) struct State<'p> {
+    pub(super) program: &'p Program<'p>,
+    pub(super) tasks: Tasks<'p>,
+    pub(super) processes: Vec<ProcessState>,
     pub(super) pipes: Vec<Pipe>,
-    /// The ends a handle stands for: the pipe, and whether it is the end that puts. The writer comes first.
-    pub(super) handles: Rc<BTreeMap<String, Vec<(usize, bool)>>>,
-    /// The writers of values.
-    pub(super) codecs: BTreeMap<String, Codec>,
-    pub(super) ready: BTreeSet<usize>,
-    pub(super) untils: Vec<usize>,
-    pub(super) timers: BTreeSet<(u64, usize)>,
-    pub(super) now_ms: u64,
-    /// Whether there is a program beside the library.
-    pub(super) ghost: bool,
-    /// Whether descriptors are limited anywhere.
-    pub(super) limited: bool,
-    pub(super) taken: Vec<StepState>,
+    pub(super) timers: Timers,
+    pub(super) steps: Vec<StepState>,
+    /// The `until` steps that wait.
+    pub(super) untils: BTreeSet<usize>,
+    /// What has happened since the last release.
     pub(super) release: Release,
-    /// The handles that processes had when they returned.
-    pub(super) left: BTreeMap<String, u64>,
-    /// Whether what takes time takes it: an exit lets go of its ends one by one, and a step ends after its work is done.
-    pub(super) piecemeal: bool,
-    /// The steps whose work is done, and what they will come to.
-    pub(super) ending: BTreeMap<usize, (Outcome, Option<usize>)>,
-    /// Those who are leaving: how, and what they have not yet let go.
-    pub(super) leaving: BTreeMap<usize, (ProcessExit, BTreeSet<(usize, bool)>)>,
-    /// Whether somebody left before its children did.
-    pub(super) orphans: bool,
-    /// A process that is killed when it returns, at the latest.
-    pub(super) doomed: Option<usize>,
-    /// Who could have known what; kept only when races are looked for.
-    pub(super) clocks: Option<VectorClocks>,
-    /// What of each pipe was looked up for that.
-    pub(super) wholes: Rc<RefCell<BTreeMap<usize, PipeTotals>>>,
+    /// Whether actions that take time are several transitions: an exiting process closes its ends one by one, and a
+    /// step completes after its work is done.
+    pub(super) is_fine_grained: bool,
+    /// The steps whose work is done, with their outcomes.
+    pub(super) finishing: BTreeMap<usize, (Outcome, Option<usize>)>,
+    /// Whether a program beside the library is running.
+    pub(super) has_foreign_program: bool,
+    /// Whether a process has ended before its children.
+    pub(super) has_orphans: bool,
+    /// A process that is killed at the latest when it returns.
+    pub(super) kill_on_return: Option<usize>,
+    /// Set only while races are looked for.
+    pub(super) races: Option<RaceDetector>,
 }
 
-/// One thing that can happen.
+/// One transition: the smallest thing that can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Transition {
     /// A step begins.
-    Step(usize),
-    /// A process that is leaving lets go of this end.
-    Drop(usize, (usize, bool)),
-    /// A process that has let go of everything is gone.
-    Gone(usize),
-    /// A step whose work is done ends.
-    End(usize),
+    Begin(usize),
+    /// An exiting process closes one end.
+    CloseEnd(usize, PipeEnd),
+    /// An exiting process that has closed all its ends is gone.
+    Exit(usize),
+    /// A step whose work is done completes.
+    Complete(usize),
 }
 
-impl<'a> State<'a> {
-    /// The scenario at its beginning: `main` has come.
-    pub(super) fn start(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
-        let mut state = Self::new(scenario, capacity, choices);
-        state.come(0);
+impl<'p> State<'p> {
+    /// The initial state: `main` is running.
+    pub(super) fn start(program: &'p Program<'p>) -> Self {
+        let pipe = Pipe::unmade(program.capacity, program.choices);
+        let mut state = Self {
+            program,
+            tasks: Tasks::new(program),
+            processes: vec![ProcessState::default(); program.processes.len()],
+            pipes: vec![pipe; program.pipes.len()],
+            timers: Timers::default(),
+            steps: vec![StepState::NotStarted; program.steps.len()],
+            untils: BTreeSet::new(),
+            release: Release::default(),
+            is_fine_grained: false,
+            finishing: BTreeMap::new(),
+            has_foreign_program: false,
+            has_orphans: false,
+            kill_on_return: None,
+            races: None,
+        };
+        state.start_process(0);
         state
     }
 
-    /// What can happen next: the steps that may begin, and what exits have not yet let go.
-    pub(super) fn moves(&self) -> Vec<Transition> {
-        let steps = self.ready.iter().map(|step| Transition::Step(*step));
-        let leaving = self.leaving.iter().flat_map(|(process, (_, ends))| {
-            let gone = ends.is_empty().then_some(Transition::Gone(*process));
-            ends.iter().map(|end| Transition::Drop(*process, *end)).chain(gone)
-        });
-        let ends = self.ending.keys().map(|step| Transition::End(*step));
-        steps.chain(leaving).chain(ends).collect()
+    /// Records races from now on; call it on the initial state.
+    pub(super) fn with_race_detector(mut self) -> Self {
+        self.races = Some(RaceDetector::new(self.program));
+        self
     }
 
-    /// Lets one thing happen, with all that follows from it.
-    pub(super) fn advance(&mut self, next: Transition) -> Release {
-        match next {
-            Transition::Step(step) => {
-                self.ready.remove(&step);
-                self.release = Release { step, ..std::mem::take(&mut self.release) };
+    /// Whether a race was found so far.
+    pub(super) fn has_races(&self) -> bool {
+        self.races.as_ref().is_some_and(RaceDetector::has_races)
+    }
+
+    pub(super) fn is(&self, mutation: Mutation) -> bool {
+        self.program.choices.mutation == Some(mutation)
+    }
+
+    /// The transitions that are possible in this state.
+    pub(super) fn transitions(&self) -> Vec<Transition> {
+        let mut transitions: Vec<Transition> = self.tasks.ready().map(Transition::Begin).collect();
+        for (index, process) in self.processes.iter().enumerate() {
+            if matches!(process.phase, Phase::Exiting(_)) {
+                transitions
+                    .extend(process.ends.iter().map(|end| Transition::CloseEnd(index, *end)));
+                transitions.extend(process.ends.is_empty().then_some(Transition::Exit(index)));
+            }
+        }
+        transitions.extend(self.finishing.keys().map(|step| Transition::Complete(*step)));
+        transitions
+    }
+
+    /// Makes one transition, with all that follows from it.
+    pub(super) fn advance(&mut self, transition: Transition) -> Release {
+        match transition {
+            Transition::Begin(step) => {
+                self.release.step = step;
                 self.begin(step);
             }
-            Transition::Drop(process, end) => self.drop_end(process, end),
-            Transition::Gone(process) => self.gone(process),
-            Transition::End(step) => {
-                if let Some((outcome, from)) = self.ending.remove(&step) {
-                    self.end(step, outcome, from);
+            Transition::CloseEnd(process, end) => self.close_ends(process, &[end]),
+            Transition::Exit(process) => self.finish_exit(process),
+            Transition::Complete(step) => {
+                if let Some((outcome, from)) = self.finishing.remove(&step) {
+                    self.complete_from(step, outcome, from);
                 }
             }
         }
         std::mem::take(&mut self.release)
     }
 
-    /// When nothing can move: the first `until` whose task_id is in a step holds, since that step stays open. If there is
-    /// none, the time passes until the next limit or pause is over. `None` if there is neither.
+    /// Continues a state without transitions: the first `until` whose task is blocked completes, since that task stays
+    /// blocked; otherwise the time passes to the next timer. Returns `None` if there is neither.
     pub(super) fn settle(&mut self) -> Option<Release> {
-        if let Some(step) = self.met() {
-            self.untils.retain(|until| *until != step);
-            self.end(step, Outcome::Ok, None);
+        if let Some(step) = self.satisfied_until() {
+            self.untils.remove(&step);
+            self.complete(step, Outcome::Ok);
         } else {
-            let (at, step) = self.timers.pop_first()?;
-            self.now_ms = at;
-            self.ring(step);
+            let step = self.timers.expire_next()?;
+            self.time_out(step);
         }
         Some(std::mem::take(&mut self.release))
     }
 
     /// What has happened until now.
     pub(super) fn trace(&self) -> Trace {
-        let here = self.processes.iter().filter(|process| process.come);
-        let ends = here.map(|process| {
-            (process.name.to_string(), process.end.clone().unwrap_or(ProcessExit::Running))
-        });
-        let (ends, left) = (ends.collect(), self.left.clone());
-        Trace {
-            steps: self.taken.clone(),
-            exits: ends,
-            remaining_handles: left,
-            violations: Vec::new(),
-        }
-    }
-
-    /// A number for all that decides what can still happen, and what has.
-    pub(super) fn fingerprint(&self) -> u64 {
-        let mut hash = FixedState::default().build_hasher();
-        for track in &self.tracks {
-            (track.next, track.open, track.started).hash(&mut hash);
-        }
-        for process in &self.processes {
-            (process.come, &process.end, &process.ends, &process.joins).hash(&mut hash);
-            (&process.trapped, process.caught, &process.deaf, process.free).hash(&mut hash);
-        }
-        (&self.pipes, &self.handles, &self.untils, &self.timers).hash(&mut hash);
-        (self.now_ms, &self.taken, &self.left, &self.leaving, &self.ending).hash(&mut hash);
-        hash.finish()
-    }
-
-    fn new(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
-        let mut state = Self {
-            scenario,
-            capacity,
-            choices,
-            tracks: Vec::new(),
-            by_task: Rc::default(),
-            processes: Vec::new(),
-            by_name: Rc::default(),
-            pipes: Vec::new(),
-            handles: Rc::default(),
-            codecs: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            untils: Vec::new(),
-            timers: BTreeSet::new(),
-            now_ms: 0,
-            ghost: false,
-            limited: scenario.steps.iter().any(|step| matches!(step.verb, Verb::Limit { .. })),
-            taken: vec![StepState::NotStarted; scenario.steps.len()],
-            release: Release::default(),
-            left: BTreeMap::new(),
-            piecemeal: false,
-            ending: BTreeMap::new(),
-            leaving: BTreeMap::new(),
-            orphans: false,
-            doomed: None,
-            clocks: None,
-            wholes: Rc::default(),
-        };
-        state.process("main");
-        for (index, step) in scenario.steps.iter().enumerate() {
-            let track = state.track(&step.task_id);
-            Rc::make_mut(&mut state.tracks[track].steps).push(index);
-            if let Verb::Spawn { child, .. } = &step.verb {
-                state.process(child);
+        let mut trace = Trace { steps: self.steps.clone(), ..Trace::default() };
+        for (info, process) in self.program.processes.iter().zip(&self.processes) {
+            let name = info.name.to_owned();
+            if let Some(handles) = process.remaining_handles {
+                trace.remaining_handles.insert(name.clone(), handles);
+            }
+            if process.phase != Phase::NotStarted {
+                let exit = process.exit().cloned().unwrap_or(ProcessExit::Running);
+                trace.exits.insert(name, exit);
             }
         }
-        state
+        trace
     }
 
-    pub(super) fn process(&mut self, name: &str) -> usize {
-        if let Some(index) = self.by_name.get(name) {
-            return *index;
-        }
-        let index = self.processes.len();
-        Rc::make_mut(&mut self.by_name).insert(name.to_owned(), index);
-        self.processes.push(Process {
-            name: name.into(),
-            parent: None,
-            tracks: Vec::new(),
-            come: false,
-            end: None,
-            ends: BTreeSet::new(),
-            joins: Vec::new(),
-            trapped: BTreeSet::new(),
-            caught: 0,
-            deaf: BTreeSet::new(),
-            free: None,
-        });
-        index
-    }
-
-    fn track(&mut self, task_id: &'a TaskId) -> usize {
-        if let Some(track) = self.by_task.get(task_id) {
-            return *track;
-        }
-        let process = self.process(&task_id.process);
-        let own = TaskId::process(&task_id.process);
-        let after = self.by_task.get(&own).map_or(0, |own| self.tracks[*own].steps.len());
-        let track = self.tracks.len();
-        self.tracks.push(TaskState {
-            process,
-            task: task_id.task.is_some(),
-            steps: Rc::default(),
-            next: 0,
-            open: None,
-            after,
-            started: false,
-        });
-        Rc::make_mut(&mut self.by_task).insert(task_id, track);
-        self.processes[process].tracks.push(track);
-        track
-    }
-
-    pub(super) fn is(&self, fault: Mutation) -> bool {
-        self.choices.mutation == Some(fault)
-    }
-
-    /// Whether a race was found.
-    pub(super) fn races(&self) -> bool {
-        self.clocks.as_ref().is_some_and(|clocks| clocks.races)
-    }
-
-    /// Looks for races from now on; before anything has happened.
-    pub(super) fn with_clocks(mut self) -> Self {
-        self.clocks = Some(VectorClocks::new(self.tracks.len(), self.processes.len()));
-        self
+    /// A hash of everything that determines the trace: what has happened, and what can still happen.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = FixedState::default().build_hasher();
+        self.tasks.states().hash(&mut hasher);
+        self.processes.hash(&mut hasher);
+        (&self.pipes, &self.untils, &self.timers).hash(&mut hasher);
+        (&self.steps, &self.finishing).hash(&mut hasher);
+        hasher.finish()
     }
 
     fn begin(&mut self, step: usize) {
-        let spec = &self.scenario.steps[step];
-        let track = self.by_task[&spec.task_id];
-        self.tracks[track].next += 1;
-        self.tracks[track].open = Some(step);
-        self.taken[step] = StepState::Pending;
-        if let Some(limit) = spec.within_ms.filter(|_| !self.is(Mutation::NoLimit)) {
-            self.timers.insert((self.now_ms + limit, step));
+        let task = self.program.steps[step].task;
+        self.tasks.release(step);
+        self.tasks.begin(task, step);
+        self.steps[step] = StepState::Pending;
+        let limit = self.program.scenario.steps[step].within_ms;
+        if let Some(limit) = limit.filter(|_| !self.is(Mutation::NoLimit)) {
+            self.timers.start(step, limit);
         }
-        let process = self.tracks[track].process;
-        self.witness(step, spec, process);
-        self.act(step, spec, process);
+        self.record_begin(step);
+        self.execute(step);
     }
 
-    pub(super) fn wake(&mut self, woken: Vec<Wakeup>) {
-        for (step, outcome, from) in woken {
-            let (outcome, from) = match from.map(|put| &self.scenario.steps[put].verb) {
+    /// A step completes without a message.
+    pub(super) fn complete(&mut self, step: usize, outcome: Outcome) {
+        self.complete_from(step, outcome, None);
+    }
+
+    /// A step completes if it is still open: a step that was cancelled, or whose process is gone, is not.
+    pub(super) fn complete_from(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
+        // Under a mutation a step may be woken that does not exist.
+        let Some(info) = self.program.steps.get(step).copied() else { return };
+        if self.tasks.open_step(info.task) != Some(step) {
+            return;
+        }
+        self.record_completion(step, &outcome, from);
+        self.timers.cancel(step);
+        self.steps[step] = StepState::Completed { outcome, from, detail: None };
+        self.release.completes.push(step);
+        self.tasks.complete(info.task);
+        self.start_tasks(info.process);
+    }
+
+    /// Completes the steps that a pipe has woken.
+    pub(super) fn wake(&mut self, wakeups: Vec<Wakeup>) {
+        for Wakeup { step, outcome, from } in wakeups {
+            let (outcome, from) = match from.map(|put| self.program.verb(put)) {
                 Some(Verb::Put { handle, payload }) if self.is_undecodable(handle, payload) => {
                     (Outcome::Decode, None)
                 }
@@ -304,95 +209,107 @@ impl<'a> State<'a> {
                 }
                 _ => (outcome, from),
             };
-            // Only a neighbour in the same process can see that it is not over yet.
-            if self.piecemeal && self.has_neighbours(step) {
-                self.ending.insert(step, (outcome, from));
+            // Only another task of the same process can see that the step has not completed yet.
+            if self.is_fine_grained && self.has_concurrent_task(step) {
+                self.finishing.insert(step, (outcome, from));
             } else {
-                self.end(step, outcome, from);
+                self.complete_from(step, outcome, from);
             }
         }
     }
 
-    fn has_neighbours(&self, step: usize) -> bool {
-        let Some(spec) = self.scenario.steps.get(step) else { return false };
-        let track = &self.tracks[self.by_task[&spec.task_id]];
-        track.open == Some(step) && self.processes[track.process].tracks.len() > 1
+    fn has_concurrent_task(&self, step: usize) -> bool {
+        let Some(info) = self.program.steps.get(step) else { return false };
+        self.tasks.open_step(info.task) == Some(step)
+            && self.program.processes[info.process].tasks.len() > 1
     }
 
-    /// Whether somebody is at work at the end of a pipe that puts or gets.
-    pub(super) fn is_busy(&self, pipe: usize, writer: bool) -> bool {
-        let at_it = |step: &usize| match &self.scenario.steps[*step].verb {
-            Verb::Put { handle, .. } if writer => self.ends_at(handle, true) == Some(pipe),
-            Verb::Get { handle } if !writer => self.ends_at(handle, false) == Some(pipe),
+    /// Whether a put or a get is in progress at an end.
+    pub(super) fn is_busy(&self, end: PipeEnd) -> bool {
+        let uses_end = |step: &usize| match self.program.verb(*step) {
+            Verb::Put { handle, .. } if end.is_writer() => {
+                self.program.pipe(handle, Side::Writer) == Some(end.pipe)
+            }
+            Verb::Get { handle } if !end.is_writer() => {
+                self.program.pipe(handle, Side::Reader) == Some(end.pipe)
+            }
             _ => false,
         };
-        self.pipes[pipe].is_busy(writer) || self.ending.keys().any(at_it)
+        self.pipes[end.pipe].is_busy(end.side) || self.finishing.keys().any(uses_end)
     }
 
-    /// The pipe of which this handle is that end.
-    pub(super) fn ends_at(&self, handle: &str, writer: bool) -> Option<usize> {
-        self.handles.get(handle)?.iter().find(|end| end.1 == writer).map(|end| end.0)
-    }
-
-    /// A step ends, if it is still open: one whose process is gone, or that was cancelled, is not.
-    pub(super) fn end(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
-        // By a fault somebody may be woken who is not there.
-        let Some(spec) = self.scenario.steps.get(step) else { return };
-        let track = self.by_task[&spec.task_id];
-        if self.tracks[track].open != Some(step) {
-            return;
+    /// The pipe ends that a handle stands for; none before its step has made it.
+    pub(super) fn ends(&self, handle: &str) -> &'p [PipeEnd] {
+        let ends = self.program.scenario.handles.ends(handle);
+        match ends.first() {
+            Some(end) if self.pipes[end.pipe].is_made() => ends,
+            _ => &[],
         }
-        self.learn(step, &outcome, from);
-        self.tracks[track].open = None;
-        self.timers.retain(|timer| timer.1 != step);
-        self.taken[step] = StepState::Completed { outcome, from, detail: None };
-        self.release.completes.push(step);
-        let next = self.tracks[track].steps.get(self.tracks[track].next).copied();
-        self.ready.extend(next);
-        self.start_tracks(self.tracks[track].process);
     }
 
+    /// The end of this side that a handle stands for; none before its step has made it.
+    pub(super) fn end(&self, handle: &str, side: Side) -> Option<PipeEnd> {
+        self.ends(handle).iter().copied().find(|end| end.side == side)
+    }
+
+    /// The ends of a handle that a process holds open.
+    pub(super) fn held_ends(&self, process: usize, handle: &str) -> Vec<PipeEnd> {
+        let held = &self.processes[process].ends;
+        self.ends(handle).iter().copied().filter(|end| held.contains(end)).collect()
+    }
+
+    /// The pipe that a process can get from or put to through a handle.
+    pub(super) fn usable_pipe(&self, process: usize, handle: &str, side: Side) -> Option<PipeId> {
+        let end = self.end(handle, side)?;
+        let is_held = self.processes[process].ends.contains(&end);
+        let is_mutated =
+            self.is(Mutation::ClosedIsOk) || (self.is(Mutation::ChildHasAll) && process > 0);
+        (is_held || is_mutated).then_some(end.pipe)
+    }
+
+    /// A step stops waiting.
     pub(super) fn withdraw(&mut self, step: usize) {
-        for pipe in &mut self.pipes {
-            pipe.withdraw(step);
-        }
         for process in &mut self.processes {
             process.joins.retain(|join| *join != step);
         }
+        for pipe in 0..self.pipes.len() {
+            let wakeups = self.pipes[pipe].withdraw(step);
+            self.wake(wakeups);
+        }
     }
 
-    fn ring(&mut self, step: usize) {
-        let process = self.tracks[self.by_task[&self.scenario.steps[step].task_id]].process;
-        if let Verb::Get { handle } = &self.scenario.steps[step].verb {
-            let pipe = self.own(process, handle, false);
-            let part = pipe.is_some_and(|pipe| self.pipes[pipe].has_part());
-            if part && self.choices.late_get_waits {
+    /// A step's timer expires.
+    fn time_out(&mut self, step: usize) {
+        let process = self.program.steps[step].process;
+        let verb = self.program.verb(step);
+        if let (Verb::Get { handle }, true) = (verb, self.program.choices.late_get_waits) {
+            let pipe = self.usable_pipe(process, handle, Side::Reader);
+            if pipe.is_some_and(|pipe| self.pipes[pipe].has_partial_message()) {
                 return;
             }
         }
-        let outcome = match self.scenario.steps[step].verb {
+        let outcome = match verb {
             Verb::Pause { .. } => Outcome::Ok,
             Verb::Join { .. } => Outcome::Running,
             _ => Outcome::Timeout,
         };
         if self.is(Mutation::LimitTakes) {
-            self.pipes.iter_mut().for_each(|pipe| pipe.lose_next(step));
+            self.pipes.iter_mut().for_each(|pipe| pipe.lose_next_message(step));
         }
         self.withdraw(step);
-        self.end(step, outcome, None);
+        self.complete(step, outcome);
     }
 
-    /// The first `until` whose task_id is in a step. Who is in an `until` itself does not wait for the system, but for the
-    /// harness.
-    fn met(&self) -> Option<usize> {
-        let waits = |task_id: &TaskId| {
-            let open = self.by_task.get(task_id).and_then(|track| self.tracks[*track].open);
-            open.is_some_and(|open| !matches!(self.scenario.steps[open].verb, Verb::Until { .. }))
+    /// The first `until` whose task is in a step. A task that is itself in an `until` does not count: it waits for the
+    /// harness, not for the system.
+    fn satisfied_until(&self) -> Option<usize> {
+        let is_blocked = |task: usize| {
+            let open = self.tasks.open_step(task);
+            open.is_some_and(|open| !matches!(self.program.verb(open), Verb::Until { .. }))
         };
-        let mut untils: Vec<usize> = self.untils.clone();
-        untils.sort_unstable();
-        untils.into_iter().find(|until| {
-            matches!(&self.scenario.steps[*until].verb, Verb::Until { task_id } if waits(task_id))
-        })
+        self.untils
+            .iter()
+            .copied()
+            .find(|until| self.program.steps[*until].target.is_some_and(is_blocked))
     }
 }

@@ -1,282 +1,223 @@
-//! What each verb does in the model.
+//! What each verb does when its step begins.
 //!
-//! Which step is next, and what its end lets go, is `state`'s business.
+//! Verbs that start and end processes are in `lifecycle.rs`; what a pipe does with messages is in `pipe.rs`.
 
 use super::Mutation;
 use super::pipe::Message;
 use super::state::State;
-use crate::scenario::{ChildAct, Codec, Counted, Disposition, Outcome, Payload, Step, Verb};
+use crate::scenario::{Codec, Counted, Outcome, Payload, PipeId, Side, Verb};
 use crate::trace::{ProcessExit, StepState};
-use std::rc::Rc;
 
-/// Signals that end no process: by what they do, or because a child ignores them.
-const NO_END: [&str; 6] = ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH"];
-
-impl<'a> State<'a> {
-    pub(super) fn act(&mut self, step: usize, spec: &'a Step, process: usize) {
-        match &spec.verb {
-            Verb::Pipe { reader, writer, codec } => {
-                if !self.opens(step, process, 2) {
-                    return;
-                }
-                let pipe = self.pipe(process);
-                self.codecs.extend(codec.map(|codec| (writer.clone(), codec)));
-                let handles = Rc::make_mut(&mut self.handles);
-                handles.insert(reader.clone(), vec![(pipe, false)]);
-                handles.insert(writer.clone(), vec![(pipe, true)]);
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Duplex { near, far } => {
-                if !self.opens(step, process, 4) {
-                    return;
-                }
-                let (there, back) = (self.pipe(process), self.pipe(process));
-                let handles = Rc::make_mut(&mut self.handles);
-                for (name, out, back) in [(near, there, back), (far, back, there)] {
-                    handles.insert(name.clone(), vec![(out, true), (back, false)]);
-                    handles.insert(format!("{name}.w"), vec![(out, true)]);
-                    handles.insert(format!("{name}.r"), vec![(back, false)]);
-                }
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Spawn { child, handles, .. } => self.spawn(step, process, child, handles),
-            Verb::Put { handle, payload } if self.is_unencodable(handle, payload) => {
-                self.end(step, Outcome::Encode, None);
-            }
-            Verb::Put { handle, .. } if !self.leads(handle, true) => {
-                self.end(step, Outcome::Misuse, None);
-            }
-            Verb::Get { handle } if !self.leads(handle, false) => {
-                self.end(step, Outcome::Misuse, None);
-            }
-            Verb::Put { handle, payload } => match self.own(process, handle, true) {
-                Some(_) if payload.len() > self.choices.max_message => {
-                    self.end(step, Outcome::TooLarge, None);
-                }
-                Some(pipe) => {
-                    let woken = self.pipes[pipe].put(Message { step, len: payload.len() });
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
-            Verb::Get { handle } => match self.own(process, handle, false) {
-                Some(pipe) => {
-                    let woken = self.pipes[pipe].get(step);
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
-            Verb::Close { handle } => self.close(step, process, handle),
-            Verb::Join { child } => {
-                let child = self.process(child);
-                match self.processes[child].end.clone() {
-                    Some(_) if self.is(Mutation::JoinIsLost) => {}
-                    Some(end) => {
-                        let outcome = self.joined(&end);
-                        self.end(step, outcome, None);
-                    }
-                    None => self.processes[child].joins.push(step),
-                }
-            }
-            Verb::Kill { child } => self.signal(step, child, "SIGKILL"),
-            Verb::Signal { child, signal } => self.signal(step, child, signal),
-            Verb::Child { act, child } => self.child(step, *act, child),
-            Verb::Exit { code } => {
-                self.taken[step] =
-                    StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
-                self.leave(process, ProcessExit::Code(*code));
-            }
-            Verb::Raise => {
-                self.taken[step] =
-                    StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
-                self.leave(process, ProcessExit::Failed);
-            }
+impl State<'_> {
+    /// Executes a step that has just begun.
+    pub(super) fn execute(&mut self, step: usize) {
+        let process = self.program.steps[step].process;
+        match self.program.verb(step) {
+            Verb::Pipe { .. } | Verb::Duplex { .. } => self.make_pipes(step),
+            Verb::Spawn { handles, .. } => self.spawn(step, handles),
+            Verb::Put { handle, payload } => self.put(step, handle, payload),
+            Verb::Get { handle } => self.get(step, handle),
+            Verb::Close { handle } => self.close(step, handle),
+            Verb::Join { .. } => self.join(step),
+            Verb::Kill { .. } => self.signal(step, "SIGKILL"),
+            Verb::Signal { signal, .. } => self.signal(step, signal),
+            Verb::Child { act, .. } => self.ask_child(step, *act),
+            Verb::Exit { code } => self.exit(step, ProcessExit::Code(*code)),
+            Verb::Raise => self.exit(step, ProcessExit::Failed),
             Verb::Exec { .. } => {
-                self.ghost = true;
-                self.end(step, Outcome::Ok, None);
+                self.has_foreign_program = true;
+                self.complete(step, Outcome::Ok);
             }
-            Verb::Cut { handle, payload, .. } => {
-                let message = Message { step, len: payload.len() };
-                let outcome = match self.own(process, handle, true) {
-                    Some(pipe) => self.pipes[pipe].cut(message),
-                    None => Some(Outcome::Closed),
-                };
-                if let Some(outcome) = outcome {
-                    self.end(step, outcome, None);
-                }
-            }
-            Verb::Rest { handle } => match self.own(process, handle, true) {
-                Some(pipe) => {
-                    let (outcome, woken) = self.pipes[pipe].rest();
-                    self.end(step, outcome, None);
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
-            Verb::Announce { handle, size } => match self.own(process, handle, true) {
-                Some(pipe) => {
-                    let message = Message { step, len: *size };
-                    let possible = *size <= self.choices.max_message;
-                    let (outcome, woken) = self.pipes[pipe].announce(message, possible);
-                    self.end(step, outcome, None);
-                    self.wake(woken);
-                }
-                None => self.end(step, Outcome::Closed, None),
-            },
+            Verb::Cut { handle, payload, .. } => self.cut(step, handle, payload),
+            Verb::Rest { handle } => self.rest(step, handle),
+            Verb::Announce { handle, size } => self.announce(step, handle, *size),
             Verb::Dispose { to, signal } => {
-                let process = &mut self.processes[process];
-                let (into, out_of) = match to {
-                    Disposition::Trap => (&mut process.trapped, &mut process.deaf),
-                    Disposition::Ignore | Disposition::Block => {
-                        (&mut process.deaf, &mut process.trapped)
-                    }
-                };
-                out_of.remove(signal);
-                into.insert(signal.clone());
-                self.end(step, Outcome::Ok, None);
+                self.processes[process].signals.set(signal, *to);
+                self.complete(step, Outcome::Ok);
             }
             Verb::Limit { free } => {
-                self.processes[process].free = *free;
-                self.end(step, Outcome::Ok, None);
+                self.processes[process].free_descriptors = *free;
+                self.complete(step, Outcome::Ok);
             }
-            Verb::Count { what } => {
-                let number = match what {
-                    _ if self.is(Mutation::CountIsZero) => 99,
-                    Counted::Handles if self.is(Mutation::ChildHasAll) && process > 0 => 99,
-                    Counted::Handles => self.processes[process].ends.len() as u64,
-                    Counted::Trapped => self.processes[process].caught,
-                };
-                self.end(step, Outcome::Number(number), None);
+            Verb::Count { what } => self.count(step, *what),
+            Verb::Enter { .. } => self.complete(step, Outcome::Ok),
+            Verb::Leave { handles, raising } => self.leave_scope(step, handles, *raising),
+            Verb::Pass { .. } => {
+                let is_sent = self.is(Mutation::HandleIsMessage);
+                self.complete(step, if is_sent { Outcome::Ok } else { Outcome::Misuse });
             }
-            Verb::Enter { .. } => self.end(step, Outcome::Ok, None),
-            Verb::Leave { handles, raising } => self.leave_scope(step, process, handles, *raising),
-            Verb::Pass { .. } if self.is(Mutation::HandleIsMessage) => {
-                self.end(step, Outcome::Ok, None)
+            Verb::Until { .. } => {
+                self.untils.insert(step);
             }
-            Verb::Pass { .. } => self.end(step, Outcome::Misuse, None),
-            Verb::Until { .. } => self.untils.push(step),
-            Verb::Cancel { task } => {
-                let open = self.by_task.get(task).and_then(|track| self.tracks[*track].open);
-                let done = open.and_then(|open| self.ending.remove(&open));
-                match (open, done) {
-                    (Some(open), Some((outcome, from))) => self.end(open, outcome, from),
-                    (Some(open), None) => {
-                        self.withdraw(open);
-                        self.end(open, Outcome::Cancelled, None);
-                    }
-                    (None, _) => {}
-                }
-                self.end(step, Outcome::Ok, None);
-            }
-            Verb::Pause { ms } => {
-                self.timers.insert((self.now_ms + ms, step));
-            }
+            Verb::Cancel { .. } => self.cancel(step),
+            Verb::Pause { ms } => self.timers.start(step, *ms),
         }
     }
 
-    /// Whether a handle goes that way: a reader does not put.
-    fn leads(&self, handle: &str, writer: bool) -> bool {
-        self.handles.get(handle).is_none_or(|ends| ends.iter().any(|end| end.1 == writer))
-    }
-
-    /// Uses up descriptors, or says that there are not enough.
-    fn opens(&mut self, step: usize, process: usize, wanted: u64) -> bool {
-        let free = self.processes[process].free;
-        let left = free.map(|free| free.checked_sub(wanted));
-        match left {
-            None => true,
-            Some(Some(left)) => {
-                self.processes[process].free = Some(left);
-                true
+    fn make_pipes(&mut self, step: usize) {
+        let process = self.program.steps[step].process;
+        let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
+        let has_descriptors = self.processes[process].take_descriptors(ends.len() as u64);
+        if !has_descriptors && !self.is(Mutation::NoDescriptorLimit) {
+            if self.is(Mutation::HalfIsLeft) {
+                self.processes[process].free_descriptors = Some(0);
             }
-            Some(None) if self.is(Mutation::NoDescriptorLimit) => true,
-            Some(None) => {
-                if self.is(Mutation::HalfIsLeft) {
-                    self.processes[process].free = Some(0);
-                }
-                self.end(step, Outcome::Os("EMFILE".into()), None);
-                false
-            }
+            return self.complete(step, Outcome::Os("EMFILE".into()));
         }
+        for end in ends {
+            self.pipes[end.pipe].make();
+            self.processes[process].ends.insert(end);
+        }
+        self.complete(step, Outcome::Ok);
     }
 
-    fn child(&mut self, step: usize, act: ChildAct, name: &str) {
-        let end = match self.by_name.get(name) {
-            Some(child) => self.processes[*child].end.clone(),
-            // A program beside the library, which ends when it is reaped.
-            None => Some(ProcessExit::Code(7)),
+    fn put(&mut self, step: usize, handle: &str, payload: &Payload) {
+        if self.is_unencodable(handle, payload) {
+            return self.complete(step, Outcome::Encode);
+        }
+        if !self.has_side(handle, Side::Writer) {
+            return self.complete(step, Outcome::Misuse);
+        }
+        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+            return self.complete(step, Outcome::Closed);
         };
-        match (act, end) {
-            (ChildAct::Terminate, _) => self.signal(step, name, "SIGTERM"),
-            (ChildAct::Alive, Some(_)) if self.is(Mutation::AliveForEver) => {
-                self.end(step, Outcome::Yes, None);
-            }
-            (ChildAct::Reap, Some(_)) if self.is(Mutation::StrangerIsLost) => {
-                self.end(step, Outcome::Exit(0), None);
-            }
-            (ChildAct::Reaped, _) if self.is(Mutation::ZombiesStay) => {}
-            (ChildAct::Alive, None) => self.end(step, Outcome::Yes, None),
-            (ChildAct::Alive, Some(_)) => self.end(step, Outcome::No, None),
-            (ChildAct::Code, None) => self.end(step, Outcome::Running, None),
-            (ChildAct::Code | ChildAct::Reap, Some(end)) => {
-                let outcome = self.joined(&end);
-                self.end(step, outcome, None);
-            }
-            (ChildAct::Stall | ChildAct::Reaped, Some(_)) => self.end(step, Outcome::Ok, None),
-            (ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, None) => {
-                let child = self.process(name);
-                self.processes[child].joins.push(step);
-            }
+        if payload.len() > self.program.choices.max_message {
+            return self.complete(step, Outcome::TooLarge);
+        }
+        let wakeups = self.pipes[pipe].put(Message { step, len: payload.len() });
+        self.wake(wakeups);
+    }
+
+    fn get(&mut self, step: usize, handle: &str) {
+        if !self.has_side(handle, Side::Reader) {
+            return self.complete(step, Outcome::Misuse);
+        }
+        let Some(pipe) = self.pipe_of_step(step, handle, Side::Reader) else {
+            return self.complete(step, Outcome::Closed);
+        };
+        let wakeups = self.pipes[pipe].get(step);
+        self.wake(wakeups);
+    }
+
+    fn cut(&mut self, step: usize, handle: &str, payload: &Payload) {
+        let outcome = match self.pipe_of_step(step, handle, Side::Writer) {
+            Some(pipe) => self.pipes[pipe].cut(Message { step, len: payload.len() }),
+            None => Some(Outcome::Closed),
+        };
+        if let Some(outcome) = outcome {
+            self.complete(step, outcome);
         }
     }
 
-    /// A signal comes to a process, if it is there. To be stopped and continued changes no outcome.
-    fn signal(&mut self, step: usize, child: &str, signal: &str) {
-        let child = self.process(child);
-        if self.is(Mutation::Interrupted) && self.processes[child].trapped.contains(signal) {
-            self.leave(child, ProcessExit::Failed);
+    fn rest(&mut self, step: usize, handle: &str) {
+        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+            return self.complete(step, Outcome::Closed);
+        };
+        let (outcome, wakeups) = self.pipes[pipe].rest();
+        self.complete(step, outcome);
+        self.wake(wakeups);
+    }
+
+    fn announce(&mut self, step: usize, handle: &str, size: u64) {
+        let Some(pipe) = self.pipe_of_step(step, handle, Side::Writer) else {
+            return self.complete(step, Outcome::Closed);
+        };
+        let is_possible = size <= self.program.choices.max_message;
+        let (outcome, wakeups) =
+            self.pipes[pipe].announce(Message { step, len: size }, is_possible);
+        self.complete(step, outcome);
+        self.wake(wakeups);
+    }
+
+    fn count(&mut self, step: usize, what: Counted) {
+        let index = self.program.steps[step].process;
+        let process = &self.processes[index];
+        let is_mutated = self.is(Mutation::CountIsZero)
+            || (what == Counted::Handles && self.is(Mutation::ChildHasAll) && index > 0);
+        let number = match what {
+            _ if is_mutated => 99,
+            Counted::Handles => process.ends.len() as u64,
+            Counted::Trapped => process.signals.caught,
+        };
+        self.complete(step, Outcome::Number(number));
+    }
+
+    fn close(&mut self, step: usize, handle: &str) {
+        let process = self.program.steps[step].process;
+        let ends = self.held_ends(process, handle);
+        let is_busy = ends.iter().any(|end| self.is_busy(*end));
+        let outcome = if self.program.is_half(handle) && self.is(Mutation::DuplexIsOne) {
+            Outcome::Misuse
+        } else if ends.is_empty() {
+            if self.is(Mutation::ClosedIsOk) { Outcome::Ok } else { Outcome::Closed }
+        } else if is_busy && !self.is(Mutation::LockedIsClosed) {
+            Outcome::Locked
+        } else {
+            Outcome::Ok
+        };
+        // The ends are closed first, since completing the step may end the process.
+        if outcome == Outcome::Ok {
+            self.close_ends(process, &ends);
         }
-        let counts = !self.is(Mutation::TrapsAreLost);
-        let process = &mut self.processes[child];
-        if process.trapped.contains(signal) {
-            process.caught += u64::from(process.end.is_none() && counts);
-        } else if !process.deaf.contains(signal)
-            && !NO_END.contains(&signal)
-            && self.choices.mutation != Some(Mutation::Deaf)
-        {
-            self.leave(child, ProcessExit::Signal(signal.to_owned()));
+        self.complete(step, outcome);
+    }
+
+    /// Closes all handles that are not in use; those that are closed already do not matter.
+    fn leave_scope(&mut self, step: usize, handles: &[String], is_raising: bool) {
+        let process = self.program.steps[step].process;
+        let ends = handles.iter().flat_map(|handle| self.held_ends(process, handle));
+        let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(*end));
+        if !self.is(Mutation::ScopeIsOpen) {
+            self.close_ends(process, &free);
         }
-        self.end(step, Outcome::Ok, None);
+        let outcome = match (busy.is_empty(), is_raising) {
+            (false, _) => Outcome::Locked,
+            (true, true) => Outcome::Raised,
+            (true, false) => Outcome::Ok,
+        };
+        self.complete(step, outcome);
+    }
+
+    /// Cancels the step that another task is in. A step whose work is done completes with its outcome instead.
+    fn cancel(&mut self, step: usize) {
+        let target = self.program.steps[step].target;
+        if let Some(open) = target.and_then(|task| self.tasks.open_step(task)) {
+            if let Some((outcome, from)) = self.finishing.remove(&open) {
+                self.complete_from(open, outcome, from);
+            } else {
+                self.withdraw(open);
+                self.complete(open, Outcome::Cancelled);
+            }
+        }
+        self.complete(step, Outcome::Ok);
+    }
+
+    fn pipe_of_step(&self, step: usize, handle: &str, side: Side) -> Option<PipeId> {
+        self.usable_pipe(self.program.steps[step].process, handle, side)
+    }
+
+    /// Whether a handle can be used in this direction; one that does not exist yet counts as closed instead.
+    fn has_side(&self, handle: &str, side: Side) -> bool {
+        self.ends(handle).is_empty() || self.end(handle, side).is_some()
     }
 
     fn is_unencodable(&self, handle: &str, payload: &Payload) -> bool {
-        !self.is(Mutation::CodecIsSilent)
-            && self.codecs.get(handle) == Some(&Codec::Failing)
-            && *payload == Payload::Text("unencodable".into())
+        self.codec_fails(handle) && *payload == Payload::Text("unencodable".into())
     }
 
     pub(super) fn is_undecodable(&self, handle: &str, payload: &Payload) -> bool {
-        !self.is(Mutation::CodecIsSilent)
-            && self.codecs.get(handle) == Some(&Codec::Failing)
-            && *payload == Payload::Text("undecodable".into())
+        self.codec_fails(handle) && *payload == Payload::Text("undecodable".into())
     }
 
-    /// All are closed that can be; those that are closed already do not matter.
-    fn leave_scope(&mut self, step: usize, process: usize, handles: &[String], raising: bool) {
-        let ends: Vec<_> = handles.iter().flat_map(|handle| self.owned(process, handle)).collect();
-        let (busy, free): (Vec<_>, Vec<_>) =
-            ends.into_iter().partition(|(pipe, writer)| self.is_busy(*pipe, *writer));
-        if !self.is(Mutation::ScopeIsOpen) {
-            self.let_go(process, free);
-        }
-        self.end(
-            step,
-            match (busy.is_empty(), raising) {
-                (false, _) => Outcome::Locked,
-                (true, true) => Outcome::Raised,
-                (true, false) => Outcome::Ok,
-            },
-            None,
-        );
+    fn codec_fails(&self, handle: &str) -> bool {
+        let codec =
+            self.end(handle, Side::Writer).and_then(|end| self.program.pipes[end.pipe].codec);
+        codec == Some(Codec::Failing) && !self.is(Mutation::CodecIsSilent)
+    }
+
+    /// The process of this step ends itself; the exit is complete when the process is gone.
+    fn exit(&mut self, step: usize, exit: ProcessExit) {
+        self.steps[step] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+        self.begin_exit(self.program.steps[step].process, exit);
     }
 }

@@ -1,6 +1,6 @@
 //! Alternatives of a line (`=> ok or broken`): each must be an outcome that a correct implementation can have.
 
-use crate::model::{self, Choices};
+use crate::model::{self, AfterCancel, Choices};
 use crate::scenario::{Outcome, ParseError, Scenario, Verb};
 use crate::trace::{Allowed, StepState, Trace};
 
@@ -47,6 +47,7 @@ fn other_choices() -> Vec<Choices> {
         Choices { late_get_waits: !suite.late_get_waits, ..suite },
         Choices { max_message: 1 << 40, ..suite },
         Choices { start_needs: 0, ..suite },
+        Choices { after_cancel: AfterCancel::Poison, ..suite },
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The choices of an implementation: what they are, and which lines are written for other choices.
 
-use crate::adapter::{Adapter, LateGet};
-use crate::model::{self, Choices};
+use crate::adapter::{self, Adapter, LateGet};
+use crate::model::{self, AfterCancel, Choices};
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, disagreement};
 
@@ -16,6 +16,10 @@ pub fn declared_choices(adapter: &Adapter) -> Choices {
             .late_get
             .map_or(suite.late_get_waits, |late| late == LateGet::Waits),
         start_needs: declared.start_needs.unwrap_or(suite.start_needs),
+        after_cancel: match declared.after_cancel {
+            Some(adapter::AfterCancel::Poison) => AfterCancel::Poison,
+            Some(adapter::AfterCancel::Complete) | None => suite.after_cancel,
+        },
     }
 }
 
@@ -41,6 +45,7 @@ impl ChoiceExemption {
         let usual = [
             ("start-needs", Choices { start_needs: suite.start_needs, ..choices }),
             ("max-message", Choices { max_message: suite.max_message, ..choices }),
+            ("after-cancel", Choices { after_cancel: suite.after_cancel, ..choices }),
         ];
         let explains = |usual: &&(&str, Choices)| {
             usual.1 != choices

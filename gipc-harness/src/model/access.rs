@@ -1,0 +1,289 @@
+//! What each step reads and writes, as far as another step could notice: the input of the race detector.
+
+use super::program::StepInfo;
+use super::state::State;
+use crate::scenario::{ChildAct, Counted, Outcome, PipeEnd, PipeId, Side, Verb};
+
+/// Something that two steps can both access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Resource {
+    /// Whether a process has a handle for an end at all.
+    Handle(usize, PipeEnd),
+    /// One end of a pipe, as used by one process.
+    End(usize, PipeEnd),
+    /// Whether a pipe has a reader.
+    Readers(PipeId),
+    /// The messages of a pipe, and whether a step waits at it.
+    Messages(PipeId),
+    /// How much room a pipe has left, where that may be too little for a frame that is written by hand.
+    Room(PipeId),
+    /// Whether the rest of a withdrawn put is still to be written.
+    WithdrawnPut(PipeId),
+    /// A process as a whole.
+    Process(usize),
+    /// Whether a process has ended.
+    ExitStatus(usize),
+    Task(usize),
+    /// The descriptors and handles of a process.
+    Descriptors(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+impl Resource {
+    /// Whether the order of two accesses can matter.
+    pub(super) fn conflicts(self, first: Access, second: Access) -> bool {
+        match (first, second) {
+            (Access::Read, Access::Read) => false,
+            // Closing an end, or interrupting what is in progress, commutes with doing so again.
+            (Access::Write, Access::Write) => {
+                !matches!(self, Self::Readers(_) | Self::Messages(_) | Self::WithdrawnPut(_))
+            }
+            _ => true,
+        }
+    }
+}
+
+type Accesses = Vec<(Resource, Access)>;
+
+impl State<'_> {
+    /// Tells the race detector that a step begins.
+    pub(super) fn record_begin(&mut self, step: usize) {
+        let Some(mut races) = self.races.take() else { return };
+        let info = self.program.steps[step];
+        races.step_began(step, info.task, self.accesses(step));
+        let closed = match self.program.verb(step) {
+            Verb::Close { handle } => std::slice::from_ref(handle),
+            Verb::Leave { handles, .. } => handles,
+            Verb::Put { .. } | Verb::Cut { .. } => {
+                races.message_sent();
+                &[]
+            }
+            _ => &[],
+        };
+        for end in closed.iter().flat_map(|handle| self.held_ends(info.process, handle)) {
+            if end.is_writer() {
+                races.writer_closed(end.pipe);
+            }
+        }
+        self.races = Some(races);
+    }
+
+    /// Tells the race detector what a task learns when its step completes.
+    pub(super) fn record_completion(
+        &mut self,
+        step: usize,
+        outcome: &Outcome,
+        from: Option<usize>,
+    ) {
+        let Some(mut races) = self.races.take() else { return };
+        let StepInfo { task, child, .. } = self.program.steps[step];
+        if let Some(put) = from {
+            races.message_received(task, put);
+        }
+        match (self.program.verb(step), outcome) {
+            (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
+                if let Some(end) = self.end(handle, Side::Reader) {
+                    races.end_of_stream_received(task, end.pipe);
+                }
+            }
+            // A step that tells a child to terminate does not learn when the child ends; nor does one that finds it alive.
+            (Verb::Child { act: ChildAct::Terminate, .. }, _)
+            | (Verb::Join { .. } | Verb::Child { .. }, Outcome::Running | Outcome::Yes) => {}
+            (Verb::Join { .. } | Verb::Child { .. }, _) => {
+                if let Some(child) = child {
+                    races.exit_observed(task, child);
+                }
+            }
+            (Verb::Until { .. }, _) => races.quiescence_observed(task),
+            (_, Outcome::Cancelled) => races.cancelled(task),
+            _ => {}
+        }
+        self.races = Some(races);
+    }
+
+    /// Tells the race detector that a process ends, before its ends are closed.
+    pub(super) fn record_exit(&mut self, process: usize, is_killed: bool) {
+        let Some(mut races) = self.races.take() else { return };
+        let tasks = &self.program.processes[process].tasks;
+        for task in tasks.iter().copied().filter(|task| self.tasks.is_between_steps(*task)) {
+            if let Some(step) = self.tasks.next_step(task) {
+                races.step_prevented(step, task);
+            }
+        }
+        let mut accesses = vec![(Resource::ExitStatus(process), Access::Write)];
+        for end in &self.processes[process].ends {
+            accesses.push((Resource::Messages(end.pipe), Access::Read));
+            let waits_for_put = if end.is_writer() { Access::Read } else { Access::Write };
+            accesses.extend(self.withdrawn_put(end.pipe, waits_for_put));
+            if !end.is_writer() {
+                accesses.push((Resource::Readers(end.pipe), Access::Write));
+            }
+        }
+        let writers = self.processes[process].ends.iter().filter(|end| end.is_writer());
+        races.process_ended(process, tasks, is_killed, accesses, writers.map(|end| end.pipe));
+        self.races = Some(races);
+    }
+
+    fn accesses(&self, step: usize) -> Accesses {
+        use Access::{Read, Write};
+        let StepInfo { task, process, child, target } = self.program.steps[step];
+        let verb = self.program.verb(step);
+        let mut all = vec![(Resource::Process(process), Read), (Resource::Task(task), Read)];
+        for handle in handles_of(verb) {
+            all.extend(self.handle_accesses(process, handle, Read));
+        }
+        match verb {
+            Verb::Put { handle, .. }
+            | Verb::Cut { handle, .. }
+            | Verb::Rest { handle }
+            | Verb::Announce { handle, .. }
+            | Verb::Pass { handle, .. } => {
+                let is_by_hand = matches!(verb, Verb::Cut { .. } | Verb::Rest { .. });
+                self.write_accesses(process, handle, is_by_hand, &mut all);
+            }
+            Verb::Get { handle } => {
+                if let Some(end) = self.end(handle, Side::Reader) {
+                    let may_fill = self.program.pipes[end.pipe].may_fill;
+                    all.push((Resource::End(process, end), Write));
+                    all.push((Resource::Messages(end.pipe), Read));
+                    all.extend(may_fill.then_some((Resource::Room(end.pipe), Write)));
+                    all.extend(self.withdrawn_put(end.pipe, Write));
+                }
+            }
+            Verb::Close { handle } => {
+                self.close_accesses(process, std::slice::from_ref(handle), &mut all);
+            }
+            Verb::Leave { handles, .. } => self.close_accesses(process, handles, &mut all),
+            Verb::Spawn { handles, .. } => {
+                for end in handles.iter().flat_map(|handle| self.ends(handle)) {
+                    all.push((Resource::End(process, *end), Write));
+                    all.extend(self.withdrawn_put(end.pipe, Read).filter(|_| end.is_writer()));
+                }
+                all.push(self.descriptor_access(process));
+            }
+            Verb::Pipe { reader: first, writer: second, .. }
+            | Verb::Duplex { near: first, far: second } => {
+                all.extend(self.handle_accesses(process, first, Write));
+                all.extend(self.handle_accesses(process, second, Write));
+                all.push(self.descriptor_access(process));
+            }
+            Verb::Limit { .. } | Verb::Count { what: Counted::Handles } => {
+                all.push((Resource::Descriptors(process), Write));
+            }
+            Verb::Exit { .. } | Verb::Raise => {
+                all.push((Resource::Process(process), Write));
+                if self.program.processes[process].tasks.len() > 1 {
+                    self.interruption_accesses(process, &mut all);
+                }
+            }
+            Verb::Kill { .. }
+            | Verb::Signal { .. }
+            | Verb::Child { act: ChildAct::Terminate, .. } => {
+                if let Some(child) = child {
+                    all.push((Resource::Process(child), Write));
+                    self.interruption_accesses(child, &mut all);
+                }
+            }
+            // Asking whether a child has ended depends on when; waiting for its end does not.
+            Verb::Child { act: ChildAct::Alive | ChildAct::Code | ChildAct::Reap, .. } => {
+                all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));
+            }
+            Verb::Join { .. } if self.program.scenario.steps[step].within_ms.is_some() => {
+                all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));
+            }
+            Verb::Cancel { .. } => {
+                if let Some(target) = target {
+                    all.push((Resource::Task(target), Write));
+                    self.wait_accesses(target, &mut all);
+                }
+            }
+            _ => {}
+        }
+        all
+    }
+
+    fn handle_accesses(&self, process: usize, handle: &str, access: Access) -> Accesses {
+        let ends = self.program.scenario.handles.ends(handle).iter();
+        ends.map(|end| (Resource::Handle(process, *end), access)).collect()
+    }
+
+    fn write_accesses(&self, process: usize, handle: &str, is_by_hand: bool, all: &mut Accesses) {
+        let Some(end) = self.end(handle, Side::Writer) else { return };
+        all.push((Resource::End(process, end), Access::Write));
+        all.push((Resource::Readers(end.pipe), Access::Read));
+        all.push((Resource::Messages(end.pipe), Access::Read));
+        let needs_room = is_by_hand && self.program.pipes[end.pipe].may_fill;
+        all.extend(needs_room.then_some((Resource::Room(end.pipe), Access::Read)));
+    }
+
+    fn close_accesses(&self, process: usize, handles: &[String], all: &mut Accesses) {
+        for end in handles.iter().flat_map(|handle| self.ends(handle)) {
+            all.push((Resource::End(process, *end), Access::Write));
+            let waits_for_put = if end.is_writer() { Access::Read } else { Access::Write };
+            all.extend(self.withdrawn_put(end.pipe, waits_for_put));
+            if self.processes[process].ends.contains(end) {
+                all.push((Resource::Messages(end.pipe), Access::Read));
+                if !end.is_writer() {
+                    all.push((Resource::Readers(end.pipe), Access::Write));
+                }
+            }
+        }
+        all.push(self.descriptor_access(process));
+    }
+
+    /// A process may be interrupted inside a step, which cuts off the messages in progress at its pipes.
+    fn interruption_accesses(&self, process: usize, all: &mut Accesses) {
+        let ends = self.processes[process].ends.iter();
+        all.extend(ends.map(|end| (Resource::Messages(end.pipe), Access::Write)));
+    }
+
+    /// What would complete the step in which a task waits.
+    fn wait_accesses(&self, task: usize, all: &mut Accesses) {
+        let Some(step) = self.tasks.last_begun(task) else { return };
+        let (handle, side) = match self.program.verb(step) {
+            Verb::Get { handle } => (handle, Side::Reader),
+            Verb::Put { handle, .. } => (handle, Side::Writer),
+            Verb::Join { .. } | Verb::Child { .. } => {
+                let child = self.program.steps[step].child;
+                all.extend(child.map(|child| (Resource::ExitStatus(child), Access::Read)));
+                return;
+            }
+            _ => return,
+        };
+        let end = self.end(handle, side);
+        all.extend(end.map(|end| (Resource::Messages(end.pipe), Access::Write)));
+    }
+
+    /// Completing a withdrawn put keeps the end busy until the reader has made room.
+    fn withdrawn_put(&self, pipe: PipeId, access: Access) -> Option<(Resource, Access)> {
+        let may_be_withdrawn = self.program.pipes[pipe].put_may_be_withdrawn;
+        may_be_withdrawn.then_some((Resource::WithdrawnPut(pipe), access))
+    }
+
+    fn descriptor_access(&self, process: usize) -> (Resource, Access) {
+        let access = if self.program.limits_descriptors { Access::Write } else { Access::Read };
+        (Resource::Descriptors(process), access)
+    }
+}
+
+/// The handles that a step uses.
+fn handles_of(verb: &Verb) -> Vec<&String> {
+    match verb {
+        Verb::Put { handle, .. }
+        | Verb::Get { handle }
+        | Verb::Close { handle }
+        | Verb::Cut { handle, .. }
+        | Verb::Rest { handle }
+        | Verb::Announce { handle, .. } => vec![handle],
+        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
+            handles.iter().collect()
+        }
+        Verb::Pass { handle, passed } => vec![handle, passed],
+        _ => Vec::new(),
+    }
+}

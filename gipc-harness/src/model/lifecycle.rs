@@ -1,0 +1,275 @@
+//! How processes start and end: spawn, exit, signals, joins, and closing the ends that a process held.
+
+use super::Mutation;
+use super::process::Phase;
+use super::state::State;
+use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
+use crate::trace::ProcessExit;
+use std::collections::BTreeSet;
+
+/// The status of a program beside the library, once it is reaped.
+const FOREIGN_EXIT: ProcessExit = ProcessExit::Code(7);
+
+impl State<'_> {
+    pub(super) fn start_process(&mut self, process: usize) {
+        self.processes[process].phase = Phase::Running;
+        if let Some(races) = &mut self.races {
+            races.process_started(process);
+        }
+        if process > 0 {
+            self.release.starts.push(self.program.processes[process].name.to_owned());
+        }
+        self.start_tasks(process);
+    }
+
+    /// Starts the tasks of a process that are due. A process without steps left returns.
+    pub(super) fn start_tasks(&mut self, process: usize) {
+        let info = &self.program.processes[process];
+        let completed = info.own_task.map_or(0, |own| self.tasks.completed_steps(own));
+        for task in &info.tasks {
+            let is_due =
+                info.own_task == Some(*task) || completed >= self.program.tasks[*task].starts_after;
+            if is_due && !self.tasks.has_started(*task) {
+                self.tasks.start(*task);
+                if let Some(races) = &mut self.races {
+                    races.task_started(*task, process, info.own_task);
+                }
+            }
+        }
+        if info.tasks.iter().all(|task| self.tasks.is_done(*task)) {
+            self.return_from(process);
+        }
+    }
+
+    fn return_from(&mut self, process: usize) {
+        let state = &mut self.processes[process];
+        if state.is_running() {
+            state.remaining_handles = Some(state.ends.len() as u64);
+        }
+        let is_killed = self.kill_on_return == Some(process);
+        let killed = ProcessExit::Signal("SIGKILL".into());
+        self.begin_exit(process, if is_killed { killed } else { ProcessExit::Code(0) });
+    }
+
+    pub(super) fn spawn(&mut self, step: usize, handles: &[String]) {
+        let info = self.program.steps[step];
+        let Some(child) = info.child else { return };
+        let ends = match self.ends_to_give(info.process, handles) {
+            Ok(ends) => ends,
+            Err((outcome, ends)) => return self.refuse_spawn(step, outcome, &ends),
+        };
+        // Parent and child tell each other of their ends through descriptors of their own.
+        let free = self.processes[info.process].free_descriptors;
+        if free.is_some_and(|free| free < self.program.choices.start_needs) {
+            return self.refuse_spawn(step, Outcome::Os("EMFILE".into()), &ends);
+        }
+        self.processes[child].parent = Some(info.process);
+        if self.is(Mutation::SignalsAreInherited) {
+            self.processes[child].signals = self.processes[info.process].signals.inherited();
+        }
+        for end in ends {
+            if self.is(Mutation::LockTravels) {
+                self.pipes[end.pipe].lock(end.side);
+            }
+            if !self.is(Mutation::GivenStays) {
+                self.processes[info.process].ends.remove(&end);
+            }
+            self.processes[child].ends.insert(end);
+        }
+        self.complete(step, Outcome::Ok);
+        self.start_process(child);
+    }
+
+    /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
+    fn ends_to_give(
+        &self,
+        process: usize,
+        handles: &[String],
+    ) -> Result<Vec<PipeEnd>, (Outcome, Vec<PipeEnd>)> {
+        let given: Vec<_> = handles.iter().map(|handle| self.held_ends(process, handle)).collect();
+        let ends: BTreeSet<PipeEnd> = given.iter().flatten().copied().collect();
+        let is_half = |handle: &String| self.program.is_half(handle);
+        let refusal = if self.is(Mutation::DuplexIsOne) && handles.iter().any(is_half) {
+            Some(Outcome::Misuse)
+        } else if given.iter().any(Vec::is_empty) {
+            Some(Outcome::Closed)
+        } else if ends.len() < given.iter().map(Vec::len).sum() {
+            Some(Outcome::Misuse)
+        } else if ends.iter().any(|end| self.is_busy(*end)) {
+            Some(Outcome::Locked)
+        } else {
+            None
+        };
+        let ends = ends.into_iter().collect();
+        match refusal {
+            Some(outcome) => Err((outcome, ends)),
+            None => Ok(ends),
+        }
+    }
+
+    fn refuse_spawn(&mut self, step: usize, outcome: Outcome, ends: &[PipeEnd]) {
+        self.complete(step, outcome);
+        if self.is(Mutation::RefusedTakes) {
+            self.close_ends(self.program.steps[step].process, ends);
+        }
+    }
+
+    pub(super) fn close_ends(&mut self, process: usize, ends: &[PipeEnd]) {
+        for end in ends {
+            self.processes[process].ends.remove(end);
+            if !self.is(Mutation::CloseKeeps) {
+                self.processes[process].return_descriptor();
+            }
+            if !self.is_held_elsewhere(process, *end) {
+                let wakeups = self.pipes[end.pipe].close(end.side);
+                self.wake(wakeups);
+            }
+        }
+    }
+
+    /// Only under a mutation: a process that was not given an end has a copy of it.
+    fn is_held_elsewhere(&self, process: usize, end: PipeEnd) -> bool {
+        let mutation = if end.is_writer() {
+            Mutation::WritersAreInherited
+        } else {
+            Mutation::ReadersAreInherited
+        };
+        let mut others = self.processes.iter().enumerate();
+        self.is(mutation)
+            && (self.has_foreign_program
+                || others.any(|(other, state)| other != process && state.is_alive()))
+    }
+
+    /// A process ends: its open steps stay open, its ends are closed, and those who wait for it continue.
+    pub(super) fn begin_exit(&mut self, process: usize, exit: ProcessExit) {
+        if !self.processes[process].is_running() {
+            return;
+        }
+        self.record_exit(process, matches!(exit, ProcessExit::Signal(_)));
+        let is_child = |other: &super::process::ProcessState| other.parent == Some(process);
+        self.has_orphans |= self.processes.iter().any(|other| is_child(other) && other.is_alive());
+        for task in &self.program.processes[process].tasks {
+            if let Some(open) = self.tasks.stop(*task) {
+                self.timers.cancel(open);
+                self.untils.remove(&open);
+                self.finishing.remove(&open);
+            }
+        }
+        let ends: Vec<PipeEnd> = self.processes[process].ends.iter().copied().collect();
+        if self.is_fine_grained {
+            for end in &ends {
+                self.pipes[end.pipe].abandon(end.side);
+            }
+            self.processes[process].phase = Phase::Exiting(exit);
+            return;
+        }
+        // The process counts as ended before others learn that its ends are closed.
+        self.end_process(process, exit.clone());
+        self.close_ends(process, &ends);
+        self.notify_joins(process, &exit);
+    }
+
+    /// An exiting process that has closed all its ends is gone.
+    pub(super) fn finish_exit(&mut self, process: usize) {
+        if let Phase::Exiting(exit) = self.processes[process].phase.clone() {
+            self.end_process(process, exit.clone());
+            self.notify_joins(process, &exit);
+        }
+    }
+
+    fn end_process(&mut self, process: usize, exit: ProcessExit) {
+        self.processes[process].phase = Phase::Ended(exit);
+        self.release.exits.push(self.program.processes[process].name.to_owned());
+    }
+
+    fn notify_joins(&mut self, process: usize, exit: &ProcessExit) {
+        let joins = std::mem::take(&mut self.processes[process].joins);
+        let count = match () {
+            () if self.is(Mutation::JoinIsLost) => 0,
+            () if self.is(Mutation::SecondJoinIsLost) => 1,
+            () => usize::MAX,
+        };
+        for join in joins.into_iter().take(count) {
+            let outcome = match self.program.verb(join) {
+                Verb::Child { act: ChildAct::Reaped, .. } if self.is(Mutation::ZombiesStay) => {
+                    continue;
+                }
+                Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, .. } => Outcome::Ok,
+                _ => self.join_outcome(exit),
+            };
+            self.complete(join, outcome);
+        }
+    }
+
+    pub(super) fn join(&mut self, step: usize) {
+        let Some(child) = self.program.steps[step].child else { return };
+        match self.processes[child].exit().cloned() {
+            Some(_) if self.is(Mutation::JoinIsLost) => {}
+            Some(exit) => self.complete(step, self.join_outcome(&exit)),
+            None => self.processes[child].joins.push(step),
+        }
+    }
+
+    fn join_outcome(&self, exit: &ProcessExit) -> Outcome {
+        match exit {
+            ProcessExit::Code(_) | ProcessExit::Failed if self.is(Mutation::CodeIsLost) => {
+                Outcome::Exit(0)
+            }
+            ProcessExit::Code(code) => Outcome::Exit(*code),
+            ProcessExit::Signal(_) if self.is(Mutation::SignalIsKill) => {
+                Outcome::Signal("SIGKILL".into())
+            }
+            ProcessExit::Signal(name) => Outcome::Signal(name.clone()),
+            ProcessExit::Failed => Outcome::Raised,
+            ProcessExit::Unseen | ProcessExit::Running => Outcome::Running,
+        }
+    }
+
+    pub(super) fn ask_child(&mut self, step: usize, act: ChildAct) {
+        let child = self.program.steps[step].child;
+        let exit = match child {
+            Some(child) => self.processes[child].exit().cloned(),
+            None => Some(FOREIGN_EXIT),
+        };
+        let outcome = match (act, exit) {
+            (ChildAct::Terminate, _) => return self.signal(step, "SIGTERM"),
+            (ChildAct::Alive, Some(_)) if self.is(Mutation::AliveForEver) => Outcome::Yes,
+            (ChildAct::Reap, Some(_)) if self.is(Mutation::StrangerIsLost) => Outcome::Exit(0),
+            (ChildAct::Reaped, _) if self.is(Mutation::ZombiesStay) => return,
+            (ChildAct::Alive, None) => Outcome::Yes,
+            (ChildAct::Alive, Some(_)) => Outcome::No,
+            (ChildAct::Code, None) => Outcome::Running,
+            (ChildAct::Code | ChildAct::Reap, Some(exit)) => self.join_outcome(&exit),
+            (ChildAct::Stall | ChildAct::Reaped, Some(_)) => Outcome::Ok,
+            (ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, None) => {
+                if let Some(child) = child {
+                    self.processes[child].joins.push(step);
+                }
+                return;
+            }
+        };
+        self.complete(step, outcome);
+    }
+
+    /// A signal reaches a process, if it is still there.
+    pub(super) fn signal(&mut self, step: usize, signal: &str) {
+        if let Some(child) = self.program.steps[step].child {
+            self.deliver_signal(child, signal);
+        }
+        self.complete(step, Outcome::Ok);
+    }
+
+    fn deliver_signal(&mut self, process: usize, signal: &str) {
+        let is_trapped = self.processes[process].signals.is_trapped(signal);
+        if is_trapped && self.is(Mutation::Interrupted) {
+            self.begin_exit(process, ProcessExit::Failed);
+        }
+        if is_trapped {
+            let is_counted =
+                self.processes[process].exit().is_none() && !self.is(Mutation::TrapsAreLost);
+            self.processes[process].signals.caught += u64::from(is_counted);
+        } else if self.processes[process].signals.is_fatal(signal) && !self.is(Mutation::Deaf) {
+            self.begin_exit(process, ProcessExit::Signal(signal.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One process of the model: its phase, the pipe ends it holds, its signals and its descriptors.
+
+use crate::scenario::{Disposition, PipeEnd};
+use crate::trace::ProcessExit;
+use std::collections::BTreeSet;
+
+/// Signals whose default action does not end a process; being stopped and continued changes no outcome.
+const HARMLESS_SIGNALS: [&str; 6] =
+    ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH"];
+
+/// Where a process is between its start and its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    #[default]
+    NotStarted,
+    Running,
+    /// It executes no more steps, and still holds ends that it closes one by one.
+    Exiting(ProcessExit),
+    Ended(ProcessExit),
+}
+
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct ProcessState {
+    pub(super) parent: Option<usize>,
+    pub(super) phase: Phase,
+    /// The pipe ends that it holds open.
+    pub(super) ends: BTreeSet<PipeEnd>,
+    /// The steps that wait for its end.
+    pub(super) joins: Vec<usize>,
+    pub(super) signals: Signals,
+    /// How many more descriptors it may open; `None` means no limit.
+    pub(super) free_descriptors: Option<u64>,
+    /// How many handles it had when its steps were done.
+    pub(super) remaining_handles: Option<u64>,
+}
+
+/// What signals do to a process.
+#[derive(Clone, Debug, Default, Hash)]
+pub(super) struct Signals {
+    /// Signals that are counted.
+    trapped: BTreeSet<String>,
+    /// Signals that are ignored or blocked.
+    ineffective: BTreeSet<String>,
+    pub(super) caught: u64,
+}
+
+impl ProcessState {
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// Whether the system still has it: it has started and is not gone.
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Exiting(_))
+    }
+
+    pub(super) fn exit(&self) -> Option<&ProcessExit> {
+        match &self.phase {
+            Phase::Ended(exit) => Some(exit),
+            _ => None,
+        }
+    }
+
+    /// Uses up descriptors. Returns whether there were enough; if not, none is used.
+    pub(super) fn take_descriptors(&mut self, count: u64) -> bool {
+        let Some(free) = &mut self.free_descriptors else { return true };
+        let left = free.checked_sub(count);
+        *free = left.unwrap_or(*free);
+        left.is_some()
+    }
+
+    pub(super) fn return_descriptor(&mut self) {
+        if let Some(free) = &mut self.free_descriptors {
+            *free += 1;
+        }
+    }
+}
+
+impl Signals {
+    pub(super) fn set(&mut self, signal: &str, disposition: Disposition) {
+        let (added_to, removed_from) = match disposition {
+            Disposition::Trap => (&mut self.trapped, &mut self.ineffective),
+            Disposition::Ignore | Disposition::Block => (&mut self.ineffective, &mut self.trapped),
+        };
+        removed_from.remove(signal);
+        added_to.insert(signal.to_owned());
+    }
+
+    pub(super) fn is_trapped(&self, signal: &str) -> bool {
+        self.trapped.contains(signal)
+    }
+
+    /// Whether this signal ends the process.
+    pub(super) fn is_fatal(&self, signal: &str) -> bool {
+        !self.is_trapped(signal)
+            && !self.ineffective.contains(signal)
+            && !HARMLESS_SIGNALS.contains(&signal)
+    }
+
+    /// The dispositions of these signals, with nothing caught yet.
+    pub(super) fn inherited(&self) -> Self {
+        Self { caught: 0, ..self.clone() }
+    }
+}

@@ -1,0 +1,82 @@
+//! All outcomes of small scenarios that race, and whether they block.
+
+use crate::model::{Choices, Deadlock, allowed, deadlock, racing_steps};
+use crate::scenario::parse;
+use crate::trace::{Trace, outcome_text};
+use rstest::rstest;
+use std::collections::BTreeSet;
+
+/// For each trace that is allowed, the outcomes of the steps that name alternatives.
+fn outcomes(text: &str) -> BTreeSet<String> {
+    let scenario = parse("race", text).unwrap();
+    let allowed = allowed(&scenario, Choices::default());
+    assert!(allowed.complete);
+    let racing_outcomes = |trace: &Trace| {
+        let steps = scenario.steps.iter().zip(&trace.steps);
+        let racing = steps.filter(|(step, _)| step.expected.len() > 1);
+        racing.map(|(_, state)| outcome_text(&[], state)).collect::<Vec<_>>().join(" ")
+    };
+    allowed.traces.iter().map(racing_outcomes).collect()
+}
+
+#[rstest]
+#[case::a_close_against_a_put(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or broken\n\
+     main        close r\n",
+    &["ok", "broken"]
+)]
+#[case::two_writers_merge(
+    "main        duplex a b\nmain        pipe r w\nmain/one    put w \"the first task's\"\n\
+     main/two    put w \"the second task's\"\n\
+     main        get r                       => \"the first task's\" or \"the second task's\"\n",
+    &["\"the first task's\"", "\"the second task's\""]
+)]
+#[case::a_kill_against_a_put(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or never\n\
+     main        kill child\nmain        get r                       => \"a\" or eof\n",
+    &["ok \"a\"", "never eof"]
+)]
+#[case::a_message_orders_them(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or broken\n\
+     main        get r                       => \"a\"\nmain        close r\n",
+    &["ok"]
+)]
+fn a_race_has_all_its_outcomes_and_no_others(#[case] text: &str, #[case] expected: &[&str]) {
+    let expected: BTreeSet<String> = expected.iter().map(|&outcomes| outcomes.to_owned()).collect();
+    assert_eq!(outcomes(text), expected);
+}
+
+#[test]
+fn the_steps_that_race_are_named() {
+    let text = "main        pipe r w\nmain        spawn child w\n\
+                child       put w \"a\"                 => ok or broken\nmain        close r\n";
+    assert_eq!(racing_steps(&parse("race", text).unwrap(), Choices::default()), [2, 3]);
+    let text = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
+    assert!(racing_steps(&parse("no-race", text).unwrap(), Choices::default()).is_empty());
+}
+
+#[rstest]
+#[case::never(
+    "main        pipe r w\nmain        put w \"a\"\nmain        get r                       => \"a\"\n",
+    Deadlock::Cannot
+)]
+#[case::always(
+    "main        pipe r w\nmain        get r                       => blocks\n",
+    Deadlock::Must
+)]
+#[case::by_room(
+    "main        pipe r w\nmain        put w 5000B\nmain        get r                       => 5000B\n",
+    Deadlock::Below(5000)
+)]
+#[case::by_order(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"                 => ok or never\n\
+     main        kill child\nmain        get r                       => \"a\" or eof\n\
+     main        join child                  => signal SIGKILL or exit 0\n",
+    Deadlock::Cannot
+)]
+fn the_model_tells_whether_and_for_which_capacities_a_scenario_blocks(
+    #[case] text: &str,
+    #[case] expected: Deadlock,
+) {
+    assert_eq!(deadlock(&parse("blocks", text).unwrap(), Choices::default()), expected);
+}
