@@ -242,3 +242,161 @@ fn each_known_failure_says_where_its_reason_can_be_seen() {
         );
     }
 }
+
+/// Identifiers and file names that the project has retired; `docs/glossary.md` has the terms that replace them.
+const RETIRED_IDENTIFIERS: [&str; 58] = [
+    "Actor",
+    "Blow",
+    "Calm",
+    "Cast",
+    "Conductor",
+    "Course",
+    "Far",
+    "Finding",
+    "Frozen",
+    "Heard",
+    "Keeper",
+    "KeeperEvent",
+    "Keeping",
+    "Knot",
+    "Lacking",
+    "Lane",
+    "Library",
+    "Mend",
+    "Moves",
+    "Nonsense",
+    "Observed",
+    "Owners",
+    "Plan",
+    "Quiet",
+    "Said",
+    "Scene",
+    "Sort",
+    "Stage",
+    "Story",
+    "Strike",
+    "Stuck",
+    "Taken",
+    "Thing",
+    "Tier",
+    "Told",
+    "Touch",
+    "Track",
+    "Turn",
+    "Voice",
+    "Way",
+    "Whole",
+    "Wire",
+    "Woken",
+    "World",
+    "as_written",
+    "chose_otherwise",
+    "expecting",
+    "frozen_but_helpers",
+    "hold_to_its_skips",
+    "hold_to_its_word",
+    "is_meek",
+    "keeper",
+    "keeper_main",
+    "knot",
+    "note_stop",
+    "puts_rest",
+    "way_back",
+    "what_came",
+];
+const RETIRED_FILES: [&str; 39] = [
+    "act.rs",
+    "batch.rs",
+    "blow.rs",
+    "busy.rs",
+    "calls.rs",
+    "canonical.rs",
+    "cast.rs",
+    "conductor.rs",
+    "conversation.rs",
+    "ends.rs",
+    "fault.rs",
+    "hear.rs",
+    "honesty.rs",
+    "inspect.rs",
+    "keeper.rs",
+    "knot.rs",
+    "lanes.rs",
+    "leftovers.rs",
+    "liar.rs",
+    "liars.rs",
+    "library.rs",
+    "life.rs",
+    "listed.rs",
+    "meant.rs",
+    "nearest.rs",
+    "oracle.rs",
+    "owners.rs",
+    "patience.rs",
+    "plan.rs",
+    "quiet.rs",
+    "scene.rs",
+    "spelling.rs",
+    "starve.rs",
+    "stop.rs",
+    "strike.rs",
+    "tell.rs",
+    "tools.rs",
+    "ways.rs",
+    "world.rs",
+];
+
+/// Whether a text uses a word as an identifier: outside of strings and comments a whole word of code.
+fn uses_identifier(text: &str, word: &str) -> bool {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        // Identifiers in string literals are user-visible words or JSON keys, which have rules of their own.
+        let code: String = line.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+        code.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|one| one == word)
+    })
+}
+
+#[test]
+fn retired_identifiers_and_file_names_do_not_return() {
+    for path in files(&["rs"]) {
+        let is_harness = path.starts_with("gipc-harness/") || path.starts_with("tests/");
+        if !is_harness {
+            continue;
+        }
+        let name = path.rsplit('/').next().unwrap_or_default();
+        assert!(!RETIRED_FILES.contains(&name), "{path} has a retired file name");
+        let text = read(&path);
+        // This file lists them.
+        if path == "tests/tidiness.rs" {
+            continue;
+        }
+        for word in RETIRED_IDENTIFIERS {
+            assert!(!uses_identifier(&text, word), "{path} uses the retired identifier {word}");
+        }
+    }
+}
+
+/// The files that import each other within a module: `use super::other` in both directions is a cycle.
+#[test]
+fn no_two_files_of_the_harness_import_each_other() {
+    let imports = |path: &str| -> BTreeSet<String> {
+        let text = read(path);
+        // What stands in the module's own `mod.rs` is shared by all its files.
+        let words = text.lines().filter_map(|line| line.trim().strip_prefix("use super::"));
+        words
+            .map(|rest| rest.split([':', ';', ' ', '{']).next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    for path in files(&["rs"]).into_iter().filter(|path| path.starts_with("gipc-harness/src/")) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let own = name.trim_end_matches(".rs");
+        if own == "mod" || own == "tests" {
+            continue;
+        }
+        for other in imports(&path).iter().filter(|other| *other != own) {
+            let there = format!("{folder}/{other}.rs");
+            if root().join(&there).is_file() {
+                assert!(!imports(&there).contains(own), "{path} and {there} import each other");
+            }
+        }
+    }
+}

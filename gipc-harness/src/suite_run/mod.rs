@@ -5,7 +5,7 @@
 mod contract_check;
 mod cpu_load;
 mod execute_one;
-mod plan;
+mod run_plan;
 mod pool;
 mod request;
 
@@ -26,8 +26,8 @@ use crate::trace::Observation;
 use crate::variant::{Job, VariantRequest, declared_choices};
 use crate::verdict::{Baseline, Verdict, judge};
 use cpu_load::CpuLoad;
-use plan::{Plan, split_records};
 use pool::WorkerPool;
+use run_plan::{RunPlan, split_records};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ pub struct SuiteRunEnd {
 /// A run of the suite that is planned and can start.
 pub struct SuiteRun {
     request: RunRequest,
-    plan: Plan,
+    plan: RunPlan,
     /// The adapter as it was asked for.
     pub asked: String,
     /// The adapter; `None` for the model, which executes nothing.
@@ -97,7 +97,7 @@ impl SuiteRun {
             )));
         }
         let choices = adapter.as_ref().map(declared_choices).unwrap_or_default();
-        let plan = Plan::new(suite, &request, choices)?;
+        let plan = RunPlan::new(suite, &request, choices)?;
         raise_descriptor_limit();
         let environment = environment::look(&own_program()?);
         let adapter = adapter.map(Arc::new);

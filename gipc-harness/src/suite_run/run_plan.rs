@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// The jobs of a run, and what was left out.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     pub(super) jobs: Vec<Arc<Job>>,
     /// How many heavy scenarios were left out.
     pub(super) heavy: usize,
@@ -31,7 +31,7 @@ pub(super) fn split_records(
     Ok((records, others.into_iter().cloned().collect()))
 }
 
-impl Plan {
+impl RunPlan {
     /// The jobs of a request for an implementation with these choices.
     pub(super) fn new(
         suite: &Suite,
