@@ -174,3 +174,32 @@ fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
     check(&format!("matrix --from {one} --output {two} --against {both}"), 0, "better");
     check(&format!("matrix --from {both} --output {two} --against {one}"), 1, "worse");
 }
+
+/// What the file says must be what the model can yield, to the names of the processes that a step waits for.
+#[rstest]
+#[case::another_process(
+    "main        get r                       => blocks on santa-claus",
+    "the model says blocks on main"
+)]
+#[case::one_process_too_many(
+    "main        get r                       => blocks on main, child",
+    "the model says blocks on main"
+)]
+#[case::no_such_error(
+    "main        close w                     => ok or os:ENONSENSE",
+    "no correct implementation comes to os:ENONSENSE here"
+)]
+#[case::an_impossible_alternative(
+    "main        close w                     => ok or eof",
+    "no correct implementation comes to eof here"
+)]
+fn an_outcome_that_the_model_never_yields_is_refused(#[case] line: &str, #[case] said: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("it.scenario");
+    let asks = "main        close r                     => ok or closed\n";
+    let text = format!("# A question.\n\nmain        pipe r w\n{line}\n");
+    let text = if line.contains("get") { text } else { format!("{text}{asks}") };
+    fs::write(&file, text).expect("a file");
+    check(&format!("check {}", file.display()), 2, said);
+    check(&format!("run {}", file.display()), 2, said);
+}
