@@ -1,6 +1,6 @@
 //! The command line: commands, flags and their defaults.
 
-use super::run_args::{Execution, Run, jobs_value};
+use super::run_args::{Execution, Run, Selection, jobs_value};
 use crate::adapter::{EMBEDDED, MODEL};
 use crate::suite::scaffold::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,13 +57,6 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: AdapterCommand,
     },
-}
-
-#[derive(Clone, Debug, Default, Args)]
-pub(super) struct Selection {
-    /// Ids, folders or files; all scenarios if nothing is named
-    #[arg(value_name = "WHAT")]
-    pub(super) names: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,12 +1,19 @@
 //! The flags of `run`, and those that it shares with `matrix`.
 
-use super::args::Selection;
 use crate::report::{Format, ReportOptions};
 use crate::suite_run::RunRequest;
 use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;
+
+/// Scenarios by name.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Selection {
+    /// Ids, folders or files; all scenarios if nothing is named
+    #[arg(value_name = "WHAT")]
+    pub(super) names: Vec<String>,
+}
 
 /// How many scenarios run, and which.
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,7 @@
 //! `list`, `check` and `fmt`: commands that read scenario files.
 
-use super::args::{Fmt, Selection};
+use super::args::Fmt;
+use super::run_args::Selection;
 use crate::error::Error;
 use crate::report::console::Console;
 use crate::scenario::parse;

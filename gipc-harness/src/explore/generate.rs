@@ -4,7 +4,7 @@
 //! The generator does not know the outcomes: each line gets one that the parser accepts, and the model fills in the
 //! right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is meaningful.
 
-use super::ends::Ends;
+use super::end_pool::Ends;
 use crate::scenario::{
     ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
 };

@@ -1,6 +1,6 @@
 //! Random scenarios: made, filtered, executed until one fails, and made smaller while it still fails.
 
-mod ends;
+mod end_pool;
 mod findings;
 mod generate;
 mod search;
