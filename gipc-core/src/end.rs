@@ -145,37 +145,58 @@ struct Place<'a, T> {
 impl<T> Place<'_, T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Box<T>, Error>> {
         let number = &mut self.number;
-        self.end.with(|state| match (&mut *state, *number) {
-            (State::InUse(queue), Some(mine)) => {
-                if let Some((_, body)) = queue.handed.take_if(|(for_whom, _)| *for_whom == mine) {
-                    *number = None;
-                    return Poll::Ready(Ok(body));
-                }
-                let place = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == mine);
-                if let Some((_, waker)) = place {
-                    waker.clone_from(context.waker());
-                }
-                Poll::Pending
-            }
-            (State::InUse(queue), None) => {
-                *number = Some(queue.next);
-                queue.waiting.push_back((queue.next, context.waker().clone()));
-                queue.next += 1;
-                Poll::Pending
-            }
-            (State::Free(_), _) => Poll::Ready(state.take().ok_or(Error::Locked)),
-            (State::Gone, _) => Poll::Ready(Err(Error::Closed)),
-        })
+        if let Some(done) = self.end.with(|state| take(state, number)) {
+            return Poll::Ready(done);
+        }
+        // To clone or drop a waker can run any code, which may use this very end: so it happens outside of the lock.
+        let waker = context.waker().clone();
+        let (polled, _unused) = self.end.with(|state| match take(state, number) {
+            Some(done) => (Poll::Ready(done), Some(waker)),
+            None => (Poll::Pending, enqueue(state, number, waker)),
+        });
+        polled
     }
+}
+
+/// What a waiter gets now, if it does not have to wait on.
+fn take<T>(state: &mut State<T>, number: &mut Option<u64>) -> Option<Result<Box<T>, Error>> {
+    match state {
+        State::InUse(queue) => {
+            let mine = (*number)?;
+            let (_, body) = queue.handed.take_if(|(receiver, _)| *receiver == mine)?;
+            *number = None;
+            Some(Ok(body))
+        }
+        State::Free(_) => Some(state.take().ok_or(Error::Locked)),
+        State::Gone => Some(Err(Error::Closed)),
+    }
+}
+
+/// Takes a place in the queue, or renews its waker. Returns the waker that is not needed any more.
+fn enqueue<T>(state: &mut State<T>, number: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+    let State::InUse(queue) = state else { return Some(waker) };
+    if let Some(mine) = *number {
+        let place = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == mine);
+        return Some(match place {
+            Some((_, former)) => std::mem::replace(former, waker),
+            None => waker,
+        });
+    }
+    *number = Some(queue.next);
+    queue.waiting.push_back((queue.next, waker));
+    queue.next += 1;
+    None
 }
 
 impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
         let Some(mine) = self.number else { return };
-        let body = self.end.with(|state| {
-            let State::InUse(queue) = state else { return None };
-            queue.waiting.retain(|(waiting, _)| *waiting != mine);
-            queue.handed.take_if(|(for_whom, _)| *for_whom == mine).map(|(_, body)| body)
+        let (_waker, body) = self.end.with(|state| {
+            let State::InUse(queue) = state else { return (None, None) };
+            let place = queue.waiting.iter().position(|(waiting, _)| *waiting == mine);
+            let waker = place.and_then(|place| queue.waiting.remove(place));
+            let body = queue.handed.take_if(|(receiver, _)| *receiver == mine);
+            (waker, body.map(|(_, body)| body))
         });
         if let Some(body) = body {
             self.end.release(body);

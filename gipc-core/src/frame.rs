@@ -212,9 +212,16 @@ impl<'a> Outgoing<'a> {
         Ok((Self { what: What::Several(ends), copied, sent: 0 }, long))
     }
 
-    /// The room for the next write.
-    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+    /// Takes the buffer back, for the next frame.
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.copied)
+    }
+
+    /// Forgets what is not written.
+    pub(crate) fn abandon(&mut self) {
+        self.what = What::Short;
+        self.copied.clear();
+        self.sent = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -243,7 +250,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// What the frame lacks of which a part is written: the pipe takes nothing else until that has followed. Empty
+    /// A copy of what is missing of the frame that is partly written: nothing else may precede it in the pipe. Empty
     /// between frames.
     pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
         let (begin, end) = match &self.what {
@@ -255,8 +262,13 @@ impl<'a> Outgoing<'a> {
                 (begin, ends.get(next).copied().unwrap_or(begin))
             }
         };
-        let missing = if begin < self.sent { end - self.sent } else { 0 };
-        self.rest().concat().into_iter().take(missing).collect()
+        if self.sent <= begin {
+            return Vec::new();
+        }
+        let [first, second] = self.rest();
+        let missing = end - self.sent;
+        let of_first = missing.min(first.len());
+        [&first[..of_first], &second[..missing - of_first]].concat()
     }
 
     fn rest(&self) -> [&[u8]; 2] {

@@ -79,9 +79,9 @@ impl Luggage {
         let pieces = handles.iter().map(|handle| {
             Ok(match handle {
                 Handle::Reader(reader) => Piece::Reader(reader.reserve()?),
-                Handle::Writer(writer) => Piece::Writer(idle(writer)?),
+                Handle::Writer(writer) => Piece::Writer(writer.reserve()?),
                 Handle::Duplex(both) => {
-                    Piece::Duplex(both.reader().reserve()?, idle(both.writer())?)
+                    Piece::Duplex(both.reader().reserve()?, both.writer().reserve()?)
                 }
             })
         });
@@ -186,13 +186,6 @@ fn descriptors(handle: &Handle) -> [Option<RawFd>; 2] {
 fn is_closed(handle: &Handle) -> bool {
     let open = descriptors(handle).iter().flatten().count();
     open < if matches!(handle, Handle::Duplex(_)) { 2 } else { 1 }
-}
-
-/// A writer that has nothing to finish. One that has, of a put that was given up where no runtime could finish it, is
-/// as good as in use: the child could not write the rest.
-fn idle(writer: &Writer) -> Result<Held<Outlet>, Error> {
-    let held = writer.reserve()?;
-    if held.body().owes() { Err(Error::Locked) } else { Ok(held) }
 }
 
 /// Adds a part behind its length.

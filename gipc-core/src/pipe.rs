@@ -6,7 +6,7 @@ use crate::channel::Channel;
 use crate::end::{End, Held};
 use crate::frame::{Incoming, MAX_MESSAGE, Outgoing, check_length};
 use crate::messages::Messages;
-use crate::outlet::{Outlet, Put};
+use crate::outlet::{Outlet, Turn};
 use crate::{Codec, Error, Raw, platform};
 use std::fmt;
 use std::io;
@@ -177,10 +177,9 @@ impl<C: Codec> Writer<C> {
     pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
         check_length(bytes.len())?;
-        let mut turn = self.end.enter().await?;
-        turn.settle().await?;
-        let frame = Outgoing::one(&bytes, std::mem::take(&mut turn.room))?;
-        Put::new(turn, frame).finish().await.map(drop)
+        let mut turn = Turn::enter(&self.end).await?;
+        let frame = Outgoing::one(&bytes, turn.take_scratch())?;
+        turn.write(frame).await
     }
 
     /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
@@ -217,16 +216,15 @@ impl<C: Codec> Writer<C> {
         C::Put: 'm,
     {
         let mut messages =
-            messages.into_iter().map(|message| C::encode(message).map_err(Error::Encode));
-        let mut turn = self.end.enter().await?;
-        turn.settle().await?;
+            messages.into_iter().fuse().map(|message| C::encode(message).map_err(Error::Encode));
+        let mut turn = Turn::enter(&self.end).await?;
         loop {
-            let (frame, long) = Outgoing::several(&mut messages, std::mem::take(&mut turn.room))?;
+            let (frame, long) = Outgoing::several(&mut messages, turn.take_scratch())?;
             let is_last = frame.is_empty() && long.is_none();
-            turn = Put::new(turn, frame).finish().await?;
+            turn.write(frame).await?;
             if let Some(long) = long {
-                let frame = Outgoing::one(&long, std::mem::take(&mut turn.room))?;
-                turn = Put::new(turn, frame).finish().await?;
+                let frame = Outgoing::one(&long, turn.take_scratch())?;
+                turn.write(frame).await?;
             }
             if is_last {
                 return Ok(());
@@ -250,8 +248,10 @@ impl<C: Codec> Writer<C> {
         self.end.descriptor()
     }
 
+    /// Reserves the writer, if it has no frame unfinished.
     pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
-        self.end.reserve()
+        let held = self.end.reserve()?;
+        if held.body().has_rest() { Err(Error::Locked) } else { Ok(held) }
     }
 }
 
