@@ -6,6 +6,7 @@ use std::io;
 
 /// Why an operation did not do what it was asked. Unless a variant says otherwise, nothing has happened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The handle was closed, or given to a child: this process has it no longer.
     Closed,
@@ -27,6 +28,8 @@ pub enum Error {
     },
     /// The time limit passed. A message that was under way is treated as if the call had been dropped.
     Timeout,
+    /// No whole message is there now: [`try_get`](crate::Reader::try_get) does not wait for one.
+    WouldBlock,
     /// The value could not be turned into bytes; nothing was written of it (of `put_all`, those before it may have been).
     Encode(CodecError),
     /// The bytes are no value of the type that was asked for. The next message is not affected.
@@ -48,6 +51,7 @@ impl fmt::Display for Error {
                 write!(f, "a message of {len} bytes, but at most {max} are allowed")
             }
             Self::Timeout => f.write_str("the time limit passed"),
+            Self::WouldBlock => f.write_str("no message is there now"),
             Self::Encode(error) => write!(f, "this value cannot be sent: {error}"),
             Self::Decode(error) => {
                 write!(f, "this message is no value of the type asked for: {error}")

@@ -4,11 +4,10 @@
 //! nothing. They know no handles and no locks.
 
 use crate::Error;
+use crate::channel::{Channel, Source};
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice};
-use std::pin::Pin;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use std::io::{self, ErrorKind};
 use tokio::task::yield_now;
 
 /// The longest message, in bytes: 2^31-1, as gipc's header has it.
@@ -49,7 +48,7 @@ enum Over {
     TooLarge(u64, u64),
 }
 
-impl<S: AsyncRead + Unpin> Incoming<S> {
+impl<S: Source> Incoming<S> {
     /// `ahead` is what a former owner had read and not returned.
     pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
         Self { source, ahead, used: 0, message: None, over: None, max: MAX_MESSAGE, unwaited: 0 }
@@ -85,19 +84,35 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
             yield_now().await;
         }
         loop {
-            if let Some(message) = self.ready().or_else(|| self.assemble()) {
-                return Ok(Some(message));
+            if let Some(known) = self.known() {
+                return known;
             }
-            match self.over {
-                None => {}
-                Some(Over::Eof) => return Ok(None),
-                Some(Over::Truncated) => return Err(Error::Truncated),
-                Some(Over::TooLarge(len, max)) => return Err(Error::TooLarge { len, max }),
-            }
-            if self.read().await? == 0 {
-                let whole = self.used == self.ahead.len() && self.message.is_none();
-                self.over = Some(if whole { Over::Eof } else { Over::Truncated });
-            }
+            let read = poll_fn(|context| {
+                self.read(|source, into, most| source.poll_read(context, into, most))?
+            });
+            let came = read.await?;
+            self.note(came);
+        }
+    }
+
+    /// What the next get says, as far as it is known without another read.
+    fn known(&mut self) -> Option<Result<Option<Vec<u8>>, Error>> {
+        if let Some(message) = self.ready().or_else(|| self.assemble()) {
+            return Some(Ok(Some(message)));
+        }
+        self.over.map(|over| match over {
+            Over::Eof => Ok(None),
+            Over::Truncated => Err(Error::Truncated),
+            Over::TooLarge(len, max) => Err(Error::TooLarge { len, max }),
+        })
+    }
+
+    /// Takes note of what a read said: 0 bytes are the end.
+    fn note(&mut self, came: usize) {
+        self.unwaited = 0;
+        if came == 0 {
+            let whole = self.used == self.ahead.len() && self.message.is_none();
+            self.over = Some(if whole { Over::Eof } else { Over::Truncated });
         }
     }
 
@@ -127,26 +142,47 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
         self.message.take().map(|(message, _)| message)
     }
 
-    /// One read: into the message itself where much of it is missing, else ahead. Returns how many bytes came.
-    async fn read(&mut self) -> io::Result<usize> {
-        self.unwaited = 0;
+    /// Lets `read` append at most so many bytes to a buffer: to the message itself where much of it is missing, else to
+    /// what is read ahead.
+    fn read<R>(&mut self, read: impl FnOnce(&mut S, &mut Vec<u8>, usize) -> R) -> io::Result<R> {
         match &mut self.message {
             Some((message, len)) if *len - message.len() >= AHEAD => {
                 let missing = *len - message.len();
-                // Room grows with what has come, never with what the length promises: a liar costs nothing.
+                // Capacity grows with what has come, never with what the length promises: a false one costs nothing.
                 let room = message.len().max(AHEAD).min(missing);
                 if message.capacity() - message.len() < room.min(AHEAD) {
                     message.try_reserve_exact(room).map_err(|_| ErrorKind::OutOfMemory)?;
                 }
-                (&mut self.source).take(missing as u64).read_buf(message).await
+                Ok(read(&mut self.source, message, missing))
             }
             _ => {
                 self.ahead.drain(..self.used);
                 self.used = 0;
-                // What a former owner had of a long message needs no room any more.
+                // What a former owner had of a long message is not needed any more.
                 self.ahead.shrink_to(2 * AHEAD);
                 self.ahead.reserve(AHEAD);
-                self.source.read_buf(&mut self.ahead).await
+                let room = self.ahead.capacity() - self.ahead.len();
+                Ok(read(&mut self.source, &mut self.ahead, room))
+            }
+        }
+    }
+}
+
+impl Incoming<Channel> {
+    /// As [`next`](Self::next), but says `WouldBlock` instead of waiting, and needs no runtime.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.unwaited = 0;
+        loop {
+            if let Some(known) = self.known() {
+                return known;
+            }
+            match self.read(Channel::try_read)? {
+                Ok(came) => self.note(came),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(Error::WouldBlock);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Io(error)),
             }
         }
     }
@@ -229,24 +265,16 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
-    pub(crate) async fn write<S: AsyncWrite + Unpin>(&mut self, sink: &mut S) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, sink: &mut Channel) -> io::Result<()> {
         loop {
-            // Of two parts only as long as there are two: after a plain write that was cut short tokio knows that the
-            // pipe is full, and waits at once.
-            let sent = match self.rest() {
-                [[], []] => return Ok(()),
-                [one, []] | [[], one] => {
-                    poll_fn(|cx| Pin::new(&mut *sink).poll_write(cx, one)).await?
-                }
-                two => {
-                    let two = two.map(IoSlice::new);
-                    poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &two)).await?
-                }
-            };
-            if sent == 0 {
-                return Err(ErrorKind::WriteZero.into());
+            let rest = self.rest();
+            if rest == [[], []] {
+                return Ok(());
             }
-            self.sent += sent;
+            match sink.write(rest).await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                sent => self.sent += sent,
+            }
         }
     }
 
@@ -299,6 +327,21 @@ fn header(len: usize) -> Result<[u8; HEADER], Error> {
 mod tests {
     use super::*;
     use rstest::rstest;
+    use std::task::{Context, Poll};
+
+    impl Source for &[u8] {
+        fn poll_read(
+            &mut self,
+            _: &mut Context<'_>,
+            into: &mut Vec<u8>,
+            most: usize,
+        ) -> Poll<io::Result<usize>> {
+            let (now, later) = self.split_at(self.len().min(most));
+            into.extend_from_slice(now);
+            *self = later;
+            Poll::Ready(Ok(now.len()))
+        }
+    }
 
     fn several(messages: &[&[u8]]) -> Outgoing<'static> {
         let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));

@@ -7,46 +7,52 @@ use crate::Error;
 use crate::channel::Channel;
 use crate::end::{End, InUse};
 use crate::frame::Outgoing;
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe::Sender;
 use tokio::runtime;
 
 /// What the clones of a writer share.
 pub(crate) struct Outlet {
-    pub(crate) sink: Channel<Sender>,
+    pub(crate) sink: Channel,
     /// A buffer for short messages, kept from one put to the next.
     scratch: Vec<u8>,
     /// The unwritten rest of a frame whose put was dropped or failed. It precedes everything else.
-    rest: Cursor<Vec<u8>>,
+    rest: Rest,
 }
 
 impl Outlet {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self { sink: Channel::Idle(descriptor), scratch: Vec::new(), rest: Cursor::default() }
+        Self { sink: Channel::for_writing(descriptor), scratch: Vec::new(), rest: Rest::default() }
     }
 
     /// Whether a part of a frame is in the pipe and its rest is here.
     pub(crate) fn has_rest(&self) -> bool {
-        !self.rest.get_ref().is_empty()
+        self.rest.sent < self.rest.bytes.len()
     }
 
     /// Writes the rest of the frame. Cancel-safe: what was written is not written again.
     async fn write_rest(&mut self) -> Result<(), Error> {
-        if !self.has_rest() {
-            return Ok(());
-        }
-        match self.sink.write_all_buf(&mut self.rest).await {
-            Err(error) if !is_broken(&error) => Err(Error::Io(error)),
-            done => {
-                // All is written, or nothing can read it any more.
-                self.rest = Cursor::default();
-                done.map_err(|_| Error::Broken)
+        while self.has_rest() {
+            match self.sink.write([&self.rest.bytes[self.rest.sent..], &[]]).await {
+                Ok(sent) => self.rest.sent += sent,
+                Err(error) if is_broken(&error) => {
+                    self.rest = Rest::default(); // nothing can read it any more
+                    return Err(Error::Broken);
+                }
+                Err(error) => return Err(Error::Io(error)),
             }
         }
+        self.rest = Rest::default();
+        Ok(())
     }
+}
+
+/// The rest of a frame, and how much of it is written.
+#[derive(Default)]
+struct Rest {
+    bytes: Vec<u8>,
+    sent: usize,
 }
 
 /// One operation's turn at a writer, with no frame unfinished. Dropped with a frame unfinished, it goes on in the background.
@@ -113,7 +119,7 @@ impl Drop for Writing<'_, '_> {
     fn drop(&mut self) {
         let rest = self.frame.rest_of_frame();
         if !rest.is_empty() {
-            self.outlet.rest = Cursor::new(rest);
+            self.outlet.rest = Rest { bytes: rest, sent: 0 };
         }
         self.outlet.scratch = self.frame.take_scratch();
     }

@@ -14,7 +14,6 @@ use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 /// Makes a pipe for bytes (PIPE-1); [`Reader::with`] and [`Writer::with`] make it one for values.
@@ -49,13 +48,13 @@ pub struct Writer<C = Raw> {
 }
 
 /// What readers share.
-pub(crate) type Inlet = Incoming<Channel<pipe::Receiver>>;
+pub(crate) type Inlet = Incoming<Channel>;
 
 impl Reader {
     /// Takes over a descriptor, and what its former owner had read ahead.
     pub(crate) fn from_descriptor(descriptor: OwnedFd, ahead: Vec<u8>) -> Self {
         let number = descriptor.as_raw_fd();
-        let body = Incoming::new(Channel::Idle(descriptor), ahead);
+        let body = Incoming::new(Channel::for_reading(descriptor), ahead);
         Self { end: End::new(body, number), codec: PhantomData }
     }
 }
@@ -99,7 +98,25 @@ impl<C: Codec> Reader<C> {
     ///
     /// As [`get`](Self::get), and if the runtime here has no time enabled.
     pub async fn get_within(&self, limit: Duration) -> Result<Option<C::Got>, Error> {
-        timeout(limit, self.get()).await.unwrap_or(Err(Error::Timeout))
+        match timeout(limit, self.get()).await {
+            Ok(got) => got,
+            // The get may have been stopped before it looked, for instance to let other tasks run.
+            Err(_) => match self.try_get() {
+                Err(Error::WouldBlock | Error::Locked) => Err(Error::Timeout),
+                got => got,
+            },
+        }
+    }
+
+    /// Takes the next message if all of it is there; `None` is the end, as in [`get`](Self::get). Does not wait, and needs
+    /// no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); `WouldBlock` if there is no whole message now; `Locked` while a get of another task waits.
+    pub fn try_get(&self) -> Result<Option<C::Got>, Error> {
+        let message = self.reserve()?.body_mut().try_next()?;
+        message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
     /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.

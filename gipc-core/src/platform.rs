@@ -33,6 +33,26 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
+/// Makes reads and writes of this pipe say `WouldBlock` instead of waiting.
+pub(crate) fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Appends at most so many bytes to the spare capacity of `into`, without zeroing it before.
+pub(crate) fn read(descriptor: &OwnedFd, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let spare = into.spare_capacity_mut();
+    let most = most.min(spare.len());
+    // SAFETY: the system writes at most `most` bytes to memory that this vector owns and has not used.
+    let came = unsafe { nix::libc::read(descriptor.as_raw_fd(), spare.as_mut_ptr().cast(), most) };
+    let came = usize::try_from(came).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: so many bytes behind the old length were just written.
+    unsafe { into.set_len(into.len() + came) };
+    Ok(came)
+}
+
 /// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it is
 /// started again by a name that holds: nothing has to be told.
 pub(crate) fn build() -> String {

@@ -136,6 +136,35 @@ async fn a_get_without_patience_takes_every_message_that_is_there() {
     assert!(matches!(got, Err(Error::Timeout)), "{got:?}");
 }
 
+#[test]
+fn what_is_there_is_taken_without_a_runtime() {
+    let (r, w) = pipe().expect("a pipe");
+    assert!(matches!(r.try_get(), Err(Error::WouldBlock)));
+    let half = vec![7; LONG];
+    let runtime = new_runtime();
+    runtime.block_on(async {
+        w.put(b"a").await.expect("room");
+        fill(pin!(w.put(&half))).await;
+    });
+    assert_eq!(r.try_get().expect("it is there").as_deref(), Some(&b"a"[..]));
+    assert!(matches!(r.try_get(), Err(Error::WouldBlock)), "half a message is none");
+    drop(w);
+    drop(runtime);
+    let said = std::iter::from_fn(|| Some(r.try_get()))
+        .find(|said| !matches!(said, Err(Error::WouldBlock)));
+    assert!(matches!(said, Some(Err(Error::Truncated))), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_a_get_waits_for_is_not_taken_from_it() {
+    let (r, w) = pipe().expect("a pipe");
+    let mut get = pin!(r.get());
+    assert!(once(get.as_mut()).await.is_none());
+    w.put(b"a").await.expect("room");
+    assert!(matches!(r.try_get(), Err(Error::Locked)));
+    assert_eq!(get.await.expect("open").as_deref(), Some(&b"a"[..]));
+}
+
 /// A waker that uses the handle it waits for when its last copy is dropped.
 struct Meddling(Reader, mpsc::Sender<&'static str>);
 
