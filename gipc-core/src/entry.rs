@@ -2,15 +2,15 @@
 //!
 //! How things reach the child is `handoff`'s business.
 
+use crate::arrival::{self, Arrival, CANNOT_BEGIN};
 use crate::codec::whole;
-use crate::handoff::{ENTRY_VARIABLE, Parcel};
+use crate::handoff::Parcel;
 use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::fmt;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -19,16 +19,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::unix::pipe;
 use tokio::runtime;
 
-/// The exit code of a child that could not begin.
-const CANNOT_BEGIN: i32 = 127;
-
 /// The exit code of a child that panicked, as std has it.
 const PANICKED: i32 = 101;
 
-/// What a child says before it ends: a value, the words of a panic, or why it could not begin.
+/// The exit code of a child whose result could not be sent.
+const RESULT_LOST: i32 = 70;
+
+// The first byte of what a child says before it ends; the rest is the encoded result, or text.
 const VALUE: u8 = b'v';
 const PANIC: u8 = b'p';
-const UNFIT: u8 = b'u';
+const NOT_BEGUN: u8 = b'u';
+const LOST: u8 = b'l';
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
@@ -142,14 +143,15 @@ impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
     #[must_use]
     pub fn listed(&self) -> Listed {
         let run = self.run;
-        let begin = move |parcel: Parcel| -> Running<Result<Vec<u8>, Error>> {
-            Box::pin(async move {
-                let args = whole(parcel.args()?).map_err(Error::Decode)?;
-                let parent = Parent(platform::listener(parcel.control.try_clone()?)?);
-                let start = Start { args, handles: parcel.open()?, parent };
-                let result = run(start).await;
+        let begin = move |parcel: Parcel| -> Result<Running<Result<Vec<u8>, Error>>, Error> {
+            let args = whole(parcel.args()?).map_err(Error::Decode)?;
+            let control = parcel.control.try_clone()?;
+            let handles = parcel.open()?;
+            Ok(Box::pin(async move {
+                let parent = Parent(platform::listener(control)?);
+                let result = run(Start { args, handles, parent }).await;
                 postcard::to_stdvec(&result).map_err(|error| Error::Encode(error.into()))
-            })
+            }))
         };
         Listed { name: self.name, signature: self.signature(), begin: Box::new(begin) }
     }
@@ -161,8 +163,8 @@ impl<A, R> fmt::Debug for Entry<A, R> {
     }
 }
 
-/// Runs an entry with what came, and returns its result in bytes.
-type Begin = Box<dyn Fn(Parcel) -> Running<Result<Vec<u8>, Error>>>;
+/// Makes of what came the future that runs an entry and encodes its result.
+type Begin = Box<dyn Fn(Parcel) -> Result<Running<Result<Vec<u8>, Error>>, Error>>;
 
 /// One row of the table of [`init`].
 pub struct Listed {
@@ -202,11 +204,11 @@ pub fn init(entries: &[Listed]) {
     if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
         panic!("gipc_core::init! was given two entries that are named {}", twice[0]);
     }
-    let Some(signature) = platform::take_variable(ENTRY_VARIABLE) else {
+    let Some(Arrival { signature, control }) = arrival::take() else {
         INITIALISED.store(true, Ordering::Relaxed);
         return;
     };
-    std::process::exit(match platform::take_stdin() {
+    std::process::exit(match control {
         Ok(control) => begin(entries, &signature.to_string_lossy(), &control)
             .unwrap_or_else(|error| cannot_begin(&error, Some(&control))),
         Err(error) => cannot_begin(&error.into(), None),
@@ -216,7 +218,7 @@ pub fn init(entries: &[Listed]) {
 fn cannot_begin(error: &Error, control: Option<&UnixStream>) -> i32 {
     let _ = writeln!(io::stderr(), "this child cannot begin: {error}");
     if let Some(control) = control {
-        say(control, UNFIT, error.to_string().as_bytes());
+        report(control, NOT_BEGUN, error.to_string().as_bytes());
     }
     CANNOT_BEGIN
 }
@@ -224,6 +226,7 @@ fn cannot_begin(error: &Error, control: Option<&UnixStream>) -> i32 {
 /// [`init`], called before main and so outside of all that catches a panic.
 #[doc(hidden)]
 pub fn init_before_main(entries: &[Listed]) {
+    arrival::before_main(); // the order of constructors is not known
     if catch_unwind(AssertUnwindSafe(|| init(entries))).is_err() {
         std::process::exit(PANICKED);
     }
@@ -234,33 +237,30 @@ pub(crate) fn is_initialised() -> bool {
 }
 
 fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i32, Error> {
-    platform::clean_signals()?;
-    platform::close_strangers(control.as_raw_fd());
     let Some(entry) = entries.iter().find(|entry| entry.signature == signature) else {
         return Err(Error::Misuse(unknown(entries, signature)));
     };
     INITIALISED.store(true, Ordering::Relaxed);
-    let parcel = Parcel::receive(control)?;
+    let running = (entry.begin)(Parcel::receive(control)?)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        let result = runtime.block_on((entry.begin)(parcel));
-        // And with it what was left open. Threads that still work for it are not waited for.
-        runtime.shutdown_background();
-        result
-    }));
-    match ran {
-        Ok(value) => {
-            say(control, VALUE, &value?);
-            Ok(0)
+    let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(running)));
+    // It drops what was left open. Threads that still work for it are not waited for, after a panic neither.
+    runtime.shutdown_background();
+    let (kind, bytes, code) = match ran {
+        Ok(Ok(value)) => (VALUE, value, 0),
+        Ok(Err(error)) => {
+            let why = error.to_string();
+            let _ = writeln!(io::stderr(), "the result of {} is lost: {why}", entry.name);
+            (LOST, why.into_bytes(), RESULT_LOST)
         }
         Err(panic) => {
-            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-            let words =
-                words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            say(control, PANIC, words.as_bytes());
-            Ok(PANICKED)
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            (PANIC, text.unwrap_or_default().into_bytes(), PANICKED)
         }
-    }
+    };
+    report(control, kind, &bytes);
+    Ok(code)
 }
 
 /// Why there is no such entry, and what to do.
@@ -279,31 +279,34 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
     }
 }
 
-/// Tells the parent how it went. If there is none any more, nobody needs to know.
-fn say(mut control: &UnixStream, kind: u8, bytes: &[u8]) {
+/// Tells the parent how this child ends, if the parent is still there.
+fn report(mut control: &UnixStream, kind: u8, bytes: &[u8]) {
     let _ = control.set_nonblocking(false);
     let _ = control.write_all(&[kind]).and_then(|()| control.write_all(bytes));
 }
 
 /// What a child said last, in its parent.
-pub(crate) enum LastWords<'a> {
+pub(crate) enum Report<'a> {
     /// The bytes of what it returned.
     Value(&'a [u8]),
-    /// Those of its panic.
+    /// The message of its panic.
     Panic(String),
     /// Why it could not begin.
-    Unfit(String),
+    NotBegun(String),
+    /// Why its result could not be sent.
+    Lost(String),
 }
 
-impl<'a> LastWords<'a> {
-    /// None, if it said nothing: then its status tells all.
+impl<'a> Report<'a> {
+    /// None if it said nothing: then its status tells all.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (kind, bytes) = bytes.split_first()?;
-        let words = || String::from_utf8_lossy(bytes).into_owned();
+        let text = || String::from_utf8_lossy(bytes).into_owned();
         match *kind {
             VALUE => Some(Self::Value(bytes)),
-            PANIC => Some(Self::Panic(words())),
-            UNFIT => Some(Self::Unfit(words())),
+            PANIC => Some(Self::Panic(text())),
+            NOT_BEGUN => Some(Self::NotBegun(text())),
+            LOST => Some(Self::Lost(text())),
             _ => None,
         }
     }

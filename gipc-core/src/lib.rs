@@ -1,14 +1,13 @@
-//! The crate on one page: what it is, and where to find it.
-//!
-//! `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now; `outlet`, a put under way; `channel`,
-//! the descriptor), `duplex`, `command` and `process` (and below them
-//! `entry`, where a child begins; `handoff`, how handles reach it), `platform` (what differs between systems), `error`.
-//!
 #![doc = include_str!("../README.md")]
+
+// Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec`: values, `end`: whose turn it is,
+// `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
+// `entry`: how a child begins, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
 
+mod arrival;
 mod channel;
 mod codec;
 mod command;

@@ -7,9 +7,12 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::env;
-use std::ffi::OsString;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ffi::CString;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -84,12 +87,42 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     if *HAS_RUNNING { Ok(RUNNING.into()) } else { env::current_exe() }
 }
 
-/// Reads a variable of the environment and removes it, so that programs started from here do not see it.
-pub(crate) fn take_variable(name: &str) -> Option<OsString> {
-    let value = env::var_os(name)?;
-    // SAFETY: called from `init`, whose contract is that it is the first statement of main: one thread runs.
-    unsafe { env::remove_var(name) };
-    Some(value)
+/// Whether the system started this program with more rights than the one that started it has: set-user-ID, set-group-ID
+/// or file capabilities.
+pub(crate) fn has_more_rights_than_its_caller() -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: it reads a value that the system gave this process at its start.
+    return unsafe { nix::libc::getauxval(nix::libc::AT_SECURE) != 0 };
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    ))]
+    // SAFETY: it reads a flag of this process.
+    return unsafe { nix::libc::issetugid() != 0 };
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    )))]
+    // SAFETY: they read numbers of this process.
+    return unsafe {
+        nix::libc::getuid() != nix::libc::geteuid() || nix::libc::getgid() != nix::libc::getegid()
+    };
+}
+
+/// Names this process for `ps` and `top` as its program is named: Linux names it after the path that it was started by,
+/// which is `exe` for every child.
+pub(crate) fn name_process() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = env::args_os().next() {
+        let name = Path::new(&name).file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+        let _ = name.map(|name| nix::sys::prctl::set_name(&name));
+    }
 }
 
 /// Keeps all signals from this thread, and from what it starts meanwhile, until it is dropped.
@@ -108,10 +141,9 @@ impl Drop for Quiet {
     }
 }
 
-/// Gives this process the signal state of a program started from a terminal, but for SIGPIPE, which stays ignored:
-/// mask and ignored signals are inherited through exec, and nobody knows from whom. What came meanwhile is blocked, and
-/// is delivered last, when it means what it should.
-pub(crate) fn clean_signals() -> nix::Result<()> {
+/// Resets all dispositions to the default, but SIGPIPE to ignored, then unblocks all signals. Those that arrived since the
+/// fork are delivered at that point.
+pub(crate) fn reset_signals() -> nix::Result<()> {
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
@@ -131,20 +163,22 @@ pub(crate) fn clean_signals() -> nix::Result<()> {
     SigSet::empty().thread_set_mask()
 }
 
-/// Closes every descriptor above 2 but one. Whatever is open now was inherited by accident: descriptors that belong
-/// here come later, through the socket that is kept.
-pub(crate) fn close_strangers(kept: RawFd) {
-    if close_all_but(kept) {
-        return;
-    }
+/// Closes every descriptor above 2 but one that came through the exec: those without FD_CLOEXEC. One with that flag was
+/// opened in this process, by a constructor that ran before, and belongs to that.
+pub(crate) fn close_inherited(kept: RawFd) {
     let all = || {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         (3..RawFd::try_from(limit).unwrap_or(MOST).min(MOST)).collect()
     };
     for descriptor in listed().unwrap_or_else(all) {
         if descriptor > 2 && descriptor != kept {
-            // One of them was the listing itself, and is closed already.
-            let _ = nix::unistd::close(descriptor);
+            // SAFETY: this runs before main, where nothing of this process owns a descriptor without the flag. A number
+            // that is not open has no flags and is left alone.
+            unsafe {
+                if nix::libc::fcntl(descriptor, nix::libc::F_GETFD) == 0 {
+                    nix::libc::close(descriptor);
+                }
+            }
         }
     }
 }
@@ -155,26 +189,6 @@ fn listed() -> Option<Vec<RawFd>> {
     let is_list = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
     let entries = std::fs::read_dir("/dev/fd").ok().filter(|_| is_list)?;
     Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
-}
-
-/// By one call for each side of it, where the system has that: Linux from 5.9 on. To list what is open instead took a
-/// sixth of what a child costs above a raw one.
-#[cfg(target_os = "linux")]
-fn close_all_but(kept: RawFd) -> bool {
-    let (kept, flags) = (nix::libc::c_long::from(kept), 0);
-    let most = nix::libc::c_long::from(RawFd::MAX);
-    let number = nix::libc::SYS_close_range;
-    // SAFETY: at the beginning of main no descriptor above 2 has an owner but the one that is kept. Whether the system
-    // knows the call is seen from what it says of the second range, which is never empty.
-    unsafe {
-        let below = kept <= 3 || nix::libc::syscall(number, 3, kept - 1, flags) == 0;
-        below && nix::libc::syscall(number, kept.max(2) + 1, most, flags) == 0
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn close_all_but(_kept: RawFd) -> bool {
-    false
 }
 
 /// So many descriptors are tried where the system does not say which are open.
@@ -251,12 +265,16 @@ pub(crate) fn speaker(socket: UnixStream) -> io::Result<pipe::Sender> {
     pipe::Sender::from_owned_fd_unchecked(socket.into())
 }
 
-/// Takes the socket away from descriptor 0, and leaves the null device there.
+/// Takes the socket away from descriptor 0, and leaves an empty stdin there.
 pub(crate) fn take_stdin() -> io::Result<UnixStream> {
     let control = io::stdin().as_fd().try_clone_to_owned()?;
-    let null = std::fs::File::open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdin(empty_input("/dev/null")?)?;
     Ok(control.into())
+}
+
+/// The null device; where there is none, as in a bare chroot, a pipe that is at its end.
+fn empty_input(null: &str) -> io::Result<OwnedFd> {
+    std::fs::File::open(null).map(OwnedFd::from).or_else(|_| pipe().map(|(end, _)| end))
 }
 
 #[cfg(test)]
@@ -269,5 +287,13 @@ mod tests {
         let (r, w) = pipe().expect("a pipe");
         let now = listed().expect("as before");
         assert!(now.contains(&r.as_raw_fd()) && now.contains(&w.as_raw_fd()), "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn without_a_null_device_stdin_is_at_its_end() {
+        for null in ["/dev/null", "/dev/there is none"] {
+            let input = std::fs::File::from(empty_input(null).expect("one of the two"));
+            assert_eq!(io::read_to_string(input).expect("readable"), "", "{null}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::Error;
 use crate::codec::whole;
-use crate::entry::LastWords;
+use crate::entry::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
@@ -23,13 +23,17 @@ use tokio::sync::watch;
 
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit<R = ()> {
     /// Its entry returned this.
     Returned(R),
-    /// Its entry panicked, with these words; empty if they are none.
+    /// Its entry panicked. Holds the message of the panic, empty if that was not a string.
     Panicked(String),
-    /// It could not begin, for this reason: for instance because the program was built anew meanwhile.
+    /// It could not begin, for this reason: for instance because the program was rebuilt in the meantime. No code of the
+    /// entry has run.
     NotBegun(String),
+    /// Its entry ran to its end, but what it returned could not be sent to the parent, for this reason.
+    ResultLost(String),
     /// It exited with this code.
     Code(i32),
     /// A signal of this number ended it.
@@ -176,12 +180,13 @@ fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
         Some(number) => io::Error::from_raw_os_error(number),
         None => error.kind().into(),
     })?;
-    Ok(match (status.code(), LastWords::read(&said)) {
-        (Some(0), Some(LastWords::Value(bytes))) => {
+    Ok(match (status.code(), Report::read(&said)) {
+        (Some(0), Some(Report::Value(bytes))) => {
             Exit::Returned(whole(bytes).map_err(Error::Decode)?)
         }
-        (Some(_), Some(LastWords::Panic(words))) => Exit::Panicked(words),
-        (Some(_), Some(LastWords::Unfit(words))) => Exit::NotBegun(words),
+        (Some(_), Some(Report::Panic(text))) => Exit::Panicked(text),
+        (Some(_), Some(Report::NotBegun(why))) => Exit::NotBegun(why),
+        (Some(_), Some(Report::Lost(why))) => Exit::ResultLost(why),
         (Some(code), _) => Exit::Code(code),
         (None, _) => Exit::Signal(status.signal().unwrap_or(0)),
     })

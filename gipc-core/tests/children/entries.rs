@@ -6,8 +6,13 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, setuid};
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 entry! {
     pub(crate) async fn echo(start: Start<()>) -> bool {
@@ -57,6 +62,57 @@ entry! {
         }));
         let _ = wait.await;
         7
+    }
+}
+
+entry! {
+    /// Panics while a thread of its runtime still works, for longer than anybody waits.
+    pub(crate) async fn panics_beside_a_thread(_start: Start<()>) -> () {
+        let (began, wait) = tokio::sync::oneshot::channel();
+        drop(tokio::task::spawn_blocking(move || {
+            let _ = began.send(());
+            std::thread::park();
+        }));
+        let _ = wait.await;
+        panic!("on purpose");
+    }
+}
+
+entry! {
+    /// Returns a value that serde cannot write: a path that is not UTF-8.
+    pub(crate) async fn unspeakable(_start: Start<()>) -> PathBuf {
+        OsStr::from_bytes(b"caf\xe9").into()
+    }
+}
+
+/// What the main of a child has opened before `init!`, if its environment says so: the end of a pipe which any program
+/// that it starts would inherit.
+pub(crate) static EARLY: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
+
+pub(crate) fn open_early() {
+    if std::env::var_os("CHILD_OPENS_EARLY").is_some() {
+        if let Ok(ends) = nix::unistd::pipe() {
+            let _ = EARLY.set(ends);
+        }
+    }
+}
+
+entry! {
+    /// Puts a message, then writes to what main has opened. Returns what came out of that.
+    pub(crate) async fn writes_early(start: Start<()>) -> Vec<u8> {
+        let (Ok(w), Some((r, early))) = (start.writer(0), EARLY.get()) else { return Vec::new() };
+        if w.put(b"hello").await.is_err() || nix::unistd::write(early, b"a line").is_err() {
+            return Vec::new();
+        }
+        let mut line = [0; 6];
+        nix::unistd::read(r, &mut line).map(|_| line.to_vec()).unwrap_or_default()
+    }
+}
+
+entry! {
+    /// The name that `ps` shows.
+    pub(crate) async fn shown_name(_start: Start<()>) -> String {
+        fs::read_to_string("/proc/self/comm").unwrap_or_default()
     }
 }
 

@@ -6,21 +6,25 @@
 mod ends;
 mod entries;
 mod handles;
+mod starts;
 
 use ends::*;
-use entries::{
-    code, count, echo, ignored, leaves, leaves_a_thread, nothing, one_too_many, open, orphan,
-    panics, parent, parent_of, put, status, surroundings, text, wait,
-};
+use entries::*;
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
 use libtest_mimic::{Arguments, Trial};
+use starts::*;
 use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
+    open_early();
     init!(
+        shown_name,
+        panics_beside_a_thread,
+        unspeakable,
+        writes_early,
         echo,
         code,
         panics,
@@ -82,6 +86,11 @@ fn main() {
         test("another_build_of_the_program_is_words_and_not_a_hang", another_build),
         test("the_status_of_a_strangers_child_is_left_to_the_stranger", strangers_child),
         test("a_child_with_a_pipe_costs_its_parent_three_descriptors", three_descriptors),
+        test("a_panic_does_not_wait_for_threads_of_its_runtime", panics_at_once),
+        test("a_result_that_cannot_be_sent_is_no_failure_to_begin", lost_result),
+        test("what_main_has_opened_before_init_stays_open", opened_early),
+        test("ps_shows_a_child_by_the_name_of_its_program", named_as_its_program),
+        test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }
