@@ -25,6 +25,9 @@ pub fn live_handles() -> usize {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// What was taken away from an end, of whatever kind. Dropping it closes its descriptor.
+pub(crate) type Body = Box<dyn Send + Sync>;
+
 pub(crate) struct End<T> {
     state: Mutex<State<T>>,
     descriptor: RawFd,

@@ -205,6 +205,7 @@ pub fn init(entries: &[Listed]) {
         panic!("gipc_core::init! was given two entries that are named {}", twice[0]);
     }
     let Some(Arrival { signature, control }) = arrival::take() else {
+        platform::stop_ignoring_children();
         INITIALISED.store(true, Ordering::Relaxed);
         return;
     };
@@ -310,6 +311,18 @@ impl<'a> Report<'a> {
             _ => None,
         }
     }
+}
+
+/// What a child said, without a result that is longer than its parent allows, and without the end of a text that is.
+pub(crate) fn limit_report(mut said: Vec<u8>, limit: usize) -> Vec<u8> {
+    let longest = limit.saturating_add(1); // the kind goes before
+    if said.len() > longest && said[0] == VALUE {
+        let why = format!("the result is longer than the {limit} bytes of Command::result_limit");
+        said = [&[LOST], why.as_bytes()].concat();
+    } else {
+        said.truncate(longest);
+    }
+    said
 }
 
 /// Makes an async function one that a child can begin with:

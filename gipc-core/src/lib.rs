@@ -2,7 +2,7 @@
 
 // Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec`: values, `end`: whose turn it is,
 // `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
-// `entry`: how a child begins, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
+// `entry`: how a child begins, `control`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
@@ -11,6 +11,7 @@ mod arrival;
 mod channel;
 mod codec;
 mod command;
+mod control;
 mod duplex;
 mod end;
 mod entry;

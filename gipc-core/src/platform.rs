@@ -125,19 +125,33 @@ pub(crate) fn name_process() {
     }
 }
 
-/// Keeps all signals from this thread, and from what it starts meanwhile, until it is dropped.
+/// All signals are blocked in this thread, and in a child that it forks meanwhile, until this is dropped.
 ///
-/// A signal that comes to a child before it has its own dispositions waits then. If its parent ignores that signal the
-/// system would drop it; Linux keeps what is blocked even if it is ignored, other systems need not (SIG-5).
-pub(crate) struct Quiet(SigSet);
+/// So a signal that comes to a child before its own dispositions are set waits. If the parent ignores that signal the system
+/// would drop it; Linux keeps what is blocked even if it is ignored, other systems need not.
+pub(crate) struct BlockedSignals(SigSet);
 
-pub(crate) fn quiet() -> nix::Result<Quiet> {
-    SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map(Quiet)
+pub(crate) fn block_signals() -> nix::Result<BlockedSignals> {
+    SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map(BlockedSignals)
 }
 
-impl Drop for Quiet {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         let _ = self.0.thread_set_mask();
+    }
+}
+
+/// Sets SIGCHLD to its default if this process inherited that it is ignored: then the system itself would reap the children
+/// and throw their statuses away.
+pub(crate) fn stop_ignoring_children() {
+    let mut before = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
+    // SAFETY: the system only writes the present disposition to `before`, for which zeroes are a value too. A signal that is
+    // ignored has no handler that could be lost.
+    unsafe {
+        nix::libc::sigaction(nix::libc::SIGCHLD, std::ptr::null(), before.as_mut_ptr());
+        if before.assume_init().sa_sigaction == nix::libc::SIG_IGN {
+            let _ = signal(Signal::SIGCHLD, SigHandler::SigDfl);
+        }
     }
 }
 

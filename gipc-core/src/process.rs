@@ -4,6 +4,7 @@
 
 use crate::Error;
 use crate::codec::whole;
+use crate::control::Said;
 use crate::entry::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -49,7 +50,12 @@ pub struct Process<R = ()> {
     pub(crate) result: PhantomData<fn() -> R>,
 }
 
-pub(crate) type Ended = Result<(ExitStatus, Arc<[u8]>), Arc<io::Error>>;
+/// How a child ended: what the system says, and what the child itself said.
+#[derive(Clone)]
+pub(crate) struct Ended {
+    pub(crate) status: Result<ExitStatus, Arc<io::Error>>,
+    pub(crate) said: Said,
+}
 
 pub(crate) struct Life {
     pub(crate) pid: Pid,
@@ -66,8 +72,8 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// # Errors
     ///
-    /// `Io` if something else in this process took its status (a `waitpid` of a foreign library, JOIN-10); `Decode` if
-    /// what it returned is no value of this type.
+    /// `Io` if something else in this process took its status (a `waitpid` of another library) and the entry did not end by
+    /// itself; `Decode` if what it returned is not a value of this type.
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
@@ -172,24 +178,30 @@ impl<R> fmt::Debug for Process<R> {
     }
 }
 
-/// Puts the status and what was said last into one answer. The status is the truth: who was killed after it had said
-/// its result was killed.
-fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
-    // Each who asks gets an error of their own.
-    let (status, said) = end.map_err(|error| match error.raw_os_error() {
-        Some(number) => io::Error::from_raw_os_error(number),
-        None => error.kind().into(),
-    })?;
-    Ok(match (status.code(), Report::read(&said)) {
-        (Some(0), Some(Report::Value(bytes))) => {
+/// Makes one answer of the status and of what the child said last. The status decides: a child that was killed after it had
+/// reported its result was killed. Where something else took the status, the report has to do.
+fn told<R: DeserializeOwned>(ended: Ended) -> Result<Exit<R>, Error> {
+    let report = Report::read(&ended.said);
+    let status = match (&ended.status, &report) {
+        (Ok(status), _) => Some(status),
+        (Err(_), Some(_)) => None,
+        (Err(error), None) => return Err(Error::Io(copy(error))),
+    };
+    Ok(match (status.map(ExitStatus::code), report) {
+        (None | Some(Some(0)), Some(Report::Value(bytes))) => {
             Exit::Returned(whole(bytes).map_err(Error::Decode)?)
         }
-        (Some(_), Some(Report::Panic(text))) => Exit::Panicked(text),
-        (Some(_), Some(Report::NotBegun(why))) => Exit::NotBegun(why),
-        (Some(_), Some(Report::Lost(why))) => Exit::ResultLost(why),
-        (Some(code), _) => Exit::Code(code),
-        (None, _) => Exit::Signal(status.signal().unwrap_or(0)),
+        (None | Some(Some(_)), Some(Report::Panic(text))) => Exit::Panicked(text),
+        (None | Some(Some(_)), Some(Report::NotBegun(why))) => Exit::NotBegun(why),
+        (None | Some(Some(_)), Some(Report::Lost(why))) => Exit::ResultLost(why),
+        (Some(Some(code)), _) => Exit::Code(code),
+        _ => Exit::Signal(status.and_then(ExitStatusExt::signal).unwrap_or(0)),
     })
+}
+
+/// Each task that joins gets an error of its own.
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// The child as its task has it. If the task is dropped before its end, because the runtime goes, nobody would reap
@@ -220,12 +232,12 @@ impl Drop for Ward {
             match child.try_wait() {
                 // A process that got SIGKILL is about to end, and there is no runtime left to wait for it.
                 Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Ok(Some(status)) => break Ok((status, Arc::default())),
+                Ok(Some(status)) => break Ok(status),
                 Err(error) => break Err(Arc::new(error)),
             }
         };
         drop(child);
-        let _ = self.end.send(Some(status));
+        let _ = self.end.send(Some(Ended { status, said: Said::default() }));
     }
 }
 

@@ -114,7 +114,7 @@ pub(crate) async fn chosen_surroundings() -> Result<(), Failure> {
 }
 
 pub(crate) async fn inherited_surroundings() -> Result<(), Failure> {
-    let child = Command::new(surroundings())?.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = Command::new(surroundings())?.stdout(Stdio::null()).stderr(Stdio::null());
     let Exit::Returned((input, folder, ..)) = child.spawn(&())?.join().await? else {
         return Err("it returns".into());
     };

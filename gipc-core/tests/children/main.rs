@@ -19,8 +19,15 @@ use std::task::Poll;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
-    open_early();
+    before_init();
     init!(
+        text_of,
+        starts_slow_children,
+        count_handles,
+        ignores_its_children,
+        says_too_much,
+        ends_as_parent,
+        answers,
         shown_name,
         panics_beside_a_thread,
         unspeakable,
@@ -90,6 +97,12 @@ fn main() {
         test("a_result_that_cannot_be_sent_is_no_failure_to_begin", lost_result),
         test("what_main_has_opened_before_init_stays_open", opened_early),
         test("ps_shows_a_child_by_the_name_of_its_program", named_as_its_program),
+        test("a_command_keeps_its_handles_when_its_spawn_fails", spawned_again),
+        test("more_descriptors_than_may_be_under_way_follow_later", many_handles_under_way),
+        test("a_result_survives_a_system_that_reaps_children_itself", reaped_by_the_system),
+        test("a_child_that_says_too_much_is_not_listened_to", too_much_said),
+        test("a_result_longer_than_its_limit_is_lost_and_said_so", too_long_a_result),
+        test("each_end_of_a_parent_has_its_fate_for_its_children", fates),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();

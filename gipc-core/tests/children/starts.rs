@@ -1,8 +1,11 @@
 //! How a child begins, and how its own end is told from a failure to begin.
 
 use crate::Failure;
-use crate::entries::{panics_beside_a_thread, shown_name, unspeakable, writes_early};
-use gipc_core::{Command, Exit, pipe};
+use crate::entries::{
+    ends_as_parent, ignores_its_children, panics_beside_a_thread, says_too_much, shown_name,
+    starts_slow_children, surroundings, text_of, unspeakable, writes_early,
+};
+use gipc_core::{Command, Error, Exit, pipe};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -45,6 +48,71 @@ pub(crate) async fn named_as_its_program() -> Result<(), Failure> {
         let own = std::path::Path::new(&own).file_name().ok_or("a file")?.to_string_lossy();
         // Linux keeps 15 bytes of it.
         assert_eq!(name.trim_end(), &own[..own.len().min(15)]);
+    }
+    Ok(())
+}
+
+pub(crate) async fn spawned_again() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (input, line) = nix::unistd::pipe()?;
+    nix::unistd::write(&line, b"from stdin")?;
+    drop(line);
+    let command = Command::new(surroundings())?.handle(w).stdin(input).stdout(Stdio::null());
+    let mut command = command.stderr(Stdio::null()).current_dir("/nowhere");
+    assert!(matches!(command.spawn(&()), Err(Error::Io(_))));
+    assert!(matches!(r.try_get(), Err(Error::WouldBlock)), "its writer is still open");
+    let mut command = command.current_dir("/");
+    let child = command.spawn(&())?;
+    let Exit::Returned((read, ..)) = child.join().await? else { return Err("it returns".into()) };
+    assert_eq!(read, "from stdin");
+    assert_eq!(r.get().await?, None, "its writer was the child's");
+    assert!(matches!(command.spawn(&()), Err(Error::Closed)), "the handle is given away");
+    Ok(())
+}
+
+pub(crate) async fn many_handles_under_way() -> Result<(), Failure> {
+    let child = Command::new(starts_slow_children())?.spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Returned("5 had all".into()));
+    Ok(())
+}
+
+pub(crate) async fn reaped_by_the_system() -> Result<(), Failure> {
+    let child = Command::new(ignores_its_children())?.spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Returned("Ok(Returned(7))".into()));
+    Ok(())
+}
+
+pub(crate) async fn too_much_said() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(says_too_much())?.handle(w).result_limit(1 << 20).spawn(&())?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"stopped"[..]));
+    let exit = child.join().await?;
+    assert!(matches!(&exit, Exit::ResultLost(why) if why.contains("result_limit")), "{exit:?}");
+    Ok(())
+}
+
+pub(crate) async fn too_long_a_result() -> Result<(), Failure> {
+    for (limit, fits) in [(3, false), (4, true), (5, true)] {
+        let exit = Command::new(text_of())?.result_limit(limit).spawn(&3)?.join().await?;
+        match exit {
+            Exit::Returned(text) => assert!(fits && text == "xxx", "{limit}: {text}"),
+            Exit::ResultLost(_) => assert!(!fits, "{limit}"),
+            other => panic!("{limit}: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// Its runtime kills the children when it is dropped; a process that ends without that leaves them.
+pub(crate) async fn fates() -> Result<(), Failure> {
+    for (way, goes_on) in [("return", false), ("panic", false), ("exit", true), ("killed", true)] {
+        let (stay, go) = pipe()?;
+        let (r, w) = pipe()?;
+        let command = Command::new(ends_as_parent())?.handle(stay).handle(w).stderr(Stdio::null());
+        let child = { command }.spawn(&way.to_owned())?;
+        child.join().await?;
+        let _ = go.put(b"go on").await; // broken, if it is killed
+        assert_eq!(r.get().await?.is_some(), goes_on, "{way}");
     }
     Ok(())
 }
