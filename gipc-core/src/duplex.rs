@@ -90,6 +90,23 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
     }
 }
 
+impl<In: Codec, Out: Codec> Duplex<In, Out> {
+    /// Waits until every put and every get before it is done, and closes what is still open: the writer, then the reader.
+    /// Cancel-safe, but the writer may then be closed alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::close_when_idle`]; `Closed` if both halves were closed or given away before.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        let writer = self.writer.close_when_idle().await;
+        let reader = self.reader.close_when_idle().await;
+        match writer {
+            Err(Error::Closed) => reader,
+            writer => writer,
+        }
+    }
+}
+
 impl<In, Out> Clone for Duplex<In, Out> {
     fn clone(&self) -> Self {
         Self { reader: self.reader.clone(), writer: self.writer.clone() }

@@ -197,8 +197,11 @@ pub(crate) struct Outgoing<'a> {
     sent: usize,
 }
 
-/// A message that is too long to be copied with others.
-type Long<'m> = Option<Cow<'m, [u8]>>;
+/// Some messages as one write, and what follows: a message too long to be copied with others, or why one is refused.
+pub(crate) struct Batch<'a, 'm> {
+    pub(crate) frame: Outgoing<'a>,
+    pub(crate) next: Option<Result<Cow<'m, [u8]>, Error>>,
+}
 
 enum What<'a> {
     /// A message, which is not copied.
@@ -224,28 +227,27 @@ impl<'a> Outgoing<'a> {
         Ok(Self { what, copied, sent: 0 })
     }
 
-    /// The next messages, copied together so that they take few system calls: as many as make a good write. One that is
-    /// too long to be copied is left for itself. If there is neither, none are left.
+    /// The next messages, copied together so that they take few system calls: as many as make a good write, up to one that
+    /// is refused or too long to be copied. If there is none left, the frame is empty and nothing is next.
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
         mut copied: Vec<u8>,
-    ) -> Result<(Self, Long<'m>), Error> {
+    ) -> Batch<'a, 'm> {
         copied.clear();
         let mut ends = Vec::new();
-        let mut long = None;
-        while copied.len() < AHEAD {
+        let mut next = None;
+        while copied.len() < AHEAD && next.is_none() {
             let Some(message) = messages.next() else { break };
-            let message = message?;
-            let header = header(message.len())?;
-            if message.len() >= AHEAD {
-                long = Some(message);
-                break;
+            match message.and_then(|message| Ok((header(message.len())?, message))) {
+                Ok((header, message)) if message.len() < AHEAD => {
+                    copied.extend(header);
+                    copied.extend_from_slice(&message);
+                    ends.push(copied.len());
+                }
+                other => next = Some(other.map(|(_, message)| message)),
             }
-            copied.extend(header);
-            copied.extend_from_slice(&message);
-            ends.push(copied.len());
         }
-        Ok((Self { what: What::Several(ends), copied, sent: 0 }, long))
+        Batch { frame: Self { what: What::Several(ends), copied, sent: 0 }, next }
     }
 
     /// Takes the buffer back, for the next frame.
@@ -345,7 +347,7 @@ mod tests {
 
     fn several(messages: &[&[u8]]) -> Outgoing<'static> {
         let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));
-        Outgoing::several(&mut messages, Vec::new()).expect("short").0
+        Outgoing::several(&mut messages, Vec::new()).frame
     }
 
     fn bytes(messages: &[&[u8]]) -> Vec<u8> {

@@ -271,7 +271,7 @@ impl Parcel {
                 b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())),
                 b'w' => Handle::Writer(Writer::from_descriptor(next()?)),
                 b'i' => {
-                    nix::unistd::dup2_stdin(next()?)?;
+                    nix::unistd::dup2_stdin(next()?).map_err(io::Error::from)?;
                     continue;
                 }
                 _ => {

@@ -10,6 +10,7 @@ use crate::frame::Outgoing;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime;
 
 /// What the clones of a writer share.
@@ -64,29 +65,52 @@ impl<'e> Turn<'e> {
     /// Waits for the turn, then writes what an earlier put has left. Cancel-safe.
     pub(crate) async fn enter(end: &'e Arc<End<Outlet>>) -> Result<Self, Error> {
         let mut turn = Self { in_use: Some(end.enter().await?) };
-        turn.outlet().write_rest().await?;
+        turn.write_rest().await?;
         Ok(turn)
     }
 
-    fn outlet(&mut self) -> &mut Outlet {
+    /// Waits for the turn, writes what an earlier put has left, and closes.
+    pub(crate) async fn close(end: &'e Arc<End<Outlet>>) -> Result<(), Error> {
+        let mut turn = Self { in_use: Some(end.enter().await?) };
+        let written = turn.write_rest().await;
+        if !turn.in_use().has_rest() {
+            drop(turn.in_use.take().map(|in_use| in_use.detach().commit()));
+        }
+        written
+    }
+
+    async fn write_rest(&mut self) -> Result<(), Error> {
+        let in_use = self.in_use();
+        let end = in_use.end();
+        end.unless_aborted(in_use.write_rest()).await.unwrap_or(Err(Error::Closed))
+    }
+
+    fn in_use(&mut self) -> &mut InUse<'e, Outlet> {
         self.in_use.as_mut().expect("a turn has its writer until it is dropped")
     }
 
     /// The buffer for the next frame. [`write`](Self::write) brings it back.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.outlet().scratch)
+        std::mem::take(&mut self.in_use().scratch)
     }
 
-    /// Writes the whole frame. Dropped or failed in the middle, it leaves the rest with the writer.
-    pub(crate) async fn write(&mut self, frame: Outgoing<'_>) -> Result<(), Error> {
-        let mut writing = Writing { outlet: self.outlet(), frame };
-        let written = writing.frame.write(&mut writing.outlet.sink).await;
+    /// Writes the whole frame. Dropped or failed in the middle, it leaves the rest with the writer and sets `left_rest`.
+    pub(crate) async fn write(
+        &mut self,
+        frame: Outgoing<'_>,
+        left_rest: &AtomicBool,
+    ) -> Result<(), Error> {
+        let in_use = self.in_use();
+        let end = in_use.end();
+        let mut writing = Writing { outlet: in_use, frame, left_rest };
+        let written = end.unless_aborted(writing.frame.write(&mut writing.outlet.sink)).await;
         match written {
-            Err(error) if is_broken(&error) => {
+            None => Err(Error::Closed),
+            Some(Err(error)) if is_broken(&error) => {
                 writing.frame.abandon(); // nothing can read the rest
                 Err(Error::Broken)
             }
-            written => written.map_err(Error::Io),
+            Some(written) => written.map_err(Error::Io),
         }
     }
 }
@@ -102,8 +126,9 @@ impl Drop for Turn<'_> {
         if let Ok(runtime) = runtime::Handle::try_current() {
             let mut held = in_use.detach();
             runtime.spawn(async move {
+                let end = held.end();
                 // If nothing reads any more, the next put says so.
-                let _ = held.body_mut().write_rest().await;
+                let _ = end.unless_aborted(held.body_mut().write_rest()).await;
             });
         }
     }
@@ -113,6 +138,7 @@ impl Drop for Turn<'_> {
 struct Writing<'o, 'm> {
     outlet: &'o mut Outlet,
     frame: Outgoing<'m>,
+    left_rest: &'o AtomicBool,
 }
 
 impl Drop for Writing<'_, '_> {
@@ -120,6 +146,7 @@ impl Drop for Writing<'_, '_> {
         let rest = self.frame.rest_of_frame();
         if !rest.is_empty() {
             self.outlet.rest = Rest { bytes: rest, sent: 0 };
+            self.left_rest.store(true, Ordering::Relaxed);
         }
         self.outlet.scratch = self.frame.take_scratch();
     }

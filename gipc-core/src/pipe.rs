@@ -4,7 +4,7 @@
 
 use crate::channel::Channel;
 use crate::end::{End, Held};
-use crate::frame::{Incoming, MAX_MESSAGE, Outgoing, check_length};
+use crate::frame::{Batch, Incoming, MAX_MESSAGE, Outgoing, check_length};
 use crate::messages::Messages;
 use crate::outlet::{Outlet, Turn};
 use crate::{Codec, Error, Raw, platform};
@@ -13,6 +13,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -149,7 +150,18 @@ impl<C: Codec> Reader<C> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// The number of the descriptor in this process, while it has it: to be looked at, never to be used.
+    /// Waits until every get before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        drop(self.end.enter().await?.detach().commit());
+        Ok(())
+    }
+
+    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.end.descriptor()
@@ -192,25 +204,36 @@ impl<C: Codec> Writer<C> {
     ///
     /// If the runtime here has no I/O enabled.
     pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
+        self.put_noting(message, &AtomicBool::new(false)).await
+    }
+
+    /// Notes in `left_rest` whether it was dropped or failed in the middle of its message.
+    async fn put_noting(&self, message: &C::Put, left_rest: &AtomicBool) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
         check_length(bytes.len())?;
         let mut turn = Turn::enter(&self.end).await?;
         let frame = Outgoing::one(&bytes, turn.take_scratch())?;
-        turn.write(frame).await
+        turn.write(frame, left_rest).await
     }
 
-    /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
-    /// Cancel-safe in the same way.
+    /// As [`put`](Self::put), for at most so long, the wait for its turn included. Cancel-safe in the same way.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), and `Timeout`.
+    /// As [`put`](Self::put); `Timeout` if the message is withdrawn, and can be put again; `StillSending` if a part of it was
+    /// written, so that the rest follows in the background: to put it again would send it twice. Then [`abort`](Self::abort)
+    /// gives up a reader that does not read.
     ///
     /// # Panics
     ///
     /// As [`put`](Self::put), and if the runtime here has no time enabled.
     pub async fn put_within(&self, message: &C::Put, limit: Duration) -> Result<(), Error> {
-        timeout(limit, self.put(message)).await.unwrap_or(Err(Error::Timeout))
+        let left_rest = AtomicBool::new(false);
+        let put = timeout(limit, self.put_noting(message, &left_rest)).await;
+        put.unwrap_or_else(|_| {
+            let is_begun = left_rest.load(Ordering::Relaxed);
+            Err(if is_begun { Error::StillSending } else { Error::Timeout })
+        })
     }
 
     /// Writes many messages in few system calls, with no message of another task between them. They are encoded on the
@@ -220,7 +243,8 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put). Some of the messages may have been written, from the first on.
+    /// As [`put`](Self::put). After `Encode` and `TooLarge` all messages before the refused one are written, and none behind
+    /// it; after the others some may be, from the first on.
     ///
     /// # Panics
     ///
@@ -235,13 +259,15 @@ impl<C: Codec> Writer<C> {
         let mut messages =
             messages.into_iter().fuse().map(|message| C::encode(message).map_err(Error::Encode));
         let mut turn = Turn::enter(&self.end).await?;
+        let left_rest = AtomicBool::new(false);
         loop {
-            let (frame, long) = Outgoing::several(&mut messages, turn.take_scratch())?;
-            let is_last = frame.is_empty() && long.is_none();
-            turn.write(frame).await?;
-            if let Some(long) = long {
+            let Batch { frame, next } = Outgoing::several(&mut messages, turn.take_scratch());
+            let is_last = frame.is_empty() && next.is_none();
+            turn.write(frame, &left_rest).await?;
+            if let Some(long) = next {
+                let long = long?;
                 let frame = Outgoing::one(&long, turn.take_scratch())?;
-                turn.write(frame).await?;
+                turn.write(frame, &left_rest).await?;
             }
             if is_last {
                 return Ok(());
@@ -259,7 +285,32 @@ impl<C: Codec> Writer<C> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// The number of the descriptor in this process, while it has it: to be looked at, never to be used.
+    /// Waits until every put before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before. `Broken` if the rest of a put that was given up could not be written:
+    /// it is closed all the same. `Io`, and then it is not.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no I/O enabled and there is such a rest.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        Turn::close(&self.end).await
+    }
+
+    /// Closes at once, for all clones, even in the middle of a message: the reader then sees `Truncated`. Puts that wait, and
+    /// the one that is under way, say `Closed`. The descriptor is closed when that last one was polled or dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before.
+    pub fn abort(&self) -> Result<(), Error> {
+        if self.end.abort() { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.end.descriptor()

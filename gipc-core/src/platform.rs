@@ -131,8 +131,8 @@ pub(crate) fn name_process() {
 /// would drop it; Linux keeps what is blocked even if it is ignored, other systems need not.
 pub(crate) struct BlockedSignals(SigSet);
 
-pub(crate) fn block_signals() -> nix::Result<BlockedSignals> {
-    SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map(BlockedSignals)
+pub(crate) fn block_signals() -> io::Result<BlockedSignals> {
+    Ok(BlockedSignals(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?))
 }
 
 impl Drop for BlockedSignals {

@@ -1,6 +1,7 @@
 //! Handles at their edges: after an error, without a runtime that can serve them, and under hostile wakers and iterators.
 
-use gipc_core::{Error, Reader, Writer, pipe};
+use gipc_core::{Codec, CodecError, Error, Reader, Writer, duplex, pipe};
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -214,4 +215,147 @@ fn a_waker_that_meddles_may_be_replaced_by_another() {
 #[test]
 fn a_waker_that_meddles_may_be_dropped_with_its_place_in_the_queue() {
     with_a_waker_that_meddles(|second| drop(second));
+}
+
+#[tokio::test]
+async fn a_writer_gives_up_a_reader_that_does_not_read() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let said = w.put_within(&long, Duration::from_millis(10)).await;
+    assert!(matches!(said, Err(Error::StillSending)), "{said:?}");
+    assert!(matches!(w.close(), Err(Error::Locked)), "the rest is being sent");
+    let mut waiting = pin!(w.put(b"next"));
+    assert!(once(waiting.as_mut()).await.is_none());
+    w.abort().expect("open");
+    assert!(matches!(waiting.await, Err(Error::Closed)));
+    assert!(matches!(w.abort(), Err(Error::Closed)));
+    assert!(matches!(r.get_within(HANG).await, Err(Error::Truncated)), "its descriptor is closed");
+}
+
+#[tokio::test]
+async fn a_put_under_way_is_aborted_from_another_task() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = Box::pin(w.put(&long));
+    fill(put.as_mut()).await;
+    w.abort().expect("open");
+    assert!(matches!(put.await, Err(Error::Closed)));
+    assert!(matches!(r.get_within(HANG).await, Err(Error::Truncated)));
+}
+
+#[tokio::test]
+async fn a_put_that_is_not_polled_any_more_holds_an_aborted_writer_until_it_is_dropped() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = Box::pin(w.put(&long));
+    fill(put.as_mut()).await;
+    w.abort().expect("open");
+    let said = std::iter::from_fn(|| Some(r.try_get())).nth(100);
+    assert!(matches!(said, Some(Err(Error::WouldBlock))), "{said:?}");
+    drop(put);
+    assert!(matches!(r.get_within(HANG).await, Err(Error::Truncated)));
+}
+
+/// After `Timeout` a message can be put again; after `StillSending` it cannot.
+#[tokio::test]
+async fn a_time_limit_says_whether_the_message_still_arrives() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let limit = Duration::from_millis(10);
+    assert!(matches!(w.put_within(&long, limit).await, Err(Error::StillSending)));
+    assert!(matches!(w.put_within(b"withdrawn", limit).await, Err(Error::Timeout)));
+    assert_eq!(r.get().await.expect("whole").map(|got| got.len()), Some(LONG));
+    w.close_when_idle().await.expect("open");
+    assert_eq!(r.get().await.expect("the end"), None);
+}
+
+#[tokio::test]
+async fn a_close_that_waits_comes_after_what_was_asked_before() {
+    let (near, far) = duplex().expect("two pipes");
+    let long = vec![7; LONG];
+    let putting = near.clone();
+    let mut put = Box::pin(async move { putting.put(&long).await });
+    assert!(once(put.as_mut()).await.is_none());
+    let mut get = Box::pin(near.get());
+    assert!(once(get.as_mut()).await.is_none());
+    let mut close = Box::pin(near.close_when_idle());
+    assert!(once(close.as_mut()).await.is_none());
+    assert!(matches!(near.close(), Err(Error::Locked)));
+    let (put, got) = tokio::join!(put, far.get());
+    put.expect("it was asked first");
+    assert_eq!(got.expect("whole").map(|got| got.len()), Some(LONG));
+    assert!(once(close.as_mut()).await.is_none(), "the get still waits");
+    far.put(b"a").await.expect("room");
+    assert_eq!(get.await.expect("open").as_deref(), Some(&b"a"[..]));
+    close.await.expect("open");
+    assert!(matches!(near.close(), Err(Error::Closed)));
+    assert!(matches!(near.close_when_idle().await, Err(Error::Closed)));
+}
+
+#[tokio::test]
+async fn a_close_that_waits_and_is_dropped_closes_nothing() {
+    let (r, w) = pipe().expect("a pipe");
+    let mut get = pin!(r.get());
+    assert!(once(get.as_mut()).await.is_none());
+    assert!(once(pin!(r.close_when_idle())).await.is_none());
+    w.put(b"a").await.expect("room");
+    get.await.expect("open");
+    r.close().expect("it is still open");
+}
+
+/// By design: turns are taken in order, and a get keeps its turn until it is polled to its end or dropped.
+#[tokio::test]
+async fn a_get_that_is_not_polled_keeps_its_turn_until_it_is_dropped() {
+    let (r, w) = pipe().expect("a pipe");
+    let mut get = Box::pin(r.get());
+    assert!(once(get.as_mut()).await.is_none());
+    w.put(b"a").await.expect("room");
+    let limit = Duration::from_millis(10);
+    assert!(matches!(r.get_within(limit).await, Err(Error::Timeout)));
+    assert!(matches!(r.close(), Err(Error::Locked)));
+    drop(get);
+    assert_eq!(r.get().await.expect("open").as_deref(), Some(&b"a"[..]));
+}
+
+/// Bytes as they are, but for those of one message.
+struct Picky;
+
+impl Codec for Picky {
+    type Put = [u8];
+    type Got = Vec<u8>;
+
+    fn encode(value: &[u8]) -> Result<Cow<'_, [u8]>, CodecError> {
+        if value == b"bad" { Err("a bad one".into()) } else { Ok(value.into()) }
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
+        Ok(bytes)
+    }
+}
+
+#[tokio::test]
+async fn all_messages_before_one_that_is_refused_are_written() {
+    let (r, w) = pipe().expect("a pipe");
+    let all = [&b"1"[..], b"2", b"bad", b"3"];
+    let said = w.with::<Picky>().put_all(all).await;
+    assert!(matches!(said, Err(Error::Encode(_))), "{said:?}");
+    w.close().expect("idle");
+    for expected in [Some(&b"1"[..]), Some(b"2"), None] {
+        assert_eq!(r.get().await.expect("whole").as_deref(), expected);
+    }
+}
+
+#[test]
+fn a_chain_of_errors_says_each_thing_once() {
+    let io = Error::Io(std::io::Error::other("no room"));
+    let encode = Error::Encode("no bytes".into());
+    for (error, detail) in [(io, "no room"), (encode, "no bytes")] {
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            text += &format!(": {error}");
+            source = error.source();
+        }
+        assert_eq!(text.matches(detail).count(), 1, "{text}");
+    }
 }
