@@ -6,14 +6,12 @@
 
 use crate::handoff::ENTRY_VARIABLE;
 use crate::platform;
+use crate::report::CANNOT_BEGIN;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, Once, PoisonError};
-
-/// The exit code of a child that could not begin.
-pub(crate) const CANNOT_BEGIN: i32 = 127;
 
 /// What a child is to begin with, and the socket to its parent.
 pub(crate) struct Arrival {

@@ -2,7 +2,7 @@
 //!
 //! `control` talks to the child, `handoff` moves its handles, `entry` is where it begins, and `process` how it ends.
 
-use crate::control::{self, Control, Said};
+use crate::control::{self, Control};
 use crate::end::Body;
 use crate::entry::{self, Entry};
 use crate::handoff::{ENTRY_VARIABLE, Luggage};
@@ -206,7 +206,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
             Err(error) => {
                 runtime.spawn(async move {
                     let status = reap(&ward.child).await;
-                    ward.tell(Ended { status, said: Said::default() });
+                    ward.tell(Ended { status, report: None });
                 });
                 return Err(error.into());
             }

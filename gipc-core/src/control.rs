@@ -1,10 +1,10 @@
 //! The socket to a child on its parent's side: what the child must still be told, and what it says last.
 
 use crate::end::Body;
-use crate::entry;
 use crate::handoff::Sent;
 use crate::platform;
 use crate::process::{Ended, reap};
+use crate::report::Report;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -17,9 +17,6 @@ use tokio::process::Child;
 
 /// How long to wait before the system is asked again whether it takes more descriptors.
 const AGAIN: Duration = Duration::from_millis(5);
-
-/// What a child said before it ended: the kind of report, and its bytes.
-pub(crate) type Said = Arc<[u8]>;
 
 /// The conversation with a child that was just started.
 pub(crate) struct Control {
@@ -112,5 +109,5 @@ pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>
         Some(status) => status,
         None => reap(child).await,
     };
-    Ended { status, said: entry::limit_report(said, limit).into() }
+    Ended { status, report: Report::read(said, limit).map(Arc::new) }
 }

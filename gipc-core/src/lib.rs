@@ -2,7 +2,7 @@
 
 // Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec`: values, `end`: whose turn it is,
 // `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
-// `entry`: how a child begins, `control`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
+// `entry`: how a child begins, `control` and `report`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
@@ -23,6 +23,7 @@ mod outlet;
 mod pipe;
 mod platform;
 mod process;
+mod report;
 
 pub use codec::{Codec, CodecError, Postcard, Raw};
 pub use command::Command;
@@ -34,4 +35,4 @@ pub use frame::MAX_MESSAGE;
 pub use handoff::Handle;
 pub use messages::Messages;
 pub use pipe::{Reader, Writer, pipe};
-pub use process::{Exit, Process};
+pub use process::{Exit, ExitError, Process};

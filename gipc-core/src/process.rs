@@ -4,8 +4,7 @@
 
 use crate::Error;
 use crate::codec::whole;
-use crate::control::Said;
-use crate::entry::Report;
+use crate::report::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
@@ -28,6 +27,8 @@ use tokio::sync::watch;
 pub enum Exit<R = ()> {
     /// Its entry returned this.
     Returned(R),
+    /// Its entry returned an error, which this displays.
+    Failed(String),
     /// Its entry panicked. Holds the message of the panic, empty if that was not a string.
     Panicked(String),
     /// It could not begin, for this reason: for instance because the program was rebuilt in the meantime. No code of the
@@ -40,6 +41,54 @@ pub enum Exit<R = ()> {
     /// A signal of this number ended it.
     Signal(i32),
 }
+
+impl<R> Exit<R> {
+    /// What the entry returned, or an error that says how else the child ended: `let sum = child.join().await?.returned()?;`
+    ///
+    /// # Errors
+    ///
+    /// If it did not return, or returned an error.
+    pub fn returned(self) -> Result<R, ExitError> {
+        let without = match self {
+            Self::Returned(result) => return Ok(result),
+            Self::Failed(why) => Exit::Failed(why),
+            Self::Panicked(text) => Exit::Panicked(text),
+            Self::NotBegun(why) => Exit::NotBegun(why),
+            Self::ResultLost(why) => Exit::ResultLost(why),
+            Self::Code(code) => Exit::Code(code),
+            Self::Signal(number) => Exit::Signal(number),
+        };
+        Err(ExitError(without))
+    }
+}
+
+/// The end of a child that did not return a result, as an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitError(Exit);
+
+impl ExitError {
+    /// How it ended; never `Returned`.
+    #[must_use]
+    pub fn exit(&self) -> &Exit {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Exit::Returned(()) => f.write_str("the child returned"),
+            Exit::Failed(why) => write!(f, "the child failed: {why}"),
+            Exit::Panicked(text) => write!(f, "the child panicked: {text}"),
+            Exit::NotBegun(why) => write!(f, "the child could not begin: {why}"),
+            Exit::ResultLost(why) => write!(f, "the result of the child is lost: {why}"),
+            Exit::Code(code) => write!(f, "the child exited with code {code}"),
+            Exit::Signal(number) => write!(f, "signal {number} ended the child"),
+        }
+    }
+}
+
+impl std::error::Error for ExitError {}
 
 /// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
 /// and never leaves a zombie (LEAK-1, LEAK-4). A child that outlives the runtime in which it was spawned is killed and
@@ -54,7 +103,7 @@ pub struct Process<R = ()> {
 #[derive(Clone)]
 pub(crate) struct Ended {
     pub(crate) status: Result<ExitStatus, Arc<io::Error>>,
-    pub(crate) said: Said,
+    pub(crate) report: Option<Arc<Report>>,
 }
 
 pub(crate) struct Life {
@@ -181,21 +230,23 @@ impl<R> fmt::Debug for Process<R> {
 /// Makes one answer of the status and of what the child said last. The status decides: a child that was killed after it had
 /// reported its result was killed. Where something else took the status, the report has to do.
 fn told<R: DeserializeOwned>(ended: Ended) -> Result<Exit<R>, Error> {
-    let report = Report::read(&ended.said);
-    let status = match (&ended.status, &report) {
-        (Ok(status), _) => Some(status),
-        (Err(_), Some(_)) => None,
-        (Err(error), None) => return Err(Error::Io(copy(error))),
+    let report = ended.report.as_deref();
+    let status = match ended.status {
+        Err(error) if report.is_none() => return Err(Error::Io(copy(&error))),
+        status => status.ok(),
     };
-    Ok(match (status.map(ExitStatus::code), report) {
-        (None | Some(Some(0)), Some(Report::Value(bytes))) => {
+    let signal = status.and_then(|status| status.signal());
+    let code = status.and_then(|status| status.code());
+    Ok(match report {
+        _ if signal.is_some() => Exit::Signal(signal.unwrap_or_default()),
+        Some(Report::Value(bytes)) if code.unwrap_or(0) == 0 => {
             Exit::Returned(whole(bytes).map_err(Error::Decode)?)
         }
-        (None | Some(Some(_)), Some(Report::Panic(text))) => Exit::Panicked(text),
-        (None | Some(Some(_)), Some(Report::NotBegun(why))) => Exit::NotBegun(why),
-        (None | Some(Some(_)), Some(Report::Lost(why))) => Exit::ResultLost(why),
-        (Some(Some(code)), _) => Exit::Code(code),
-        _ => Exit::Signal(status.and_then(ExitStatusExt::signal).unwrap_or(0)),
+        Some(Report::Failed(text)) => Exit::Failed(text.clone()),
+        Some(Report::Panic(text)) => Exit::Panicked(text.clone()),
+        Some(Report::NotBegun(why)) => Exit::NotBegun(why.clone()),
+        Some(Report::Lost(why)) => Exit::ResultLost(why.clone()),
+        Some(Report::Value(_)) | None => Exit::Code(code.unwrap_or_default()),
     })
 }
 
@@ -237,7 +288,7 @@ impl Drop for Ward {
             }
         };
         drop(child);
-        let _ = self.end.send(Some(Ended { status, said: Said::default() }));
+        let _ = self.end.send(Some(Ended { status, report: None }));
     }
 }
 

@@ -231,6 +231,35 @@ entry! {
 }
 
 entry! {
+    /// Fails in one of several ways, and can say so by `?`.
+    pub(crate) async fn fails(mut start: Start<String>,) -> Result<u32, Box<dyn Error>> {
+        match start.args.as_str() {
+            "no handle" => drop(start.reader(0)?),
+            "no number" => return Ok("seven".parse()?),
+            number => return Ok(number.parse()?),
+        }
+        Ok(0)
+    }
+}
+
+entry! {
+    /// A result type of a module, and no value.
+    pub(crate) async fn fails_by_io(_start: Start<()>) -> io::Result<()> {
+        Err(io::Error::other("on purpose"))
+    }
+}
+
+entry! {
+    /// Drops the first handle that it was given, and stays until the other end of the second is closed.
+    pub(crate) async fn drops_a_handle(start: Start<()>) {
+        drop(start.writer(0));
+        if let Ok(r) = start.reader(1) {
+            let _ = r.get().await;
+        }
+    }
+}
+
+entry! {
     pub(crate) async fn text_of(start: Start<usize>) -> String {
         "x".repeat(start.args)
     }
@@ -245,7 +274,7 @@ entry! {
 entry! {
     /// Stays until the other ends of its readers are closed.
     pub(crate) async fn wait(start: Start<()>) -> () {
-        for handle in &start.handles {
+        for handle in start.handles.iter().flatten() {
             match handle {
                 Handle::Reader(r) => drop(r.get().await),
                 Handle::Duplex(both) => drop(both.get().await),

@@ -21,6 +21,9 @@ type Failure = Box<dyn std::error::Error>;
 fn main() {
     before_init();
     init!(
+        fails,
+        fails_by_io,
+        drops_a_handle,
         text_of,
         starts_slow_children,
         count_handles,
@@ -103,6 +106,8 @@ fn main() {
         test("a_child_that_says_too_much_is_not_listened_to", too_much_said),
         test("a_result_longer_than_its_limit_is_lost_and_said_so", too_long_a_result),
         test("each_end_of_a_parent_has_its_fate_for_its_children", fates),
+        test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
+        test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();

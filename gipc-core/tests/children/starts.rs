@@ -2,8 +2,9 @@
 
 use crate::Failure;
 use crate::entries::{
-    ends_as_parent, ignores_its_children, panics_beside_a_thread, says_too_much, shown_name,
-    starts_slow_children, surroundings, text_of, unspeakable, writes_early,
+    drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
+    panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings, text_of,
+    unspeakable, writes_early,
 };
 use gipc_core::{Command, Error, Exit, pipe};
 use std::fs;
@@ -114,6 +115,45 @@ pub(crate) async fn fates() -> Result<(), Failure> {
         let _ = go.put(b"go on").await; // broken, if it is killed
         assert_eq!(r.get().await?.is_some(), goes_on, "{way}");
     }
+    Ok(())
+}
+
+pub(crate) async fn failures() -> Result<(), Failure> {
+    let cases = [
+        ("7", Ok(7), ""),
+        ("no number", Err("invalid digit"), "invalid digit found in string"),
+        ("no handle", Err("there is no handle at 0"), "there is no handle at 0, or it was taken"),
+    ];
+    for (args, expected, printed) in cases {
+        let child = Command::new(fails())?.stderr(Stdio::piped()).spawn(&args.to_owned())?;
+        let mut errors = String::new();
+        let mut stderr = child.take_stderr().ok_or("it is piped")?;
+        tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut errors).await?;
+        assert!(errors.contains(printed), "{args}: {errors}");
+        match (child.join().await?.returned(), expected) {
+            (Ok(number), Ok(expected)) => assert_eq!(number, expected),
+            (Err(error), Err(why)) => {
+                assert!(
+                    error.to_string().starts_with(&format!("the child failed: {why}")),
+                    "{error}"
+                );
+            }
+            (got, _) => panic!("{args}: {got:?}"),
+        }
+    }
+    let child = Command::new(fails_by_io())?.stderr(Stdio::null()).spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Failed("on purpose".into()));
+    Ok(())
+}
+
+pub(crate) async fn dropped_in_the_child() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (stay, go) = pipe()?;
+    let child = Command::new(drops_a_handle())?.handle(w).handle(stay).spawn(&())?;
+    assert_eq!(r.get().await?, None);
+    assert_eq!(child.try_join()?, None, "it still runs");
+    go.close()?;
+    child.join().await?.returned()?;
     Ok(())
 }
 
