@@ -24,14 +24,14 @@ fn main() -> Result<(), Failure> {
     init!(reader);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (r, w) = pipe()?;
-        assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::Timeout)));
+        assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::StillSending)));
         let (hold, go) = pipe()?;
         let child = Command::new(reader())?.handle(r).handle(hold).spawn(&())?;
         // Larger than a pipe, and nobody reads: a part is written, and then the time is over.
         let long = vec![0; 4 << 20];
         assert!(matches!(
             w.put_within(&long, Duration::from_millis(50)).await,
-            Err(Error::Timeout)
+            Err(Error::StillSending)
         ));
         // It is still being written, so the handle cannot be closed now.
         assert!(matches!(w.close(), Err(Error::Locked)));

@@ -45,7 +45,8 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     ///
     /// # Errors
     ///
-    /// If this program's own file cannot be found.
+    /// If this program's own file cannot be found. `Unsupported` if this program was started by way of the dynamic loader
+    /// (`ld-linux.so.2 ./program`): Linux then takes the loader for the program.
     pub fn new(entry: Entry<A, R>) -> io::Result<Self> {
         let (name, signature) = (entry.name(), entry.signature());
         let mut command = tokio::process::Command::new(platform::own_program()?);

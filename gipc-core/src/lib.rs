@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-// Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec`: values, `end`: whose turn it is,
+// Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec` and `bounded`: values, `end`: whose turn it is,
 // `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
 // `entry`: how a child begins, `control` and `report`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
 
@@ -8,6 +8,7 @@
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
 
 mod arrival;
+mod bounded;
 mod channel;
 mod codec;
 mod command;

@@ -84,7 +84,24 @@ static HAS_RUNNING: LazyLock<bool> = LazyLock::new(|| Path::new(RUNNING).exists(
 
 /// The program that runs now. Linux has a name for it that holds even when the file was replaced since.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
+    if is_loader() {
+        let why = "this program was started by way of the dynamic loader, which a child would be; start it by its own path";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
     if *HAS_RUNNING { Ok(RUNNING.into()) } else { env::current_exe() }
+}
+
+/// Whether the system takes the dynamic loader for the program that runs (`ld-linux.so.2 ./program`).
+fn is_loader() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let path = std::fs::read_link(RUNNING).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let prefixes = ["ld-linux", "ld-musl", "ld.so", "ld64.so"]; // of glibc and musl
+        name.contains(".so") && prefixes.iter().any(|prefix| name.starts_with(prefix))
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 /// Whether the system started this program with more rights than the one that started it has: set-user-ID, set-group-ID

@@ -18,7 +18,7 @@ type Told = (String, Vec<String>, BTreeMap<String, String>);
 gipc_core::entry! {
     async fn child_entry(start: Start<Told>) -> () {
         let (role, names, codecs) = start.args;
-        match play(&role, names.into_iter().zip(start.handles).collect(), codecs).await {
+        match play(&role, names.into_iter().zip(start.handles.into_iter().flatten()).collect(), codecs).await {
             0 => {}
             code => std::process::exit(code),
         }
@@ -324,7 +324,8 @@ fn explain(error: &Error) -> Done {
         Error::Broken => (Said::Broken, Effect::Unknown),
         Error::TooLarge { .. } => (Said::TooLarge, Effect::None),
         Error::Misuse(_) => (Said::Misuse, Effect::None),
-        Error::Timeout => (Said::Timeout, Effect::Unknown),
+        Error::Timeout => (Said::Timeout, Effect::None),
+        Error::StillSending => (Said::Timeout, Effect::Unknown),
         Error::Encode(_) => (Said::Encode, Effect::None),
         Error::Decode(_) => (Said::Decode, Effect::All),
         Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -336,6 +337,7 @@ fn explain(error: &Error) -> Done {
             }
             None => (Said::Other, Effect::Unknown),
         },
+        _ => (Said::Other, Effect::Unknown),
     };
     Done { effect: Some(effect), detail: Some(error.to_string()), ..said.into() }
 }
@@ -343,10 +345,11 @@ fn explain(error: &Error) -> Done {
 fn ended(exit: Exit) -> Said {
     match exit {
         Exit::Returned(()) => Said::Exit { code: 0 },
-        Exit::Panicked(_) => Said::Raised,
+        Exit::Panicked(_) | Exit::Failed(_) => Said::Raised,
         Exit::NotBegun(_) => Said::Exit { code: 127 },
         Exit::Code(code) => Said::Exit { code },
         Exit::Signal(number) => Said::Signal { name: signal_name(number) },
+        _ => Said::Other,
     }
 }
 
