@@ -24,7 +24,7 @@ fn main() -> Result<(), Failure> {
     init!(reader);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (r, w) = pipe()?;
-        assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::StillSending)));
+        assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::Timeout)));
         let (hold, go) = pipe()?;
         let child = Command::new(reader())?.handle(r).handle(hold).spawn(&())?;
         // Larger than a pipe, and nobody reads: a part is written, and then the time is over.

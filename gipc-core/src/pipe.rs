@@ -60,6 +60,33 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Waits for the next message and puts its bytes into `buffer`, instead of what is there; returns how many, or `None` at the
+    /// end. A buffer that is used again costs large messages less than half of the time.
+    ///
+    /// Cancel-safe: nothing of a message is lost, but the memory of `buffer` then stays with the handle, and the buffer is
+    /// left empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); the buffer is empty then.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get).
+    pub async fn get_into(&self, buffer: &mut Vec<u8>) -> Result<Option<usize>, Error> {
+        buffer.clear();
+        let mut incoming = self.end.enter().await?;
+        incoming.spare = std::mem::take(buffer);
+        let got = incoming.next().await;
+        *buffer = std::mem::take(&mut incoming.spare);
+        Ok(got?.map(|message| {
+            *buffer = message;
+            buffer.len()
+        }))
+    }
+}
+
 impl<C: Codec> Reader<C> {
     /// The same handle with another codec: `r.with::<Postcard<Job>>()`.
     #[must_use]

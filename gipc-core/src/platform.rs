@@ -56,6 +56,27 @@ pub(crate) fn read(descriptor: &OwnedFd, into: &mut Vec<u8>, most: usize) -> io:
     Ok(came)
 }
 
+/// Asks for huge pages where the spare capacity of a vector holds some: most of what it costs to receive a large message is
+/// that the system provides its memory page by page.
+pub(crate) fn prefer_huge_pages(vector: &mut Vec<u8>) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        const HUGE: usize = 2 << 20;
+        let spare = vector.spare_capacity_mut();
+        let begin = spare.as_mut_ptr().align_offset(HUGE);
+        let len = spare.len().saturating_sub(begin) / HUGE * HUGE;
+        if len > 0 {
+            // SAFETY: the range lies within memory that the vector owns, and the advice changes no byte of it.
+            unsafe {
+                let place = spare.as_mut_ptr().add(begin).cast();
+                nix::libc::madvise(place, len, nix::libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = vector;
+}
+
 /// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it is
 /// started again by a name that holds: nothing has to be told.
 pub(crate) fn build() -> String {

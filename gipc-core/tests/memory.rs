@@ -102,3 +102,52 @@ async fn a_put_that_breaks_copies_nothing() {
     let asked = ASKED.get() - before;
     assert!(asked < LONG / 8, "{asked} bytes for what nothing can read");
 }
+
+#[tokio::test]
+async fn a_buffer_that_is_used_again_needs_no_new_memory() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut buffer = Vec::new();
+    for round in 0..3 {
+        let before = ASKED.get();
+        let (put, got) = tokio::join!(w.put(&long), r.get_into(&mut buffer));
+        put.expect("it is read");
+        assert_eq!(got.expect("whole"), Some(LONG));
+        assert!(buffer == long);
+        let asked = ASKED.get() - before;
+        assert!(round == 0 || asked < LONG / 8, "{asked} bytes in round {round}");
+    }
+    w.put(b"short").await.expect("room");
+    assert_eq!(r.get_into(&mut buffer).await.expect("whole"), Some(5));
+    assert_eq!(buffer, b"short");
+    w.close().expect("idle");
+    assert_eq!(r.get_into(&mut buffer).await.expect("the end"), None);
+    assert!(buffer.is_empty());
+}
+
+#[tokio::test]
+async fn a_get_into_that_is_given_up_loses_nothing() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = pin!(w.put(&long));
+    fill(put.as_mut()).await;
+    let mut buffer = vec![1; 10];
+    assert!(once(pin!(r.get_into(&mut buffer))).await.is_none());
+    assert!(buffer.is_empty());
+    let (put, got) = tokio::join!(put, r.get());
+    put.expect("it is read");
+    assert!(got.expect("whole").is_some_and(|got| got == long));
+}
+
+/// The memory of a large message is reserved once, not again and again as it grows.
+#[tokio::test]
+async fn a_large_message_is_not_copied_as_it_grows() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let before = ASKED.get();
+    let (put, got) = tokio::join!(w.put(&long), r.get());
+    put.expect("it is read");
+    assert!(got.expect("whole").is_some_and(|got| got == long));
+    let asked = ASKED.get() - before;
+    assert!(asked < LONG + LONG / 8, "{asked} bytes for a message of {LONG}");
+}
