@@ -92,7 +92,7 @@ impl<A> Start<A> {
 pub struct Parent(pipe::Receiver);
 
 impl Parent {
-    /// Waits until it is gone, however it ended (SIG-9). Cancel-safe.
+    /// Waits until it is gone, however it ended. Cancel-safe.
     pub async fn ended(&self) {
         let mut nothing = [0];
         loop {
@@ -176,7 +176,7 @@ impl<A, R> fmt::Debug for Entry<A, R> {
 /// Makes of what came the future that runs an entry and reports how it ended.
 type Begin = Box<dyn Fn(Parcel) -> Result<Running<Report>, Error>>;
 
-/// One row of the table of [`init`].
+/// An entry without its types, as [`init`] takes it.
 pub struct Listed {
     name: &'static str,
     signature: String,
@@ -189,17 +189,20 @@ impl fmt::Debug for Listed {
     }
 }
 
-/// Must be the first thing that `main` does, in a process with one thread; usually by [`init!`](crate::init!). In a
-/// child of this library it runs the entry on a current-thread runtime of its own and does not return; anywhere else
-/// it only remembers that it was called.
+/// Runs the entry that this process was started for, if it is a child of this library, on a current-thread runtime of its own,
+/// and does not return then. Anywhere else it only remembers that it was called. Must be the first thing that `main` does,
+/// usually by [`init!`](crate::init!): what main does before, a child does too.
 ///
-/// A child ends with its entry (SPAWN-10): its tasks are dropped, and threads that still work for its runtime
-/// (`spawn_blocking`, a read of stdin) end with the process.
+/// A child ends with its entry: its tasks are dropped, and threads that still work for its runtime (`spawn_blocking`, a read of
+/// stdin) end with the process.
 ///
-/// The child begins with a clean signal state, SIGPIPE ignored, and no descriptor but 0 (the null device, unless it
-/// was given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the
-/// program is another than its parent or was built from other sources, says why on its stderr and to its parent, and
-/// exits with 127 (SPAWN-19); one that panics exits with 101, or by SIGABRT where panics abort; one that returns, with 0.
+/// A child has a default signal state but for SIGPIPE, which is ignored, and no descriptor but 0 (the null device, unless it was
+/// given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the program is
+/// another than its parent or was built from other sources, says why on its stderr and to its parent, and exits with 127. One
+/// that panics exits with 101, or by SIGABRT where panics abort; one that returns an error exits with 1, and one that returns
+/// a value with 0.
+///
+/// In a process that inherited that SIGCHLD is ignored, it sets SIGCHLD to its default.
 ///
 /// # Panics
 ///
@@ -234,7 +237,7 @@ fn cannot_begin(error: &Error, control: Option<&UnixStream>) -> i32 {
     CANNOT_BEGIN
 }
 
-/// [`init`], called before main and so outside of all that catches a panic.
+/// Like [`init`], for a constructor, where nothing catches a panic.
 #[doc(hidden)]
 pub fn init_before_main(entries: &[Listed]) {
     arrival::before_main(); // the order of constructors is not known
@@ -356,8 +359,9 @@ macro_rules! init {
     };
 }
 
-/// Lists the entries of a test, where main is the test harness's own: once in the file, outside of all functions. A
-/// child then goes its way before that main begins.
+/// Lists the entries of a test, where main is the test harness's own: once in the file, outside of all functions. A child then
+/// runs its entry in a constructor, before main: without what std sets up there, such as the message of a stack overflow, and
+/// perhaps before other constructors.
 #[macro_export]
 macro_rules! init_in_tests {
     ($($entry:path),* $(,)?) => {

@@ -309,5 +309,6 @@ impl<'a> Label<'a> {
 }
 
 fn torn() -> Error {
-    Error::Misuse("its parent went away before it had handed everything over".into())
+    let why = "its parent went away before it had handed everything over";
+    Error::Io(io::Error::new(ErrorKind::UnexpectedEof, why))
 }

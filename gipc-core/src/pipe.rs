@@ -17,32 +17,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Makes a pipe for bytes (PIPE-1); [`Reader::with`] and [`Writer::with`] make it one for values.
+/// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
 ///
 /// No runtime is needed for it. Each end belongs to the runtime in which it is first waited on, and waits in no other:
 /// when that one is gone, gets and puts are `Io`, and while nobody drives it they wait. Until then an end may go anywhere,
 /// to another thread or to a child.
 ///
 /// On macOS an end can be inherited by a program that another thread starts in the moment between making it and marking
-/// it; on Linux and the BSDs it is made marked (PIPE-6).
+/// it; on Linux and the BSDs it is made marked.
 ///
 /// # Errors
 ///
-/// What the system says, for instance that there are no descriptors left; then nothing is left over (PIPE-8).
+/// What the system says, for instance that there are no descriptors left; then nothing is left over.
 pub fn pipe() -> io::Result<(Reader, Writer)> {
     let (reader, writer) = platform::pipe()?;
     Ok((Reader::from_descriptor(reader, Vec::new()), Writer::from_descriptor(writer)))
 }
 
 /// The end that gets. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one (CLOSE-11), or by [`close`](Self::close).
+/// the last one, or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
     end: Arc<End<Inlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
 /// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one (CLOSE-11), or by [`close`](Self::close).
+/// the last one, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
     end: Arc<End<Outlet>>,
     codec: PhantomData<fn() -> C>,
@@ -94,14 +94,14 @@ impl<C: Codec> Reader<C> {
         Reader { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Waits for the next message; `None` is the end: every writer is closed and no message is left (EOF-1, EOF-2). Each
-    /// message goes to exactly one get (MSG-8), in the order in which the gets were first polled (LOCK-3).
+    /// Waits for the next message; `None` is the end: every writer is closed and no message is left. Each
+    /// message goes to exactly one get, in the order in which the gets were first polled.
     ///
-    /// Cancel-safe: a get that is dropped takes nothing with it (MSG-14).
+    /// Cancel-safe: a get that is dropped takes nothing with it.
     ///
     /// # Errors
     ///
-    /// `Closed`; `Truncated` (EOF-4, EOF-5) and `TooLarge` (MSG-12), which stay; `Decode` (CODEC-7); `Io`.
+    /// `Closed`; `Truncated` and `TooLarge`, which stay; `Decode`; `Io`.
     ///
     /// # Panics
     ///
@@ -115,8 +115,8 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// As [`get`](Self::get), for at most so long, waiting for its turn included (TIMEOUT-6). Half a message that came in
-    /// time is not lost: the next get goes on with it (TIMEOUT-4). Cancel-safe.
+    /// As [`get`](Self::get), for at most so long, waiting for its turn included. Half a message that came in
+    /// time is not lost: the next get goes on with it. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl<C: Codec> Reader<C> {
     }
 
     /// Refuses messages longer than so many bytes from now on, instead of those longer than
-    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them (SEC-2), and what was
-    /// refused stays so (MSG-12). It is this process's own rule and does not go with the handle to a child.
+    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them, and what was
+    /// refused stays so. It is this process's own rule and does not go with the handle to a child.
     ///
     /// # Errors
     ///
@@ -167,12 +167,12 @@ impl<C: Codec> Reader<C> {
         self.reserve().map(|mut end| end.body_mut().max = bytes.min(MAX_MESSAGE))
     }
 
-    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait.
+    /// Closes the descriptor, for all clones. Does not wait.
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a get waits, and nothing has happened
-    /// (CLOSE-4).
+    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened
+    ///.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
@@ -214,18 +214,18 @@ impl<C: Codec> Writer<C> {
         Writer { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Writes one message, and waits while the pipe is full (COOP-2). Messages of several tasks never mix (MSG-7); they go
-    /// in the order in which the puts were first polled (LOCK-3). When it returns the message is in the pipe.
+    /// Writes one message, and waits while the pipe is full. Messages of several tasks never mix; they go
+    /// in the order in which the puts were first polled. When it returns the message is in the pipe.
     ///
     /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that its rest is copied, which takes
     /// as long as it is long, and written in the background, before any other put, because half a message would spoil
-    /// what follows (MSG-13). Until then the handle is in use. Where no runtime is there to do it, or it ends, the
+    /// what follows. Until then the handle is in use. Where no runtime is there to do it, or it ends, the
     /// next put writes the rest first; if there is none, the reader sees `Truncated`.
     ///
     /// # Errors
     ///
-    /// `Closed`; `TooLarge` (MSG-11) and `Encode` (MSG-10) before anything is written; `Broken` if there is no reader any
-    /// more (CLOSE-7); `Io`, and then the next put goes on where this one was.
+    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any
+    /// more; `Io`, and then the next put goes on where this one was.
     ///
     /// # Panics
     ///
@@ -302,12 +302,12 @@ impl<C: Codec> Writer<C> {
         }
     }
 
-    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait: what was put is in the pipe (CLOSE-6).
+    /// Closes the descriptor, for all clones. Does not wait: what was put is in the pipe.
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a put waits or is being finished, and
-    /// nothing has happened (CLOSE-4).
+    /// `Closed` if it was closed or given away before; `Locked` while a put waits or is being finished, and
+    /// nothing has happened.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }

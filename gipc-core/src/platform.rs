@@ -283,7 +283,9 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     let mut received = Vec::new();
     let parts = message.cmsgs().map_err(|_| {
-        io::Error::other("it may not have as many descriptors open as it is given (RLIMIT_NOFILE)")
+        io::Error::other(
+            "the system has dropped descriptors on their way: mostly because this process may not have so many open (RLIMIT_NOFILE)",
+        )
     })?;
     for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part {

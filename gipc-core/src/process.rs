@@ -91,8 +91,8 @@ impl fmt::Display for ExitError {
 impl std::error::Error for ExitError {}
 
 /// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
-/// and never leaves a zombie (LEAK-1, LEAK-4). A child that outlives the runtime in which it was spawned is killed and
-/// reaped while that is dropped, and `join` then says so (SPAWN-12).
+/// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and
+/// reaped while that is dropped, and `join` then says so.
 pub struct Process<R = ()> {
     pub(crate) life: Arc<Life>,
     pub(crate) ended: watch::Receiver<Option<Ended>>,
@@ -116,7 +116,7 @@ pub(crate) struct Life {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same (JOIN-3).
+    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same.
     /// Cancel-safe.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl<R: DeserializeOwned> Process<R> {
         told(end.ok_or(Error::Io(ErrorKind::Other.into()))?)
     }
 
-    /// As [`join`](Self::join), for at most so long (JOIN-2). Cancel-safe.
+    /// As [`join`](Self::join), for at most so long. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl<R: DeserializeOwned> Process<R> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// How it ended, if that is known by now (JOIN-6): once its runtime has turned since.
+    /// How it ended, if that is known by now: once its runtime has turned since.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl<R> Process<R> {
         self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).1.take()
     }
 
-    /// Asks it to end, by SIGTERM. Nothing happens if it has ended (JOIN-12, SEC-3).
+    /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl<R> Process<R> {
         self.life.signal(Signal::SIGTERM)
     }
 
-    /// Ends it, by SIGKILL. Nothing happens if it has ended (JOIN-12, SEC-3).
+    /// Ends it, by SIGKILL. Nothing happens if it has ended.
     ///
     /// # Errors
     ///

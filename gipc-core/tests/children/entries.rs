@@ -90,6 +90,21 @@ entry! {
 /// that it starts would inherit.
 pub(crate) static EARLY: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
 
+/// What a constructor of a child has opened, before or after that of gipc-core: the order is the linker's.
+static CONSTRUCTED: OnceLock<fs::File> = OnceLock::new();
+
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static CONSTRUCTOR: extern "C" fn() = {
+    extern "C" fn open() {
+        if std::env::var_os("CHILD_OPENS_EARLY").is_some() {
+            let _ = fs::File::open("/").map(|file| CONSTRUCTED.set(file));
+        }
+    }
+    open
+};
+
 pub(crate) fn before_init() {
     if std::env::var_os("CHILD_STOPS_EARLY").is_some() {
         let _ = nix::sys::signal::raise(Signal::SIGSTOP);
@@ -106,6 +121,9 @@ entry! {
     pub(crate) async fn writes_early(start: Start<()>) -> Vec<u8> {
         let (Ok(w), Some((r, early))) = (start.writer(0), EARLY.get()) else { return Vec::new() };
         if w.put(b"hello").await.is_err() || nix::unistd::write(early, b"a line").is_err() {
+            return Vec::new();
+        }
+        if !CONSTRUCTED.get().is_some_and(|file| file.metadata().is_ok_and(|of| of.is_dir())) {
             return Vec::new();
         }
         let mut line = [0; 6];

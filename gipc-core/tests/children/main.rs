@@ -108,6 +108,7 @@ fn main() {
         test("each_end_of_a_parent_has_its_fate_for_its_children", fates),
         test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
         test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
+        test("a_child_whose_parent_dies_while_it_hands_over_does_not_begin", torn),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -157,6 +157,30 @@ pub(crate) async fn dropped_in_the_child() -> Result<(), Failure> {
     Ok(())
 }
 
+/// A parent that dies before the child has all of what it was given.
+pub(crate) async fn torn() -> Result<(), Failure> {
+    for handed_over in
+        [&[][..], &[0; 2], &[0; 4], &[0; 8], &[0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1]]
+    {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        ours.write_all(handed_over)?;
+        ours.shutdown(std::net::Shutdown::Write)?;
+        let output = std::process::Command::new(std::env::current_exe()?)
+            .env("GIPC_CORE_ENTRY", nothing_by_name())
+            .stdin(OwnedFd::from(theirs))
+            .output()?;
+        assert_eq!(output.status.code(), Some(127), "{handed_over:?}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("its parent went away"), "{handed_over:?}: {errors}");
+    }
+    Ok(())
+}
+
+/// What tells a child to begin with `nothing`.
+fn nothing_by_name() -> String {
+    format!("children::entries::nothing(u32) -> u32, gipc-core {}", env!("CARGO_PKG_VERSION"))
+}
+
 /// A copy of this program that runs as root whoever starts it, started by a user who gives it the environment and the
 /// socket of a child.
 pub(crate) async fn privileged() -> Result<(), Failure> {
@@ -167,12 +191,8 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     fs::copy(std::env::current_exe()?, &copy)?;
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755))?;
     let (mut ours, theirs) = UnixStream::pair()?;
-    let version = env!("CARGO_PKG_VERSION");
     let child = std::process::Command::new(&copy)
-        .env(
-            "GIPC_CORE_ENTRY",
-            format!("children::entries::nothing(u32) -> u32, gipc-core {version}"),
-        )
+        .env("GIPC_CORE_ENTRY", nothing_by_name())
         .uid(65534)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
