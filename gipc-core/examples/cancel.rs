@@ -31,7 +31,7 @@ fn main() -> Result<(), Failure> {
         let long = vec![0; 4 << 20];
         assert!(matches!(
             w.put_within(&long, Duration::from_millis(50)).await,
-            Err(Error::Timeout)
+            Err(Error::StillSending)
         ));
         // It is still being written, so the handle cannot be closed now.
         assert!(matches!(w.close(), Err(Error::Locked)));

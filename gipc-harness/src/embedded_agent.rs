@@ -18,7 +18,8 @@ type ChildArguments = (String, Vec<String>, BTreeMap<String, String>);
 gipc_core::entry! {
     async fn child_entry(start: Start<ChildArguments>) -> () {
         let (role, names, codecs) = start.args;
-        match run_process(&role, names.into_iter().zip(start.handles).collect(), codecs).await {
+        let handles = start.handles.into_iter().flatten();
+        match run_process(&role, names.into_iter().zip(handles).collect(), codecs).await {
             0 => {}
             code => std::process::exit(code),
         }
@@ -274,7 +275,7 @@ fn explain(error: &Error) -> Completed {
         Error::Broken => WireOutcome::Broken,
         Error::TooLarge { .. } => WireOutcome::TooLarge,
         Error::Misuse(_) => WireOutcome::Misuse,
-        Error::Timeout => WireOutcome::Timeout,
+        Error::Timeout | Error::StillSending => WireOutcome::Timeout,
         Error::Encode(_) => WireOutcome::Encode,
         Error::Decode(_) => WireOutcome::Decode,
         Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => WireOutcome::Broken,
@@ -282,6 +283,8 @@ fn explain(error: &Error) -> Completed {
             Some(number) => WireOutcome::Os { name: format!("{:?}", Errno::from_raw(number)) },
             None => WireOutcome::Other,
         },
+        // The error type of gipc-core may grow.
+        _ => WireOutcome::Other,
     };
     Completed { detail: Some(error.to_string()), ..outcome.into() }
 }
@@ -289,10 +292,11 @@ fn explain(error: &Error) -> Completed {
 fn exit_outcome(exit: Exit) -> WireOutcome {
     match exit {
         Exit::Returned(()) => WireOutcome::Exit { code: 0 },
-        Exit::Panicked(_) => WireOutcome::Raised,
+        Exit::Panicked(_) | Exit::Failed(_) => WireOutcome::Raised,
         Exit::NotBegun(_) => WireOutcome::Exit { code: 127 },
         Exit::Code(code) => WireOutcome::Exit { code },
         Exit::Signal(number) => WireOutcome::signal(number),
+        _ => WireOutcome::Other,
     }
 }
 
