@@ -20,10 +20,13 @@ pub(super) struct RunPlan {
     pub(super) notes: Vec<String>,
 }
 
+/// Records with their files.
+type Records = Vec<(PathBuf, Record)>;
+
 /// The records among the names of a request, and the other names.
 pub(super) fn split_records(
     names: &[String],
-) -> Result<(Vec<(PathBuf, Record)>, Vec<String>), Error> {
+) -> Result<(Records, Vec<String>), Error> {
     let (records, others): (Vec<&String>, Vec<&String>) =
         names.iter().partition(|name| Record::is_one(Path::new(name)));
     let read = |name: &String| Ok((PathBuf::from(name), Record::read(Path::new(name))?));
