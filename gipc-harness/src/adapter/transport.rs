@@ -37,7 +37,8 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
-    /// Queues a message. If the connection has ended, the message is dropped, and [`AgentEvent::HungUp`] reports the end.
+    /// Queues a message. If the connection has ended, the message is dropped, and [`AgentEvent::HungUp`] reports the
+    /// end.
     pub fn send(&self, message: ToAgent) {
         let _ = self.messages.send(message);
     }
@@ -51,8 +52,8 @@ impl AgentHandle {
 
 /// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
 ///
-/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket can't be
-/// made. Must be called inside a tokio runtime.
+/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket
+/// can't be made. Must be called inside a tokio runtime.
 pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<AgentEvent>> {
     let listener = UnixListener::bind(path)?;
     let (events, receiver) = mpsc::unbounded_channel();

@@ -8,8 +8,8 @@ use crate::scenario::{Scenario, parse};
 use crate::suite::Suite;
 use std::collections::BTreeMap;
 
-/// Lists the requirements with the scenarios that cover them, or the scenarios with their requirements. Returns the exit
-/// code: 1 if only uncovered requirements are listed and there are some.
+/// Lists the requirements with the scenarios that cover them, or the scenarios with their requirements. Returns the
+/// exit code: 1 if only uncovered requirements are listed and there are some.
 pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<u8, Error> {
     let scenarios: Vec<Scenario> = suite
         .select(&[])?

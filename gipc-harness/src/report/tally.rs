@@ -48,7 +48,8 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// The exit code: 0 if all verdicts are as expected, 3 if the run is partial or a verdict is inconclusive, otherwise 1.
+    /// The exit code: 0 if all verdicts are as expected, 3 if the run is partial or a verdict is inconclusive,
+    /// otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let is_partial = self.interrupted || self.done() < self.planned;

@@ -1,6 +1,6 @@
 //! The text that the terminal shows. The report of a failure has five parts, always in this order: status and id; the
-//! excerpt of the file; the actual outcome, and why another one was expected; the commands to type next; where the record
-//! is.
+//! excerpt of the file; the actual outcome, and why another one was expected; the commands to type next; where the
+//! record is.
 
 use super::{ScenarioReport, Tally};
 use crate::deadlock::{StallKind, StallReport};

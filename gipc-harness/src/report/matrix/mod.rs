@@ -172,8 +172,8 @@ impl Matrix {
         Ok(())
     }
 
-    /// Why the matrix is partial, as sentences: implementations that could not run, and scenarios that did not run. Heavy
-    /// scenarios may be missing.
+    /// Why the matrix is partial, as sentences: implementations that could not run, and scenarios that did not run.
+    /// Heavy scenarios may be missing.
     #[must_use]
     pub fn partial(&self) -> Vec<String> {
         let ordinary = || self.scenarios.iter().filter(|(_, info)| !info.heavy);
@@ -318,8 +318,8 @@ fn theme(id: &str) -> &str {
     id.split('/').next().unwrap_or_default()
 }
 
-/// The order of the statuses from good to bad. A skip ranks below a pass because it is no evidence; a known failure ranks as
-/// a failure.
+/// The order of the statuses from good to bad. A skip ranks below a pass because it is no evidence; a known failure
+/// ranks as a failure.
 fn severity(status: Status) -> u8 {
     match status {
         Status::Skip => 0,

@@ -1,7 +1,7 @@
 //! The matrix as one self-contained HTML file: tables that work without scripts, and the evidence for each cell.
 //!
-//! Each cell is a link to its evidence, which is at the end of the page and hidden until it is the target of a link. With
-//! scripts, the evidence opens in a dialog, and the rows can be searched and filtered (`page.js`).
+//! Each cell is a link to its evidence, which is at the end of the page and hidden until it is the target of a link.
+//! With scripts, the evidence opens in a dialog, and the rows can be searched and filtered (`page.js`).
 
 use super::markdown::facts;
 use super::table::{of_theme, parts};
@@ -350,7 +350,8 @@ fn environments(matrix: &Matrix) -> Markup {
     }
 }
 
-/// The anchor of a scenario, of an implementation (with an empty scenario), or of a cell. Ids contain neither `!` nor `+`.
+/// The anchor of a scenario, of an implementation (with an empty scenario), or of a cell. Ids contain neither `!` nor
+/// `+`.
 fn anchor(scenario: &str, adapter: &str) -> String {
     format!("{scenario}!{adapter}").replace('/', "+")
 }

@@ -3,8 +3,8 @@
 use super::*;
 use rstest::rstest;
 
-/// A column with a cell for each line, such as `close/twice PASS`; a third word is the outcome of the first mismatch, and a
-/// line that ends with `sometimes` is an intermittent result.
+/// A column with a cell for each line, such as `close/twice PASS`; a third word is the outcome of the first mismatch,
+/// and a line that ends with `sometimes` is an intermittent result.
 fn column(adapter: &str, cells: &str) -> Column {
     let cell = |line: &str| {
         let mut words = line.split_whitespace();
