@@ -92,10 +92,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_requirement_is_complete_and_has_an_id_of_its_own() {
+    fn each_requirement_is_complete_and_has_a_unique_id() {
         let mut seen = std::collections::BTreeSet::new();
         for one in requirements() {
-            assert!(seen.insert(&one.id), "two requirements are called {}", one.id);
+            assert!(seen.insert(&one.id), "two requirements have the id {}", one.id);
             assert!(["MUST", "SHOULD", "MAY"].contains(&one.level.as_str()), "{one:?}");
             assert!(
                 ["doc", "test", "code", "posix", "ours"].contains(&one.from.as_str()),
@@ -110,7 +110,7 @@ mod tests {
     fn each_stand_in_is_for_a_requirement() {
         let kinds = ["test", "compiler", "document", "benchmark", "decision"];
         for (id, one) in stand_ins() {
-            assert!(requirement(id).is_some(), "no requirement is called {id}");
+            assert!(requirement(id).is_some(), "no requirement has the id {id}");
             assert!(kinds.contains(&one.kind.as_str()), "{id}: {one:?}");
         }
     }

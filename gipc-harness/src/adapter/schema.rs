@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// What is written: the name of the file without its ending, a heading, and what it is.
-fn all() -> [(&'static str, &'static str, Value); 3] {
+/// The documented types: the file name without its ending, a heading, and the schema.
+fn schemas() -> [(&'static str, &'static str, Value); 3] {
     [
         ("from-agent", "From an agent to the harness", schema::<FromAgent>()),
         ("to-agent", "From the harness to an agent", schema::<ToAgent>()),
@@ -20,7 +20,7 @@ fn schema<T: JsonSchema>() -> Value {
     schema_for!(T).to_value()
 }
 
-/// The files of `docs/protocol`, by name.
+/// The names and the contents of the files of `docs/protocol`.
 #[must_use]
 pub fn files() -> Vec<(String, String)> {
     let mut page = format!(
@@ -28,7 +28,7 @@ pub fn files() -> Vec<(String, String)> {
          beside it. What it means is [adapters/README.md](../../adapters/README.md). A line has at most {MAX_LINE} bytes.\n"
     );
     let mut files = Vec::new();
-    for (name, heading, schema) in all() {
+    for (name, heading, schema) in schemas() {
         let _ = writeln!(page, "\n## {heading}\n\n[{name}.json]({name}.json)");
         page += &section(&schema);
         let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
@@ -38,26 +38,27 @@ pub fn files() -> Vec<(String, String)> {
     files
 }
 
-/// The type itself, then the types that it names.
+/// A section of the page: the type itself, then the types that it refers to.
 fn section(schema: &Value) -> String {
-    let mut out = described(schema);
-    let named = schema["$defs"].as_object().into_iter().flatten();
-    for (name, inner) in named {
-        let _ = write!(out, "\n### {name}\n{}", described(inner));
+    let mut out = type_table(schema);
+    let definitions = schema["$defs"].as_object().into_iter().flatten();
+    for (name, definition) in definitions {
+        let _ = write!(out, "\n### {name}\n{}", type_table(definition));
     }
     out
 }
 
-fn described(schema: &Value) -> String {
+/// The description of a type, and a table of its variants or its fields.
+fn type_table(schema: &Value) -> String {
     let mut out = String::new();
     if let Some(text) = schema["description"].as_str() {
         let _ = write!(out, "\n{}\n", one_line(text));
     }
-    if let Some(choices) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
+    if let Some(variants) = schema["oneOf"].as_array().or(schema["anyOf"].as_array()) {
         out += "\n| one of | with | is |\n|---|---|---|\n";
-        for choice in choices {
-            let (name, fields) = choice_of(choice);
-            let about = one_line(choice["description"].as_str().unwrap_or_default());
+        for variant in variants {
+            let (name, fields) = name_and_fields(variant);
+            let about = one_line(variant["description"].as_str().unwrap_or_default());
             let _ = writeln!(out, "| {name} | {fields} | {about} |");
         }
     } else if let Some(fields) = schema["properties"].as_object() {
@@ -73,61 +74,64 @@ fn described(schema: &Value) -> String {
     out
 }
 
-/// The name of one of several, and its fields.
-fn choice_of(choice: &Value) -> (String, String) {
-    if let Some(word) = choice["const"].as_str() {
-        return (format!("`{word}`"), String::new());
+/// The name of a variant of an enum, and its fields.
+fn name_and_fields(variant: &Value) -> (String, String) {
+    if let Some(name) = variant["const"].as_str() {
+        return (format!("`{name}`"), String::new());
     }
     let mut name = String::new();
     let mut fields = Vec::new();
-    let needed = required(choice);
-    for (field, inner) in choice["properties"].as_object().into_iter().flatten() {
-        match inner["const"].as_str() {
-            Some(word) => name = format!("`\"{field}\":\"{word}\"`"),
+    let required = required(variant);
+    for (field, schema) in variant["properties"].as_object().into_iter().flatten() {
+        match schema["const"].as_str() {
+            Some(value) => name = format!("`\"{field}\":\"{value}\"`"),
             None => {
-                let mark = if needed.contains(field.as_str()) { "" } else { "?" };
-                fields.push(format!("`{field}`{mark}: {}", kind(inner)));
+                let mark = if required.contains(field.as_str()) { "" } else { "?" };
+                fields.push(format!("`{field}`{mark}: {}", kind(schema)));
             }
         }
     }
-    if let Some(inner) = choice["$ref"].as_str() {
-        fields.push(format!("all of {}", last(inner)));
+    if let Some(path) = variant["$ref"].as_str() {
+        fields.push(format!("all of {}", type_name(path)));
     }
     (name, fields.join("; "))
 }
 
+/// The names of the required fields.
 fn required(schema: &Value) -> BTreeSet<&str> {
     schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The type of a field in a word or two.
+/// The type of a field, as the table shows it.
 fn kind(field: &Value) -> String {
-    if let Some(name) = field["$ref"].as_str() {
-        return last(name);
+    if let Some(path) = field["$ref"].as_str() {
+        return type_name(path);
     }
-    if let Some(choices) = field["anyOf"].as_array() {
-        let kinds: Vec<String> = choices.iter().map(kind).filter(|kind| kind != "null").collect();
+    if let Some(variants) = field["anyOf"].as_array() {
+        let kinds: Vec<String> = variants.iter().map(kind).filter(|kind| kind != "null").collect();
         return kinds.join(" or ");
     }
-    let words = match &field["type"] {
-        Value::Array(all) => all.iter().filter_map(Value::as_str).find(|word| *word != "null"),
-        word => word.as_str(),
+    let json_type = match &field["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        name => name.as_str(),
     };
-    match words {
+    match json_type {
         Some("array") => format!("list of {}", kind(&field["items"])),
         Some("object") if field["additionalProperties"].is_object() => {
             format!("table of {}", kind(&field["additionalProperties"]))
         }
         Some("integer") => "number".into(),
-        Some(word) => word.into(),
+        Some(name) => name.into(),
         None => "any".into(),
     }
 }
 
-fn last(name: &str) -> String {
-    name.rsplit('/').next().unwrap_or_default().to_owned()
+/// The last part of the path of a reference.
+fn type_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
+/// The text on one line, escaped for a table cell.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }

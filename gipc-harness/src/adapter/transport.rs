@@ -1,6 +1,6 @@
 //! The harness's side of the connections to the agents: one socket for each run, one connection for each process.
 //!
-//! Reads and writes messages, and checks the first one. What the others mean for the run is decided by the runner.
+//! Reads and writes messages, and checks the first one. The runner decides what the other messages mean for the run.
 
 use gipc_agent::LineDecoder;
 use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent};
@@ -25,7 +25,7 @@ pub enum AgentEvent {
     ProtocolError(Option<String>, String),
     /// The connection of a process ended, which does not prove that the process did.
     HungUp(String),
-    /// A process has exited, as [`AgentHandle::process_exited`] was told, and every message of it was delivered.
+    /// A process has exited, as [`AgentHandle::process_exited`] reported, and all its messages were delivered.
     Exited(String),
 }
 
@@ -37,12 +37,13 @@ pub struct AgentHandle {
 }
 
 impl AgentHandle {
-    /// Queues a message. An agent that is gone does not get it, which is reported by [`AgentEvent::HungUp`].
+    /// Queues a message. If the connection has ended, the message is dropped, and [`AgentEvent::HungUp`] reports the
+    /// end.
     pub fn send(&self, message: ToAgent) {
         let _ = self.messages.send(message);
     }
 
-    /// Tells the connection that its process has exited. The messages that have arrived are delivered, and then
+    /// Reports to the connection that its process has exited. The messages that have arrived are delivered, and then
     /// [`AgentEvent::Exited`], even if another process holds a copy of the socket.
     pub fn process_exited(&self) {
         self.exited.notify_one();
@@ -51,8 +52,8 @@ impl AgentHandle {
 
 /// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
 ///
-/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket can't be
-/// made. Must be called inside a tokio runtime.
+/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket
+/// can't be made. Must be called inside a tokio runtime.
 pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<AgentEvent>> {
     let listener = UnixListener::bind(path)?;
     let (events, receiver) = mpsc::unbounded_channel();
@@ -92,7 +93,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
             let _ = events.send(AgentEvent::ProtocolError(None, what));
             return;
         }
-        // An unknown process that connects and hangs up without a message is no part of the conversation.
+        // An unknown process that connects and hangs up without a message does not belong to the run.
         Ok(None) => return,
         Err(what) => {
             let _ = events.send(AgentEvent::ProtocolError(None, what));
@@ -181,10 +182,10 @@ impl MessageReader {
             if let Some(message) = self.lines.next_message() {
                 return Some(message);
             }
-            // tokio may not have been notified yet that there is something to read, so the system is asked.
+            // tokio may not have been notified yet that the socket is readable, so `poll` asks the system.
             let socket = self.reader.as_ref().as_fd();
-            let mut polled = [PollFd::new(socket, PollFlags::POLLIN)];
-            if poll(&mut polled, PollTimeout::ZERO) != Ok(1) {
+            let mut descriptors = [PollFd::new(socket, PollFlags::POLLIN)];
+            if poll(&mut descriptors, PollTimeout::ZERO) != Ok(1) {
                 return None;
             }
             match self.reader.read_buf(self.lines.buffer_mut()).await {
@@ -195,6 +196,7 @@ impl MessageReader {
     }
 }
 
+/// Writes queued messages until the queue or the connection is closed.
 async fn write_messages(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<ToAgent>) {
     while let Some(message) = queue.recv().await {
         let mut line = serde_json::to_vec(&message).expect("a message is plain data");

@@ -1,13 +1,15 @@
-//! `spec`: the requirements and the scenarios that ask for them.
+//! `spec`: the requirements and the scenarios that cover them.
 
 use super::args::Spec;
 use crate::error::Error;
 use crate::report::console::Console;
-use crate::requirements::{self, Requirement};
+use crate::requirements::{self, Requirement, StandIn};
 use crate::scenario::{Scenario, parse};
 use crate::suite::Suite;
 use std::collections::BTreeMap;
 
+/// Lists the requirements with the scenarios that cover them, or the scenarios with their requirements. Returns the
+/// exit code: 1 if only uncovered requirements are listed and there are some.
 pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<u8, Error> {
     let scenarios: Vec<Scenario> = suite
         .select(&[])?
@@ -20,21 +22,21 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
         .collect::<Result<_, _>>()?;
     let is_selected = |id: &str| {
         let group = id.split('-').next().unwrap_or_default();
-        args.ids.is_empty() || args.ids.iter().any(|word| word == id || word == group)
+        args.ids.is_empty() || args.ids.iter().any(|name| name == id || name == group)
     };
-    if let Some(word) = args.ids.iter().find(|word| {
+    if let Some(unknown) = args.ids.iter().find(|name| {
         !requirements::requirements()
             .iter()
-            .any(|one| one.id == **word || one.id.starts_with(&format!("{word}-")))
+            .any(|one| one.id == **name || one.id.starts_with(&format!("{name}-")))
     }) {
         return Err(Error::usage(format!(
-            "error: no requirement is called {word}; `cargo harness spec` lists all"
+            "error: no requirement is called {unknown}; `cargo harness spec` lists all"
         )));
     }
-    let mut by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut covering: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for scenario in &scenarios {
         for id in scenario.covers() {
-            by.entry(id).or_default().push(&scenario.id);
+            covering.entry(id).or_default().push(&scenario.id);
         }
     }
     if args.by_scenario {
@@ -49,18 +51,18 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
     }
     let mut uncovered_count = 0;
     for one in requirements::requirements().iter().filter(|one| is_selected(&one.id)) {
-        let scenarios = by.get(one.id.as_str());
-        let stands_in = requirements::stand_ins().get(&one.id);
-        let uncovered = scenarios.is_none() && stands_in.is_none();
-        uncovered_count += usize::from(uncovered);
-        if args.uncovered && !uncovered {
+        let scenarios = covering.get(one.id.as_str());
+        let stand_in = requirements::stand_ins().get(&one.id);
+        let is_uncovered = scenarios.is_none() && stand_in.is_none();
+        uncovered_count += usize::from(is_uncovered);
+        if args.uncovered && !is_uncovered {
             continue;
         }
         console.text(&row(one));
-        match (scenarios, stands_in) {
+        match (scenarios, stand_in) {
             (Some(ids), _) => ids.iter().for_each(|id| console.line(&format!("             {id}"))),
-            (None, Some(it)) => {
-                console.line(&format!("             {}: {}, {}", it.kind, it.file, it.mark));
+            (None, Some(StandIn { kind, file, mark })) => {
+                console.line(&format!("             {kind}: {file}, {mark}"));
             }
             (None, None) => console.line("             no scenario asks for it"),
         }
@@ -68,6 +70,7 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
     Ok(u8::from(args.uncovered && uncovered_count > 0))
 }
 
-fn row(one: &Requirement) -> String {
-    format!("{:<12} {:<6} {:<9} {}\n", one.id, one.level, one.profile, one.what)
+/// The line of a requirement.
+fn row(Requirement { id, level, what, profile, .. }: &Requirement) -> String {
+    format!("{id:<12} {level:<6} {profile:<9} {what}\n")
 }

@@ -1,8 +1,9 @@
-//! Generates random scripts: up to five processes, four pipes and one duplex, and some twenty-five steps; mostly legal, with sizes around
-//! the boundaries.
+//! Generates random scripts: up to five processes, four pipes and one duplex, and about twenty-five steps. Most of the
+//! steps are legal, and many message sizes are near the limits.
 //!
-//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model fills in the
-//! right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is meaningful.
+//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model replaces it by
+//! the right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is
+//! meaningful.
 
 use super::end_pool::Ends;
 use crate::scenario::{
@@ -12,15 +13,17 @@ use fastrand::Rng;
 use std::collections::BTreeSet;
 
 const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
-/// The most lines, not counting the joins at the end.
+/// The maximum number of lines, not counting the joins at the end.
 const MAX_LINES: usize = 22;
+/// The sizes of messages, in bytes.
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
-/// More than any pipe holds.
+/// A message size that exceeds the capacity of every pipe, in bytes.
 const LARGE: u64 = 2 << 20;
 
-/// Generates a script that uses the verbs of `core` and of these profiles. Lines that the parser refuses are left out.
+/// Generates a script that uses the verbs of `core` and of these profiles. The script contains only lines that the
+/// parser accepts.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
     let mut generator = Generator {
         rng,
@@ -33,9 +36,9 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
         puts: 0,
     };
     generator.pipe("main");
-    let wanted = generator.rng.usize(4..MAX_LINES);
-    for _ in 0..4 * wanted {
-        if generator.items.len() < wanted {
+    let target = generator.rng.usize(4..MAX_LINES);
+    for _ in 0..4 * target {
+        if generator.items.len() < target {
             generator.step();
         }
     }
@@ -56,6 +59,7 @@ struct Generator<'r> {
 }
 
 impl Generator<'_> {
+    /// Tries to add a random step of a random process, with the steps that belong to it.
     fn step(&mut self) {
         let process = self.processes[self.rng.usize(0..self.processes.len())].clone();
         let process = process.as_str();
@@ -73,7 +77,7 @@ impl Generator<'_> {
             22..42 => self.put(process),
             42..62 => {
                 let handle = self.handle(process, Side::Reader);
-                // After a get that waits forever little can happen, so there are few of them.
+                // Little can happen after a get that never returns, so most such gets are left out.
                 if self.ends.has_message(&handle) || self.rng.u8(0..4) == 0 {
                     self.get(process, handle);
                 }
@@ -124,7 +128,8 @@ impl Generator<'_> {
         self.profiles.contains(profile)
     }
 
-    /// Ends or signals a child that is blocked: only then is it at the same step each time.
+    /// Adds a step that kills, terminates or signals a child once it is blocked, so that it is at the same step in each
+    /// run.
     fn signal_child(&mut self, process: &str) {
         let child = self.child();
         let task_id = TaskId::process(child.clone());
@@ -167,7 +172,7 @@ impl Generator<'_> {
         if self.rng.bool() { Side::Reader } else { Side::Writer }
     }
 
-    /// An end that this process owns, or now and then an end of any process.
+    /// The name of an end that this process owns, or, in one of twelve cases, of an end of any process.
     fn handle(&mut self, process: &str, side: Side) -> String {
         let is_any = self.rng.u8(0..12) == 0;
         let names = self.ends.names(side, (!is_any).then_some(process));
@@ -196,11 +201,11 @@ impl Generator<'_> {
                 self.handle(process, side)
             })
             .collect();
-        let given = handles.clone();
+        let moved = handles.clone();
         let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new() };
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.to_owned());
-            for end in given {
+            for end in moved {
                 self.ends.give(&end, child);
             }
         }
@@ -232,15 +237,16 @@ impl Generator<'_> {
         }
     }
 
-    /// Adds several tasks that put to one end, possibly each after the one before is blocked, and gets that unblock them.
+    /// Adds several tasks that put to one end, and gets that unblock them. In half of the scripts, each task begins
+    /// only when the previous one is blocked.
     fn contend(&mut self, process: &str) {
         let handle = self.handle(process, Side::Writer);
         let in_sequence = self.rng.bool();
         let mut tasks = vec!["one", "two", "three"];
         self.rng.shuffle(&mut tasks);
         tasks.truncate(self.rng.usize(2..4));
-        for (place, task) in tasks.into_iter().enumerate() {
-            let payload = match place {
+        for (index, task) in tasks.into_iter().enumerate() {
+            let payload = match index {
                 0 => Payload::Size(LARGE),
                 _ => self.payload(),
             };
@@ -264,11 +270,11 @@ impl Generator<'_> {
 
     /// Adds children that all end while their parent is stalled.
     fn exit_together(&mut self, process: &str) {
-        let tasks = self.items.iter().any(|item| {
+        let has_tasks = self.items.iter().any(|item| {
             matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
         });
-        if tasks {
-            return; // a stall stops the whole process
+        if has_tasks {
+            return; // a stall blocks the whole process
         }
         let mut children = Vec::new();
         for _ in 0..self.rng.usize(2..4) {
@@ -280,7 +286,7 @@ impl Generator<'_> {
                 children.push(child);
             }
         }
-        // The last one to end: until then the parent has observed no exit.
+        // The parent stalls until the last child has ended, so that it has observed no exit before.
         let Some(child) = children.last().cloned() else { return };
         self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
         for child in &children {
@@ -293,6 +299,7 @@ impl Generator<'_> {
         }
     }
 
+    /// Adds a cut, and the rest in half of the cases.
     fn cut(&mut self, process: &str) {
         let handle = self.handle(process, Side::Writer);
         let at = match self.rng.u8(0..3) {
@@ -308,20 +315,19 @@ impl Generator<'_> {
         }
     }
 
-    /// Adds it to a process or to one of its tasks.
+    /// Adds a step to a process or to one of its tasks. Returns whether it was added.
     fn add_somewhere(&mut self, process: &str, verb: Verb) -> bool {
         let task = (self.has("tasks") && self.rng.u8(0..4) == 0).then(|| self.task());
         self.add(process, task, verb)
     }
 
-    /// Adds a line if the parser accepts it: with an outcome that is no refusal, or else now and then as the use of a
-    /// closed handle.
+    /// Adds a line if the parser accepts it with the outcome `ok` or `eof`, or else, in one of ten cases, with the
+    /// outcome `closed`. Returns whether it was added.
     fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
         let task_id = TaskId { process: process.into(), task };
-        let is_legal = vec![Outcome::Ok, Outcome::Eof];
-        for expected in [is_legal, vec![Outcome::Closed]] {
-            let is_refused = expected == [Outcome::Closed];
-            if is_refused && self.rng.u8(0..10) > 0 {
+        for expected in [vec![Outcome::Ok, Outcome::Eof], vec![Outcome::Closed]] {
+            let is_illegal = expected == [Outcome::Closed];
+            if is_illegal && self.rng.u8(0..10) > 0 {
                 break;
             }
             let line =

@@ -1,5 +1,5 @@
-//! The search: random scenarios against an implementation, judged by the model. A failure is made smaller and written to
-//! a file that anyone can run.
+//! The search: executes random scenarios on an implementation and judges them by the model. A scenario that fails is
+//! shrunk and written to a file.
 
 use super::findings::{Failure, Findings};
 use super::viable::viable;
@@ -21,33 +21,35 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many times in a row a failure must come in the same way to count as one that always comes.
+/// How many times in a row a scenario must fail in the same way for its failure to count as reproducible in every run.
 const REPETITIONS: usize = 3;
-/// How many more rounds a failure that comes in some runs only has to come again.
+/// How many more rounds an intermittent failure has to occur again.
 const MORE_REPETITIONS: usize = 12;
-/// How long after the end of the search a failure is still made smaller; then it is written as it is.
+/// How long shrinking may continue after the end of the search; then the script is written as it is.
 const SHRINK_TIME: Duration = Duration::from_secs(120);
 
-/// What is asked of a search.
+/// The options of a search.
 #[derive(Clone, Debug)]
 pub struct ExploreRequest {
     /// The first seed; a random one if not given.
     pub seed: Option<u64>,
-    /// For how many seconds.
+    /// The duration of the search, in seconds.
     pub seconds: u64,
-    /// How many scenarios at most.
+    /// The maximum number of scenarios; unlimited if not given.
     pub count: Option<u32>,
-    /// The profiles whose verbs are used; all that the adapter has if none is named.
+    /// The profiles whose verbs are used; all profiles of the adapter if the list is empty.
     pub profiles: Vec<String>,
-    /// Go on after a failure, and keep one of each kind.
+    /// Whether to continue after a failure and keep one scenario for each kind of failure.
     pub all: bool,
-    /// How many scenarios run at once; one a processor if not given.
+    /// How many scenarios run at the same time; one for each processor if not given.
     pub jobs: Option<usize>,
-    /// The folder that failures are written to.
+    /// The folder for the scenarios that fail.
     pub out: PathBuf,
 }
 
-/// Searches for a scenario that fails. `on_progress` gets the number of scenarios so far, from any worker.
+/// Searches for scenarios that fail. The workers call `on_progress` with the number of scenarios so far.
+///
+/// Fails if the adapter does not have a profile of the request, or if a scenario cannot be executed or written.
 pub fn explore(
     adapter: Adapter,
     request: &ExploreRequest,
@@ -60,15 +62,16 @@ pub fn explore(
         settings,
         environment: environment::look(&own_program()?),
         choices: declared_choices(&adapter),
-        // A child that begins as a copy holds for a while what it was not given: running concurrently would be a race.
+        // A child that begins as a copy of its parent holds further handles for a while, which is a race in a
+        // concurrent run.
         runs_concurrently: adapter.manifest.choices.spawn == Some(Spawn::Atomic),
         adapter,
         request,
         profiles,
         first_seed: request.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
         began: Instant::now(),
-        made: AtomicU64::new(0),
-        over: AtomicBool::new(false),
+        seeds_used: AtomicU64::new(0),
+        is_over: AtomicBool::new(false),
         findings: Mutex::default(),
     };
     std::thread::scope(|scope| {
@@ -101,13 +104,13 @@ fn profiles(adapter: &Adapter, named: &[String]) -> Result<BTreeSet<String>, Err
     Ok(all)
 }
 
-/// What came of executing a scenario several times.
+/// The result of executing a scenario several times.
 enum Repeated {
-    /// The first run was right.
+    /// The first run did not fail, or not in the wanted way.
     Right,
-    /// This failure, and then something else.
+    /// The first runs failed in this way, and a later one did not.
     Sometimes(Failure),
-    /// This failure, each time.
+    /// Each run failed in this way.
     Always(Failure),
 }
 
@@ -121,8 +124,8 @@ struct Search<'a> {
     runs_concurrently: bool,
     first_seed: u64,
     began: Instant,
-    made: AtomicU64,
-    over: AtomicBool,
+    seeds_used: AtomicU64,
+    is_over: AtomicBool,
     findings: Mutex<Findings>,
 }
 
@@ -131,35 +134,36 @@ impl Search<'_> {
         act(&mut self.findings.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// One worker: makes, executes and judges scenarios until the time is over.
+    /// Runs one worker, which generates, executes and judges scenarios until the search is over.
     fn work(&self, on_progress: &(dyn Fn(u64) + Sync)) {
         let limit = Duration::from_secs(self.request.seconds);
-        while !self.over.load(Ordering::Relaxed) && self.began.elapsed() < limit {
-            let seed = self.first_seed.wrapping_add(self.made.fetch_add(1, Ordering::Relaxed));
+        while !self.is_over.load(Ordering::Relaxed) && self.began.elapsed() < limit {
+            let seed =
+                self.first_seed.wrapping_add(self.seeds_used.fetch_add(1, Ordering::Relaxed));
             let random = script(&mut fastrand::Rng::with_seed(seed), &self.profiles);
             let Some((scenario, allowed)) = viable(&random, self.choices) else { continue };
-            let is_one = self.findings(|findings| {
-                let most = self.request.count.map_or(u64::MAX, u64::from);
-                let is_one = findings.scenarios < most;
-                if is_one {
+            let is_counted = self.findings(|findings| {
+                let max = self.request.count.map_or(u64::MAX, u64::from);
+                let is_counted = findings.scenarios < max;
+                if is_counted {
                     findings.count(&scenario, &allowed);
                     on_progress(findings.scenarios);
                 }
-                self.over.fetch_or(findings.scenarios >= most, Ordering::Relaxed);
-                is_one
+                self.is_over.fetch_or(findings.scenarios >= max, Ordering::Relaxed);
+                is_counted
             });
-            if !is_one {
+            if !is_counted {
                 return;
             }
-            if let Err(error) = self.ask(random, seed, &scenario) {
-                self.over.store(true, Ordering::Relaxed);
+            if let Err(error) = self.check(random, seed, &scenario) {
+                self.is_over.store(true, Ordering::Relaxed);
                 self.findings(|findings| findings.error = Some(error));
             }
         }
     }
 
-    /// Executes one scenario stepwise and concurrently, and keeps how it fails.
-    fn ask(&self, random: Script, seed: u64, scenario: &Scenario) -> Result<(), Error> {
+    /// Executes one scenario stepwise and concurrently, and stores its first failure.
+    fn check(&self, random: Script, seed: u64, scenario: &Scenario) -> Result<(), Error> {
         for concurrent in [false, true] {
             if concurrent && !(self.runs_concurrently && can_run_concurrently(scenario)) {
                 continue;
@@ -167,13 +171,13 @@ impl Search<'_> {
             self.findings(|findings| findings.concurrent += u64::from(concurrent));
             let (failure, always) = match self.failure(scenario, concurrent, None)? {
                 Repeated::Right => continue,
-                Repeated::Sometimes(failure) if self.comes_again(scenario, &failure)? => {
+                Repeated::Sometimes(failure) if self.occurs_again(scenario, &failure)? => {
                     (failure, false)
                 }
                 Repeated::Sometimes(failure) => {
                     let path = self.write(&scenario.script, seed, &failure)?;
-                    let words = failure.words();
-                    self.findings(|findings| findings.unrepeated.push((words, path)));
+                    let description = failure.words();
+                    self.findings(|findings| findings.unrepeated.push((description, path)));
                     continue;
                 }
                 Repeated::Always(failure) => (failure, true),
@@ -184,7 +188,7 @@ impl Search<'_> {
             if is_known {
                 return Ok(());
             }
-            self.over.fetch_or(!self.request.all, Ordering::Relaxed);
+            self.is_over.fetch_or(!self.request.all, Ordering::Relaxed);
             let path = self.shrink_and_write(random, seed, &failure, always)?;
             self.findings(|findings| findings.failures.insert(failure, (1, path)));
             return Ok(());
@@ -192,7 +196,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// How a scenario fails: whether each time in the same way, and in the wanted one.
+    /// Executes a scenario several times and says whether it fails in the same way each time. With a wanted failure,
+    /// only that one counts.
     fn failure(
         &self,
         scenario: &Scenario,
@@ -205,7 +210,7 @@ impl Search<'_> {
         let mut before = wanted.cloned();
         for round in 0..REPETITIONS {
             let output = execute_one(&job.scenario, &job.mode, &self.adapter, &self.settings)?;
-            // The lists of the adapter's folder are about the suite, not about random scenarios.
+            // The baseline in the adapter's folder is about the suite, not about random scenarios.
             let (baseline, observation) = (Baseline::default(), &output.observation);
             let verdict = judge(&job, observation, &baseline, &self.environment);
             let failure = Failure::of(scenario, &verdict, concurrent);
@@ -213,16 +218,16 @@ impl Search<'_> {
             if verdict.status.is_expected() || !is_same {
                 let is_skip = verdict.status == Status::Skip;
                 self.findings(|findings| findings.skipped += u64::from(is_skip));
-                let seen = before.filter(|_| round > 0);
-                return Ok(seen.map_or(Repeated::Right, Repeated::Sometimes));
+                let earlier = before.filter(|_| round > 0);
+                return Ok(earlier.map_or(Repeated::Right, Repeated::Sometimes));
             }
             before = Some(failure);
         }
         Ok(before.map_or(Repeated::Right, Repeated::Always))
     }
 
-    /// Whether the scenario fails in this way in any of some more runs.
-    fn comes_again(&self, scenario: &Scenario, failure: &Failure) -> Result<bool, Error> {
+    /// Whether the scenario fails in this way in any of `MORE_REPETITIONS` more rounds.
+    fn occurs_again(&self, scenario: &Scenario, failure: &Failure) -> Result<bool, Error> {
         for _ in 0..MORE_REPETITIONS {
             if let Repeated::Sometimes(_) | Repeated::Always(_) =
                 self.failure(scenario, failure.concurrent, Some(failure))?
@@ -233,8 +238,8 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Makes the script smaller and writes it to a file. A failure that comes in some runs only need not do more than that
-    /// while it shrinks.
+    /// Shrinks the script and writes it to a file. If the failure is intermittent (not `always`), a smaller script
+    /// needs to fail in some runs only.
     fn shrink_and_write(
         &self,
         random: Script,
@@ -252,14 +257,14 @@ impl Search<'_> {
             if failure.concurrent && !can_run_concurrently(&scenario) {
                 return false;
             }
-            let again = match always {
+            let fails_again = match always {
                 true => self
                     .failure(&scenario, failure.concurrent, Some(failure))
-                    .map(|came| matches!(came, Repeated::Always(_))),
-                false => self.comes_again(&scenario, failure),
+                    .map(|repeated| matches!(repeated, Repeated::Always(_))),
+                false => self.occurs_again(&scenario, failure),
             };
-            again.unwrap_or_else(|broken| {
-                error = Some(broken);
+            fails_again.unwrap_or_else(|cause| {
+                error = Some(cause);
                 false
             })
         });
@@ -271,6 +276,7 @@ impl Search<'_> {
         self.write(&script, seed, failure)
     }
 
+    /// Writes a script into the folder for failures. Returns the path of the file.
     fn write(&self, script: &Script, seed: u64, failure: &Failure) -> Result<PathBuf, Error> {
         let name = &self.adapter.manifest.name;
         let text = format!(

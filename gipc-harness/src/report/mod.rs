@@ -1,4 +1,4 @@
-//! Reports for people and programs. How a verdict was reached is not known here.
+//! Reports for people and programs: terminal, JSON, JUnit XML and the matrix. The verdicts are made by `verdict`.
 
 pub mod console;
 pub mod json;
@@ -15,20 +15,20 @@ use crate::scenario::Scenario;
 use crate::verdict::Verdict;
 use std::path::PathBuf;
 
-/// One run of a scenario, with what a report says beside the verdict.
+/// The verdict of one run of a scenario, with what a report shows beside it.
 #[derive(Clone, Debug)]
 pub struct ScenarioReport {
     /// The scenario as it was executed.
     pub scenario: Scenario,
-    /// Its file.
+    /// The file of the scenario.
     pub path: PathBuf,
     /// The adapter's name.
     pub adapter: String,
-    /// The adapter as it was asked for: a name or a path.
+    /// The adapter as the command line gave it: a name or a path.
     pub asked: String,
-    /// The flags of `run` that execute it in the same way.
+    /// The flags with which `run` executes the scenario in the same way.
     pub flags: String,
-    /// What is said of it.
+    /// The verdict on the run.
     pub verdict: Verdict,
     /// The file of the record, if one was kept.
     pub record: Option<PathBuf>,

@@ -3,20 +3,20 @@
 use crate::verdict::{Status, Verdict};
 use std::collections::BTreeMap;
 
-/// What all runs come to.
+/// The counts of all verdicts of a run of the suite.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// How many runs have each status.
     pub statuses: BTreeMap<Status, usize>,
-    /// The same by theme.
+    /// How many runs of each theme have each status.
     pub themes: BTreeMap<String, BTreeMap<Status, usize>>,
     /// Why a scenario is known to fail or skipped, by status and id.
     pub reasons: BTreeMap<(Status, String), String>,
-    /// How many runs there should have been.
+    /// How many runs were planned.
     pub planned: usize,
     /// How many scenarios had different verdicts or traces in different runs.
     pub unstable: usize,
-    /// The run was interrupted.
+    /// Whether the run was interrupted.
     pub interrupted: bool,
     /// How many heavy scenarios were left out.
     pub heavy: usize,
@@ -25,7 +25,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a verdict. Needs no more memory for many runs of a scenario than for one.
+    /// Counts the verdict of a run of the scenario `id`. Further runs of the same scenario need no further memory.
     pub fn add(&mut self, id: &str, verdict: &Verdict) {
         let theme = id.split('/').next().unwrap_or_default();
         *self.statuses.entry(verdict.status).or_default() += 1;
@@ -42,13 +42,14 @@ impl Tally {
         self.statuses.get(&status).copied().unwrap_or(0)
     }
 
-    /// How many runs there were.
+    /// How many runs have been counted.
     #[must_use]
     pub fn done(&self) -> usize {
         self.statuses.values().sum()
     }
 
-    /// The exit code: 0 all as expected, 1 something is not, 3 could not find out (wins over 1).
+    /// The exit code: 0 if all verdicts are as expected, 3 if the run is partial or a verdict is inconclusive,
+    /// otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let is_partial = self.interrupted || self.done() < self.planned;

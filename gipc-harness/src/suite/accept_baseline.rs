@@ -1,6 +1,8 @@
-//! `run --accept`: writes what a run found into the adapter's folder, in `adapter.toml` and `skips.txt`.
+//! `run --accept`: updates the baseline in an adapter's folder, `adapter.toml` and `skips.txt`, to the results of a
+//! run.
 //!
-//! Reasons are left empty, and a manifest without reasons is refused: someone has to look at each new failure.
+//! New known failures have an empty reason. Since a manifest with an empty reason is rejected, a person has to examine
+//! each new failure.
 
 use crate::adapter::manifest::{ANY, DEFAULT};
 use crate::adapter::skip_list::SkipList;
@@ -11,11 +13,13 @@ use std::fs;
 use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
-/// A scenario, and what the folder is to say of it for one variant.
+/// The id of a scenario, and the change of the baseline for it.
 pub type Found = (String, BaselineChange);
 
-/// Writes the changes into an adapter's folder. `asked` is the adapter as it was asked for. Returns sentences about what
-/// was written.
+/// Writes changes of the baseline into an adapter's folder, for the variant that `asked` names: the adapter as the
+/// command line gave it. Returns a description of what was written, for the user.
+///
+/// Fails if a file cannot be parsed or written.
 pub fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, Error> {
     let file = folder.join("adapter.toml");
     let text = fs::read_to_string(&file).map_err(|error| unable(&file, error))?;
@@ -51,96 +55,99 @@ pub fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, Err
             }
         }
     }
-    let unexplained = known.tables.iter().filter(|table| word(table, "reason").is_empty()).count();
+    let unexplained =
+        known.tables.iter().filter(|table| text_of(table, "reason").is_empty()).count();
     known.put_into(&mut manifest);
-    let mut said = Vec::new();
-    for (file, before, now) in
+    let mut messages = Vec::new();
+    for (file, before, after) in
         [(&file, text, manifest.to_string()), (&skips_file, before, skips.to_string())]
     {
-        if before != now {
-            fs::write(file, &now).map_err(|error| unable(file, error))?;
-            said.push(format!("{} is written anew", file.display()));
+        if before != after {
+            fs::write(file, &after).map_err(|error| unable(file, error))?;
+            messages.push(format!("{} is written anew", file.display()));
         }
     }
     if unexplained > 0 {
-        said.push(format!(
+        messages.push(format!(
             "{unexplained} known failures have no reason yet: say whose they are, why they fail, and where that is seen"
         ));
     }
-    Ok(said.join("\n  "))
+    Ok(messages.join("\n  "))
 }
 
-/// The known failures as tables, each for its variants.
+/// The known failures of a manifest, as its tables: each for one or more variants.
 struct KnownTables {
     tables: Vec<Table>,
-    changed: bool,
+    is_changed: bool,
 }
 
 impl KnownTables {
     fn of(manifest: &DocumentMut) -> Self {
         let tables = manifest.get("known").and_then(Item::as_array_of_tables);
         let tables = tables.map(|all| all.iter().cloned().collect()).unwrap_or_default();
-        Self { tables, changed: false }
+        Self { tables, is_changed: false }
     }
 
-    /// No variant has anything to do with this scenario any more.
+    /// Removes the entries of a scenario, for all variants.
     fn forget(&mut self, id: &str) {
-        self.changed = true;
-        self.tables.retain(|table| word(table, "scenario") != id);
+        self.is_changed = true;
+        self.tables.retain(|table| text_of(table, "scenario") != id);
     }
 
-    /// From now on this variant fails a scenario so, or not at all.
-    fn set(&mut self, id: &str, variant: &str, all: &[&str], fails: Option<[&str; 3]>) {
+    /// Sets the known failure of a scenario for one variant: its fingerprint, or `None` if the scenario passes. `all`
+    /// are the names of all variants.
+    fn set(&mut self, id: &str, variant: &str, all: &[&str], failure: Option<[&str; 3]>) {
         const FINGERPRINT: [&str; 3] = ["step", "outcome", "verdict"];
-        self.changed = true;
-        let mut found = false;
-        for table in self.tables.iter_mut().filter(|table| word(table, "scenario") == id) {
-            let listed = FINGERPRINT.map(|name| word(table, name));
-            let fits = |fails: [&str; 3]| {
-                listed.into_iter().zip(fails).all(|(listed, came)| listed == ANY || listed == came)
+        self.is_changed = true;
+        let mut is_listed = false;
+        for table in self.tables.iter_mut().filter(|table| text_of(table, "scenario") == id) {
+            let listed = FINGERPRINT.map(|key| text_of(table, key));
+            let matches_entry = |failure: [&str; 3]| {
+                let mut pairs = listed.into_iter().zip(failure);
+                pairs.all(|(listed, actual)| listed == ANY || listed == actual)
             };
-            let same = fails.is_some_and(fits);
-            found |= same;
-            let mut names = names(table, all);
-            // Who fails now in one way and now in another has an entry for each.
+            let is_same = failure.is_some_and(matches_entry);
+            is_listed |= is_same;
+            let mut names = variants_of(table, all);
+            // An intermittent scenario may fail in several ways, and has an entry for each of them.
             let sometimes = table.get("sometimes").and_then(Item::as_bool) == Some(true);
-            match same {
+            match is_same {
                 true => names.insert(variant.to_owned()),
-                false if sometimes && fails.is_some() => false,
+                false if sometimes && failure.is_some() => false,
                 false => names.remove(variant),
             };
-            name(table, &names, all);
+            set_variants(table, &names, all);
         }
-        self.tables.retain(|table| !names(table, all).is_empty());
-        if let (Some(fails), false) = (fails, found) {
+        self.tables.retain(|table| !variants_of(table, all).is_empty());
+        if let (Some(failure), false) = (failure, is_listed) {
             let mut table = Table::new();
             table["scenario"] = value(id);
-            for (name, word) in FINGERPRINT.into_iter().zip(fails) {
-                table[name] = value(word);
+            for (key, text) in FINGERPRINT.into_iter().zip(failure) {
+                table[key] = value(text);
             }
             table["sort"] = value("");
-            name(&mut table, &BTreeSet::from([variant.to_owned()]), all);
+            set_variants(&mut table, &BTreeSet::from([variant.to_owned()]), all);
             table["reason"] = value("");
             table.decor_mut().set_prefix("\n");
             self.tables.push(table);
         }
     }
 
-    /// In the order of the scenarios, where the first of them was, or at the end.
+    /// Writes the tables into a manifest, sorted by scenario: at the position of the first old table, or at the end.
     fn put_into(mut self, manifest: &mut DocumentMut) {
-        if !self.changed {
+        if !self.is_changed {
             return;
         }
-        self.tables.sort_by(|a, b| word(a, "scenario").cmp(word(b, "scenario")));
+        self.tables.sort_by(|a, b| text_of(a, "scenario").cmp(text_of(b, "scenario")));
         let first = self.tables.iter().filter_map(Table::position).min().unwrap_or(isize::MAX / 2);
         manifest.remove("known");
-        let many = isize::try_from(self.tables.len()).unwrap_or(isize::MAX / 4);
+        let count = isize::try_from(self.tables.len()).unwrap_or(isize::MAX / 4);
         for (_, item) in manifest.iter_mut() {
-            make_room(item, first, many);
+            shift_positions(item, first, count);
         }
         let mut all = ArrayOfTables::new();
-        for (at, mut table) in (first..).zip(self.tables) {
-            table.set_position(Some(at));
+        for (position, mut table) in (first..).zip(self.tables) {
+            table.set_position(Some(position));
             all.push(table);
         }
         if !all.is_empty() {
@@ -149,44 +156,48 @@ impl KnownTables {
     }
 }
 
-/// Moves tables behind a place further back. Where a table is written is its position, not its place in the document.
-fn make_room(item: &mut Item, first: isize, many: isize) {
-    let back = |table: &mut Table| {
-        let position = table.position().filter(|at| *at >= first);
-        position.into_iter().for_each(|at| table.set_position(Some(at + many)));
+/// Moves the tables from the position `first` on by `count` positions. The position, not the order of insertion,
+/// decides where a table is written.
+fn shift_positions(item: &mut Item, first: isize, count: isize) {
+    let shift = |table: &mut Table| {
+        if let Some(position) = table.position().filter(|position| *position >= first) {
+            table.set_position(Some(position + count));
+        }
     };
     match item {
-        Item::Table(table) => back(table),
-        Item::ArrayOfTables(tables) => tables.iter_mut().for_each(back),
+        Item::Table(table) => shift(table),
+        Item::ArrayOfTables(tables) => tables.iter_mut().for_each(shift),
         _ => {}
     }
 }
 
-/// All there are, the manifest without one first.
+/// The names of all variants of a manifest, the default first.
 fn variants(manifest: &DocumentMut) -> Vec<String> {
     let tables = manifest.get("variant").and_then(Item::as_array_of_tables);
-    let names = tables.into_iter().flatten().map(|table| word(table, "name").to_owned());
+    let names = tables.into_iter().flatten().map(|table| text_of(table, "name").to_owned());
     [DEFAULT.to_owned()].into_iter().chain(names).collect()
 }
 
-fn word<'a>(table: &'a Table, name: &str) -> &'a str {
-    table.get(name).and_then(Item::as_str).unwrap_or_default()
+/// The text of a key; empty if the table does not have it.
+fn text_of<'a>(table: &'a Table, key: &str) -> &'a str {
+    table.get(key).and_then(Item::as_str).unwrap_or_default()
 }
 
-/// For whom an entry is. One that has just lost its last is for nobody.
-fn names(table: &Table, all: &[&str]) -> BTreeSet<String> {
+/// The variants that an entry is about: all, unless it names some. The set is empty if the last one was removed.
+fn variants_of(table: &Table, all: &[&str]) -> BTreeSet<String> {
     match table.get("variants").and_then(Item::as_array) {
         None => all.iter().map(|name| (*name).to_owned()).collect(),
         Some(names) => names.iter().filter_map(|name| name.as_str()).map(str::to_owned).collect(),
     }
 }
 
-fn name(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
-    let named = all.iter().filter(|name| names.contains(**name));
+/// Names the variants that an entry is about, unless it is about all.
+fn set_variants(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
+    let in_order = all.iter().filter(|name| names.contains(**name));
     if names.len() == all.len() {
         table.remove("variants");
     } else {
-        table["variants"] = value(named.copied().collect::<Array>());
+        table["variants"] = value(in_order.copied().collect::<Array>());
     }
 }
 
@@ -233,38 +244,38 @@ name = \"old\"
         known.replace("reason", "variants = [\"old\"]\nreason")
     }
 
-    /// What the manifest says, what `a/b` came to for whom, and what the manifest says then.
+    /// A manifest, the adapter that ran, the change for the scenario `a/b`, and the manifest with the change.
     #[rstest]
-    #[case::a_new_failure("name = \"it\"\n".into(), "it", fails("eof"), format!("name = \"it\"\n{}", entry("eof", "")))]
-    #[case::none_any_more(KNOWN.into(), "it", BaselineChange::Passes, String::new())]
-    #[case::another(KNOWN.into(), "it", fails("never"), entry("never", ""))]
-    #[case::no_such_scenario(KNOWN.into(), "it", BaselineChange::Nothing, String::new())]
-    #[case::one_variant_less(
+    #[case::a_new_failure_adds_an_entry("name = \"it\"\n".into(), "it", fails("eof"), format!("name = \"it\"\n{}", entry("eof", "")))]
+    #[case::a_pass_removes_the_entry(KNOWN.into(), "it", BaselineChange::Passes, String::new())]
+    #[case::another_failure_replaces_the_entry(KNOWN.into(), "it", fails("never"), entry("never", ""))]
+    #[case::a_scenario_that_is_gone_has_no_entry(KNOWN.into(), "it", BaselineChange::Nothing, String::new())]
+    #[case::a_pass_removes_the_variant_from_the_entry(
         format!("{KNOWN}{OLD}"), "it", BaselineChange::Passes, format!("{KNOWN}variants = [\"old\"]\n{OLD}")
     )]
-    #[case::one_variant_more(
+    #[case::a_failure_adds_the_variant_to_the_entry(
         format!("{}{OLD}", old_only(KNOWN)), "it", fails("eof"), format!("{KNOWN}{OLD}")
     )]
-    #[case::what_is_behind_stays_behind(
+    #[case::tables_after_the_entries_stay_after_them(
         format!("{}{OLD}", old_only(KNOWN)), "it", fails("never"),
         format!("{}{}{OLD}", old_only(KNOWN), entry("never", "variants = [\"default\"]\n"))
     )]
-    fn the_manifest_says_what_came_and_keeps_its_reasons(
+    fn known_failures_are_updated_and_keep_their_reasons(
         #[case] before: String,
         #[case] adapter: &str,
-        #[case] came: BaselineChange,
+        #[case] change: BaselineChange,
         #[case] expected: String,
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("adapter.toml");
         fs::write(&file, before).expect("written");
-        let found: [Found; 1] = [("a/b".into(), came)];
+        let found: [Found; 1] = [("a/b".into(), change)];
         accept(folder.path(), adapter, &found).expect("it can be written");
         assert_eq!(fs::read_to_string(&file).expect("it is there"), expected);
     }
 
     #[test]
-    fn what_is_skipped_goes_into_its_file() {
+    fn skips_are_written_into_the_skip_list() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("adapter.toml"), OLD).expect("written");
         let found: [Found; 2] =

@@ -1,6 +1,6 @@
-//! The contract check: whether an agent keeps the protocol, before its library is tested.
+//! The contract check: whether an agent implements the protocol, before the suite tests the library.
 //!
-//! A few short scenarios, each for one part of the contract. What is right in the library is for the suite to ask.
+//! The check consists of short scenarios, each for one part of the contract.
 
 use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
@@ -15,7 +15,7 @@ use crate::verdict::{Baseline, Verdict, judge};
 use gipc_agent::{FromAgent, ToAgent};
 use std::path::Path;
 
-/// What each question shows, the profile that it needs beside core, and its scenario.
+/// For each question: what it shows, the profile that it needs beside core, and its scenario.
 const QUESTIONS: [(&str, &str, &str); 16] = [
     (
         "it dials, refuses what it does not know, and leaves",
@@ -96,7 +96,7 @@ const QUESTIONS: [(&str, &str, &str); 16] = [
     ),
 ];
 
-/// The answers of an agent, question by question.
+/// The contract check of one adapter, which executes one question at a time.
 pub struct ContractCheck {
     adapter: Adapter,
     environment: Environment,
@@ -111,36 +111,38 @@ pub enum QuestionResult {
     Asked {
         /// What was executed.
         job: Box<Job>,
-        /// What is said of it.
+        /// The verdict on the run.
         verdict: Box<Verdict>,
-        /// What was sent and heard.
+        /// The events of the run.
         events: Vec<Event>,
     },
 }
 
 impl ContractCheck {
-    /// A check of an adapter. Looks at the system.
+    /// Creates the check of an adapter, and examines the environment.
     pub fn new(adapter: Adapter) -> Result<Self, Error> {
         let environment = environment::look(&own_program()?);
         Ok(Self { adapter, environment, times: Times::default() })
     }
 
-    /// The adapter.
+    /// The adapter that is checked.
     #[must_use]
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// How many questions there are, with what each shows.
+    /// What each question shows, in the order of their indices.
     pub fn questions() -> impl Iterator<Item = &'static str> {
         QUESTIONS.iter().map(|(shows, ..)| *shows)
     }
 
-    /// Asks the question with this index.
+    /// Executes the scenario of the question with this index and judges the run.
+    ///
+    /// Panics if there is no such question.
     pub fn ask(&mut self, index: usize) -> Result<QuestionResult, Error> {
         let (_, profile, text) = QUESTIONS[index];
-        let declares = |one: &str| self.adapter.manifest.profiles.iter().any(|has| has == one);
-        if !profile.is_empty() && !declares(profile) {
+        let is_declared = self.adapter.manifest.profiles.iter().any(|declared| declared == profile);
+        if !profile.is_empty() && !is_declared {
             return Ok(QuestionResult::NotDeclared(profile));
         }
         let scenario =
@@ -150,34 +152,36 @@ impl ContractCheck {
             .map_err(|reason| Error::unable(format!("error: {reason}")))?;
         let (settings, _keep) = settings_for_one(own_program()?);
         let output = execute_one(&job.scenario, &job.mode, &self.adapter, &settings)?;
-        self.times.learn(&output.events);
+        self.times.add(&output.events);
         let verdict = self.judge(&job, &output.observation);
         let (job, verdict) = (Box::new(job), Box::new(verdict));
         Ok(QuestionResult::Asked { job, verdict, events: output.events })
     }
 
-    /// The questions are not scenarios of the suite: only the profiles of the manifest apply.
+    /// Judges a run by the profiles of the manifest alone, since the questions are not scenarios of the suite.
     fn judge(&self, job: &Job, observation: &Observation) -> Verdict {
         let baseline = Baseline { known: &[], skips: None, ..Baseline::of(&self.adapter) };
         judge(job, observation, &baseline, &self.environment)
     }
 
-    /// How long main took to connect and a step to complete, as a sentence.
+    /// The median times that main took to connect and a step took to complete, as a sentence.
     #[must_use]
     pub fn times(&self) -> String {
         self.times.sentence()
     }
 }
 
-/// How long things took, in microseconds.
+/// Durations in the runs so far, in microseconds.
 #[derive(Default)]
 struct Times {
+    /// From the start of a run to the hello of main.
     hello: Vec<u64>,
+    /// From the release of a step to its end.
     step: Vec<u64>,
 }
 
 impl Times {
-    fn learn(&mut self, events: &[Event]) {
+    fn add(&mut self, events: &[Event]) {
         let mut last_sent: Option<(u64, usize)> = None;
         for Event { us, kind } in events {
             match kind {
@@ -195,10 +199,11 @@ impl Times {
     }
 
     fn sentence(&self) -> String {
-        let median = |all: &[u64]| {
-            let mut all = all.to_vec();
-            all.sort_unstable();
-            all.get(all.len() / 2)
+        let median = |times: &[u64]| {
+            let mut times = times.to_vec();
+            times.sort_unstable();
+            times
+                .get(times.len() / 2)
                 .map_or("–".to_owned(), |us| format!("{:.1} ms", *us as f64 / 1000.0))
         };
         format!(

@@ -1,15 +1,16 @@
-//! `--load N`: processes that do nothing but keep the processors busy, while a run goes on.
+//! `--load N`: processes that keep the processors busy during a run.
 //!
-//! Each ends when its stdin closes, so that none outlives the harness, however that ends.
+//! Each process exits when its stdin closes, so that none outlives the harness, however the harness ends.
 
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// So many busy processes; they end when this is dropped.
+/// Running busy processes, which are killed and reaped on drop.
 pub(super) struct CpuLoad(Vec<Child>);
 
 impl CpuLoad {
+    /// Starts `count` busy processes. `exe` is the harness itself.
     pub(super) fn start(count: u16, exe: &Path) -> io::Result<Self> {
         let mut load = Self(Vec::new());
         for _ in 0..count {
@@ -27,14 +28,14 @@ impl CpuLoad {
 impl Drop for CpuLoad {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // It ends by itself; this only makes it sooner.
+            // The process also exits when its stdin closes; a kill is only faster.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// The main of a busy process. Returns its exit code.
+/// The main function of a busy process. Returns the exit code once stdin is closed.
 #[must_use]
 pub fn busy_main() -> i32 {
     std::thread::spawn(|| {
