@@ -10,8 +10,8 @@ pub struct DeclaredChoices {
     /// Whether a new child holds for some time handles that it was not given. Random scenarios are executed
     /// concurrently only for `atomic`. If left out, nothing is assumed.
     pub spawn: Option<Spawn>,
-    /// What happens after a put was cancelled in the middle of its message. The entry is for readers of the manifest:
-    /// no verdict depends on it.
+    /// What happens after a put was cancelled in the middle of its message. A scenario that is written for the other
+    /// choice is skipped. If left out, `complete` is assumed.
     pub after_cancel: Option<AfterCancel>,
     /// What happens if the time limit of a get passes after a part of the message has arrived. If left out: `resumes`.
     pub late_get: Option<LateGet>,

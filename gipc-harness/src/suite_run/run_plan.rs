@@ -24,9 +24,7 @@ pub(super) struct RunPlan {
 type Records = Vec<(PathBuf, Record)>;
 
 /// The records among the names of a request, and the other names.
-pub(super) fn split_records(
-    names: &[String],
-) -> Result<(Records, Vec<String>), Error> {
+pub(super) fn split_records(names: &[String]) -> Result<(Records, Vec<String>), Error> {
     let (records, others): (Vec<&String>, Vec<&String>) =
         names.iter().partition(|name| Record::is_one(Path::new(name)));
     let read = |name: &String| Ok((PathBuf::from(name), Record::read(Path::new(name))?));
