@@ -64,16 +64,16 @@ fn summary(scenario: &Scenario, choices: Choices) -> String {
     let races = match (allowed.complete, allowed.traces.len()) {
         (false, _) => "more can come of it than can be enumerated".to_owned(),
         (true, 1) => "one outcome: nothing races".to_owned(),
-        (true, many) => format!("{many} outcomes: this is the story's"),
+        (true, many) => format!("{many} outcomes: this is the one in file order"),
     };
     let stops = match model::deadlock(scenario, choices) {
         Deadlock::Cannot => "it cannot deadlock, whatever a pipe holds".to_owned(),
         Deadlock::Must => "something waits for ever, whatever a pipe holds".to_owned(),
-        Deadlock::Can => "whether something waits for ever depends on who is first".to_owned(),
+        Deadlock::Can => "whether something waits for ever depends on which step is first".to_owned(),
         Deadlock::Below(bytes) => {
             format!("it deadlocks where a pipe holds less than {bytes} bytes")
         }
-        Deadlock::Unknown => "nobody can say whether it can deadlock".to_owned(),
+        Deadlock::Unknown => "the model cannot tell whether it can deadlock".to_owned(),
     };
     format!("{races}; {stops}")
 }

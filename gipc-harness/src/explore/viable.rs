@@ -45,8 +45,8 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
     orderly.then_some((scenario, allowed))
 }
 
-/// What becomes of children whose parent is gone is each suite's own affair, so every child is joined, and nobody
-/// with children is ended from outside.
+/// Whether every child is joined and no process with children is killed: the fate of children without a parent is up to
+/// each implementation.
 fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     let mut parents = BTreeSet::from(["main"]);
     let mut unjoined: BTreeSet<&str> = BTreeSet::new();
