@@ -1,8 +1,8 @@
-//! One judge: a run has the same verdict from `run`, from `judge` of its record, from `run` of its record, from `show` of
-//! its record and from the library. There is a case for each word of a verdict.
+//! Tests that a run has the same verdict everywhere: from `run`, from `judge` of its record, from `run` of its record,
+//! from `show` of its record and from the library. There is a case for each status.
 //!
-//! The faulty adapters are this very program, started with `agent KIND ROLE`; the run through the library is this program
-//! too, started with `library ADAPTER FLAG WHAT`.
+//! The faulty agents are this program, started with `agent KIND ROLE`; the run through the library is this program too,
+//! started with `library ADAPTER FLAGS SCENARIO`.
 
 #![cfg(target_os = "linux")]
 
@@ -24,11 +24,12 @@ const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
 
 /// A run, and the verdict that it must have.
 struct Case {
+    /// The expected status.
     status: &'static str,
     name: &'static str,
     /// The kind of the faulty agent, or `gipc-core`.
     agent: &'static str,
-    /// Lines of the manifest.
+    /// Further lines of the manifest.
     manifest: &'static str,
     /// The lines of the skip list, if there is one.
     skips: Option<&'static str>,
@@ -36,7 +37,7 @@ struct Case {
     scenario: &'static str,
     /// Flags of `run`.
     flags: &'static str,
-    /// A limit on descriptors, for all processes.
+    /// The limit on the number of descriptors of each process, if there is one.
     descriptors: Option<u32>,
 }
 
@@ -134,17 +135,18 @@ const CASES: [Case; 16] = [
 fn main() {
     embedded_agent::init();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let word = |at: usize| {
-        arguments.get(at).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+    let argument = |index: usize| {
+        let argument = arguments.get(index);
+        argument.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
     };
-    let code = match (word(0).as_str(), arguments.len()) {
-        ("agent", 2) => embedded_agent::main_agent(&word(1)),
+    let code = match (argument(0).as_str(), arguments.len()) {
+        ("agent", 2) => embedded_agent::main_agent(&argument(1)),
         ("agent", _) => {
-            let rest: Vec<String> = (2..arguments.len()).map(word).collect();
-            support::faulty_agent::play(&word(1), &rest)
+            let rest: Vec<String> = (2..arguments.len()).map(argument).collect();
+            support::faulty_agent::play(&argument(1), &rest)
         }
         ("supervisor", _) => runner::supervisor::supervisor_main(arguments[1..].to_vec()),
-        ("library", _) => library(&word(1), &word(2), &word(3)),
+        ("library", _) => library(&argument(1), &argument(2), &argument(3)),
         _ => {
             let trial = |case: &'static Case| {
                 Trial::test(format!("{}_has_one_verdict", case.name), move || case.check())
@@ -158,12 +160,12 @@ fn main() {
     std::process::exit(code);
 }
 
-/// Runs one scenario through the library and prints its verdict.
-fn library(adapter: &str, flags: &str, what: &str) -> i32 {
+/// Runs one scenario through the library and prints its status. Returns the exit code.
+fn library(adapter: &str, flags: &str, scenario: &str) -> i32 {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let suite = Suite::find(Some(root.join("scenarios")), Some(root.join("adapters")));
     let mut request = RunRequest {
-        names: vec![what.to_owned()],
+        names: vec![scenario.to_owned()],
         adapter: Some(adapter.to_owned()),
         ..RunRequest::default()
     };
@@ -196,14 +198,15 @@ fn library(adapter: &str, flags: &str, what: &str) -> i32 {
             return error.exit_code().into();
         }
     };
-    let ended = run.execute(&mut |run| {
+    let result = run.execute(&mut |run| {
         let _ = writeln!(std::io::stdout(), "{}", run.verdict.status);
         run.verdict.status.is_expected()
     });
-    i32::from(ended.is_err())
+    i32::from(result.is_err())
 }
 
 impl Case {
+    /// Runs the case in all ways and compares the verdicts.
     fn check(&self) -> Result<(), Failed> {
         if self.agent == "multiprocessing"
             && Command::new("python3").arg("--version").output().is_err()
@@ -213,30 +216,30 @@ impl Case {
         }
         let folder = tempfile::tempdir()?;
         let adapter = self.adapter(folder.path())?;
-        let what = self.what(folder.path())?;
+        let scenario = self.scenario_argument(folder.path())?;
         let records = folder.path().join("records");
-        let run = |what: &str, flags: &str| {
-            let mut words = vec!["run", what, "--format", "json", "--keep", "--record"];
-            words.push(records.to_str().unwrap_or_default());
-            words.extend(flags.split_whitespace());
-            self.command(HARNESS, &words)
+        let run = |name: &str, flags: &str| {
+            let mut arguments = vec!["run", name, "--format", "json", "--keep", "--record"];
+            arguments.push(records.to_str().unwrap_or_default());
+            arguments.extend(flags.split_whitespace());
+            self.command(HARNESS, &arguments)
         };
         let flags = format!("--adapter {} {}", adapter.display(), self.flags);
-        let from_run = verdict_in_json(&run(&what, &flags)?)?;
+        let from_run = verdict_in_json(&run(&scenario, &flags)?)?;
         let record = record_in(&records)?.ok_or("no record was kept")?;
         let record = record.to_str().ok_or("a path")?;
         let judged = self.command(HARNESS, &["judge", record])?;
         let shown = self.command(HARNESS, &["show", record])?;
-        let again = verdict_in_json(&run(record, &rerun_flags(self.flags))?)?;
+        let rerun = verdict_in_json(&run(record, &rerun_flags(self.flags))?)?;
         let own = std::env::current_exe()?;
         let adapter = adapter.display().to_string();
-        let library =
-            self.command(own.to_str().ok_or("a path")?, &["library", &adapter, self.flags, &what])?;
+        let own = own.to_str().ok_or("a path")?;
+        let library = self.command(own, &["library", &adapter, self.flags, &scenario])?;
         let all = [
             ("run", from_run),
             ("judge", judged.split_whitespace().next().unwrap_or_default().to_owned()),
             ("show", shown.trim_end().lines().last().unwrap_or_default().to_owned()),
-            ("run of the record", again),
+            ("run of the record", rerun),
             ("library", library.trim().to_owned()),
         ];
         match all.iter().all(|(_, verdict)| verdict == self.status) {
@@ -245,13 +248,14 @@ impl Case {
         }
     }
 
-    /// The folder of the adapter; the embedded one is a stranger's too, so that it can have other lists.
+    /// Creates the folder of the adapter. The embedded implementation becomes an external adapter, so that the case can
+    /// have its own baseline.
     fn adapter(&self, folder: &Path) -> Result<PathBuf, Failed> {
         if self.agent == "multiprocessing" {
             return Ok(Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/multiprocessing"));
         }
-        let here = folder.join("adapter");
-        fs::create_dir(&here)?;
+        let adapter = folder.join("adapter");
+        fs::create_dir(&adapter)?;
         let manifest = if self.agent == "gipc-core" {
             let own = include_str!("../adapters/gipc-core/adapter.toml");
             let (head, choices) = own.split_once("[choices]").unwrap_or((own, ""));
@@ -267,14 +271,15 @@ impl Case {
                 self.manifest
             )
         };
-        fs::write(here.join("adapter.toml"), manifest)?;
+        fs::write(adapter.join("adapter.toml"), manifest)?;
         if let Some(skips) = self.skips {
-            fs::write(here.join("skips.txt"), skips)?;
+            fs::write(adapter.join("skips.txt"), skips)?;
         }
-        Ok(here)
+        Ok(adapter)
     }
 
-    fn what(&self, folder: &Path) -> Result<String, Failed> {
+    /// The id of the scenario, or the path of a file with its text.
+    fn scenario_argument(&self, folder: &Path) -> Result<String, Failed> {
         if !self.scenario.contains('\n') {
             return Ok(self.scenario.to_owned());
         }
@@ -283,7 +288,7 @@ impl Case {
         Ok(file.display().to_string())
     }
 
-    /// Starts a program at the root of the project, with the limit of the case. Returns what it printed.
+    /// Runs a program at the root of the project, with the limit of the case. Returns its stdout.
     fn command(&self, program: &str, arguments: &[&str]) -> Result<String, Failed> {
         let mut command = match self.descriptors {
             None => Command::new(program),
@@ -305,7 +310,7 @@ impl Case {
     }
 }
 
-/// The flags that a record does not hold: how long to wait.
+/// The flags that a record does not contain: the timeout.
 fn rerun_flags(flags: &str) -> String {
     match flags.contains("--timeout") {
         true => flags.to_owned(),
@@ -313,18 +318,19 @@ fn rerun_flags(flags: &str) -> String {
     }
 }
 
-/// The verdict in the first line of JSON.
+/// The status in the first line of JSON.
 fn verdict_in_json(text: &str) -> Result<String, Failed> {
     let line = text.lines().next().unwrap_or_default();
     let result: serde_json::Value = serde_json::from_str(line)?;
     Ok(result["verdict"].as_str().unwrap_or_default().to_owned())
 }
 
+/// The record in a folder, at any depth.
 fn record_in(folder: &Path) -> Result<Option<PathBuf>, Failed> {
-    let mut open = vec![folder.to_owned()];
-    while let Some(path) = open.pop() {
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
         if path.is_dir() {
-            open.extend(fs::read_dir(path)?.flatten().map(|entry| entry.path()));
+            pending.extend(fs::read_dir(path)?.flatten().map(|entry| entry.path()));
         } else if path.ends_with("record.jsonl") {
             return Ok(Some(path));
         }
@@ -332,7 +338,7 @@ fn record_in(folder: &Path) -> Result<Option<PathBuf>, Failed> {
     Ok(None)
 }
 
-/// A hundred children need more than 120 descriptors.
+/// Checks a run that lacks descriptors: a hundred children need more than 120.
 fn environment() -> Result<(), Failed> {
     let case = Case {
         status: "ENVIRONMENT",
@@ -344,6 +350,7 @@ fn environment() -> Result<(), Failed> {
     case.check()
 }
 
+/// Checks a run with more allowed traces than the model explores.
 fn unknown() -> Result<(), Failed> {
     let writers: String =
         (1..=9).map(|i| format!("main/t{i}     put w \"message number {i}\"\n")).collect();

@@ -1,4 +1,4 @@
-//! What the conformance targets share: each scenario is a test whose name is its id, on one adapter.
+//! The common part of the conformance test targets: each scenario is a test, named by its id, on one adapter.
 
 use gipc_harness::adapter::{Adapter, AdapterError};
 use gipc_harness::environment::{self, Environment};
@@ -14,7 +14,8 @@ use std::sync::{Arc, OnceLock};
 /// The program under test.
 const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
 
-/// The adapters that must be there, by name: CI sets up what a newcomer's machine may lack.
+/// The environment variable with the adapters that must be able to run, separated by commas. CI sets it, since a
+/// developer's machine may lack what some adapters need.
 const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 
 /// The root of the project.
@@ -25,10 +26,10 @@ pub(crate) fn root() -> PathBuf {
 /// Every scenario of the suite, in the order of their ids.
 fn suite() -> Vec<Scenario> {
     let folder = root().join("scenarios");
-    let mut found = Vec::new();
-    let themes = std::fs::read_dir(&folder).expect("the suite is here").flatten();
+    let mut scenarios = Vec::new();
+    let themes = std::fs::read_dir(&folder).expect("the folder of the suite exists").flatten();
     for theme in themes.filter(|theme| theme.path().is_dir()) {
-        for file in std::fs::read_dir(theme.path()).expect("it can be read").flatten() {
+        for file in std::fs::read_dir(theme.path()).expect("the folder can be read").flatten() {
             let path = file.path();
             let id = path
                 .strip_prefix(&folder)
@@ -36,14 +37,14 @@ fn suite() -> Vec<Scenario> {
                 .with_extension("")
                 .display()
                 .to_string();
-            let text = std::fs::read_to_string(&path).expect("it can be read");
-            found.push(
+            let text = std::fs::read_to_string(&path).expect("the file can be read");
+            scenarios.push(
                 parse(&id, &text).unwrap_or_else(|error| panic!("{}", error.render(&id, &text))),
             );
         }
     }
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    found
+    scenarios.sort_by(|a, b| a.id.cmp(&b.id));
+    scenarios
 }
 
 /// Executes one scenario and judges it, as `run` does.
@@ -57,28 +58,30 @@ fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
     Ok(judge(&job, &output.observation, &Baseline::of(adapter), environment))
 }
 
-/// The main of a conformance target.
+/// The main function of a conformance target. Scenarios with a verdict that is not as expected fail; `then` checks the
+/// others. Without the adapter, the tests are ignored unless it is required.
 pub(crate) fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
     let arguments = Arguments::from_args();
     let adapter = Adapter::load(name, &root().join("adapters"), Path::new(HARNESS));
     let ready = adapter.and_then(|adapter| adapter.ready().map(|()| Arc::new(adapter)));
-    let required =
-        std::env::var(REQUIRED).is_ok_and(|names| names.split(',').any(|one| one == name));
+    let is_required = std::env::var(REQUIRED)
+        .is_ok_and(|names| names.split(',').any(|required| required == name));
     let trials =
-        suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
+        suite().into_iter().map(|scenario| trial(scenario, &ready, is_required, then)).collect();
     if let Err(reason) = &ready {
-        let _ = writeln!(std::io::stderr(), "{name} is not asked: {reason}");
+        let _ = writeln!(std::io::stderr(), "{name} is not tested: {reason}");
     }
     libtest_mimic::run(&arguments, trials).exit()
 }
 
+/// The test of one scenario.
 fn trial(
     scenario: Scenario,
     ready: &Result<Arc<Adapter>, AdapterError>,
-    required: bool,
+    is_required: bool,
     then: fn(&Scenario, &Verdict),
 ) -> Trial {
-    let heavy = scenario.heavy().is_some();
+    let is_heavy = scenario.heavy().is_some();
     match ready {
         Ok(adapter) => {
             let adapter = Arc::clone(adapter);
@@ -98,11 +101,11 @@ fn trial(
                 then(&scenario, &verdict);
                 Ok(())
             })
-            .with_ignored_flag(heavy)
+            .with_ignored_flag(is_heavy)
         }
         Err(reason) => {
             let reason = reason.to_string();
-            Trial::test(scenario.id, move || Err(reason.into())).with_ignored_flag(!required)
+            Trial::test(scenario.id, move || Err(reason.into())).with_ignored_flag(!is_required)
         }
     }
 }

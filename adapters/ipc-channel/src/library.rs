@@ -1,4 +1,4 @@
-//! What each command is with ipc-channel and `std::process`, and how their errors are reported.
+//! The implementation of the commands with ipc-channel and `std::process`, and of how their errors are reported.
 
 use crate::ends::{End, Ends, InUse, lock};
 use crate::start::{Given, start};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// A child as threads share it, and its pid.
 type SharedChild = (Arc<Mutex<Child>>, i32);
 
-/// What one process has.
+/// The channel ends and the children of this process.
 #[derive(Default)]
 pub(crate) struct IpcChannel {
     pub(crate) ends: Ends,
@@ -69,7 +69,7 @@ impl BlockingImplementation for IpcChannel {
             }
             Command::Close { handle } => self.close(&handle)?,
             Command::Join { child } => return Ok(join(&*self.child(&child)?, within)?.into()),
-            // That it has ended is no error: see `Child::kill`.
+            // `Child::kill` succeeds if the child has ended already.
             Command::Kill { child } => lock(&*self.child(&child)?).kill()?,
             Command::Terminate { .. } => {
                 return Err(Failure::unsupported(
@@ -92,18 +92,19 @@ impl BlockingImplementation for IpcChannel {
 }
 
 impl IpcChannel {
-    /// Starts a child and sends it what it is given. What of it is closed or in use is said before there is one.
+    /// Starts a child and sends it the named ends. An end that is closed or in use is reported before the child is
+    /// started.
     fn spawn(&self, child: String, names: &[String]) -> Result<(), Failure> {
         let ends: Vec<End> = names.iter().map(|name| self.end(name)).collect::<Result<_, _>>()?;
         let mut held = Vec::new();
         for end in &ends {
-            let pair = end.hold()?;
-            if pair.is_closed() {
+            let locked = end.try_lock()?;
+            if locked.is_closed() {
                 return Err(WireOutcome::Closed.into());
             }
-            held.push(pair);
+            held.push(locked);
         }
-        let (process, door) = start(&child).map_err(explain)?;
+        let (process, connection) = start(&child).map_err(explain)?;
         let pid = i32::try_from(process.id()).unwrap_or(-1);
         lock(&self.children).insert(child, (Arc::new(Mutex::new(process)), pid));
         let given = names.iter().zip(held).map(|(name, mut held)| {
@@ -111,17 +112,18 @@ impl IpcChannel {
             Given { name: name.clone(), receiver, sender }
         });
         let given = given.collect();
-        Ok(door.send(given).map_err(explain)?)
+        Ok(connection.send(given).map_err(explain)?)
     }
 
-    /// Drops what is open of it.
+    /// Closes the ends that a name refers to.
     fn close(&self, name: &str) -> Result<(), Failure> {
         let end = self.end(name)?;
-        let dropped = end.hold()?.take();
+        let dropped = end.try_lock()?.take();
         if matches!(dropped, (None, None)) { Err(WireOutcome::Closed.into()) } else { Ok(()) }
     }
 
-    /// An end under its name. A name that was never here belongs to an end of another process.
+    /// The end with this name. A name that this process does not have refers to an end of another process, which counts
+    /// as closed.
     fn end(&self, name: &str) -> Result<End, Failure> {
         Ok(self.ends.find(name).ok_or(WireOutcome::Closed)?)
     }
@@ -132,31 +134,32 @@ impl IpcChannel {
     }
 }
 
-/// Waits for a child. With a limit it is asked again and again, since `wait` takes none.
+/// Waits for a child. With a time limit, the child is polled, since `wait` takes none.
 fn join(child: &Mutex<Child>, within: Option<Duration>) -> io::Result<WireOutcome> {
     let Some(limit) = within else { return Ok(lock(child).wait()?.into()) };
-    let begun = Instant::now();
+    let began = Instant::now();
     loop {
         if let Some(status) = lock(child).try_wait()? {
             return Ok(status.into());
         }
-        if begun.elapsed() >= limit {
+        if began.elapsed() >= limit {
             return Ok(WireOutcome::Running);
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// What the types of this library rule out.
+/// A failure for a command that the types of ipc-channel rule out.
 fn impossible(what: &str) -> Failure {
     Failure::unsupported(format!("impossible by type: {what}"))
 }
 
+/// The outcome of an error, with its text.
 fn explain(error: IpcError) -> Completed {
     let outcome = match &error {
         IpcError::Disconnected => WireOutcome::Eof,
         IpcError::SerializationError(_) => WireOutcome::Encode,
-        // What a socket says first if its reader went with messages unread.
+        // The first error of a socket whose reader was closed with unread messages.
         IpcError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
             WireOutcome::Broken
         }

@@ -1,6 +1,6 @@
-//! What each command is with raw tokio, and how its errors are reported.
+//! The implementation of the commands with tokio's pipes and processes, and of how errors are reported.
 
-use crate::child::Owner;
+use crate::child::ChildHandle;
 use crate::ends::{End, Ends, Held, InUse};
 use crate::start::start;
 use crate::wire;
@@ -12,11 +12,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
-/// What one process has.
+/// The pipe ends and the children of this process.
 #[derive(Default)]
 pub(crate) struct Raw {
     pub(crate) ends: Ends,
-    children: RefCell<BTreeMap<String, Owner>>,
+    children: RefCell<BTreeMap<String, ChildHandle>>,
 }
 
 impl From<InUse> for Failure {
@@ -27,7 +27,7 @@ impl From<InUse> for Failure {
 
 impl Resources for Raw {
     fn descriptor(&self, handle: &str) -> Result<RawFd, Failure> {
-        let held = self.end(handle)?.hold()?;
+        let held = self.end(handle)?.lock()?;
         Ok(held.last().and_then(Held::descriptor).ok_or(WireOutcome::Closed)?)
     }
 
@@ -36,7 +36,7 @@ impl Resources for Raw {
     }
 
     fn child_pid(&self, child: &str) -> Option<i32> {
-        self.children.borrow().get(child).map(|owner| owner.pid)
+        self.children.borrow().get(child).map(|child| child.pid)
     }
 }
 
@@ -67,18 +67,18 @@ impl Implementation for Raw {
                 return Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into());
             }
             Command::Close { handle } => {
-                let held = self.end(&handle)?.hold()?;
+                let held = self.end(&handle)?.lock()?;
                 if held.iter().all(|end| end.descriptor().is_none()) {
                     return Err(WireOutcome::Closed.into());
                 }
-                held.into_iter().for_each(Held::drop_it);
+                held.into_iter().for_each(Held::close);
             }
             Command::Join { child } => {
                 return Ok(WireOutcome::from(self.child(&child)?.wait().await?).into());
             }
             Command::Kill { child } => self.child(&child)?.kill().await?,
             Command::Terminate { child } => {
-                // tokio has no call for that; its `id` is there for those who need one.
+                // tokio has no function for SIGTERM, but `id` returns the process id for such purposes.
                 if self.child(&child)?.id().await?.is_some() {
                     let signal = Command::Signal { child, signal: "SIGTERM".into() };
                     return OsActions::default().perform(signal, self);
@@ -100,37 +100,39 @@ impl Implementation for Raw {
 }
 
 impl Raw {
+    /// Starts a child with the named ends, and closes them in this process.
     fn spawn(&self, child: String, names: &[String]) -> Result<(), Failure> {
-        let (mut arguments, mut given) = (Vec::new(), Vec::new());
-        let mut all = Vec::new();
+        let (mut arguments, mut descriptors) = (Vec::new(), Vec::new());
+        let mut moved = Vec::new();
         for name in names {
-            let held = self.end(name)?.hold()?;
-            let mut written = Vec::new();
+            let held = self.end(name)?.lock()?;
+            let mut numbers = Vec::new();
             for end in &held {
                 let fd = end.descriptor().ok_or(WireOutcome::Closed)?;
-                given.push(fd);
-                written.push(match (end, held.len()) {
+                descriptors.push(fd);
+                numbers.push(match (end, held.len()) {
                     (_, 2) => fd.to_string(),
                     (Held::Receiver(_), _) => format!("r{fd}"),
                     (Held::Sender(_), _) => format!("w{fd}"),
                 });
             }
-            arguments.push(format!("{name}={}", written.join(",")));
-            all.extend(held);
+            arguments.push(format!("{name}={}", numbers.join(",")));
+            moved.extend(held);
         }
-        let owner = Owner::new(start(&child, &arguments, given)?);
-        all.into_iter().for_each(Held::drop_it);
-        self.children.borrow_mut().insert(child, owner);
+        let process = ChildHandle::new(start(&child, &arguments, descriptors)?);
+        moved.into_iter().for_each(Held::close);
+        self.children.borrow_mut().insert(child, process);
         Ok(())
     }
 
-    /// An end under its name. A name that was never here belongs to an end of another process.
+    /// The end with this name. A name that this process does not have refers to an end of another process, which counts
+    /// as closed.
     fn end(&self, name: &str) -> Result<End, Failure> {
         Ok(self.ends.find(name).ok_or(WireOutcome::Closed)?)
     }
 
-    fn child(&self, name: &str) -> Result<Owner, Failure> {
-        let owner = self.children.borrow().get(name).cloned();
-        owner.ok_or_else(|| Failure::unsupported("impossible by type: no such child is here"))
+    fn child(&self, name: &str) -> Result<ChildHandle, Failure> {
+        let child = self.children.borrow().get(name).cloned();
+        child.ok_or_else(|| Failure::unsupported("impossible by type: no such child is here"))
     }
 }

@@ -13,7 +13,7 @@ impl Console {
     pub fn text(&mut self, text: &str) {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that closed its end has seen enough (`head`).
+            // A reader that closed the pipe, such as `head`, is no failure.
             if error.kind() != io::ErrorKind::BrokenPipe && self.failure.is_none() {
                 self.failure = Some(error);
             }
@@ -30,7 +30,7 @@ impl Console {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
-    /// The first failure of writing to stdout, if there was one. A closed pipe is none.
+    /// The first failure of writing to stdout, if there was one. A pipe that the reader closed is no failure.
     pub fn finish(self) -> io::Result<()> {
         self.failure.map_or(Ok(()), Err)
     }

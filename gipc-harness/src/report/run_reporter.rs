@@ -1,4 +1,4 @@
-//! Reports a run of the suite as it goes on: failures as they come, the records of failures, and the summary.
+//! Reports a run of the suite while it continues: failures when they occur, the records of failures, and the summary.
 
 use super::console::Console;
 use super::junit::Junit;
@@ -28,16 +28,16 @@ pub enum Format {
     Json,
 }
 
-/// What is reported, and where to.
+/// The options of a report.
 #[derive(Clone, Debug)]
 pub struct ReportOptions {
     /// The format on stdout.
     pub format: Format,
-    /// Write JUnit XML to this file too.
+    /// The file for JUnit XML, if it is to be written.
     pub junit: Option<PathBuf>,
-    /// Write what came into the adapter's folder.
+    /// Whether to update the baseline in the adapter's folder to the results.
     pub accept: bool,
-    /// Keep the records of passed runs too.
+    /// Whether to keep the records of passed runs too.
     pub keep_all: bool,
     /// The folder of the records.
     pub records: PathBuf,
@@ -74,12 +74,12 @@ pub struct RunReporter<'a> {
     environment: Environment,
     tally: Tally,
     stability: Stability,
-    /// What the adapter's folder is to say from now on.
+    /// The changes of the baseline.
     changes: Vec<Found>,
-    /// The first thing that could not be written.
+    /// The first error of writing a file.
     unwritten: Option<Error>,
     junit: Option<Junit>,
-    /// The column of a matrix that is being made, and its scenarios; then nothing goes to the screen.
+    /// The column of a matrix that the results go to instead of stdout, and the scenarios of the matrix.
     column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
     progress: ProgressBar,
 }
@@ -168,6 +168,7 @@ impl<'a> RunReporter<'a> {
         is_expected
     }
 
+    /// Writes a record. Returns the path of its file, or `None` if it could not be written.
     fn keep(&mut self, job: &Job, record: &Record) -> Option<PathBuf> {
         let mut folder = self.options.records.join(&self.adapter_name).join(&job.scenario.id);
         let flags = job.variant.flags();
@@ -217,8 +218,8 @@ impl<'a> RunReporter<'a> {
             self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));
         }
         if let (false, Some(adapter)) = (self.changes.is_empty(), &self.adapter) {
-            let said = accept(&adapter.here, &self.adapter_name, &self.changes)?;
-            self.console.line(&format!("  {said}"));
+            let message = accept(&adapter.here, &self.adapter_name, &self.changes)?;
+            self.console.line(&format!("  {message}"));
         }
         match self.unwritten {
             Some(error) => Err(error),
@@ -237,7 +238,7 @@ impl<'a> RunReporter<'a> {
     }
 }
 
-/// The verdicts and traces of each scenario: the same in every run, if nothing is unstable.
+/// The statuses and traces of each scenario. A scenario with several of either is unstable.
 #[derive(Debug, Default)]
 struct Stability {
     by_scenario: BTreeMap<String, (BTreeSet<Status>, BTreeSet<String>)>,
@@ -260,14 +261,14 @@ impl Stability {
         self.by_scenario.len()
     }
 
-    /// Reports what is unstable. Returns how many scenarios are.
+    /// Reports the unstable scenarios. Returns their number.
     fn report(&self, console: &mut Console) -> usize {
         for (key, (_, traces)) in self.by_scenario.iter().filter(|(_, (_, all))| all.len() > 1) {
             console.complain(&format!("{key} gave {} different traces", traces.len()));
         }
         for (key, (statuses, _)) in self.by_scenario.iter().filter(|(_, (all, _))| all.len() > 1) {
-            let words: Vec<String> = statuses.iter().map(Status::to_string).collect();
-            console.complain(&format!("{key} was {}", words.join(" and ")));
+            let statuses: Vec<String> = statuses.iter().map(Status::to_string).collect();
+            console.complain(&format!("{key} was {}", statuses.join(" and ")));
         }
         let is_unstable = |(statuses, traces): &&(BTreeSet<Status>, BTreeSet<String>)| {
             statuses.len() > 1 || traces.len() > 1
@@ -276,7 +277,7 @@ impl Stability {
     }
 }
 
-/// A progress bar on stderr, shown only if that is a terminal.
+/// A progress bar on stderr, which is shown only if stderr is a terminal.
 fn progress_bar(runs: usize, format: Format) -> ProgressBar {
     if format == Format::Json {
         return ProgressBar::hidden();

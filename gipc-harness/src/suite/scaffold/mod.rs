@@ -1,6 +1,6 @@
-//! `adapter new`: the first files of an adapter, which pass `adapter check` as they are.
+//! `adapter new`: generates the files of a new adapter, which pass `adapter check` unchanged.
 //!
-//! The files are those beside this one, with the name filled in.
+//! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
 use super::Suite;
 use crate::error::Error;
@@ -10,16 +10,16 @@ use std::path::PathBuf;
 /// The language of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// With the kit for Python, adapters/kit/python.
+    /// Python, with the kit `adapters/kit/python`.
     Python,
-    /// With the kit for Node, adapters/kit/node.
+    /// JavaScript for Node, with the kit `adapters/kit/node`.
     Node,
-    /// With the crate gipc-agent, adapters/kit/rust.
+    /// Rust, with the crate gipc-agent, `adapters/kit/rust`.
     Rust,
 }
 
 impl Language {
-    /// The files, by their path in the folder.
+    /// The templates, by their paths in the folder of the adapter.
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Python => &[
@@ -40,7 +40,9 @@ impl Language {
     }
 }
 
-/// Writes the first files of an adapter into a new folder of the suite. Returns their paths.
+/// Writes the files of a new adapter into a new folder of the suite. Returns their paths.
+///
+/// Fails if the name is not valid, if the folder exists, or if a file cannot be written.
 pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<PathBuf>, Error> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-// The agent of NAME. This is what an agent looks like, for channels inside one process: put your library in their place.
+// The agent of NAME. It implements channels within one process: replace them with your library.
 
 import { Unsupported, content, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
 
@@ -11,13 +11,15 @@ class Channels {
 
   pipe({ reader, writer }) {
     const { port1, port2 } = new MessageChannel();
-    const end = { port: port1, came: [], waiting: [], over: false };
-    const give = () => {
-      while (end.waiting.length > 0 && (end.came.length > 0 || end.over)) end.waiting.shift()(end.came.shift() ?? "eof");
+    const end = { port: port1, received: [], waiting: [], closed: false };
+    const deliver = () => {
+      while (end.waiting.length > 0 && (end.received.length > 0 || end.closed)) {
+        end.waiting.shift()(end.received.shift() ?? "eof");
+      }
     };
-    port1.on("message", (data) => give(end.came.push(data)));
-    port1.on("close", () => give((end.over = true)));
-    this.handles.set(reader, { ...end, give }).set(writer, { port: port2 });
+    port1.on("message", (data) => deliver(end.received.push(data)));
+    port1.on("close", () => deliver((end.closed = true)));
+    this.handles.set(reader, { ...end, deliver }).set(writer, { port: port2 });
   }
 
   end(name) {
@@ -30,11 +32,11 @@ class Channels {
   }
 
   get({ handle }, signal) {
-    const { waiting, give } = this.end(handle);
-    return orGivenUp(signal, new Promise((wake) => {
-      waiting.push(wake);
-      signal.addEventListener("abort", () => waiting.splice(waiting.indexOf(wake), 1));
-      give();
+    const { waiting, deliver } = this.end(handle);
+    return orGivenUp(signal, new Promise((resolve) => {
+      waiting.push(resolve);
+      signal.addEventListener("abort", () => waiting.splice(waiting.indexOf(resolve), 1));
+      deliver();
     }));
   }
 
@@ -53,4 +55,4 @@ class Channels {
 }
 
 await serve(Channels, process.argv[2]);
-process.exit(); // ports that are open would keep it
+process.exit(); // open ports would keep the process running

@@ -1,4 +1,4 @@
-"""The agent of NAME. It begins as one of multiprocessing: put your library in the place of that."""
+"""The agent of NAME. It implements the commands with multiprocessing: replace that with your library."""
 
 import multiprocessing
 import os
