@@ -124,9 +124,18 @@ impl<T> End<T> {
 
     /// Does work of the one that has the turn, until the end is taken away from it: then the work stops, and this is `None`.
     pub(crate) async fn unless_aborted<R>(&self, work: impl Future<Output = R>) -> Option<R> {
-        let (mut work, mut aborted) = (pin!(work), pin!(self.aborted.notified()));
+        let mut work = pin!(work);
+        // Most work is done at once; only what waits has to hear of an abort.
+        let mut at_once = |context: &mut Context<'_>| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        };
+        if let Some(done) = poll_fn(&mut at_once).await {
+            return Some(done);
+        }
+        let mut aborted = pin!(self.aborted.notified());
         poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
+            if let Poll::Ready(Some(done)) = at_once(context) {
                 return Poll::Ready(Some(done));
             }
             // Registered before the state is looked at, so that no abort falls between the two.

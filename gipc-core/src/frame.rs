@@ -19,7 +19,7 @@ const HEADER: usize = 4;
 const AHEAD: usize = 64 * 1024;
 
 /// How much may be reserved for one message before it has come, where addresses are scarce.
-const AT_ONCE: usize = if usize::BITS < 64 { 64 << 20 } else { u32::MAX as usize };
+const AT_ONCE: usize = if usize::BITS < 64 { 64 << 20 } else { usize::MAX >> 1 };
 
 /// After so many messages that were there already a get lets other tasks come to their turn.
 const UNWAITED: u32 = 256;
@@ -86,8 +86,13 @@ impl<S: Source> Incoming<S> {
             return None;
         }
         let bytes = ahead.get(HEADER..)?.get(..len)?;
-        let mut message = std::mem::take(&mut self.spare);
-        message.extend_from_slice(bytes);
+        let message = if self.spare.capacity() == 0 {
+            bytes.to_vec()
+        } else {
+            let mut message = std::mem::take(&mut self.spare);
+            message.extend_from_slice(bytes);
+            message
+        };
         self.used += HEADER + len;
         self.unwaited += 1;
         Some(message)

@@ -81,6 +81,9 @@ impl<'e> Turn<'e> {
 
     async fn write_rest(&mut self) -> Result<(), Error> {
         let in_use = self.in_use();
+        if !in_use.has_rest() {
+            return Ok(());
+        }
         let end = in_use.end();
         end.unless_aborted(in_use.write_rest()).await.unwrap_or(Err(Error::Closed))
     }
