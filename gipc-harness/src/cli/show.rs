@@ -69,7 +69,9 @@ fn summary(scenario: &Scenario, choices: Choices) -> String {
     let stops = match model::deadlock(scenario, choices) {
         Deadlock::Cannot => "it cannot deadlock, whatever a pipe holds".to_owned(),
         Deadlock::Must => "something waits for ever, whatever a pipe holds".to_owned(),
-        Deadlock::Can => "whether something waits for ever depends on which step is first".to_owned(),
+        Deadlock::Can => {
+            "whether something waits for ever depends on which step is first".to_owned()
+        }
         Deadlock::Below(bytes) => {
             format!("it deadlocks where a pipe holds less than {bytes} bytes")
         }
