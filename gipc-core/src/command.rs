@@ -25,8 +25,8 @@ use tokio::sync::watch;
 /// How long what a child returns may be, unless [`Command::result_limit`] says otherwise: 64 MiB.
 const RESULT_LIMIT: usize = 64 << 20;
 
-/// A child to be: where it begins, what it is given, and its surroundings, which are this process's unless said
-/// otherwise; but its stdin is the null device.
+/// Builds a child: its entry, its handles and its surroundings. The surroundings are this process's unless set otherwise, but
+/// stdin is the null device.
 #[derive(Debug)]
 pub struct Command<A, R> {
     command: tokio::process::Command,
@@ -67,21 +67,21 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         })
     }
 
-    /// Adds a handle, which the child will own once it is spawned, and this process no longer.
+    /// Adds a handle. Once the child is spawned, the child owns it and this process does not.
     #[must_use]
     pub fn handle(mut self, handle: impl Into<Handle>) -> Self {
         self.handles.push(handle.into());
         self
     }
 
-    /// A name for people; the entry's if none is given.
+    /// Sets the display name, for logs. The default is the name of the entry.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Whether it is killed when the last [`Process`] of it is dropped. It is reaped in any case.
+    /// Sets whether the child is killed when the last [`Process`] of it is dropped. It is reaped in any case.
     #[must_use]
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = daemon;
@@ -135,7 +135,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
-    /// Its stdin: a file, the end of a pipe, whatever has a descriptor.
+    /// Sets the stdin: a file, the end of a pipe, or anything else that has a descriptor.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<OwnedFd>) -> Self {
         self.stdin = Some(stdin.into());

@@ -37,15 +37,15 @@ pub(crate) struct End<T> {
     aborted: Notify,
 }
 
-/// Who works with the body has taken it out; who comes meanwhile is handed it in turn. The lock is held only for
-/// moments, never while anybody waits.
+/// An operation takes the body out for its turn; the others are handed it in order. The lock is held only for moments, never
+/// while an operation waits.
 enum State<T> {
     Free(Box<T>),
     InUse(Queue<T>),
     Gone,
 }
 
-/// Those who wait for a body, each with a number.
+/// The operations that wait for the body, each with a number.
 struct Queue<T> {
     waiting: VecDeque<(u64, Waker)>,
     next: u64,
@@ -87,14 +87,14 @@ impl<T> End<T> {
         })
     }
 
-    /// Waits for the turn of one operation. Cancel-safe: who gives up waiting leaves the queue.
+    /// Waits for the turn of one operation. Cancel-safe: a dropped wait leaves the queue.
     pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<'_, T>, Error> {
         let mut place = Place { end: self, number: None };
         let body = poll_fn(|context| place.poll(context)).await?;
         Ok(InUse { end: self, body: Some(body) })
     }
 
-    /// Does something that takes no time and cannot wait, if nobody uses it now.
+    /// Does something that takes no time and cannot wait, if the end is free now.
     pub(crate) fn at_once<R>(&self, act: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
         self.with(|state| match state {
             State::Free(body) => act(body),

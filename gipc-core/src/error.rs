@@ -1,4 +1,4 @@
-//! What can go wrong with a handle, in one enum; what the system says is passed on as it came.
+//! The error of every operation on handles and children.
 
 use crate::codec::CodecError;
 use std::fmt;
@@ -39,7 +39,7 @@ pub enum Error {
     Decode(CodecError),
     /// The caller's mistake: what it was, and what to do instead.
     Misuse(String),
-    /// The system refused.
+    /// The system refused. The error is the system's own.
     Io(io::Error),
 }
 

@@ -19,9 +19,9 @@ use tokio::time::timeout;
 
 /// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
 ///
-/// No runtime is needed for it. Each end belongs to the runtime in which it is first waited on, and waits in no other:
-/// when that one is gone, gets and puts are `Io`, and while nobody drives it they wait. Until then an end may go anywhere,
-/// to another thread or to a child.
+/// Needs no runtime. An end registers with the runtime of its first `get` or `put`. It only makes progress while that runtime
+/// runs; after that runtime is dropped, calls fail with `Io`. Before the first call an end can be moved to another thread or
+/// given to a child.
 ///
 /// On macOS an end can be inherited by a program that another thread starts in the moment between making it and marking
 /// it; on Linux and the BSDs it is made marked.
@@ -34,14 +34,14 @@ pub fn pipe() -> io::Result<(Reader, Writer)> {
     Ok((Reader::from_descriptor(reader, Vec::new()), Writer::from_descriptor(writer)))
 }
 
-/// The end that gets. Clones are the same handle, for other tasks of this process; the descriptor is closed with
+/// The receiving end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
 /// the last one, or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
     end: Arc<End<Inlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
-/// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
+/// The sending end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
 /// the last one, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
     end: Arc<End<Outlet>>,
@@ -115,8 +115,8 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// As [`get`](Self::get), for at most so long, waiting for its turn included. Half a message that came in
-    /// time is not lost: the next get goes on with it. Cancel-safe.
+    /// Like [`get`](Self::get), but fails with `Timeout` after `limit`. Time spent queued behind other tasks counts. A part of a
+    /// message that came in time is not lost: the next get continues it. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -243,7 +243,7 @@ impl<C: Codec> Writer<C> {
         turn.write(frame, left_rest).await
     }
 
-    /// As [`put`](Self::put), for at most so long, the wait for its turn included. Cancel-safe in the same way.
+    /// Like [`put`](Self::put), but fails after `limit`. Time spent queued behind other tasks counts. Cancel-safe in the same way.
     ///
     /// # Errors
     ///

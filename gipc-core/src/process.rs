@@ -1,4 +1,4 @@
-//! A child that runs, and how it ended. Every child has a task that waits for it, so none stays a zombie.
+//! A running child, and how it ended. Every child has a task that waits for it, so that it does not stay a zombie.
 //!
 //! How it is started is `command`'s business.
 
@@ -142,7 +142,7 @@ impl<R: DeserializeOwned> Process<R> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// How it ended, if that is known by now: once its runtime has turned since.
+    /// How it ended, or `None` if that is not known yet. It becomes known when the runtime that spawned it has run since.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl<R> Process<R> {
         self.life.pid.as_raw().unsigned_abs()
     }
 
-    /// Its name, for people.
+    /// The display name, for logs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.life.name
