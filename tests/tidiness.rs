@@ -65,7 +65,9 @@ fn each_file_begins_with_a_header_and_has_at_most_450_lines() {
             Some((_, "rs")) => "//! ",
             _ => "// ",
         };
-        assert!(text.starts_with(header), "{path} does not begin with {header}");
+        // The crate that is published shows its README as its documentation.
+        let shows_readme = text.starts_with("#![doc = include_str!(");
+        assert!(text.starts_with(header) || shows_readme, "{path} does not begin with {header}");
         let lines = text.lines().count();
         assert!(lines <= 450, "{path} has {lines} lines: split it");
     }
@@ -75,6 +77,7 @@ fn each_file_begins_with_a_header_and_has_at_most_450_lines() {
 fn unsafe_blocks_are_only_in_the_listed_files() {
     let allowed_files = [
         "gipc-core/src/platform.rs",
+        "gipc-core/src/arrival.rs",
         "gipc-harness/src/proc/platform.rs",
         "adapters/kit/rust/src/signals.rs",
     ];
