@@ -1,6 +1,7 @@
 //! What a message is made of: bytes as they are, or values through serde.
 //!
-//! A codec is the type of a handle and nothing at run time. How bytes travel is not its business.
+//! A codec is the type of a handle and does not exist at run time. To decode a message runs no code that the sender
+//! chose. `frame` moves the bytes.
 
 use crate::bounded::{Bounded, Limits};
 use serde::Serialize;
