@@ -1,6 +1,7 @@
-//! What the harness says of adapters that are wrong on purpose, and that the rest of a run goes on.
+//! Tests what the harness reports about faulty adapters, and that a run continues after them; and tests the baseline,
+//! the output formats, `adapter new`, `adapter check` and `explore`.
 //!
-//! The wrong adapters are this very program, started with `agent KIND ROLE`.
+//! The faulty agents are this program, started with `agent KIND ROLE`.
 
 mod support {
     pub(crate) mod faulty_agent;
@@ -16,65 +17,75 @@ use std::process::Command;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments.get(1).is_some_and(|word| word == "agent") {
+    if arguments.get(1).is_some_and(|argument| argument == "agent") {
         std::process::exit(agent(&arguments[2], &arguments[3..]));
     }
     let trials = vec![
-        Trial::test("a_handle_that_was_inherited_is_named_with_its_holder_and_its_line", inherited),
-        Trial::test("a_wake_up_that_was_lost_is_a_hang", || {
+        Trial::test(
+            "an_inherited_handle_is_reported_with_its_holder_and_the_line_of_the_spawn",
+            inherited,
+        ),
+        Trial::test("a_lost_wake_up_is_a_hang", || {
             hangs(
                 "deaf",
                 "task/neighbour-runs-while-one-waits",
                 "main's loop turns, and get r does not end",
             )
         }),
-        Trial::test("a_loop_that_is_blocked_is_a_hang_with_the_call_it_sleeps_in", || {
-            hangs(
-                "blocking",
-                "task/neighbour-runs-while-one-waits",
-                "main's loop does not turn: it sleeps in poll",
-            )
-        }),
-        Trial::test("one_that_cannot_be_started_is_an_error", || {
+        Trial::test(
+            "a_blocked_event_loop_is_a_hang_with_the_system_call_that_it_sleeps_in",
+            || {
+                hangs(
+                    "blocking",
+                    "task/neighbour-runs-while-one-waits",
+                    "main's loop does not turn: it sleeps in poll",
+                )
+            },
+        ),
+        Trial::test("an_agent_that_cannot_be_started_is_an_error", || {
             check("absent", "cannot start", "")
         }),
-        Trial::test("one_that_dies_is_an_error_with_what_it_printed", || {
+        Trial::test("an_agent_that_exits_before_hello_is_an_error_with_its_output", || {
             check("dies", "ended before it said hello", "I die here")
         }),
-        Trial::test("one_that_never_dials_is_an_error_and_not_a_hang", || {
+        Trial::test("an_agent_that_never_connects_is_an_error_and_not_a_hang", || {
             check("mute", "did not dial", "")
         }),
-        Trial::test("one_of_another_protocol_is_an_error", || {
+        Trial::test("an_agent_of_another_protocol_version_is_an_error", || {
             check("version", "speaks protocol 99", "")
         }),
-        Trial::test("one_without_the_token_is_an_error", || check("token", "token", "")),
-        Trial::test("one_that_sends_garbage_is_an_error", || {
+        Trial::test("an_agent_with_the_wrong_token_is_an_error", || check("token", "token", "")),
+        Trial::test("an_agent_that_sends_no_message_of_the_protocol_is_an_error", || {
             check("garbage", "no message of protocol", "")
         }),
-        Trial::test("one_that_sends_no_end_of_a_line_is_an_error", || {
+        Trial::test("an_agent_that_sends_an_endless_line_is_an_error", || {
             check("endless", "more than 65536", "")
         }),
-        Trial::test("one_that_ends_a_step_it_was_not_told_is_an_error", || {
+        Trial::test("an_agent_that_ends_a_step_that_was_not_released_is_an_error", || {
             check("eager", "spoke of step", "")
         }),
-        Trial::test("one_that_dies_in_the_middle_is_not_a_pass", || check("half", "", "")),
-        Trial::test("a_known_failure_is_expected_as_long_as_it_is_that_one", known),
-        Trial::test("what_is_skipped_is_a_list_that_does_not_change_unseen", skips),
-        Trial::test("for_programs_each_result_is_a_line_of_json", json_lines),
-        Trial::test("evidence_that_cannot_be_kept_is_said_and_hides_no_verdict", unwritable),
-        Trial::test("a_report_that_nobody_could_read_is_no_pass", full_disk),
-        Trial::test("the_screens_are_as_they_were", screens),
+        Trial::test("an_agent_that_exits_in_its_first_step_is_not_a_pass", || {
+            check("half", "", "")
+        }),
+        Trial::test("a_known_failure_is_expected_only_with_its_fingerprint", known),
+        Trial::test("a_skip_must_be_in_the_skip_list_and_accept_updates_the_list", skips),
+        Trial::test("with_format_json_each_result_is_one_line", json_lines),
+        Trial::test("a_record_that_cannot_be_written_is_reported_and_hides_no_verdict", unwritable),
+        Trial::test("a_report_that_cannot_be_written_is_not_a_pass", full_disk),
+        Trial::test("the_terminal_output_matches_its_snapshot", screens),
         Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
-        Trial::test("a_new_adapter_keeps_the_contract", scaffold),
-        Trial::test("who_does_not_keep_the_contract_is_shown_his_own_words", inspected),
-        Trial::test("exploring_what_is_right_finds_nothing", explored_without_a_finding),
-        Trial::test("exploring_what_is_wrong_finds_a_few_lines", explored_with_a_finding),
+        Trial::test("a_scaffolded_adapter_passes_the_contract_check", scaffold),
+        Trial::test("a_failed_contract_check_shows_the_messages", inspected),
+        Trial::test("exploring_a_correct_implementation_finds_nothing", explored_without_a_finding),
+        Trial::test(
+            "exploring_a_faulty_implementation_finds_a_small_scenario",
+            explored_with_a_finding,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-// The adapters.
-
+/// The main function of a faulty agent. Returns the exit code.
 fn agent(kind: &str, rest: &[String]) -> i32 {
     match kind {
         "inheriting" | "deaf" | "blocking" => return support::faulty_agent::play(kind, rest),
@@ -111,7 +122,7 @@ fn agent(kind: &str, rest: &[String]) -> i32 {
         _ => {}
     }
     for line in BufReader::new(stream.try_clone().expect("a copy")).lines() {
-        // Dies when it is told its first step.
+        // Exits when its first step is released.
         if kind == "half" && line.is_ok_and(|line| line.contains("step")) {
             return 7;
         }
@@ -119,25 +130,23 @@ fn agent(kind: &str, rest: &[String]) -> i32 {
     0
 }
 
-// The questions.
-
-/// Runs scenarios on a wrong adapter of this kind. Returns what the terminal shows, and the exit code.
-fn run(kind: &str, what: &[&str]) -> Result<(String, i32), Failed> {
-    run_with(kind, "", what)
+/// Runs scenarios on a faulty adapter of this kind. Returns the terminal output and the exit code.
+fn run(kind: &str, scenarios: &[&str]) -> Result<(String, i32), Failed> {
+    run_with(kind, "", scenarios)
 }
 
-/// The same with more lines in the manifest.
-fn run_with(kind: &str, more: &str, what: &[&str]) -> Result<(String, i32), Failed> {
+/// Like `run`, with more lines in the manifest.
+fn run_with(kind: &str, more: &str, scenarios: &[&str]) -> Result<(String, i32), Failed> {
     let folder = folder(kind, more)?;
     let record = folder.path().join("record");
     let mut arguments = vec!["run", "--adapter", folder.path().to_str().ok_or("a path")?];
     arguments.extend(["--record", record.to_str().ok_or("a path")?]);
-    arguments.extend(what);
+    arguments.extend(scenarios);
     let (text, code) = harness(&arguments)?;
     Ok((text.replace(folder.path().to_str().ok_or("a path")?, "FOLDER"), code))
 }
 
-/// A folder with the manifest of a wrong adapter.
+/// Creates the folder of a faulty adapter, with its manifest.
 fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
     let folder = tempfile::tempdir()?;
     let own = std::env::current_exe()?;
@@ -148,21 +157,22 @@ fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
     Ok(folder)
 }
 
-/// The beginning of an adapter in Python, beside a copy of the kit. The one in Rust takes a minute to build: CI does it.
-/// The embedded implementation as a stranger's, whose lists say too much and too little.
+/// Runs the embedded implementation as an external adapter whose skip list and known failures are wrong at first.
 fn skips() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let here = folder.path().to_str().ok_or("a path")?;
+    let adapter = folder.path().to_str().ok_or("a path")?;
     let own = include_str!("../adapters/gipc-core/adapter.toml");
     let command = json!([env!("CARGO_BIN_EXE_gipc-harness"), "agent"]);
     let manifest = format!("command = {command}\n{own}");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
     fs::write(folder.path().join("skips.txt"), "close/twice\n")?;
-    let check = |words: &[&str], code: i32, says: &str| {
-        let (text, came) = harness(&[&["run", "--adapter", here], words].concat())?;
-        match came == code && text.contains(says) {
+    let check = |arguments: &[&str], expected: i32, part: &str| {
+        let (text, code) = harness(&[&["run", "--adapter", adapter], arguments].concat())?;
+        match code == expected && text.contains(part) {
             true => Ok(()),
-            false => Err(Failed::from(format!("{words:?}: exit {came}, not {code}, and\n{text}"))),
+            false => Err(Failed::from(format!(
+                "{arguments:?}: exit {code}, not {expected}, and\n{text}"
+            ))),
         }
     };
     check(&["close/twice"], 1, "skips.txt lists it")?;
@@ -171,7 +181,7 @@ fn skips() -> Result<(), Failed> {
     check(&["close/twice", "scope/closed-before", "--accept"], 0, "skips.txt is written anew")?;
     let text = fs::read_to_string(folder.path().join("skips.txt"))?;
     if text != "scope/closed-before\n" {
-        return Err(format!("skips.txt says {text:?}").into());
+        return Err(format!("skips.txt contains {text:?}").into());
     }
     check(&["close/twice", "scope/closed-before"], 0, "1 passed, 1 skipped")?;
     let known = "scenario = \"close/thrice\"\nstep = \"*\"\noutcome = \"*\"\nverdict = \"FAIL\"\nsort = \"choice\"";
@@ -182,20 +192,21 @@ fn skips() -> Result<(), Failed> {
     check(&["close/twice"], 0, "1 passed")
 }
 
+/// Checks new adapters in Python and Node, beside copies of their kits. The one in Rust takes a minute to build, and CI
+/// checks it.
 fn scaffold() -> Result<(), Failed> {
     let adapters = tempfile::tempdir()?;
     let folder = adapters.path().to_str().ok_or("a path")?;
-    let named = |words: &[&str]| harness(&[&["--adapters", folder, "adapter"], words].concat());
-    let check = |words: &[&str], code: i32, says: &str| {
-        let (text, came) = named(words)?;
-        match came == code && text.contains(says) {
+    let check = |arguments: &[&str], expected: i32, part: &str| {
+        let (text, code) = harness(&[&["--adapters", folder, "adapter"], arguments].concat())?;
+        match code == expected && text.contains(part) {
             true => Ok(()),
-            false => Err(Failed::from(format!("{words:?}: exit {came}, and\n{text}"))),
+            false => Err(Failed::from(format!("{arguments:?}: exit {code}, and\n{text}"))),
         }
     };
     for (lang, program) in [("python", "python3"), ("node", "node")] {
         if Command::new(program).arg("--version").output().is_err() {
-            writeln!(std::io::stdout(), "not asked: there is no {program}")?;
+            writeln!(std::io::stdout(), "skipped: {program} is not installed")?;
             continue;
         }
         let kit = adapters.path().join("kit").join(lang);
@@ -231,7 +242,7 @@ fn explored_without_a_finding() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What is found is small, says how it was found, can be read, and fails in the same way when it is run.
+/// The file that `explore` writes is small, says how the failure was found, and fails in the same way when it is run.
 fn explored_with_a_finding() -> Result<(), Failed> {
     let folder = folder("deaf", "")?;
     let path = folder.path().to_str().ok_or("a path")?;
@@ -241,13 +252,13 @@ fn explored_with_a_finding() -> Result<(), Failed> {
     let (text, code) = harness(&arguments)?;
     assert_eq!(code, 1, "{text}");
     let file = fs::read_dir(out)?.flatten().next().ok_or("a file")?.path();
-    let found = fs::read_to_string(&file)?;
-    assert!(found.starts_with("# Found by `explore --seed "), "{found}");
-    let lines = found.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-    assert!(lines <= 6, "{found}");
+    let script = fs::read_to_string(&file)?;
+    assert!(script.starts_with("# Found by `explore --seed "), "{script}");
+    let lines = script.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
+    assert!(lines <= 6, "{script}");
     let (text, code) = harness(&["run", "--adapter", path, file.to_str().ok_or("a path")?])?;
-    let verdict = found.split([':', ',']).nth(1).unwrap_or("?").trim();
-    assert!(code == 1 && text.starts_with(verdict), "{found}\n{text}");
+    let verdict = script.split([':', ',']).nth(1).unwrap_or("?").trim();
+    assert!(code == 1 && text.starts_with(verdict), "{script}\n{text}");
     Ok(())
 }
 
@@ -262,11 +273,12 @@ fn harness(arguments: &[&str]) -> Result<(String, i32), Failed> {
     Ok((text, output.status.code().unwrap_or(-1)))
 }
 
-fn check(kind: &str, why: &str, printed: &str) -> Result<(), Failed> {
+/// Runs two scenarios on a faulty adapter and expects both texts in the output.
+fn check(kind: &str, reason: &str, printed: &str) -> Result<(), Failed> {
     let (text, code) = run(kind, &["close/eof-after-close", "message/empty-is-not-eof"])?;
     let expected = if kind == "half" { 1 } else { 3 };
     if code != expected
-        || !text.contains(why)
+        || !text.contains(reason)
         || !text.contains(printed)
         || !text.contains("2 of 2 ran")
     {
@@ -278,16 +290,17 @@ fn check(kind: &str, why: &str, printed: &str) -> Result<(), Failed> {
 fn inherited() -> Result<(), Failed> {
     let (text, code) = run("inheriting", &["close/sibling-does-not-inherit"])?;
     let sentence = "sleeper was never given w; it inherited it, as fd ";
-    let named = text
+    let is_reported = text
         .split(sentence)
         .nth(1)
         .is_some_and(|rest| rest.contains("when it was spawned (line 7)"));
-    if code != 1 || !named || !text.contains("DEADLOCK  close/sibling-does-not-inherit") {
+    if code != 1 || !is_reported || !text.contains("DEADLOCK  close/sibling-does-not-inherit") {
         return Err(format!("exit {code}, and\n{text}").into());
     }
     Ok(())
 }
 
+/// Runs a scenario on a faulty adapter and expects a hang with this sentence.
 fn hangs(kind: &str, id: &str, sentence: &str) -> Result<(), Failed> {
     let (text, code) = run(kind, &[id])?;
     if code != 1 || !text.contains(&format!("HANG  {id}")) || !text.contains(sentence) {
@@ -296,18 +309,18 @@ fn hangs(kind: &str, id: &str, sentence: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What people see, in one place, so that a change of words is read once and as a whole.
+/// The terminal output of several commands in one snapshot, so that a change of texts is reviewed as a whole.
 fn screens() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let wrong = folder.path().join("wrong.scenario");
-    fs::write(&wrong, "# A mistake.\n\nmain        pipe r w\nmain        put r \"a\"\n")?;
-    let wrong = wrong.to_str().ok_or("a path")?;
-    let author = folder.path().join("author.scenario");
+    let illegal = folder.path().join("wrong.scenario");
+    fs::write(&illegal, "# A mistake.\n\nmain        pipe r w\nmain        put r \"a\"\n")?;
+    let illegal = illegal.to_str().ok_or("a path")?;
+    let wrong_outcome = folder.path().join("author.scenario");
     fs::write(
-        &author,
+        &wrong_outcome,
         "# A wrong belief.\n\nmain        pipe r w\nmain        close w\nmain        get r                       => \"a\"\n",
     )?;
-    let author = author.to_str().ok_or("a path")?;
+    let wrong_outcome = wrong_outcome.to_str().ok_or("a path")?;
     let mut all = String::new();
     let mut show = |title: &str, (text, code): (String, i32)| {
         all += &format!("## {title}\n\n{}\nexit {code}\n\n", text.trim_end());
@@ -315,8 +328,8 @@ fn screens() -> Result<(), Failed> {
     show("a leak", run("inheriting", &["close/sibling-does-not-inherit"])?);
     show("a lost wake-up", run("deaf", &["task/neighbour-runs-while-one-waits"])?);
     show("an adapter that dies", run("dies", &["close/eof-after-close"])?);
-    show("a scenario that cannot be meant", harness(&["run", wrong])?);
-    show("an author who is wrong", harness(&["check", author])?);
+    show("a scenario that cannot be meant", harness(&["run", illegal])?);
+    show("an author who is wrong", harness(&["check", wrong_outcome])?);
     show("a name that is nearly right", harness(&["run", "eof-after"])?);
     show("a passing run", harness(&["run", "close", "deadlock", "--adapter", "model"])?);
     show("lanes", harness(&["show", "close/half-message"])?);
@@ -330,7 +343,7 @@ fn screens() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Times and descriptors are the only things on a screen that differ from run to run.
+/// Replaces the number after each mark, since times and descriptors differ from run to run.
 fn number_after(text: &str, mark: &str, instead: &str) -> String {
     let mut parts = text.split(mark);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -351,7 +364,7 @@ fn known() -> Result<(), Failed> {
     let (fails, passes) = ("close/sibling-does-not-inherit", "close/eof-after-close");
     let reason = "reason = \"it inherits\"";
     let sometimes = "reason = \"it inherits\"\nsometimes = true";
-    for (manifest, what, code, says) in [
+    for (manifest, scenario, expected, part) in [
         (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
         (entry(fails, "reader get r", "eof", reason), fails, 1, "knows another failure here"),
         (entry(passes, "main get r", "blocks", reason), passes, 1, "delete that entry"),
@@ -365,9 +378,9 @@ fn known() -> Result<(), Failed> {
         ),
         ("surprise = 1".into(), fails, 2, "unknown field `surprise`"),
     ] {
-        let (text, came) = run_with("inheriting", &manifest, &[what])?;
-        if came != code || !text.contains(says) {
-            return Err(format!("{manifest}exit {came}, and\n{text}").into());
+        let (text, code) = run_with("inheriting", &manifest, &[scenario])?;
+        if code != expected || !text.contains(part) {
+            return Err(format!("{manifest}exit {code}, and\n{text}").into());
         }
     }
     Ok(())
@@ -377,7 +390,7 @@ fn json_lines() -> Result<(), Failed> {
     let (text, code) = harness(&["run", "close", "--adapter", "model", "--format", "json"])?;
     let lines: Vec<serde_json::Value> =
         text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let (summary, results) = lines.split_last().ok_or("nothing was said")?;
+    let (summary, results) = lines.split_last().ok_or("the output is empty")?;
     let passed = results.iter().filter(|result| result["verdict"] == "PASS").count();
     if code != 0
         || passed != results.len()

@@ -1,4 +1,4 @@
-//! The suite on the real gipc, where `cargo harness adapter setup gipc-python` has made its environment; else every
+//! The suite on the real gipc. Without the environment that `cargo harness adapter setup gipc-python` creates, every
 //! scenario is ignored, and the reason is printed.
 
 mod support;
@@ -10,16 +10,18 @@ fn main() {
     support::conformance("gipc-python", compare);
 }
 
-/// One scenario has one trace, whoever performs it: it is compared with what gipc-core has written.
+/// Compares the trace of a passed scenario with the snapshot of gipc-core: the trace does not depend on the
+/// implementation.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
-    assert_ne!(verdict.word, Status::Skip, "{:?}: gipc can be asked everything", verdict.notes);
-    if verdict.word == Status::Pass {
+    assert_ne!(verdict.status, Status::Skip, "{:?}: gipc supports every scenario", verdict.reason);
+    if verdict.status == Status::Pass {
         let path = support::root().join("tests/snapshots").join(format!("{}.snap", scenario.id));
-        let snapshot = std::fs::read_to_string(&path).expect("gipc-core has written one");
-        let text = snapshot.splitn(3, "---\n").nth(2).expect("a snapshot has a head");
-        // What gipc-core cannot be asked is compared with the model alone.
+        let snapshot =
+            std::fs::read_to_string(&path).expect("gipc-core has a snapshot of each scenario");
+        let text = snapshot.splitn(3, "---\n").nth(2).expect("a snapshot has a header");
+        // Scenarios that gipc-core skips have no trace to compare with.
         if !text.starts_with("skipped: ") {
-            assert_eq!(verdict.text.trim(), text.trim(), "{}", path.display());
+            assert_eq!(verdict.trace_text.trim(), text.trim(), "{}", path.display());
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The matrix in a real browser, opened from disk: cells are clicked, rows searched, and nothing is complained about.
+//! The page of the matrix in a real browser, opened from disk: a clicked cell shows its evidence, rows can be filtered,
+//! and the browser reports no error.
 //!
-//! Chromium does it without being steered: a script that is added to a copy of the page clicks, and writes down what it
-//! sees. Skipped, with a word, where there is no Chromium.
+//! The test needs no browser automation: a script that is added to a copy of the page clicks and records what is shown.
+//! Without Chromium the test is skipped, and prints that.
 
 use serde_json::Value;
 use std::fs;
@@ -9,8 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Clicks where a visitor would, and leaves what came of it as JSON in the page.
-const VISITOR: &str = r##"<script>
+/// Clicks and filters like a user, and writes the results into the page as JSON.
+const USER_SCRIPT: &str = r##"<script>
 const seen = { errors };
 const shown = (rows) => [...document.querySelectorAll(rows)].filter((row) => row.checkVisibility()).length;
 const dialog = document.querySelector("dialog");
@@ -37,16 +38,17 @@ seen.all = all;
 seen.searched = filtered("text", "truncated");
 seen.of_theme = filtered("theme", "close");
 seen.failing = filtered("verdict", "known");
-seen.again = shown(".rows tbody tr");
+seen.unfiltered = shown(".rows tbody tr");
 document.querySelector(".rows td.pass a").click();
 seen.passing = dialog.querySelectorAll("pre").length;
 const result = document.createElement("pre");
-result.id = "visit";
+result.id = "result";
 result.textContent = JSON.stringify(seen);
 document.body.replaceChildren(result);
 </script>"##;
 
-const EARS: &str = r#"<script>
+/// Records script errors; it comes before all other scripts.
+const ERROR_LISTENER: &str = r#"<script>
 const errors = [];
 addEventListener("error", (event) => errors.push(event.message));
 </script>"#;
@@ -55,20 +57,20 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The page that the kept matrix makes.
+/// Renders the stored matrix into the folder, and returns the HTML of the page.
 fn page(folder: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
         .current_dir(root())
         .args(["matrix", "--from", "docs/matrix", "--output"])
         .arg(folder)
         .output()
-        .expect("it is built");
+        .expect("the harness starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::read_to_string(folder.join("index.html")).expect("it was written")
+    fs::read_to_string(folder.join("index.html")).expect("the page was written")
 }
 
-/// What Chromium shows of a file in the end, and what it logs of the page; none if there is no Chromium.
-fn visit(file: &Path, profile: &Path) -> Option<(String, String)> {
+/// Opens a file in Chromium, and returns the final DOM and the console output of the page, or `None` without Chromium.
+fn open_in_chromium(file: &Path, profile: &Path) -> Option<(String, String)> {
     let programs = ["chromium", "chromium-browser", "google-chrome"];
     let found = programs.iter().find_map(|program| {
         Command::new(program)
@@ -87,8 +89,8 @@ fn visit(file: &Path, profile: &Path) -> Option<(String, String)> {
     });
     let Some(output) = found else {
         let required = std::env::var("GIPC_HARNESS_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == "chromium"), "there is no Chromium");
-        let _ = writeln!(std::io::stdout(), "skipped: there is no Chromium here");
+        assert!(!required.split(',').any(|name| name == "chromium"), "Chromium is not installed");
+        let _ = writeln!(std::io::stdout(), "skipped: Chromium is not installed");
         return None;
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -100,17 +102,18 @@ fn visit(file: &Path, profile: &Path) -> Option<(String, String)> {
 fn the_page_works_from_disk_and_a_clicked_cell_shows_the_difference() {
     let folder = tempfile::tempdir().expect("a folder");
     let html = page(folder.path());
-    let visited = html.replacen("<head>", &format!("<head>{EARS}"), 1);
-    let visited = visited.replacen("</body>", &format!("{VISITOR}</body>"), 1);
-    let file = folder.path().join("visited.html");
-    fs::write(&file, visited).expect("written");
-    let Some((shown, console)) = visit(&file, &folder.path().join("profile")) else { return };
-    assert_eq!(console, "", "the console is silent");
-    let seen =
-        shown.split("<pre id=\"visit\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-    let seen = seen.unwrap_or_else(|| panic!("the visit did not end: {shown:.2000}"));
+    let scripted = html.replacen("<head>", &format!("<head>{ERROR_LISTENER}"), 1);
+    let scripted = scripted.replacen("</body>", &format!("{USER_SCRIPT}</body>"), 1);
+    let file = folder.path().join("scripted.html");
+    fs::write(&file, scripted).expect("the page is written");
+    let Some((dom, console)) = open_in_chromium(&file, &folder.path().join("profile")) else {
+        return;
+    };
+    assert_eq!(console, "", "the console is empty");
+    let seen = dom.split("<pre id=\"result\">").nth(1).and_then(|rest| rest.split("</pre>").next());
+    let seen = seen.unwrap_or_else(|| panic!("the script did not finish: {dom:.2000}"));
     let seen = seen.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    let seen: Value = serde_json::from_str(&seen).expect("it is JSON");
+    let seen: Value = serde_json::from_str(&seen).expect("the result is JSON");
     let number = |name: &str| seen[name].as_u64().unwrap_or(0);
     assert_eq!(seen["errors"], serde_json::json!([]));
     for what in ["opened", "closed", "address"] {
@@ -129,22 +132,25 @@ fn the_page_works_from_disk_and_a_clicked_cell_shows_the_difference() {
     for part in ["searched", "of_theme", "failing"] {
         assert!((1..number("all")).contains(&number(part)), "{part}: {seen}");
     }
-    assert_eq!(number("again"), number("all"), "{seen}");
+    assert_eq!(number("unfiltered"), number("all"), "{seen}");
     assert_eq!(number("passing"), 2, "{seen}");
 }
 
 #[test]
-fn without_scripts_the_tables_are_there_and_nothing_that_needs_one() {
+fn without_scripts_the_page_shows_the_tables_and_hides_the_controls() {
     let folder = tempfile::tempdir().expect("a folder");
     let html = page(folder.path());
-    assert!(html.contains("<form class=\"controls\" hidden"), "what needs a script is hidden");
+    assert!(
+        html.contains("<form class=\"controls\" hidden"),
+        "controls that need a script are hidden"
+    );
     for outside in ["<link", "src=\"", "@import", "url(", "href=\"http"] {
-        assert!(!html.contains(outside), "{outside}: the page needs nothing from elsewhere");
+        assert!(!html.contains(outside), "{outside}: the page loads nothing from elsewhere");
     }
-    assert!(html.matches("<tr").count() > 300, "the rows are there");
-    // A cell is a link to its evidence, which is shown where it is the target.
-    let link = html.split("<td class=\"known\"><a href=\"#").nth(1).expect("somebody fails");
+    assert!(html.matches("<tr").count() > 300, "the rows exist");
+    // A cell links to its evidence, which the stylesheet shows while it is the target of the URL.
+    let link = html.split("<td class=\"known\"><a href=\"#").nth(1).expect("a known failure");
     let target = link.split('"').next().unwrap_or_default();
-    assert!(html.contains(&format!("<article id=\"{target}\"")), "{target} is nowhere");
-    assert!(html.contains("#evidence article:target"), "evidence can be a target");
+    assert!(html.contains(&format!("<article id=\"{target}\"")), "{target} does not exist");
+    assert!(html.contains("#evidence article:target"), "evidence can be the target of a link");
 }

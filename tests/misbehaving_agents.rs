@@ -1,7 +1,9 @@
-//! Implementations that lie: each lie has one verdict, and whatever it was nothing of it is left.
+//! Agents that violate the protocol or misuse their processes: each misbehavior has one verdict, and no run leaves
+//! anything behind.
 //!
-//! A lie is a file of `tests/agent_misbehavior`: a scenario whose comments name the lie, the verdict and a part of what is said. The
-//! agent is this very program. `cargo test --test misbehaving_agents` prints them with their times.
+//! A misbehavior is a file of `tests/agent_misbehavior`, named after it: a scenario whose comments state the verdict
+//! and a part of the output. The agent is this test program itself (`tests/support/misbehaving_agent.rs`). The test
+//! prints one line for each misbehavior, with its verdict and its duration.
 
 #![cfg(target_os = "linux")]
 
@@ -20,25 +22,36 @@ use std::process::Command;
 use std::time::Instant;
 use support::leftover_processes::{entries, processes};
 
+/// One run of the harness on a misbehaving agent.
+struct Run {
+    exit: Option<i32>,
+    stdout: String,
+    stderr: String,
+    /// The processes and files that the run left behind.
+    leftovers: Vec<String>,
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "agent") {
         std::process::exit(support::misbehaving_agent::play(&arguments[2], &arguments[3..]));
     }
     let mut files: Vec<PathBuf> = fs::read_dir(root().join("tests/agent_misbehavior"))
-        .expect("the lies are there")
-        .map(|entry| entry.expect("a file").path())
+        .expect("the folder of misbehaviors")
+        .map(|entry| entry.expect("an entry of the folder").path())
         .filter(|path| path.is_file())
         .collect();
     files.sort();
     let trial = |file: PathBuf| {
-        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        Trial::test(name.clone(), move || tell(&name, &file).map_err(Failed::from))
+        let name = file.file_stem().expect("a file name").to_string_lossy().into_owned();
+        Trial::test(name.clone(), move || check(&name, &file).map_err(Failed::from))
     };
     let mut trials: Vec<Trial> = files.into_iter().map(trial).collect();
-    trials.push(Trial::test("one-byte-changed", || one_byte_changed().map_err(Failed::from)));
+    trials.push(Trial::test("one-changed-byte-never-breaks-the-harness", || {
+        check_changed_bytes().map_err(Failed::from)
+    }));
     let mut arguments = Arguments::from_args();
-    // Some of them fill the machine: one after the other.
+    // Some misbehaviors use all processors or much memory, so they run one after the other.
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -47,21 +60,22 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// What a comment of the file says behind this word.
-fn said<'t>(text: &'t str, word: &str) -> Option<&'t str> {
-    text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(word)?.strip_prefix(": "))
+/// Returns the value of a keyword in the comments of a scenario: `# KEYWORD: value`.
+fn keyword<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    text.lines().find_map(|line| line.strip_prefix("# ")?.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// Runs a scenario on an agent that tells this lie. Returns the exit code, stdout, stderr, and what is left.
-fn run(name: &str, file: &Path, patience: &str) -> (Option<i32>, String, String, Vec<String>) {
-    let folder = tempfile::Builder::new().prefix("liar").tempdir().expect("a folder");
-    let own = std::env::current_exe().expect("this program");
+/// Runs a scenario on an agent with this misbehavior, in a temporary directory of its own.
+fn run(misbehavior: &str, file: &Path, patience: &str) -> Run {
+    let folder = tempfile::Builder::new().prefix("misbehaving").tempdir().expect("a folder");
+    let agent = std::env::current_exe().expect("the path of this program");
     let manifest = format!(
-        "name = \"liar\"\ncommand = [{own:?}, \"agent\", {name:?}]\nprofiles = [\"core\"]\ncontrol = \"loop\"\n"
+        "name = \"misbehaving\"\ncommand = [{agent:?}, \"agent\", {misbehavior:?}]\n\
+         profiles = [\"core\"]\ncontrol = \"loop\"\n"
     );
     let scratch = folder.path().join("scratch");
     fs::create_dir(&scratch).expect("a folder");
-    fs::write(folder.path().join("adapter.toml"), manifest).expect("a file");
+    fs::write(folder.path().join("adapter.toml"), manifest).expect("the manifest is written");
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
         .current_dir(root())
         .env("TMPDIR", &scratch)
@@ -72,53 +86,69 @@ fn run(name: &str, file: &Path, patience: &str) -> (Option<i32>, String, String,
         .arg(folder.path().join("record"))
         .arg(file)
         .output()
-        .expect("it is built");
+        .expect("the harness starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let left = [processes(&scratch), entries(&scratch)].concat();
-    (output.status.code(), text(&output.stdout), text(&output.stderr), left)
+    Run {
+        exit: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+        leftovers: [processes(&scratch), entries(&scratch)].concat(),
+    }
 }
 
-/// Lets it lie, and looks at the verdict, at what is said, and at what is left.
-fn tell(name: &str, file: &Path) -> Result<(), String> {
+/// Runs one misbehavior, and compares the verdict, the output, the exit code and what is left behind.
+fn check(misbehavior: &str, file: &Path) -> Result<(), String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let verdict = said(&text, "verdict").ok_or("no verdict is named")?;
-    let began = Instant::now();
-    let (exit, shown, _, left) = run(name, file, said(&text, "patience").unwrap_or("2"));
-    let seconds = began.elapsed().as_secs_f64();
-    let got = shown.split_whitespace().next().unwrap_or_default();
-    let got = if shown.contains("1 passed") { "PASS" } else { got };
-    let row = format!("{name:<40} {got:<9} {seconds:>5.2} s  left: {}", left.len());
-    writeln!(std::io::stdout(), "{row}").expect("a terminal");
-    let about = said(&text, "says").unwrap_or_default();
-    if got != verdict || !shown.contains(about) {
-        return Err(format!("it should be {verdict} and say {about:?}:\n{shown}"));
+    let expected = keyword(&text, "verdict").ok_or("the file has no `# verdict:`")?;
+    let start = Instant::now();
+    let run = run(misbehavior, file, keyword(&text, "patience").unwrap_or("2"));
+    let seconds = start.elapsed().as_secs_f64();
+    let first_word = run.stdout.split_whitespace().next().unwrap_or_default();
+    let verdict = if run.stdout.contains("1 passed") { "PASS" } else { first_word };
+    let leftovers = run.leftovers.len();
+    let row = format!("{misbehavior:<42} {verdict:<9} {seconds:>5.2} s  leftovers: {leftovers}");
+    writeln!(std::io::stdout(), "{row}").expect("stdout is open");
+    let words = keyword(&text, "says").unwrap_or_default();
+    if verdict != expected || !run.stdout.contains(words) {
+        return Err(format!("expected {expected} and the words {words:?}:\n{}", run.stdout));
     }
-    let code = match verdict {
+    let code = match expected {
         "PASS" => 0,
         "ERROR" => 3,
         _ => 1,
     };
-    match exit == Some(code) && left.is_empty() {
+    match run.exit == Some(code) && run.leftovers.is_empty() {
         true => Ok(()),
-        false => Err(format!("exit {exit:?}, and not {code}; left behind: {left:?}\n{shown}")),
+        false => Err(format!(
+            "exit {:?}, expected {code}; left behind: {:?}\n{}",
+            run.exit, run.leftovers, run.stdout
+        )),
     }
 }
 
-/// Whatever byte of a good conversation is another, missing or there twice: there is a verdict, and nothing is left.
-fn one_byte_changed() -> Result<(), String> {
-    // As many as are asked for, but not proptest's 256: each starts processes.
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    let (cases, failure_persistence) = (asked.unwrap_or(48), None);
+/// Whichever byte of a valid conversation is changed, removed or duplicated, there is a verdict, the harness does not
+/// panic, and nothing is left behind.
+fn check_changed_bytes() -> Result<(), String> {
+    // Each case starts processes, so the default is lower than proptest's 256.
+    let requested = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let (cases, failure_persistence) = (requested.unwrap_or(48), None);
     let config = Config { cases, failure_persistence, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let file = root().join("tests/agent_misbehavior/valid/good.scenario");
-    let cases = (0_usize..700, prop_oneof![0_usize..=257, (32_usize..127)]);
-    let ran = runner.run(&cases, |(place, byte)| {
-        let (exit, shown, broke, left) = run(&format!("changes:{place}:{byte}"), &file, "20");
-        let is_verdict = matches!(exit, Some(0 | 1 | 3)) && shown.contains("1 of 1 ran");
-        let is_well = is_verdict && left.is_empty() && !broke.contains("panicked");
-        prop_assert!(is_well, "exit {exit:?}, left {left:?}\n{shown}{broke}");
+    let file = root().join("tests/agent_misbehavior/valid/valid.scenario");
+    let changes = (0_usize..700, prop_oneof![0_usize..=257, (32_usize..127)]);
+    let result = runner.run(&changes, |(offset, byte)| {
+        let run = run(&format!("changes:{offset}:{byte}"), &file, "20");
+        let has_verdict = matches!(run.exit, Some(0 | 1 | 3)) && run.stdout.contains("1 of 1 ran");
+        let is_clean = run.leftovers.is_empty() && !run.stderr.contains("panicked");
+        prop_assert!(
+            has_verdict && is_clean,
+            "exit {:?}, left behind {:?}\n{}{}",
+            run.exit,
+            run.leftovers,
+            run.stdout,
+            run.stderr
+        );
         Ok(())
     });
-    ran.map_err(|error| error.to_string())
+    result.map_err(|error| error.to_string())
 }

@@ -1,8 +1,9 @@
-//! Implementations that are wrong in one way: the posix adapter with a text of its source changed. `explore` must find
-//! each of them, and make the scenario that shows it small; or the scenario that is named must fail.
+//! Mutation tests of the harness: each mutant is the posix adapter with one change in its source. `explore` must find a
+//! failing scenario for each of them and shrink it, or, if the mutant names a scenario, that scenario must fail.
 //!
-//! Takes some minutes, so that `cargo test` does not run it: `cargo test --release --test mutants`, with names of mutants
-//! behind `--` if only some are meant. It prints a line a mutant, and fails if one is not found or not made small.
+//! The tests take some minutes, so a plain `cargo test` skips them. Run `cargo test --release --test mutants`, with the
+//! names of mutants after `--` to run only these. It prints one line for each mutant, and fails if a mutant is not found
+//! or its scenario is too long.
 
 use serde::Deserialize;
 use std::fs;
@@ -11,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-/// So long `explore` may look, in seconds.
-const LIMIT: &str = "300";
-/// So many lines the scenario may have.
-const LINES: usize = 10;
+/// How long `explore` may search for one mutant, in seconds.
+const SEARCH_LIMIT: &str = "300";
+/// How many lines the shrunk scenario may have.
+const MAX_LINES: usize = 10;
 
 #[derive(Deserialize)]
 struct Mutants {
@@ -25,7 +26,7 @@ struct Mutants {
 struct Mutant {
     name: String,
     about: String,
-    /// The scenario that must fail; if none is named, `explore` must find one.
+    /// The scenario that must fail; without one, `explore` must find a scenario.
     asked: Option<String>,
     file: String,
     old: String,
@@ -41,58 +42,60 @@ struct Change {
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = fs::read_to_string(root.join("tests/mutants.toml")).expect("the list of mutants");
-    let all: Mutants = toml::from_str(&text).expect("a list of mutants");
+    let text = fs::read_to_string(root.join("tests/mutants.toml"))
+        .expect("tests/mutants.toml can be read");
+    let all: Mutants = toml::from_str(&text).expect("the file has the expected format");
     let named: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let mut missed = 0;
     for mutant in
         all.mutant.iter().filter(|mutant| named.is_empty() || named.contains(&mutant.name))
     {
-        let told = match mutant.find(&root) {
-            Ok((seconds, 0)) => format!("{seconds:>4.0} s  as asked  "),
-            Ok((seconds, lines)) if lines <= LINES => {
+        let result = match mutant.find(&root) {
+            Ok((seconds, 0)) => format!("{seconds:>4.0} s  scenario failed  "),
+            Ok((seconds, lines)) if lines <= MAX_LINES => {
                 format!("{seconds:>4.0} s  {lines:>2} lines  ")
             }
             Ok((seconds, lines)) => {
                 missed += 1;
                 format!("{seconds:>4.0} s  {lines:>2} lines: TOO LONG  ")
             }
-            Err(why) => {
+            Err(reason) => {
                 missed += 1;
-                format!("{why}  ")
+                format!("{reason}  ")
             }
         };
-        let line = format!("{:<28} {told}{}\n", mutant.name, mutant.about);
-        std::io::stdout().write_all(line.as_bytes()).expect("somebody reads this");
+        let line = format!("{:<28} {result}{}\n", mutant.name, mutant.about);
+        std::io::stdout().write_all(line.as_bytes()).expect("stdout is open");
     }
     ExitCode::from(u8::from(missed > 0))
 }
 
 impl Mutant {
-    /// Makes it, and looks for it: how many seconds that took, and how many lines show it; 0 if it was asked for.
+    /// Builds the mutant and searches for a failing scenario. Returns the seconds of the search and the number of lines of
+    /// the scenario found, or 0 lines if the scenario that the mutant names has failed.
     fn find(&self, root: &Path) -> Result<(f64, usize), String> {
-        let here = self.make(root)?;
-        let began = Instant::now();
+        let folder = self.build(root)?;
+        let start = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
         command.current_dir(root);
         match &self.asked {
-            Some(scenario) => command.args(["run", scenario, "--adapter"]).arg(&here),
+            Some(scenario) => command.args(["run", scenario, "--adapter"]).arg(&folder),
             None => command
-                .args(["explore", "--seed", "1", "--for", LIMIT, "--out"])
-                .arg(here.join("found"))
+                .args(["explore", "--seed", "1", "--for", SEARCH_LIMIT, "--out"])
+                .arg(folder.join("found"))
                 .arg("--adapter")
-                .arg(&here),
+                .arg(&folder),
         };
         let harness = command.output().map_err(|error| error.to_string())?;
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = start.elapsed().as_secs_f64();
         match harness.status.code() {
             Some(1) if self.asked.is_some() => return Ok((seconds, 0)),
             Some(1) => {}
             Some(0) => return Err("NOT FOUND".into()),
             _ => return Err(String::from_utf8_lossy(&harness.stderr).into_owned()),
         }
-        let found = fs::read_dir(here.join("found")).map_err(|error| error.to_string())?;
+        let found = fs::read_dir(folder.join("found")).map_err(|error| error.to_string())?;
         let lines = found.flatten().map(|file| {
             let text = fs::read_to_string(file.path()).unwrap_or_default();
             text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
@@ -100,45 +103,45 @@ impl Mutant {
         Ok((seconds, lines.min().unwrap_or(0)))
     }
 
-    /// Copies the adapter, changes it and builds it.
-    fn make(&self, root: &Path) -> Result<PathBuf, String> {
+    /// Copies the adapter, changes its source and builds it. Returns the folder of the changed adapter.
+    fn build(&self, root: &Path) -> Result<PathBuf, String> {
         let all = root.join("target/mutants");
-        let (from, here) = (root.join("adapters/posix"), all.join(&self.name));
-        let made = || -> std::io::Result<()> {
-            if here.exists() {
-                fs::remove_dir_all(&here)?;
+        let (from, folder) = (root.join("adapters/posix"), all.join(&self.name));
+        let copy = || -> std::io::Result<()> {
+            if folder.exists() {
+                fs::remove_dir_all(&folder)?;
             }
-            fs::create_dir_all(here.join("src"))?;
+            fs::create_dir_all(folder.join("src"))?;
             for file in ["Cargo.toml", "Cargo.lock"] {
-                fs::copy(from.join(file), here.join(file))?;
+                fs::copy(from.join(file), folder.join(file))?;
             }
             for file in fs::read_dir(from.join("src"))?.flatten() {
-                fs::copy(file.path(), here.join("src").join(file.file_name()))?;
+                fs::copy(file.path(), folder.join("src").join(file.file_name()))?;
             }
-            let mut source = fs::read_to_string(here.join(&self.file))?;
+            let mut source = fs::read_to_string(folder.join(&self.file))?;
             source = source.replacen(&self.old, &self.new, 1);
             if let Some(also) = &self.also {
                 source = source.replacen(&also.old, &also.new, 1);
             }
-            fs::write(here.join(&self.file), source)?;
+            fs::write(folder.join(&self.file), source)?;
             let manifest = fs::read_to_string(from.join("adapter.toml"))?;
             let program = "{here}/target/release/posix";
-            fs::write(here.join("adapter.toml"), manifest.replace(program, "{here}/posix"))
+            fs::write(folder.join("adapter.toml"), manifest.replace(program, "{here}/posix"))
         };
-        made().map_err(|error| format!("{}: {error}", here.display()))?;
+        copy().map_err(|error| format!("{}: {error}", folder.display()))?;
         let target = all.join("target");
-        let built = Command::new(env!("CARGO"))
+        let output = Command::new(env!("CARGO"))
             .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
-            .arg(here.join("Cargo.toml"))
+            .arg(folder.join("Cargo.toml"))
             .arg("--target-dir")
             .arg(&target)
             .output()
             .map_err(|error| error.to_string())?;
-        if !built.status.success() {
-            return Err(String::from_utf8_lossy(&built.stderr).into_owned());
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        fs::copy(target.join("release/posix"), here.join("posix"))
+        fs::copy(target.join("release/posix"), folder.join("posix"))
             .map_err(|error| error.to_string())?;
-        Ok(here)
+        Ok(folder)
     }
 }

@@ -1,71 +1,103 @@
-//! The ways in which a scenario can be performed and judged, as they are typed: at once, in other orders, with processes
-//! killed and stopped, with small pipes, and again from a record.
+//! The options with which scenarios are run and judged, as typed on the command line: in batch mode, in other orders,
+//! with processes killed and stopped, with small pipes, from a record, and in shards of a matrix.
 
 use rstest::rstest;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What is typed, how it exits, and what is said.
+/// Runs the harness with these arguments, and compares its exit code and a part of its output.
 #[track_caller]
-fn check(typed: &str, exit: i32, said: &str) {
+fn check(arguments: &str, exit: i32, says: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .env("NO_COLOR", "1")
-        .args(typed.split_whitespace())
+        .args(arguments.split_whitespace())
         .output()
-        .expect("it is built");
+        .expect("the harness starts");
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    assert_eq!(output.status.code(), Some(exit), "{typed}: {text}");
-    assert!(text.contains(said), "{typed} does not say {said:?}: {text}");
+    assert_eq!(output.status.code(), Some(exit), "{arguments}: {text}");
+    assert!(text.contains(says), "{arguments} does not print {says:?}: {text}");
 }
 
 #[rstest]
-#[case::in_parts("run close --shard 2/3", 0, "This is part 2 of 3")]
-#[case::no_part("run close --shard 4/3", 2, "write which part of how many")]
-#[case::junit_nowhere("run close/twice --junit /nowhere/at-all", 3, "cannot write /nowhere/at-all")]
-#[case::at_once("run race close/eof-after-close --batch", 0, "5 of 5 ran")]
-#[case::never_at_once("run task/cancelled-get-loses-nothing --batch", 2, "go step by step only")]
-#[case::a_random_order("run race --order random:7", 0, "7 passed")]
+#[case::sharded("run close --shard 2/3", 0, "This is part 2 of 3")]
+#[case::no_such_shard("run close --shard 4/3", 2, "write which part of how many")]
+#[case::junit_in_a_missing_folder(
+    "run close/twice --junit /nowhere/at-all",
+    3,
+    "cannot write /nowhere/at-all"
+)]
+#[case::batch("run race close/eof-after-close --batch", 0, "5 of 5 ran")]
+#[case::batch_of_a_stepwise_scenario(
+    "run task/cancelled-get-loses-nothing --batch",
+    2,
+    "go step by step only"
+)]
+#[case::random_order("run race --order random:7", 0, "7 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
-#[case::no_such_order("run race --order backwards", 2, "write story, all, or random: and a number")]
-#[case::a_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
-#[case::a_kill_everywhere("run close/eof-after-close --kill all", 0, "4 passed")]
-#[case::a_kill_nowhere("run close/eof-after-close --kill child@99", 2, "has a moment child@99")]
-#[case::a_kill_of_nobody("run close/eof-after-close --kill nobody@1", 2, "has a moment nobody@1")]
-#[case::no_moment("run close --kill child", 2, "child@3 is its third moment")]
-#[case::starved_once("run close/eof-after-close --starve main@1", 0, "1 passed")]
-#[case::starved_everywhere("run close/eof-after-close --starve all", 0, "2 passed")]
-#[case::starved_nowhere("run close/eof-after-close --starve main@9", 2, "number 9 that can fail")]
-#[case::who_cannot_be_starved(
+#[case::unknown_order("run race --order backwards", 2, "write file, all, or random: and a number")]
+#[case::one_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
+#[case::kill_at_every_point("run close/eof-after-close --kill all", 0, "4 passed")]
+#[case::kill_at_a_missing_point(
+    "run close/eof-after-close --kill child@99",
+    2,
+    "has a moment child@99"
+)]
+#[case::kill_of_an_unknown_role(
+    "run close/eof-after-close --kill unknown@1",
+    2,
+    "has a moment unknown@1"
+)]
+#[case::kill_without_a_point("run close --kill child", 2, "child@3 is its third moment")]
+#[case::one_fd_exhaustion("run close/eof-after-close --starve main@1", 0, "1 passed")]
+#[case::fd_exhaustion_at_every_point("run close/eof-after-close --starve all", 0, "2 passed")]
+#[case::fd_exhaustion_at_a_missing_point(
+    "run close/eof-after-close --starve main@9",
+    2,
+    "number 9 that can fail"
+)]
+#[case::fd_exhaustion_without_the_profile(
     "run close --adapter node --starve all",
     2,
     "does not have the profile limits"
 )]
 #[case::stopped_and_continued("run close/eof-after-close --freeze all", 0, "4 passed")]
 #[case::small_pipes("run duplex deadlock --capacity 4096", 0, "passed")]
-#[case::impossible_pipes("run duplex --capacity 0", 2, "0 is not in 1..=1048576")]
-#[case::a_way_of_its_own("run close --batch --kill all", 2, "cannot be used with")]
-#[case::a_record_that_is_none("judge Cargo.toml", 2, "its last line is not the case of a run")]
-#[case::no_matrix("matrix --from Cargo.toml --output target/none", 2, "Cargo.toml is no matrix")]
-#[case::no_matrix_there("matrix --from nowhere --output target/none", 2, "cannot read nowhere")]
-#[case::a_matrix_of_nobody(
-    "matrix --adapter nobody --output target/none",
+#[case::pipes_of_size_zero("run duplex --capacity 0", 2, "0 is not in 1..=1048576")]
+#[case::conflicting_options("run close --batch --kill all", 2, "cannot be used with")]
+#[case::judge_of_a_file_that_is_no_record(
+    "judge Cargo.toml",
     2,
-    "cannot read adapter nobody"
+    "its last line is not the case of a run"
 )]
-#[case::no_record("judge nowhere.jsonl", 2, "No such file")]
-fn what_is_typed_is_done_or_refused_in_words(
-    #[case] typed: &str,
+#[case::matrix_from_a_file_that_is_no_matrix(
+    "matrix --from Cargo.toml --output target/none",
+    2,
+    "Cargo.toml is no matrix"
+)]
+#[case::matrix_from_a_missing_file(
+    "matrix --from nowhere --output target/none",
+    2,
+    "cannot read nowhere"
+)]
+#[case::matrix_of_a_missing_adapter(
+    "matrix --adapter missing --output target/none",
+    2,
+    "cannot read adapter missing"
+)]
+#[case::judge_of_a_missing_record("judge nowhere.jsonl", 2, "No such file")]
+fn options_are_followed_or_refused_with_a_reason(
+    #[case] arguments: &str,
     #[case] exit: i32,
-    #[case] said: &str,
+    #[case] says: &str,
 ) {
-    check(typed, exit, said);
+    check(arguments, exit, says);
 }
 
 #[test]
-fn a_run_that_was_kept_is_judged_the_same_and_a_changed_one_is_not() {
+fn a_record_is_judged_like_its_run_and_a_changed_record_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let id = "close/eof-after-close";
     let shown = folder.path().display();
@@ -74,61 +106,66 @@ fn a_run_that_was_kept_is_judged_the_same_and_a_changed_one_is_not() {
     let judge = format!("judge {}", record.display());
     check(&judge, 0, "PASS  close/eof-after-close");
 
-    let text = fs::read_to_string(&record).expect("it was kept");
-    let (heard, case) = text.trim_end().rsplit_once('\n').expect("some lines");
-    // The last outcome of the case, as an implementation that forgets the end would have it.
-    let (before, after) = case.rsplit_once("\"Eof\"").expect("the case holds the end");
-    fs::write(&record, format!("{heard}\n{before}\"Truncated\"{after}\n")).expect("a file");
+    let text = fs::read_to_string(&record).expect("the record was kept");
+    let (events, case) = text.trim_end().rsplit_once('\n').expect("the record has several lines");
+    // The last outcome of the case becomes that of an implementation that reports the end of the pipe as truncation.
+    let (before, after) = case.rsplit_once("\"Eof\"").expect("the case has an outcome Eof");
+    fs::write(&record, format!("{events}\n{before}\"Truncated\"{after}\n"))
+        .expect("the file is written");
     check(&judge, 1, "got truncated");
-    fs::write(&record, &text[..text.len() / 2]).expect("a file");
+    fs::write(&record, &text[..text.len() / 2]).expect("the file is written");
     check(&judge, 2, "is no record");
 }
 
-/// The line of an order, and what comes of it.
+/// The words after `# order:` in a scenario.
 #[rstest]
 #[case("main main main", 0, "1 passed")]
 #[case("main*3", 0, "1 passed")]
 #[case("main*x", 2, "main*x")]
-#[case("main nobody", 2, "nobody")]
+#[case("main unknown", 2, "unknown")]
 fn an_order_line_is_followed_or_refused(
     #[case] order: &str,
     #[case] exit: i32,
-    #[case] said: &str,
+    #[case] says: &str,
 ) {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("it.scenario");
+    let file = folder.path().join("ordered.scenario");
     let lines = "main        pipe r w\nmain        close w\nmain        get r                       => eof\n";
-    fs::write(&file, format!("# It ends.\n# order: {order}\n\n{lines}")).expect("a file");
-    check(&format!("run {}", file.display()), exit, said);
+    fs::write(&file, format!("# The pipe ends.\n# order: {order}\n\n{lines}"))
+        .expect("the file is written");
+    check(&format!("run {}", file.display()), exit, says);
 }
 
-/// What `explore` once took for a failure and was none.
+/// Scenarios that `explore` once reported as failures although they are none.
 #[rstest]
-#[case("a-plan-that-was-not-gone", "--repeat 5", 0, "5 passed")]
-#[case("a-child-faster-than-its-parent", "", 0, "1 passed")]
-#[case("a-child-faster-than-its-parent", "--batch", 2, "go step by step only")]
-fn what_was_no_failure_is_none(
+#[case("schedule-not-followed", "--repeat 5", 0, "5 passed")]
+#[case("child-runs-before-spawn-returns", "", 0, "1 passed")]
+#[case("child-runs-before-spawn-returns", "--batch", 2, "go step by step only")]
+fn former_false_positives_pass(
     #[case] name: &str,
-    #[case] how: &str,
+    #[case] options: &str,
     #[case] exit: i32,
-    #[case] said: &str,
+    #[case] says: &str,
 ) {
-    check(&format!("run tests/regressions/{name}.scenario {how}"), exit, said);
+    check(&format!("run tests/regressions/{name}.scenario {options}"), exit, says);
 }
 
 #[test]
-fn parts_of_a_matrix_are_stamped_and_come_together_and_what_changed_is_said() {
+fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
-    let some = "matrix close race --adapter gipc-core";
-    check(&format!("{some} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 12 of 184");
-    check(&format!("{some} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 184");
-    check(&format!("{some} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
+    let matrix = "matrix close race --adapter gipc-core";
+    check(&format!("{matrix} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 12 of 184");
+    check(&format!("{matrix} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 184");
+    check(&format!("{matrix} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
     check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 24 of 184");
     for file in ["matrix.json", "matrix.md", "index.html"] {
         let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
-        assert!(file.ends_with("json") || text.contains("PARTIAL"), "{file} is not stamped");
+        assert!(
+            file.ends_with("json") || text.contains("PARTIAL"),
+            "{file} is not marked as partial"
+        );
     }
     check(&format!("matrix --from {both} --output {one} --against {both}"), 0, "0 changes");
     let better = folder.path().join("both/matrix.json");
@@ -136,4 +173,33 @@ fn parts_of_a_matrix_are_stamped_and_come_together_and_what_changed_is_said() {
     fs::write(&better, text).expect("written");
     check(&format!("matrix --from {one} --output {two} --against {both}"), 0, "better");
     check(&format!("matrix --from {both} --output {two} --against {one}"), 1, "worse");
+}
+
+/// What the file says must be what the model can yield, to the names of the processes that a step waits for.
+#[rstest]
+#[case::another_process(
+    "main        get r                       => blocks on santa-claus",
+    "the model says blocks on main"
+)]
+#[case::one_process_too_many(
+    "main        get r                       => blocks on main, child",
+    "the model says blocks on main"
+)]
+#[case::no_such_error(
+    "main        close w                     => ok or os:ENONSENSE",
+    "no correct implementation comes to os:ENONSENSE here"
+)]
+#[case::an_impossible_alternative(
+    "main        close w                     => ok or eof",
+    "no correct implementation comes to eof here"
+)]
+fn an_outcome_that_the_model_never_yields_is_refused(#[case] line: &str, #[case] said: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("it.scenario");
+    let asks = "main        close r                     => ok or closed\n";
+    let text = format!("# A question.\n\nmain        pipe r w\n{line}\n");
+    let text = if line.contains("get") { text } else { format!("{text}{asks}") };
+    fs::write(&file, text).expect("a file");
+    check(&format!("check {}", file.display()), 2, said);
+    check(&format!("run {}", file.display()), 2, said);
 }

@@ -1,4 +1,5 @@
-//! The house is in order: formatting, the shape of files, who knows whom, and that documents say what is.
+//! Checks of the source tree: formatting, the form of files, the dependencies between modules, retired names, and
+//! documents that must agree with the code.
 
 use gipc_harness::adapter::Manifest;
 use gipc_harness::scenario::VERBS;
@@ -16,14 +17,15 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every file of ours with one of these endings, by its path from the root.
+/// The files of the project with one of these endings, as sorted paths from the root. Build outputs are left out.
 fn files(endings: &[&str]) -> Vec<String> {
     fn walk(folder: &Path, endings: &[&str], found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).expect("it can be read").flatten() {
+        for entry in fs::read_dir(folder).expect("the folder can be read").flatten() {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            let ours = !["target", ".git", "node_modules", "__pycache__"].contains(&name.as_str())
+            let is_ours = !["target", ".git", "node_modules", "__pycache__"]
+                .contains(&name.as_str())
                 && !name.starts_with(".venv");
-            if path.is_dir() && !path.is_symlink() && ours {
+            if path.is_dir() && !path.is_symlink() && is_ours {
                 walk(&path, endings, found);
             } else if path
                 .extension()
@@ -41,7 +43,7 @@ fn files(endings: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn all_is_formatted() {
+fn all_code_is_formatted() {
     let output =
         Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()).output();
     match output {
@@ -55,37 +57,42 @@ fn all_is_formatted() {
 }
 
 #[test]
-fn a_file_says_first_what_it_is_and_stays_short_enough_to_read() {
+fn each_file_begins_with_a_header_and_has_at_most_450_lines() {
     for path in files(&["rs", "py", "mjs", "go"]) {
         let text = read(&path);
-        let begins = match path.rsplit_once('.') {
+        let header = match path.rsplit_once('.') {
             Some((_, "py")) => "\"\"\"",
             Some((_, "rs")) => "//! ",
             _ => "// ",
         };
-        assert!(text.starts_with(begins), "{path} does not begin with {begins}");
+        // The crate that is published shows its README as its documentation.
+        let shows_readme = text.starts_with("#![doc = include_str!(");
+        assert!(text.starts_with(header) || shows_readme, "{path} does not begin with {header}");
         let lines = text.lines().count();
-        assert!(lines <= 450, "{path} has {lines} lines: it is two rooms");
+        assert!(lines <= 450, "{path} has {lines} lines: split it");
     }
 }
 
 #[test]
-fn unsafe_stands_only_where_the_system_demands_it() {
-    let places = [
+fn unsafe_blocks_are_only_in_the_listed_files() {
+    let allowed_files = [
         "gipc-core/src/platform.rs",
+        "gipc-core/src/arrival.rs",
+        "gipc-core/src/channel.rs",
         "gipc-harness/src/proc/platform.rs",
-        "gipc-harness/src/agent/os_actions.rs",
-        "gipc-harness/src/agent/tests.rs",
+        "adapters/kit/rust/src/signals.rs",
     ];
-    // Adapters that do by hand what the contract wants done without the library.
-    let by_hand = |path: &str| {
+    // Adapters start processes and act on the system without the implementation, as the contract demands.
+    let is_system_code = |path: &str| {
         path.starts_with("adapters/")
-            && ["/src/start.rs", "/src/system.rs"].iter().any(|file| path.ends_with(file))
+            && ["/src/start.rs", "/src/os_actions.rs"].iter().any(|file| path.ends_with(file))
     };
     for path in files(&["rs"]) {
-        let word = ["uns", "afe {"].concat();
-        let allowed = places.contains(&path.as_str()) || by_hand(&path) || path.contains("tests/");
-        assert!(allowed || !read(&path).contains(&word), "{path}");
+        let block = ["uns", "afe {"].concat();
+        let is_allowed = allowed_files.contains(&path.as_str())
+            || is_system_code(&path)
+            || path.contains("tests/");
+        assert!(is_allowed || !read(&path).contains(&block), "{path}");
     }
 }
 
@@ -96,71 +103,75 @@ fn unsafe_stands_only_where_the_system_demands_it() {
 #[case("adapter", &[])]
 #[case("environment", &[])]
 #[case("requirements", &[])]
+#[case("error", &["adapter"])]
+#[case("embedded_agent", &[])]
 #[case("proc", &["trace"])]
-#[case("model", &["scenario", "trace", "verdict"])] // `verdict` only in its tests
+#[case("model", &["scenario", "trace"])]
+#[case("variant", &["scenario", "trace", "adapter", "model"])]
 #[case("deadlock", &["scenario", "trace"])]
-#[case("agent", &["adapter"])]
 #[case("runner", &["scenario", "trace", "adapter", "proc"])]
-#[case("verdict", &["scenario", "trace", "deadlock", "adapter", "environment"])]
-#[case("explore", &["scenario"])]
-#[case("report", &["environment", "requirements", "scenario", "trace", "deadlock", "verdict", "adapter"])]
-fn each_module_uses_only_the_modules_it_may(#[case] room: &str, #[case] may: &[&str]) {
+#[case("verdict", &["scenario", "trace", "deadlock", "adapter", "environment", "model", "variant"])]
+#[case("record", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "error"])]
+#[case("suite", &["scenario", "trace", "adapter", "model", "requirements", "verdict", "error"])]
+#[case("suite_run", &["scenario", "trace", "adapter", "environment", "model", "variant", "deadlock", "runner", "proc", "verdict", "record", "suite", "error"])]
+#[case("explore", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "suite", "suite_run", "error"])]
+#[case("report", &["environment", "requirements", "scenario", "trace", "deadlock", "runner", "variant", "verdict", "adapter", "record", "suite", "suite_run", "model", "error"])]
+fn each_module_uses_only_the_modules_it_may(#[case] module: &str, #[case] may: &[&str]) {
     for path in files(&["rs"]) {
         let inside = path.strip_prefix("gipc-harness/src/").unwrap_or_default();
-        if !inside.starts_with(&format!("{room}/")) && inside != format!("{room}.rs") {
+        if !inside.starts_with(&format!("{module}/")) && inside != format!("{module}.rs") {
             continue;
         }
         for (before, _) in read(&path).match_indices("crate::") {
             let text = read(&path);
-            let known: String = text[before + 7..]
+            let used: String = text[before + 7..]
                 .chars()
                 .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
                 .collect();
-            assert!(known == room || may.contains(&known.as_str()), "{path} knows {known}");
+            assert!(used == module || may.contains(&used.as_str()), "{path} uses {used}");
         }
     }
 }
 
 #[test]
-fn the_implementation_is_named_in_one_file_of_the_harness() {
-    let mark = ["gipc", "_core"].concat();
-    let named: BTreeSet<String> = files(&["rs"])
+fn only_one_file_of_the_harness_names_the_implementation() {
+    let name = ["gipc", "_core"].concat();
+    let files: BTreeSet<String> = files(&["rs"])
         .into_iter()
-        .filter(|path| path.starts_with("gipc-harness/src/") && read(path).contains(&mark))
+        .filter(|path| path.starts_with("gipc-harness/src/") && read(path).contains(&name))
         .collect();
-    let expected = ["agent/gipc_core.rs", "agent/mod.rs", "main.rs"]
-        .map(|file| format!("gipc-harness/src/{file}"));
-    assert_eq!(named, BTreeSet::from(expected));
+    let expected = ["embedded_agent.rs"].map(|file| format!("gipc-harness/src/{file}"));
+    assert_eq!(files, BTreeSet::from(expected));
 }
 
 #[test]
-fn no_file_names_a_path_of_one_machine() {
+fn no_file_contains_an_absolute_path_of_one_machine() {
     for path in files(&["rs", "md", "toml", "py", "scenario", "snap"]) {
         let text = read(&path);
-        for place in ["work/", "home/", "root/", "tmp/"] {
-            let place = format!("/{place}");
+        for folder in ["work/", "home/", "root/", "tmp/"] {
+            let folder = format!("/{folder}");
             assert!(
-                !text.contains(&format!(" {place}")) && !text.contains(&format!("\"{place}")),
-                "{path}: {place}"
+                !text.contains(&format!(" {folder}")) && !text.contains(&format!("\"{folder}")),
+                "{path}: {folder}"
             );
         }
     }
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn relative_links_in_documents_lead_to_files() {
     for path in files(&["md"]) {
         let folder = root().join(&path).parent().expect("a folder").to_owned();
         for part in read(&path).split("](").skip(1) {
             let link = part.split([')', '#']).next().unwrap_or_default();
-            let near = !link.is_empty() && !link.contains("://");
-            assert!(!near || folder.join(link).exists(), "{path} links to {link}");
+            let is_relative = !link.is_empty() && !link.contains("://");
+            assert!(!is_relative || folder.join(link).exists(), "{path} links to {link}");
         }
     }
 }
 
 #[test]
-fn the_page_of_the_language_lists_the_verbs_that_the_parser_knows() {
+fn the_documented_verbs_are_those_of_the_parser() {
     let page = read("scenarios/README.md");
     let rows = page.lines().filter_map(|line| {
         let (usage, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
@@ -172,22 +183,25 @@ fn the_page_of_the_language_lists_the_verbs_that_the_parser_knows() {
 }
 
 #[test]
-fn the_screens_in_the_pages_are_such_as_the_program_shows() {
+fn the_terminal_output_that_documents_quote_is_in_the_snapshot() {
     let screens = read("tests/snapshots/screens.snap")
         .replace("as fd N", "as fd 12")
         .replace("FOLDER", "tests/inheriting");
     for path in ["README.md", "scenarios/README.md"] {
         let page = read(path);
-        let from = page.find("\nDEADLOCK").expect("a screen");
+        let from = page.find("\nDEADLOCK").expect("a quoted report");
         let quoted = page[from..].split("```").next().unwrap_or_default();
         for line in quoted.lines().filter(|line| !line.trim().is_empty()) {
-            assert!(screens.contains(line.trim()), "{path}: no screen says {line:?}");
+            assert!(
+                screens.contains(line.trim()),
+                "{path}: the snapshot does not contain {line:?}"
+            );
         }
     }
 }
 
 #[test]
-fn lock_files_beside_the_workspace_are_those_of_their_manifests() {
+fn lock_files_outside_the_workspace_match_their_manifests() {
     for path in files(&["lock"]).into_iter().filter(|path| path.ends_with("/Cargo.lock")) {
         let manifest = root().join(&path).with_file_name("Cargo.toml");
         let output = Command::new(env!("CARGO"))
@@ -196,46 +210,209 @@ fn lock_files_beside_the_workspace_are_those_of_their_manifests() {
             .output()
             .expect("cargo runs the tests");
         let error = String::from_utf8_lossy(&output.stderr);
-        // What was never fetched cannot be looked at without a network.
-        let is_old = error.contains("because --locked was passed");
-        assert!(!is_old, "{path} is old: `cargo metadata --manifest-path {}`", manifest.display());
+        // Other errors are ignored: packages that were never fetched cannot be examined without a network.
+        let is_outdated = error.contains("because --locked was passed");
+        assert!(
+            !is_outdated,
+            "{path} is outdated: run `cargo metadata --manifest-path {}`",
+            manifest.display()
+        );
     }
 }
 
-/// Whether a text names a line of a source, a document or an issue.
-fn names_a_place(reason: &str) -> bool {
+/// Whether a reason names a source line, a document or an issue.
+fn names_a_source(reason: &str) -> bool {
     let words = ["documentation", "documented", "changelog", "issue ", "gh-", "PEP "];
     let is_number = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
     words.iter().any(|word| reason.contains(word)) || reason.split(':').skip(1).any(is_number)
 }
 
-/// Of each, or of one that it refers to.
+/// A reason may also refer to the scenario of another known failure that names a source.
 #[test]
-fn each_known_failure_says_where_its_reason_can_be_seen() {
+fn the_reason_of_each_known_failure_names_a_source() {
     for path in files(&["toml"]) {
         if !path.starts_with("adapters/") || !path.ends_with("/adapter.toml") {
             continue;
         }
         let manifest =
             Manifest::parse(&read(&path), &path).unwrap_or_else(|error| panic!("{error}"));
-        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut with_source: BTreeSet<&str> = BTreeSet::new();
         loop {
-            let before = seen.len();
+            let before = with_source.len();
             for known in &manifest.known {
-                let refers = || seen.iter().any(|id| known.reason.contains(*id));
-                if names_a_place(&known.reason) || refers() {
-                    seen.insert(&known.scenario);
+                let refers = || with_source.iter().any(|id| known.reason.contains(*id));
+                if names_a_source(&known.reason) || refers() {
+                    with_source.insert(&known.scenario);
                 }
             }
-            if seen.len() == before {
+            if with_source.len() == before {
                 break;
             }
         }
-        let unseen = manifest.known.iter().find(|known| !seen.contains(known.scenario.as_str()));
+        let without =
+            manifest.known.iter().find(|known| !with_source.contains(known.scenario.as_str()));
         assert!(
-            unseen.is_none(),
+            without.is_none(),
             "{path}: {} names no line, document or issue",
-            unseen.map_or("", |known| &known.scenario)
+            without.map_or("", |known| &known.scenario)
         );
+    }
+}
+
+/// Identifiers and file names that the project has retired; `docs/glossary.md` has the terms that replace them.
+const RETIRED_IDENTIFIERS: [&str; 58] = [
+    "Actor",
+    "Blow",
+    "Calm",
+    "Cast",
+    "Conductor",
+    "Course",
+    "Far",
+    "Finding",
+    "Frozen",
+    "Heard",
+    "Keeper",
+    "KeeperEvent",
+    "Keeping",
+    "Knot",
+    "Lacking",
+    "Lane",
+    "Library",
+    "Mend",
+    "Moves",
+    "Nonsense",
+    "Observed",
+    "Owners",
+    "Plan",
+    "Quiet",
+    "Said",
+    "Scene",
+    "Sort",
+    "Stage",
+    "Story",
+    "Strike",
+    "Stuck",
+    "Taken",
+    "Thing",
+    "Tier",
+    "Told",
+    "Touch",
+    "Track",
+    "Turn",
+    "Voice",
+    "Way",
+    "Whole",
+    "Wire",
+    "Woken",
+    "World",
+    "as_written",
+    "chose_otherwise",
+    "expecting",
+    "frozen_but_helpers",
+    "hold_to_its_skips",
+    "hold_to_its_word",
+    "is_meek",
+    "keeper",
+    "keeper_main",
+    "knot",
+    "note_stop",
+    "puts_rest",
+    "way_back",
+    "what_came",
+];
+const RETIRED_FILES: [&str; 39] = [
+    "act.rs",
+    "batch.rs",
+    "blow.rs",
+    "busy.rs",
+    "calls.rs",
+    "canonical.rs",
+    "cast.rs",
+    "conductor.rs",
+    "conversation.rs",
+    "ends.rs",
+    "fault.rs",
+    "hear.rs",
+    "honesty.rs",
+    "inspect.rs",
+    "keeper.rs",
+    "knot.rs",
+    "lanes.rs",
+    "leftovers.rs",
+    "liar.rs",
+    "liars.rs",
+    "library.rs",
+    "life.rs",
+    "listed.rs",
+    "meant.rs",
+    "nearest.rs",
+    "oracle.rs",
+    "owners.rs",
+    "patience.rs",
+    "plan.rs",
+    "quiet.rs",
+    "scene.rs",
+    "spelling.rs",
+    "starve.rs",
+    "stop.rs",
+    "strike.rs",
+    "tell.rs",
+    "tools.rs",
+    "ways.rs",
+    "world.rs",
+];
+
+/// Whether code uses a word as an identifier: as a whole word outside of string literals and comments.
+fn uses_identifier(text: &str, word: &str) -> bool {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        // String literals contain user-visible texts and JSON keys, which may differ from the identifiers.
+        let code: String = line.split('"').step_by(2).collect::<Vec<_>>().join(" ");
+        code.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|one| one == word)
+    })
+}
+
+#[test]
+fn retired_identifiers_and_file_names_do_not_return() {
+    for path in files(&["rs"]) {
+        let is_harness = path.starts_with("gipc-harness/") || path.starts_with("tests/");
+        if !is_harness {
+            continue;
+        }
+        let name = path.rsplit('/').next().unwrap_or_default();
+        assert!(!RETIRED_FILES.contains(&name), "{path} has a retired file name");
+        let text = read(&path);
+        // This file lists them.
+        if path == "tests/tidiness.rs" {
+            continue;
+        }
+        for word in RETIRED_IDENTIFIERS {
+            assert!(!uses_identifier(&text, word), "{path} uses the retired identifier {word}");
+        }
+    }
+}
+
+/// Two files of a module that contain `use super::` of each other form a cycle.
+#[test]
+fn no_two_files_of_the_harness_import_each_other() {
+    let imports = |path: &str| -> BTreeSet<String> {
+        let text = read(path);
+        // Items of the module's own `mod.rs` are shared by all its files.
+        let paths = text.lines().filter_map(|line| line.trim().strip_prefix("use super::"));
+        paths
+            .map(|rest| rest.split([':', ';', ' ', '{']).next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    for path in files(&["rs"]).into_iter().filter(|path| path.starts_with("gipc-harness/src/")) {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let own = name.trim_end_matches(".rs");
+        if own == "mod" || own == "tests" {
+            continue;
+        }
+        for other in imports(&path).iter().filter(|other| *other != own) {
+            let other = format!("{folder}/{other}.rs");
+            if root().join(&other).is_file() {
+                assert!(!imports(&other).contains(own), "{path} and {other} import each other");
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-"""The agent of asyncio: subprocesses that are given descriptors, and streams on os.pipe. README.md says what is what."""
+"""The agent of asyncio: subprocesses that inherit descriptors, and streams on os.pipe. README.md has the details."""
 
 import asyncio
 import os
@@ -9,8 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from gipc_agent import Loop, content, ended  # noqa: E402
 
 
-class End:
-    """One end of a pipe: a file, and from its first use on a stream."""
+class PipeEnd:
+    """One end of a pipe: a file, which becomes a stream at its first use."""
 
     def __init__(self, descriptor, mode):
         self.file, self.mode = os.fdopen(descriptor, mode, 0), mode
@@ -20,17 +20,17 @@ class End:
         return self.file.fileno()
 
     async def stream(self):
-        # The first that needs it connects it for all; that it is cancelled must not hurt the others.
+        # The first task that needs the stream connects it for all; cancelling that task must not affect the others.
         self.connecting = self.connecting or asyncio.ensure_future(self.connect())
         return await asyncio.shield(self.connecting)
 
     async def connect(self):
         loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
-        make = lambda: asyncio.StreamReaderProtocol(reader)  # noqa: E731
+        protocol_factory = lambda: asyncio.StreamReaderProtocol(reader)  # noqa: E731
         if self.mode == "rb":
-            self.transport, _ = await loop.connect_read_pipe(make, self.file)
+            self.transport, _ = await loop.connect_read_pipe(protocol_factory, self.file)
             return reader
-        self.transport, protocol = await loop.connect_write_pipe(make, self.file)
+        self.transport, protocol = await loop.connect_write_pipe(protocol_factory, self.file)
         return asyncio.StreamWriter(self.transport, protocol, None, loop)
 
     async def close(self):
@@ -52,13 +52,13 @@ class Agent(Loop):
     ]
 
     def ends(self, name, halves="rw"):
-        """The ends behind a name: the halves of a duplex, or what it is itself."""
+        """The pipe ends that a name stands for: the halves of a duplex, or the end with that name."""
         names = [name + "." + half for half in halves if name + "." + half in self.handles] or [name]
         return [(name, self.handle(name)) for name in names]
 
     def do_pipe(self, reader, writer):
         r, w = os.pipe()
-        self.handles[reader], self.handles[writer] = End(r, "rb"), End(w, "wb")
+        self.handles[reader], self.handles[writer] = PipeEnd(r, "rb"), PipeEnd(w, "wb")
         return self.made(reader, writer)
 
     def do_duplex(self, near, far):
@@ -68,9 +68,10 @@ class Agent(Loop):
 
     async def do_spawn(self, child, handles):
         given = [end for name in handles for end in self.ends(name)]
-        words = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
-        numbers = [end.fileno() for _, end in given]
-        process = await asyncio.create_subprocess_exec(sys.executable, __file__, child, *words, pass_fds=numbers)
+        arguments = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
+        descriptors = [end.fileno() for _, end in given]
+        command = [sys.executable, __file__, child, *arguments]
+        process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
         for _, end in given:
             await end.close()
         return self.born(child, process)
@@ -101,7 +102,7 @@ class Agent(Loop):
 
     async def do_reaped(self, child):
         await super().do_reaped(child)
-        while self.do_alive(child):  # before Python 3.12 a thread reaps, and tells the loop a moment later
+        while self.do_alive(child):  # before Python 3.12 a thread reaps, and informs the loop a moment later
             await asyncio.sleep(0.001)
 
     def do_alive(self, child):
@@ -111,21 +112,22 @@ class Agent(Loop):
         return ended(self.children[child].returncode)
 
 
-async def play(role, words):
+async def run_process(role, arguments):
+    """Runs one process of a scenario. Each argument describes a given pipe end, as in `NAME=r5`."""
     given = {}
-    for name, end in (word.rsplit("=", 1) for word in words):
-        given[name] = End(int(end[1:]), end[0] + "b")
+    for name, end in (argument.rsplit("=", 1) for argument in arguments):
+        given[name] = PipeEnd(int(end[1:]), end[0] + "b")
     agent = Agent(role, given)
     code = await agent.serve()
     if code is None:
         for end in agent.handles.values():
             if end.transport and end.mode == "wb":
                 try:
-                    await end.close()  # as a program does that wants its last words to be read
+                    await end.close()  # as a program does whose last messages must be delivered
                 except OSError:
                     pass
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(play(sys.argv[1], sys.argv[2:])))
+    sys.exit(asyncio.run(run_process(sys.argv[1], sys.argv[2:])))

@@ -1,12 +1,12 @@
-"""The agent of gipc: every process of a scenario runs this, talks to the harness, and does what it is told.
+"""The agent of gipc, which runs in every process of a scenario.
 
-The library is used as its documentation shows; nothing here works around it. The conversation is served by greenlets
-on gevent's own loop, so an answered ping proves that the loop turns. One agent for all releases, from 0.1.0 on Python
-2.7 to the newest: what a release does not have is unsupported.
+It uses the library as the documentation shows and works around nothing. The protocol client consists of greenlets on
+gevent's loop, so an answered ping proves that the loop is running. The agent works with all releases, from 0.1.0 on
+Python 2.7 to the newest; an operation that a release lacks is unsupported.
 """
 
 import atexit
-import encodings.hex_codec  # noqa: F401, loaded late otherwise, when descriptors may be scarce
+import encodings.hex_codec  # noqa: F401, loaded early: later there may be no descriptor left to load it
 import json
 import os
 import signal
@@ -14,17 +14,17 @@ import sys
 
 
 def stop_tracker():
-    """Left alone, the resource tracker ends by itself, but a moment after main has."""
+    """Stops the resource tracker, which would otherwise end a moment after main."""
     multiprocessing.resource_tracker._resource_tracker._stop()
 
 
 METHOD = os.environ.get("ADAPTER_METHOD")
 if __name__ == "__main__" and METHOD is not None:
-    atexit.register(stop_tracker)  # before the import below, so that it comes after the library's own last things
+    atexit.register(stop_tracker)  # before the import below, so that it runs after the library's exit handlers
 
 import multiprocessing  # noqa: E402
 
-# gipc looks once, when it is loaded. A child has been told before it comes here.
+# gipc reads the start method once, when it is imported. In a child it is already set.
 if METHOD is not None and multiprocessing.get_start_method(allow_none=True) is None:
     multiprocessing.set_start_method(METHOD)
 
@@ -36,11 +36,11 @@ import gevent.socket  # noqa: E402
 import gipc  # noqa: E402
 import gipc.gipc  # noqa: E402
 
-import system  # noqa: E402
-from words import CODECS, Raised, Unsupported, content, ended, explain, message, number  # noqa: E402
+import os_actions  # noqa: E402
+from protocol import CODECS, Raised, Unsupported, content, ended, explain, message, signal_number  # noqa: E402
 
 PROTOCOL = 1
-# Before 0.4.0 messages are pickled and nothing else.
+# Before 0.4.0 all messages are pickled.
 PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames
 PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities"]
 PROFILES += [] if PICKLED else ["codec"]
@@ -48,42 +48,42 @@ HAS_DUPLEX = "duplex" in gipc.pipe.__code__.co_varnames
 all_handles = getattr(gipc.gipc, "_get_all_handles", None) or gipc.gipc.get_all_handles
 watch_signal = getattr(gevent, "signal_handler", None) or gevent.signal
 
-# Of the process this one was forked from; to be closed in the child.
-control = None
+# The descriptor of the session with the harness. A forked child inherits it from its parent and closes it.
+session_fd = None
 
 
 class Cancelled(gevent.GreenletExit):
-    """Thrown into a step that the harness cancels; gevent takes it for a quiet end."""
+    """Thrown into a step that the harness cancels; gevent does not report it as an error."""
 
 
 class Agent(object):
-    """One process: its handles, its children, and its talk with the harness."""
+    """One process of a scenario: its handles, its children, and its session with the harness."""
 
     def __init__(self, role, handles):
         self.role = role
         self.handles = {}
         self.children = {}
-        self.lanes = {}
+        self.queues = {}
         self.steps = {}
-        self.ghosts = {}
+        self.foreign_programs = {}
         self.pairs = []
         self.typed = set()
         self.trapped = 0
         self.rests = {}
-        self.over = gevent.event.AsyncResult()
-        self.speaking = gevent.lock.RLock()
+        self.finished = gevent.event.AsyncResult()
+        self.send_lock = gevent.lock.RLock()
         for name, handle in handles:
-            self.keep(name, handle)
+            self.add_handle(name, handle)
 
-    # The conversation.
+    # The session.
 
     def serve(self):
-        """Talks until the script of this process is done; returns its exit code, or None for a plain return."""
-        global control
+        """Executes steps until the script of this process is done; returns the exit code, or None for a return."""
+        global session_fd
         self.socket = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM)
         self.socket.connect(os.environ["GIPC_HARNESS_SOCKET"])
-        control = self.socket.fileno()
-        self.say(
+        session_fd = self.socket.fileno()
+        self.send(
             type="hello",
             protocol=PROTOCOL,
             token=os.environ["GIPC_HARNESS_TOKEN"],
@@ -93,92 +93,93 @@ class Agent(object):
             profiles=PROFILES,
             control="loop",
         )
-        gevent.spawn(self.listen)
-        return self.over.get()
+        gevent.spawn(self.receive)
+        return self.finished.get()
 
-    def say(self, **words):
-        with self.speaking:
-            self.socket.sendall(json.dumps(words).encode("utf-8") + b"\n")
+    def send(self, **fields):
+        with self.send_lock:
+            self.socket.sendall(json.dumps(fields).encode("utf-8") + b"\n")
 
-    def listen(self):
-        rest = b""
+    def receive(self):
+        partial_line = b""
         while True:
             data = self.socket.recv(65536)
             if not data:
-                os._exit(1)  # the harness is gone: nobody needs this process
-            lines = (rest + data).split(b"\n")
-            rest = lines.pop()
+                os._exit(1)  # the harness is gone
+            lines = (partial_line + data).split(b"\n")
+            partial_line = lines.pop()
             for line in lines:
-                self.hear(json.loads(line.decode("utf-8")))
+                self.on_message(json.loads(line.decode("utf-8")))
 
-    def hear(self, words):
-        kind = words["type"]
+    def on_message(self, fields):
+        kind = fields["type"]
         if kind == "step":
-            lane = words.get("task")
-            if lane not in self.lanes:
-                self.lanes[lane] = gevent.queue.Queue()
-                gevent.spawn(self.perform_all, lane)
-            self.lanes[lane].put(words)
+            task = fields.get("task")
+            if task not in self.queues:
+                self.queues[task] = gevent.queue.Queue()
+                gevent.spawn(self.run_task, task)
+            self.queues[task].put(fields)
         elif kind == "ping":
-            self.say(type="pong", n=words["n"])
+            self.send(type="pong", n=fields["n"])
         elif kind == "finish":
-            self.say(type="left", handles=len(all_handles()))
-            self.over.set(None)
+            self.send(type="left", handles=len(all_handles()))
+            self.finished.set(None)
         elif kind == "reject":
             os._exit(1)
         elif kind != "welcome":
-            self.say(type="fault", reason="unknown message %s" % kind)
+            self.send(type="fault", reason="unknown message %s" % kind)
 
-    def perform_all(self, lane):
-        """The steps of one task, one by one, each in a greenlet of its own so that it can be cancelled."""
-        for words in self.lanes[lane]:
-            self.say(type="begin", id=words["id"], pid=os.getpid())
-            step = self.steps[lane] = gevent.Greenlet(self.attempt, words["do"], words.get("within_ms"))
-            step.start()
-            step.join()
-            answer = {"outcome": {"is": "cancelled"}} if isinstance(step.value, Cancelled) else step.value
+    def run_task(self, task):
+        """Executes the steps of one task in order, each in a greenlet of its own, so that it can be cancelled."""
+        for step in self.queues[task]:
+            self.send(type="begin", id=step["id"], pid=os.getpid())
+            greenlet = self.steps[task] = gevent.Greenlet(self.attempt, step["do"], step.get("within_ms"))
+            greenlet.start()
+            greenlet.join()
+            answer = {"outcome": {"is": "cancelled"}} if isinstance(greenlet.value, Cancelled) else greenlet.value
             kind = "unsupported" if "reason" in answer else "end"
-            self.say(type=kind, id=words["id"], pid=os.getpid(), **answer)
+            self.send(type=kind, id=step["id"], pid=os.getpid(), **answer)
 
-    def attempt(self, order, within_ms):
-        """Does one order; every error becomes an answer."""
+    def attempt(self, command, within_ms):
+        """Executes one command; every exception becomes an answer."""
         try:
-            outcome, extra = self.perform(order, within_ms)
+            outcome, extra = self.execute(command, within_ms)
             return dict(extra, outcome=outcome)
         except Unsupported as error:
             return {"reason": str(error)}
         except Exception as error:
             return {"outcome": explain(error), "detail": repr(error)}
 
-    # The orders.
+    # The commands.
 
-    def perform(self, order, within_ms):
-        verb = getattr(self, "do_" + order["verb"].replace("-", "_"), None)
-        if verb is None:
-            raise Unsupported("unknown verb %s" % order["verb"])
-        words = {name: value for name, value in order.items() if name != "verb"}
+    def execute(self, command, within_ms):
+        method = getattr(self, "do_" + command["verb"].replace("-", "_"), None)
+        if method is None:
+            raise Unsupported("unknown verb %s" % command["verb"])
+        arguments = {name: value for name, value in command.items() if name != "verb"}
         if within_ms is None:
-            answer = verb(**words)
+            answer = method(**arguments)
         else:
             limit = gevent.Timeout(within_ms / 1000.0)
             limit.start()
             try:
-                answer = verb(limit=limit, **words) if order["verb"] == "get" else verb(**words)
+                answer = method(limit=limit, **arguments) if command["verb"] == "get" else method(**arguments)
             except gevent.Timeout as fired:
                 if fired is not limit:
                     raise
-                answer = {"is": "running" if order["verb"] == "join" else "timeout"}
+                answer = {"is": "running" if command["verb"] == "join" else "timeout"}
             finally:
                 limit.cancel()
         return answer if isinstance(answer, tuple) else (answer or {"is": "ok"}, {})
 
-    def keep(self, name, handle):
+    def add_handle(self, name, handle):
         self.handles[name] = handle
         if hasattr(handle, "_writer"):
             self.handles[name + ".r"] = handle._reader
             self.handles[name + ".w"] = handle._writer
 
     def made(self, *names):
+        """The answer of pipe and duplex."""
         return {"is": "ok"}, {"descriptors": {name: self.handles[name]._fd for name in names}}
 
     def handle(self, name):
@@ -187,7 +188,7 @@ class Agent(object):
         return self.handles[name]
 
     def descriptor(self, name):
-        """Of a handle that is open: what is done by hand must not end in a number of nobody's, or of somebody else's."""
+        """The descriptor of an open handle. A closed one is refused: its descriptor may belong to another file now."""
         handle = self.handle(name)
         handle._validate()
         return handle._fd
@@ -208,15 +209,14 @@ class Agent(object):
             raise Unsupported("no duplex before 0.3.0")
         pair = gipc.pipe(duplex=True) if PICKLED else gipc.pipe(duplex=True, encoder=None, decoder=None)
         self.pairs.append(pair)
-        one, other = pair
-        self.keep(near, one)
-        self.keep(far, other)
+        self.add_handle(near, pair[0])
+        self.add_handle(far, pair[1])
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
     def do_spawn(self, child, handles, listed=()):
         given = tuple(self.handle(name) for name in handles)
-        inside = [(name, self.handle(name)) for name in listed]
-        process = gipc.start_process(play, args=(child, handles, self.typed, inside) + given)
+        in_list = [(name, self.handle(name)) for name in listed]
+        process = gipc.start_process(play, args=(child, handles, self.typed, in_list) + given)
         self.children[child] = process
         return {"is": "ok"}, {"child": process.pid}
 
@@ -227,8 +227,8 @@ class Agent(object):
             self.handle(handle).put(content(payload))
 
     def do_get(self, handle, limit=None):
-        got = self.handle(handle).get(timeout=limit)
-        return message(got.encode("utf-8") if handle in self.typed else got)
+        received = self.handle(handle).get(timeout=limit)
+        return message(received.encode("utf-8") if handle in self.typed else received)
 
     def do_close(self, handle):
         self.handle(handle).close()
@@ -241,9 +241,9 @@ class Agent(object):
         process = self.children[child]
         if hasattr(process, "kill"):  # multiprocessing's own, since Python 3.7
             process.kill()
-        elif process.exitcode is None:  # by hand it comes to the same, for as long as there is a child
+        elif process.exitcode is None:  # while the child exists, this has the same effect
             os.kill(process.pid, signal.SIGKILL)
-        else:  # what a kill does then is the library's to say, and it has none
+        else:  # the effect of a kill after the end is up to the library, and this release has no kill
             raise Unsupported("no kill before Python 3.7")
 
     def do_terminate(self, child):
@@ -256,13 +256,13 @@ class Agent(object):
         return ended(self.children[child].exitcode)
 
     def do_raise(self):
-        self.over.set_exception(Raised())
-        gevent.sleep(60 * 60)  # there is no end: the process is gone before
+        self.finished.set_exception(Raised())
+        gevent.sleep(60 * 60)  # the process ends long before this returns
 
     def do_count(self, what):
         if what == "handles":
             return {"is": "number", "n": len(all_handles())}
-        gevent.sleep(0)  # a signal that came before this was asked is handled in this turn of the loop, or the next
+        gevent.sleep(0)  # a signal that arrived before this command is handled in this turn of the loop or the next
         gevent.sleep(0)
         return {"is": "number", "n": self.trapped}
 
@@ -278,7 +278,7 @@ class Agent(object):
             return {"is": "raised"}
 
     def scope(self, handles):
-        """A pair that was made together is one scope."""
+        """The context managers to enter: the two ends of one pipe or duplex form a single one."""
         given = [self.handle(name) for name in handles]
         pair = next((pair for pair in self.pairs if len(given) == 2 and all(h in pair for h in given)), None)
         return [pair] if pair is not None else given
@@ -286,62 +286,62 @@ class Agent(object):
     def do_pass(self, handle, passed):
         self.handle(handle).put(self.handle(passed))
 
-    # What is done without the library.
+    # Commands that bypass the library.
 
     def pid(self, child):
-        return self.ghosts[child].pid if child in self.ghosts else self.children[child].pid
+        return (self.foreign_programs.get(child) or self.children[child]).pid
 
     def do_stall(self, child):
-        if child in self.ghosts:
-            self.ghosts[child].stdin.close()
-        system.stall(self.pid(child))
+        if child in self.foreign_programs:
+            self.foreign_programs[child].stdin.close()
+        os_actions.stall(self.pid(child))
 
     def do_reaped(self, child):
-        system.reaped(self.pid(child))
+        os_actions.await_reaped(self.pid(child))
 
     def do_reap(self, child):
-        if child in self.ghosts:
-            ghost = self.ghosts.pop(child)
-            ghost.stdin.close()
-            return ended(ghost.wait())
-        return system.reap(self.pid(child))
+        if child in self.foreign_programs:
+            program = self.foreign_programs.pop(child)
+            program.stdin.close()
+            return ended(program.wait())
+        return os_actions.reap(self.pid(child))
 
     def do_exec(self, ghost):
-        self.ghosts[ghost] = system.ghost()
+        self.foreign_programs[ghost] = os_actions.start_foreign_program()
 
     def do_cut(self, handle, payload, at):
-        frame = system.frame(content(payload), PICKLED)
-        place = system.place(at, len(frame))
-        self.rests[handle] = frame[place:]
-        os.write(self.descriptor(handle), frame[:place])
+        frame = os_actions.frame(content(payload), PICKLED)
+        position = os_actions.cut_position(at, len(frame))
+        self.rests[handle] = frame[position:]
+        os.write(self.descriptor(handle), frame[:position])
 
     def do_rest(self, handle):
         os.write(self.descriptor(handle), self.rests.pop(handle))
 
     def do_announce(self, handle, size):
-        os.write(self.descriptor(handle), system.announcement(size))
+        os.write(self.descriptor(handle), os_actions.header(size))
 
     def do_trap(self, signal):
-        watch_signal(number(signal), self.caught)
+        watch_signal(signal_number(signal), self.on_trapped)
 
-    def caught(self):
+    def on_trapped(self):
         self.trapped += 1
 
     def do_ignore(self, signal):
-        system.ignore(signal)
+        os_actions.ignore(signal)
 
     def do_block(self, signal):
-        system.block(signal)
+        os_actions.block(signal)
 
     def do_signal(self, child, signal):
-        os.kill(self.pid(child), number(signal))
+        os.kill(self.pid(child), signal_number(signal))
 
     def do_limit(self, free=None):
-        system.limit(free)
+        os_actions.limit(free)
 
     def do_exit(self, code):
-        self.over.set(code)
-        gevent.sleep(60 * 60)  # there is no end: the process is gone before
+        self.finished.set(code)
+        gevent.sleep(60 * 60)  # the process ends long before this returns
 
     def do_cancel(self, task):
         self.steps[task].kill(Cancelled)
@@ -350,11 +350,11 @@ class Agent(object):
         gevent.sleep(ms / 1000.0)
 
 
-def play(role, names, typed, inside, *handles):
-    """The entry of every process."""
-    if control is not None:
-        os.close(control)  # the parent's, which came along with the fork
-    agent = Agent(role, list(zip(names, handles)) + inside)
+def play(role, names, typed, in_list, *handles):
+    """Runs one process of a scenario: the entry of main and of every child."""
+    if session_fd is not None:
+        os.close(session_fd)  # that of the parent, inherited by fork
+    agent = Agent(role, list(zip(names, handles)) + in_list)
     agent.typed |= typed
     code = agent.serve()
     if code is not None:

@@ -1,4 +1,4 @@
-// Children: how one is started with what it is given, waited for, and hit. Talks to nobody.
+// Child processes: starting them with pipe ends, waiting for them, and taking over the given ends in the child.
 
 package main
 
@@ -13,85 +13,86 @@ import (
 	"syscall"
 )
 
-// firstExtra is the number that the first of Cmd.ExtraFiles has in the child.
+// firstExtra is the descriptor that the first of Cmd.ExtraFiles gets in the child.
 const firstExtra = 3
 
-// child is a process and the goroutine that waits for it, which is the only one to call Wait.
+// child is a process and the goroutine that waits for it. Only that goroutine calls Wait.
 type child struct {
-	command *exec.Cmd
-	over    chan struct{}
-	err     error
+	cmd *exec.Cmd
+	// exited is closed when Wait has returned.
+	exited chan struct{}
+	err    error
 }
 
-// start runs this program anew under that role, and gives it these files.
+// start runs this program again in that role and gives these files to it.
 func start(role string, arguments []string, files []*os.File) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(program, append([]string{role}, arguments...)...)
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	command.ExtraFiles = files
-	if err := command.Start(); err != nil {
+	cmd := exec.Command(program, append([]string{role}, arguments...)...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.ExtraFiles = files
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{command: command, over: make(chan struct{})}
+	c := &child{cmd: cmd, exited: make(chan struct{})}
 	go func() {
-		c.err = command.Wait()
-		close(c.over)
+		c.err = cmd.Wait()
+		close(c.exited)
 	}()
 	return c, nil
 }
 
-// wait is until its end, or the context's.
+// wait waits until the child has ended or the context ends.
 func (c *child) wait(ctx context.Context) answer {
 	select {
-	case <-c.over:
-		return c.how()
+	case <-c.exited:
+		return c.exitStatus()
 	case <-ctx.Done():
-		return late(ctx, "running")
+		return contextAnswer(ctx, "running")
 	}
 }
 
-// how says how it ended, which Wait must have told.
-func (c *child) how() answer {
+// exitStatus is how the child ended. Wait must have returned.
+func (c *child) exitStatus() answer {
 	var failed *exec.ExitError
 	if c.err != nil && !errors.As(c.err, &failed) {
-		return came(c.err)
+		return errorAnswer(c.err)
 	}
-	return ended(c.command.ProcessState.Sys().(syscall.WaitStatus))
+	return statusAnswer(c.cmd.ProcessState.Sys().(syscall.WaitStatus))
 }
 
-func (c *child) hasEnded() bool {
+func (c *child) hasExited() bool {
 	select {
-	case <-c.over:
+	case <-c.exited:
 		return true
 	default:
 		return false
 	}
 }
 
-func (c *child) pid() int { return c.command.Process.Pid }
+func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// adopt keeps the ends that came with the start of this process: `NAME=5` is the end under that descriptor, and
-// `NAME=5,6` both ends of a duplex.
+// adopt takes over the pipe ends that this process was started with: `NAME=5` is the end with that descriptor, and
+// `NAME=5,6` a duplex with its reader and writer.
 func (p *process) adopt(arguments []string) error {
 	for _, argument := range arguments {
 		name, numbers, _ := strings.Cut(argument, "=")
-		var ends []*end
+		var ends []*pipeEnd
 		for _, number := range strings.Split(numbers, ",") {
 			fd, err := strconv.Atoi(number)
 			if err != nil {
 				return fmt.Errorf("not an argument of this program: %s", argument)
 			}
-			file, err := inherited(fd)
+			file, err := inheritedFile(fd)
 			if err != nil {
 				return fmt.Errorf("%s: %w", argument, err)
 			}
-			ends = append(ends, newEnd(file))
+			ends = append(ends, newPipeEnd(file))
 		}
 		if len(ends) == 2 {
-			p.keepBoth(name, duplex{ends[0], ends[1]})
+			p.addDuplex(name, duplex{ends[0], ends[1]})
 		} else {
 			p.ends[name] = ends[0]
 		}
@@ -99,9 +100,10 @@ func (p *process) adopt(arguments []string) error {
 	return nil
 }
 
-// inherited makes a file of a descriptor. NewFile has deadlines only for one that does not block, as its documentation
-// says, and Fd has made it block in the parent. Close-on-exec stays off, as it does for most: exec.Cmd has taken it off.
-func inherited(fd int) (*os.File, error) {
+// inheritedFile makes a file of a descriptor. As its documentation says, NewFile supports deadlines only for a
+// non-blocking descriptor, and in the parent Fd has made this one blocking. Close-on-exec stays off, as in most
+// programs: exec.Cmd has cleared it.
+func inheritedFile(fd int) (*os.File, error) {
 	if err := syscall.SetNonblock(fd, true); err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}

@@ -1,5 +1,5 @@
-// The agent of Go's own processes and pipes: every process of a scenario runs this program. Its arguments are the role
-// of the process and the ends of pipes that it was given.
+// The agent of Go's own processes and pipes, which runs in every process of a scenario. Its arguments are the role of
+// the process and the pipe ends that its parent has given to it.
 package main
 
 import (
@@ -14,12 +14,13 @@ func main() {
 	if len(os.Args) < 2 {
 		fail(errors.New("no role"))
 	}
-	p := &process{ends: map[string]*end{}, both: map[string]duplex{}, children: map[string]*child{}}
-	// Before the first socket: a number that was not given is then still free, and no end gets a stranger's.
+	p := &process{ends: map[string]*pipeEnd{}, duplexes: map[string]duplex{}, children: map[string]*child{}}
+	// This comes before the first socket is opened: until then a descriptor that was not given is still free, so that no
+	// pipe end gets an unrelated one.
 	if err := p.adopt(os.Args[2:]); err != nil {
 		fail(err)
 	}
-	finished, err := serve(os.Args[1], p.perform)
+	finished, err := serve(os.Args[1], p.execute)
 	if err != nil {
 		fail(err)
 	}
@@ -33,157 +34,162 @@ func fail(err error) {
 	os.Exit(2)
 }
 
-// process is what one process has, by the names of the scenario. What was closed or given away keeps its name.
+// process has the handles and children of one process, by their names in the scenario. Handles that are closed or given
+// away stay in the maps.
 type process struct {
 	mutex    sync.Mutex
-	ends     map[string]*end
-	both     map[string]duplex
+	ends     map[string]*pipeEnd
+	duplexes map[string]duplex
 	children map[string]*child
-	system   system
+	osState  osState
 }
 
-func (p *process) perform(ctx context.Context, do order, begun func()) answer {
+// execute executes the commands that use Go's pipes and children; osAction executes the others.
+func (p *process) execute(ctx context.Context, do command, queued func()) answer {
 	switch do.Verb {
 	case "pipe":
 		if do.Codec != "" {
-			return unsupported("bytes are what is sent: there is no codec")
+			return unsupported("messages are bytes: there is no codec")
 		}
 		return p.pipe(do.Reader, do.Writer)
 	case "duplex":
 		return p.duplex(do.Near, do.Far)
 	case "spawn":
 		if len(do.Listed) > 0 {
-			return unsupported("arguments are text: no file can be inside of one")
+			return unsupported("arguments are text: none can contain a file")
 		}
 		return p.spawn(do.Child, do.Handles)
 	case "put":
-		_, w := p.end(do.Handle)
+		_, w := p.lookup(do.Handle)
 		if w == nil {
 			return is("closed")
 		}
-		return within(ctx, w.put(ctx, do.Payload.bytes(), begun))
+		return pipeAnswer(ctx, w.put(ctx, do.Payload.bytes(), queued))
 	case "get":
-		r, _ := p.end(do.Handle)
+		r, _ := p.lookup(do.Handle)
 		if r == nil {
 			return is("closed")
 		}
-		message, err := r.get(ctx, begun)
+		message, err := r.get(ctx, queued)
 		if err != nil {
-			return within(ctx, err)
+			return pipeAnswer(ctx, err)
 		}
-		return gotten(message)
+		return messageAnswer(message)
 	case "close":
 		return p.close(do.Handle)
 	case "enter", "leave":
-		return unsupported("a scope is a deferred Close: nobody is told what came of it")
+		return unsupported("a scope is a deferred Close, whose result is dropped")
 	case "pass":
-		return unsupported("a file is no bytes")
+		return unsupported("a file is not a message of bytes")
 	case "join", "kill", "terminate", "alive", "code":
 		c := p.child(do.Child)
 		if c == nil {
-			return unsupported("there is no such child here to call anything of")
+			return unsupported("this process has no such child")
 		}
-		return c.ask(ctx, do.Verb)
+		return c.execute(ctx, do.Verb)
 	}
-	return p.aside(do)
+	return p.osAction(do)
 }
 
-func (c *child) ask(ctx context.Context, verb string) answer {
+// execute executes a command on this child.
+func (c *child) execute(ctx context.Context, verb string) answer {
 	switch verb {
 	case "join":
 		return c.wait(ctx)
 	case "kill":
-		return came(c.command.Process.Kill())
+		return errorAnswer(c.cmd.Process.Kill())
 	case "terminate":
-		return came(c.command.Process.Signal(signals["SIGTERM"]))
+		return errorAnswer(c.cmd.Process.Signal(signals["SIGTERM"]))
 	case "alive":
-		if c.hasEnded() {
+		if c.hasExited() {
 			return is("no")
 		}
 		return is("yes")
 	}
-	if c.hasEnded() {
-		return c.how()
+	if c.hasExited() {
+		return c.exitStatus()
 	}
 	return is("running")
 }
 
-// within is what came of an order, or the end of the context that ended it. The deadline of a file can pass a moment
-// before that of the context.
-func within(ctx context.Context, err error) answer {
+// pipeAnswer is the outcome of a get or put. If the context has ended it, the outcome is that of the context: the
+// deadline of a file can pass a moment before that of the context.
+func pipeAnswer(ctx context.Context, err error) answer {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return is("cancelled")
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return late(ctx, "timeout")
+		return contextAnswer(ctx, "timeout")
 	}
-	return came(err)
+	return errorAnswer(err)
 }
 
 func (p *process) pipe(reader, writer string) answer {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return came(err)
+		return errorAnswer(err)
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.ends[reader], p.ends[writer] = newEnd(r), newEnd(w)
-	return p.made(reader, writer)
+	p.ends[reader], p.ends[writer] = newPipeEnd(r), newPipeEnd(w)
+	return p.created(reader, writer)
 }
 
 func (p *process) duplex(near, far string) answer {
 	nearR, farW, err := os.Pipe()
 	if err != nil {
-		return came(err)
+		return errorAnswer(err)
 	}
 	farR, nearW, err := os.Pipe()
 	if err != nil {
 		nearR.Close()
 		farW.Close()
-		return came(err)
+		return errorAnswer(err)
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.keepBoth(near, duplex{newEnd(nearR), newEnd(nearW)})
-	p.keepBoth(far, duplex{newEnd(farR), newEnd(farW)})
-	return p.made(near+".r", near+".w", far+".r", far+".w")
+	p.addDuplex(near, duplex{newPipeEnd(nearR), newPipeEnd(nearW)})
+	p.addDuplex(far, duplex{newPipeEnd(farR), newPipeEnd(farW)})
+	return p.created(near+".r", near+".w", far+".r", far+".w")
 }
 
-// keepBoth keeps a duplex under its name, and its halves under theirs.
-func (p *process) keepBoth(name string, both duplex) {
-	p.both[name] = both
-	p.ends[name+".r"], p.ends[name+".w"] = both.r, both.w
+// addDuplex adds a duplex under its name, and its halves under NAME.r and NAME.w.
+func (p *process) addDuplex(name string, d duplex) {
+	p.duplexes[name] = d
+	p.ends[name+".r"], p.ends[name+".w"] = d.r, d.w
 }
 
-func (p *process) made(names ...string) answer {
-	made := is("ok")
-	made.descriptors = map[string]int{}
+// created is the answer of pipe and duplex.
+func (p *process) created(names ...string) answer {
+	result := is("ok")
+	result.descriptors = map[string]int{}
 	for _, name := range names {
-		made.descriptors[name] = p.ends[name].descriptor()
+		result.descriptors[name] = p.ends[name].descriptor()
 	}
-	return made
+	return result
 }
 
-// end is what gets and what puts under this name; of a pipe's end it is the same, and Go lets one try.
-func (p *process) end(name string) (r, w *end) {
+// lookup returns the ends for get and for put under this name. For an end of a plain pipe both are that end, even
+// though only one of get and put can succeed. For an unknown name both are nil.
+func (p *process) lookup(name string) (r, w *pipeEnd) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	if both, ok := p.both[name]; ok {
-		return both.r, both.w
+	if d, ok := p.duplexes[name]; ok {
+		return d.r, d.w
 	}
 	return p.ends[name], p.ends[name]
 }
 
 func (p *process) close(name string) answer {
-	r, w := p.end(name)
+	r, w := p.lookup(name)
 	if r == nil {
-		// It was never here, so there is nothing to call.
+		// This process never had such a handle, so there is nothing to call.
 		return is("closed")
 	}
 	if r == w {
-		return came(r.file.Close())
+		return errorAnswer(r.file.Close())
 	}
-	return came(duplex{r, w}.close())
+	return errorAnswer(duplex{r, w}.close())
 }
 
 func (p *process) child(name string) *child {
@@ -192,12 +198,12 @@ func (p *process) child(name string) *child {
 	return p.children[name]
 }
 
-// spawn gives the files and closes its own, as one does who has given them away.
+// spawn starts a child with these handles and closes its own copies, as is usual after giving files away.
 func (p *process) spawn(role string, names []string) answer {
 	var arguments []string
 	var files []*os.File
 	for _, name := range names {
-		r, w := p.end(name)
+		r, w := p.lookup(name)
 		if r == nil {
 			return is("closed")
 		}
@@ -211,10 +217,10 @@ func (p *process) spawn(role string, names []string) answer {
 	}
 	c, err := start(role, arguments, files)
 	if err != nil {
-		return came(err)
+		return errorAnswer(err)
 	}
 	for _, file := range files {
-		// What cannot be closed is closed already.
+		// Close fails only for a file that is closed already.
 		_ = file.Close()
 	}
 	p.mutex.Lock()

@@ -1,4 +1,4 @@
-"""The agent of CPython's multiprocessing: Process, and Connection from Pipe(). README.md says what stands for what."""
+"""The agent of CPython's multiprocessing: Process, and Connection from Pipe(). README.md has the details."""
 
 import atexit
 import contextlib
@@ -8,15 +8,15 @@ import sys
 
 
 def stop_helpers():
-    """Left alone, the fork server and the resource tracker end by themselves, but a moment after main has."""
-    with contextlib.suppress(FileNotFoundError):  # its socket's folder is gone already
+    """Stops the fork server and the resource tracker, which would otherwise end a moment after main."""
+    with contextlib.suppress(FileNotFoundError):  # the folder of its socket is removed already
         multiprocessing.forkserver._forkserver._stop()
     multiprocessing.resource_tracker._resource_tracker._stop()
 
 
 METHOD = os.environ.get("ADAPTER_METHOD", "fork")
 if __name__ == "__main__" and METHOD != "fork":
-    atexit.register(stop_helpers)  # before the import below, so that it comes after the library's own last things
+    atexit.register(stop_helpers)  # before the import below, so that it runs after the library's exit handlers
 
 import multiprocessing  # noqa: E402
 import multiprocessing.forkserver  # noqa: E402
@@ -29,14 +29,14 @@ context = multiprocessing.get_context(METHOD)
 
 
 class Unencodable(Exception):
-    """A value that pickle refuses."""
+    """A value that can't be pickled."""
 
     def __reduce__(self):
         raise self
 
 
 class Undecodable(Exception):
-    """A value whose pickle cannot be read."""
+    """A value whose pickle can't be loaded."""
 
     def __reduce__(self):
         return refuse, ()
@@ -47,9 +47,9 @@ def refuse():
 
 
 RACES = {
-    "put": "two threads must not write to the same end at once, says the documentation of Pipe()",
-    "get": "two threads must not read from the same end at once, says the documentation of Pipe()",
-    "join": "of two threads that join a process at once the second may be told nothing (popen_fork.py:26-31, gh-130895)",
+    "put": "the documentation of Pipe() forbids that two threads write to the same end at once",
+    "get": "the documentation of Pipe() forbids that two threads read from the same end at once",
+    "join": "if two threads join a process at once, the second may get no exit code (popen_fork.py:26-31, gh-130895)",
 }
 VALUES = {"unencodable": Unencodable, "undecodable": Undecodable}
 
@@ -65,7 +65,7 @@ class Agent(Threads):
 
     def __init__(self, role, handles=(), typed=()):
         super().__init__(role, handles)
-        self.typed, self.used = set(typed), {}
+        self.typed, self.in_use = set(typed), {}
 
     def handle(self, name):
         if name.endswith((".r", ".w")):
@@ -73,14 +73,14 @@ class Agent(Threads):
         return super().handle(name)
 
     @contextlib.contextmanager
-    def alone(self, *use):
-        """What two threads at once come to depends on a race, so that nothing can be said of it."""
-        if self.used.setdefault(use, mine := object()) is not mine:
-            raise Unsupported(RACES[use[1]])
+    def exclusive(self, name, verb):
+        """Refuses a second thread at the same handle or child, since its outcome would depend on a race."""
+        if self.in_use.setdefault((name, verb), mine := object()) is not mine:
+            raise Unsupported(RACES[verb])
         try:
             yield
         finally:
-            del self.used[use]
+            del self.in_use[name, verb]
 
     def do_pipe(self, reader, writer, codec=None):
         if codec == "json":
@@ -94,16 +94,16 @@ class Agent(Threads):
         return self.made(near, far)
 
     def do_spawn(self, child, handles, listed=()):
-        given, inside = [self.handle(name) for name in handles], [(name, self.handle(name)) for name in listed]
-        process = context.Process(target=play, args=(child, handles, self.typed, inside, *given))
+        given, in_list = [self.handle(name) for name in handles], [(name, self.handle(name)) for name in listed]
+        process = context.Process(target=play, args=(child, handles, self.typed, in_list, *given))
         process.start()
         for connection in given:
-            connection.close()  # the documented idiom: the parent closes what only the child should have
+            connection.close()  # the documented idiom: the parent closes the ends that only the child should have
         return self.born(child, process)
 
     def do_put(self, handle, payload):
         connection = self.handle(handle)
-        with self.alone(handle, "put"):
+        with self.exclusive(handle, "put"):
             if handle in self.typed:
                 text = payload["text"]
                 connection.send(VALUES[text]() if text in VALUES else text)
@@ -112,7 +112,7 @@ class Agent(Threads):
 
     def do_get(self, handle, within=None):
         connection = self.handle(handle)
-        with self.alone(handle, "get"):
+        with self.exclusive(handle, "get"):
             if within is not None and not connection.poll(within):
                 return "timeout"
             return connection.recv().encode() if handle in self.typed else connection.recv_bytes()
@@ -124,11 +124,11 @@ class Agent(Threads):
         self.handle(handle).close()
 
     def do_enter(self, handles):
-        # What puts is closed first: else it depends on a race what comes of a put that is under way.
+        # Writers are closed before readers: otherwise the outcome of a pending put depends on a race.
         super().do_enter(sorted(reversed(handles), key=lambda name: self.handle(name).writable))
 
     def do_join(self, child, within=None):
-        with self.alone(child, "join"):
+        with self.exclusive(child, "join"):
             self.children[child].join(within)
             return ended(self.children[child].exitcode)
 
@@ -139,8 +139,9 @@ class Agent(Threads):
         return ended(self.children[child].exitcode)
 
 
-def play(role, names, typed, inside, *handles):
-    Agent(role, [*zip(names, handles), *inside], typed).serve()
+def play(role, names, typed, in_list, *handles):
+    """Runs one process of a scenario."""
+    Agent(role, [*zip(names, handles), *in_list], typed).serve()
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-// The agent of Node's child_process.fork with `serialization: "advanced"`. README.md says what stands for what.
+// The agent of Node's child_process.fork with `serialization: "advanced"`. README.md has the details.
 
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Answer, Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
 
-const APART = "a channel is between a parent and its child: nobody else has an end of it, nor anybody before the start";
+const NOT_CONNECTED = "a channel connects a parent and its child, and exists only after the start";
 
-/** One side of a channel, once there is one: `process` in a child, the child in its parent. */
+/** One side of an existing channel: `process` in a child, the child object in its parent. */
 export class Side {
   arrived = [];
   waiting = [];
-  over = false;
-  ends = new Set();
+  disconnected = false;
+  names = new Set();
 
   constructor(channel) {
     this.channel = channel;
@@ -20,14 +20,14 @@ export class Side {
       wake ? wake(data) : this.arrived.push(data);
     });
     channel.on("disconnect", () => {
-      this.over = true;
+      this.disconnected = true;
       this.waiting.splice(0).forEach((wake) => wake("eof"));
     });
   }
 
   get(signal) {
     if (this.arrived.length > 0) return this.arrived.shift();
-    if (this.over) return "eof";
+    if (this.disconnected) return "eof";
     return orGivenUp(signal, new Promise((wake) => {
       this.waiting.push(wake);
       signal.addEventListener("abort", () => (this.waiting = this.waiting.filter((other) => other !== wake)));
@@ -36,7 +36,7 @@ export class Side {
 
   put(data, signal) {
     return new Promise((sent, failed) => {
-      signal.addEventListener("abort", () => failed(new Unsupported("what is sent cannot be taken back")));
+      signal.addEventListener("abort", () => failed(new Unsupported("a message that was sent cannot be withdrawn")));
       this.channel.send(data, (error) => (error ? failed(error) : sent()));
     });
   }
@@ -46,13 +46,13 @@ export class Fork {
   static name = "node";
   static version = process.versions.node;
   static profiles = ["core", "tasks", "process", "signals"];
-  /** What a child runs: a file, and its first arguments. */
+  /** The program of a child: a file, and its first arguments. */
   static program = [fileURLToPath(import.meta.url)];
   children = new Map();
-  /** By name: the side of a channel, or null as long as there is none. */
+  /** By name: the side of a channel, or null as long as the channel does not exist. */
   handles = new Map();
-  /** By name: what it is called on the other side, and which way its messages go, seen from here. */
-  made = new Map();
+  /** By name: the name of the other end, and the directions of its messages, seen from this process. */
+  created = new Map();
 
   constructor() {
     const given = JSON.parse(process.argv[3] ?? "[]");
@@ -62,42 +62,44 @@ export class Fork {
 
   bind(name, side) {
     this.handles.set(name, side);
-    side.ends.add(name);
+    side.names.add(name);
   }
 
   side(name) {
     if (/\.[rw]$/.test(name)) throw new Unsupported("a channel has no halves");
     const side = this.handles.get(name);
     if (side === undefined) throw Object.assign(new Error(`this process has no ${name}`), { is: "closed" });
-    if (side === null) throw new Unsupported(APART);
+    if (side === null) throw new Unsupported(NOT_CONNECTED);
     return side;
   }
 
   pipe({ reader, writer }) {
-    this.made.set(reader, { other: writer, ways: "in" }).set(writer, { other: reader, ways: "out" });
+    this.created.set(reader, { other: writer, directions: "in" }).set(writer, { other: reader, directions: "out" });
     this.handles.set(reader, null).set(writer, null);
   }
 
   duplex({ near, far }) {
-    this.made.set(near, { other: far, ways: "in out" }).set(far, { other: near, ways: "in out" });
+    this.created.set(near, { other: far, directions: "in out" }).set(far, { other: near, directions: "in out" });
     this.handles.set(near, null).set(far, null);
   }
 
   spawn({ child, handles }) {
     for (const name of handles) {
       if (!this.handles.has(name)) throw Object.assign(new Error(`this process has no ${name}`), { is: "closed" });
-      const { other } = this.made.get(name) ?? {};
-      if (this.handles.get(name) !== null || !this.handles.has(other)) throw new Unsupported(APART);
+      const { other } = this.created.get(name) ?? {};
+      if (this.handles.get(name) !== null || !this.handles.has(other)) throw new Unsupported(NOT_CONNECTED);
     }
-    const ways = handles.flatMap((name) => this.made.get(name).ways.split(" "));
-    if (new Set(ways).size < ways.length) throw new Unsupported("a child has one channel, which goes each way once");
-    const [file, ...words] = Fork.program;
-    const process_ = fork(file, [...words, child, JSON.stringify(handles)], { serialization: "advanced" });
+    const directions = handles.flatMap((name) => this.created.get(name).directions.split(" "));
+    if (new Set(directions).size < directions.length) {
+      throw new Unsupported("a child has one channel, with one stream of messages in each direction");
+    }
+    const [file, ...args] = Fork.program;
+    const process_ = fork(file, [...args, child, JSON.stringify(handles)], { serialization: "advanced" });
     this.children.set(child, process_);
     const side = new Side(process_);
     for (const name of handles) {
       this.handles.delete(name);
-      this.bind(this.made.get(name).other, side);
+      this.bind(this.created.get(name).other, side);
     }
     return new Promise((started, failed) => {
       process_.once("spawn", () => started(new Answer("ok", { child: process_.pid })));
@@ -116,7 +118,7 @@ export class Fork {
 
   close({ handle }) {
     const side = this.side(handle);
-    if (side.ends.size > 1) throw new Unsupported("disconnect ends both ways at once");
+    if (side.names.size > 1) throw new Unsupported("disconnect ends both directions at once");
     this.handles.delete(handle);
     if (side.channel.connected) side.channel.disconnect();
   }
@@ -125,7 +127,7 @@ export class Fork {
     const process_ = this.children.get(child);
     const exited = () => new Promise((resolve) => process_.once("exit", resolve));
     if (ended(process_).is === "running") {
-      await orGivenUp(signal, exited()).catch((why) => why === "timeout" || Promise.reject(why));
+      await orGivenUp(signal, exited()).catch((reason) => reason === "timeout" || Promise.reject(reason));
     }
     return ended(process_);
   }
@@ -153,7 +155,7 @@ export class Fork {
   }
 }
 
-/** One process of a scenario, from its beginning to its end. */
+/** Runs one process of a scenario. */
 export async function play() {
   await serve(Fork, process.argv[2]);
   if (process.connected) process.disconnect(); // a child that listens to its channel would never end

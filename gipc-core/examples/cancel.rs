@@ -1,7 +1,7 @@
 //! What cancelling means: a get that is given up loses nothing, and a put that is given up in its middle is finished
 //! before the next, so that the reader never sees half a message.
 
-use gipc_core::{Command, Error, Exit, entry, init, pipe};
+use gipc_core::{Command, Error, entry, init, pipe};
 use std::io::Write;
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Waits until it is told to read; then it says how long each message was.
-    async fn reader(start: Start<()>) -> Vec<usize> {
-        let (Ok(r), Ok(go)) = (start.reader(0), start.reader(1)) else { return Vec::new() };
-        let _ = go.get().await;
+    async fn reader(start: Start<()>) -> Result<Vec<usize>, Error> {
+        let (r, go) = (start.reader(0)?, start.reader(1)?);
+        go.get().await?;
         let mut lengths = Vec::new();
-        while let Ok(Some(message)) = r.get().await {
+        while let Some(message) = r.get().await? {
             lengths.push(message.len());
         }
-        lengths
+        Ok(lengths)
     }
 }
 
@@ -31,14 +31,14 @@ fn main() -> Result<(), Failure> {
         let long = vec![0; 4 << 20];
         assert!(matches!(
             w.put_within(&long, Duration::from_millis(50)).await,
-            Err(Error::Timeout)
+            Err(Error::StillSending)
         ));
         // It is still being written, so the handle cannot be closed now.
         assert!(matches!(w.close(), Err(Error::Locked)));
         go.put(b"read").await?;
         w.put(b"next").await?; // waits for its turn behind the rest
         w.close()?;
-        let Exit::Returned(lengths) = child.join().await? else { return Err("it returns".into()) };
+        let lengths = child.join().await?.returned()?;
         writeln!(std::io::stdout(), "{lengths:?}")?;
         Ok(())
     })

@@ -1,23 +1,20 @@
 //! A duplex: parent and child talk both ways over one handle, and closing it is the last word.
 
-use gipc_core::{Command, Exit, Postcard, duplex, entry, init};
+use gipc_core::{Command, Error, Postcard, duplex, entry, init};
 use std::io::Write;
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Answers each text with itself in capitals, and returns how many there were.
-    async fn echo(start: Start<()>) -> usize {
-        let Ok(both) = start.duplex(0) else { return 0 };
-        let both = both.with::<Postcard<String>, Postcard<String>>();
+    async fn echo(start: Start<()>) -> Result<usize, Error> {
+        let both = start.duplex(0)?.with::<Postcard<String>, Postcard<String>>();
         let mut answered = 0;
-        while let Ok(Some(text)) = both.get().await {
-            if both.put(&text.to_uppercase()).await.is_err() {
-                break;
-            }
+        while let Some(text) = both.get().await? {
+            both.put(&text.to_uppercase()).await?;
             answered += 1;
         }
-        answered
+        Ok(answered)
     }
 }
 
@@ -33,7 +30,7 @@ fn main() -> Result<(), Failure> {
             writeln!(std::io::stdout(), "{text} {answer}")?;
         }
         near.close()?; // the child sees the end, and returns
-        assert_eq!(child.join().await?, Exit::Returned(3));
+        assert_eq!(child.join().await?.returned()?, 3);
         Ok(())
     })
 }

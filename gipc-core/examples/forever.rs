@@ -1,7 +1,7 @@
 //! Sending without end: the parent puts as fast as the child takes, and learns from `put` itself that the child has had
 //! enough. `forever [MESSAGES]`
 
-use gipc_core::{Command, Error, Exit, entry, init, pipe};
+use gipc_core::{Command, Error, entry, init, pipe};
 use std::io::Write;
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Takes so many messages, and leaves.
-    async fn takes(start: Start<usize>) -> usize {
-        let Ok(r) = start.reader(0) else { return 0 };
+    async fn takes(start: Start<usize>) -> Result<usize, Error> {
+        let r = start.reader(0)?;
         let mut taken = 0;
-        while taken < start.args && matches!(r.get().await, Ok(Some(_))) {
+        while taken < start.args && r.get().await?.is_some() {
             taken += 1;
         }
-        taken
+        Ok(taken)
     }
 }
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), Failure> {
             }
         };
         assert!(matches!(over, Error::Broken));
-        let Exit::Returned(taken) = child.join().await? else { return Err("it returns".into()) };
+        let taken = child.join().await?.returned()?;
         let rate = sent as f64 / began.elapsed().as_secs_f64() / 1e6;
         // What was on its way when the child left is lost: that is what closing a reader means.
         assert!(sent >= taken);

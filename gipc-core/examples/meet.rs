@@ -1,6 +1,6 @@
 //! Synchronisation: a message each way, and both sides know that the other has come to the same point.
 
-use gipc_core::{Command, Exit, Postcard, Raw, duplex, entry, init};
+use gipc_core::{Command, Error, Postcard, Raw, duplex, entry, init};
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,11 @@ fn now() -> Duration {
 
 entry! {
     /// Says that it is there, waits for the answer, and returns when that was.
-    async fn other(start: Start<()>) -> Duration {
-        let Ok(both) = start.duplex(0) else { return Duration::ZERO };
-        let _ = both.put(b"here").await;
-        let _ = both.get().await;
-        now()
+    async fn other(start: Start<()>) -> Result<Duration, Error> {
+        let both = start.duplex(0)?;
+        both.put(b"here").await?;
+        both.get().await?;
+        Ok(now())
     }
 }
 
@@ -28,7 +28,7 @@ fn main() -> Result<(), Failure> {
         near.get().await?; // the child has begun, however long that took
         near.with::<Raw, Postcard<()>>().put(&()).await?;
         let here = now();
-        let Exit::Returned(there) = child.join().await? else { return Err("it returns".into()) };
+        let there = child.join().await?.returned()?;
         let apart = there.abs_diff(here);
         writeln!(std::io::stdout(), "both went on, {} microseconds apart", apart.as_micros())?;
         Ok(())

@@ -1,24 +1,22 @@
 //! A pipeline of three processes. The end travels behind the last message: each stage returns when its reader ends, and
 //! with that its writer is closed.
 
-use gipc_core::{Command, Exit, entry, init, pipe};
+use gipc_core::{Command, Error, entry, init, pipe};
 use std::io::Write;
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Passes on what it gets, with a letter added. Returns how many messages that were.
-    async fn stage(start: Start<char>) -> usize {
-        let (Ok(r), Ok(w)) = (start.reader(0), start.writer(1)) else { return 0 };
+    async fn stage(start: Start<char>) -> Result<usize, Error> {
+        let (r, w) = (start.reader(0)?, start.writer(1)?);
         let mut passed = 0;
-        while let Ok(Some(mut message)) = r.get().await {
+        while let Some(mut message) = r.get().await? {
             message.extend(start.args.to_string().bytes());
-            if w.put(&message).await.is_err() {
-                break; // nobody wants more
-            }
+            w.put(&message).await?;
             passed += 1;
         }
-        passed
+        Ok(passed)
     }
 }
 
@@ -50,7 +48,7 @@ fn main() -> Result<(), Failure> {
         let ((), last) = tokio::try_join!(feed, drain)?;
         writeln!(std::io::stdout(), "{}", String::from_utf8(last.unwrap_or_default())?)?;
         for stage in stages {
-            assert_eq!(stage.join().await?, Exit::Returned(1000));
+            assert_eq!(stage.join().await?.returned()?, 1000);
         }
         Ok(())
     })

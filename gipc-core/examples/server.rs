@@ -1,6 +1,6 @@
 //! A server in the parent and a thousand clients in a child: sockets, pipes and children beside each other on one loop.
 
-use gipc_core::{Command, Exit, entry, init};
+use gipc_core::{Command, entry, init};
 use std::io::Write;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,7 +56,7 @@ fn main() -> Result<(), Failure> {
                 tokio::spawn(serve(stream));
             }
         });
-        let Exit::Returned(served) = child.join().await? else { return Err("it returns".into()) };
+        let served = child.join().await?.returned()?;
         server.abort();
         writeln!(std::io::stdout(), "{served} clients were served")?;
         Ok(())

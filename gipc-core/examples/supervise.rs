@@ -1,22 +1,20 @@
 //! A supervisor: a child that panics is started again, with what it had not done yet; one that is killed is given up.
 
-use gipc_core::{Command, Exit, Postcard, entry, init, pipe};
+use gipc_core::{Command, Error, Exit, Postcard, entry, init, pipe};
 use std::io::Write;
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Says each number from here on, and stumbles over every fourth on its first attempt.
-    async fn counter(start: Start<(u32, u32)>) -> u32 {
-        let Ok(w) = start.writer(0) else { return 0 };
+    async fn counter(start: Start<(u32, u32)>) -> Result<u32, Error> {
+        let w = start.writer(0)?.with::<Postcard<u32>>();
         let (first, attempt) = start.args;
         for n in first..10 {
             assert!(n % 4 != 3 || attempt % 2 == 1, "cannot say {n}");
-            if w.with::<Postcard<u32>>().put(&n).await.is_err() {
-                break;
-            }
+            w.put(&n).await?;
         }
-        10
+        Ok(10)
     }
 }
 

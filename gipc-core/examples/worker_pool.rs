@@ -1,6 +1,6 @@
 //! A pool of workers: each gets jobs one by one over its own duplex, and whoever is free gets the next.
 
-use gipc_core::{Command, Duplex, Postcard, duplex, entry, init};
+use gipc_core::{Command, Duplex, Error, Postcard, duplex, entry, init};
 use std::io::Write;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -9,15 +9,13 @@ type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Counts the primes below each number that it gets, until there are no more numbers.
-    async fn worker(start: Start<()>) -> () {
-        let Ok(both) = start.duplex(0) else { return };
-        let both = both.with::<Postcard<u32>, Postcard<usize>>();
-        while let Ok(Some(limit)) = both.get().await {
+    async fn worker(start: Start<()>) -> Result<(), Error> {
+        let both = start.duplex(0)?.with::<Postcard<u32>, Postcard<usize>>();
+        while let Some(limit) = both.get().await? {
             let primes = (2..limit).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)).count();
-            if both.put(&primes).await.is_err() {
-                return;
-            }
+            both.put(&primes).await?;
         }
+        Ok(())
     }
 }
 
@@ -43,7 +41,7 @@ async fn pool() -> Result<(), Failure> {
                 done.push((limit, near.get().await?));
             }
             near.close()?; // the worker sees the end, and returns
-            Ok::<_, gipc_core::Error>(done)
+            Ok::<_, Error>(done)
         }));
     }
     let mut all = Vec::new();
@@ -52,7 +50,7 @@ async fn pool() -> Result<(), Failure> {
     }
     all.sort_unstable();
     for child in children {
-        child.join().await?;
+        child.join().await?.returned()?;
     }
     for (limit, primes) in all {
         writeln!(std::io::stdout(), "{:?} primes below {limit}", primes.unwrap_or_default())?;

@@ -1,99 +1,133 @@
-//! The descriptor behind an end: it belongs to no runtime until somebody waits for it, and from then on to that one.
+//! The descriptor behind an end: it belongs to no runtime until it first has to wait, and from then on to that one.
 //!
 //! Moves bytes and knows nothing of messages.
 
+use crate::platform;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::unix::pipe::{Receiver, Sender};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime;
 
-/// A descriptor, and what tokio makes of it when it is first waited for.
-pub(crate) enum Channel<S> {
-    Idle(OwnedFd),
-    Open(S),
-    /// The system would not watch it. It is closed.
-    Lost,
+/// One end of a pipe, and how tokio watches it once it had to wait.
+pub(crate) struct Channel {
+    // Shared with the watch, so that the descriptor stays open when the watch cannot be made.
+    descriptor: Arc<OwnedFd>,
+    watch: Option<AsyncFd<Arc<OwnedFd>>>,
+    interest: Interest,
+    is_nonblocking: bool,
 }
 
-/// What can be made of the descriptor of a pipe.
-pub(crate) trait Watched: AsRawFd + Unpin + Sized {
-    fn watch(descriptor: OwnedFd) -> io::Result<Self>;
-}
-
-impl Watched for Receiver {
-    fn watch(descriptor: OwnedFd) -> io::Result<Self> {
-        Self::from_owned_fd(descriptor)
+impl Channel {
+    pub(crate) fn for_reading(descriptor: OwnedFd) -> Self {
+        Self::new(descriptor, Interest::READABLE)
     }
-}
 
-impl Watched for Sender {
-    fn watch(descriptor: OwnedFd) -> io::Result<Self> {
-        Self::from_owned_fd(descriptor)
+    pub(crate) fn for_writing(descriptor: OwnedFd) -> Self {
+        Self::new(descriptor, Interest::WRITABLE)
     }
-}
 
-impl<S: Watched> Channel<S> {
-    fn open(&mut self) -> io::Result<&mut S> {
-        if matches!(self, Self::Idle(_)) {
-            // Says in words what tokio would say by a panic, and leaves all as it was.
+    fn new(descriptor: OwnedFd, interest: Interest) -> Self {
+        Self { descriptor: Arc::new(descriptor), watch: None, interest, is_nonblocking: false }
+    }
+
+    /// Begins to watch the descriptor, if that is not done yet. Fails or panics with the descriptor unharmed.
+    fn watch(&mut self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
+        if self.watch.is_none() {
+            // tokio panics where there is no runtime.
             runtime::Handle::try_current().map_err(io::Error::other)?;
-            if let Self::Idle(descriptor) = mem::replace(self, Self::Lost) {
-                *self = Self::Open(S::watch(descriptor)?);
-            }
+            self.set_nonblocking()?;
+            let descriptor = Arc::clone(&self.descriptor);
+            // SAFETY: the watch shares the descriptor, which is closed after the watch is dropped and never replaced.
+            self.watch =
+                Some(unsafe { AsyncFd::register_with_interest(descriptor, self.interest) }?);
         }
-        match self {
-            Self::Open(open) => Ok(open),
-            _ => Err(ErrorKind::NotConnected.into()),
+        self.watch.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    fn set_nonblocking(&mut self) -> io::Result<()> {
+        if !self.is_nonblocking {
+            platform::set_nonblocking(&self.descriptor)?;
+            self.is_nonblocking = true;
         }
+        Ok(())
+    }
+
+    /// Reads what is there now, without a runtime. `WouldBlock` if nothing is.
+    pub(crate) fn try_read(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        self.set_nonblocking()?;
+        platform::read(&self.descriptor, into, most)
+    }
+
+    /// Writes a part of these bytes, and waits while there is no room. Cancel-safe.
+    pub(crate) async fn write(&mut self, parts: [&[u8]; 2]) -> io::Result<usize> {
+        let wanted = parts[0].len() + parts[1].len();
+        let write = |descriptor: &OwnedFd| match parts {
+            [one, []] | [[], one] => nix::unistd::write(descriptor, one),
+            two => nix::sys::uio::writev(descriptor, &two.map(IoSlice::new)),
+        };
+        poll_fn(|context| {
+            let watch = self.watch()?;
+            attempt(watch, AsyncFd::poll_write_ready, context, wanted, |fd| Ok(write(fd)?))
+        })
+        .await
     }
 }
 
-impl<S: Watched> AsRawFd for Channel<S> {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Idle(descriptor) => descriptor.as_raw_fd(),
-            Self::Open(open) => open.as_raw_fd(),
-            Self::Lost => -1,
-        }
-    }
-}
-
-impl AsyncRead for Channel<Receiver> {
+/// Where messages come from.
+pub(crate) trait Source {
+    /// Appends at most so many bytes to `into`, and returns how many; 0 is the end.
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
         context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(self.open()?).poll_read(context, into)
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<io::Result<usize>>;
+}
+
+impl Source for Channel {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let watch = self.watch()?;
+        attempt(watch, AsyncFd::poll_read_ready, context, most, |fd| platform::read(fd, into, most))
     }
 }
 
-impl AsyncWrite for Channel<Sender> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.open()?).poll_write(context, bytes)
+/// Tries a call until it does not have to wait. One that moved less than was wanted has found the pipe full or empty, so
+/// that the next one waits at once instead of asking the system.
+fn attempt<'w>(
+    watch: &'w AsyncFd<Arc<OwnedFd>>,
+    poll_ready: impl Fn(
+        &'w AsyncFd<Arc<OwnedFd>>,
+        &mut Context<'_>,
+    ) -> Poll<io::Result<AsyncFdReadyGuard<'w, Arc<OwnedFd>>>>,
+    context: &mut Context<'_>,
+    wanted: usize,
+    mut call: impl FnMut(&OwnedFd) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        let mut ready = ready!(poll_ready(watch, context))?;
+        match call(watch.get_ref()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => ready.clear_ready(),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(moved) if 0 < moved && moved < wanted => {
+                ready.clear_ready();
+                return Poll::Ready(Ok(moved));
+            }
+            done => return Poll::Ready(done),
+        }
     }
+}
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(self.open()?).poll_write_vectored(context, parts)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor.as_raw_fd()
     }
 }

@@ -1,7 +1,9 @@
-//! Starting a child: what it is given, its surroundings, and the socket over which both travel.
+//! Starting a child: what it is given and its surroundings.
 //!
-//! How handles travel is `handoff`'s business, where the child begins `entry`'s, and how it ends `process`'s.
+//! `control` talks to the child, `handoff` moves its handles, `entry` is where it begins, and `process` how it ends.
 
+use crate::control::{self, Control};
+use crate::end::Body;
 use crate::entry::{self, Entry};
 use crate::handoff::{ENTRY_VARIABLE, Luggage};
 use crate::process::{Ended, Life, Ward, reap};
@@ -10,22 +12,21 @@ use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::pin::pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::unix::pipe;
-use tokio::process::Child;
 use tokio::runtime;
 use tokio::sync::watch;
 
-/// A child to be: where it begins, what it is given, and its surroundings, which are this process's unless said
-/// otherwise; but its stdin is the null device.
+/// How long what a child returns may be, unless [`Command::result_limit`] says otherwise: 64 MiB.
+const RESULT_LIMIT: usize = 64 << 20;
+
+/// Builds a child: its entry, its handles and its surroundings. The surroundings are this process's unless set otherwise, but
+/// stdin is the null device.
 #[derive(Debug)]
 pub struct Command<A, R> {
     command: tokio::process::Command,
@@ -35,6 +36,7 @@ pub struct Command<A, R> {
     handles: Vec<Handle>,
     stdin: Option<OwnedFd>,
     daemon: bool,
+    result_limit: usize,
     types: PhantomData<fn(A) -> R>,
 }
 
@@ -43,7 +45,8 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     ///
     /// # Errors
     ///
-    /// If this program's own file cannot be found.
+    /// If this program's own file cannot be found. `Unsupported` if this program was started by way of the dynamic loader
+    /// (`ld-linux.so.2 ./program`): Linux then takes the loader for the program.
     pub fn new(entry: Entry<A, R>) -> io::Result<Self> {
         let (name, signature) = (entry.name(), entry.signature());
         let mut command = tokio::process::Command::new(platform::own_program()?);
@@ -59,28 +62,38 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
             handles,
             stdin: None,
             daemon: false,
+            result_limit: RESULT_LIMIT,
             types,
         })
     }
 
-    /// Adds a handle, which the child will own once it is spawned, and this process no longer.
+    /// Adds a handle. Once the child is spawned, the child owns it and this process does not.
     #[must_use]
     pub fn handle(mut self, handle: impl Into<Handle>) -> Self {
         self.handles.push(handle.into());
         self
     }
 
-    /// A name for people; the entry's if none is given.
+    /// Sets the display name, for logs. The default is the name of the entry.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Whether it is killed when the last [`Process`] of it is dropped. It is reaped in any case.
+    /// Sets whether the child is killed when the last [`Process`] of it is dropped. It is reaped in any case.
     #[must_use]
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = daemon;
+        self
+    }
+
+    /// How many bytes the encoded result of its entry may have, 64 MiB if this is not called. A longer one is
+    /// [`Exit::ResultLost`](crate::Exit::ResultLost); the parent takes no more memory for it. Large results are better put
+    /// into a pipe.
+    #[must_use]
+    pub fn result_limit(mut self, bytes: usize) -> Self {
+        self.result_limit = bytes;
         self
     }
 
@@ -122,7 +135,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
-    /// Its stdin: a file, the end of a pipe, whatever has a descriptor.
+    /// Sets the stdin: a file, the end of a pipe, or anything else that has a descriptor.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<OwnedFd>) -> Self {
         self.stdin = Some(stdin.into());
@@ -143,21 +156,22 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
-    /// Starts the child. When this returns, the handles are the child's (OWN-1); it need not have begun to run.
+    /// Starts the child. When this returns, the handles are the child's; it need not have begun to run.
     ///
-    /// It blocks for as long as the system takes to start a program, one or two milliseconds (SPAWN-18).
+    /// It blocks for as long as the system takes to start a program, one or two milliseconds. A second call starts another
+    /// child, which can be given no handle that the first one has, and whose stdin is the null device.
     ///
     /// # Errors
     ///
-    /// `Closed` (OWN-10), `Locked` (LOCK-7), `Encode` (the arguments), and `Misuse` (a handle given twice, OWN-11;
-    /// [`init`](crate::init()) not called; no tokio runtime, SPAWN-16) before anything has happened; `Io` if the system
-    /// refuses, and then every handle is still with this process (OWN-12), and the child, if there was one already, is
-    /// ended before its entry has begun.
+    /// `Closed`, `Locked` (of a handle), `Encode` (the arguments), and `Misuse` (a handle given twice;
+    /// [`init`](crate::init()) not called; no tokio runtime) before anything has happened; `Io` if the system refuses, and
+    /// then a child that was there already is ended before its entry has begun. After each error every handle is still with
+    /// this process, and the command can be spawned again.
     ///
     /// # Panics
     ///
     /// If the runtime here has no I/O enabled.
-    pub fn spawn(mut self, args: &A) -> Result<Process<R>, Error> {
+    pub fn spawn(&mut self, args: &A) -> Result<Process<R>, Error> {
         if !entry::is_initialised() {
             return Err(Error::Misuse(
                 "gipc_core::init! must be the first thing that main does".into(),
@@ -166,17 +180,20 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let runtime =
             runtime::Handle::try_current().map_err(|error| Error::Misuse(error.to_string()))?;
         let args = postcard::to_stdvec(args).map_err(|error| Error::Encode(error.into()))?;
-        let luggage = Luggage::pack(&self.handles, self.stdin.take())?;
+        let luggage = Luggage::pack(&self.handles, self.stdin.as_ref())?;
         let (control, theirs) = UnixStream::pair()?;
         self.command.stdin(Stdio::from(OwnedFd::from(theirs)));
         let label = luggage.label(&args);
-        let mut child = {
-            let _quiet = platform::quiet()?;
-            self.command.spawn()?
+        let child = {
+            let _blocked = platform::block_signals()?;
+            self.command.spawn()
         };
         self.command.stdin(Stdio::null()); // closes this side's copy of the child's end
+        let mut child = child?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let control = luggage.send(&control).and_then(|()| Control::begin(control, label));
+        let control = luggage
+            .send(&control)
+            .and_then(|sent| Control::begin(control, label, sent, self.result_limit));
         if control.is_err() {
             let _ = child.start_kill();
         }
@@ -184,72 +201,26 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let pid = pid.ok_or_else(|| Error::Misuse("a child without a process id".into()))?;
         let child = Arc::new(Mutex::new(Some(child)));
         let (end, ended) = watch::channel(None);
-        let (control, failed) = match control {
-            Ok(control) => (Some(control), None),
-            Err(error) => (None, Some(error)),
-        };
         let ward = Ward { child: Arc::clone(&child), end };
+        let mut control = match control {
+            Ok(control) => control,
+            Err(error) => {
+                runtime.spawn(async move {
+                    let status = reap(&ward.child).await;
+                    ward.tell(Ended { status, report: None });
+                });
+                return Err(error.into());
+            }
+        };
+        let mut given = luggage.commit();
+        given.extend(self.stdin.take().map(|stdin| Box::new(stdin) as Body));
+        control.keep(given);
         runtime.spawn(async move {
-            let ended = match control {
-                Some(control) => accompany(control, &ward.child).await,
-                None => reap(&ward.child).await.map(|status| (status, Arc::default())),
-            };
+            let ended = control::accompany(control, &ward.child).await;
             ward.tell(ended);
         });
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        luggage.commit();
         let streams = Mutex::new((stdout, stderr));
-        let life = Life { pid, name: self.name, daemon: self.daemon, child, streams };
+        let life = Life { pid, name: self.name.clone(), daemon: self.daemon, child, streams };
         Ok(Process { life: Arc::new(life), ended, result: PhantomData })
     }
-}
-
-/// The socket to a child, on this side: what it says, and what it must still be told.
-struct Control {
-    said: pipe::Receiver,
-    rest: Option<(pipe::Sender, Vec<u8>)>,
-}
-
-impl Control {
-    /// Tells as much as goes at once, which is all unless the arguments are large.
-    fn begin(socket: UnixStream, mut label: Vec<u8>) -> io::Result<Self> {
-        // A child begins when it has all of its label: what may fail comes before.
-        let speaker = socket.try_clone();
-        let said = platform::listener(socket)?;
-        // A child that is gone already needs no arguments; its status says how it went.
-        label.drain(..nix::unistd::write(said.as_fd(), &label).unwrap_or(0));
-        let rest = match label[..] {
-            [] => None,
-            _ => Some((platform::speaker(speaker?)?, label)),
-        };
-        Ok(Self { said, rest })
-    }
-
-    /// Until the child, and all who have its copy, have closed it.
-    async fn talk(&mut self, said: &mut Vec<u8>) -> io::Result<()> {
-        if let Some((mut speaker, rest)) = self.rest.take() {
-            speaker.write_all(&rest).await?;
-        }
-        self.said.read_to_end(said).await.map(drop)
-    }
-}
-
-/// Gives the child its arguments, hears what it says last, and reaps it. Its end is not that of the socket, which a
-/// process that it forked may hold.
-async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
-    let mut said = Vec::new();
-    let status = {
-        let (mut talk, mut reaped) = (pin!(control.talk(&mut said)), pin!(reap(child)));
-        tokio::select! {
-            status = &mut reaped => status?,
-            _ = &mut talk => reaped.await?,
-        }
-    };
-    // What it said last may still be in the socket.
-    if let Ok(socket) = control.said.into_nonblocking_fd() {
-        let _ = UnixStream::from(socket).read_to_end(&mut said); // stops where it would have to wait
-    }
-    Ok((status, said.into()))
 }

@@ -6,7 +6,7 @@ use crate::{Codec, Error, Raw, Reader, Writer, pipe};
 use std::fmt;
 use std::io;
 
-/// Makes two handles that talk to each other (DUPLEX-1).
+/// Makes two handles that talk to each other.
 ///
 /// # Errors
 ///
@@ -20,7 +20,7 @@ pub fn duplex() -> io::Result<(Duplex, Duplex)> {
 }
 
 /// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child as
-/// long as both halves are there (OWN-4), and each half can be given alone (OWN-5).
+/// long as both halves are there, and each half can be given alone.
 pub struct Duplex<In = Raw, Out = Raw> {
     reader: Reader<In>,
     writer: Writer<Out>,
@@ -69,12 +69,12 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.writer.put(message).await
     }
 
-    /// Closes what is still open: the writer, then the reader (CLOSE-8).
+    /// Closes what is still open: the writer, then the reader.
     ///
     /// # Errors
     ///
     /// `Closed` if both halves were closed or given away before; `Locked` if either is in use, and then neither is
-    /// closed (CLOSE-9).
+    /// closed.
     pub fn close(&self) -> Result<(), Error> {
         let writer = self.writer.reserve();
         let reader = self.reader.reserve();
@@ -86,6 +86,23 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
                 drop(reader.map(|end| end.commit()));
                 Ok(())
             }
+        }
+    }
+}
+
+impl<In: Codec, Out: Codec> Duplex<In, Out> {
+    /// Waits until every put and every get before it is done, and closes what is still open: the writer, then the reader.
+    /// Cancel-safe, but the writer may then be closed alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::close_when_idle`]; `Closed` if both halves were closed or given away before.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        let writer = self.writer.close_when_idle().await;
+        let reader = self.reader.close_when_idle().await;
+        match writer {
+            Err(Error::Closed) => reader,
+            writer => writer,
         }
     }
 }

@@ -10,11 +10,13 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::RawFd;
+use std::pin::pin;
 #[cfg(not(shuttle))]
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,20 +27,25 @@ pub fn live_handles() -> usize {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// What was taken away from an end, of whatever kind. Dropping it closes its descriptor.
+pub(crate) type Body = Box<dyn Send + Sync>;
+
 pub(crate) struct End<T> {
     state: Mutex<State<T>>,
     descriptor: RawFd,
+    /// Told when the end is taken away from an operation that has its turn.
+    aborted: Notify,
 }
 
-/// Who works with the body has taken it out; who comes meanwhile is handed it in turn. The lock is held only for
-/// moments, never while anybody waits.
+/// An operation takes the body out for its turn; the others are handed it in order. The lock is held only for moments, never
+/// while an operation waits.
 enum State<T> {
     Free(Box<T>),
     InUse(Queue<T>),
     Gone,
 }
 
-/// Those who wait for a body, each with a number.
+/// The operations that wait for the body, each with a number.
 struct Queue<T> {
     waiting: VecDeque<(u64, Waker)>,
     next: u64,
@@ -68,7 +75,8 @@ impl<T> State<T> {
 impl<T> End<T> {
     pub(crate) fn new(body: T, descriptor: RawFd) -> Arc<Self> {
         LIVE.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { state: Mutex::new(State::Free(Box::new(body))), descriptor })
+        let state = Mutex::new(State::Free(Box::new(body)));
+        Arc::new(Self { state, descriptor, aborted: Notify::new() })
     }
 
     /// The descriptor, while this process has it.
@@ -79,14 +87,14 @@ impl<T> End<T> {
         })
     }
 
-    /// Waits for the turn of one operation. Cancel-safe: who gives up waiting leaves the queue.
+    /// Waits for the turn of one operation. Cancel-safe: a dropped wait leaves the queue.
     pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<'_, T>, Error> {
         let mut place = Place { end: self, number: None };
         let body = poll_fn(|context| place.poll(context)).await?;
         Ok(InUse { end: self, body: Some(body) })
     }
 
-    /// Does something that takes no time and cannot wait, if nobody uses it now.
+    /// Does something that takes no time and cannot wait, if the end is free now.
     pub(crate) fn at_once<R>(&self, act: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
         self.with(|state| match state {
             State::Free(body) => act(body),
@@ -105,17 +113,65 @@ impl<T> End<T> {
         Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
 
-    /// Hands the body to whoever has waited longest, or puts it back.
+    /// Takes the end away from all clones, whoever has its turn; the body is dropped with that turn. Returns whether it was
+    /// there.
+    pub(crate) fn abort(&self) -> bool {
+        let before = self.with(|state| std::mem::replace(state, State::Gone));
+        let was_there = self.forget(before);
+        self.aborted.notify_waiters();
+        was_there
+    }
+
+    /// Does work of the one that has the turn, until the end is taken away from it: then the work stops, and this is `None`.
+    pub(crate) async fn unless_aborted<R>(&self, work: impl Future<Output = R>) -> Option<R> {
+        let mut work = pin!(work);
+        // Most work is done at once; only what waits has to hear of an abort.
+        let mut at_once = |context: &mut Context<'_>| match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        };
+        if let Some(done) = poll_fn(&mut at_once).await {
+            return Some(done);
+        }
+        let mut aborted = pin!(self.aborted.notified());
+        poll_fn(|context| {
+            if let Poll::Ready(Some(done)) = at_once(context) {
+                return Poll::Ready(Some(done));
+            }
+            // Registered before the state is looked at, so that no abort falls between the two.
+            let is_told = aborted.as_mut().poll(context).is_ready();
+            if is_told || self.descriptor().is_none() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Counts an end that has just gone, and tells those who waited for it.
+    fn forget(&self, before: State<T>) -> bool {
+        if let State::Gone = before {
+            return false;
+        }
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+        if let State::InUse(queue) = before {
+            queue.waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        }
+        true
+    }
+
+    /// Hands the body to the operation that has waited longest, or puts it back. The body of an end that is gone is dropped.
     fn release(&self, body: Box<T>) {
-        let next = self.with(|state| {
-            if let State::InUse(queue) = state {
-                if let Some((number, waker)) = queue.waiting.pop_front() {
-                    queue.handed = Some((number, body));
-                    return Some(waker);
+        let (next, _dropped_after_unlocking) = self.with(|state| {
+            match state {
+                State::Gone => return (None, Some(body)),
+                State::InUse(queue) => {
+                    if let Some((number, waker)) = queue.waiting.pop_front() {
+                        queue.handed = Some((number, body));
+                        return (Some(waker), None);
+                    }
                 }
+                State::Free(_) => {}
             }
             *state = State::Free(body);
-            None
+            (None, None)
         });
         if let Some(next) = next {
             next.wake();
@@ -145,37 +201,58 @@ struct Place<'a, T> {
 impl<T> Place<'_, T> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Box<T>, Error>> {
         let number = &mut self.number;
-        self.end.with(|state| match (&mut *state, *number) {
-            (State::InUse(queue), Some(mine)) => {
-                if let Some((_, body)) = queue.handed.take_if(|(for_whom, _)| *for_whom == mine) {
-                    *number = None;
-                    return Poll::Ready(Ok(body));
-                }
-                let place = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == mine);
-                if let Some((_, waker)) = place {
-                    waker.clone_from(context.waker());
-                }
-                Poll::Pending
-            }
-            (State::InUse(queue), None) => {
-                *number = Some(queue.next);
-                queue.waiting.push_back((queue.next, context.waker().clone()));
-                queue.next += 1;
-                Poll::Pending
-            }
-            (State::Free(_), _) => Poll::Ready(state.take().ok_or(Error::Locked)),
-            (State::Gone, _) => Poll::Ready(Err(Error::Closed)),
-        })
+        if let Some(done) = self.end.with(|state| take(state, number)) {
+            return Poll::Ready(done);
+        }
+        // To clone or drop a waker can run any code, which may use this very end: so it happens outside of the lock.
+        let waker = context.waker().clone();
+        let (polled, _unused) = self.end.with(|state| match take(state, number) {
+            Some(done) => (Poll::Ready(done), Some(waker)),
+            None => (Poll::Pending, enqueue(state, number, waker)),
+        });
+        polled
     }
+}
+
+/// What a waiter gets now, if it does not have to wait on.
+fn take<T>(state: &mut State<T>, number: &mut Option<u64>) -> Option<Result<Box<T>, Error>> {
+    match state {
+        State::InUse(queue) => {
+            let mine = (*number)?;
+            let (_, body) = queue.handed.take_if(|(receiver, _)| *receiver == mine)?;
+            *number = None;
+            Some(Ok(body))
+        }
+        State::Free(_) => Some(state.take().ok_or(Error::Locked)),
+        State::Gone => Some(Err(Error::Closed)),
+    }
+}
+
+/// Takes a place in the queue, or renews its waker. Returns the waker that is not needed any more.
+fn enqueue<T>(state: &mut State<T>, number: &mut Option<u64>, waker: Waker) -> Option<Waker> {
+    let State::InUse(queue) = state else { return Some(waker) };
+    if let Some(mine) = *number {
+        let place = queue.waiting.iter_mut().find(|(waiting, _)| *waiting == mine);
+        return Some(match place {
+            Some((_, former)) => std::mem::replace(former, waker),
+            None => waker,
+        });
+    }
+    *number = Some(queue.next);
+    queue.waiting.push_back((queue.next, waker));
+    queue.next += 1;
+    None
 }
 
 impl<T> Drop for Place<'_, T> {
     fn drop(&mut self) {
         let Some(mine) = self.number else { return };
-        let body = self.end.with(|state| {
-            let State::InUse(queue) = state else { return None };
-            queue.waiting.retain(|(waiting, _)| *waiting != mine);
-            queue.handed.take_if(|(for_whom, _)| *for_whom == mine).map(|(_, body)| body)
+        let (_waker, body) = self.end.with(|state| {
+            let State::InUse(queue) = state else { return (None, None) };
+            let place = queue.waiting.iter().position(|(waiting, _)| *waiting == mine);
+            let waker = place.and_then(|place| queue.waiting.remove(place));
+            let body = queue.handed.take_if(|(receiver, _)| *receiver == mine);
+            (waker, body.map(|(_, body)| body))
         });
         if let Some(body) = body {
             self.end.release(body);
@@ -189,7 +266,12 @@ pub(crate) struct InUse<'a, T> {
     body: Option<Box<T>>,
 }
 
-impl<T> InUse<'_, T> {
+impl<'a, T> InUse<'a, T> {
+    /// The end, which outlives the turn.
+    pub(crate) fn end(&self) -> &'a Arc<End<T>> {
+        self.end
+    }
+
     /// The same turn, for work that goes on after the call that began it was dropped.
     pub(crate) fn detach(mut self) -> Held<T> {
         Held { end: Arc::clone(self.end), body: self.body.take() }
@@ -225,6 +307,10 @@ pub(crate) struct Held<T> {
 }
 
 impl<T> Held<T> {
+    pub(crate) fn end(&self) -> Arc<End<T>> {
+        Arc::clone(&self.end)
+    }
+
     pub(crate) fn body(&self) -> &T {
         self.body.as_ref().expect("an end in use has its body")
     }
@@ -236,10 +322,7 @@ impl<T> Held<T> {
     /// Takes it away from all clones, and tells those who wait. Dropping what comes back closes the descriptor.
     pub(crate) fn commit(mut self) -> Box<T> {
         let before = self.end.with(|state| std::mem::replace(state, State::Gone));
-        LIVE.fetch_sub(1, Ordering::Relaxed);
-        if let State::InUse(queue) = before {
-            queue.waiting.into_iter().for_each(|(_, waker)| waker.wake());
-        }
+        self.end.forget(before);
         self.body.take().expect("an end in use has its body")
     }
 }
@@ -253,119 +336,4 @@ impl<T> Drop for Held<T> {
 }
 
 #[cfg(all(test, shuttle))]
-mod tests {
-    use super::*;
-    use shuttle::{check_pct, future, thread};
-    use std::pin::pin;
-
-    /// Uses the end once: nobody else may have it meanwhile.
-    async fn use_once(end: &Arc<End<usize>>) -> Result<(), Error> {
-        let mut turn = end.enter().await?;
-        let before = *turn;
-        thread::yield_now();
-        assert_eq!(*turn, before, "two had it at once");
-        *turn += 1;
-        Ok(())
-    }
-
-    fn in_a_thread(
-        end: &Arc<End<usize>>,
-        act: impl FnOnce(&Arc<End<usize>>) -> usize + Send + 'static,
-    ) -> thread::JoinHandle<usize> {
-        let end = Arc::clone(end);
-        thread::spawn(move || act(&end))
-    }
-
-    /// Waits for a turn, and gives up after so many looks.
-    fn gives_up(end: &Arc<End<usize>>, looks: usize) -> usize {
-        let mut context = Context::from_waker(Waker::noop());
-        let mut entering = pin!(use_once(end));
-        for _ in 0..looks {
-            if let Poll::Ready(done) = entering.as_mut().poll(&mut context) {
-                return usize::from(done.is_ok());
-            }
-            thread::yield_now();
-        }
-        0
-    }
-
-    #[test]
-    fn who_gives_up_takes_nobodys_turn() {
-        check_pct(
-            || {
-                let end = End::new(0, 9);
-                let threads = [
-                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
-                    in_a_thread(&end, |end| gives_up(end, 1)),
-                    in_a_thread(&end, |end| gives_up(end, 2)),
-                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
-                ];
-                let uses: usize =
-                    threads.map(|thread| thread.join().expect("it ends")).into_iter().sum();
-                assert!(uses >= 2, "who does not give up comes to its turn");
-                let last = end.reserve().expect("nobody uses it any more");
-                assert_eq!(*last.commit(), uses);
-            },
-            20_000,
-            4,
-        );
-    }
-
-    #[test]
-    fn who_closes_gets_all_of_it_or_nothing() {
-        check_pct(
-            || {
-                let end = End::new(0, 9);
-                let threads = [
-                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok())),
-                    in_a_thread(&end, |end| gives_up(end, 2)),
-                ];
-                let closed = in_a_thread(&end, |end| match end.reserve() {
-                    Ok(reserved) => {
-                        thread::yield_now();
-                        *reserved.commit()
-                    }
-                    Err(Error::Locked) => usize::MAX,
-                    Err(error) => panic!("{error}"),
-                });
-                let uses: usize =
-                    threads.map(|thread| thread.join().expect("it ends")).into_iter().sum();
-                let seen = closed.join().expect("it ends");
-                if seen == usize::MAX {
-                    assert_eq!(*end.reserve().expect("nobody uses it any more").commit(), uses);
-                } else {
-                    assert_eq!(seen, uses, "nobody had it after it was closed");
-                    assert!(matches!(end.reserve(), Err(Error::Closed)));
-                }
-            },
-            20_000,
-            4,
-        );
-    }
-
-    #[test]
-    fn a_refused_close_disturbs_nobody_and_a_close_tells_all() {
-        check_pct(
-            || {
-                let end = End::new(0, 9);
-                let refused = in_a_thread(&end, |end| usize::from(end.reserve().is_ok()));
-                let users = [(); 2].map(|()| {
-                    in_a_thread(&end, |end| match future::block_on(use_once(end)) {
-                        Ok(()) => 1,
-                        Err(error) => panic!("{error}"),
-                    })
-                });
-                refused.join().expect("it ends");
-                let uses: usize = users.map(|user| user.join().expect("it ends")).iter().sum();
-                assert_eq!(uses, 2);
-                let late =
-                    in_a_thread(&end, |end| usize::from(future::block_on(use_once(end)).is_ok()));
-                let closed = end.reserve().map(Held::commit).is_ok();
-                let used = late.join().expect("whoever waits is told") == 1;
-                assert!(closed || used);
-            },
-            20_000,
-            4,
-        );
-    }
-}
+mod tests;

@@ -2,15 +2,16 @@
 //!
 //! How things reach the child is `handoff`'s business.
 
+use crate::arrival::{self, Arrival};
 use crate::codec::whole;
-use crate::handoff::{ENTRY_VARIABLE, Parcel};
+use crate::handoff::Parcel;
+use crate::report::{CANNOT_BEGIN, PANICKED, Report};
 use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::fmt;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -19,74 +20,71 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::net::unix::pipe;
 use tokio::runtime;
 
-/// The exit code of a child that could not begin.
-const CANNOT_BEGIN: i32 = 127;
-
-/// The exit code of a child that panicked, as std has it.
-const PANICKED: i32 = 101;
-
-/// What a child says before it ends: a value, the words of a panic, or why it could not begin.
-const VALUE: u8 = b'v';
-const PANIC: u8 = b'p';
-const UNFIT: u8 = b'u';
-
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
 /// What tells this build from others, looked up when the process begins: later its file may be another.
 static BUILD: OnceLock<String> = OnceLock::new();
 
-/// What a child is started with. This process owns the handles now (OWN-2).
+/// What a child is started with. This process owns the handles now: one that is dropped with its last clone is closed.
 #[derive(Debug)]
 pub struct Start<A = ()> {
     /// The arguments.
     pub args: A,
-    /// The handles, in the order they were given. What `reader`, `writer` and `duplex` return are clones of these: a
-    /// handle closes when the last one is dropped, so take it out of here, or close it, where its end must be seen.
-    pub handles: Vec<Handle>,
-    /// Whoever started it.
+    /// The handles, in the order in which they were given; `None` where [`reader`](Self::reader), [`writer`](Self::writer) or
+    /// [`duplex`](Self::duplex) took one out. What is left here closes with this value.
+    pub handles: Vec<Option<Handle>>,
+    /// The process that started this one.
     pub parent: Parent,
 }
 
 impl<A> Start<A> {
-    /// The handle at this place, which must be a reader.
+    /// Takes the reader out of this place, counted from 0.
     ///
     /// # Errors
     ///
-    /// `Misuse` if it is another one, or none.
-    pub fn reader(&self, place: usize) -> Result<Reader, Error> {
-        match self.handles.get(place) {
-            Some(Handle::Reader(reader)) => Ok(reader.clone()),
-            other => Err(wrong_handle(place, "reader", other)),
+    /// `Misuse` if another handle is there, or none any more.
+    pub fn reader(&mut self, place: usize) -> Result<Reader, Error> {
+        match self.take(place)? {
+            Handle::Reader(reader) => Ok(reader),
+            other => Err(self.put_back(place, "reader", other)),
         }
     }
 
-    /// The handle at this place, which must be a writer.
+    /// Takes the writer out of this place, counted from 0.
     ///
     /// # Errors
     ///
-    /// `Misuse` if it is another one, or none.
-    pub fn writer(&self, place: usize) -> Result<Writer, Error> {
-        match self.handles.get(place) {
-            Some(Handle::Writer(writer)) => Ok(writer.clone()),
-            other => Err(wrong_handle(place, "writer", other)),
+    /// `Misuse` if another handle is there, or none any more.
+    pub fn writer(&mut self, place: usize) -> Result<Writer, Error> {
+        match self.take(place)? {
+            Handle::Writer(writer) => Ok(writer),
+            other => Err(self.put_back(place, "writer", other)),
         }
     }
 
-    /// The handle at this place, which must be a duplex.
+    /// Takes the duplex out of this place, counted from 0.
     ///
     /// # Errors
     ///
-    /// `Misuse` if it is another one, or none.
-    pub fn duplex(&self, place: usize) -> Result<Duplex, Error> {
-        match self.handles.get(place) {
-            Some(Handle::Duplex(both)) => Ok(both.clone()),
-            other => Err(wrong_handle(place, "duplex", other)),
+    /// `Misuse` if another handle is there, or none any more.
+    pub fn duplex(&mut self, place: usize) -> Result<Duplex, Error> {
+        match self.take(place)? {
+            Handle::Duplex(both) => Ok(both),
+            other => Err(self.put_back(place, "duplex", other)),
         }
     }
-}
 
-fn wrong_handle(place: usize, wanted: &str, got: Option<&Handle>) -> Error {
-    Error::Misuse(format!("the handle at {place} should be a {wanted}, but is {got:?}"))
+    fn take(&mut self, place: usize) -> Result<Handle, Error> {
+        let handle = self.handles.get_mut(place).and_then(Option::take);
+        handle
+            .ok_or_else(|| Error::Misuse(format!("there is no handle at {place}, or it was taken")))
+    }
+
+    fn put_back(&mut self, place: usize, wanted: &str, handle: Handle) -> Error {
+        let error = Error::Misuse(format!("the handle at {place} is no {wanted}: {handle:?}"));
+        self.handles[place] = Some(handle);
+        error
+    }
 }
 
 /// The process that started this one.
@@ -94,7 +92,7 @@ fn wrong_handle(place: usize, wanted: &str, got: Option<&Handle>) -> Error {
 pub struct Parent(pipe::Receiver);
 
 impl Parent {
-    /// Waits until it is gone, however it ended (SIG-9). Cancel-safe.
+    /// Waits until it is gone, however it ended. Cancel-safe.
     pub async fn ended(&self) {
         let mut nothing = [0];
         loop {
@@ -109,18 +107,27 @@ impl Parent {
 
 type Running<R> = Pin<Box<dyn Future<Output = R>>>;
 
+/// What an entry came to: its result, or why it failed.
+type Outcome<R> = Result<R, String>;
+
 /// A function that a child can begin with: its name, its arguments and its result. Made by [`entry!`](crate::entry!).
 pub struct Entry<A, R> {
     name: &'static str,
-    run: fn(Start<A>) -> Running<R>,
+    run: fn(Start<A>) -> Running<Outcome<R>>,
 }
 
 impl<A, R> Entry<A, R> {
-    /// What [`entry!`](crate::entry!) calls. The name must be the only one of its kind in the program.
+    /// What [`entry!`](crate::entry!) calls. The name must be unique in the program.
     #[doc(hidden)]
     #[must_use]
-    pub const fn new(name: &'static str, run: fn(Start<A>) -> Running<R>) -> Self {
+    pub const fn new(name: &'static str, run: fn(Start<A>) -> Running<Outcome<R>>) -> Self {
         Self { name, run }
+    }
+
+    /// What [`entry!`](crate::entry!) makes of a `Result` that an entry returned.
+    #[doc(hidden)]
+    pub fn outcome<E: fmt::Display>(returned: Result<R, E>) -> Outcome<R> {
+        returned.map_err(|error| format!("{error:#}"))
     }
 
     /// Its name: the module and the function.
@@ -138,20 +145,25 @@ impl<A, R> Entry<A, R> {
 }
 
 impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
-    /// It, without its types, for the table of [`init`].
+    /// Erases the types of arguments and result, so that the entry can be listed in [`init`].
     #[must_use]
     pub fn listed(&self) -> Listed {
-        let run = self.run;
-        let begin = move |parcel: Parcel| -> Running<Result<Vec<u8>, Error>> {
-            Box::pin(async move {
-                let args = whole(parcel.args()?).map_err(Error::Decode)?;
-                let parent = Parent(platform::listener(parcel.control.try_clone()?)?);
-                let start = Start { args, handles: parcel.open()?, parent };
-                let result = run(start).await;
-                postcard::to_stdvec(&result).map_err(|error| Error::Encode(error.into()))
-            })
+        let (name, run) = (self.name, self.run);
+        let begin = move |parcel: Parcel| -> Result<Running<Report>, Error> {
+            let args = whole(parcel.args()?).map_err(Error::Decode)?;
+            let control = parcel.control.try_clone()?;
+            let handles = parcel.open()?.into_iter().map(Some).collect();
+            let parent = Parent(platform::listener(control)?);
+            Ok(Box::pin(async move {
+                let outcome = run(Start { args, handles, parent }).await;
+                match outcome.map(|result| postcard::to_stdvec(&result)) {
+                    Ok(Ok(bytes)) => Report::Value(bytes),
+                    Ok(Err(error)) => Report::Lost(Error::Encode(error.into()).to_string()),
+                    Err(why) => Report::Failed(why),
+                }
+            }))
         };
-        Listed { name: self.name, signature: self.signature(), begin: Box::new(begin) }
+        Listed { name, signature: self.signature(), begin: Box::new(begin) }
     }
 }
 
@@ -161,10 +173,10 @@ impl<A, R> fmt::Debug for Entry<A, R> {
     }
 }
 
-/// Runs an entry with what came, and returns its result in bytes.
-type Begin = Box<dyn Fn(Parcel) -> Running<Result<Vec<u8>, Error>>>;
+/// Makes of what came the future that runs an entry and reports how it ended.
+type Begin = Box<dyn Fn(Parcel) -> Result<Running<Report>, Error>>;
 
-/// One row of the table of [`init`].
+/// An entry without its types, as [`init`] takes it.
 pub struct Listed {
     name: &'static str,
     signature: String,
@@ -177,17 +189,20 @@ impl fmt::Debug for Listed {
     }
 }
 
-/// Must be the first thing that `main` does, in a process with one thread; usually by [`init!`](crate::init!). In a
-/// child of this library it runs the entry on a current-thread runtime of its own and does not return; anywhere else
-/// it only remembers that it was called.
+/// Runs the entry that this process was started for, if it is a child of this library, on a current-thread runtime of its own,
+/// and does not return then. Anywhere else it only remembers that it was called. Must be the first thing that `main` does,
+/// usually by [`init!`](crate::init!): what main does before, a child does too.
 ///
-/// A child ends with its entry (SPAWN-10): its tasks are dropped, and threads that still work for its runtime
-/// (`spawn_blocking`, a read of stdin) end with the process.
+/// A child ends with its entry: its tasks are dropped, and threads that still work for its runtime (`spawn_blocking`, a read of
+/// stdin) end with the process.
 ///
-/// The child begins with a clean signal state, SIGPIPE ignored, and no descriptor but 0 (the null device, unless it
-/// was given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the
-/// program is another than its parent or was built from other sources, says why on its stderr and to its parent, and
-/// exits with 127 (SPAWN-19); one that panics exits with 101, or by SIGABRT where panics abort; one that returns, with 0.
+/// A child has a default signal state but for SIGPIPE, which is ignored, and no descriptor but 0 (the null device, unless it was
+/// given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the program is
+/// another than its parent or was built from other sources, says why on its stderr and to its parent, and exits with 127. One
+/// that panics exits with 101, or by SIGABRT where panics abort; one that returns an error exits with 1, and one that returns
+/// a value with 0.
+///
+/// In a process that inherited that SIGCHLD is ignored, it sets SIGCHLD to its default.
 ///
 /// # Panics
 ///
@@ -202,11 +217,12 @@ pub fn init(entries: &[Listed]) {
     if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
         panic!("gipc_core::init! was given two entries that are named {}", twice[0]);
     }
-    let Some(signature) = platform::take_variable(ENTRY_VARIABLE) else {
+    let Some(Arrival { signature, control }) = arrival::take() else {
+        platform::stop_ignoring_children();
         INITIALISED.store(true, Ordering::Relaxed);
         return;
     };
-    std::process::exit(match platform::take_stdin() {
+    std::process::exit(match control {
         Ok(control) => begin(entries, &signature.to_string_lossy(), &control)
             .unwrap_or_else(|error| cannot_begin(&error, Some(&control))),
         Err(error) => cannot_begin(&error.into(), None),
@@ -216,14 +232,15 @@ pub fn init(entries: &[Listed]) {
 fn cannot_begin(error: &Error, control: Option<&UnixStream>) -> i32 {
     let _ = writeln!(io::stderr(), "this child cannot begin: {error}");
     if let Some(control) = control {
-        say(control, UNFIT, error.to_string().as_bytes());
+        Report::NotBegun(error.to_string()).send(control);
     }
     CANNOT_BEGIN
 }
 
-/// [`init`], called before main and so outside of all that catches a panic.
+/// Like [`init`], for a constructor, where nothing catches a panic.
 #[doc(hidden)]
 pub fn init_before_main(entries: &[Listed]) {
+    arrival::before_main(); // the order of constructors is not known
     if catch_unwind(AssertUnwindSafe(|| init(entries))).is_err() {
         std::process::exit(PANICKED);
     }
@@ -234,33 +251,28 @@ pub(crate) fn is_initialised() -> bool {
 }
 
 fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i32, Error> {
-    platform::clean_signals()?;
-    platform::close_strangers(control.as_raw_fd());
     let Some(entry) = entries.iter().find(|entry| entry.signature == signature) else {
         return Err(Error::Misuse(unknown(entries, signature)));
     };
     INITIALISED.store(true, Ordering::Relaxed);
     let parcel = Parcel::receive(control)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        let result = runtime.block_on((entry.begin)(parcel));
-        // And with it what was left open. Threads that still work for it are not waited for.
-        runtime.shutdown_background();
-        result
-    }));
-    match ran {
-        Ok(value) => {
-            say(control, VALUE, &value?);
-            Ok(0)
-        }
-        Err(panic) => {
-            let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-            let words =
-                words.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            say(control, PANIC, words.as_bytes());
-            Ok(PANICKED)
-        }
+    let running = {
+        let _entered = runtime.enter();
+        (entry.begin)(parcel)?
+    };
+    let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(running)));
+    // It drops what was left open. Threads that still work for it are not waited for, after a panic neither.
+    runtime.shutdown_background();
+    let report = ran.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Report::Panic(text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_default())
+    });
+    if let Report::Failed(why) | Report::Lost(why) = &report {
+        let _ = writeln!(io::stderr(), "{} failed: {why}", entry.name);
     }
+    report.send(control);
+    Ok(report.exit_code())
 }
 
 /// Why there is no such entry, and what to do.
@@ -279,57 +291,61 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
     }
 }
 
-/// Tells the parent how it went. If there is none any more, nobody needs to know.
-fn say(mut control: &UnixStream, kind: u8, bytes: &[u8]) {
-    let _ = control.set_nonblocking(false);
-    let _ = control.write_all(&[kind]).and_then(|()| control.write_all(bytes));
-}
-
-/// What a child said last, in its parent.
-pub(crate) enum LastWords<'a> {
-    /// The bytes of what it returned.
-    Value(&'a [u8]),
-    /// Those of its panic.
-    Panic(String),
-    /// Why it could not begin.
-    Unfit(String),
-}
-
-impl<'a> LastWords<'a> {
-    /// None, if it said nothing: then its status tells all.
-    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (kind, bytes) = bytes.split_first()?;
-        let words = || String::from_utf8_lossy(bytes).into_owned();
-        match *kind {
-            VALUE => Some(Self::Value(bytes)),
-            PANIC => Some(Self::Panic(words())),
-            UNFIT => Some(Self::Unfit(words())),
-            _ => None,
-        }
-    }
-}
-
-/// Makes an async function one that a child can begin with:
+/// Makes an async function an entry, which a child can begin with:
 ///
 /// ```
-/// gipc_core::entry! {
-///     /// Squares what it is given.
-///     pub async fn square(start: Start<i64>) -> i64 {
-///         start.args * start.args
+/// use gipc_core::{Error, Postcard, entry};
+///
+/// entry! {
+///     /// Sums what it gets.
+///     pub async fn sum(start: Start<i64>) -> Result<i64, Error> {
+///         let numbers = start.reader(0)?.with::<Postcard<i64>>();
+///         let mut sum = start.args;
+///         while let Some(number) = numbers.get().await? {
+///             sum += number;
+///         }
+///         Ok(sum)
 ///     }
 /// }
-/// assert!(square().name().ends_with("::square"));
+/// assert!(sum().name().ends_with("::sum"));
 /// ```
 ///
 /// The name is then a function that returns the [`Entry`], to be listed in [`init!`](crate::init!) and started by
-/// [`Command::new`](crate::Command::new). Arguments and result must be known to serde.
+/// [`Command::new`](crate::Command::new). serde must know the arguments and the result. An entry that returns nothing needs
+/// no `->`.
+///
+/// An entry that returns a `Result`, of this crate or of another such as anyhow, can use `?`: serde must know its value only,
+/// and its error must have a `Display` (with `#`, so that anyhow prints the whole chain). The child prints the error on its
+/// stderr and exits with 1, and its parent gets it as [`Exit::Failed`](crate::Exit::Failed). That holds where the type is
+/// written as `Result<…>` or `module::Result<…>`.
 #[macro_export]
 macro_rules! entry {
-    ($(#[$about:meta])* $visible:vis async fn $name:ident($start:ident: Start<$args:ty>) -> $result:ty $body:block) => {
+    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
+        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [Result<$result $(, $error)?>] $body
+            $crate::Entry::<$args, $result>::outcome);
+    };
+    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> $module:ident::Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
+        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [$module::Result<$result $(, $error)?>] $body
+            $crate::Entry::<$args, $result>::outcome);
+    };
+    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> $result:ty $body:block) => {
+        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [$result] $body ::std::result::Result::Ok);
+    };
+    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) $body:block) => {
+        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [()] [()] $body ::std::result::Result::Ok);
+    };
+    // `start` and `mut start` are the same: what takes a handle out of it needs it to be mutable.
+    (@made $about:tt $visible:tt $name:ident [mut $start:ident] $($rest:tt)+) => {
+        $crate::entry!(@made $about $visible $name [$start] $($rest)+);
+    };
+    (@made [$(#[$about:meta])*] [$visible:vis] $name:ident [$start:ident] [$args:ty] [$result:ty] [$returned:ty] $body:block $($outcome:tt)+) => {
         $(#[$about])*
         $visible const fn $name() -> $crate::Entry<$args, $result> {
-            async fn run($start: $crate::Start<$args>) -> $result $body
-            $crate::Entry::new(concat!(module_path!(), "::", stringify!($name)), |start| Box::pin(run(start)))
+            #[allow(unused_mut)]
+            async fn run(mut $start: $crate::Start<$args>) -> $returned $body
+            $crate::Entry::new(concat!(module_path!(), "::", stringify!($name)), |start| {
+                ::std::boxed::Box::pin(async { ($($outcome)+)(run(start).await) })
+            })
         }
     };
 }
@@ -343,8 +359,9 @@ macro_rules! init {
     };
 }
 
-/// Lists the entries of a test, where main is the test harness's own: once in the file, outside of all functions. A
-/// child then goes its way before that main begins.
+/// Lists the entries of a test, where main is the test harness's own: once in the file, outside of all functions. A child then
+/// runs its entry in a constructor, before main: without what std sets up there, such as the message of a stack overflow, and
+/// perhaps before other constructors.
 #[macro_export]
 macro_rules! init_in_tests {
     ($($entry:path),* $(,)?) => {

@@ -1,4 +1,4 @@
-//! What can go wrong with a handle, in one enum; what the system says is passed on as it came.
+//! The error of every operation on handles and children.
 
 use crate::codec::CodecError;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::io;
 
 /// Why an operation did not do what it was asked. Unless a variant says otherwise, nothing has happened.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The handle was closed, or given to a child: this process has it no longer.
     Closed,
@@ -15,7 +16,7 @@ pub enum Error {
     /// The other end went away in the middle of a message. The part that came is lost; every later get says
     /// the same.
     Truncated,
-    /// Nobody can read what is put: the other end is closed. A part may have been written.
+    /// The other end is closed, so nothing can read what is put. A part may have been written.
     Broken,
     /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) says. From `get`, the pipe is of no use any more:
     /// where the next message begins is unknown.
@@ -25,15 +26,20 @@ pub enum Error {
         /// How long it may be, in bytes.
         max: u64,
     },
-    /// The time limit passed. A message that was under way is treated as if the call had been dropped.
+    /// The time limit passed. Of a put: the message is withdrawn.
     Timeout,
-    /// The value could not be turned into bytes; nothing was written of it (of `put_all`, those before it may have been).
+    /// The time limit of a put passed in the middle of its message. The rest is written in the background, before anything
+    /// else: to put the message again would send it twice.
+    StillSending,
+    /// No whole message is there now: [`try_get`](crate::Reader::try_get) does not wait for one.
+    WouldBlock,
+    /// The value could not be turned into bytes; nothing was written of it (of `put_all`, all those before it were).
     Encode(CodecError),
-    /// The bytes are no value of the type that was asked for. The next message is not affected.
+    /// The bytes are not a value of the expected type. The next message is not affected.
     Decode(CodecError),
     /// The caller's mistake: what it was, and what to do instead.
     Misuse(String),
-    /// The system refused.
+    /// The system refused. The error is the system's own.
     Io(io::Error),
 }
 
@@ -43,14 +49,18 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the handle is closed, or was given away"),
             Self::Locked => f.write_str("the handle is in use by another task"),
             Self::Truncated => f.write_str("the other end went away in the middle of a message"),
-            Self::Broken => f.write_str("nobody holds the other end any more"),
+            Self::Broken => f.write_str("the other end is closed"),
             Self::TooLarge { len, max } => {
                 write!(f, "a message of {len} bytes, but at most {max} are allowed")
             }
             Self::Timeout => f.write_str("the time limit passed"),
+            Self::StillSending => f.write_str(
+                "the time limit passed in the middle of the message; its rest is sent in the background",
+            ),
+            Self::WouldBlock => f.write_str("no message is there now"),
             Self::Encode(error) => write!(f, "this value cannot be sent: {error}"),
             Self::Decode(error) => {
-                write!(f, "this message is no value of the type asked for: {error}")
+                write!(f, "this message is not a value of the expected type: {error}")
             }
             Self::Misuse(what) => f.write_str(what),
             Self::Io(error) => error.fmt(f),
@@ -61,8 +71,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
-            Self::Encode(error) | Self::Decode(error) => Some(error.as_ref()),
+            // What is displayed above already contains the error itself.
+            Self::Io(error) => error.source(),
+            Self::Encode(error) | Self::Decode(error) => error.source(),
             _ => None,
         }
     }
@@ -71,11 +82,5 @@ impl std::error::Error for Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-impl From<nix::Error> for Error {
-    fn from(error: nix::Error) -> Self {
-        Self::Io(error.into())
     }
 }

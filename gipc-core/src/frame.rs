@@ -3,12 +3,11 @@
 //! Both directions keep what is half done outside of their futures, so that a future dropped in the middle loses
 //! nothing. They know no handles and no locks.
 
-use crate::Error;
+use crate::channel::{Channel, Source};
+use crate::{Error, platform};
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::io::{self, ErrorKind, IoSlice};
-use std::pin::Pin;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use std::io::{self, ErrorKind};
 use tokio::task::yield_now;
 
 /// The longest message, in bytes: 2^31-1, as gipc's header has it.
@@ -18,6 +17,9 @@ const HEADER: usize = 4;
 
 /// How much is read ahead at once, so that many small messages cost one system call.
 const AHEAD: usize = 64 * 1024;
+
+/// How much may be reserved for one message before it has come, where addresses are scarce.
+const AT_ONCE: usize = if usize::BITS < 64 { 64 << 20 } else { usize::MAX >> 1 };
 
 /// After so many messages that were there already a get lets other tasks come to their turn.
 const UNWAITED: u32 = 256;
@@ -33,6 +35,8 @@ pub(crate) struct Incoming<S> {
     used: usize,
     /// The message that is coming, and its full length.
     message: Option<(Vec<u8>, usize)>,
+    /// An empty buffer for the next message.
+    pub(crate) spare: Vec<u8>,
     over: Option<Over>,
     /// How long a message may be, in bytes.
     pub(crate) max: u64,
@@ -49,10 +53,19 @@ enum Over {
     TooLarge(u64, u64),
 }
 
-impl<S: AsyncRead + Unpin> Incoming<S> {
+impl<S: Source> Incoming<S> {
     /// `ahead` is what a former owner had read and not returned.
     pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
-        Self { source, ahead, used: 0, message: None, over: None, max: MAX_MESSAGE, unwaited: 0 }
+        Self {
+            source,
+            ahead,
+            used: 0,
+            message: None,
+            spare: Vec::new(),
+            over: None,
+            max: MAX_MESSAGE,
+            unwaited: 0,
+        }
     }
 
     /// Adds what the next owner must be given with the descriptor.
@@ -72,7 +85,14 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
         if !is_new || self.unwaited == UNWAITED || len as u64 > self.max {
             return None;
         }
-        let message = ahead.get(HEADER..)?.get(..len)?.to_vec();
+        let bytes = ahead.get(HEADER..)?.get(..len)?;
+        let message = if self.spare.capacity() == 0 {
+            bytes.to_vec()
+        } else {
+            let mut message = std::mem::take(&mut self.spare);
+            message.extend_from_slice(bytes);
+            message
+        };
         self.used += HEADER + len;
         self.unwaited += 1;
         Some(message)
@@ -85,19 +105,35 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
             yield_now().await;
         }
         loop {
-            if let Some(message) = self.ready().or_else(|| self.assemble()) {
-                return Ok(Some(message));
+            if let Some(known) = self.known() {
+                return known;
             }
-            match self.over {
-                None => {}
-                Some(Over::Eof) => return Ok(None),
-                Some(Over::Truncated) => return Err(Error::Truncated),
-                Some(Over::TooLarge(len, max)) => return Err(Error::TooLarge { len, max }),
-            }
-            if self.read().await? == 0 {
-                let whole = self.used == self.ahead.len() && self.message.is_none();
-                self.over = Some(if whole { Over::Eof } else { Over::Truncated });
-            }
+            let read = poll_fn(|context| {
+                self.read(|source, into, most| source.poll_read(context, into, most))?
+            });
+            let came = read.await?;
+            self.note(came);
+        }
+    }
+
+    /// What the next get says, as far as it is known without another read.
+    fn known(&mut self) -> Option<Result<Option<Vec<u8>>, Error>> {
+        if let Some(message) = self.ready().or_else(|| self.assemble()) {
+            return Some(Ok(Some(message)));
+        }
+        self.over.map(|over| match over {
+            Over::Eof => Ok(None),
+            Over::Truncated => Err(Error::Truncated),
+            Over::TooLarge(len, max) => Err(Error::TooLarge { len, max }),
+        })
+    }
+
+    /// Takes note of what a read said: 0 bytes are the end.
+    fn note(&mut self, came: usize) {
+        self.unwaited = 0;
+        if came == 0 {
+            let whole = self.used == self.ahead.len() && self.message.is_none();
+            self.over = Some(if whole { Over::Eof } else { Over::Truncated });
         }
     }
 
@@ -114,7 +150,7 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
                 return None;
             }
             self.used += HEADER;
-            self.message = Some((Vec::new(), len as usize));
+            self.message = Some((std::mem::take(&mut self.spare), len as usize));
         }
         let (message, len) = self.message.as_mut()?;
         let here = &self.ahead[self.used..];
@@ -127,26 +163,61 @@ impl<S: AsyncRead + Unpin> Incoming<S> {
         self.message.take().map(|(message, _)| message)
     }
 
-    /// One read: into the message itself where much of it is missing, else ahead. Returns how many bytes came.
-    async fn read(&mut self) -> io::Result<usize> {
-        self.unwaited = 0;
+    /// Lets `read` append at most so many bytes to a buffer: to the message itself where much of it is missing, else to
+    /// what is read ahead.
+    fn read<R>(&mut self, read: impl FnOnce(&mut S, &mut Vec<u8>, usize) -> R) -> io::Result<R> {
         match &mut self.message {
             Some((message, len)) if *len - message.len() >= AHEAD => {
                 let missing = *len - message.len();
-                // Room grows with what has come, never with what the length promises: a liar costs nothing.
-                let room = message.len().max(AHEAD).min(missing);
-                if message.capacity() - message.len() < room.min(AHEAD) {
-                    message.try_reserve_exact(room).map_err(|_| ErrorKind::OutOfMemory)?;
+                if message.capacity() < *len {
+                    reserve(message, missing)?;
                 }
-                (&mut self.source).take(missing as u64).read_buf(message).await
+                Ok(read(&mut self.source, message, missing))
             }
             _ => {
                 self.ahead.drain(..self.used);
                 self.used = 0;
-                // What a former owner had of a long message needs no room any more.
+                // What a former owner had of a long message is not needed any more.
                 self.ahead.shrink_to(2 * AHEAD);
                 self.ahead.reserve(AHEAD);
-                self.source.read_buf(&mut self.ahead).await
+                let room = self.ahead.capacity() - self.ahead.len();
+                Ok(read(&mut self.source, &mut self.ahead, room))
+            }
+        }
+    }
+}
+
+/// Makes room for what is missing of a message. Memory that is not touched costs nothing, so all of it is reserved at once,
+/// and a false length costs no more than what comes. Where the system refuses that (a limit of the address space, no
+/// overcommit), room grows with what has come.
+fn reserve(message: &mut Vec<u8>, missing: usize) -> io::Result<()> {
+    let is_fresh = message.len() <= AHEAD;
+    if is_fresh && missing <= AT_ONCE && message.try_reserve_exact(missing).is_ok() {
+        platform::prefer_huge_pages(message);
+        return Ok(());
+    }
+    let room = message.len().max(AHEAD).min(missing);
+    if message.capacity() - message.len() < room.min(AHEAD) {
+        message.try_reserve_exact(room).map_err(|_| ErrorKind::OutOfMemory)?;
+    }
+    Ok(())
+}
+
+impl Incoming<Channel> {
+    /// As [`next`](Self::next), but says `WouldBlock` instead of waiting, and needs no runtime.
+    pub(crate) fn try_next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        self.unwaited = 0;
+        loop {
+            if let Some(known) = self.known() {
+                return known;
+            }
+            match self.read(Channel::try_read)? {
+                Ok(came) => self.note(came),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Err(Error::WouldBlock);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Io(error)),
             }
         }
     }
@@ -161,8 +232,11 @@ pub(crate) struct Outgoing<'a> {
     sent: usize,
 }
 
-/// A message that is too long to be copied with others.
-type Long<'m> = Option<Cow<'m, [u8]>>;
+/// Some messages as one write, and what follows: a message too long to be copied with others, or why one is refused.
+pub(crate) struct Batch<'a, 'm> {
+    pub(crate) frame: Outgoing<'a>,
+    pub(crate) next: Option<Result<Cow<'m, [u8]>, Error>>,
+}
 
 enum What<'a> {
     /// A message, which is not copied.
@@ -188,33 +262,39 @@ impl<'a> Outgoing<'a> {
         Ok(Self { what, copied, sent: 0 })
     }
 
-    /// The next messages, copied together so that they take few system calls: as many as make a good write. One that is
-    /// too long to be copied is left for itself. If there is neither, none are left.
+    /// The next messages, copied together so that they take few system calls: as many as make a good write, up to one that
+    /// is refused or too long to be copied. If there is none left, the frame is empty and nothing is next.
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
         mut copied: Vec<u8>,
-    ) -> Result<(Self, Long<'m>), Error> {
+    ) -> Batch<'a, 'm> {
         copied.clear();
         let mut ends = Vec::new();
-        let mut long = None;
-        while copied.len() < AHEAD {
+        let mut next = None;
+        while copied.len() < AHEAD && next.is_none() {
             let Some(message) = messages.next() else { break };
-            let message = message?;
-            let header = header(message.len())?;
-            if message.len() >= AHEAD {
-                long = Some(message);
-                break;
+            match message.and_then(|message| Ok((header(message.len())?, message))) {
+                Ok((header, message)) if message.len() < AHEAD => {
+                    copied.extend(header);
+                    copied.extend_from_slice(&message);
+                    ends.push(copied.len());
+                }
+                other => next = Some(other.map(|(_, message)| message)),
             }
-            copied.extend(header);
-            copied.extend_from_slice(&message);
-            ends.push(copied.len());
         }
-        Ok((Self { what: What::Several(ends), copied, sent: 0 }, long))
+        Batch { frame: Self { what: What::Several(ends), copied, sent: 0 }, next }
     }
 
-    /// The room for the next write.
-    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+    /// Takes the buffer back, for the next frame.
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.copied)
+    }
+
+    /// Forgets what is not written.
+    pub(crate) fn abandon(&mut self) {
+        self.what = What::Short;
+        self.copied.clear();
+        self.sent = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -222,28 +302,20 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
-    pub(crate) async fn write<S: AsyncWrite + Unpin>(&mut self, sink: &mut S) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, sink: &mut Channel) -> io::Result<()> {
         loop {
-            // Of two parts only as long as there are two: after a plain write that was cut short tokio knows that the
-            // pipe is full, and waits at once.
-            let sent = match self.rest() {
-                [[], []] => return Ok(()),
-                [one, []] | [[], one] => {
-                    poll_fn(|cx| Pin::new(&mut *sink).poll_write(cx, one)).await?
-                }
-                two => {
-                    let two = two.map(IoSlice::new);
-                    poll_fn(|cx| Pin::new(&mut *sink).poll_write_vectored(cx, &two)).await?
-                }
-            };
-            if sent == 0 {
-                return Err(ErrorKind::WriteZero.into());
+            let rest = self.rest();
+            if rest == [[], []] {
+                return Ok(());
             }
-            self.sent += sent;
+            match sink.write(rest).await? {
+                0 => return Err(ErrorKind::WriteZero.into()),
+                sent => self.sent += sent,
+            }
         }
     }
 
-    /// What the frame lacks of which a part is written: the pipe takes nothing else until that has followed. Empty
+    /// A copy of what is missing of the frame that is partly written: nothing else may precede it in the pipe. Empty
     /// between frames.
     pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
         let (begin, end) = match &self.what {
@@ -255,8 +327,13 @@ impl<'a> Outgoing<'a> {
                 (begin, ends.get(next).copied().unwrap_or(begin))
             }
         };
-        let missing = if begin < self.sent { end - self.sent } else { 0 };
-        self.rest().concat().into_iter().take(missing).collect()
+        if self.sent <= begin {
+            return Vec::new();
+        }
+        let [first, second] = self.rest();
+        let missing = end - self.sent;
+        let of_first = missing.min(first.len());
+        [&first[..of_first], &second[..missing - of_first]].concat()
     }
 
     fn rest(&self) -> [&[u8]; 2] {
@@ -284,107 +361,4 @@ fn header(len: usize) -> Result<[u8; HEADER], Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn several(messages: &[&[u8]]) -> Outgoing<'static> {
-        let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));
-        Outgoing::several(&mut messages, Vec::new()).expect("short").0
-    }
-
-    fn bytes(messages: &[&[u8]]) -> Vec<u8> {
-        messages
-            .iter()
-            .flat_map(|message| {
-                Outgoing::one(message, Vec::new()).expect("it fits").rest().concat()
-            })
-            .collect()
-    }
-
-    /// What a reader says of these bytes and the end after them, in words.
-    async fn check(wire: &[u8], expected: &[&str]) {
-        let mut incoming = Incoming::new(wire, Vec::new());
-        for words in expected {
-            let said = match incoming.next().await {
-                Ok(Some(message)) => String::from_utf8_lossy(&message).into_owned(),
-                Ok(None) => "eof".into(),
-                Err(error) => format!("{error:?}"),
-            };
-            assert_eq!(said, *words, "{wire:?}");
-        }
-    }
-
-    #[rstest]
-    #[case::nothing(0, "eof")]
-    #[case::a_byte_of_the_header(1, "Truncated")]
-    #[case::half_a_header(2, "Truncated")]
-    #[case::most_of_a_header(3, "Truncated")]
-    #[case::a_header(4, "Truncated")]
-    #[case::a_byte_of_the_message(5, "Truncated")]
-    #[case::all_but_a_byte(8, "Truncated")]
-    #[case::all(9, "hello")]
-    #[tokio::test]
-    async fn a_frame_cut_short_is_truncated_and_stays_so(
-        #[case] kept: usize,
-        #[case] expected: &str,
-    ) {
-        let wire = bytes(&[b"hello"]);
-        let then = if expected == "hello" { "eof" } else { expected };
-        check(&wire[..kept], &[expected, then, then]).await;
-    }
-
-    #[tokio::test]
-    async fn messages_come_one_by_one_and_the_empty_one_too() {
-        check(&bytes(&[b"a", b"", b"bc"]), &["a", "", "bc", "eof", "eof"]).await;
-    }
-
-    #[tokio::test]
-    async fn an_impossible_length_is_refused_for_ever() {
-        let words = "TooLarge { len: 2147483648, max: 2147483647 }";
-        check(&[0, 0, 0, 0x80, 1], &[words, words]).await;
-    }
-
-    #[tokio::test]
-    async fn a_length_alone_costs_no_memory() {
-        let mut incoming = Incoming::new(&[0xff, 0xff, 0xff, 0x7f, 1][..], Vec::new());
-        assert!(matches!(incoming.next().await, Err(Error::Truncated)));
-        let room = incoming.message.map(|(message, _)| message.capacity());
-        assert!(room.is_some_and(|room| room <= 4 * AHEAD), "{room:?}");
-    }
-
-    #[rstest]
-    #[case::nothing_written(0, 0)]
-    #[case::inside_a_header(1, 6)]
-    #[case::before_the_last_byte(6, 1)]
-    #[case::between_frames(7, 0)]
-    #[case::inside_the_second(8, 4)]
-    #[case::all_written(12, 0)]
-    fn only_the_frame_that_was_begun_must_be_finished(#[case] sent: usize, #[case] missing: usize) {
-        let mut out = several(&[b"abc", b"d"]);
-        out.sent = sent;
-        let all = bytes(&[b"abc", b"d"]);
-        assert_eq!(out.rest_of_frame(), all[sent..sent + missing]);
-    }
-
-    #[rstest]
-    #[tokio::test]
-    async fn what_was_read_ahead_goes_on_with_the_next_owner(
-        #[values(0, 1, 3, 4, 5, 70_000, 200_000)] cut: usize,
-    ) {
-        let wire = bytes(&[&vec![7; 150_000], b"next"]);
-        let (first, second) = wire.split_at(cut.min(wire.len()));
-        let mut former = Incoming::new(first, Vec::new());
-        let mut got = Vec::new();
-        while let Ok(Some(message)) = former.next().await {
-            got.push(message.len());
-        }
-        let mut leftover = Vec::new();
-        former.leftover(&mut leftover);
-        let mut heir = Incoming::new(second, leftover);
-        while let Ok(Some(message)) = heir.next().await {
-            got.push(message.len());
-        }
-        assert_eq!(got, [150_000, 4]);
-    }
-}
+mod tests;

@@ -4,10 +4,11 @@
 //! and then the arguments with what their former owner had read ahead. Nothing is inherited, so nothing can be
 //! inherited by mistake, by whomever starts a program at the same moment.
 
-use crate::end::Held;
+use crate::end::{Body, Held};
 use crate::outlet::Outlet;
 use crate::pipe::Inlet;
 use crate::{Codec, Duplex, Error, Reader, Writer, platform};
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -51,7 +52,7 @@ impl<In: Codec, Out: Codec> From<Duplex<In, Out>> for Handle {
 /// Handles that are about to go. Dropped before `commit`, they stay with their owner.
 pub(crate) struct Luggage {
     pieces: Vec<Piece>,
-    stdin: Option<OwnedFd>,
+    stdin: Option<RawFd>,
 }
 
 enum Piece {
@@ -61,10 +62,10 @@ enum Piece {
 }
 
 impl Luggage {
-    /// Keeps everybody away from the handles, or refuses and changes nothing.
-    pub(crate) fn pack(handles: &[Handle], stdin: Option<OwnedFd>) -> Result<Self, Error> {
+    /// Reserves all of the handles, or refuses and changes nothing.
+    pub(crate) fn pack(handles: &[Handle], stdin: Option<&OwnedFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
-        // What is closed is said first, and what is in use last: until then the call has to make sense (ERR-3).
+        // What is closed is said first, and what is in use last: until then the call has to make sense.
         if handles.iter().any(is_closed) {
             return Err(Error::Closed);
         }
@@ -79,46 +80,29 @@ impl Luggage {
         let pieces = handles.iter().map(|handle| {
             Ok(match handle {
                 Handle::Reader(reader) => Piece::Reader(reader.reserve()?),
-                Handle::Writer(writer) => Piece::Writer(idle(writer)?),
+                Handle::Writer(writer) => Piece::Writer(writer.reserve()?),
                 Handle::Duplex(both) => {
-                    Piece::Duplex(both.reader().reserve()?, idle(both.writer())?)
+                    Piece::Duplex(both.reader().reserve()?, both.writer().reserve()?)
                 }
             })
         });
+        let stdin = stdin.map(AsRawFd::as_raw_fd);
         Ok(Self { pieces: pieces.collect::<Result<_, Error>>()?, stdin })
     }
 
-    /// Puts the descriptors on their way. It takes a few bytes of the socket, so it does not wait.
-    ///
-    /// A child that is gone already got them and lost them, as any child that dies: its status says so, and no error.
-    pub(crate) fn send(&self, control: &UnixStream) -> io::Result<()> {
-        match self.try_send(control) {
-            Err(error)
-                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
-            {
-                Ok(())
-            }
-            sent => sent,
-        }
-    }
-
-    fn try_send(&self, control: &UnixStream) -> io::Result<()> {
-        let stdin = self.stdin.iter().map(AsRawFd::as_raw_fd);
+    /// Puts the descriptors on their way, as many as the system takes at once. That needs a few bytes of the socket, so it
+    /// does not wait.
+    pub(crate) fn send(&self, control: &UnixStream) -> io::Result<Sent> {
         let descriptors: Vec<RawFd> =
-            self.pieces.iter().flat_map(Piece::descriptors).chain(stdin).collect();
+            self.pieces.iter().flat_map(Piece::descriptors).chain(self.stdin).collect();
         let count = u32::try_from(descriptors.len()).map_err(io::Error::other)?;
-        (&mut &*control).write_all(&count.to_le_bytes())?;
-        for some in descriptors.chunks(platform::DESCRIPTORS_A_MESSAGE) {
-            let rights = [ControlMessage::ScmRights(some)];
-            sendmsg::<()>(
-                control.as_raw_fd(),
-                &[IoSlice::new(&[0])],
-                &rights,
-                MsgFlags::empty(),
-                None,
-            )?;
+        let mut sent = Sent { descriptors, count: 0 };
+        match (&mut &*control).write_all(&count.to_le_bytes()) {
+            Err(error) if is_gone(&error) => sent.count = sent.descriptors.len(),
+            written => written?,
         }
-        Ok(())
+        sent.go_on(control)?;
+        Ok(sent)
     }
 
     /// The bytes that follow, and how many they are: the arguments, then for each handle its kind and what was read
@@ -147,19 +131,55 @@ impl Luggage {
         bytes
     }
 
-    /// They are the child's now: this process closes its copies.
-    pub(crate) fn commit(self) {
-        for piece in self.pieces {
-            match piece {
-                Piece::Reader(reader) => drop(reader.commit()),
-                Piece::Writer(writer) => drop(writer.commit()),
+    /// They are the child's now. This process closes its copies by dropping what this returns.
+    pub(crate) fn commit(self) -> Vec<Body> {
+        let pieces = self.pieces.into_iter();
+        pieces
+            .flat_map(|piece| match piece {
+                Piece::Reader(reader) => vec![reader.commit() as Body],
+                Piece::Writer(writer) => vec![writer.commit() as Body],
                 Piece::Duplex(reader, writer) => {
-                    drop(writer.commit());
-                    drop(reader.commit());
+                    vec![writer.commit() as Body, reader.commit()]
                 }
+            })
+            .collect()
+    }
+}
+
+/// The descriptors for a child, and how many of them are sent. Their owner keeps them open until all are.
+pub(crate) struct Sent {
+    descriptors: Vec<RawFd>,
+    count: usize,
+}
+
+impl Sent {
+    pub(crate) fn is_complete(&self) -> bool {
+        self.count == self.descriptors.len()
+    }
+
+    /// Sends more. Returns whether all are sent: Linux refuses more than RLIMIT_NOFILE descriptors of a user who is not root
+    /// that were sent and not yet received, to whatever child.
+    ///
+    /// A child that is gone already got them and lost them, as any child that dies: its status says so, and no error.
+    pub(crate) fn go_on(&mut self, control: &UnixStream) -> io::Result<bool> {
+        while !self.is_complete() {
+            let rest = &self.descriptors[self.count..];
+            let some = &rest[..rest.len().min(platform::DESCRIPTORS_A_MESSAGE)];
+            let (bytes, rights) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(some)]);
+            let none = MsgFlags::empty();
+            match sendmsg::<()>(control.as_raw_fd(), &bytes, &rights, none, None) {
+                Ok(_) => self.count += some.len(),
+                Err(Errno::ETOOMANYREFS | Errno::EAGAIN) => return Ok(false),
+                Err(error) if is_gone(&error.into()) => self.count = self.descriptors.len(),
+                Err(error) => return Err(error.into()),
             }
         }
+        Ok(true)
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 impl Piece {
@@ -186,13 +206,6 @@ fn descriptors(handle: &Handle) -> [Option<RawFd>; 2] {
 fn is_closed(handle: &Handle) -> bool {
     let open = descriptors(handle).iter().flatten().count();
     open < if matches!(handle, Handle::Duplex(_)) { 2 } else { 1 }
-}
-
-/// A writer that has nothing to finish. One that has, of a put that was given up where no runtime could finish it, is
-/// as good as in use: the child could not write the rest.
-fn idle(writer: &Writer) -> Result<Held<Outlet>, Error> {
-    let held = writer.reserve()?;
-    if held.body().owes() { Err(Error::Locked) } else { Ok(held) }
 }
 
 /// Adds a part behind its length.
@@ -258,7 +271,7 @@ impl Parcel {
                 b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())),
                 b'w' => Handle::Writer(Writer::from_descriptor(next()?)),
                 b'i' => {
-                    nix::unistd::dup2_stdin(next()?)?;
+                    nix::unistd::dup2_stdin(next()?).map_err(io::Error::from)?;
                     continue;
                 }
                 _ => {
@@ -296,5 +309,6 @@ impl<'a> Label<'a> {
 }
 
 fn torn() -> Error {
-    Error::Misuse("its parent went away before it had handed everything over".into())
+    let why = "its parent went away before it had handed everything over";
+    Error::Io(io::Error::new(ErrorKind::UnexpectedEof, why))
 }

@@ -1,17 +1,18 @@
-//! The crate on one page: what it is, and where to find it.
-//!
-//! `pipe` (and below it `frame`, bytes; `codec`, values; `end`, who may use it now; `outlet`, a put under way; `channel`,
-//! the descriptor), `duplex`, `command` and `process` (and below them
-//! `entry`, where a child begins; `handoff`, how handles reach it), `platform` (what differs between systems), `error`.
-//!
 #![doc = include_str!("../README.md")]
+
+// Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec` and `bounded`: values, `end`: whose turn it is,
+// `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
+// `entry`: how a child begins, `control` and `report`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
 
+mod arrival;
+mod bounded;
 mod channel;
 mod codec;
 mod command;
+mod control;
 mod duplex;
 mod end;
 mod entry;
@@ -23,6 +24,7 @@ mod outlet;
 mod pipe;
 mod platform;
 mod process;
+mod report;
 
 pub use codec::{Codec, CodecError, Postcard, Raw};
 pub use command::Command;
@@ -34,4 +36,4 @@ pub use frame::MAX_MESSAGE;
 pub use handoff::Handle;
 pub use messages::Messages;
 pub use pipe::{Reader, Writer, pipe};
-pub use process::{Exit, Process};
+pub use process::{Exit, ExitError, Process};

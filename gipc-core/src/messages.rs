@@ -1,4 +1,4 @@
-//! The messages of a reader as a stream, for those who combine streams.
+//! The messages of a reader as a stream.
 
 use crate::{Codec, Error, Reader};
 use futures_core::Stream;

@@ -1,99 +1,160 @@
-//! The sending side that the clones of a writer share, and a put under way: half a message never stays alone.
+//! The sending side that the clones of a writer share, and the turn of one put at it.
 //!
-//! Knows frames and turns; what may be put, and who may, is `pipe`'s.
+//! Half a message never stays alone: whatever ends a put in the middle of a frame, the rest of that frame is kept here and
+//! written before anything else.
 
 use crate::Error;
 use crate::channel::Channel;
-use crate::end::InUse;
+use crate::end::{End, InUse};
 use crate::frame::Outgoing;
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe::Sender;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime;
 
-/// What writers share.
+/// What the clones of a writer share.
 pub(crate) struct Outlet {
-    pub(crate) sink: Channel<Sender>,
-    /// Where short messages are put together.
-    pub(crate) room: Vec<u8>,
-    /// What is still to be written of a message whose put was given up. It goes before anything else.
-    rest: Cursor<Vec<u8>>,
+    pub(crate) sink: Channel,
+    /// A buffer for short messages, kept from one put to the next.
+    scratch: Vec<u8>,
+    /// The unwritten rest of a frame whose put was dropped or failed. It precedes everything else.
+    rest: Rest,
 }
 
 impl Outlet {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self { sink: Channel::Idle(descriptor), room: Vec::new(), rest: Cursor::default() }
+        Self { sink: Channel::for_writing(descriptor), scratch: Vec::new(), rest: Rest::default() }
     }
 
-    /// Whether half a message is in the pipe, and its other half here.
-    pub(crate) fn owes(&self) -> bool {
-        !self.rest.get_ref().is_empty()
+    /// Whether a part of a frame is in the pipe and its rest is here.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.rest.sent < self.rest.bytes.len()
     }
 
-    /// Writes what is still owed. Cancel-safe: what is written is not written again.
-    pub(crate) async fn settle(&mut self) -> Result<(), Error> {
-        if self.owes() {
-            let written = self.sink.write_all_buf(&mut self.rest).await;
-            self.told(written)?;
-        }
-        Ok(())
-    }
-
-    /// What a write came to. Nothing is owed any more where all is written, or where nobody reads.
-    fn told(&mut self, written: io::Result<()>) -> Result<(), Error> {
-        match written {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::Io(error)),
-            written => {
-                self.rest = Cursor::default();
-                written.map_err(|_| Error::Broken)
+    /// Writes the rest of the frame. Cancel-safe: what was written is not written again.
+    async fn write_rest(&mut self) -> Result<(), Error> {
+        while self.has_rest() {
+            match self.sink.write([&self.rest.bytes[self.rest.sent..], &[]]).await {
+                Ok(sent) => self.rest.sent += sent,
+                Err(error) if is_broken(&error) => {
+                    self.rest = Rest::default(); // nothing can read it any more
+                    return Err(Error::Broken);
+                }
+                Err(error) => return Err(Error::Io(error)),
             }
         }
+        self.rest = Rest::default();
+        Ok(())
     }
 }
 
-/// A put under way. Given up or failed in its middle, it leaves what its frame lacks with the outlet.
-pub(crate) struct Put<'e, 'm> {
-    turn: Option<InUse<'e, Outlet>>,
-    frame: Outgoing<'m>,
+/// The rest of a frame, and how much of it is written.
+#[derive(Default)]
+struct Rest {
+    bytes: Vec<u8>,
+    sent: usize,
 }
 
-impl<'e, 'm> Put<'e, 'm> {
-    pub(crate) fn new(turn: InUse<'e, Outlet>, frame: Outgoing<'m>) -> Self {
-        Self { turn: Some(turn), frame }
-    }
+/// One operation's turn at a writer, with no frame unfinished. Dropped with a frame unfinished, it goes on in the background.
+pub(crate) struct Turn<'e> {
+    in_use: Option<InUse<'e, Outlet>>,
+}
 
-    /// Writes all of it, and gives the turn back.
-    pub(crate) async fn finish(mut self) -> Result<InUse<'e, Outlet>, Error> {
-        let Some(turn) = &mut self.turn else { return Err(Error::Closed) };
-        let written = self.frame.write(&mut turn.sink).await;
-        if written.is_err() {
-            turn.rest = Cursor::new(self.frame.rest_of_frame());
-        }
-        turn.told(written)?;
-        let Some(mut turn) = self.turn.take() else { return Err(Error::Closed) };
-        turn.room = self.frame.take_room();
+impl<'e> Turn<'e> {
+    /// Waits for the turn, then writes what an earlier put has left. Cancel-safe.
+    pub(crate) async fn enter(end: &'e Arc<End<Outlet>>) -> Result<Self, Error> {
+        let mut turn = Self { in_use: Some(end.enter().await?) };
+        turn.write_rest().await?;
         Ok(turn)
     }
+
+    /// Waits for the turn, writes what an earlier put has left, and closes.
+    pub(crate) async fn close(end: &'e Arc<End<Outlet>>) -> Result<(), Error> {
+        let mut turn = Self { in_use: Some(end.enter().await?) };
+        let written = turn.write_rest().await;
+        if !turn.in_use().has_rest() {
+            drop(turn.in_use.take().map(|in_use| in_use.detach().commit()));
+        }
+        written
+    }
+
+    async fn write_rest(&mut self) -> Result<(), Error> {
+        let in_use = self.in_use();
+        if !in_use.has_rest() {
+            return Ok(());
+        }
+        let end = in_use.end();
+        end.unless_aborted(in_use.write_rest()).await.unwrap_or(Err(Error::Closed))
+    }
+
+    fn in_use(&mut self) -> &mut InUse<'e, Outlet> {
+        self.in_use.as_mut().expect("a turn has its writer until it is dropped")
+    }
+
+    /// The buffer for the next frame. [`write`](Self::write) brings it back.
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.in_use().scratch)
+    }
+
+    /// Writes the whole frame. Dropped or failed in the middle, it leaves the rest with the writer and sets `left_rest`.
+    pub(crate) async fn write(
+        &mut self,
+        frame: Outgoing<'_>,
+        left_rest: &AtomicBool,
+    ) -> Result<(), Error> {
+        let in_use = self.in_use();
+        let end = in_use.end();
+        let mut writing = Writing { outlet: in_use, frame, left_rest };
+        let written = end.unless_aborted(writing.frame.write(&mut writing.outlet.sink)).await;
+        match written {
+            None => Err(Error::Closed),
+            Some(Err(error)) if is_broken(&error) => {
+                writing.frame.abandon(); // nothing can read the rest
+                Err(Error::Broken)
+            }
+            Some(written) => written.map_err(Error::Io),
+        }
+    }
 }
 
-impl Drop for Put<'_, '_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let Some(mut turn) = self.turn.take() else { return };
-        if !turn.owes() {
-            turn.rest = Cursor::new(self.frame.rest_of_frame());
-        }
-        if !turn.owes() {
+        let Some(in_use) = self.in_use.take() else { return };
+        if !in_use.has_rest() {
             return;
         }
-        // The turn goes along: whoever puts next waits behind the rest of this message. Where there is no runtime, or it
-        // ends before that, whoever puts next writes the rest himself.
+        // The turn goes along, so the next put waits until the rest is written. Where there is no runtime, or it ends before
+        // that, the next put writes the rest.
         if let Ok(runtime) = runtime::Handle::try_current() {
-            let mut turn = turn.detach();
+            let mut held = in_use.detach();
             runtime.spawn(async move {
-                // If nobody reads any more, the next put says so.
-                let _ = turn.body_mut().settle().await;
+                let end = held.end();
+                // If nothing reads any more, the next put says so.
+                let _ = end.unless_aborted(held.body_mut().write_rest()).await;
             });
         }
     }
+}
+
+/// A frame that is being written. Dropped at any moment, it leaves what is missing of the frame with the outlet.
+struct Writing<'o, 'm> {
+    outlet: &'o mut Outlet,
+    frame: Outgoing<'m>,
+    left_rest: &'o AtomicBool,
+}
+
+impl Drop for Writing<'_, '_> {
+    fn drop(&mut self) {
+        let rest = self.frame.rest_of_frame();
+        if !rest.is_empty() {
+            self.outlet.rest = Rest { bytes: rest, sent: 0 };
+            self.left_rest.store(true, Ordering::Relaxed);
+        }
+        self.outlet.scratch = self.frame.take_scratch();
+    }
+}
+
+fn is_broken(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::BrokenPipe
 }

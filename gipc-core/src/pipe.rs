@@ -4,59 +4,86 @@
 
 use crate::channel::Channel;
 use crate::end::{End, Held};
-use crate::frame::{Incoming, MAX_MESSAGE, Outgoing, check_length};
+use crate::frame::{Batch, Incoming, MAX_MESSAGE, Outgoing, check_length};
 use crate::messages::Messages;
-use crate::outlet::{Outlet, Put};
+use crate::outlet::{Outlet, Turn};
 use crate::{Codec, Error, Raw, platform};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
-/// Makes a pipe for bytes (PIPE-1); [`Reader::with`] and [`Writer::with`] make it one for values.
+/// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
 ///
-/// No runtime is needed for it. Each end belongs to the runtime in which it is first waited on, and waits in no other:
-/// when that one is gone, gets and puts are `Io`, and while nobody drives it they wait. Until then an end may go anywhere,
-/// to another thread or to a child.
+/// Needs no runtime. An end registers with the runtime of its first `get` or `put`. It only makes progress while that runtime
+/// runs; after that runtime is dropped, calls fail with `Io`. Before the first call an end can be moved to another thread or
+/// given to a child.
 ///
 /// On macOS an end can be inherited by a program that another thread starts in the moment between making it and marking
-/// it; on Linux and the BSDs it is made marked (PIPE-6).
+/// it; on Linux and the BSDs it is made marked.
 ///
 /// # Errors
 ///
-/// What the system says, for instance that there are no descriptors left; then nothing is left over (PIPE-8).
+/// What the system says, for instance that there are no descriptors left; then nothing is left over.
 pub fn pipe() -> io::Result<(Reader, Writer)> {
     let (reader, writer) = platform::pipe()?;
     Ok((Reader::from_descriptor(reader, Vec::new()), Writer::from_descriptor(writer)))
 }
 
-/// The end that gets. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one (CLOSE-11), or by [`close`](Self::close).
+/// The receiving end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
+/// the last one, or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
     end: Arc<End<Inlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
-/// The end that puts. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one (CLOSE-11), or by [`close`](Self::close).
+/// The sending end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
+/// the last one, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
     end: Arc<End<Outlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
 /// What readers share.
-pub(crate) type Inlet = Incoming<Channel<pipe::Receiver>>;
+pub(crate) type Inlet = Incoming<Channel>;
 
 impl Reader {
     /// Takes over a descriptor, and what its former owner had read ahead.
     pub(crate) fn from_descriptor(descriptor: OwnedFd, ahead: Vec<u8>) -> Self {
         let number = descriptor.as_raw_fd();
-        let body = Incoming::new(Channel::Idle(descriptor), ahead);
+        let body = Incoming::new(Channel::for_reading(descriptor), ahead);
         Self { end: End::new(body, number), codec: PhantomData }
+    }
+}
+
+impl Reader {
+    /// Waits for the next message and puts its bytes into `buffer`, instead of what is there; returns how many, or `None` at the
+    /// end. A buffer that is used again costs large messages less than half of the time.
+    ///
+    /// Cancel-safe: nothing of a message is lost, but the memory of `buffer` then stays with the handle, and the buffer is
+    /// left empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); the buffer is empty then.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get).
+    pub async fn get_into(&self, buffer: &mut Vec<u8>) -> Result<Option<usize>, Error> {
+        buffer.clear();
+        let mut incoming = self.end.enter().await?;
+        incoming.spare = std::mem::take(buffer);
+        let got = incoming.next().await;
+        *buffer = std::mem::take(&mut incoming.spare);
+        Ok(got?.map(|message| {
+            *buffer = message;
+            buffer.len()
+        }))
     }
 }
 
@@ -67,14 +94,14 @@ impl<C: Codec> Reader<C> {
         Reader { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Waits for the next message; `None` is the end: every writer is closed and no message is left (EOF-1, EOF-2). Each
-    /// message goes to exactly one get (MSG-8), in the order in which the gets were first polled (LOCK-3).
+    /// Waits for the next message; `None` is the end: every writer is closed and no message is left. Each
+    /// message goes to exactly one get, in the order in which the gets were first polled.
     ///
-    /// Cancel-safe: a get that is dropped takes nothing with it (MSG-14).
+    /// Cancel-safe: a get that is dropped takes nothing with it.
     ///
     /// # Errors
     ///
-    /// `Closed`; `Truncated` (EOF-4, EOF-5) and `TooLarge` (MSG-12), which stay; `Decode` (CODEC-7); `Io`.
+    /// `Closed`; `Truncated` and `TooLarge`, which stay; `Decode`; `Io`.
     ///
     /// # Panics
     ///
@@ -88,8 +115,8 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// As [`get`](Self::get), for at most so long, waiting for its turn included (TIMEOUT-6). Half a message that came in
-    /// time is not lost: the next get goes on with it (TIMEOUT-4). Cancel-safe.
+    /// Like [`get`](Self::get), but fails with `Timeout` after `limit`. Time spent queued behind other tasks counts. A part of a
+    /// message that came in time is not lost: the next get continues it. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -99,7 +126,25 @@ impl<C: Codec> Reader<C> {
     ///
     /// As [`get`](Self::get), and if the runtime here has no time enabled.
     pub async fn get_within(&self, limit: Duration) -> Result<Option<C::Got>, Error> {
-        timeout(limit, self.get()).await.unwrap_or(Err(Error::Timeout))
+        match timeout(limit, self.get()).await {
+            Ok(got) => got,
+            // The get may have been stopped before it looked, for instance to let other tasks run.
+            Err(_) => match self.try_get() {
+                Err(Error::WouldBlock | Error::Locked) => Err(Error::Timeout),
+                got => got,
+            },
+        }
+    }
+
+    /// Takes the next message if all of it is there; `None` is the end, as in [`get`](Self::get). Does not wait, and needs
+    /// no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); `WouldBlock` if there is no whole message now; `Locked` while a get of another task waits.
+    pub fn try_get(&self) -> Result<Option<C::Got>, Error> {
+        let message = self.reserve()?.body_mut().try_next()?;
+        message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
     /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.
@@ -112,8 +157,8 @@ impl<C: Codec> Reader<C> {
     }
 
     /// Refuses messages longer than so many bytes from now on, instead of those longer than
-    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them (SEC-2), and what was
-    /// refused stays so (MSG-12). It is this process's own rule and does not go with the handle to a child.
+    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them, and what was
+    /// refused stays so. It is this process's own rule and does not go with the handle to a child.
     ///
     /// # Errors
     ///
@@ -122,17 +167,28 @@ impl<C: Codec> Reader<C> {
         self.reserve().map(|mut end| end.body_mut().max = bytes.min(MAX_MESSAGE))
     }
 
-    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait.
+    /// Closes the descriptor, for all clones. Does not wait.
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a get waits, and nothing has happened
-    /// (CLOSE-4).
+    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened
+    ///.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// The number of the descriptor in this process, while it has it: to be looked at, never to be used.
+    /// Waits until every get before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        drop(self.end.enter().await?.detach().commit());
+        Ok(())
+    }
+
+    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.end.descriptor()
@@ -158,43 +214,53 @@ impl<C: Codec> Writer<C> {
         Writer { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Writes one message, and waits while the pipe is full (COOP-2). Messages of several tasks never mix (MSG-7); they go
-    /// in the order in which the puts were first polled (LOCK-3). When it returns the message is in the pipe.
+    /// Writes one message, and waits while the pipe is full. Messages of several tasks never mix; they go
+    /// in the order in which the puts were first polled. When it returns the message is in the pipe.
     ///
     /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that its rest is copied, which takes
     /// as long as it is long, and written in the background, before any other put, because half a message would spoil
-    /// what follows (MSG-13). Until then the handle is in use. Where no runtime is there to do it, or it ends, the
+    /// what follows. Until then the handle is in use. Where no runtime is there to do it, or it ends, the
     /// next put writes the rest first; if there is none, the reader sees `Truncated`.
     ///
     /// # Errors
     ///
-    /// `Closed`; `TooLarge` (MSG-11) and `Encode` (MSG-10) before anything is written; `Broken` if there is no reader any
-    /// more (CLOSE-7); `Io`, and then the next put goes on where this one was.
+    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any
+    /// more; `Io`, and then the next put goes on where this one was.
     ///
     /// # Panics
     ///
     /// If the runtime here has no I/O enabled.
     pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
-        let bytes = C::encode(message).map_err(Error::Encode)?;
-        check_length(bytes.len())?;
-        let mut turn = self.end.enter().await?;
-        turn.settle().await?;
-        let frame = Outgoing::one(&bytes, std::mem::take(&mut turn.room))?;
-        Put::new(turn, frame).finish().await.map(drop)
+        self.put_noting(message, &AtomicBool::new(false)).await
     }
 
-    /// As [`put`](Self::put), for at most so long. What happens to a message that is half written then is said there.
-    /// Cancel-safe in the same way.
+    /// Notes in `left_rest` whether it was dropped or failed in the middle of its message.
+    async fn put_noting(&self, message: &C::Put, left_rest: &AtomicBool) -> Result<(), Error> {
+        let bytes = C::encode(message).map_err(Error::Encode)?;
+        check_length(bytes.len())?;
+        let mut turn = Turn::enter(&self.end).await?;
+        let frame = Outgoing::one(&bytes, turn.take_scratch())?;
+        turn.write(frame, left_rest).await
+    }
+
+    /// Like [`put`](Self::put), but fails after `limit`. Time spent queued behind other tasks counts. Cancel-safe in the same way.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), and `Timeout`.
+    /// As [`put`](Self::put); `Timeout` if the message is withdrawn, and can be put again; `StillSending` if a part of it was
+    /// written, so that the rest follows in the background: to put it again would send it twice. Then [`abort`](Self::abort)
+    /// gives up a reader that does not read.
     ///
     /// # Panics
     ///
     /// As [`put`](Self::put), and if the runtime here has no time enabled.
     pub async fn put_within(&self, message: &C::Put, limit: Duration) -> Result<(), Error> {
-        timeout(limit, self.put(message)).await.unwrap_or(Err(Error::Timeout))
+        let left_rest = AtomicBool::new(false);
+        let put = timeout(limit, self.put_noting(message, &left_rest)).await;
+        put.unwrap_or_else(|_| {
+            let is_begun = left_rest.load(Ordering::Relaxed);
+            Err(if is_begun { Error::StillSending } else { Error::Timeout })
+        })
     }
 
     /// Writes many messages in few system calls, with no message of another task between them. They are encoded on the
@@ -204,7 +270,8 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put). Some of the messages may have been written, from the first on.
+    /// As [`put`](Self::put). After `Encode` and `TooLarge` all messages before the refused one are written, and none behind
+    /// it; after the others some may be, from the first on.
     ///
     /// # Panics
     ///
@@ -217,16 +284,17 @@ impl<C: Codec> Writer<C> {
         C::Put: 'm,
     {
         let mut messages =
-            messages.into_iter().map(|message| C::encode(message).map_err(Error::Encode));
-        let mut turn = self.end.enter().await?;
-        turn.settle().await?;
+            messages.into_iter().fuse().map(|message| C::encode(message).map_err(Error::Encode));
+        let mut turn = Turn::enter(&self.end).await?;
+        let left_rest = AtomicBool::new(false);
         loop {
-            let (frame, long) = Outgoing::several(&mut messages, std::mem::take(&mut turn.room))?;
-            let is_last = frame.is_empty() && long.is_none();
-            turn = Put::new(turn, frame).finish().await?;
-            if let Some(long) = long {
-                let frame = Outgoing::one(&long, std::mem::take(&mut turn.room))?;
-                turn = Put::new(turn, frame).finish().await?;
+            let Batch { frame, next } = Outgoing::several(&mut messages, turn.take_scratch());
+            let is_last = frame.is_empty() && next.is_none();
+            turn.write(frame, &left_rest).await?;
+            if let Some(long) = next {
+                let long = long?;
+                let frame = Outgoing::one(&long, turn.take_scratch())?;
+                turn.write(frame, &left_rest).await?;
             }
             if is_last {
                 return Ok(());
@@ -234,24 +302,51 @@ impl<C: Codec> Writer<C> {
         }
     }
 
-    /// Closes the descriptor, for all clones (CLOSE-1). Does not wait: what was put is in the pipe (CLOSE-6).
+    /// Closes the descriptor, for all clones. Does not wait: what was put is in the pipe.
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before (CLOSE-2); `Locked` while a put waits or is being finished, and
-    /// nothing has happened (CLOSE-4).
+    /// `Closed` if it was closed or given away before; `Locked` while a put waits or is being finished, and
+    /// nothing has happened.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// The number of the descriptor in this process, while it has it: to be looked at, never to be used.
+    /// Waits until every put before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before. `Broken` if the rest of a put that was given up could not be written:
+    /// it is closed all the same. `Io`, and then it is not.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no I/O enabled and there is such a rest.
+    pub async fn close_when_idle(&self) -> Result<(), Error> {
+        Turn::close(&self.end).await
+    }
+
+    /// Closes at once, for all clones, even in the middle of a message: the reader then sees `Truncated`. Puts that wait, and
+    /// the one that is under way, say `Closed`. The descriptor is closed when that last one was polled or dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if it was closed or given away before.
+    pub fn abort(&self) -> Result<(), Error> {
+        if self.end.abort() { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.end.descriptor()
     }
 
+    /// Reserves the writer, if it has no frame unfinished.
     pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
-        self.end.reserve()
+        let held = self.end.reserve()?;
+        if held.body().has_rest() { Err(Error::Locked) } else { Ok(held) }
     }
 }
 

@@ -7,9 +7,12 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::env;
-use std::ffi::OsString;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::ffi::CString;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -31,6 +34,47 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         ends
     };
     Ok(ends)
+}
+
+/// Makes reads and writes of this pipe say `WouldBlock` instead of waiting.
+pub(crate) fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
+    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Appends at most so many bytes to the spare capacity of `into`, without zeroing it before.
+pub(crate) fn read(descriptor: &OwnedFd, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    let spare = into.spare_capacity_mut();
+    let most = most.min(spare.len());
+    // SAFETY: the system writes at most `most` bytes to memory that this vector owns and has not used.
+    let came = unsafe { nix::libc::read(descriptor.as_raw_fd(), spare.as_mut_ptr().cast(), most) };
+    let came = usize::try_from(came).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: so many bytes behind the old length were just written.
+    unsafe { into.set_len(into.len() + came) };
+    Ok(came)
+}
+
+/// Asks for huge pages where the spare capacity of a vector holds some: most of what it costs to receive a large message is
+/// that the system provides its memory page by page.
+pub(crate) fn prefer_huge_pages(vector: &mut Vec<u8>) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        const HUGE: usize = 2 << 20;
+        let spare = vector.spare_capacity_mut();
+        let begin = spare.as_mut_ptr().align_offset(HUGE);
+        let len = spare.len().saturating_sub(begin) / HUGE * HUGE;
+        if len > 0 {
+            // SAFETY: the range lies within memory that the vector owns, and the advice changes no byte of it.
+            unsafe {
+                let place = spare.as_mut_ptr().add(begin).cast();
+                nix::libc::madvise(place, len, nix::libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = vector;
 }
 
 /// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it is
@@ -61,37 +105,97 @@ static HAS_RUNNING: LazyLock<bool> = LazyLock::new(|| Path::new(RUNNING).exists(
 
 /// The program that runs now. Linux has a name for it that holds even when the file was replaced since.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
+    if is_loader() {
+        let why = "this program was started by way of the dynamic loader, which a child would be; start it by its own path";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+    }
     if *HAS_RUNNING { Ok(RUNNING.into()) } else { env::current_exe() }
 }
 
-/// Reads a variable of the environment and removes it, so that programs started from here do not see it.
-pub(crate) fn take_variable(name: &str) -> Option<OsString> {
-    let value = env::var_os(name)?;
-    // SAFETY: called from `init`, whose contract is that it is the first statement of main: one thread runs.
-    unsafe { env::remove_var(name) };
-    Some(value)
+/// Whether the system takes the dynamic loader for the program that runs (`ld-linux.so.2 ./program`).
+fn is_loader() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let path = std::fs::read_link(RUNNING).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let prefixes = ["ld-linux", "ld-musl", "ld.so", "ld64.so"]; // of glibc and musl
+        name.contains(".so") && prefixes.iter().any(|prefix| name.starts_with(prefix))
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
-/// Keeps all signals from this thread, and from what it starts meanwhile, until it is dropped.
+/// Whether the system started this program with more rights than the one that started it has: set-user-ID, set-group-ID
+/// or file capabilities.
+pub(crate) fn has_more_rights_than_its_caller() -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: it reads a value that the system gave this process at its start.
+    return unsafe { nix::libc::getauxval(nix::libc::AT_SECURE) != 0 };
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    ))]
+    // SAFETY: it reads a flag of this process.
+    return unsafe { nix::libc::issetugid() != 0 };
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    )))]
+    // SAFETY: they read numbers of this process.
+    return unsafe {
+        nix::libc::getuid() != nix::libc::geteuid() || nix::libc::getgid() != nix::libc::getegid()
+    };
+}
+
+/// Names this process for `ps` and `top` as its program is named: Linux names it after the path that it was started by,
+/// which is `exe` for every child.
+pub(crate) fn name_process() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = env::args_os().next() {
+        let name = Path::new(&name).file_name().and_then(|name| CString::new(name.as_bytes()).ok());
+        let _ = name.map(|name| nix::sys::prctl::set_name(&name));
+    }
+}
+
+/// All signals are blocked in this thread, and in a child that it forks meanwhile, until this is dropped.
 ///
-/// A signal that comes to a child before it has its own dispositions waits then. If its parent ignores that signal the
-/// system would drop it; Linux keeps what is blocked even if it is ignored, other systems need not (SIG-5).
-pub(crate) struct Quiet(SigSet);
+/// So a signal that comes to a child before its own dispositions are set waits. If the parent ignores that signal the system
+/// would drop it; Linux keeps what is blocked even if it is ignored, other systems need not.
+pub(crate) struct BlockedSignals(SigSet);
 
-pub(crate) fn quiet() -> nix::Result<Quiet> {
-    SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).map(Quiet)
+pub(crate) fn block_signals() -> io::Result<BlockedSignals> {
+    Ok(BlockedSignals(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?))
 }
 
-impl Drop for Quiet {
+impl Drop for BlockedSignals {
     fn drop(&mut self) {
         let _ = self.0.thread_set_mask();
     }
 }
 
-/// Gives this process the signal state of a program started from a terminal, but for SIGPIPE, which stays ignored:
-/// mask and ignored signals are inherited through exec, and nobody knows from whom. What came meanwhile is blocked, and
-/// is delivered last, when it means what it should.
-pub(crate) fn clean_signals() -> nix::Result<()> {
+/// Sets SIGCHLD to its default if this process inherited that it is ignored: then the system itself would reap the children
+/// and throw their statuses away.
+pub(crate) fn stop_ignoring_children() {
+    let mut before = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
+    // SAFETY: the system only writes the present disposition to `before`, for which zeroes are a value too. A signal that is
+    // ignored has no handler that could be lost.
+    unsafe {
+        nix::libc::sigaction(nix::libc::SIGCHLD, std::ptr::null(), before.as_mut_ptr());
+        if before.assume_init().sa_sigaction == nix::libc::SIG_IGN {
+            let _ = signal(Signal::SIGCHLD, SigHandler::SigDfl);
+        }
+    }
+}
+
+/// Resets all dispositions to the default, but SIGPIPE to ignored, then unblocks all signals. Those that arrived since the
+/// fork are delivered at that point.
+pub(crate) fn reset_signals() -> nix::Result<()> {
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
@@ -111,20 +215,22 @@ pub(crate) fn clean_signals() -> nix::Result<()> {
     SigSet::empty().thread_set_mask()
 }
 
-/// Closes every descriptor above 2 but one. Whatever is open now was inherited by accident: descriptors that belong
-/// here come later, through the socket that is kept.
-pub(crate) fn close_strangers(kept: RawFd) {
-    if close_all_but(kept) {
-        return;
-    }
+/// Closes every descriptor above 2 but one that came through the exec: those without FD_CLOEXEC. One with that flag was
+/// opened in this process, by a constructor that ran before, and belongs to that.
+pub(crate) fn close_inherited(kept: RawFd) {
     let all = || {
         let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         (3..RawFd::try_from(limit).unwrap_or(MOST).min(MOST)).collect()
     };
     for descriptor in listed().unwrap_or_else(all) {
         if descriptor > 2 && descriptor != kept {
-            // One of them was the listing itself, and is closed already.
-            let _ = nix::unistd::close(descriptor);
+            // SAFETY: this runs before main, where nothing of this process owns a descriptor without the flag. A number
+            // that is not open has no flags and is left alone.
+            unsafe {
+                if nix::libc::fcntl(descriptor, nix::libc::F_GETFD) == 0 {
+                    nix::libc::close(descriptor);
+                }
+            }
         }
     }
 }
@@ -135,26 +241,6 @@ fn listed() -> Option<Vec<RawFd>> {
     let is_list = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
     let entries = std::fs::read_dir("/dev/fd").ok().filter(|_| is_list)?;
     Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
-}
-
-/// By one call for each side of it, where the system has that: Linux from 5.9 on. To list what is open instead took a
-/// sixth of what a child costs above a raw one.
-#[cfg(target_os = "linux")]
-fn close_all_but(kept: RawFd) -> bool {
-    let (kept, flags) = (nix::libc::c_long::from(kept), 0);
-    let most = nix::libc::c_long::from(RawFd::MAX);
-    let number = nix::libc::SYS_close_range;
-    // SAFETY: at the beginning of main no descriptor above 2 has an owner but the one that is kept. Whether the system
-    // knows the call is seen from what it says of the second range, which is never empty.
-    unsafe {
-        let below = kept <= 3 || nix::libc::syscall(number, 3, kept - 1, flags) == 0;
-        below && nix::libc::syscall(number, kept.max(2) + 1, most, flags) == 0
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn close_all_but(_kept: RawFd) -> bool {
-    false
 }
 
 /// So many descriptors are tried where the system does not say which are open.
@@ -197,7 +283,9 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags)?;
     let mut received = Vec::new();
     let parts = message.cmsgs().map_err(|_| {
-        io::Error::other("it may not have as many descriptors open as it is given (RLIMIT_NOFILE)")
+        io::Error::other(
+            "the system has dropped descriptors on their way: mostly because this process may not have so many open (RLIMIT_NOFILE)",
+        )
     })?;
     for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part {
@@ -231,12 +319,16 @@ pub(crate) fn speaker(socket: UnixStream) -> io::Result<pipe::Sender> {
     pipe::Sender::from_owned_fd_unchecked(socket.into())
 }
 
-/// Takes the socket away from descriptor 0, and leaves the null device there.
+/// Takes the socket away from descriptor 0, and leaves an empty stdin there.
 pub(crate) fn take_stdin() -> io::Result<UnixStream> {
     let control = io::stdin().as_fd().try_clone_to_owned()?;
-    let null = std::fs::File::open("/dev/null")?;
-    nix::unistd::dup2_stdin(&null)?;
+    nix::unistd::dup2_stdin(empty_input("/dev/null")?)?;
     Ok(control.into())
+}
+
+/// The null device; where there is none, as in a bare chroot, a pipe that is at its end.
+fn empty_input(null: &str) -> io::Result<OwnedFd> {
+    std::fs::File::open(null).map(OwnedFd::from).or_else(|_| pipe().map(|(end, _)| end))
 }
 
 #[cfg(test)]
@@ -249,5 +341,13 @@ mod tests {
         let (r, w) = pipe().expect("a pipe");
         let now = listed().expect("as before");
         assert!(now.contains(&r.as_raw_fd()) && now.contains(&w.as_raw_fd()), "{before:?} {now:?}");
+    }
+
+    #[test]
+    fn without_a_null_device_stdin_is_at_its_end() {
+        for null in ["/dev/null", "/dev/there is none"] {
+            let input = std::fs::File::from(empty_input(null).expect("one of the two"));
+            assert_eq!(io::read_to_string(input).expect("readable"), "", "{null}");
+        }
     }
 }

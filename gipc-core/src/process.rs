@@ -1,10 +1,10 @@
-//! A child that runs, and how it ended. Every child has a task that waits for it, so none stays a zombie.
+//! A running child, and how it ended. Every child has a task that waits for it, so that it does not stay a zombie.
 //!
 //! How it is started is `command`'s business.
 
 use crate::Error;
 use crate::codec::whole;
-use crate::entry::LastWords;
+use crate::report::Report;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
@@ -23,29 +23,88 @@ use tokio::sync::watch;
 
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Exit<R = ()> {
     /// Its entry returned this.
     Returned(R),
-    /// Its entry panicked, with these words; empty if they are none.
+    /// Its entry returned an error, which this displays.
+    Failed(String),
+    /// Its entry panicked. Holds the message of the panic, empty if that was not a string.
     Panicked(String),
-    /// It could not begin, for this reason: for instance because the program was built anew meanwhile.
+    /// It could not begin, for this reason: for instance because the program was rebuilt in the meantime. No code of the
+    /// entry has run.
     NotBegun(String),
+    /// Its entry ran to its end, but what it returned could not be sent to the parent, for this reason.
+    ResultLost(String),
     /// It exited with this code.
     Code(i32),
     /// A signal of this number ended it.
     Signal(i32),
 }
 
+impl<R> Exit<R> {
+    /// What the entry returned, or an error that says how else the child ended: `let sum = child.join().await?.returned()?;`
+    ///
+    /// # Errors
+    ///
+    /// If it did not return, or returned an error.
+    pub fn returned(self) -> Result<R, ExitError> {
+        let without = match self {
+            Self::Returned(result) => return Ok(result),
+            Self::Failed(why) => Exit::Failed(why),
+            Self::Panicked(text) => Exit::Panicked(text),
+            Self::NotBegun(why) => Exit::NotBegun(why),
+            Self::ResultLost(why) => Exit::ResultLost(why),
+            Self::Code(code) => Exit::Code(code),
+            Self::Signal(number) => Exit::Signal(number),
+        };
+        Err(ExitError(without))
+    }
+}
+
+/// The end of a child that did not return a result, as an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitError(Exit);
+
+impl ExitError {
+    /// How it ended; never `Returned`.
+    #[must_use]
+    pub fn exit(&self) -> &Exit {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Exit::Returned(()) => f.write_str("the child returned"),
+            Exit::Failed(why) => write!(f, "the child failed: {why}"),
+            Exit::Panicked(text) => write!(f, "the child panicked: {text}"),
+            Exit::NotBegun(why) => write!(f, "the child could not begin: {why}"),
+            Exit::ResultLost(why) => write!(f, "the result of the child is lost: {why}"),
+            Exit::Code(code) => write!(f, "the child exited with code {code}"),
+            Exit::Signal(number) => write!(f, "signal {number} ended the child"),
+        }
+    }
+}
+
+impl std::error::Error for ExitError {}
+
 /// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
-/// and never leaves a zombie (LEAK-1, LEAK-4). A child that outlives the runtime in which it was spawned is killed and
-/// reaped while that is dropped, and `join` then says so (SPAWN-12).
+/// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and
+/// reaped while that is dropped, and `join` then says so.
 pub struct Process<R = ()> {
     pub(crate) life: Arc<Life>,
     pub(crate) ended: watch::Receiver<Option<Ended>>,
     pub(crate) result: PhantomData<fn() -> R>,
 }
 
-pub(crate) type Ended = Result<(ExitStatus, Arc<[u8]>), Arc<io::Error>>;
+/// How a child ended: what the system says, and what the child itself said.
+#[derive(Clone)]
+pub(crate) struct Ended {
+    pub(crate) status: Result<ExitStatus, Arc<io::Error>>,
+    pub(crate) report: Option<Arc<Report>>,
+}
 
 pub(crate) struct Life {
     pub(crate) pid: Pid,
@@ -57,20 +116,20 @@ pub(crate) struct Life {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same (JOIN-3).
+    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same.
     /// Cancel-safe.
     ///
     /// # Errors
     ///
-    /// `Io` if something else in this process took its status (a `waitpid` of a foreign library, JOIN-10); `Decode` if
-    /// what it returned is no value of this type.
+    /// `Io` if something else in this process took its status (a `waitpid` of another library) and the entry did not end by
+    /// itself; `Decode` if what it returned is not a value of this type.
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
         told(end.ok_or(Error::Io(ErrorKind::Other.into()))?)
     }
 
-    /// As [`join`](Self::join), for at most so long (JOIN-2). Cancel-safe.
+    /// As [`join`](Self::join), for at most so long. Cancel-safe.
     ///
     /// # Errors
     ///
@@ -83,7 +142,7 @@ impl<R: DeserializeOwned> Process<R> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// How it ended, if that is known by now (JOIN-6): once its runtime has turned since.
+    /// How it ended, or `None` if that is not known yet. It becomes known when the runtime that spawned it has run since.
     ///
     /// # Errors
     ///
@@ -101,7 +160,7 @@ impl<R> Process<R> {
         self.life.pid.as_raw().unsigned_abs()
     }
 
-    /// Its name, for people.
+    /// The display name, for logs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.life.name
@@ -119,7 +178,7 @@ impl<R> Process<R> {
         self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).1.take()
     }
 
-    /// Asks it to end, by SIGTERM. Nothing happens if it has ended (JOIN-12, SEC-3).
+    /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
     ///
     /// # Errors
     ///
@@ -128,7 +187,7 @@ impl<R> Process<R> {
         self.life.signal(Signal::SIGTERM)
     }
 
-    /// Ends it, by SIGKILL. Nothing happens if it has ended (JOIN-12, SEC-3).
+    /// Ends it, by SIGKILL. Nothing happens if it has ended.
     ///
     /// # Errors
     ///
@@ -168,23 +227,32 @@ impl<R> fmt::Debug for Process<R> {
     }
 }
 
-/// Puts the status and what was said last into one answer. The status is the truth: who was killed after it had said
-/// its result was killed.
-fn told<R: DeserializeOwned>(end: Ended) -> Result<Exit<R>, Error> {
-    // Each who asks gets an error of their own.
-    let (status, said) = end.map_err(|error| match error.raw_os_error() {
-        Some(number) => io::Error::from_raw_os_error(number),
-        None => error.kind().into(),
-    })?;
-    Ok(match (status.code(), LastWords::read(&said)) {
-        (Some(0), Some(LastWords::Value(bytes))) => {
+/// Makes one answer of the status and of what the child said last. The status decides: a child that was killed after it had
+/// reported its result was killed. Where something else took the status, the report has to do.
+fn told<R: DeserializeOwned>(ended: Ended) -> Result<Exit<R>, Error> {
+    let report = ended.report.as_deref();
+    let status = match ended.status {
+        Err(error) if report.is_none() => return Err(Error::Io(copy(&error))),
+        status => status.ok(),
+    };
+    let signal = status.and_then(|status| status.signal());
+    let code = status.and_then(|status| status.code());
+    Ok(match report {
+        _ if signal.is_some() => Exit::Signal(signal.unwrap_or_default()),
+        Some(Report::Value(bytes)) if code.unwrap_or(0) == 0 => {
             Exit::Returned(whole(bytes).map_err(Error::Decode)?)
         }
-        (Some(_), Some(LastWords::Panic(words))) => Exit::Panicked(words),
-        (Some(_), Some(LastWords::Unfit(words))) => Exit::NotBegun(words),
-        (Some(code), _) => Exit::Code(code),
-        (None, _) => Exit::Signal(status.signal().unwrap_or(0)),
+        Some(Report::Failed(text)) => Exit::Failed(text.clone()),
+        Some(Report::Panic(text)) => Exit::Panicked(text.clone()),
+        Some(Report::NotBegun(why)) => Exit::NotBegun(why.clone()),
+        Some(Report::Lost(why)) => Exit::ResultLost(why.clone()),
+        Some(Report::Value(_)) | None => Exit::Code(code.unwrap_or_default()),
     })
+}
+
+/// Each task that joins gets an error of its own.
+fn copy(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// The child as its task has it. If the task is dropped before its end, because the runtime goes, nobody would reap
@@ -215,12 +283,12 @@ impl Drop for Ward {
             match child.try_wait() {
                 // A process that got SIGKILL is about to end, and there is no runtime left to wait for it.
                 Ok(None) => std::thread::sleep(Duration::from_millis(1)),
-                Ok(Some(status)) => break Ok((status, Arc::default())),
+                Ok(Some(status)) => break Ok(status),
                 Err(error) => break Err(Arc::new(error)),
             }
         };
         drop(child);
-        let _ = self.end.send(Some(status));
+        let _ = self.end.send(Some(Ended { status, report: None }));
     }
 }
 

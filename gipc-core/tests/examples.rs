@@ -4,10 +4,14 @@ use rstest::rstest;
 use std::path::PathBuf;
 use std::process::Command;
 
-fn run(name: &str, arguments: &[&str]) -> String {
+/// The file of an example.
+fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("this test is a file");
-    let folder: PathBuf = own.ancestors().nth(2).expect("target/PROFILE/deps").join("examples");
-    let output = Command::new(folder.join(name))
+    own.ancestors().nth(2).expect("target/PROFILE/deps").join("examples").join(name)
+}
+
+fn run(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(example(name))
         .args(arguments)
         .output()
         .unwrap_or_else(|error| {
@@ -49,4 +53,30 @@ fn the_load_keeps_the_contract_of_contenders() {
             "{workload}: {line}"
         );
     }
+}
+
+/// Signals that are ignored are inherited, from whatever started the program; a system that ignores SIGCHLD reaps children
+/// itself.
+#[test]
+fn an_example_works_where_its_starter_ignores_the_end_of_children() {
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", "trap '' CHLD; exec \"$0\""]).arg(example("supervise")).output();
+    let output = output.expect("a shell");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("came to 10"), "{output:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_the_loader_runs_says_so_instead_of_starting_the_loader() {
+    let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+    let Some(loader) = loaders.iter().find(|loader| std::path::Path::new(loader).exists()) else {
+        return; // not a system whose loader is known here
+    };
+    let output = Command::new(loader).arg(example("echo")).output().expect("a loader");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && errors.contains("by way of the dynamic loader"),
+        "{errors}"
+    );
 }

@@ -128,7 +128,7 @@ async fn a_time_limit_that_passes_loses_nothing() {
     assert!(matches!(r.get_within(soon).await, Err(Error::Timeout)));
     w.put_within(b"a", Duration::from_secs(60)).await.expect("room");
     let long = vec![1; 1 << 20];
-    assert!(matches!(w.put_within(&long, soon).await, Err(Error::Timeout)));
+    assert!(matches!(w.put_within(&long, soon).await, Err(Error::StillSending)));
     assert_eq!(
         r.get_within(Duration::from_secs(60)).await.expect("whole").as_deref(),
         Some(&b"a"[..])
@@ -158,4 +158,61 @@ async fn debug_printing_touches_nothing() {
     assert_eq!(format!("{r:?}"), format!("Reader {{ descriptor: {:?} }}", r.descriptor()));
     w.close().expect("open");
     assert_eq!(format!("{w:?}"), "Writer { descriptor: None }");
+}
+
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+enum List {
+    End,
+    More(Box<List>),
+}
+
+fn list(len: usize) -> List {
+    (0..len).fold(List::End, |list, _| List::More(Box::new(list)))
+}
+
+/// Without a limit a hundred thousand bytes end the process, because the stack overflows.
+#[tokio::test]
+async fn a_value_that_is_nested_too_deep_is_no_value() {
+    let (r, w) = pipe().expect("a pipe");
+    let lists = r.with::<Postcard<List>>();
+    w.with::<Postcard<List>>().put(&list(100)).await.expect("room");
+    assert_eq!(lists.get().await.expect("not too deep"), Some(list(100)));
+    let deep = vec![1; 100_000];
+    let (put, got) = tokio::join!(w.put(&deep), lists.get());
+    put.expect("it is read");
+    assert!(matches!(got, Err(Error::Decode(_))), "{got:?}");
+}
+
+/// Without a limit six bytes hold the loop for as long as it takes to count to 2^35.
+#[tokio::test]
+async fn a_sequence_of_nothings_has_an_end() {
+    let (r, w) = pipe().expect("a pipe");
+    let units = r.with::<Postcard<Vec<()>>>();
+    w.with::<Postcard<Vec<()>>>().put(&vec![(); 1000]).await.expect("room");
+    assert_eq!(units.get().await.expect("a short one").map(|got| got.len()), Some(1000));
+    w.put(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x01]).await.expect("room");
+    let got = units.get().await;
+    assert!(matches!(got, Err(Error::Decode(_))), "{got:?}");
+}
+
+/// Everything that serde can pass around goes through the limits as it was.
+#[tokio::test]
+async fn every_kind_of_value_passes_the_limits() {
+    use std::collections::BTreeMap;
+    type Many = (
+        (bool, char, i8, i16, i32, i64, i128),
+        (u8, u16, u32, u64, u128, f32, f64),
+        (String, Option<u8>, Option<()>, [u16; 3]),
+        (BTreeMap<String, Vec<Option<u8>>>, Result<u8, String>, Duration),
+    );
+    let map = BTreeMap::from([("a".into(), vec![Some(1), None]), ("b".into(), vec![])]);
+    let many: Many = (
+        (true, 'ö', -1, -2, -3, -4, -5),
+        (1, 2, 3, 4, 5, 0.5, 0.25),
+        ("text".into(), Some(7), None, [1, 2, 3]),
+        (map, Err("no".into()), Duration::from_millis(5)),
+    );
+    let (r, w) = pipe().expect("a pipe");
+    w.with::<Postcard<Many>>().put(&many).await.expect("room");
+    assert_eq!(r.with::<Postcard<Many>>().get().await.expect("a value"), Some(many));
 }

@@ -1,14 +1,19 @@
 //! The conformance harness as a library. Modules stand in the order in which a run uses them.
+pub mod error;
 pub mod requirements;
 pub mod scenario;
 pub mod trace;
 pub mod model;
 pub mod adapter;
-pub mod agent;
+pub mod embedded_agent;
 pub mod environment;
 pub mod proc;
 pub mod deadlock;
+pub mod variant;
 pub mod verdict;
+pub mod record;
+pub mod suite;
+pub mod suite_run;
 pub mod explore;
 pub mod report;
 pub mod runner;

@@ -1,19 +1,19 @@
 //! The command: reads the arguments, runs, exits with the verdict.
 
 use clap::Parser;
-use gipc_harness::{agent, cli, runner};
+use gipc_harness::{cli, embedded_agent, runner, suite_run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A child of the embedded implementation never comes back from here.
-    agent::gipc_core::init();
+    embedded_agent::init();
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_deref().and_then(|word| word.to_str()) {
         Some("agent") => {
             let role = arguments.next().unwrap_or_default().to_string_lossy().into_owned();
-            code(agent::gipc_core::main_agent(&role))
+            code(embedded_agent::main_agent(&role))
         }
-        Some("busy") => code(cli::busy_main()),
+        Some("busy") => code(suite_run::busy_main()),
         Some("supervisor") => code(runner::supervisor::supervisor_main(arguments.collect())),
         _ => ExitCode::from(cli::main(cli::Options::parse())),
     }

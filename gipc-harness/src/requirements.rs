@@ -1,87 +1,90 @@
-//! The specification as data: its requirements, and what stands in where no scenario can ask. Read from `docs/spec.md`
-//! and `docs/coverage.md`, which are in the binary.
+//! The requirements of the specification as data, and what covers a requirement that no scenario tests. Both are read
+//! from `docs/spec.md` and `docs/coverage.md`, which are part of the binary.
 //!
-//! Knows no scenario; who asks a requirement is found by whoever has the scenarios.
+//! The module does not use scenarios; the scenarios name the requirements that they cover.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// One requirement.
+/// One requirement of the specification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// `EOF-1`; never used again for something else.
+    /// The id, such as `EOF-1`. It is never reused for another requirement.
     pub id: String,
     /// `MUST`, `SHOULD` or `MAY`.
     pub level: String,
-    /// What it asks, in a sentence.
+    /// The requirement in one sentence.
     pub what: String,
-    /// Where it comes from: `doc`, `test`, `code`, `posix`, `ours`.
+    /// The source: `doc`, `test`, `code`, `posix` or `ours`.
     pub from: String,
-    /// What an implementation must have so that it can be asked.
+    /// The profile that an implementation must support for the requirement to apply.
     pub profile: String,
 }
 
-/// What stands in for a scenario.
+/// What covers a requirement instead of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandIn {
     /// `test`, `compiler`, `document`, `benchmark` or `decision`.
     pub kind: String,
-    /// The file, from the root of the repository.
+    /// The path of the file, from the root of the repository.
     pub file: String,
-    /// A text that is in it: the name of a test, a sentence.
+    /// A text in the file that marks the place: the name of a test, a sentence.
     pub mark: String,
 }
 
 static REQUIREMENTS: LazyLock<Vec<Requirement>> = LazyLock::new(|| {
-    let rows = rows(include_str!("../docs/spec.md"), 5);
+    let rows = table_rows::<5>(include_str!("../docs/spec.md"));
     rows.map(|cells| {
-        let [id, level, what, from, profile] = [0, 1, 2, 3, 4].map(|at| cells[at].to_owned());
+        let [id, level, what, from, profile] = cells.map(str::to_owned);
         Requirement { id, level, what, from, profile }
     })
     .collect()
 });
 
 static STAND_INS: LazyLock<BTreeMap<String, StandIn>> = LazyLock::new(|| {
-    let rows = rows(include_str!("../docs/coverage.md"), 4);
+    let rows = table_rows::<4>(include_str!("../docs/coverage.md"));
     rows.map(|cells| {
-        let [kind, file, mark] = [1, 2, 3].map(|at| cells[at].trim_matches('`').to_owned());
-        (cells[0].to_owned(), StandIn { kind, file, mark })
+        let [id, kind, file, mark] = cells.map(|cell| cell.trim_matches('`').to_owned());
+        (id, StandIn { kind, file, mark })
     })
     .collect()
 });
 
-/// All requirements, in the order of the page.
+/// All requirements, in the order of `docs/spec.md`.
 #[must_use]
 pub fn requirements() -> &'static [Requirement] {
     &REQUIREMENTS
 }
 
-/// One requirement by its id.
+/// The requirement with this id.
 #[must_use]
 pub fn requirement(id: &str) -> Option<&'static Requirement> {
     REQUIREMENTS.iter().find(|requirement| requirement.id == id)
 }
 
-/// What stands in where no scenario asks.
+/// What covers the requirements that no scenario tests, by their ids.
 #[must_use]
 pub fn stand_ins() -> &'static BTreeMap<String, StandIn> {
     &STAND_INS
 }
 
-/// The rows of tables whose first cell is an id.
-fn rows(page: &'static str, columns: usize) -> impl Iterator<Item = Vec<&'static str>> {
-    page.lines().filter_map(move |line| {
-        let cells: Vec<&str> =
-            line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ").map(str::trim).collect();
-        (cells.len() == columns && is_id(cells[0])).then_some(cells)
+/// The cells of all table rows of a page that have this many columns and an id in the first one.
+fn table_rows<const COLUMNS: usize>(
+    page: &'static str,
+) -> impl Iterator<Item = [&'static str; COLUMNS]> {
+    page.lines().filter_map(|line| {
+        let row = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        let cells: Vec<&str> = row.split(" | ").map(str::trim).collect();
+        let cells: [&str; COLUMNS] = cells.try_into().ok()?;
+        is_id(cells[0]).then_some(cells)
     })
 }
 
-/// `EOF-1`.
+/// Whether a text is an id such as `EOF-1`.
 fn is_id(text: &str) -> bool {
-    let number = |rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit());
-    let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase());
-    text.split_once('-').is_some_and(|(before, after)| word(before) && number(after))
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase());
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    text.split_once('-').is_some_and(|(word, number)| is_word(word) && is_number(number))
 }
 
 #[cfg(test)]
@@ -89,10 +92,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_requirement_is_whole_and_there_once() {
+    fn each_requirement_is_complete_and_has_a_unique_id() {
         let mut seen = std::collections::BTreeSet::new();
         for one in requirements() {
-            assert!(seen.insert(&one.id), "{} is there twice", one.id);
+            assert!(seen.insert(&one.id), "two requirements have the id {}", one.id);
             assert!(["MUST", "SHOULD", "MAY"].contains(&one.level.as_str()), "{one:?}");
             assert!(
                 ["doc", "test", "code", "posix", "ours"].contains(&one.from.as_str()),
@@ -100,14 +103,14 @@ mod tests {
             );
             assert!(one.what.ends_with('.') && one.what.len() > 12, "{one:?}");
         }
-        assert!(seen.len() >= 177, "the specification has shrunk to {}", seen.len());
+        assert!(seen.len() >= 177, "the specification has only {} requirements", seen.len());
     }
 
     #[test]
-    fn what_stands_in_is_for_a_requirement() {
+    fn each_stand_in_is_for_a_requirement() {
         let kinds = ["test", "compiler", "document", "benchmark", "decision"];
         for (id, one) in stand_ins() {
-            assert!(requirement(id).is_some(), "{id} is no requirement");
+            assert!(requirement(id).is_some(), "no requirement has the id {id}");
             assert!(kinds.contains(&one.kind.as_str()), "{id}: {one:?}");
         }
     }

@@ -1,11 +1,10 @@
-//! An implementation that is wrong in one way, and otherwise does what it should. It never marks a descriptor as
-//! close-on-exec, so that every child inherits every handle that is open when it is spawned; or its gets are deaf; or
-//! they block the whole process.
+//! An agent of an implementation with one fault, which is otherwise correct: descriptors without close-on-exec, so that
+//! every child inherits all handles that are open when it is spawned; gets that are never woken; gets that block the
+//! whole process; and others. Some kinds are correct, and only slow.
 
-use gipc_harness::adapter::command::Command;
-use gipc_harness::adapter::protocol::{Control, ImplementationId, WireOutcome};
-use gipc_harness::agent::{
-    Answer, Done, Ending, Identity, Implementation, Unsupported, bytes, message, serve,
+use gipc_agent::{
+    Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
+    ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
 };
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,74 +25,81 @@ enum Handle {
     Writer(Rc<Mutex<Sender>>),
 }
 
-/// What is wrong with it.
+/// The fault of the implementation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// Children inherit everything.
+    /// Children inherit all open handles.
     Inherits,
     /// A get that has to wait is never woken.
     Deaf,
-    /// A get that has to wait stops the loop.
+    /// A get that has to wait blocks the event loop.
     Blocks,
-    /// Who gives a handle away keeps a copy.
+    /// A process that moves a handle to a child keeps a copy.
     Keeps,
-    /// A get that is given up leaves its handle locked.
+    /// A get that is cancelled leaves its handle locked.
     Locks,
-    /// Nothing, but a clock ticks in the process of that name.
+    /// None, but a timer fires repeatedly in the process `clock`.
     Ticks,
-    /// Nothing, but a put takes its time.
-    Takes(Pastime),
+    /// None, but each put is delayed.
+    Delays(Delay),
 }
 
-/// What is done for some seconds before a put. None of it is a reason to call anybody stuck.
+/// What delays a put for some seconds. None of it may be reported as a stall.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pastime {
+enum Delay {
+    /// The event loop computes.
     Compute,
+    /// The task sleeps.
     Sleep,
-    /// In a thread of its own, while its loop turns.
-    SleepAside,
-    /// By a signal, and continued from inside the run.
-    BeStopped,
+    /// The task waits for a thread that sleeps.
+    SleepInThread,
+    /// The process is stopped by a signal, and continued from inside the run.
+    Stop,
 }
 
+/// The interval of the timer.
 const TICK: Duration = Duration::from_millis(10);
-const PASTIME: Duration = Duration::from_secs(3);
+/// The duration of a delay, except for a stop.
+const DELAY: Duration = Duration::from_secs(3);
 
-impl Pastime {
-    async fn pass(self) {
+impl Delay {
+    async fn wait(self) {
         let began = Instant::now();
         match self {
-            Self::Compute => while began.elapsed() < PASTIME {},
-            Self::Sleep => tokio::time::sleep(PASTIME).await,
-            Self::SleepAside => {
-                let aside = tokio::task::spawn_blocking(|| std::thread::sleep(PASTIME));
-                aside.await.expect("nobody cancels it");
+            Self::Compute => while began.elapsed() < DELAY {},
+            Self::Sleep => tokio::time::sleep(DELAY).await,
+            Self::SleepInThread => {
+                let sleep = tokio::task::spawn_blocking(|| std::thread::sleep(DELAY));
+                sleep.await.expect("the thread is not cancelled");
             }
-            Self::BeStopped => {
+            Self::Stop => {
                 let script = format!("sleep 2; kill -CONT {}", std::process::id());
-                let mut friend = std::process::Command::new("sh")
+                let mut shell = std::process::Command::new("sh")
                     .args(["-c", &script])
                     .spawn()
                     .expect("a shell");
-                nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).expect("it is allowed");
-                friend.wait().expect("it is ours");
+                nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP)
+                    .expect("SIGSTOP can be raised");
+                shell.wait().expect("the shell is a child");
             }
         }
     }
 }
 
-struct Wrong {
+/// The faulty implementation.
+struct Faulty {
     fault: Fault,
     kind: String,
     handles: RefCell<BTreeMap<String, Handle>>,
     children: RefCell<BTreeMap<String, Rc<Mutex<Child>>>>,
-    /// The readers whose get has begun and not come to its end.
-    taken: RefCell<BTreeSet<String>>,
-    /// What was given away and kept.
+    /// The readers whose get has begun and has not returned.
+    locked: RefCell<BTreeSet<String>>,
+    /// The copies of handles that were moved to a child.
     kept: RefCell<Vec<Handle>>,
 }
 
-/// Plays one process: its role, then `NAME=r3` or `NAME=w4` for each handle.
+/// Runs one process of a scenario and returns its exit code. The arguments are its role, and `NAME=r3` or `NAME=w4` for
+/// each handle, with the number of the descriptor.
 pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
     let fault = match kind {
         "deaf" => Fault::Deaf,
@@ -101,22 +107,22 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         "keeps" => Fault::Keeps,
         "locks" => Fault::Locks,
         "ticks" => Fault::Ticks,
-        "computes" => Fault::Takes(Pastime::Compute),
-        "sleeps" => Fault::Takes(Pastime::Sleep),
-        "sleeps-aside" => Fault::Takes(Pastime::SleepAside),
-        "is-stopped" => Fault::Takes(Pastime::BeStopped),
+        "computes" => Fault::Delays(Delay::Compute),
+        "sleeps" => Fault::Delays(Delay::Sleep),
+        "sleeps-aside" => Fault::Delays(Delay::SleepInThread),
+        "is-stopped" => Fault::Delays(Delay::Stop),
         _ => Fault::Inherits,
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (role, given) = arguments.split_first().expect("a role");
-        let (handles, children, taken, kept) = Default::default();
-        let library = Wrong { fault, kind: kind.to_owned(), handles, children, taken, kept };
-        for word in given {
-            let (name, end) = word.split_once('=').expect("NAME=END");
+        let (handles, children, locked, kept) = Default::default();
+        let library = Faulty { fault, kind: kind.to_owned(), handles, children, locked, kept };
+        for argument in given {
+            let (name, end) = argument.split_once('=').expect("NAME=END");
             let number: RawFd = end[1..].parse().expect("a descriptor");
-            // SAFETY: the parent has left this descriptor open for us, and says so once.
+            // SAFETY: the parent left this descriptor open for this process, and names it in one argument only.
             let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
             let handle = handle(end.starts_with('w'), descriptor).expect("an end of a pipe");
             library.handles.borrow_mut().insert(name.to_owned(), handle);
@@ -131,7 +137,7 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         let identity = Identity {
             implementation: ImplementationId { name: kind.into(), version: "0".into() },
             profiles: vec!["core".into()],
-            control: Control::Loop,
+            control: ControlChannel::Loop,
         };
         match serve(library, &identity, role).await {
             Ok(Ending::Finished) => 0,
@@ -140,39 +146,43 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
     })
 }
 
-fn handle(writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
-    Ok(match writer {
+/// The handle for a descriptor.
+fn handle(is_writer: bool, descriptor: OwnedFd) -> io::Result<Handle> {
+    Ok(match is_writer {
         true => Handle::Writer(Rc::new(Mutex::new(Sender::from_owned_fd(descriptor)?))),
         false => Handle::Reader(Rc::new(Mutex::new(Receiver::from_owned_fd(descriptor)?))),
     })
 }
 
-/// Lets the next child inherit this descriptor, and gives its number.
+/// Makes the next child inherit this descriptor. Returns its number.
 fn inherited(end: &impl AsFd) -> io::Result<RawFd> {
     fcntl(end.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
     Ok(end.as_fd().as_raw_fd())
 }
 
-impl Implementation for Wrong {
-    async fn perform(&self, order: Command) -> Answer {
-        self.attempt(order).await.unwrap_or_else(|error| {
-            let said = match error.kind() {
+impl Resources for Faulty {}
+
+impl Implementation for Faulty {
+    async fn perform(&self, command: Command) -> Answer {
+        self.attempt(command).await.unwrap_or_else(|error| {
+            let outcome = match error.kind() {
                 io::ErrorKind::BrokenPipe => WireOutcome::Broken,
                 io::ErrorKind::NotFound => WireOutcome::Closed,
-                io::ErrorKind::Unsupported => return Err(Unsupported(error.to_string())),
+                io::ErrorKind::Unsupported => return Err(Failure::unsupported(error.to_string())),
                 _ => WireOutcome::Other,
             };
-            Ok(Done { detail: Some(error.to_string()), ..said.into() })
+            Ok(Completed { detail: Some(error.to_string()), ..outcome.into() })
         })
     }
 }
 
-impl Wrong {
-    async fn attempt(&self, order: Command) -> io::Result<Answer> {
-        let done: Done = match order {
+impl Faulty {
+    /// Performs a command with the fault.
+    async fn attempt(&self, command: Command) -> io::Result<Answer> {
+        let completed: Completed = match command {
             Command::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
-                    Fault::Inherits | Fault::Keeps | Fault::Takes(_) => nix::unistd::pipe()?,
+                    Fault::Inherits | Fault::Keeps | Fault::Delays(_) => nix::unistd::pipe()?,
                     _ => nix::unistd::pipe2(OFlag::O_CLOEXEC)?,
                 };
                 let descriptors = BTreeMap::from([
@@ -181,7 +191,7 @@ impl Wrong {
                 ]);
                 self.handles.borrow_mut().insert(reader, handle(false, r)?);
                 self.handles.borrow_mut().insert(writer, handle(true, w)?);
-                Done { descriptors, ..WireOutcome::Ok.into() }
+                Completed::with_descriptors(descriptors)
             }
             Command::Spawn { child, handles, .. } => {
                 let mut command = tokio::process::Command::new(std::env::current_exe()?);
@@ -196,21 +206,20 @@ impl Wrong {
                     moved.push(handle);
                 }
                 let process = command.spawn()?;
-                let pid = process.id().and_then(|pid| i32::try_from(pid).ok());
                 self.children.borrow_mut().insert(child, Rc::new(Mutex::new(process)));
                 if self.fault == Fault::Keeps {
                     self.kept.borrow_mut().append(&mut moved);
                 }
                 drop(moved);
-                Done { child: pid, ..WireOutcome::Ok.into() }
+                WireOutcome::Ok.into()
             }
             Command::Put { handle, payload } => {
-                let payload = bytes(&payload);
+                let payload = payload_bytes(&payload);
                 let Handle::Writer(w) = self.get(&handle)? else {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
-                if let Fault::Takes(pastime) = self.fault {
-                    pastime.pass().await;
+                if let Fault::Delays(delay) = self.fault {
+                    delay.wait().await;
                 }
                 let mut w = w.lock().await;
                 w.write_all(&(payload.len() as u32).to_le_bytes()).await?;
@@ -222,10 +231,10 @@ impl Wrong {
                     return Err(io::ErrorKind::Unsupported.into());
                 };
                 let mut r = r.lock().await;
-                if self.fault == Fault::Locks && !self.taken.borrow_mut().insert(handle.clone()) {
+                if self.fault == Fault::Locks && !self.locked.borrow_mut().insert(handle.clone()) {
                     std::future::pending::<()>().await;
                 }
-                self.spoil(&r).await;
+                self.misbehave(&r).await;
                 let mut header = [0; 4];
                 if r.read(&mut header[..1]).await? == 0 {
                     return Ok(Ok(WireOutcome::Eof.into()));
@@ -233,8 +242,8 @@ impl Wrong {
                 r.read_exact(&mut header[1..]).await?;
                 let mut payload = vec![0; u32::from_le_bytes(header) as usize];
                 r.read_exact(&mut payload).await?;
-                self.taken.borrow_mut().remove(&handle);
-                message(&payload).into()
+                self.locked.borrow_mut().remove(&handle);
+                message_outcome(&payload).into()
             }
             Command::Close { handle } => self.take(&handle).map(|_| WireOutcome::Ok.into())?,
             Command::Join { child } => {
@@ -243,29 +252,31 @@ impl Wrong {
                 let status = process.lock().await.wait().await?;
                 WireOutcome::Exit { code: status.code().unwrap_or(-1) }.into()
             }
-            other => return Ok(Err(Unsupported(format!("{other:?}")))),
+            other => return Ok(Err(Failure::unsupported(format!("{other:?}")))),
         };
-        Ok(Ok(done))
+        Ok(Ok(completed))
     }
 
-    /// Does what is wrong with a get, before it is done as it should be.
-    async fn spoil(&self, r: &Receiver) {
+    /// Does what is wrong before a get, which is correct otherwise.
+    async fn misbehave(&self, r: &Receiver) {
         let descriptor = r.as_fd();
-        let mut asked = [PollFd::new(descriptor, PollFlags::POLLIN)];
+        let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
         match self.fault {
-            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Ticks | Fault::Takes(_) => {}
-            Fault::Deaf if poll(&mut asked, PollTimeout::ZERO) == Ok(0) => {
+            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Ticks | Fault::Delays(_) => {}
+            Fault::Deaf if poll(&mut descriptors, PollTimeout::ZERO) == Ok(0) => {
                 std::future::pending().await
             }
             Fault::Deaf => {}
-            Fault::Blocks => drop(poll(&mut asked, PollTimeout::NONE)),
+            Fault::Blocks => drop(poll(&mut descriptors, PollTimeout::NONE)),
         }
     }
 
+    /// A copy of a handle.
     fn get(&self, name: &str) -> io::Result<Handle> {
         self.handles.borrow().get(name).cloned().ok_or(io::ErrorKind::NotFound.into())
     }
 
+    /// Removes a handle from those of this process.
     fn take(&self, name: &str) -> io::Result<Handle> {
         self.handles.borrow_mut().remove(name).ok_or(io::ErrorKind::NotFound.into())
     }

@@ -1,7 +1,12 @@
-//! An agent that lies in one way, and otherwise answers as it should: a pipe is a list, and processes are this program.
+//! An agent that violates the protocol, or misuses its processes, in one named way, and otherwise behaves correctly. It
+//! keeps messages in memory instead of pipes, and its child processes are this test program.
 //!
-//! It never trusts its own luck: a lie that must come at a moment is told when the harness speaks of that moment.
+//! A misbehavior that belongs to a certain moment is triggered by the harness's message for that moment, so no
+//! misbehavior depends on timing.
 
+mod put_step;
+
+use nix::sys::signal::{SIGTERM, SigHandler, signal};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -9,61 +14,65 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// So much goes to stdout by the agent that floods it, in MiB.
-const FLOOD_MIB: usize = 2048;
-/// So many events are sent by the agent that floods the conversation.
-const EVENTS: usize = 1_000_000;
-/// So deep does the agent fork that starts processes without end; there are two at each node.
-const BOMB: u32 = 6;
+/// How deep the tree of processes is that `leaves-a-tree-of-processes` starts. Each process starts two.
+const TREE_DEPTH: u32 = 6;
 
-struct Liar {
-    lie: String,
+struct MisbehavingAgent {
+    misbehavior: String,
     role: String,
     stream: UnixStream,
+    /// The messages in each pipe, by the name of its writer.
     pipes: BTreeMap<String, VecDeque<String>>,
+    /// The writer that belongs to each reader.
     readers: BTreeMap<String, String>,
     children: BTreeMap<String, Child>,
-    /// So many bytes were said.
-    said: usize,
+    /// How many bytes were sent to the harness so far.
+    sent: usize,
 }
 
-/// Plays one process.
-pub(crate) fn play(lie: &str, rest: &[String]) -> i32 {
+/// Runs one process of a scenario, whose role is the first of `rest`, and returns its exit code.
+pub(crate) fn play(misbehavior: &str, rest: &[String]) -> i32 {
     let role = rest[0].clone();
-    match lie {
-        "exits-at-once" => return 0,
-        "never-dials" => park(),
-        "crashes-at-once" => std::process::abort(),
-        // Its parent's helper, which has no role to play.
-        "sleeps" | "ignores-sigterm-and-sleeps" => park(),
-        "bomb" => return bomb(rest.get(1).and_then(|depth| depth.parse().ok()).unwrap_or(0)),
-        "dials-late" => std::thread::sleep(Duration::from_millis(1500)),
-        "ignores-sigterm" => {
-            let ignore = nix::sys::signal::SigHandler::SigIgn;
-            // SAFETY: to ignore a signal runs no code of ours.
-            let set = unsafe { nix::sys::signal::signal(nix::sys::signal::SIGTERM, ignore) };
-            set.expect("SIGTERM can be ignored");
+    match misbehavior {
+        "exits-before-hello" => return 0,
+        "never-connects" => park(),
+        "aborts-before-hello" => std::process::abort(),
+        // Helper processes, which never connect to the harness.
+        "sleeps" => park(),
+        "ignores-sigterm-and-sleeps" => {
+            ignore_sigterm();
+            park();
         }
-        "setsid" => drop(nix::unistd::setsid()),
+        "process-tree" => {
+            return grow_tree(rest.get(1).and_then(|depth| depth.parse().ok()).unwrap_or(0));
+        }
+        "connects-late" => std::thread::sleep(Duration::from_millis(1500)),
+        "ignores-sigterm" => ignore_sigterm(),
+        "runs-in-its-own-session" => drop(nix::unistd::setsid()),
         _ => {}
     }
-    let stream = dial();
-    let mut liar = Liar {
-        lie: lie.to_owned(),
+    let mut agent = MisbehavingAgent {
+        misbehavior: misbehavior.to_owned(),
         role,
-        stream,
+        stream: connect(),
         pipes: BTreeMap::new(),
         readers: BTreeMap::new(),
         children: BTreeMap::new(),
-        said: 0,
+        sent: 0,
     };
-    liar.hello();
-    liar.talk()
+    agent.send_hello();
+    agent.serve()
 }
 
-fn dial() -> UnixStream {
-    UnixStream::connect(std::env::var("GIPC_HARNESS_SOCKET").expect("started by the harness"))
-        .expect("it listens")
+fn connect() -> UnixStream {
+    let path = std::env::var("GIPC_HARNESS_SOCKET").expect("the harness started this process");
+    UnixStream::connect(path).expect("the harness listens")
+}
+
+fn ignore_sigterm() {
+    // SAFETY: ignoring a signal installs no handler function.
+    let result = unsafe { signal(SIGTERM, SigHandler::SigIgn) };
+    result.expect("SIGTERM can be ignored");
 }
 
 fn park() -> ! {
@@ -72,272 +81,162 @@ fn park() -> ! {
     }
 }
 
-/// The parent of main is the supervisor.
-fn hit_parent(signal: nix::sys::signal::Signal) {
-    let _ = nix::sys::signal::kill(nix::unistd::getppid(), signal);
-}
-
-/// Starts this program again, for a lie of its own.
-fn again(words: &[&str]) -> Child {
-    Command::new(std::env::current_exe().expect("this program"))
+/// Starts this program as another agent process, with the misbehavior, the role and further arguments.
+fn start_agent(arguments: &[&str]) -> Child {
+    Command::new(std::env::current_exe().expect("the path of this program"))
         .arg("agent")
-        .args(words)
+        .args(arguments)
         .stdin(Stdio::null())
         .spawn()
-        .expect("it can be started")
+        .expect("the agent starts")
 }
 
-fn bomb(depth: u32) -> i32 {
-    if depth < BOMB {
+fn grow_tree(depth: u32) -> i32 {
+    if depth < TREE_DEPTH {
         let deeper = (depth + 1).to_string();
-        drop([again(&["bomb", "main", &deeper]), again(&["bomb", "main", &deeper])]);
+        for _ in 0..2 {
+            drop(start_agent(&["process-tree", "main", &deeper]));
+        }
     }
     park()
 }
 
-impl Liar {
-    fn say(&mut self, words: &Value) {
-        let line = self.changed(format!("{words}\n").into_bytes());
-        // The harness may have had enough.
+impl MisbehavingAgent {
+    fn send(&mut self, message: &Value) {
+        let line = self.change_byte(format!("{message}\n").into_bytes());
+        // The harness may have closed the connection already.
         let _ = self.stream.write_all(&line);
     }
 
-    /// `changes:PLACE:BYTE` is one byte that is not as it should be in all that a process says; 256 leaves it out, 257
-    /// says it twice.
-    fn changed(&mut self, mut line: Vec<u8>) -> Vec<u8> {
-        let mut words = self.lie.split(':').filter_map(|word| word.parse::<usize>().ok());
-        let (Some(place), Some(byte)) = (words.next(), words.next()) else { return line };
-        let inside = place.checked_sub(self.said).filter(|place| *place < line.len());
-        self.said += line.len();
-        match (inside, u8::try_from(byte)) {
-            (Some(place), Ok(byte)) => line[place] = byte,
-            (Some(place), _) if byte == 256 => drop(line.remove(place)),
-            (Some(place), _) => line.insert(place, line[place]),
+    fn send_all(&mut self, messages: &[&Value]) {
+        messages.iter().for_each(|message| self.send(message));
+    }
+
+    fn send_raw(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Implements the misbehavior `changes:OFFSET:BYTE`: of all bytes that this process sends, the one at OFFSET is
+    /// replaced by BYTE; 256 removes it and 257 duplicates it.
+    fn change_byte(&mut self, mut line: Vec<u8>) -> Vec<u8> {
+        let mut numbers = self.misbehavior.split(':').filter_map(|word| word.parse::<usize>().ok());
+        let (Some(offset), Some(byte)) = (numbers.next(), numbers.next()) else { return line };
+        let in_line = offset.checked_sub(self.sent).filter(|index| *index < line.len());
+        self.sent += line.len();
+        match (in_line, u8::try_from(byte)) {
+            (Some(index), Ok(byte)) => line[index] = byte,
+            (Some(index), _) if byte == 256 => drop(line.remove(index)),
+            (Some(index), _) => line.insert(index, line[index]),
             (None, _) => {}
         }
         line
     }
 
-    fn raw(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
-    }
-
-    fn hello(&mut self) {
-        let own = std::env::var("GIPC_HARNESS_TOKEN").expect("started by the harness");
-        let is = |lie: &str| self.lie == lie;
+    fn send_hello(&mut self) {
+        let token = std::env::var("GIPC_HARNESS_TOKEN").expect("the harness started this process");
+        let is = |misbehavior: &str| self.misbehavior == misbehavior;
+        let claims_more = is("claims-undeclared-profiles");
         let hello = json!({
             "type": "hello",
-            "protocol": if is("other-protocol") { 99 } else { 1 },
-            "token": if is("wrong-token") { "stolen".into() } else { own },
-            "role": if is("wrong-role") { "nobody" } else { self.role.as_str() },
-            "pid": if is("wrong-pid") { 1 } else { std::process::id() },
-            "implementation": { "name": "liar", "version": "0" },
-            "profiles": if is("says-more-profiles") { vec!["core", "signals"] } else { vec!["core"] },
+            "protocol": if is("unsupported-protocol-version") { 99 } else { 1 },
+            "token": if is("hello-with-wrong-token") { "wrong".into() } else { token },
+            "role": if is("hello-with-unknown-role") { "unknown" } else { self.role.as_str() },
+            "pid": if is("hello-with-wrong-pid") { 1 } else { std::process::id() },
+            "implementation": { "name": "misbehaving", "version": "0" },
+            "profiles": if claims_more { vec!["core", "signals"] } else { vec!["core"] },
             "control": "loop",
         });
-        match self.lie.as_str() {
-            "half-a-hello" => self.raw(&hello.to_string().as_bytes()[..40]),
-            "speaks-before-hello" => self.say(&json!({ "type": "pong", "n": 1 })),
-            _ => self.say(&hello),
+        match self.misbehavior.as_str() {
+            "incomplete-hello" => self.send_raw(&hello.to_string().as_bytes()[..40]),
+            "sends-a-pong-before-hello" => self.send(&json!({ "type": "pong", "n": 1 })),
+            _ => self.send(&hello),
         }
-        if self.lie == "dials-twice" {
-            let mut second = dial();
+        if self.misbehavior == "connects-twice" {
+            let mut second = connect();
             let _ = writeln!(second, "{hello}");
-            // It is not closed, so that it stays a second conversation.
+            // The second connection stays open until the process ends.
             std::mem::forget(second);
         }
     }
 
-    fn talk(&mut self) -> i32 {
-        let lines = BufReader::new(self.stream.try_clone().expect("a copy"));
+    /// Answers the harness until it sends `finish`, and returns the exit code.
+    fn serve(&mut self) -> i32 {
+        let lines = BufReader::new(self.stream.try_clone().expect("a duplicate of the socket"));
         for line in lines.lines().map_while(Result::ok) {
-            let words: Value = serde_json::from_str(&line).expect("the harness speaks JSON");
-            match words["type"].as_str() {
+            let message: Value = serde_json::from_str(&line).expect("the harness sends JSON");
+            match message["type"].as_str() {
                 Some("step") => {
-                    if let Some(code) = self.step(&words) {
+                    if let Some(code) = self.run_step(&message) {
                         return code;
                     }
                 }
-                Some("ping") if self.lie == "answers-twice" => {
-                    self.say(&json!({ "type": "pong", "n": words["n"] }));
-                    self.say(&json!({ "type": "pong", "n": words["n"] }));
+                Some("ping") if self.misbehavior == "answers-pings-twice" => {
+                    let pong = json!({ "type": "pong", "n": message["n"] });
+                    self.send_all(&[&pong, &pong]);
                 }
-                Some("ping") => self.say(&json!({ "type": "pong", "n": words["n"] })),
-                Some("finish") if self.lie == "does-not-leave" => {}
-                Some("finish") => return self.leave(),
+                Some("ping") => self.send(&json!({ "type": "pong", "n": message["n"] })),
+                Some("finish") if self.misbehavior == "does-not-exit-after-finish" => {}
+                Some("finish") => return self.finish(),
                 _ => {}
             }
         }
         1
     }
 
-    fn leave(&mut self) -> i32 {
-        match self.lie.as_str() {
-            "leaves-a-child" => drop(again(&["sleeps", "main"])),
+    /// Returns the exit code after `finish`.
+    fn finish(&mut self) -> i32 {
+        match self.misbehavior.as_str() {
+            "leaves-a-child-running" => drop(start_agent(&["sleeps", "main"])),
             "leaves-an-orphan-in-its-own-session" => {
-                let mut away = Command::new("setsid");
-                away.arg(std::env::current_exe().expect("this program"));
-                drop(away.args(["agent", "ignores-sigterm-and-sleeps", "main"]).spawn());
+                let mut orphan = Command::new("setsid");
+                orphan.arg(std::env::current_exe().expect("the path of this program"));
+                drop(orphan.args(["agent", "ignores-sigterm-and-sleeps", "main"]).spawn());
             }
-            "forks-without-end" => drop(again(&["bomb", "main", "0"])),
-            "leaves-with-a-code" => return 3,
+            "leaves-a-tree-of-processes" => drop(start_agent(&["process-tree", "main", "0"])),
+            "exits-with-an-unexpected-code" => return 3,
             _ => {}
         }
         0
     }
 
-    /// Does one step as it should be done, but for the lie. A code is that of its exit.
-    fn step(&mut self, words: &Value) -> Option<i32> {
+    /// Runs one step and reports it. If the process has to exit, returns the exit code.
+    fn run_step(&mut self, step: &Value) -> Option<i32> {
+        let (id, command) = (&step["id"], &step["do"]);
+        let verb = command["verb"].as_str().unwrap_or_default();
+        let is_core = ["pipe", "spawn", "put", "get", "close", "join"].contains(&verb);
+        if !is_core && self.misbehavior != "accepts-an-unknown-verb" {
+            let reason = "the verb is not in the profile core";
+            self.send(&json!({ "type": "unsupported", "id": id, "reason": reason }));
+            return None;
+        }
+        if verb == "put" {
+            return self.run_put(id, command);
+        }
         let pid = std::process::id();
-        let (id, order) = (&words["id"], &words["do"]);
-        let begin = json!({ "type": "begin", "id": id, "pid": pid });
-        let end =
-            |outcome: Value| json!({ "type": "end", "id": id, "pid": pid, "outcome": outcome });
-        let ok = end(json!({ "is": "ok" }));
-        let verb = order["verb"].as_str().unwrap_or_default();
-        let core = ["pipe", "spawn", "put", "get", "close", "join"].contains(&verb);
-        if !core && self.lie != "refuses-nothing" {
-            self.say(
-                &json!({ "type": "unsupported", "id": id, "reason": "it is not of the core" }),
-            );
-            return None;
-        }
-        if verb != "put" {
-            self.say(&begin);
-            let outcome = self.perform(verb, order);
-            self.say(&end(outcome));
-            return None;
-        }
-        // Every lie of the middle is told in a put.
-        match self.lie.as_str() {
-            "end-before-begin" => return self.told(&[&ok, &begin]),
-            "two-begins" => return self.told(&[&begin, &begin, &ok]),
-            "two-ends" => return self.told(&[&begin, &ok, &ok]),
-            "end-of-a-step-never-sent" => {
-                return self.told(&[
-                    &begin,
-                    &json!({ "type": "end", "id": 999, "pid": pid, "outcome": { "is": "ok" } }),
-                ]);
-            }
-            "end-of-another-step" => {
-                return self.told(&[
-                    &begin,
-                    &json!({ "type": "end", "id": 2, "pid": pid, "outcome": { "is": "ok" } }),
-                ]);
-            }
-            "unknown-message" => return self.told(&[&begin, &json!({ "type": "hurry" })]),
-            "unknown-outcome" => return self.told(&[&begin, &end(json!({ "is": "splendid" }))]),
-            "hello-again" => {
-                self.hello();
-                return self.told(&[&begin, &ok]);
-            }
-            "unsupported-though-declared" => {
-                return self
-                    .told(&[&json!({ "type": "unsupported", "id": id, "reason": "not today" })]);
-            }
-            "wrong-message" => {
-                self.perform(
-                    verb,
-                    &json!({ "handle": order["handle"], "payload": { "text": "b" } }),
-                );
-                return self.told(&[&begin, &ok]);
-            }
-            "pong-without-a-ping" => {
-                return self.told(&[&begin, &json!({ "type": "pong", "n": 7 }), &ok]);
-            }
-            "other-pid" => {
-                return self.told(&[
-                    &begin,
-                    &json!({ "type": "end", "id": id, "pid": 1, "outcome": { "is": "ok" } }),
-                ]);
-            }
-            "invalid-json" => self.raw(b"{\"type\":\"end\",\n"),
-            "invalid-utf8" => self.raw(b"{\"type\":\"fault\",\"reason\":\"\xff\xfe\"}\n"),
-            "prints-to-the-socket" => self.raw(b"Segmentation fault\n"),
-            "endless-line" => self.raw(&vec![b'x'; 1 << 20]),
-            "half-a-line" => self.raw(b"{\"type\":\"beg"),
-            "deep-json" => self.raw(&[vec![b'['; 60_000], b"\n".to_vec()].concat()),
-            "floods-events" => {
-                let line = format!("{begin}\n").repeat(1000);
-                (0..EVENTS / 1000).for_each(|_| self.raw(line.as_bytes()));
-            }
-            "floods-stdout" => {
-                let mut out = std::io::stdout();
-                let piece = vec![b'x'; 1 << 20];
-                for _ in 0..FLOOD_MIB {
-                    let _ = out.write_all(&piece);
-                }
-            }
-            "exits-in-the-middle" => return Some(0),
-            "aborts-in-the-middle" => std::process::abort(),
-            "kills-itself-in-the-middle" => {
-                let _ = nix::sys::signal::raise(nix::sys::signal::SIGKILL);
-            }
-            "stops-itself" => {
-                let _ = nix::sys::signal::raise(nix::sys::signal::SIGSTOP);
-            }
-            "spins" => loop {
-                std::hint::spin_loop();
-            },
-            "answers-while-it-blocks" => {
-                let copy = self.stream.try_clone().expect("a copy");
-                std::thread::spawn(move || answer(copy));
-                self.say(&begin);
-                park();
-            }
-            "stops-the-supervisor" => hit_parent(nix::sys::signal::SIGSTOP),
-            "kills-the-supervisor" => hit_parent(nix::sys::signal::SIGKILL),
-            "left-without-end" => loop {
-                self.say(&json!({ "type": "left", "handles": 0 }));
-                std::thread::sleep(Duration::from_millis(20));
-            },
-            "orphans-without-end" => loop {
-                // The shell is gone at once, and whom it leaves ends a moment later, below the supervisor.
-                let _ = Command::new("sh").args(["-c", "sleep 0.1 &"]).status();
-            },
-            "brings-a-guest" => drop(again(&["honest", "guest"]).wait()),
-            "brings-a-twin" => drop(again(&["honest", "main"]).wait()),
-            "closes-the-conversation" => {
-                let _ = self.stream.shutdown(std::net::Shutdown::Both);
-                park();
-            }
-            "a-child-keeps-the-conversation" => {
-                let copy = self.stream.try_clone().expect("a copy");
-                let file = std::os::fd::OwnedFd::from(copy);
-                let mut sleeper = Command::new(std::env::current_exe().expect("this program"));
-                drop(sleeper.args(["agent", "sleeps", "main"]).stdin(file).spawn());
-                return Some(0);
-            }
-            _ => {}
-        }
-        self.say(&begin);
-        let outcome = self.perform(verb, order);
-        self.say(&end(outcome));
+        self.send(&json!({ "type": "begin", "id": id, "pid": pid }));
+        let outcome = self.perform(verb, command);
+        self.send(&json!({ "type": "end", "id": id, "pid": pid, "outcome": outcome }));
         None
     }
 
-    fn told(&mut self, lines: &[&Value]) -> Option<i32> {
-        lines.iter().for_each(|line| self.say(line));
-        None
-    }
-
-    fn perform(&mut self, verb: &str, order: &Value) -> Value {
-        let word = |name: &str| order[name].as_str().unwrap_or_default().to_owned();
+    /// Performs a command correctly and returns its outcome.
+    fn perform(&mut self, verb: &str, command: &Value) -> Value {
+        let word = |name: &str| command[name].as_str().unwrap_or_default().to_owned();
         match verb {
             "pipe" => {
                 self.readers.insert(word("reader"), word("writer"));
                 self.pipes.insert(word("writer"), VecDeque::new());
             }
             "put" => {
-                let text = order["payload"]["text"].as_str().unwrap_or_default();
+                let text = command["payload"]["text"].as_str().unwrap_or_default();
                 self.pipes.entry(word("handle")).or_default().push_back(text.to_owned());
             }
             "get" => {
-                let pipe = self.readers.get(&word("handle")).and_then(|w| self.pipes.get_mut(w));
+                let writer = self.readers.get(&word("handle"));
+                let pipe = writer.and_then(|writer| self.pipes.get_mut(writer));
                 return match pipe.and_then(VecDeque::pop_front) {
                     Some(text) => {
-                        use sha2::Digest;
-                        let digest = format!("{:x}", sha2::Sha256::digest(text.as_bytes()));
+                        let digest = gipc_agent::digest(text.as_bytes());
                         json!({ "is": "message", "len": text.len(), "sha256": digest, "text": text })
                     }
                     None => json!({ "is": "eof" }),
@@ -345,24 +244,16 @@ impl Liar {
             }
             "spawn" => {
                 let child = word("child");
-                self.children.insert(child.clone(), again(&[&self.lie.clone(), &child]));
+                let process = start_agent(&[&self.misbehavior, &child]);
+                self.children.insert(child, process);
             }
             "join" => {
-                let status = self.children.get_mut(&word("child")).expect("spawned").wait();
-                return json!({ "is": "exit", "code": status.expect("it was ours").code() });
+                let child = self.children.get_mut(&word("child")).expect("the child was spawned");
+                let status = child.wait().expect("the child can be waited for");
+                return json!({ "is": "exit", "code": status.code() });
             }
             _ => {}
         }
         json!({ "is": "ok" })
-    }
-}
-
-/// Answers pings, and nothing else.
-fn answer(mut stream: UnixStream) {
-    for line in BufReader::new(stream.try_clone().expect("a copy")).lines().map_while(Result::ok) {
-        let words: Value = serde_json::from_str(&line).expect("the harness speaks JSON");
-        if words["type"] == "ping" {
-            let _ = writeln!(stream, "{}", json!({ "type": "pong", "n": words["n"] }));
-        }
     }
 }

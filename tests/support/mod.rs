@@ -1,22 +1,21 @@
-//! What the conformance targets share: each scenario is a test whose name is its id, on one adapter.
+//! The common part of the conformance test targets: each scenario is a test, named by its id, on one adapter.
 
 use gipc_harness::adapter::{Adapter, AdapterError};
-use gipc_harness::cli::choices;
-use gipc_harness::model;
-use gipc_harness::runner::{Settings, perform};
+use gipc_harness::environment::{self, Environment};
 use gipc_harness::scenario::{Scenario, parse};
-use gipc_harness::trace::ExecutionMode;
-use gipc_harness::verdict::{Status, Verdict, judge};
+use gipc_harness::suite_run::{execute_one, settings_for_one};
+use gipc_harness::variant::{Job, Variant, declared_choices};
+use gipc_harness::verdict::{Baseline, Verdict, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 /// The program under test.
 const HARNESS: &str = env!("CARGO_BIN_EXE_gipc-harness");
 
-/// The adapters that must be there, by name: CI sets up what a newcomer's machine may lack.
+/// The environment variable with the adapters that must be able to run, separated by commas. CI sets it, since a
+/// developer's machine may lack what some adapters need.
 const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 
 /// The root of the project.
@@ -27,10 +26,10 @@ pub(crate) fn root() -> PathBuf {
 /// Every scenario of the suite, in the order of their ids.
 fn suite() -> Vec<Scenario> {
     let folder = root().join("scenarios");
-    let mut found = Vec::new();
-    let themes = std::fs::read_dir(&folder).expect("the suite is here").flatten();
+    let mut scenarios = Vec::new();
+    let themes = std::fs::read_dir(&folder).expect("the folder of the suite exists").flatten();
     for theme in themes.filter(|theme| theme.path().is_dir()) {
-        for file in std::fs::read_dir(theme.path()).expect("it can be read").flatten() {
+        for file in std::fs::read_dir(theme.path()).expect("the folder can be read").flatten() {
             let path = file.path();
             let id = path
                 .strip_prefix(&folder)
@@ -38,69 +37,63 @@ fn suite() -> Vec<Scenario> {
                 .with_extension("")
                 .display()
                 .to_string();
-            let text = std::fs::read_to_string(&path).expect("it can be read");
-            found.push(
+            let text = std::fs::read_to_string(&path).expect("the file can be read");
+            scenarios.push(
                 parse(&id, &text).unwrap_or_else(|error| panic!("{}", error.render(&id, &text))),
             );
         }
     }
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    found
+    scenarios.sort_by(|a, b| a.id.cmp(&b.id));
+    scenarios
 }
 
-/// Performs one scenario and judges it.
+/// Executes one scenario and judges it, as `run` does.
 fn verdict(scenario: &Scenario, adapter: &Adapter) -> Result<Verdict, Failed> {
-    let (_keep, interrupt) = tokio::sync::watch::channel(false);
-    let settings = Settings {
-        exe: HARNESS.into(),
-        trigger: Duration::from_millis(20),
-        patience: Duration::from_secs(60),
-        capacity: None,
-        find_deadlocked: gipc_harness::deadlock::deadlocked_steps,
-        interrupt,
-    };
-    let choices = choices(adapter);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let course = ExecutionMode::Stepwise(model::schedule(scenario, choices));
-    let observed = runtime.block_on(perform(scenario, &course, adapter, &settings))?;
-    let allowed = model::allowed(scenario, choices);
-    Ok(judge(scenario, &allowed, &observed, &adapter.manifest.known))
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| environment::look(Path::new(HARNESS)));
+    let (settings, _keep) = settings_for_one(HARNESS.into());
+    let path = root().join("scenarios").join(format!("{}.scenario", scenario.id));
+    let job = Job::new(scenario, &path, declared_choices(adapter), Variant::default())?;
+    let output = execute_one(&job.scenario, &job.mode, adapter, &settings)?;
+    Ok(judge(&job, &output.observation, &Baseline::of(adapter), environment))
 }
 
-/// The main of a conformance target.
+/// The main function of a conformance target. Scenarios with a verdict that is not as expected fail; `then` checks the
+/// others. Without the adapter, the tests are ignored unless it is required.
 pub(crate) fn conformance(name: &str, then: fn(&Scenario, &Verdict)) -> ! {
     let arguments = Arguments::from_args();
     let adapter = Adapter::load(name, &root().join("adapters"), Path::new(HARNESS));
     let ready = adapter.and_then(|adapter| adapter.ready().map(|()| Arc::new(adapter)));
-    let required =
-        std::env::var(REQUIRED).is_ok_and(|names| names.split(',').any(|one| one == name));
+    let is_required = std::env::var(REQUIRED)
+        .is_ok_and(|names| names.split(',').any(|required| required == name));
     let trials =
-        suite().into_iter().map(|scenario| trial(scenario, &ready, required, then)).collect();
+        suite().into_iter().map(|scenario| trial(scenario, &ready, is_required, then)).collect();
     if let Err(reason) = &ready {
-        let _ = writeln!(std::io::stderr(), "{name} is not asked: {reason}");
+        let _ = writeln!(std::io::stderr(), "{name} is not tested: {reason}");
     }
     libtest_mimic::run(&arguments, trials).exit()
 }
 
+/// The test of one scenario.
 fn trial(
     scenario: Scenario,
     ready: &Result<Arc<Adapter>, AdapterError>,
-    required: bool,
+    is_required: bool,
     then: fn(&Scenario, &Verdict),
 ) -> Trial {
-    let heavy = scenario.heavy().is_some();
+    let is_heavy = scenario.heavy().is_some();
     match ready {
         Ok(adapter) => {
             let adapter = Arc::clone(adapter);
             Trial::test(scenario.id.clone(), move || {
                 let verdict = verdict(&scenario, &adapter)?;
-                if !matches!(verdict.word, Status::Pass | Status::Known | Status::Skip) {
+                if !verdict.status.is_expected() {
                     return Err(format!(
                         "{}: {:?}\n{}\n{}\nagain: cargo harness run {}",
-                        verdict.word,
-                        verdict.first,
-                        verdict.notes.join("\n"),
-                        verdict.text,
+                        verdict.status,
+                        verdict.mismatch,
+                        verdict.sentences().cloned().collect::<Vec<_>>().join("\n"),
+                        verdict.trace_text,
                         scenario.id,
                     )
                     .into());
@@ -108,11 +101,11 @@ fn trial(
                 then(&scenario, &verdict);
                 Ok(())
             })
-            .with_ignored_flag(heavy)
+            .with_ignored_flag(is_heavy)
         }
         Err(reason) => {
             let reason = reason.to_string();
-            Trial::test(scenario.id, move || Err(reason.into())).with_ignored_flag(!required)
+            Trial::test(scenario.id, move || Err(reason.into())).with_ignored_flag(!is_required)
         }
     }
 }

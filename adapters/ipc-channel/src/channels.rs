@@ -1,5 +1,5 @@
-//! Channels of ipc-channel by what they carry. Its codec is serde: so a codec of one's own is a type with an own
-//! `Serialize` and `Deserialize`. Knows nothing of who shares an end.
+//! Channels of ipc-channel, by the type that they carry. ipc-channel encodes with serde, so a codec is a type with its
+//! own `Serialize` and `Deserialize`.
 
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use ipc_channel::{IpcError, TryRecvError};
@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use std::io;
 use std::time::Duration;
 
-/// The end that sends.
+/// The sending end of a channel.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Sender {
     Bytes(IpcSender<ByteBuf>),
@@ -18,7 +18,7 @@ pub(crate) enum Sender {
     Failing(IpcSender<Failing>),
 }
 
-/// The end that receives.
+/// The receiving end of a channel.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Receiver {
     Bytes(IpcReceiver<ByteBuf>),
@@ -26,7 +26,7 @@ pub(crate) enum Receiver {
     Failing(IpcReceiver<Failing>),
 }
 
-/// Makes a channel for bytes, or with the codec of this name.
+/// Creates a channel for bytes, or with the codec of this name.
 pub(crate) fn channel(codec: Option<&str>) -> io::Result<(Sender, Receiver)> {
     Ok(match codec {
         None => {
@@ -45,6 +45,7 @@ pub(crate) fn channel(codec: Option<&str>) -> io::Result<(Sender, Receiver)> {
 }
 
 impl Sender {
+    /// Sends one message.
     pub(crate) fn send(&self, message: Vec<u8>) -> Result<(), IpcError> {
         match self {
             Self::Bytes(sender) => sender.send(message.into()),
@@ -55,7 +56,7 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Receives one message, within a limit if there is one.
+    /// Receives one message, within the time limit if there is one.
     pub(crate) fn receive(&self, limit: Option<Duration>) -> Result<Vec<u8>, TryRecvError> {
         Ok(match self {
             Self::Bytes(receiver) => receive(receiver, limit)?.into_vec(),
@@ -79,7 +80,7 @@ fn text(message: Vec<u8>) -> String {
     String::from_utf8_lossy(&message).into_owned()
 }
 
-/// Text that travels as JSON.
+/// A text that is encoded as JSON.
 pub(crate) struct Json(String);
 
 impl Serialize for Json {
@@ -95,7 +96,7 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// Text as it is, but `unencodable` has no bytes, and those of `undecodable` are no value.
+/// A text that is encoded as it is, except that `unencodable` cannot be encoded and `undecodable` cannot be decoded.
 pub(crate) struct Failing(String);
 
 impl Serialize for Failing {

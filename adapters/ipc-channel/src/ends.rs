@@ -1,15 +1,15 @@
-//! The ends of channels that this process has, by their names. Threads share an end behind a mutex, without which a
-//! receiver cannot be shared at all; to drop it is to close it. Does not know what is sent.
+//! The channel ends of this process, by name. Threads share an end behind a mutex, since a receiver is not `Sync`;
+//! dropping an end closes it.
 
 use crate::channels::{self, Receiver, Sender};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// An end as threads share it. `None`: it was dropped here, or went to a child.
+/// A channel end as threads share it; `None` after it was dropped or moved to a child.
 pub(crate) type Shared<T> = Arc<Mutex<Option<T>>>;
 
-/// What a name stands for.
+/// The channel end, or the two ends of a duplex, that a name refers to.
 #[derive(Clone)]
 pub(crate) enum End {
     Receiver(Shared<Receiver>),
@@ -18,6 +18,7 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// The receiver, if there is one.
     pub(crate) fn receiver(&self) -> Option<&Shared<Receiver>> {
         match self {
             Self::Receiver(end) | Self::Both(end, _) => Some(end),
@@ -25,6 +26,7 @@ impl End {
         }
     }
 
+    /// The sender, if there is one.
     pub(crate) fn sender(&self) -> Option<&Shared<Sender>> {
         match self {
             Self::Sender(end) | Self::Both(_, end) => Some(end),
@@ -32,43 +34,43 @@ impl End {
         }
     }
 
-    /// The one or two directions of it, without waiting.
-    pub(crate) fn hold(&self) -> Result<Held<'_>, InUse> {
+    /// Locks the one or two ends without waiting.
+    pub(crate) fn try_lock(&self) -> Result<Held<'_>, InUse> {
         let receiver = self.receiver().map(|end| try_lock(end)).transpose()?;
         let sender = self.sender().map(|end| try_lock(end)).transpose()?;
         Ok(Held { receiver, sender })
     }
 }
 
-/// What an end has, in the hand of one thread.
+/// The locked ends that a name refers to.
 pub(crate) struct Held<'a> {
     receiver: Option<MutexGuard<'a, Option<Receiver>>>,
     sender: Option<MutexGuard<'a, Option<Sender>>>,
 }
 
 impl Held<'_> {
-    /// Whether a part of it is not here.
+    /// Whether an end was dropped or moved to a child.
     pub(crate) fn is_closed(&self) -> bool {
         self.receiver.as_ref().is_some_and(|end| end.is_none())
             || self.sender.as_ref().is_some_and(|end| end.is_none())
     }
 
-    /// Takes out what is inside.
+    /// Removes the open ends.
     pub(crate) fn take(&mut self) -> (Option<Receiver>, Option<Sender>) {
         let receiver = self.receiver.as_mut().and_then(|end| end.take());
         (receiver, self.sender.as_mut().and_then(|end| end.take()))
     }
 }
 
-/// Another thread holds the mutex.
+/// Another thread holds the mutex of an end.
 pub(crate) struct InUse;
 
-/// Takes the mutex, and waits for it.
+/// Locks a mutex, and waits for it.
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the mutex if nobody has it.
+/// Locks a mutex without waiting.
 fn try_lock<T>(shared: &Mutex<T>) -> Result<MutexGuard<'_, T>, InUse> {
     match shared.try_lock() {
         Ok(guard) => Ok(guard),
@@ -77,15 +79,17 @@ fn try_lock<T>(shared: &Mutex<T>) -> Result<MutexGuard<'_, T>, InUse> {
     }
 }
 
-/// All of this process.
+/// All channel ends of this process, by name.
 #[derive(Default)]
 pub(crate) struct Ends(Mutex<BTreeMap<String, End>>);
 
 impl Ends {
+    /// The end with this name.
     pub(crate) fn find(&self, name: &str) -> Option<End> {
         lock(&self.0).get(name).cloned()
     }
 
+    /// Creates a channel for bytes, or with the codec of this name.
     pub(crate) fn channel(
         &self,
         reader: &str,
@@ -98,15 +102,15 @@ impl Ends {
         Ok(())
     }
 
-    /// Two crossed channels.
+    /// Creates a duplex, which is two channels.
     pub(crate) fn duplex(&self, near: &str, far: &str) -> io::Result<()> {
-        let (there, here) = (channels::channel(None)?, channels::channel(None)?);
-        self.keep_both(near, here.1, there.0);
-        self.keep_both(far, there.1, here.0);
+        let (to_far, to_near) = (channels::channel(None)?, channels::channel(None)?);
+        self.keep_both(near, to_near.1, to_far.0);
+        self.keep_both(far, to_far.1, to_near.0);
         Ok(())
     }
 
-    /// Keeps a duplex under its name, and its halves under theirs.
+    /// Stores a duplex under its name, and its two ends as `NAME.r` and `NAME.w`.
     pub(crate) fn keep_both(&self, name: &str, receiver: Receiver, sender: Sender) {
         let (receiver, sender) = (shared(receiver), shared(sender));
         self.keep(&format!("{name}.r"), End::Receiver(Arc::clone(&receiver)));
@@ -114,11 +118,13 @@ impl Ends {
         self.keep(name, End::Both(receiver, sender));
     }
 
+    /// Stores an end under its name.
     pub(crate) fn keep(&self, name: &str, end: End) {
         lock(&self.0).insert(name.to_owned(), end);
     }
 }
 
+/// Wraps an end for sharing between threads.
 pub(crate) fn shared<T>(end: T) -> Shared<T> {
     Arc::new(Mutex::new(Some(end)))
 }

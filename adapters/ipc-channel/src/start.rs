@@ -1,5 +1,6 @@
-//! How a child gets its channels, as the documentation shows it: the parent makes a one-shot server, the child finds
-//! its name among the arguments, connects, and sends a sender; by that comes what it is given.
+//! The start of a child and the transfer of its channel ends, as the documentation of ipc-channel shows it: the parent
+//! creates a one-shot server and passes its name as an argument; the child connects and sends a sender, through which
+//! the parent sends the ends.
 
 use crate::channels::{Receiver, Sender};
 use crate::ends::{End, Ends, shared};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::env;
 use std::process::{Child, Command};
 
-/// What a child is given.
+/// A channel end, or the two ends of a duplex, that a child receives.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Given {
     pub(crate) name: String,
@@ -17,21 +18,21 @@ pub(crate) struct Given {
     pub(crate) sender: Option<Sender>,
 }
 
-/// By this a child gets it.
-pub(crate) type Door = IpcSender<Vec<Given>>;
+/// The sender through which a child receives its channel ends.
+pub(crate) type ChildSender = IpcSender<Vec<Given>>;
 
-/// Starts `role` and waits until it stands at the door.
-pub(crate) fn start(role: &str) -> Result<(Child, Door), IpcError> {
-    let (server, name) = IpcOneShotServer::<Door>::new()?;
+/// Starts a child with this role, and waits until it has connected.
+pub(crate) fn start(role: &str) -> Result<(Child, ChildSender), IpcError> {
+    let (server, name) = IpcOneShotServer::<ChildSender>::new()?;
     let child = Command::new(env::current_exe()?).args([role, &name]).spawn()?;
-    let (_, door) = server.accept()?;
-    Ok((child, door))
+    let (_, sender) = server.accept()?;
+    Ok((child, sender))
 }
 
-/// Takes what this process is given.
-pub(crate) fn take(server: String, ends: &Ends) -> Result<(), IpcError> {
-    let (door, given) = ipc::channel::<Vec<Given>>()?;
-    IpcSender::connect(server)?.send(door)?;
+/// Receives the channel ends that the parent sends to this process.
+pub(crate) fn receive(server: String, ends: &Ends) -> Result<(), IpcError> {
+    let (sender, given) = ipc::channel::<Vec<Given>>()?;
+    IpcSender::connect(server)?.send(sender)?;
     for Given { name, receiver, sender } in given.recv()? {
         match (receiver, sender) {
             (Some(receiver), Some(sender)) => ends.keep_both(&name, receiver, sender),

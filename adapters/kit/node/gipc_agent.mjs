@@ -1,13 +1,14 @@
-// The agent of a Node library in a few lines: this is the whole conversation with the harness. README.md says how it is
-// used. Here nothing is known of the library; what the contract wants done without it is in by_hand.mjs.
+// The kit for agents in Node: it implements the protocol, and an adapter adds the calls of its library. README.md says
+// how to use it. The commands that bypass the library are in os_actions.mjs.
 
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
-import { Unsupported, byHand, message } from "./by_hand.mjs";
+import { Unsupported, message, osActions } from "./os_actions.mjs";
 
-export { Unsupported, content, ended } from "./by_hand.mjs";
+export { Unsupported, content, ended } from "./os_actions.mjs";
 
-// The verbs that a profile beyond core asks; `count`, and what `pipe` and `spawn` may carry, are looked at below.
+// The profile of each verb that is not in core. `methodFor` handles `count`, and the arguments of `pipe` and `spawn`
+// that need another profile.
 const PROFILES = {
   cancel: "tasks", pause: "tasks", terminate: "process", alive: "process", code: "process", stall: "process",
   reaped: "process", reap: "process", raise: "process", exec: "process", cut: "frames", rest: "frames",
@@ -15,60 +16,63 @@ const PROFILES = {
   enter: "scope", leave: "scope", pass: "oddities",
 };
 
-/** An answer with more beside the outcome: the descriptors of new handles, the number of a child. */
+/** An outcome with additional fields: the descriptors of new handles, or the pid of a child. */
 export class Answer {
   constructor(outcome, more) {
     Object.assign(this, { outcome, more });
   }
 }
 
-/** A promise that is given up when the step is cancelled or its time is over. */
+/** Settles as the promise does, but rejects as soon as the step is cancelled or its time limit passes. */
 export function orGivenUp(signal, promise) {
-  const givenUp = new Promise((_, reject) => {
+  const aborted = new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener("abort", () => reject(signal.reason));
   });
-  return Promise.race([promise, givenUp]);
+  return Promise.race([promise, aborted]);
 }
 
-/** Talks until the script of this process is done; what is open then is the adapter's to leave. */
+/** Executes steps until the script of this process is done. Closing what is open then is up to the adapter. */
 export function serve(Adapter, role) {
   const agent = new Adapter(role);
   const { name, version, profiles } = Adapter;
   const { pid, env } = process;
-  const [lanes, steps] = [new Map(), new Map()];
-  const own = byHand(agent);
-  own.cancel = ({ task }) => steps.get(task)?.abort("cancelled");
+  // By task: the promise of its last step, and the AbortController of its current one.
+  const [tasks, controllers] = [new Map(), new Map()];
+  const fallbacks = osActions(agent);
+  fallbacks.cancel = ({ task }) => controllers.get(task)?.abort("cancelled");
 
   const socket = connect(env.GIPC_HARNESS_SOCKET);
-  const say = (words) => socket.writable && socket.write(JSON.stringify(words) + "\n");
+  const send = (message) => socket.writable && socket.write(JSON.stringify(message) + "\n");
 
-  function method({ verb, ...order }) {
+  function methodFor({ verb, ...command }) {
     let profile = PROFILES[verb] ?? "core";
-    if (verb === "count") profile = order.what === "handles" ? "counts" : "signals";
-    if (order.codec) profile = "codec";
-    if (order.listed) profile = "oddities";
-    if (!profiles.includes(profile)) throw new Unsupported(`${verb} is of the profile ${profile}, which is not here`);
-    const found = agent[verb]?.bind(agent) ?? own[verb];
-    if (!found) throw new Unsupported(`there is no ${verb} here`);
-    return found;
+    if (verb === "count") profile = command.what === "handles" ? "counts" : "signals";
+    if (command.codec) profile = "codec";
+    if (command.listed) profile = "oddities";
+    if (!profiles.includes(profile)) {
+      throw new Unsupported(`${verb} is of the profile ${profile}, which is not declared`);
+    }
+    const method = agent[verb]?.bind(agent) ?? fallbacks[verb];
+    if (!method) throw new Unsupported(`there is no ${verb} here`);
+    return method;
   }
 
-  async function perform(words) {
-    const { verb, ...order } = words.do;
-    const found = method(words.do);
-    const stop = new AbortController();
-    const limit = words.within_ms;
-    const late = limit === undefined ? undefined : setTimeout(() => stop.abort("timeout"), limit);
-    steps.set(words.task, stop);
+  async function execute(step) {
+    const { verb, ...command } = step.do;
+    const method = methodFor(step.do);
+    const controller = new AbortController();
+    const limit = step.within_ms;
+    const timer = limit === undefined ? undefined : setTimeout(() => controller.abort("timeout"), limit);
+    controllers.set(step.task, controller);
     try {
-      return await found(order, stop.signal, limit);
+      return await method(command, controller.signal, limit);
     } finally {
-      clearTimeout(late);
+      clearTimeout(timer);
     }
   }
 
-  function outcome(value) {
+  function outcomeOf(value) {
     if (value === undefined || value === null) return { is: "ok" };
     if (typeof value === "string") return { is: value };
     if (typeof value === "boolean") return { is: value ? "yes" : "no" };
@@ -76,44 +80,44 @@ export function serve(Adapter, role) {
     return value instanceof Uint8Array ? message(value) : value;
   }
 
-  async function step(words) {
-    const about = { id: words.id, pid };
-    say({ type: "begin", ...about });
+  async function runStep(step) {
+    const ids = { id: step.id, pid };
+    send({ type: "begin", ...ids });
     try {
-      const value = await perform(words);
-      const { outcome: said, more } = value instanceof Answer ? value : new Answer(value, {});
-      say({ type: "end", ...about, outcome: outcome(said), ...more });
+      const value = await execute(step);
+      const { outcome, more } = value instanceof Answer ? value : new Answer(value, {});
+      send({ type: "end", ...ids, outcome: outcomeOf(outcome), ...more });
     } catch (error) {
-      if (error instanceof Unsupported) return say({ type: "unsupported", ...about, reason: error.message });
-      const givenUp = error === "cancelled" || error === "timeout";
-      const is = givenUp ? { is: error } : agent.explain(error);
-      say({ type: "end", ...about, outcome: is, ...(givenUp ? {} : { detail: String(error) }) });
+      if (error instanceof Unsupported) return send({ type: "unsupported", ...ids, reason: error.message });
+      const aborted = error === "cancelled" || error === "timeout";
+      const outcome = aborted ? { is: error } : agent.explain(error);
+      send({ type: "end", ...ids, outcome, ...(aborted ? {} : { detail: String(error) }) });
     }
   }
 
   return new Promise((finish) => {
-    function hear(words) {
-      if (words.type === "step") {
-        const before = lanes.get(words.task) ?? Promise.resolve();
-        lanes.set(words.task, before.then(() => step(words)));
-      } else if (words.type === "ping") {
-        // What Node does at once may take a turn of its loop or two.
-        setImmediate(() => setImmediate(() => say({ type: "pong", n: words.n })));
-      } else if (words.type === "finish") {
-        if (profiles.includes("counts")) say({ type: "left", handles: agent.live() });
-        socket.unref(); // it is open until the process is gone, and keeps it no longer
+    function onMessage(message) {
+      if (message.type === "step") {
+        const previous = tasks.get(message.task) ?? Promise.resolve();
+        tasks.set(message.task, previous.then(() => runStep(message)));
+      } else if (message.type === "ping") {
+        // What Node does at once may take one or two turns of its loop.
+        setImmediate(() => setImmediate(() => send({ type: "pong", n: message.n })));
+      } else if (message.type === "finish") {
+        if (profiles.includes("counts")) send({ type: "left", handles: agent.live() });
+        socket.unref(); // the socket stays open until the process ends, but does not keep the process alive
         finish();
-      } else if (words.type === "reject") {
+      } else if (message.type === "reject") {
         process.exit(1);
-      } else if (words.type !== "welcome") {
-        say({ type: "fault", reason: `unknown message ${words.type}` });
+      } else if (message.type !== "welcome") {
+        send({ type: "fault", reason: `unknown message ${message.type}` });
       }
     }
-    createInterface({ input: socket }).on("line", (line) => hear(JSON.parse(line)));
+    createInterface({ input: socket }).on("line", (line) => onMessage(JSON.parse(line)));
     socket.on("error", () => process.exit(1));
-    socket.on("close", () => process.exit(1)); // the harness is gone: nobody needs this process
+    socket.on("close", () => process.exit(1)); // the harness is gone
     const implementation = { name, version };
     const token = env.GIPC_HARNESS_TOKEN;
-    say({ type: "hello", protocol: 1, token, role, pid, implementation, profiles, control: "loop" });
+    send({ type: "hello", protocol: 1, token, role, pid, implementation, profiles, control: "loop" });
   });
 }

@@ -1,6 +1,6 @@
-"""The agent of a Python library in a few lines: this is the whole conversation with the harness.
+"""The kit for agents in Python: it implements the protocol, and an adapter adds the calls of its library.
 
-An adapter is a subclass of `Threads` (its library blocks) or of `Loop` (it runs on asyncio), with a method for each
+An adapter subclasses `Threads` if its library blocks, or `Loop` if it runs on asyncio, and defines a method for each
 verb that needs the library:
 
     class Agent(gipc_agent.Threads):
@@ -11,11 +11,12 @@ verb that needs the library:
         def do_get(self, handle):          return self.handle(handle).receive()
         ...
 
-    Agent(sys.argv[1]).serve()      # in main, and so in every child, with its role and its handles
+    Agent(sys.argv[1]).serve()      # in main, and likewise in each child, with its role and its handles
 
-A method gets the words of its order, and `within` in seconds where there is a limit. It returns None for `ok`, bytes
-for a message, True or False for `yes` or `no`, a word (`"timeout"`), or a whole outcome. What it raises becomes an
-outcome by `errors`. A verb without a method, or with a word that the method does not take, is unsupported.
+A method is called with the arguments of its command, and with `within` in seconds if the step has a time limit. It
+returns None for `ok`, bytes for a message, True or False for `yes` or `no`, a word (`"timeout"`), or a complete
+outcome. An exception becomes an outcome according to `errors`. A command is answered with `unsupported` if it has no
+method, or if the method does not take one of its arguments.
 """
 
 import asyncio
@@ -26,129 +27,129 @@ import sys
 import threading
 import time
 
-import by_hand
-from conversation import Agent, Closed, Raised, Unsupported, content, ended, message  # noqa: F401, for adapters
+import os_actions
+from session import Agent, Closed, Raised, Unsupported, content, ended, message  # noqa: F401, for adapters
 
-# So often the loop turns before a ping is answered.
+# The number of turns that the loop takes before it answers a ping.
 TURNS = 20
 
 
 class Threads(Agent):
-    """For a library that blocks: a thread talks to the harness, the process's own lines are done in the thread that
-    called `serve`, and those of each task in a thread of its own."""
+    """For a library that blocks. One thread receives from the harness, the main task runs in the thread that called
+    `serve`, and every other task has a thread of its own."""
 
     control = "thread"
 
     def serve(self):
-        """Talks until the script of this process is done. Whoever called it should return then."""
-        self.lanes = {None: queue.SimpleQueue()}
-        self.dial()
-        threading.Thread(target=self.listen, daemon=True).start()
-        for words in iter(self.lanes[None].get, None):
-            self.perform(words)
+        """Executes steps until the script of this process is done. The caller should then return."""
+        self.queues = {None: queue.SimpleQueue()}
+        self.connect()
+        threading.Thread(target=self.receive_forever, daemon=True).start()
+        for step in iter(self.queues[None].get, None):
+            self.execute(step)
 
-    def listen(self):
+    def receive_forever(self):
         while True:
             self.receive()
 
-    def lane(self, task):
-        if task not in self.lanes:
-            self.lanes[task] = queue.SimpleQueue()
-            threading.Thread(target=self.perform_all, args=(task,), daemon=True).start()
-        return self.lanes[task]
+    def queue_for(self, task):
+        if task not in self.queues:
+            self.queues[task] = queue.SimpleQueue()
+            threading.Thread(target=self.run_task, args=(task,), daemon=True).start()
+        return self.queues[task]
 
-    def perform_all(self, task):
+    def run_task(self, task):
         while True:
-            self.perform(self.lanes[task].get())
+            self.execute(self.queues[task].get())
 
     def finish(self):
-        self.lanes[None].put(None)
+        self.queues[None].put(None)
 
-    def perform(self, words):
-        self.say(type="begin", id=words["id"], pid=os.getpid())
-        if words["do"]["verb"] == "raise":
+    def execute(self, step):
+        self.send(type="begin", id=step["id"], pid=os.getpid())
+        if step["do"]["verb"] == "raise":
             raise Raised()
-        if words["do"]["verb"] == "exit":
-            # Only the thread that began can end its process in the library's way; the others can only end it.
-            (os._exit if words.get("task") else sys.exit)(words["do"]["code"])
+        if step["do"]["verb"] == "exit":
+            # Only the main thread can end its process as the library does; another thread can only call _exit.
+            (os._exit if step.get("task") else sys.exit)(step["do"]["code"])
         try:
-            method, order = self.order(words)
-            answer = method(**order)
+            method, arguments = self.method_for(step)
+            result = method(**arguments)
         except Exception as error:
-            answer = error
-        self.tell(words, answer)
+            result = error
+        self.send_result(step, result)
 
     def do_pause(self, ms):
         time.sleep(ms / 1000)
 
     def do_reaped(self, child):
-        for pause in by_hand.pauses(self.pid(child)):
-            threading.Event().wait(pause)
+        for delay in os_actions.reap_poll_delays(self.pid(child)):
+            threading.Event().wait(delay)
 
     def do_trap(self, signal):
-        by_hand.trap(signal, self.caught)
+        os_actions.trap(signal, self.on_trapped)
 
 
 class Loop(Agent):
-    """For a library on asyncio: the conversation, the process's own lines and its tasks all run on the one loop."""
+    """For a library on asyncio. The session, the main task and all other tasks run on one loop."""
 
     control = "loop"
 
     async def serve(self):
-        """Talks until the script of this process is done; returns the code to exit with, or None to return."""
-        self.lanes, self.steps = {}, {}
+        """Executes steps until the script of this process is done. Returns the code to exit with, or None to return."""
+        self.queues, self.steps = {}, {}
         self.loop = asyncio.get_running_loop()
-        self.over = self.loop.create_future()
-        self.dial()
+        self.finished = self.loop.create_future()
+        self.connect()
         self.loop.add_reader(self.socket, self.receive)
-        return await self.over
+        return await self.finished
 
-    def lane(self, task):
-        if task not in self.lanes:
-            lane = asyncio.Queue()
-            self.lanes[task] = lane, self.loop.create_task(self.perform_all(task, lane))
-        return self.lanes[task][0]
+    def queue_for(self, task):
+        if task not in self.queues:
+            steps = asyncio.Queue()
+            self.queues[task] = steps, self.loop.create_task(self.run_task(task, steps))
+        return self.queues[task][0]
 
     def finish(self):
-        self.over.set_result(None)
+        self.finished.set_result(None)
 
-    async def perform_all(self, task, lane):
-        """Each step is an asyncio task of its own, so that it can be cancelled."""
+    async def run_task(self, task, steps):
+        """Executes the steps of one task, each in an asyncio task of its own, so that it can be cancelled."""
         while True:
-            words = await lane.get()
-            self.say(type="begin", id=words["id"], pid=os.getpid())
-            step = self.steps[task] = self.loop.create_task(self.perform(words))
-            await asyncio.wait([step])
-            self.tell(words, "cancelled" if step.cancelled() else step.exception() or step.result())
+            step = await steps.get()
+            self.send(type="begin", id=step["id"], pid=os.getpid())
+            running = self.steps[task] = self.loop.create_task(self.execute(step))
+            await asyncio.wait([running])
+            self.send_result(step, "cancelled" if running.cancelled() else running.exception() or running.result())
 
-    async def perform(self, words):
-        within = words.get("within_ms")
-        method, order = self.order({name: value for name, value in words.items() if name != "within_ms"})
-        answer = method(**order)
-        if not inspect.isawaitable(answer):
-            return answer
+    async def execute(self, step):
+        within = step.get("within_ms")
+        method, arguments = self.method_for({name: value for name, value in step.items() if name != "within_ms"})
+        result = method(**arguments)
+        if not inspect.isawaitable(result):
+            return result
         try:
-            return await asyncio.wait_for(answer, within and within / 1000)
+            return await asyncio.wait_for(result, within and within / 1000)
         except asyncio.TimeoutError:
             if within is None:
                 raise
-            return "running" if words["do"]["verb"] == "join" else "timeout"
+            return "running" if step["do"]["verb"] == "join" else "timeout"
 
     def pong(self, n):
-        self.loop.create_task(self.answer(n))
+        self.loop.create_task(self.delayed_pong(n))
 
-    async def answer(self, n):
-        # Two answers are taken for proof that a step waits; but what asyncio does at once may take several turns.
+    async def delayed_pong(self, n):
+        # The harness takes two pongs as proof that a step waits, but what asyncio does at once may take several turns.
         for _ in range(TURNS):
             await asyncio.sleep(0)
         super().pong(n)
 
     async def do_exit(self, code):
-        self.over.set_result(code)
-        await self.loop.create_future()  # there is no end: the process is gone before
+        self.finished.set_result(code)
+        await self.loop.create_future()  # never completes: the process ends first
 
     async def do_raise(self):
-        self.over.set_exception(Raised())
+        self.finished.set_exception(Raised())
         await self.loop.create_future()
 
     def do_cancel(self, task):
@@ -158,13 +159,13 @@ class Loop(Agent):
         await asyncio.sleep(ms / 1000)
 
     async def do_reaped(self, child):
-        for pause in by_hand.pauses(self.pid(child)):
-            await (asyncio.sleep(pause) if pause else self.loop.create_future())
+        for delay in os_actions.reap_poll_delays(self.pid(child)):
+            await (asyncio.sleep(delay) if delay else self.loop.create_future())
 
     def do_trap(self, signal):
-        self.loop.add_signal_handler(by_hand.number(signal), self.caught)
+        self.loop.add_signal_handler(os_actions.signal_number(signal), self.on_trapped)
 
     async def do_count(self, what):
-        await asyncio.sleep(0)  # a signal that came before is handled in this turn of the loop, or the next
+        await asyncio.sleep(0)  # a signal that arrived before is handled in this turn of the loop or the next
         await asyncio.sleep(0)
         return super().do_count(what)

@@ -1,13 +1,13 @@
-//! The one loop of a process: hears orders, and moves on the steps that wait for descriptors, children and time.
-//! Does not know what an order means, which is told in `orders`, nor how to sleep, which is `waiting`'s.
+//! The event loop of one process: it receives commands and advances the steps that wait for descriptors, children or
+//! time. `commands` interprets a command; `poll` sleeps.
 
 use crate::children::Children;
-use crate::conversation::Conversation;
-use crate::ends::{Ends, Side, StepId};
-use crate::orders::{Doing, Ending, Refusal, Want};
-use crate::system::{Bell, Ghost, Limit};
-use crate::waiting::wait;
-use crate::words::{Outcome, is};
+use crate::commands::{Operation, ProcessEnd, Refusal, Started};
+use crate::handles::{Handles, Side, StepId};
+use crate::os_actions::{ChildWakeup, DescriptorLimit, ForeignProgram};
+use crate::poll::wait;
+use crate::protocol::{Outcome, is};
+use crate::session::Session;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
@@ -16,201 +16,210 @@ use std::os::fd::AsFd;
 use std::process;
 use std::time::{Duration, Instant};
 
-/// A step that is under way.
-struct Step {
+/// A step that has begun and not ended.
+struct PendingStep {
     task: Option<String>,
-    want: Want,
+    operation: Operation,
     deadline: Option<Instant>,
 }
 
 /// One process of a scenario.
 pub(crate) struct Agent {
     pub(crate) program: CString,
-    pub(crate) ends: Ends,
+    pub(crate) handles: Handles,
     pub(crate) children: Children,
-    pub(crate) limit: Limit,
-    pub(crate) ghosts: BTreeMap<String, Ghost>,
-    /// What `cut` left out.
+    pub(crate) descriptor_limit: DescriptorLimit,
+    pub(crate) foreign_programs: BTreeMap<String, ForeignProgram>,
+    /// The bytes that each `cut` has left for a later `rest`.
     pub(crate) rests: BTreeMap<String, Vec<u8>>,
-    talk: Conversation,
-    bell: Bell,
-    /// The steps that have not begun, in the order in which they were asked for.
-    due: VecDeque<Value>,
-    steps: BTreeMap<StepId, Step>,
-    over: Option<Ending>,
+    session: Session,
+    child_wakeup: ChildWakeup,
+    /// The steps that have not begun, in the order in which they arrived.
+    queue: VecDeque<Value>,
+    pending: BTreeMap<StepId, PendingStep>,
+    process_end: Option<ProcessEnd>,
 }
 
 impl Agent {
-    pub(crate) fn new(program: CString, role: &str, ends: Ends) -> io::Result<Self> {
+    pub(crate) fn new(program: CString, role: &str, handles: Handles) -> io::Result<Self> {
         Ok(Self {
             program,
-            ends,
+            handles,
             children: Children::default(),
-            limit: Limit::new()?,
-            ghosts: BTreeMap::new(),
+            descriptor_limit: DescriptorLimit::new()?,
+            foreign_programs: BTreeMap::new(),
             rests: BTreeMap::new(),
-            bell: Bell::new()?,
-            talk: Conversation::open(role)?,
-            due: VecDeque::new(),
-            steps: BTreeMap::new(),
-            over: None,
+            child_wakeup: ChildWakeup::new()?,
+            session: Session::open(role)?,
+            queue: VecDeque::new(),
+            pending: BTreeMap::new(),
+            process_end: None,
         })
     }
 
-    /// Turns until the script of this process is done.
-    pub(crate) fn serve(mut self) -> Ending {
+    /// Runs the loop until the script of this process is done.
+    pub(crate) fn serve(mut self) -> ProcessEnd {
         loop {
-            self.begin_due();
-            if let Some(ending) = self.over.take() {
-                return ending;
+            self.begin_queued();
+            if let Some(end) = self.process_end.take() {
+                return end;
             }
-            if self.settle() {
-                continue; // whoever has waited for that may have more to do
+            if self.finish_child_waits() {
+                continue; // the tasks of those steps may have further steps in the queue
             }
-            let deadline = self.steps.values().filter_map(|step| step.deadline).min();
-            let ready = match wait(&self.talk, &self.bell, &self.ends, deadline) {
+            let deadline = self.pending.values().filter_map(|step| step.deadline).min();
+            let ready = match wait(&self.session, &self.child_wakeup, &self.handles, deadline) {
                 Ok(ready) => ready,
                 Err(error) => {
-                    self.fault(&format!("poll: {error}"));
+                    self.send_fault(&format!("poll: {error}"));
                     process::exit(1);
                 }
             };
-            if ready.bell {
-                self.bell.still();
-                self.children.reap();
+            if ready.child_wakeup {
+                self.child_wakeup.drain();
+                self.children.reap_all();
             }
             for end in ready.ends {
                 self.advance(&end);
             }
-            // What came in time is in time, however late it is looked at: so this comes after.
+            // Deadlines come after the pipes: what arrived before its deadline is in time even if the loop is late.
             self.expire();
-            if ready.talk {
-                for line in self.talk.hear() {
-                    self.hear(&line);
+            if ready.session {
+                for line in self.session.receive_lines() {
+                    self.on_message(&line);
                 }
             }
         }
     }
 
-    fn hear(&mut self, line: &[u8]) {
-        let words: Value = serde_json::from_slice(line).unwrap_or_default();
-        match words["type"].as_str() {
+    fn on_message(&mut self, line: &[u8]) {
+        let message: Value = serde_json::from_slice(line).unwrap_or_default();
+        match message["type"].as_str() {
             Some("welcome") => {}
-            Some("step") => self.due.push_back(words),
-            Some("ping") => self.talk.say(&json!({ "type": "pong", "n": words["n"] })),
+            Some("step") => self.queue.push_back(message),
+            Some("ping") => self.session.send(&json!({ "type": "pong", "n": message["n"] })),
             Some("finish") => {
-                self.talk.say(&json!({ "type": "left", "handles": self.ends.count() }));
-                self.over = Some(Ending::Return);
+                self.session.send(&json!({ "type": "left", "handles": self.handles.count() }));
+                self.process_end = Some(ProcessEnd::Return);
             }
             Some("reject") => process::exit(1),
-            _ => self.fault(&format!("no such message: {}", String::from_utf8_lossy(line))),
+            _ => self.send_fault(&format!("no such message: {}", String::from_utf8_lossy(line))),
         }
     }
 
-    fn fault(&mut self, reason: &str) {
-        self.talk.say(&json!({ "type": "fault", "reason": reason }));
+    fn send_fault(&mut self, reason: &str) {
+        self.session.send(&json!({ "type": "fault", "reason": reason }));
     }
 
-    /// The step that a task is in; the process's own line is the task without a name.
-    fn current(&self, task: Option<&str>) -> Option<StepId> {
-        self.steps.iter().find(|(_, step)| step.task.as_deref() == task).map(|(id, _)| *id)
+    /// The pending step of a task. The main task of the process has no name.
+    fn pending_step(&self, task: Option<&str>) -> Option<StepId> {
+        self.pending.iter().find(|(_, step)| step.task.as_deref() == task).map(|(id, _)| *id)
     }
 
-    /// Begins the next step of each task that is in none.
-    fn begin_due(&mut self) {
-        while self.over.is_none() {
-            let idle = |words: &Value| self.current(words["task"].as_str()).is_none();
-            let Some(words) =
-                self.due.iter().position(idle).and_then(|place| self.due.remove(place))
+    /// Begins the next step of each task that has no pending step.
+    fn begin_queued(&mut self) {
+        while self.process_end.is_none() {
+            let task_is_idle =
+                |message: &Value| self.pending_step(message["task"].as_str()).is_none();
+            let Some(message) = self
+                .queue
+                .iter()
+                .position(task_is_idle)
+                .and_then(|position| self.queue.remove(position))
             else {
                 break;
             };
-            self.begin(&words);
+            self.begin(&message);
         }
     }
 
-    fn begin(&mut self, words: &Value) {
-        let Some(id) = words["id"].as_u64() else {
-            return self.fault("a step without an id");
+    fn begin(&mut self, message: &Value) {
+        let Some(id) = message["id"].as_u64() else {
+            return self.send_fault("a step without an id");
         };
-        self.talk.say(&json!({ "type": "begin", "id": id, "pid": process::id() }));
-        match self.perform(&words["do"]) {
-            Ok(Doing::Done(answer)) => self.answer(id, answer),
-            Ok(Doing::Waits(want)) => {
-                let limit = match want {
-                    Want::Pause { ms } => Some(ms),
-                    _ => words["within_ms"].as_u64(),
+        self.session.send(&json!({ "type": "begin", "id": id, "pid": process::id() }));
+        match self.start_command(&message["do"]) {
+            Ok(Started::Done(answer)) => self.send_end(id, answer),
+            Ok(Started::Waits(operation)) => {
+                let limit = match operation {
+                    Operation::Pause { ms } => Some(ms),
+                    _ => message["within_ms"].as_u64(),
                 };
                 let limit = limit.map(Duration::from_millis);
                 let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-                let task = words["task"].as_str().map(str::to_owned);
-                let end = want.end().map(str::to_owned);
-                self.steps.insert(id, Step { task, want, deadline });
+                let task = message["task"].as_str().map(str::to_owned);
+                let end = operation.end().map(str::to_owned);
+                self.pending.insert(id, PendingStep { task, operation, deadline });
                 if let Some(end) = end {
-                    self.stand_in_line(id, &end);
+                    self.enqueue_at_end(id, &end);
                 }
             }
-            Ok(Doing::Over(ending)) => self.over = Some(ending),
-            Err(Refusal::Outcome(outcome)) => self.answer(id, json!({ "outcome": outcome })),
+            Ok(Started::EndsProcess(end)) => self.process_end = Some(end),
+            Err(Refusal::Outcome(outcome)) => self.send_end(id, json!({ "outcome": outcome })),
             Err(Refusal::Unsupported(reason)) => {
-                self.talk.say(&json!({ "type": "unsupported", "id": id, "reason": reason }));
+                self.session.send(&json!({ "type": "unsupported", "id": id, "reason": reason }));
             }
-            Err(Refusal::Nonsense(reason)) => self.fault(&reason),
+            Err(Refusal::Malformed(reason)) => self.send_fault(&reason),
         }
     }
 
-    /// Says what came of a step.
-    fn answer(&mut self, id: StepId, mut answer: Value) {
+    /// Sends the `end` message of a step.
+    fn send_end(&mut self, id: StepId, mut answer: Value) {
         answer["type"] = "end".into();
         answer["id"] = id.into();
         answer["pid"] = process::id().into();
-        self.talk.say(&answer);
+        self.session.send(&answer);
     }
 
-    /// Ends a step that was under way.
+    /// Ends a pending step.
     fn finish(&mut self, id: StepId, answer: Value) {
-        self.steps.remove(&id);
-        self.answer(id, answer);
+        self.pending.remove(&id);
+        self.send_end(id, answer);
     }
 
-    fn stand_in_line(&mut self, id: StepId, name: &str) {
-        if let Some(end) = self.ends.0.get_mut(name) {
-            end.waiting.push_back(id);
-            if end.waiting.len() == 1 {
+    fn enqueue_at_end(&mut self, id: StepId, name: &str) {
+        if let Some(end) = self.handles.0.get_mut(name) {
+            end.queue.push_back(id);
+            if end.queue.len() == 1 {
                 self.advance(name);
             }
         }
     }
 
-    /// Moves on the step whose turn it is at this end, and those behind it as far as they come. What is owed to the
-    /// pipe goes first.
+    /// Advances the steps that are queued at a pipe end, in order, until one has to wait. The rest of an abandoned put
+    /// is written first.
     fn advance(&mut self, name: &str) {
-        while let Some(end) = self.ends.0.get_mut(name) {
-            if !end.pay() {
+        while let Some(end) = self.handles.0.get_mut(name) {
+            if !end.flush_rest() {
                 return;
             }
-            let (Some(fd), Some(&id)) = (&end.fd, end.waiting.front()) else { return };
-            let came = match (&mut end.side, self.steps.get_mut(&id).map(|step| &mut step.want)) {
-                (Side::Reader(incoming), Some(Want::Get { .. })) => incoming.advance(fd.as_fd()),
-                (Side::Writer(_), Some(Want::Put { out, .. })) => out.advance(fd.as_fd()),
+            let (Some(fd), Some(&id)) = (&end.fd, end.queue.front()) else { return };
+            let operation = self.pending.get_mut(&id).map(|step| &mut step.operation);
+            let outcome = match (&mut end.side, operation) {
+                (Side::Reader(incoming), Some(Operation::Get { .. })) => {
+                    incoming.advance(fd.as_fd())
+                }
+                (Side::Writer(_), Some(Operation::Put { outgoing, .. })) => {
+                    outgoing.advance(fd.as_fd())
+                }
                 _ => Some(is("misuse")),
             };
-            let Some(outcome) = came else { return };
-            end.waiting.pop_front();
+            let Some(outcome) = outcome else { return };
+            end.queue.pop_front();
             self.finish(id, json!({ "outcome": outcome }));
         }
     }
 
-    /// Ends the steps whose child is known to have ended, and says whether there were any. It may be known before the
-    /// bell has rung: whoever asks after a child reaps it.
-    fn settle(&mut self) -> bool {
+    /// Ends the steps that wait for a child which is known to have ended, and returns whether there were any. A status
+    /// may be known before SIGCHLD has woken the loop, since commands such as `alive` reap too.
+    fn finish_child_waits(&mut self) -> bool {
         let mut ended = Vec::new();
-        for (id, step) in &self.steps {
-            let outcome = match &step.want {
-                Want::Join { child } => {
-                    self.children.get(child).ok().and_then(|child| child.known().cloned())
+        for (id, step) in &self.pending {
+            let outcome = match &step.operation {
+                Operation::Join { child } => {
+                    self.children.get(child).ok().and_then(|child| child.status().cloned())
                 }
-                Want::Gone { child } => {
+                Operation::AwaitReaped { child } => {
                     self.children.get(child).ok().filter(|child| child.is_gone()).map(|_| is("ok"))
                 }
                 _ => None,
@@ -224,56 +233,58 @@ impl Agent {
         any
     }
 
-    /// Ends the steps whose time is over.
+    /// Ends the steps whose deadline has passed.
     fn expire(&mut self) {
         let now = Instant::now();
-        let late = self
-            .steps
+        let expired = self
+            .pending
             .iter()
             .filter(|(_, step)| step.deadline.is_some_and(|deadline| deadline <= now));
-        let late: Vec<(StepId, Outcome)> = late
-            .map(|(id, step)| match step.want {
-                Want::Pause { .. } => (*id, is("ok")),
-                Want::Join { .. } => (*id, is("running")),
+        let expired: Vec<(StepId, Outcome)> = expired
+            .map(|(id, step)| match step.operation {
+                Operation::Pause { .. } => (*id, is("ok")),
+                Operation::Join { .. } => (*id, is("running")),
                 _ => (*id, is("timeout")),
             })
             .collect();
-        for (id, outcome) in late {
-            self.give_up(id, outcome);
+        for (id, outcome) in expired {
+            self.abandon(id, outcome);
         }
     }
 
-    /// Cancels the step that a task is in, if it is in one.
+    /// Cancels the pending step of a task, if it has one.
     pub(crate) fn cancel(&mut self, task: &str) {
-        if let Some(id) = self.current(Some(task)) {
-            self.give_up(id, is("cancelled"));
+        if let Some(id) = self.pending_step(Some(task)) {
+            self.abandon(id, is("cancelled"));
         }
     }
 
-    /// Takes a step out of its line and ends it. A put that has begun stays owed to the pipe.
-    fn give_up(&mut self, id: StepId, outcome: Outcome) {
-        let mut left_behind = None;
-        let mut line = None;
-        if let Some(step) = self.steps.get_mut(&id) {
-            line = step.want.end().map(str::to_owned);
-            if let Some(end) = line.as_ref().and_then(|name| self.ends.0.get_mut(name)) {
-                end.waiting.retain(|waiting| *waiting != id);
-                left_behind = Some("none");
-                if let (Side::Writer(owed), Want::Put { out, .. }) = (&mut end.side, &mut step.want)
+    /// Takes a step out of its queue and ends it. If a put is abandoned after a part of it was written, the loop writes
+    /// the rest before the next message.
+    fn abandon(&mut self, id: StepId, outcome: Outcome) {
+        let mut effect = None;
+        let mut end_name = None;
+        if let Some(step) = self.pending.get_mut(&id) {
+            end_name = step.operation.end().map(str::to_owned);
+            if let Some(end) = end_name.as_ref().and_then(|name| self.handles.0.get_mut(name)) {
+                end.queue.retain(|queued| *queued != id);
+                effect = Some("none");
+                if let (Side::Writer(rest), Operation::Put { outgoing, .. }) =
+                    (&mut end.side, &mut step.operation)
                 {
-                    if out.begun() {
-                        *owed = std::mem::take(out);
-                        left_behind = Some("unknown");
+                    if outgoing.has_begun() {
+                        *rest = std::mem::take(outgoing);
+                        effect = Some("unknown");
                     }
                 }
             }
         }
         let mut answer = json!({ "outcome": outcome });
-        if let Some(effect) = left_behind {
+        if let Some(effect) = effect {
             answer["effect"] = effect.into();
         }
         self.finish(id, answer);
-        if let Some(end) = line {
+        if let Some(end) = end_name {
             self.advance(&end);
         }
     }

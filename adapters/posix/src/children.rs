@@ -1,87 +1,87 @@
-//! The children of this process and how they ended. Reaps them one by one, by their own numbers, so that children
-//! which something else in this program started keep their status. Starts none: that is `start`'s.
+//! The child processes of this process and their exit statuses. Each child is reaped by its own pid, so that children
+//! which other code in this program has started keep their status. `start` creates the processes.
 
-use crate::words::{Outcome, exit, is, signal, system};
+use crate::protocol::{Outcome, exit, is, os_error, signal};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 
-/// One child.
 pub(crate) struct Child {
     pid: Pid,
-    /// How it ended, as soon as it was reaped. From then on the number may be somebody else's.
-    end: Option<Outcome>,
+    /// The exit status, once the child is reaped. From then on the kernel may reuse the pid.
+    status: Option<Outcome>,
 }
 
 impl Child {
-    /// Reaps it if it has ended, and tells how.
-    pub(crate) fn end(&mut self) -> Option<&Outcome> {
-        if self.end.is_none() {
-            // It may be gone already because somebody else has reaped it; then this error is all that is known.
-            self.end = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
-                Ok(status) => ended(status),
+    /// Reaps the child if it has ended, and returns its exit status.
+    pub(crate) fn try_reap(&mut self) -> Option<&Outcome> {
+        if self.status.is_none() {
+            // If other code has reaped the child already, this error is all that can be known.
+            self.status = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+                Ok(status) => exit_status(status),
                 Err(Errno::EINTR) => None,
-                Err(error) => Some(system(error)),
+                Err(error) => Some(os_error(error)),
             };
         }
-        self.end.as_ref()
+        self.status.as_ref()
     }
 
-    /// How it ended, if that is known already.
-    pub(crate) fn known(&self) -> Option<&Outcome> {
-        self.end.as_ref()
+    /// The exit status if the child is reaped already; makes no system call.
+    pub(crate) fn status(&self) -> Option<&Outcome> {
+        self.status.as_ref()
     }
 
-    /// Sends a signal, but never to a number that may have been given to somebody else: one that has ended is
-    /// reaped first, and nothing is sent.
+    /// Sends a signal, but never to a pid that the kernel may have reused: a child that has ended is reaped first, and
+    /// nothing is sent.
     pub(crate) fn send(&mut self, signal: Signal) -> Outcome {
-        match self.end() {
+        match self.try_reap() {
             Some(_) => is("ok"),
-            None => kill(self.pid, signal).map_or_else(system, |()| is("ok")),
+            None => kill(self.pid, signal).map_or_else(os_error, |()| is("ok")),
         }
     }
 
-    /// The system's own call, for what has not been reaped.
-    pub(crate) fn send_plainly(&self, signal: Signal) -> Outcome {
-        match self.end {
-            Some(_) => system(Errno::ESRCH),
-            None => kill(self.pid, signal).map_or_else(system, |()| is("ok")),
+    /// Calls `kill` without looking first, unless the child is reaped: then the answer is `ESRCH`.
+    pub(crate) fn send_unchecked(&self, signal: Signal) -> Outcome {
+        match self.status {
+            Some(_) => os_error(Errno::ESRCH),
+            None => kill(self.pid, signal).map_or_else(os_error, |()| is("ok")),
         }
     }
 
-    /// Whether the system knows its number no longer. It is ours until it was reaped, so this is asked only then.
+    /// Whether no process has this pid any more. The pid belongs to the child until it is reaped, so before that the
+    /// answer is no without a system call.
     pub(crate) fn is_gone(&self) -> bool {
-        self.end.is_some() && kill(self.pid, None) == Err(Errno::ESRCH)
+        self.status.is_some() && kill(self.pid, None) == Err(Errno::ESRCH)
     }
 
-    /// Stands still with the whole process until it has ended, and leaves it a zombie.
+    /// Blocks the whole process until the child has ended, and leaves the child a zombie.
     pub(crate) fn stall(&self) -> Outcome {
-        if self.end.is_none() {
+        if self.status.is_none() {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
             while waitid(Id::Pid(self.pid), flags) == Err(Errno::EINTR) {}
         }
         is("ok")
     }
 
-    /// Reaps it as a stranger would: without a word in this table.
-    pub(crate) fn reap_behind(&self) -> Outcome {
-        if self.end.is_some() {
-            return system(Errno::ECHILD);
+    /// Reaps the child as unrelated code would: this table does not learn of it.
+    pub(crate) fn reap_unrecorded(&self) -> Outcome {
+        if self.status.is_some() {
+            return os_error(Errno::ECHILD);
         }
         loop {
             match waitpid(self.pid, None) {
-                Ok(status) => return ended(status).unwrap_or_else(|| is("other")),
+                Ok(status) => return exit_status(status).unwrap_or_else(|| is("other")),
                 Err(Errno::EINTR) => {}
-                Err(error) => return system(error),
+                Err(error) => return os_error(error),
             }
         }
     }
 }
 
-/// How a process ended, if it did.
-fn ended(status: WaitStatus) -> Option<Outcome> {
+/// The exit status as an outcome; `None` if the process has not ended.
+fn exit_status(status: WaitStatus) -> Option<Outcome> {
     match status {
         WaitStatus::Exited(_, code) => Some(exit(code)),
         WaitStatus::Signaled(_, by, _) => Some(signal(by.as_str())),
@@ -89,24 +89,25 @@ fn ended(status: WaitStatus) -> Option<Outcome> {
     }
 }
 
-/// All children, by role.
+/// All children of this process, by role.
 #[derive(Default)]
 pub(crate) struct Children(BTreeMap<String, Child>);
 
 impl Children {
     pub(crate) fn add(&mut self, role: &str, pid: Pid) {
-        self.0.insert(role.to_owned(), Child { pid, end: None });
+        self.0.insert(role.to_owned(), Child { pid, status: None });
     }
 
-    /// Only a parent knows its children: anything else is misuse.
+    /// The child with this role. Only its parent can refer to a child: any other name is misuse.
     pub(crate) fn get(&mut self, role: &str) -> Result<&mut Child, Outcome> {
         self.0.get_mut(role).ok_or_else(|| is("misuse"))
     }
 
-    /// Reaps all that have ended. Signals of the same kind merge, so one of them says nothing of how many.
-    pub(crate) fn reap(&mut self) {
+    /// Reaps every child that has ended. Pending signals of one kind merge, so one SIGCHLD may stand for several
+    /// children.
+    pub(crate) fn reap_all(&mut self) {
         for child in self.0.values_mut() {
-            child.end();
+            child.try_reap();
         }
     }
 }

@@ -1,21 +1,25 @@
-//! The agent of plain POSIX: every process of a scenario runs this program. Its arguments are the role of the process
-//! and the ends of pipes that it was given: `NAME=r5` is a reader and `NAME=w6` a writer under these descriptors.
+//! An independent third implementation of the protocol. It shares no code with the harness or with the kit, on purpose,
+//! so that a fault in shared code cannot hide: do not replace its protocol client with the one of the kit.
+//!
+//! This is the agent of plain POSIX, which runs in every process of a scenario. Its arguments are the role of the
+//! process and the pipe ends that its parent has given to it: `NAME=r5` is a reader and `NAME=w6` a writer, each with
+//! its descriptor.
 
-mod words;
+mod protocol;
 mod frame;
-mod ends;
+mod handles;
 mod children;
 mod start;
-mod system;
-mod conversation;
-mod waiting;
-mod orders;
+mod os_actions;
+mod session;
+mod poll;
+mod commands;
 mod agent;
 
 use agent::Agent;
-use ends::{End, Ends, Side};
+use commands::ProcessEnd;
 use frame::{Incoming, Outgoing};
-use orders::Ending;
+use handles::{Handles, PipeEnd, Side};
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::CString;
@@ -26,10 +30,10 @@ use std::os::unix::ffi::OsStringExt;
 use std::process;
 
 fn main() {
-    match prepare().map(Agent::serve) {
-        Ok(Ending::Return) => {}
-        Ok(Ending::Exit(code)) => process::exit(code),
-        Ok(Ending::Raise) => panic!("the scenario says that this entry fails"),
+    match agent_from_arguments().map(Agent::serve) {
+        Ok(ProcessEnd::Return) => {}
+        Ok(ProcessEnd::Exit(code)) => process::exit(code),
+        Ok(ProcessEnd::Panic) => panic!("the scenario says that this entry fails"),
         Err(error) => {
             eprintln!("posix: {error}");
             process::exit(2);
@@ -37,40 +41,44 @@ fn main() {
     }
 }
 
-fn prepare() -> io::Result<Agent> {
+fn agent_from_arguments() -> io::Result<Agent> {
     let mut arguments = env::args().skip(1);
     let role = arguments.next().ok_or_else(|| invalid("no role"))?;
-    let mut taken = BTreeSet::new();
-    let mut ends = Ends::default();
+    let mut adopted = BTreeSet::new();
+    let mut handles = Handles::default();
     for argument in arguments {
-        let (name, end) = given(&argument, &mut taken)?;
-        ends.0.insert(name, end);
+        let (name, end) = parse_handle(&argument, &mut adopted)?;
+        handles.0.insert(name, end);
     }
     let program = CString::new(env::current_exe()?.into_os_string().into_vec())?;
-    Agent::new(program, &role, ends)
+    Agent::new(program, &role, handles)
 }
 
-/// An end that came with the start of this process.
-fn given(argument: &str, taken: &mut BTreeSet<i32>) -> io::Result<(String, End)> {
+/// Parses an argument that describes a given pipe end, and takes ownership of its descriptors.
+fn parse_handle(argument: &str, adopted: &mut BTreeSet<i32>) -> io::Result<(String, PipeEnd)> {
     let wrong = || invalid(argument);
     let mut take = |number: &str| -> io::Result<OwnedFd> {
         let number = number.parse().map_err(|_| wrong())?;
-        // Each number has one owner here, and the first three belong to nobody.
-        if number > 2 && taken.insert(number) { Ok(system::adopt(number)?) } else { Err(wrong()) }
+        // Each descriptor gets one owner. The standard streams are never given.
+        if number > 2 && adopted.insert(number) {
+            Ok(os_actions::adopt_descriptor(number)?)
+        } else {
+            Err(wrong())
+        }
     };
     let (name, end) = argument.rsplit_once('=').ok_or_else(wrong)?;
-    let (end, parcel) =
-        end.split_once('+').map_or((end, None), |(end, parcel)| (end, Some(parcel)));
-    let mut carried = Vec::new();
-    if let Some(parcel) = parcel {
-        File::from(take(parcel)?).read_to_end(&mut carried)?;
+    let (end, memory_file) =
+        end.split_once('+').map_or((end, None), |(end, file)| (end, Some(file)));
+    let mut unfinished = Vec::new();
+    if let Some(memory_file) = memory_file {
+        File::from(take(memory_file)?).read_to_end(&mut unfinished)?;
     }
     let (side, number) = match (end.strip_prefix('r'), end.strip_prefix('w')) {
-        (Some(number), _) => (Side::Reader(Incoming::new(carried)), number),
-        (_, Some(number)) => (Side::Writer(Outgoing::new(carried)), number),
+        (Some(number), _) => (Side::Reader(Incoming::new(unfinished)), number),
+        (_, Some(number)) => (Side::Writer(Outgoing::new(unfinished)), number),
         _ => return Err(wrong()),
     };
-    Ok((name.to_owned(), End::new(take(number)?, side)))
+    Ok((name.to_owned(), PipeEnd::new(take(number)?, side)))
 }
 
 fn invalid(what: &str) -> io::Error {

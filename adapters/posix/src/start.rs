@@ -1,5 +1,5 @@
-//! Starts a child: fork, and then this very program anew with exactly the descriptors that are given. Comes back when
-//! the child holds nothing else, or when there is no child. Does not know what the descriptors are.
+//! Starts a child: forks, and executes this program again with exactly the given descriptors. `start` returns when the
+//! child holds no other descriptors, or when the start has failed and no child is left.
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -13,23 +13,24 @@ use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::null;
 
-/// Starts `program` with these arguments, the first of which is its name, and these descriptors under their numbers.
+/// Starts `program`. The first of `arguments` is its name; the child inherits the descriptors `given` under the same
+/// numbers.
 pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> Result<Pid, Errno> {
-    // All memory is got before the fork.
+    // The child must not allocate, so the argument vector is built before the fork.
     let mut argv: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(null());
-    // The new program closes its end by starting; if it cannot start, the reason comes instead.
+    // A successful exec closes the child's end of this pipe. If the start fails, the child writes its errno there.
     let (failure, status) = pipe2(OFlag::O_CLOEXEC)?;
 
-    // A signal that comes between fork and exec must wait until no handler of this process can run there.
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    // SAFETY: the child calls only what is safe after a fork, and never returns from `become_new`.
+    // Signals stay blocked between fork and exec, so that no handler of this process runs in the child.
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the child calls only async-signal-safe functions, and never returns from `exec_child`.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
         // SAFETY: this is the child, and `argv` ends with a null pointer.
-        unsafe { become_new(program, &argv, given, status.as_raw_fd()) }
+        unsafe { exec_child(program, &argv, given, status.as_raw_fd()) }
     }
-    before.thread_set_mask()?;
+    mask.thread_set_mask()?;
     drop(status);
     let Ok(ForkResult::Parent { child }) = forked else {
         return Err(forked.err().unwrap_or(Errno::EAGAIN));
@@ -43,26 +44,27 @@ pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> R
     Err(Errno::from_raw(i32::from_ne_bytes(code)))
 }
 
-/// Turns the forked child into the new program, or tells why not.
+/// Resets signals and stdin in the forked child and executes the program; if that fails, reports the errno and exits.
 ///
 /// # Safety
 ///
-/// Only for a child right after its fork, with all signals blocked; `argv` must end with a null pointer.
-unsafe fn become_new(program: &CStr, argv: &[*const c_char], given: &[RawFd], status: RawFd) -> ! {
-    // SAFETY: these calls are safe between fork and exec; all pointers are to memory of the caller or to constants.
+/// Call this only in a child right after its fork, with all signals blocked; `argv` must end with a null pointer.
+unsafe fn exec_child(program: &CStr, argv: &[*const c_char], given: &[RawFd], status: RawFd) -> ! {
+    // SAFETY: these calls are async-signal-safe, and all pointers are to memory of the caller or to constants.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
-            // Some cannot be changed; they need not be.
+            // The calls for SIGKILL, SIGSTOP and the signals that libc reserves fail, which is harmless.
             libc::signal(
                 signal,
                 if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL },
             );
         }
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        let mut empty = std::mem::zeroed();
+        libc::sigemptyset(&mut empty);
+        libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
 
-        // Nothing to read there: input is for the parent alone. The lowest free number is what was just closed.
+        // The child must not read its parent's stdin. `open` returns the lowest free number, which is the one just
+        // closed.
         libc::close(libc::STDIN_FILENO);
         libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
 

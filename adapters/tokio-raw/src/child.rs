@@ -1,5 +1,5 @@
-//! A child and the task that owns it: `wait` needs the child for itself, so whoever wants something of it asks that
-//! task by a channel. This is the idiom that tokio's documentation of `Child::kill` shows.
+//! A child and the task that owns it. `wait` borrows the child mutably, so other tasks send their requests to the owner
+//! through a channel, as tokio's documentation of `Child::kill` shows.
 
 use std::io;
 use std::process::ExitStatus;
@@ -9,75 +9,80 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How a child ended, or the error of `wait`.
 pub(crate) type Ended = Result<ExitStatus, i32>;
 
-enum Ask {
+/// A request to the task that owns the child, with the channel for the answer.
+enum Request {
     Kill(oneshot::Sender<io::Result<()>>),
     TryWait(oneshot::Sender<io::Result<Option<ExitStatus>>>),
     Id(oneshot::Sender<Option<u32>>),
 }
 
-/// What is left in the hands of those who started it.
+/// A handle to a child and the task that owns it.
 #[derive(Clone)]
-pub(crate) struct Owner {
-    asks: mpsc::UnboundedSender<Ask>,
+pub(crate) struct ChildHandle {
+    requests: mpsc::UnboundedSender<Request>,
     ended: watch::Receiver<Option<Ended>>,
-    /// The number it was started with, for what is done without the library.
+    /// The process id at the start, for what the adapter does without tokio.
     pub(crate) pid: i32,
 }
 
-impl Owner {
-    /// Gives the child to a task of its own.
+impl ChildHandle {
+    /// Moves the child into a new task.
     pub(crate) fn new(child: Child) -> Self {
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1);
-        let (asks, orders) = mpsc::unbounded_channel();
-        let (tell, ended) = watch::channel(None);
-        tokio::task::spawn_local(own(child, orders, tell));
-        Self { asks, ended, pid }
+        let (requests, received) = mpsc::unbounded_channel();
+        let (ending, ended) = watch::channel(None);
+        tokio::task::spawn_local(own(child, received, ending));
+        Self { requests, ended, pid }
     }
 
-    /// Waits for its end.
+    /// Waits until the child has ended. Cancel-safe.
     pub(crate) async fn wait(&self) -> io::Result<ExitStatus> {
         let mut ended = self.ended.clone();
         let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
         ended.ok_or_else(gone)?.map_err(io::Error::from_raw_os_error)
     }
 
+    /// Kills the child without waiting for its end.
     pub(crate) async fn kill(&self) -> io::Result<()> {
-        self.ask(Ask::Kill).await?
+        self.ask(Request::Kill).await?
     }
 
+    /// How the child ended; `None` while it runs.
     pub(crate) async fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
-        self.ask(Ask::TryWait).await?
+        self.ask(Request::TryWait).await?
     }
 
-    /// Its number, as long as it is its own.
+    /// The process id; `None` once the child was reaped.
     pub(crate) async fn id(&self) -> io::Result<Option<u32>> {
-        self.ask(Ask::Id).await
+        self.ask(Request::Id).await
     }
 
-    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> io::Result<T> {
-        let (tell, told) = oneshot::channel();
-        self.asks.send(ask(tell)).map_err(|_| gone())?;
-        told.await.map_err(|_| gone())
+    /// Sends a request and waits for the answer.
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> io::Result<T> {
+        let (sender, answer) = oneshot::channel();
+        self.requests.send(request(sender)).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 }
 
+/// The task that owns a child. It ends when all handles are dropped.
 async fn own(
     mut child: Child,
-    mut orders: mpsc::UnboundedReceiver<Ask>,
-    tell: watch::Sender<Option<Ended>>,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    ending: watch::Sender<Option<Ended>>,
 ) {
     loop {
-        let has_ended = tell.borrow().is_some();
+        let has_ended = ending.borrow().is_some();
         tokio::select! {
             status = child.wait(), if !has_ended => {
                 let status = status.map_err(|error| error.raw_os_error().unwrap_or(0));
-                tell.send_replace(Some(status));
+                ending.send_replace(Some(status));
             }
-            ask = orders.recv() => match ask {
-                // Who asked may have been cancelled meanwhile: then nobody wants the answer.
-                Some(Ask::Kill(tell)) => drop(tell.send(child.start_kill())),
-                Some(Ask::TryWait(tell)) => drop(tell.send(child.try_wait())),
-                Some(Ask::Id(tell)) => drop(tell.send(child.id())),
+            request = requests.recv() => match request {
+                // The task that sent the request may have been cancelled, and then the answer is dropped.
+                Some(Request::Kill(answer)) => drop(answer.send(child.start_kill())),
+                Some(Request::TryWait(answer)) => drop(answer.send(child.try_wait())),
+                Some(Request::Id(answer)) => drop(answer.send(child.id())),
                 None => return,
             },
         }

@@ -1,5 +1,4 @@
-//! The ends of pipes that this process has, by their names. Tasks share an end the usual way, behind tokio's own
-//! mutex; to drop it is to close it. Does not know what is sent.
+//! The pipe ends of this process, by name. Tasks share an end behind tokio's mutex, as is usual; dropping it closes it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,10 +8,10 @@ use std::sync::Arc;
 use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// An end as tasks share it. `None`: it was dropped here, or went to a child.
+/// A pipe end as tasks share it; `None` after it was dropped or moved to a child.
 pub(crate) type Shared<T> = Arc<Mutex<Option<T>>>;
 
-/// What a name stands for.
+/// The pipe end, or the two ends of a duplex, that a name refers to.
 #[derive(Clone)]
 pub(crate) enum End {
     Receiver(Shared<pipe::Receiver>),
@@ -20,14 +19,14 @@ pub(crate) enum End {
     Both(Shared<pipe::Receiver>, Shared<pipe::Sender>),
 }
 
-/// One direction, in the hand of one task.
+/// A locked pipe end.
 pub(crate) enum Held {
     Receiver(OwnedMutexGuard<Option<pipe::Receiver>>),
     Sender(OwnedMutexGuard<Option<pipe::Sender>>),
 }
 
 impl Held {
-    /// Its descriptor, if it is open.
+    /// The descriptor, if the end is open.
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.as_fd().map(|fd| fd.as_raw_fd())
     }
@@ -39,8 +38,8 @@ impl Held {
         }
     }
 
-    /// Drops what is inside.
-    pub(crate) fn drop_it(mut self) {
+    /// Closes the end.
+    pub(crate) fn close(mut self) {
         match &mut self {
             Self::Receiver(end) => drop(end.take()),
             Self::Sender(end) => drop(end.take()),
@@ -48,12 +47,12 @@ impl Held {
     }
 }
 
-/// Another task is using it: tokio's mutex said so.
+/// Another task holds the lock of the end.
 pub(crate) struct InUse;
 
 impl End {
-    /// The one or two directions of it, without waiting.
-    pub(crate) fn hold(&self) -> Result<Vec<Held>, InUse> {
+    /// Locks the one or two ends without waiting.
+    pub(crate) fn lock(&self) -> Result<Vec<Held>, InUse> {
         let receiver = |end: &Shared<pipe::Receiver>| {
             Arc::clone(end).try_lock_owned().map(Held::Receiver).map_err(|_| InUse)
         };
@@ -68,16 +67,17 @@ impl End {
     }
 }
 
-/// All of this process.
+/// All pipe ends of this process, by name.
 #[derive(Default)]
 pub(crate) struct Ends(RefCell<BTreeMap<String, End>>);
 
 impl Ends {
+    /// The end with this name.
     pub(crate) fn find(&self, name: &str) -> Option<End> {
         self.0.borrow().get(name).cloned()
     }
 
-    /// Makes a pipe; says the descriptors.
+    /// Creates a pipe. Returns the descriptors by the names of its ends.
     pub(crate) fn pipe(&self, reader: &str, writer: &str) -> io::Result<BTreeMap<String, i32>> {
         let (sender, receiver) = pipe::pipe()?;
         let descriptors = [(reader, receiver.as_raw_fd()), (writer, sender.as_raw_fd())];
@@ -87,11 +87,11 @@ impl Ends {
         Ok(descriptors)
     }
 
-    /// Makes two crossed pipes; says the descriptors of their four ends.
+    /// Creates a duplex, which is two pipes. Returns the descriptors by the names of its four ends.
     pub(crate) fn duplex(&self, near: &str, far: &str) -> io::Result<BTreeMap<String, i32>> {
-        let (there, here) = (pipe::pipe()?, pipe::pipe()?);
+        let (to_far, to_near) = (pipe::pipe()?, pipe::pipe()?);
         let mut descriptors = BTreeMap::new();
-        for (name, receiver, sender) in [(near, here.1, there.0), (far, there.1, here.0)] {
+        for (name, receiver, sender) in [(near, to_near.1, to_far.0), (far, to_far.1, to_near.0)] {
             descriptors.insert(format!("{name}.r"), receiver.as_raw_fd());
             descriptors.insert(format!("{name}.w"), sender.as_raw_fd());
             self.keep_both(name, receiver, sender);
@@ -99,7 +99,7 @@ impl Ends {
         Ok(descriptors)
     }
 
-    /// Keeps a duplex under its name, and its halves under theirs.
+    /// Stores a duplex under its name, and its two ends as `NAME.r` and `NAME.w`.
     pub(crate) fn keep_both(&self, name: &str, receiver: pipe::Receiver, sender: pipe::Sender) {
         let (receiver, sender) = (shared(receiver), shared(sender));
         self.keep(&format!("{name}.r"), End::Receiver(Arc::clone(&receiver)));
@@ -107,11 +107,13 @@ impl Ends {
         self.keep(name, End::Both(receiver, sender));
     }
 
+    /// Stores an end under its name.
     pub(crate) fn keep(&self, name: &str, end: End) {
         self.0.borrow_mut().insert(name.to_owned(), end);
     }
 }
 
+/// Wraps an end for sharing between tasks.
 pub(crate) fn shared<T>(end: T) -> Shared<T> {
     Arc::new(Mutex::new(Some(end)))
 }

@@ -1,5 +1,5 @@
-//! Starts a child: this very program anew, with the descriptors that it is given. Close-on-exec is taken off them in
-//! `pre_exec`, as people do. The only place here that tells the compiler to look away.
+//! The start of a child: this program again, which inherits descriptors because close-on-exec is cleared in `pre_exec`,
+//! as is usual. This is the only file of the adapter with unsafe code.
 
 use crate::ends::{End, Ends, shared};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -9,14 +9,14 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-/// Starts `role` with these arguments, which name these descriptors.
-pub(crate) fn start(role: &str, arguments: &[String], given: Vec<RawFd>) -> io::Result<Child> {
+/// Starts a child with this role. The arguments name the descriptors that it inherits.
+pub(crate) fn start(role: &str, arguments: &[String], fds: Vec<RawFd>) -> io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(role).args(arguments);
     // SAFETY: between fork and exec only `fcntl` is called, and memory is only read.
     unsafe {
         command.pre_exec(move || {
-            for fd in &given {
+            for fd in &fds {
                 let fd = BorrowedFd::borrow_raw(*fd);
                 fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
             }
@@ -26,15 +26,15 @@ pub(crate) fn start(role: &str, arguments: &[String], given: Vec<RawFd>) -> io::
     command.spawn()
 }
 
-/// Keeps an end that came with the start of this process. That programs which are started here inherit it too is what
-/// most forget; the variant `cloexec` does not.
-pub(crate) fn take(argument: &str, ends: &Ends) -> io::Result<()> {
+/// Stores a pipe end that the parent passed in an argument. Programs that this process starts inherit the descriptor
+/// too, which most programs overlook; the variant `cloexec` of the adapter prevents it.
+pub(crate) fn receive(argument: &str, ends: &Ends) -> io::Result<()> {
     let wrong = || io::Error::other(format!("not an argument of this program: {argument}"));
     let own = |number: &str| -> io::Result<OwnedFd> {
         let number: RawFd = number.parse().map_err(|_| wrong())?;
-        // SAFETY: the parent left it open for this process, and named it once.
+        // SAFETY: the parent left the descriptor open for this process, and names it in one argument only.
         let fd = unsafe { OwnedFd::from_raw_fd(number) };
-        if env::var_os("ADAPTER_ADOPT").is_some_and(|how| how == "cloexec") {
+        if env::var_os("ADAPTER_ADOPT").is_some_and(|variant| variant == "cloexec") {
             fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         }
         Ok(fd)

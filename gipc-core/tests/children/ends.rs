@@ -114,7 +114,7 @@ pub(crate) async fn chosen_surroundings() -> Result<(), Failure> {
 }
 
 pub(crate) async fn inherited_surroundings() -> Result<(), Failure> {
-    let child = Command::new(surroundings())?.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = Command::new(surroundings())?.stdout(Stdio::null()).stderr(Stdio::null());
     let Exit::Returned((input, folder, ..)) = child.spawn(&())?.join().await? else {
         return Err("it returns".into());
     };
@@ -218,7 +218,7 @@ pub(crate) async fn no_such_entry() -> Result<(), Failure> {
 
 pub(crate) async fn another_build() -> Result<(), Failure> {
     // Its name is that of an entry which takes a number here, as if the program had been changed and built anew.
-    let changed = Entry::<(), u32>::new(nothing().name(), |_| Box::pin(async { 0 }));
+    let changed = Entry::<(), u32>::new(nothing().name(), |_| Box::pin(async { Ok(0) }));
     let words = refused(Command::new(changed)?).await?;
     assert!(words.starts_with("the program was built anew since its parent started"), "{words}");
     Ok(())

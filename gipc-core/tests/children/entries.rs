@@ -3,11 +3,17 @@
 use gipc_core::{Command, Exit, Handle, entry, pipe};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
-use nix::unistd::{Uid, setuid};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, Uid, setuid};
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 entry! {
     pub(crate) async fn echo(start: Start<()>) -> bool {
@@ -61,10 +67,219 @@ entry! {
 }
 
 entry! {
+    /// Panics while a thread of its runtime still works, for longer than anybody waits.
+    pub(crate) async fn panics_beside_a_thread(_start: Start<()>) -> () {
+        let (began, wait) = tokio::sync::oneshot::channel();
+        drop(tokio::task::spawn_blocking(move || {
+            let _ = began.send(());
+            std::thread::park();
+        }));
+        let _ = wait.await;
+        panic!("on purpose");
+    }
+}
+
+entry! {
+    /// Returns a value that serde cannot write: a path that is not UTF-8.
+    pub(crate) async fn unspeakable(_start: Start<()>) -> PathBuf {
+        OsStr::from_bytes(b"caf\xe9").into()
+    }
+}
+
+/// What the main of a child has opened before `init!`, if its environment says so: the end of a pipe which any program
+/// that it starts would inherit.
+pub(crate) static EARLY: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
+
+/// What a constructor of a child has opened, before or after that of gipc-core: the order is the linker's.
+static CONSTRUCTED: OnceLock<fs::File> = OnceLock::new();
+
+#[used]
+#[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+static CONSTRUCTOR: extern "C" fn() = {
+    extern "C" fn open() {
+        if std::env::var_os("CHILD_OPENS_EARLY").is_some() {
+            let _ = fs::File::open("/").map(|file| CONSTRUCTED.set(file));
+        }
+    }
+    open
+};
+
+pub(crate) fn before_init() {
+    if std::env::var_os("CHILD_STOPS_EARLY").is_some() {
+        let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+    }
+    if std::env::var_os("CHILD_OPENS_EARLY").is_some() {
+        if let Ok(ends) = nix::unistd::pipe() {
+            let _ = EARLY.set(ends);
+        }
+    }
+}
+
+entry! {
+    /// Puts a message, then writes to what main has opened. Returns what came out of that.
+    pub(crate) async fn writes_early(start: Start<()>) -> Vec<u8> {
+        let (Ok(w), Some((r, early))) = (start.writer(0), EARLY.get()) else { return Vec::new() };
+        if w.put(b"hello").await.is_err() || nix::unistd::write(early, b"a line").is_err() {
+            return Vec::new();
+        }
+        if !CONSTRUCTED.get().is_some_and(|file| file.metadata().is_ok_and(|of| of.is_dir())) {
+            return Vec::new();
+        }
+        let mut line = [0; 6];
+        nix::unistd::read(r, &mut line).map(|_| line.to_vec()).unwrap_or_default()
+    }
+}
+
+entry! {
+    /// The name that `ps` shows.
+    pub(crate) async fn shown_name(_start: Start<()>) -> String {
+        fs::read_to_string("/proc/self/comm").unwrap_or_default()
+    }
+}
+
+entry! {
+    /// Starts children that do not take their handles yet, more than the system lets be under way, and lets them go on then.
+    /// Returns how many had all of their handles.
+    pub(crate) async fn starts_slow_children(_start: Start<()>) -> String {
+        many_under_way().await.map_or_else(|error| error.to_string(), |all| format!("{all} had all"))
+    }
+}
+
+async fn many_under_way() -> Result<usize, Box<dyn Error>> {
+    const EACH: usize = 50;
+    if Uid::effective().is_root() {
+        setuid(Uid::from_raw(65534))?; // root may have any number under way
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, 160, 160)?;
+    let mut children = Vec::new();
+    for _ in 0..5 {
+        let mut command = Command::new(count_handles())?.env("CHILD_STOPS_EARLY", "1");
+        for _ in 0..EACH {
+            command = command.handle(pipe()?.1);
+        }
+        children.push(command.spawn(&())?);
+    }
+    let stopped = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
+    for child in &children {
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        waitid(Id::Pid(pid), stopped)?;
+        kill(pid, Signal::SIGCONT)?;
+    }
+    let mut complete = 0;
+    for child in children {
+        complete += usize::from(child.join().await? == Exit::Returned(EACH));
+    }
+    Ok(complete)
+}
+
+entry! {
+    pub(crate) async fn count_handles(start: Start<()>) -> usize {
+        start.handles.len()
+    }
+}
+
+entry! {
+    /// Starts a child although the system reaps it by itself. Returns what its join says.
+    pub(crate) async fn ignores_its_children(_start: Start<()>) -> String {
+        // SAFETY: a disposition without a handler.
+        let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+        let Ok(Ok(child)) = Command::new(nothing()).map(|mut child| child.spawn(&7)) else { return String::new() };
+        format!("{:?}", child.join().await)
+    }
+}
+
+entry! {
+    /// Writes to the socket to its parent as long as that takes it, at most 64 MiB.
+    pub(crate) async fn says_too_much(start: Start<()>) -> () {
+        let Ok(w) = start.writer(0) else { return };
+        let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        let is_socket = |path: &std::path::Path| fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("socket"));
+        let control = open.map(|entry| entry.path()).find(|path| is_socket(path));
+        let number = control.and_then(|path| path.file_name()?.to_str()?.parse().ok()).unwrap_or(-1);
+        // SAFETY: this process has it until its end.
+        let control = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        let mut written = 0;
+        while written < 64 << 20 {
+            match nix::unistd::write(control, &[b'v'; 1 << 16]) {
+                Ok(more) => written += more,
+                Err(Errno::EAGAIN) => tokio::task::yield_now().await,
+                Err(_) => {
+                    let _ = w.put(b"stopped").await;
+                    std::process::exit(0)
+                }
+            }
+        }
+        let _ = w.put(b"never stopped").await;
+    }
+}
+
+entry! {
+    /// Starts a child with its two handles, and then ends in this way.
+    pub(crate) async fn ends_as_parent(start: Start<String>) -> () {
+        let (Ok(r), Ok(w)) = (start.reader(0), start.writer(1)) else { return };
+        let started = Command::new(answers()).map(|child| child.handle(r).handle(w).spawn(&()));
+        let Ok(Ok(_child)) = started else { return };
+        match start.args.as_str() {
+            "exit" => std::process::exit(0),
+            "killed" => drop(nix::sys::signal::raise(Signal::SIGKILL)),
+            "panic" => panic!("on purpose"),
+            _ => {}
+        }
+    }
+}
+
+entry! {
+    /// Answers one message.
+    pub(crate) async fn answers(start: Start<()>) -> () {
+        if let (Ok(r), Ok(w)) = (start.reader(0), start.writer(1)) {
+            if matches!(r.get().await, Ok(Some(_))) {
+                let _ = w.put(b"it goes on").await;
+            }
+        }
+    }
+}
+
+entry! {
     /// Whether a signal of this number is ignored.
     pub(crate) async fn ignored(start: Start<i32>) -> bool {
         // SAFETY: this child has one thread, and ends afterwards.
         unsafe { nix::libc::signal(start.args, nix::libc::SIG_DFL) == nix::libc::SIG_IGN }
+    }
+}
+
+entry! {
+    /// Fails in one of several ways, and can say so by `?`.
+    pub(crate) async fn fails(mut start: Start<String>,) -> Result<u32, Box<dyn Error>> {
+        match start.args.as_str() {
+            "no handle" => drop(start.reader(0)?),
+            "no number" => return Ok("seven".parse()?),
+            number => return Ok(number.parse()?),
+        }
+        Ok(0)
+    }
+}
+
+entry! {
+    /// A result type of a module, and no value.
+    pub(crate) async fn fails_by_io(_start: Start<()>) -> io::Result<()> {
+        Err(io::Error::other("on purpose"))
+    }
+}
+
+entry! {
+    /// Drops the first handle that it was given, and stays until the other end of the second is closed.
+    pub(crate) async fn drops_a_handle(start: Start<()>) {
+        drop(start.writer(0));
+        if let Ok(r) = start.reader(1) {
+            let _ = r.get().await;
+        }
+    }
+}
+
+entry! {
+    pub(crate) async fn text_of(start: Start<usize>) -> String {
+        "x".repeat(start.args)
     }
 }
 
@@ -77,7 +292,7 @@ entry! {
 entry! {
     /// Stays until the other ends of its readers are closed.
     pub(crate) async fn wait(start: Start<()>) -> () {
-        for handle in &start.handles {
+        for handle in start.handles.iter().flatten() {
             match handle {
                 Handle::Reader(r) => drop(r.get().await),
                 Handle::Duplex(both) => drop(both.get().await),
@@ -180,7 +395,7 @@ entry! {
 
 async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box<dyn Error>> {
     let (r, w) = pipe()?;
-    let command = Command::new(nothing())?.handle(w.clone());
+    let mut command = Command::new(nothing())?.handle(w.clone());
     // Root is exempt from the limit: so it becomes nobody, of whom there is this process alone.
     if Uid::effective().is_root() {
         setuid(Uid::from_raw(65534))?;

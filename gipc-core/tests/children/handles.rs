@@ -162,7 +162,7 @@ pub(crate) async fn in_use_is_locked() -> Result<(), Failure> {
 
 pub(crate) async fn given_twice() -> Result<(), Failure> {
     let (near, _far) = duplex()?;
-    let twice = Command::new(wait())?.handle(near.clone()).handle(near.reader().clone());
+    let mut twice = Command::new(wait())?.handle(near.clone()).handle(near.reader().clone());
     assert!(matches!(twice.spawn(&()), Err(Error::Misuse(_))));
     near.put(b"a").await?;
     Ok(())

@@ -6,21 +6,35 @@
 mod ends;
 mod entries;
 mod handles;
+mod starts;
 
 use ends::*;
-use entries::{
-    code, count, echo, ignored, leaves, leaves_a_thread, nothing, one_too_many, open, orphan,
-    panics, parent, parent_of, put, status, surroundings, text, wait,
-};
+use entries::*;
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
 use libtest_mimic::{Arguments, Trial};
+use starts::*;
 use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() {
+    before_init();
     init!(
+        fails,
+        fails_by_io,
+        drops_a_handle,
+        text_of,
+        starts_slow_children,
+        count_handles,
+        ignores_its_children,
+        says_too_much,
+        ends_as_parent,
+        answers,
+        shown_name,
+        panics_beside_a_thread,
+        unspeakable,
+        writes_early,
         echo,
         code,
         panics,
@@ -82,6 +96,20 @@ fn main() {
         test("another_build_of_the_program_is_words_and_not_a_hang", another_build),
         test("the_status_of_a_strangers_child_is_left_to_the_stranger", strangers_child),
         test("a_child_with_a_pipe_costs_its_parent_three_descriptors", three_descriptors),
+        test("a_panic_does_not_wait_for_threads_of_its_runtime", panics_at_once),
+        test("a_result_that_cannot_be_sent_is_no_failure_to_begin", lost_result),
+        test("what_main_has_opened_before_init_stays_open", opened_early),
+        test("ps_shows_a_child_by_the_name_of_its_program", named_as_its_program),
+        test("a_command_keeps_its_handles_when_its_spawn_fails", spawned_again),
+        test("more_descriptors_than_may_be_under_way_follow_later", many_handles_under_way),
+        test("a_result_survives_a_system_that_reaps_children_itself", reaped_by_the_system),
+        test("a_child_that_says_too_much_is_not_listened_to", too_much_said),
+        test("a_result_longer_than_its_limit_is_lost_and_said_so", too_long_a_result),
+        test("each_end_of_a_parent_has_its_fate_for_its_children", fates),
+        test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
+        test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
+        test("a_child_whose_parent_dies_while_it_hands_over_does_not_begin", torn),
+        test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,22 +1,22 @@
-//! Whatever an agent sends, in whatever pieces it arrives, comes to the same messages, and to one error at most.
+//! Any bytes of an agent decode to the same messages and at most one error, whatever pieces they arrive in.
 #![no_main]
 
-use gipc_harness::adapter::line_decoder::LineDecoder;
+use gipc_agent::LineDecoder;
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8], piece: usize) -> Vec<String> {
-    let (mut lines, mut said) = (Lines::default(), Vec::new());
+    let (mut decoder, mut messages) = (Lines::default(), Vec::new());
     for piece in bytes.chunks(piece) {
-        lines.room().extend_from_slice(piece);
-        while let Some(message) = lines.next_message() {
+        decoder.buffer_mut().extend_from_slice(piece);
+        while let Some(message) = decoder.next_message() {
             let is_good = message.is_ok();
-            said.push(format!("{message:?}"));
+            messages.push(format!("{message:?}"));
             if !is_good {
-                return said;
+                return messages;
             }
         }
     }
-    said
+    messages
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,7 +1,7 @@
 //! Any text is a record that can be judged, or has an error in words.
 #![no_main]
 
-use gipc_harness::cli::judge_record;
+use gipc_harness::record::judge_record;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

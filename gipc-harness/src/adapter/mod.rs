@@ -1,17 +1,18 @@
-//! An implementation as the harness meets it: a manifest, a command, and the failures that are known.
+//! One implementation as the harness sees it: the manifest, the command that starts it, and the failures and skips that
+//! are known.
 //!
-//! Does not know what is right or wrong, nor how a run is conducted.
+//! The module loads adapters. It judges no outcome and executes no scenario.
 
 pub mod transport;
-pub mod line_decoder;
 pub mod manifest;
-pub mod command;
-pub mod protocol;
+pub mod schema;
 pub mod skip_list;
+mod choices;
+mod known_failures;
 
-pub use manifest::{
-    AfterCancel, DeclaredChoices, FailureSort, KnownFailure, LateGet, Manifest, Spawn,
-};
+pub use choices::{AfterCancel, DeclaredChoices, LateGet, Spawn};
+pub use known_failures::{FailureSort, KnownFailure};
+pub use manifest::Manifest;
 
 use manifest::DEFAULT;
 use skip_list::SkipList;
@@ -19,33 +20,34 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The adapter that is in the binary.
+/// The name of the adapter whose agent is part of the harness binary.
 pub const EMBEDDED: &str = "gipc-core";
-/// What performs nothing and predicts.
+/// The name that selects the model instead of an implementation: the run predicts and executes nothing.
 pub const MODEL: &str = "model";
 
-/// One implementation, ready to be asked.
+/// An adapter, loaded from its folder.
 #[derive(Clone, Debug)]
 pub struct Adapter {
-    /// What is read from `adapter.toml`.
+    /// The manifest, with the changes of the selected variant.
     pub manifest: Manifest,
     /// The folder of the manifest.
     pub here: PathBuf,
-    /// What `skips.txt` says, if it is there.
+    /// The content of `skips.txt`, if there is such a file.
     pub skips: Option<SkipList>,
-    /// The name of the variant, `default` without one.
+    /// The name of the selected variant; `default` without one.
     pub variant: String,
-    /// The program and its arguments; the role is added behind them.
+    /// The program of the agent and its arguments. The role of the process is to be added as the last argument.
     pub command: Vec<String>,
+    /// The values for `{NAME}` in the manifest.
     words: BTreeMap<String, String>,
 }
 
 /// Why an adapter cannot be used.
 #[derive(Debug)]
 pub enum AdapterError {
-    /// The manifest is not there, or says what cannot be.
+    /// The manifest or the skip list is missing or invalid.
     Bad(String),
-    /// What it needs is not on this machine.
+    /// Something that the adapter needs is missing on this machine.
     Absent(String),
 }
 
@@ -59,33 +61,17 @@ impl fmt::Display for AdapterError {
 impl std::error::Error for AdapterError {}
 
 impl Adapter {
-    /// Finds an adapter by its name below `adapters`, or by the path of its folder or manifest; `@VARIANT` behind it
-    /// chooses one.
-    ///
-    /// `exe` is the harness itself, which carries the embedded one.
+    /// Loads an adapter by its name below `adapters`, or by the path of its folder or manifest. `@VARIANT` after it
+    /// selects a variant. `exe` is the harness program, which contains the embedded adapter.
     pub fn load(which: &str, adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
         if which == EMBEDDED {
-            let text = include_str!("../../adapters/gipc-core/adapter.toml");
-            let manifest = Manifest::parse(text, EMBEDDED)?;
-            let command = vec![exe.to_string_lossy().into_owned(), "agent".to_owned()];
-            let here = adapters.join(EMBEDDED);
-            let skips = include_str!("../../adapters/gipc-core/skips.txt");
-            let skips = Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?);
-            let (variant, words) = (DEFAULT.to_owned(), BTreeMap::new());
-            return Ok(Self { manifest, here, skips, variant, command, words });
+            return Self::embedded(adapters, exe);
         }
         let (name, variant) = match which.rsplit_once('@') {
             Some((name, variant)) if !Path::new(which).exists() => (name, Some(variant)),
             _ => (which, None),
         };
-        let path = Path::new(name);
-        let file = if path.is_file() {
-            path.to_owned()
-        } else if path.is_dir() {
-            path.join("adapter.toml")
-        } else {
-            adapters.join(name).join("adapter.toml")
-        };
+        let file = manifest_file(name, adapters);
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(&file).map_err(|error| {
             AdapterError::Bad(format!(
@@ -97,16 +83,14 @@ impl Adapter {
         let skips = read_skips(&file.with_file_name("skips.txt"), &manifest)?;
         let here = file.parent().unwrap_or(Path::new(".")).to_owned();
         let here = here.canonicalize().unwrap_or(here);
-        let own = [
-            ("here", here.to_string_lossy().into_owned()),
-            ("variant", variant.map(|name| format!("@{name}")).unwrap_or_default()),
-        ];
-        let own = own.map(|(name, word)| (name.to_owned(), word));
-        let mut words = BTreeMap::from(own);
-        // Those of the manifest may be made of these.
-        let given = manifest.words.iter().map(|(name, word)| (name.clone(), fill(word, &words)));
-        words.extend(given.collect::<Vec<_>>());
-        let command = manifest.command.iter().map(|word| fill(word, &words)).collect::<Vec<_>>();
+        let mut words = BTreeMap::from([
+            ("here".to_owned(), here.to_string_lossy().into_owned()),
+            ("variant".to_owned(), variant.map(|name| format!("@{name}")).unwrap_or_default()),
+        ]);
+        // The words of the manifest may contain the two built-in ones.
+        let declared = manifest.words.iter().map(|(name, word)| (name.clone(), fill(word, &words)));
+        words.extend(declared.collect::<Vec<_>>());
+        let command: Vec<String> = manifest.command.iter().map(|word| fill(word, &words)).collect();
         if command.is_empty() {
             return Err(AdapterError::Bad(format!(
                 "{shown}: `command` is missing: the program to start"
@@ -116,41 +100,68 @@ impl Adapter {
         Ok(Self { manifest, here, skips, variant, command, words })
     }
 
-    /// Whether it declares a profile; one that declares none leaves it open.
+    /// The adapter whose manifest and agent are part of the harness binary.
+    fn embedded(adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
+        let manifest = include_str!("../../adapters/gipc-core/adapter.toml");
+        let skips = include_str!("../../adapters/gipc-core/skips.txt");
+        Ok(Self {
+            manifest: Manifest::parse(manifest, EMBEDDED)?,
+            here: adapters.join(EMBEDDED),
+            skips: Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?),
+            variant: DEFAULT.to_owned(),
+            command: vec![exe.to_string_lossy().into_owned(), "agent".to_owned()],
+            words: BTreeMap::new(),
+        })
+    }
+
+    /// Whether the adapter supports a profile. An adapter that declares no profile counts as one that may support all.
     pub fn has(&self, profile: &str) -> bool {
         let declared = &self.manifest.profiles;
         declared.is_empty() || declared.iter().any(|name| name == profile)
     }
 
-    /// Whether what it needs is there; if not, what to type.
+    /// Checks whether everything that the adapter needs exists on this machine. The error says what is missing and how
+    /// to set it up.
     pub fn ready(&self) -> Result<(), AdapterError> {
-        for need in &self.manifest.needs {
-            let need = fill(need, &self.words);
-            let found = match need.contains('/') {
-                true => Path::new(&need).exists(),
-                false => is_program(&need),
-            };
-            if !found {
-                let name = &self.manifest.name;
-                return Err(AdapterError::Absent(match self.manifest.setup.is_empty() {
-                    true => format!("{name} cannot run here: there is no {need}"),
-                    false => format!(
-                        "{name} is not set up: {need} is missing; run `cargo harness adapter setup {name}`"
-                    ),
-                }));
+        let name = &self.manifest.name;
+        let needs = self.manifest.needs.iter().map(|need| fill(need, &self.words));
+        for need in needs {
+            let exists =
+                if need.contains('/') { Path::new(&need).exists() } else { is_program(&need) };
+            if exists {
+                continue;
             }
+            return Err(AdapterError::Absent(if self.manifest.setup.is_empty() {
+                format!("{name} cannot run here: there is no {need}")
+            } else {
+                format!(
+                    "{name} is not set up: {need} is missing; run `cargo harness adapter setup {name}`"
+                )
+            }));
         }
         Ok(())
     }
 
-    /// The commands of `adapter setup`, ready to be run one after the other.
+    /// The commands of `adapter setup`, with all words filled in, in the order in which they must run.
     pub fn setup(&self) -> Vec<Vec<String>> {
         let fill = |word: &String| fill(word, &self.words);
         self.manifest.setup.iter().map(|command| command.iter().map(fill).collect()).collect()
     }
 }
 
-/// Reads `skips.txt`; who has none is not held to any.
+/// The file of a manifest that was given as a file, a folder, or a name below `adapters`.
+fn manifest_file(name: &str, adapters: &Path) -> PathBuf {
+    let path = Path::new(name);
+    if path.is_file() {
+        path.to_owned()
+    } else if path.is_dir() {
+        path.join("adapter.toml")
+    } else {
+        adapters.join(name).join("adapter.toml")
+    }
+}
+
+/// Reads `skips.txt`. `None` if there is no such file.
 fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<SkipList>, AdapterError> {
     let shown = file.display().to_string();
     let variants = manifest.variant.iter().map(|variant| variant.name.as_str());
@@ -162,20 +173,20 @@ fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<SkipList>, Adap
     }
 }
 
-/// Puts words in the place of their `{names}`.
+/// Replaces each `{NAME}` in a text by its word.
 fn fill(text: &str, words: &BTreeMap<String, String>) -> String {
     words
         .iter()
         .fold(text.to_owned(), |text, (name, word)| text.replace(&format!("{{{name}}}"), word))
 }
 
-/// Whether a program of this name is on the path.
+/// Whether a program with this name is in PATH.
 fn is_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
-/// The names of all adapters that can be asked for.
+/// The names of all adapters below `adapters`, of the embedded adapter and of the model, sorted.
 pub fn names(adapters: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(adapters)
         .into_iter()

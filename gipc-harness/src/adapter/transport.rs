@@ -1,9 +1,9 @@
-//! The harness's end of the conversation: one socket a run, one connection a process.
+//! The harness's side of the connections to the agents: one socket for each run, one connection for each process.
 //!
-//! Reads and writes lines. What they mean for the run is the conductor's business.
+//! Reads and writes messages, and checks the first one. The runner decides what the other messages mean for the run.
 
-use super::line_decoder::LineDecoder;
-use super::protocol::{FromAgent, Hello, PROTOCOL, ToAgent};
+use gipc_agent::LineDecoder;
+use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;
@@ -14,177 +14,181 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
 
-/// What came in.
+/// An event of a connection. Processes are named by the role that their hello gave.
 #[derive(Debug)]
 pub enum AgentEvent {
-    /// A process said who it is.
+    /// The agent of a process connected and introduced itself.
     Hello(Hello, AgentHandle),
-    /// An agent said something.
-    WireOutcome(String, FromAgent),
-    /// A connection broke a rule; the role, if it had told one.
-    Garbage(Option<String>, String),
-    /// A connection ended. That is no proof that its process did.
-    Gone(String),
-    /// A process ended, as [`AgentHandle::ended`] was told, and all that it had said before was heard.
-    Ended(String),
+    /// A message arrived from the agent of a process.
+    Message(String, FromAgent),
+    /// A connection broke the protocol: its process, if that is known, and what is wrong, as half a sentence.
+    ProtocolError(Option<String>, String),
+    /// The connection of a process ended, which does not prove that the process did.
+    HungUp(String),
+    /// A process has exited, as [`AgentHandle::process_exited`] reported, and all its messages were delivered.
+    Exited(String),
 }
 
-/// Where the harness writes to one agent.
+/// The sending side of the connection to one agent.
 #[derive(Clone, Debug)]
 pub struct AgentHandle {
     messages: mpsc::UnboundedSender<ToAgent>,
-    ended: Arc<Notify>,
+    exited: Arc<Notify>,
 }
 
 impl AgentHandle {
-    /// Sends a message. An agent that is gone does not get it, and its end is heard elsewhere.
+    /// Queues a message. If the connection has ended, the message is dropped, and [`AgentEvent::HungUp`] reports the
+    /// end.
     pub fn send(&self, message: ToAgent) {
         let _ = self.messages.send(message);
     }
 
-    /// Tells the connection that its process is gone: what it still said is read, and then [`AgentEvent::Ended`] comes,
-    /// although somebody else may hold a copy of the socket.
-    pub fn ended(&self) {
-        self.ended.notify_one();
+    /// Reports to the connection that its process has exited. The messages that have arrived are delivered, and then
+    /// [`AgentEvent::Exited`], even if another process holds a copy of the socket.
+    pub fn process_exited(&self) {
+        self.exited.notify_one();
     }
 }
 
-/// Listens at `path`; all that agents say comes out of the receiver. Each connection is drained at once,
-/// whatever the conductor is doing: an agent must never wait for the harness.
+/// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
+///
+/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket
+/// can't be made. Must be called inside a tokio runtime.
 pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<AgentEvent>> {
     let listener = UnixListener::bind(path)?;
-    let (heard, receiver) = mpsc::unbounded_channel();
+    let (events, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        tokio::spawn(converse(stream, token.clone(), heard.clone()));
+                        tokio::spawn(serve(stream, token.clone(), events.clone()));
                     }
                     Err(error) => {
-                        let _ = heard.send(AgentEvent::Garbage(None, format!("cannot accept: {error}")));
+                        let what = format!("cannot accept: {error}");
+                        let _ = events.send(AgentEvent::ProtocolError(None, what));
                         return;
                     }
                 },
-                () = heard.closed() => return,
+                () = events.closed() => return,
             }
         }
     });
     Ok(receiver)
 }
 
-async fn converse(stream: UnixStream, token: String, heard: mpsc::UnboundedSender<AgentEvent>) {
-    // Who dialled, as the system knows it where it does: what is hit and looked at must be no stranger.
-    let dialled = stream.peer_cred().ok().and_then(|peer| peer.pid());
+/// Reads the messages of one connection until it and its process have ended.
+async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<AgentEvent>) {
+    // The pid of the peer, where the system knows it: signals must not reach a process that is not part of the run.
+    let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
     let (reader, writer) = stream.into_split();
-    let mut words = Words { reader, lines: LineDecoder::default() };
-    let (messages, written) = mpsc::unbounded_channel();
-    tokio::spawn(write(writer, written));
-    let line = AgentHandle { messages, ended: Arc::default() };
-    let hello = match words.next().await {
+    let mut messages = MessageReader { reader, lines: LineDecoder::default() };
+    let (sender, queue) = mpsc::unbounded_channel();
+    tokio::spawn(write_messages(writer, queue));
+    let agent = AgentHandle { messages: sender, exited: Arc::default() };
+    let hello = match messages.next().await {
         Ok(Some(FromAgent::Hello(hello))) => hello,
         Ok(Some(other)) => {
-            let _ = heard.send(AgentEvent::Garbage(None, format!("said {other:?} before hello")));
+            let what = format!("said {other:?} before hello");
+            let _ = events.send(AgentEvent::ProtocolError(None, what));
             return;
         }
-        // A stranger that dials and hangs up has said nothing.
+        // An unknown process that connects and hangs up without a message does not belong to the run.
         Ok(None) => return,
-        Err(text) => {
-            let _ = heard.send(AgentEvent::Garbage(None, text));
+        Err(what) => {
+            let _ = events.send(AgentEvent::ProtocolError(None, what));
             return;
         }
     };
-    let role = hello.role.clone();
-    let wrong = if hello.protocol != PROTOCOL {
-        Some(format!("speaks protocol {}, and this is protocol {PROTOCOL}", hello.protocol))
-    } else if hello.token != token {
-        Some("does not have the token of this run".to_owned())
-    } else if let Some(dialled) = dialled.filter(|pid| *pid != hello.pid) {
-        Some(format!("says that it is process {}, and process {dialled} dialled", hello.pid))
-    } else {
-        None
-    };
-    if let Some(reason) = wrong {
-        line.send(ToAgent::Reject { reason: reason.clone() });
-        let _ = heard.send(AgentEvent::Garbage(Some(role), reason));
+    let process = hello.role.clone();
+    if let Some(reason) = rejection(&hello, &token, peer) {
+        agent.send(ToAgent::Reject { reason: reason.clone() });
+        let _ = events.send(AgentEvent::ProtocolError(Some(process), reason));
         return;
     }
-    line.send(ToAgent::Welcome { protocol: PROTOCOL });
-    let ended = Arc::clone(&line.ended);
-    let _ = heard.send(AgentEvent::Hello(hello, line));
-    let (mut is_over, mut is_gone) = (false, false);
-    while !(is_over && is_gone) {
-        let said = tokio::select! {
-            said = words.next(), if !is_over => said,
-            () = ended.notified(), if !is_gone => {
-                is_gone = true;
-                // After garbage nothing of it is believed.
-                while let Some(said) = if is_over { None } else { words.left().await } {
-                    is_over = said.is_err();
-                    let _ = heard.send(understood(&role, said));
+    agent.send(ToAgent::Welcome { protocol: PROTOCOL });
+    let exited = Arc::clone(&agent.exited);
+    let _ = events.send(AgentEvent::Hello(hello, agent));
+    let (mut is_closed, mut has_exited) = (false, false);
+    while !(is_closed && has_exited) {
+        let received = tokio::select! {
+            received = messages.next(), if !is_closed => received,
+            () = exited.notified(), if !has_exited => {
+                has_exited = true;
+                // Nothing that follows a protocol error is delivered.
+                while let Some(received) = if is_closed { None } else { messages.next_available().await } {
+                    is_closed = received.is_err();
+                    let _ = events.send(message_event(&process, received));
                 }
-                let _ = heard.send(AgentEvent::Ended(role.clone()));
+                let _ = events.send(AgentEvent::Exited(process.clone()));
                 continue;
             }
         };
-        match said {
-            Ok(Some(said)) => drop(heard.send(AgentEvent::WireOutcome(role.clone(), said))),
-            Ok(None) => {
-                is_over = true;
-                let _ = heard.send(AgentEvent::Gone(role.clone()));
-            }
-            Err(text) => {
-                is_over = true;
-                let _ = heard.send(AgentEvent::Garbage(Some(role.clone()), text));
-            }
-        }
-        if heard.is_closed() {
+        is_closed = !matches!(received, Ok(Some(_)));
+        let event = match received.transpose() {
+            Some(received) => message_event(&process, received),
+            None => AgentEvent::HungUp(process.clone()),
+        };
+        if events.send(event).is_err() {
             return;
         }
     }
 }
 
-fn understood(role: &str, said: Result<FromAgent, String>) -> AgentEvent {
-    match said {
-        Ok(said) => AgentEvent::WireOutcome(role.to_owned(), said),
-        Err(text) => AgentEvent::Garbage(Some(role.to_owned()), text),
+/// Why a hello is rejected, as half a sentence; `None` if it is accepted.
+fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {
+    if hello.protocol != PROTOCOL {
+        Some(format!("speaks protocol {}, and this is protocol {PROTOCOL}", hello.protocol))
+    } else if hello.token != token {
+        Some("does not have the token of this run".to_owned())
+    } else {
+        let peer = peer.filter(|pid| *pid != hello.pid)?;
+        Some(format!("says that it is process {}, and process {peer} dialled", hello.pid))
     }
 }
 
-/// What one agent says, line by line.
-struct Words {
+fn message_event(process: &str, received: Result<FromAgent, String>) -> AgentEvent {
+    match received {
+        Ok(message) => AgentEvent::Message(process.to_owned(), message),
+        Err(what) => AgentEvent::ProtocolError(Some(process.to_owned()), what),
+    }
+}
+
+/// The receiving side of a connection.
+struct MessageReader {
     reader: OwnedReadHalf,
     lines: LineDecoder,
 }
 
-impl Words {
-    /// The next message; `None` at the end. An error is a sentence with a guess at the cause. Cancel-safe.
+impl MessageReader {
+    /// Waits for the next message; `None` at the end of the connection. An error is half a sentence with a guess at the
+    /// cause. Cancel-safe.
     async fn next(&mut self) -> Result<Option<FromAgent>, String> {
         loop {
-            if let Some(line) = self.lines.next_message() {
-                return line.map(Some);
+            if let Some(message) = self.lines.next_message() {
+                return message.map(Some);
             }
-            // A process that is killed resets its connection, or stops in the middle of a line: that is its end.
-            match self.reader.read_buf(self.lines.room()).await {
+            // The connection of a process that is killed is reset, or ends in the middle of a line. That is its end.
+            match self.reader.read_buf(self.lines.buffer_mut()).await {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
             }
         }
     }
 
-    /// The next message of those that are here already; does not wait for more.
-    async fn left(&mut self) -> Option<Result<FromAgent, String>> {
+    /// The next message of those that have arrived; does not wait for more.
+    async fn next_available(&mut self) -> Option<Result<FromAgent, String>> {
         loop {
-            if let Some(line) = self.lines.next_message() {
-                return Some(line);
+            if let Some(message) = self.lines.next_message() {
+                return Some(message);
             }
-            // tokio may not have been told yet that there is something; the system knows.
+            // tokio may not have been notified yet that the socket is readable, so `poll` asks the system.
             let socket = self.reader.as_ref().as_fd();
-            let mut asked = [PollFd::new(socket, PollFlags::POLLIN)];
-            if poll(&mut asked, PollTimeout::ZERO) != Ok(1) {
+            let mut descriptors = [PollFd::new(socket, PollFlags::POLLIN)];
+            if poll(&mut descriptors, PollTimeout::ZERO) != Ok(1) {
                 return None;
             }
-            match self.reader.read_buf(self.lines.room()).await {
+            match self.reader.read_buf(self.lines.buffer_mut()).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
@@ -192,8 +196,9 @@ impl Words {
     }
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToAgent>) {
-    while let Some(message) = messages.recv().await {
+/// Writes queued messages until the queue or the connection is closed.
+async fn write_messages(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<ToAgent>) {
+    while let Some(message) = queue.recv().await {
         let mut line = serde_json::to_vec(&message).expect("a message is plain data");
         line.push(b'\n');
         if writer.write_all(&line).await.is_err() {

@@ -1,71 +1,76 @@
-//! `spec`: which scenarios ask which requirement, and the other way round.
+//! `spec`: the requirements and the scenarios that cover them.
 
-use super::console::Console;
-use super::suite_files::Suite;
-use super::{CommandError, Spec};
-use crate::requirements::{self, Requirement};
+use super::args::Spec;
+use crate::error::Error;
+use crate::report::console::Console;
+use crate::requirements::{self, Requirement, StandIn};
 use crate::scenario::{Scenario, parse};
+use crate::suite::Suite;
 use std::collections::BTreeMap;
 
-pub(super) fn spec(suite: &Suite, asked: &Spec, out: &mut Console) -> Result<u8, CommandError> {
+/// Lists the requirements with the scenarios that cover them, or the scenarios with their requirements. Returns the
+/// exit code: 1 if only uncovered requirements are listed and there are some.
+pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<u8, Error> {
     let scenarios: Vec<Scenario> = suite
         .select(&[])?
         .iter()
         .map(|source| {
             parse(&source.id, &source.text).map_err(|error| {
-                CommandError::usage(error.render(&source.path.display().to_string(), &source.text))
+                Error::usage(error.render(&source.path.display().to_string(), &source.text))
             })
         })
         .collect::<Result<_, _>>()?;
-    let meant = |id: &str| {
+    let is_selected = |id: &str| {
         let group = id.split('-').next().unwrap_or_default();
-        asked.ids.is_empty() || asked.ids.iter().any(|word| word == id || word == group)
+        args.ids.is_empty() || args.ids.iter().any(|name| name == id || name == group)
     };
-    if let Some(word) = asked.ids.iter().find(|word| {
+    if let Some(unknown) = args.ids.iter().find(|name| {
         !requirements::requirements()
             .iter()
-            .any(|one| one.id == **word || one.id.starts_with(&format!("{word}-")))
+            .any(|one| one.id == **name || one.id.starts_with(&format!("{name}-")))
     }) {
-        return Err(CommandError::usage(format!(
-            "error: no requirement is called {word}; `cargo harness spec` lists all"
+        return Err(Error::usage(format!(
+            "error: no requirement is called {unknown}; `cargo harness spec` lists all"
         )));
     }
-    let mut by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut covering: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for scenario in &scenarios {
         for id in scenario.covers() {
-            by.entry(id).or_default().push(&scenario.id);
+            covering.entry(id).or_default().push(&scenario.id);
         }
     }
-    if asked.by_scenario {
+    if args.by_scenario {
         for scenario in &scenarios {
-            let ids: Vec<&str> = scenario.covers().into_iter().filter(|id| meant(id)).collect();
+            let ids: Vec<&str> =
+                scenario.covers().into_iter().filter(|id| is_selected(id)).collect();
             if !ids.is_empty() {
-                out.line(&format!("{:<52} {}", scenario.id, ids.join(" ")));
+                console.line(&format!("{:<52} {}", scenario.id, ids.join(" ")));
             }
         }
         return Ok(0);
     }
-    let mut nobody = 0;
-    for one in requirements::requirements().iter().filter(|one| meant(&one.id)) {
-        let scenarios = by.get(one.id.as_str());
-        let stands_in = requirements::stand_ins().get(&one.id);
-        let uncovered = scenarios.is_none() && stands_in.is_none();
-        nobody += usize::from(uncovered);
-        if asked.uncovered && !uncovered {
+    let mut uncovered_count = 0;
+    for one in requirements::requirements().iter().filter(|one| is_selected(&one.id)) {
+        let scenarios = covering.get(one.id.as_str());
+        let stand_in = requirements::stand_ins().get(&one.id);
+        let is_uncovered = scenarios.is_none() && stand_in.is_none();
+        uncovered_count += usize::from(is_uncovered);
+        if args.uncovered && !is_uncovered {
             continue;
         }
-        out.text(&told(one));
-        match (scenarios, stands_in) {
-            (Some(ids), _) => ids.iter().for_each(|id| out.line(&format!("             {id}"))),
-            (None, Some(it)) => {
-                out.line(&format!("             {}: {}, {}", it.kind, it.file, it.mark));
+        console.text(&row(one));
+        match (scenarios, stand_in) {
+            (Some(ids), _) => ids.iter().for_each(|id| console.line(&format!("             {id}"))),
+            (None, Some(StandIn { kind, file, mark })) => {
+                console.line(&format!("             {kind}: {file}, {mark}"));
             }
-            (None, None) => out.line("             nobody asks it"),
+            (None, None) => console.line("             no scenario asks for it"),
         }
     }
-    Ok(u8::from(asked.uncovered && nobody > 0))
+    Ok(u8::from(args.uncovered && uncovered_count > 0))
 }
 
-fn told(one: &Requirement) -> String {
-    format!("{:<12} {:<6} {:<9} {}\n", one.id, one.level, one.profile, one.what)
+/// The line of a requirement.
+fn row(Requirement { id, level, what, profile, .. }: &Requirement) -> String {
+    format!("{id:<12} {level:<6} {profile:<9} {what}\n")
 }

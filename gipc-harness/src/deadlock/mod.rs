@@ -1,9 +1,10 @@
-//! Who waits for whom, and why nothing moves.
+//! Deadlock analysis: which step waits for which process, and why nothing moves.
 //!
-//! Looks only at a trace and at what was seen when the run stopped. That it had gone quiet is `run::watch`'s
-//! finding, and how long it took is nobody's business here.
+//! The analysis uses only the scenario and the evidence of a stall. That the run had stalled is the finding of the
+//! runner's quiescence detector.
 
 mod deadlocked_set;
+mod explanation;
 mod pipe_report;
 mod wait_for_graph;
 
@@ -17,33 +18,33 @@ use wait_for_graph::WaitForGraph;
 /// Why a run stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StallReport {
-    /// Which of the three it is.
+    /// The kind of stall.
     pub kind: StallKind,
     /// What proves that nothing moved.
-    pub tier: EvidenceTier,
-    /// Every step that waits, in story order.
+    pub evidence: EvidenceTier,
+    /// Every step that waits, in the order of the scenario.
     pub waits: Vec<WaitEdge>,
-    /// The circle, its first name again at its end; empty if there is none.
-    pub circle: Vec<String>,
-    /// The pipes at which they wait, with what is in each and who holds it as which descriptor, a sentence each.
+    /// A shortest cycle of processes that wait for each other; the first name is repeated at the end. Empty if there is
+    /// no cycle.
+    pub cycle: Vec<String>,
+    /// The pipes at which a step waits, with the content and the holders of each, a sentence each.
     pub pipes: Vec<String>,
-    /// The ends of pipes that are where they should not be, a sentence each.
+    /// The pipe ends that are held by processes that should not hold them, a sentence each.
     pub leaks: Vec<String>,
-    /// For a hang: what could move, and what it does instead.
-    pub idle: Vec<String>,
-    /// Who still moved, and how one knows; nobody waits for him.
-    pub moving: BTreeMap<String, String>,
+    /// For each process that could move and does not: what it does instead, a sentence each.
+    pub explanations: Vec<String>,
+    /// The processes that still moved and that no step waits for, each with the observation that shows it.
+    pub still_running: BTreeMap<String, String>,
 }
 
-/// What a stop is.
+/// The kind of a stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallKind {
-    /// Each waits for the next, and the last for the first: with the handles where they really are, none of
-    /// them can ever move.
+    /// Each process waits for another one of a cycle. With the pipe ends where they are, no step can ever complete.
     Deadlock,
-    /// A step could end, and does not: the implementation lost a wake-up, or blocks its own loop.
+    /// A step could complete and does not: the implementation lost a wake-up, or blocks its own event loop.
     Hang,
-    /// Nobody can say: something still runs, or the system does not show enough.
+    /// The reason is unknown: a process still runs, or the system does not show enough.
     Slow,
 }
 
@@ -52,62 +53,70 @@ pub enum StallKind {
 pub struct WaitEdge {
     /// The step.
     pub step: usize,
-    /// The processes, any of which could let it go on. Empty: nothing holds it.
+    /// The processes any of which could release the step. Empty if nothing prevents the step from completing.
     pub on: Vec<String>,
-    /// The reason in words.
+    /// The reason, as half a sentence.
     pub why: String,
 }
 
-/// Explains where an observed run stopped. `None` if no step is open that belongs to a living process.
+/// Explains where an observed run stalled. `None` if no step is open that belongs to a living process.
 pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallReport> {
-    let stop = observed.stop.as_ref()?;
-    let graph = WaitForGraph::new(scenario, stop);
-    let all = (0..scenario.steps.len()).filter(|step| graph.is_waiting(*step));
-    let steps: BTreeSet<usize> = match stop.tier {
-        // Who moves may wait too, but for nobody of them.
-        EvidenceTier::Part => deadlocked_steps(scenario, stop),
-        _ => all.collect(),
+    let evidence = observed.stall.as_ref()?;
+    let graph = WaitForGraph::new(scenario, evidence);
+    let steps: BTreeSet<usize> = match evidence.tier {
+        // The processes that still run may wait as well, but for none of the deadlocked ones.
+        EvidenceTier::KernelPartial => deadlocked_steps(scenario, evidence),
+        _ => (0..scenario.steps.len()).filter(|step| graph.is_waiting(*step)).collect(),
     };
-    let waits: Vec<WaitEdge> = steps.into_iter().map(|step| graph.wait(step)).collect();
-    let circle = circle(scenario, &waits);
-    let mut could: Vec<&WaitEdge> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
-    could.dedup_by_key(|wait| &scenario.steps[wait.step].task_id.process);
-    let kind = match stop.tier {
-        EvidenceTier::Patience => StallKind::Slow,
-        _ if waits.is_empty() && graph.stays().is_empty() => return None,
-        _ if could.is_empty() && !circle.is_empty() => StallKind::Deadlock,
+    let waits: Vec<WaitEdge> = steps.into_iter().map(|step| graph.edge(step)).collect();
+    let cycle = shortest_cycle(scenario, &waits);
+    let mut unblocked: Vec<&WaitEdge> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
+    unblocked.dedup_by_key(|wait| &scenario.steps[wait.step].task_id.process);
+    let idle = explanation::idle_processes(&graph);
+    let kind = match evidence.tier {
+        EvidenceTier::Timeout => StallKind::Slow,
+        _ if waits.is_empty() && idle.is_empty() => return None,
+        _ if unblocked.is_empty() && !cycle.is_empty() => StallKind::Deadlock,
         _ => StallKind::Hang,
     };
-    let idle = could.iter().map(|wait| graph.idle(wait)).chain(graph.stays()).collect();
-    let (pipes, leaks) = (graph.pipes(&waits), graph.leaks(&waits));
-    let moving = stop.moving.clone();
-    Some(StallReport { kind, tier: stop.tier, waits, circle, pipes, leaks, idle, moving })
+    let explanations =
+        unblocked.iter().map(|wait| explanation::why_it_does_not_move(&graph, wait)).chain(idle);
+    Some(StallReport {
+        kind,
+        evidence: evidence.tier,
+        explanations: explanations.collect(),
+        pipes: pipe_report::awaited_pipes(&graph, &waits),
+        leaks: pipe_report::leaks(&graph, &waits),
+        cycle,
+        waits,
+        still_running: evidence.still_running.clone(),
+    })
 }
 
-/// The shortest way from the first who waits and can come back to himself. A process that waits for itself alone (it
-/// holds the end it reads from) is a circle of one, but one through others says more.
-fn circle(scenario: &Scenario, waits: &[WaitEdge]) -> Vec<String> {
-    let mut order: Vec<&str> = Vec::new();
+/// The shortest cycle through the first process that is on one. A process that waits for itself alone (it holds the other
+/// end of the pipe it reads from) is a cycle of one; a cycle through other processes says more and goes first.
+fn shortest_cycle(scenario: &Scenario, waits: &[WaitEdge]) -> Vec<String> {
+    let mut waiting: Vec<&str> = Vec::new();
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for wait in waits {
         let process = scenario.steps[wait.step].task_id.process.as_str();
-        order.push(process);
+        waiting.push(process);
         edges.entry(process).or_default().extend(wait.on.iter().map(String::as_str));
     }
-    let through_others = order.iter().find_map(|start| way_back(start, &edges));
-    let alone = order.iter().find(|start| edges[**start].contains(**start));
-    let names = through_others.or_else(|| alone.map(|name| vec![*name, *name]));
-    names.unwrap_or_default().into_iter().map(str::to_owned).collect()
+    let through_others = waiting.iter().find_map(|start| shortest_cycle_from(start, &edges));
+    let of_one = waiting.iter().find(|process| edges[**process].contains(**process));
+    let cycle = through_others.or_else(|| of_one.map(|process| vec![*process, *process]));
+    cycle.unwrap_or_default().into_iter().map(str::to_owned).collect()
 }
 
-/// The shortest way from a name over others back to it.
-fn way_back<'a>(
+/// The shortest path from a process through others back to it.
+fn shortest_cycle_from<'a>(
     start: &'a str,
     edges: &BTreeMap<&'a str, BTreeSet<&'a str>>,
 ) -> Option<Vec<&'a str>> {
     let mut seen = BTreeSet::from([start]);
-    let mut open = VecDeque::from([vec![start]]);
-    while let Some(path) = open.pop_front() {
+    let mut paths = VecDeque::from([vec![start]]);
+    while let Some(path) = paths.pop_front() {
         let last = path[path.len() - 1];
         for on in edges.get(last).into_iter().flatten().filter(|on| **on != last) {
             let longer: Vec<&str> = path.iter().chain([on]).copied().collect();
@@ -115,7 +124,7 @@ fn way_back<'a>(
                 return Some(longer);
             }
             if seen.insert(on) {
-                open.push_back(longer);
+                paths.push_back(longer);
             }
         }
     }

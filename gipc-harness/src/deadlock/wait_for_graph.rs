@@ -1,24 +1,22 @@
-//! Where everything stood when a run stopped: who held which end, what was in each pipe, and so who waits for whom.
+//! The wait-for graph of a stall: for each open step, the processes that could release it.
 //!
-//! Replays the trace until then; with the handles where the kernel showed them, or else where they should have been.
+//! The content of the pipes is replayed from the trace. The holders of their ends are those that the kernel showed, or
+//! where it did not, those that should hold them by the trace.
 
 use super::WaitEdge;
 use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, Side, Verb};
-use crate::trace::{EndState, Ownership, ProcessExit, StallEvidence, StepState};
+use crate::trace::{BlockedIn, EndState, Ownership, ProcessExit, StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The sure room of a pipe in bytes: a put that needs more may wait.
-const SURE_ROOM: u64 = 512;
-/// No frame is longer than its message by more bytes.
-const FRAME: u64 = 8;
-/// What stands in the place of a call where a process is stopped.
-const STOPPED: &str = "stopped";
+/// The bytes that every pipe can hold. A put that needs more may have to wait for a reader.
+const GUARANTEED_CAPACITY: u64 = 512;
 
-/// So many are named, and the others counted.
-const NAMED: usize = 4;
+/// The bytes by which a frame is longer than its message, at most.
+const FRAME_OVERHEAD: u64 = 8;
 
-/// `one and two`, or `one and two and three and four and 7 others`.
-pub(super) fn some(names: &[String]) -> String {
+/// Joins names by `and`. Of more than four names, the rest are counted: `a and b and c and d and 7 others`.
+pub(super) fn list_names(names: &[String]) -> String {
+    const NAMED: usize = 4;
     let named = &names[..names.len().min(NAMED)];
     match names.len() - named.len() {
         0 => named.join(" and "),
@@ -26,92 +24,110 @@ pub(super) fn some(names: &[String]) -> String {
     }
 }
 
-/// Where everything stood when the run stopped.
+/// The state of all processes and pipes at a stall.
 pub(super) struct WaitForGraph<'a> {
     pub(super) scenario: &'a Scenario,
-    pub(super) stop: &'a StallEvidence,
-    pub(super) owners: Ownership<'a>,
-    /// Who holds which end: as the kernel shows it, or else as it should be.
+    pub(super) evidence: &'a StallEvidence,
+    pub(super) ownership: Ownership<'a>,
+    /// The processes that hold each end.
     holders: BTreeMap<PipeEnd, BTreeSet<String>>,
-    /// Bytes and messages put into each pipe and not yet got.
-    inside: BTreeMap<PipeId, (u64, i64)>,
-    /// The pipes where a put was given up, and its line: nobody can say what is inside.
+    contents: BTreeMap<PipeId, Content>,
+    /// The pipes in which a put was given up, so that their content is unknown, and the line of the put.
     given_up: BTreeMap<PipeId, usize>,
 }
 
+/// What was put into a pipe and not yet got.
+#[derive(Clone, Copy, Default)]
+struct Content {
+    bytes: u64,
+    messages: i64,
+}
+
 impl<'a> WaitForGraph<'a> {
-    pub(super) fn new(scenario: &'a Scenario, stop: &'a StallEvidence) -> Self {
-        let owners = Ownership::replay(scenario, &stop.then);
-        let mut holders: BTreeMap<PipeEnd, BTreeSet<String>> = BTreeMap::new();
-        for (end, last) in owners.all() {
-            let here = holders.entry(end).or_default();
-            let name = owners.name(end);
-            if stop.known.contains(name) {
-                let held = stop.held.iter().filter(|held| held.end == name);
-                here.extend(held.map(|held| held.process.clone()));
-            } else if let EndState::Held(process) = last {
-                here.insert(process.clone());
-            }
-        }
-        let mut inside: BTreeMap<PipeId, (u64, i64)> = BTreeMap::new();
-        let mut given_up = BTreeMap::new();
-        for (step, taken) in scenario.steps.iter().zip(&stop.then.steps) {
-            let StepState::Completed { outcome, .. } = taken else { continue };
+    pub(super) fn new(scenario: &'a Scenario, evidence: &'a StallEvidence) -> Self {
+        let ownership = Ownership::replay(scenario, &evidence.trace);
+        let holders = holders(&ownership, evidence);
+        let mut graph = Self {
+            scenario,
+            evidence,
+            ownership,
+            holders,
+            contents: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+        };
+        graph.replay_contents();
+        graph
+    }
+
+    fn replay_contents(&mut self) {
+        for (step, state) in self.scenario.steps.iter().zip(&self.evidence.trace.steps) {
+            let StepState::Completed { outcome, .. } = state else { continue };
+            let pipe = match &step.verb {
+                Verb::Put { handle, .. } => self.scenario.handles.pipe(handle, Side::Writer),
+                Verb::Get { handle } => self.scenario.handles.pipe(handle, Side::Reader),
+                _ => None,
+            };
+            let Some(pipe) = pipe else { continue };
             match (&step.verb, outcome) {
-                (Verb::Put { handle, payload }, Outcome::Ok) => {
-                    if let Some(pipe) = scenario.handles.pipe(handle, Side::Writer) {
-                        let inside = inside.entry(pipe).or_default();
-                        *inside = (inside.0 + payload.len(), inside.1 + 1);
-                    }
+                (Verb::Put { payload, .. }, Outcome::Ok) => {
+                    let content = self.contents.entry(pipe).or_default();
+                    content.bytes += payload.len();
+                    content.messages += 1;
                 }
-                (Verb::Put { handle, .. }, Outcome::Cancelled | Outcome::Timeout) => {
-                    let pipe = scenario.handles.pipe(handle, Side::Writer);
-                    given_up.extend(pipe.map(|pipe| (pipe, step.place.line)));
+                (Verb::Put { .. }, Outcome::Cancelled | Outcome::Timeout) => {
+                    self.given_up.insert(pipe, step.position.line);
                 }
-                (Verb::Get { handle }, Outcome::Message(payload)) => {
-                    if let Some(pipe) = scenario.handles.pipe(handle, Side::Reader) {
-                        let inside = inside.entry(pipe).or_default();
-                        *inside = (inside.0.saturating_sub(payload.len()), inside.1 - 1);
-                    }
+                (Verb::Get { .. }, Outcome::Message(payload)) => {
+                    let content = self.contents.entry(pipe).or_default();
+                    content.bytes = content.bytes.saturating_sub(payload.len());
+                    content.messages -= 1;
                 }
                 _ => {}
             }
         }
-        Self { scenario, stop, owners, holders, inside, given_up }
     }
 
-    /// Whether the kernel showed of every end who holds it.
-    pub(super) fn is_all_known(&self) -> bool {
-        !self.stop.known.is_empty()
-            && self.owners.all().all(|(end, _)| self.stop.known.contains(self.owners.name(end)))
+    /// Whether the kernel showed all holders of every end.
+    pub(super) fn are_all_holders_known(&self) -> bool {
+        let known = &self.evidence.fully_known_ends;
+        !known.is_empty() && self.ownership.all().all(|(end, _)| known.contains(&end))
     }
 
-    pub(super) fn runs(&self, process: &str) -> bool {
-        matches!(self.stop.then.exits.get(process), None | Some(ProcessExit::Running))
+    /// Whether a process has not exited.
+    pub(super) fn is_running(&self, process: &str) -> bool {
+        matches!(self.evidence.trace.exits.get(process), None | Some(ProcessExit::Running))
     }
 
+    /// Whether a signal has stopped a process.
+    pub(super) fn is_stopped(&self, process: &str) -> bool {
+        self.evidence.blocked_in.get(process) == Some(&BlockedIn::Stopped)
+    }
+
+    /// Whether a step is overdue, or open in a process that has not exited.
     pub(super) fn is_waiting(&self, step: usize) -> bool {
-        let late = self.stop.late.contains(&step);
-        let open = self.stop.then.steps[step] == StepState::Pending;
-        late || (open && self.runs(&self.scenario.steps[step].task_id.process))
+        let is_open = self.evidence.trace.steps[step] == StepState::Pending;
+        self.evidence.overdue.contains(&step)
+            || (is_open && self.is_running(&self.scenario.steps[step].task_id.process))
     }
 
-    fn holders(&self, end: PipeEnd) -> Vec<String> {
-        self.holders.get(&end).into_iter().flatten().cloned().collect()
+    /// The open steps of a process.
+    pub(super) fn waiting_steps(&self, process: &str) -> Vec<usize> {
+        let steps = self.scenario.steps.iter().enumerate();
+        steps
+            .filter(|(index, step)| step.task_id.process == process && self.is_waiting(*index))
+            .map(|(index, _)| index)
+            .collect()
     }
 
-    fn is_stopped(&self, process: &str) -> bool {
-        self.stop.calls.get(process).is_some_and(|call| call == STOPPED)
-    }
-
-    pub(super) fn wait(&self, step: usize) -> WaitEdge {
+    /// What a step waits for.
+    pub(super) fn edge(&self, step: usize) -> WaitEdge {
         let spec = &self.scenario.steps[step];
         let process = &spec.task_id.process;
         let (on, why) = match &spec.verb {
             _ if self.is_stopped(process) => (Vec::new(), format!("{process} is stopped")),
-            Verb::Get { handle } => self.at_pipe(handle, None),
-            Verb::Put { handle, payload } => self.at_pipe(handle, Some((step, payload.len()))),
-            Verb::Join { child } | Verb::Child { child, .. } if self.runs(child) => {
+            Verb::Get { handle } => self.get_edge(handle),
+            Verb::Put { handle, payload } => self.put_edge(step, handle, payload.len()),
+            Verb::Join { child } | Verb::Child { child, .. } if self.is_running(child) => {
                 (vec![child.clone()], format!("{child} still runs"))
             }
             Verb::Join { child } | Verb::Child { child, .. } => {
@@ -125,74 +141,88 @@ impl<'a> WaitForGraph<'a> {
         WaitEdge { step, on, why }
     }
 
-    /// A get waits for those who can write, a put, of so many bytes, for those who can read.
-    fn at_pipe(&self, handle: &str, put: Option<(usize, u64)>) -> (Vec<String>, String) {
-        let get = put.is_none();
-        let side = if get { Side::Reader } else { Side::Writer };
-        let own = self.scenario.handles.end(handle, side);
-        let Some(own) = own.filter(|end| self.owners.state(*end).is_some()) else {
-            return (Vec::new(), format!("{handle} is no pipe that was made"));
-        };
-        let pipe = own.pipe;
-        let (bytes, messages) = self.inside.get(&pipe).copied().unwrap_or_default();
-        let others = self.holders(own.opposite());
-        let other = self.owners.name(own.opposite()).to_owned();
-        let given_up = self.given_up.get(&pipe).filter(|_| get && !others.is_empty());
-        if let Some(line) = given_up {
+    /// A get waits for the processes that can write.
+    fn get_edge(&self, handle: &str) -> (Vec<String>, String) {
+        let Some(reader) = self.made_end(handle, Side::Reader) else { return not_made(handle) };
+        let writers = self.holders_of(reader.opposite());
+        if let Some(line) = self.given_up.get(&reader.pipe).filter(|_| !writers.is_empty()) {
             let why = format!(
                 "what {handle} has may be half of the message that was given up (line {line})"
             );
-            return (others, why);
+            return (writers, why);
         }
-        if get && messages > 0 {
-            let many = if messages == 1 {
-                "a whole message is".into()
-            } else {
-                format!("{messages} messages are")
-            };
-            return (Vec::new(), format!("{many} in the pipe of {handle}"));
+        match self.content(reader.pipe).messages {
+            ..=0 => {}
+            1 => return (Vec::new(), format!("a whole message is in the pipe of {handle}")),
+            many => return (Vec::new(), format!("{many} messages are in the pipe of {handle}")),
         }
-        if others.is_empty() {
-            let due = if get { "eof" } else { "broken" };
-            return (Vec::new(), format!("nobody holds {other} any more, so {due} is due"));
+        if writers.is_empty() {
+            let writer = self.ownership.name(reader.opposite());
+            return (Vec::new(), format!("nobody holds {writer} any more, so eof is due"));
         }
-        let who = some(&others);
-        if get {
-            return (others, format!("{handle} is empty, and {who} can still write it"));
-        }
-        let reading =
-            self.stop.then.steps.iter().zip(self.scenario.steps.iter()).any(|(taken, step)| {
-                let gets = match &step.verb {
-                    Verb::Get { handle } => {
-                        self.scenario.handles.pipe(handle, Side::Reader) == Some(pipe)
-                    }
-                    _ => false,
-                };
-                *taken == StepState::Pending && gets && self.runs(&step.task_id.process)
-            });
-        if reading {
-            return (Vec::new(), format!("{who} is reading {other}"));
-        }
-        let (step, len) = put.unwrap_or_default();
-        if self.is_first_at(pipe, step) && bytes + len + FRAME <= SURE_ROOM {
-            return (Vec::new(), format!("there is room for {len} bytes in the pipe of {handle}"));
-        }
-        (others, format!("{handle} is full, and only {who} can read it"))
+        let why = format!("{handle} is empty, and {} can still write it", list_names(&writers));
+        (writers, why)
     }
 
-    /// Whether no other put waits at the pipe.
-    fn is_first_at(&self, pipe: PipeId, step: usize) -> bool {
-        let steps = self.scenario.steps.iter().zip(&self.stop.then.steps).enumerate();
-        steps.into_iter().all(|(other, (spec, taken))| match &spec.verb {
-            Verb::Put { handle, .. } if other != step && *taken == StepState::Pending => {
+    /// A put of `len` bytes waits for the processes that can read.
+    fn put_edge(&self, step: usize, handle: &str, len: u64) -> (Vec<String>, String) {
+        let Some(writer) = self.made_end(handle, Side::Writer) else { return not_made(handle) };
+        let pipe = writer.pipe;
+        let readers = self.holders_of(writer.opposite());
+        let reader = self.ownership.name(writer.opposite());
+        if readers.is_empty() {
+            return (Vec::new(), format!("nobody holds {reader} any more, so broken is due"));
+        }
+        let reader_names = list_names(&readers);
+        if self.is_being_read(pipe) {
+            return (Vec::new(), format!("{reader_names} is reading {reader}"));
+        }
+        let needed = self.content(pipe).bytes + len + FRAME_OVERHEAD;
+        if self.is_only_put(pipe, step) && needed <= GUARANTEED_CAPACITY {
+            return (Vec::new(), format!("there is room for {len} bytes in the pipe of {handle}"));
+        }
+        (readers, format!("{handle} is full, and only {reader_names} can read it"))
+    }
+
+    /// The end that a handle stands for, if its pipe was made.
+    fn made_end(&self, handle: &str, side: Side) -> Option<PipeEnd> {
+        let end = self.scenario.handles.end(handle, side);
+        end.filter(|end| self.ownership.state(*end).is_some())
+    }
+
+    fn content(&self, pipe: PipeId) -> Content {
+        self.contents.get(&pipe).copied().unwrap_or_default()
+    }
+
+    fn holders_of(&self, end: PipeEnd) -> Vec<String> {
+        self.holders.get(&end).into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether a get at the pipe is open in a process that has not exited.
+    fn is_being_read(&self, pipe: PipeId) -> bool {
+        let mut steps = self.scenario.steps.iter().zip(&self.evidence.trace.steps);
+        steps.any(|(step, state)| match &step.verb {
+            Verb::Get { handle } if *state == StepState::Pending => {
+                self.scenario.handles.pipe(handle, Side::Reader) == Some(pipe)
+                    && self.is_running(&step.task_id.process)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether no other put is open at the pipe.
+    fn is_only_put(&self, pipe: PipeId, step: usize) -> bool {
+        let mut steps = self.scenario.steps.iter().zip(&self.evidence.trace.steps).enumerate();
+        steps.all(|(other, (spec, state))| match &spec.verb {
+            Verb::Put { handle, .. } if other != step && *state == StepState::Pending => {
                 self.scenario.handles.pipe(handle, Side::Writer) != Some(pipe)
             }
             _ => true,
         })
     }
 
-    /// The end on which it depends whether the step can end: for a get the one that puts, for a put the one that gets.
-    pub(super) fn awaited(&self, step: usize) -> Option<PipeEnd> {
+    /// The end whose holders can release a step: the writer for a get, the reader for a put.
+    pub(super) fn awaited_end(&self, step: usize) -> Option<PipeEnd> {
         let (handle, side) = match &self.scenario.steps[step].verb {
             Verb::Get { handle } => (handle, Side::Reader),
             Verb::Put { handle, .. } => (handle, Side::Writer),
@@ -201,74 +231,43 @@ impl<'a> WaitForGraph<'a> {
         self.scenario.handles.end(handle, side).map(PipeEnd::opposite)
     }
 
-    /// Whether the kernel shows the end that a step uses in the hand of its process.
-    pub(super) fn is_in_own_hand(&self, step: usize) -> bool {
-        let spec = &self.scenario.steps[step];
-        let own = self.awaited(step).map(PipeEnd::opposite);
-        own.is_some_and(|end| self.holders(end).contains(&spec.task_id.process))
+    /// Whether the process of a get or put holds the end that the step uses.
+    pub(super) fn holds_own_end(&self, step: usize) -> bool {
+        let process = &self.scenario.steps[step].task_id.process;
+        let own = self.awaited_end(step).map(PipeEnd::opposite);
+        own.and_then(|end| self.holders.get(&end)).is_some_and(|held| held.contains(process))
     }
 
-    /// Whether only whole messages go through the pipe of this step, so that what is in it is known.
-    pub(super) fn is_plain(&self, step: usize) -> bool {
-        let Some(PipeEnd { pipe, .. }) = self.awaited(step) else { return true };
-        let by_hand = self.scenario.steps.iter().any(|step| match &step.verb {
+    /// Whether only whole messages go through the pipe of a step, so that its content is known. True for a step at no pipe.
+    pub(super) fn carries_only_whole_messages(&self, step: usize) -> bool {
+        let Some(PipeEnd { pipe, .. }) = self.awaited_end(step) else { return true };
+        let carries_parts = self.scenario.steps.iter().any(|step| match &step.verb {
             Verb::Cut { handle, .. } | Verb::Rest { handle } | Verb::Announce { handle, .. } => {
                 self.scenario.handles.pipe(handle, Side::Writer) == Some(pipe)
             }
             _ => false,
         });
-        !by_hand && !self.given_up.contains_key(&pipe)
+        !carries_parts && !self.given_up.contains_key(&pipe)
     }
+}
 
-    /// Those who have nothing more to do and do not leave, or who are stopped between two steps.
-    pub(super) fn stays(&self) -> Vec<String> {
-        let waits = |process: &str| {
-            let steps = 0..self.scenario.steps.len();
-            steps.into_iter().any(|step| {
-                self.scenario.steps[step].task_id.process == process && self.is_waiting(step)
-            })
+fn holders(
+    ownership: &Ownership<'_>,
+    evidence: &StallEvidence,
+) -> BTreeMap<PipeEnd, BTreeSet<String>> {
+    let of_end = |(end, state): (PipeEnd, &EndState)| {
+        let holders = if evidence.fully_known_ends.contains(&end) {
+            evidence.holders_of(end).map(|holder| holder.process.clone()).collect()
+        } else if let EndState::Held(process) = state {
+            BTreeSet::from([process.clone()])
+        } else {
+            BTreeSet::new()
         };
-        let is_done = |process: &str| {
-            let steps = self.scenario.steps.iter().zip(&self.stop.then.steps);
-            steps.into_iter().all(|(step, taken)| {
-                step.task_id.process != process || matches!(taken, StepState::Completed { .. })
-            })
-        };
-        let here = self.stop.calls.iter().filter(|(process, _)| self.runs(process));
-        here.filter(|(process, _)| !waits(process))
-            .filter_map(|(process, call)| match self.is_stopped(process) {
-                true => Some(format!("{process} was stopped by a signal, and nobody continues it")),
-                false if is_done(process) => Some(format!(
-                    "{process} has nothing more to do, and does not end: it sleeps in {call}"
-                )),
-                false => None,
-            })
-            .collect()
-    }
+        (end, holders)
+    };
+    ownership.all().map(of_end).collect()
+}
 
-    /// What a process does instead of moving.
-    pub(super) fn idle(&self, wait: &WaitEdge) -> String {
-        let step = &self.scenario.steps[wait.step];
-        let process = &step.task_id.process;
-        if self.is_stopped(process) {
-            return format!("{process} was stopped by a signal, and nobody continues it");
-        }
-        let call = self.stop.calls.get(process).map_or(String::new(), |call| format!(" in {call}"));
-        match self.stop.turns.get(process) {
-            Some(false) if !self.stop.calls.contains_key(process) => {
-                format!("{process}'s loop does not turn, and it was not seen to sleep: it is busy")
-            }
-            Some(false) => format!(
-                "{process}'s loop does not turn: it sleeps{call}, and its neighbours with it"
-            ),
-            Some(true) if self.stop.cured.contains(&wait.step) => {
-                format!("{process} went on when its loop was asked: its wake-up had been lost")
-            }
-            Some(true) => format!(
-                "{process}'s loop turns, and {} does not end: a wake-up was lost",
-                step.what()
-            ),
-            None => format!("{process} sleeps{call}"),
-        }
-    }
+fn not_made(handle: &str) -> (Vec<String>, String) {
+    (Vec::new(), format!("{handle} is no pipe that was made"))
 }

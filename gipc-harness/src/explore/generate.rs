@@ -1,26 +1,29 @@
-//! Generates random scripts: up to five processes, four pipes and one duplex, and some twenty-five steps; mostly legal, with sizes around
-//! the boundaries.
+//! Generates random scripts: up to five processes, four pipes and one duplex, and about twenty-five steps. Most of the
+//! steps are legal, and many message sizes are near the limits.
 //!
-//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model fills in the
-//! right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is meaningful.
+//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model replaces it by
+//! the right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is
+//! meaningful.
 
-use super::ends::Ends;
+use super::end_pool::Ends;
 use crate::scenario::{
-    ChildAct, Counted, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
+    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::BTreeSet;
 
-pub(super) const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
-/// The most lines, not counting the joins at the end.
+const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
+/// The maximum number of lines, not counting the joins at the end.
 const MAX_LINES: usize = 22;
+/// The sizes of messages, in bytes.
 const SIZES: [u64; 12] =
     [0, 1, 16, 100, 300, (1 << 20) + 1, 2 << 20, 4095, 4096, 65_531, 65_532, 65_537];
 
-/// More than any pipe holds.
-pub(super) const LARGE: u64 = 2 << 20;
+/// A message size that exceeds the capacity of every pipe, in bytes.
+const LARGE: u64 = 2 << 20;
 
-/// Generates a script that uses the verbs of `core` and of these profiles. Lines that the parser refuses are left out.
+/// Generates a script that uses the verbs of `core` and of these profiles. The script contains only lines that the
+/// parser accepts.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
     let mut generator = Generator {
         rng,
@@ -33,9 +36,9 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
         puts: 0,
     };
     generator.pipe("main");
-    let wanted = generator.rng.usize(4..MAX_LINES);
-    for _ in 0..4 * wanted {
-        if generator.items.len() < wanted {
+    let target = generator.rng.usize(4..MAX_LINES);
+    for _ in 0..4 * target {
+        if generator.items.len() < target {
             generator.step();
         }
     }
@@ -43,19 +46,20 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
     Script { items: generator.items }
 }
 
-pub(super) struct Generator<'r> {
-    pub(super) rng: &'r mut Rng,
+struct Generator<'r> {
+    rng: &'r mut Rng,
     profiles: &'r BTreeSet<String>,
-    pub(super) items: Vec<Item>,
+    items: Vec<Item>,
     /// The processes that have been spawned, and `main`.
-    pub(super) processes: Vec<String>,
-    pub(super) ends: Ends,
+    processes: Vec<String>,
+    ends: Ends,
     pipes: usize,
     duplexes: usize,
-    pub(super) puts: usize,
+    puts: usize,
 }
 
 impl Generator<'_> {
+    /// Tries to add a random step of a random process, with the steps that belong to it.
     fn step(&mut self) {
         let process = self.processes[self.rng.usize(0..self.processes.len())].clone();
         let process = process.as_str();
@@ -73,7 +77,7 @@ impl Generator<'_> {
             22..42 => self.put(process),
             42..62 => {
                 let handle = self.handle(process, Side::Reader);
-                // After a get that waits forever little can happen, so there are few of them.
+                // Little can happen after a get that never returns, so most such gets are left out.
                 if self.ends.has_message(&handle) || self.rng.u8(0..4) == 0 {
                     self.get(process, handle);
                 }
@@ -120,8 +124,23 @@ impl Generator<'_> {
         }
     }
 
-    pub(super) fn has(&self, profile: &str) -> bool {
+    fn has(&self, profile: &str) -> bool {
         self.profiles.contains(profile)
+    }
+
+    /// Adds a step that kills, terminates or signals a child once it is blocked, so that it is at the same step in each
+    /// run.
+    fn signal_child(&mut self, process: &str) {
+        let child = self.child();
+        let task_id = TaskId::process(child.clone());
+        if self.add(process, None, Verb::Until { task_id }) {
+            let verb = match self.rng.u8(0..3) {
+                1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
+                2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
+                _ => Verb::Kill { child },
+            };
+            self.add(process, None, verb);
+        }
     }
 
     /// Adds a join for every child, the last one first.
@@ -138,7 +157,7 @@ impl Generator<'_> {
     }
 
     /// A child that has been spawned, or the first that will be.
-    pub(super) fn child(&mut self) -> String {
+    fn child(&mut self) -> String {
         match self.processes.len() {
             1 => CHILDREN[0].into(),
             count => self.processes[self.rng.usize(1..count)].clone(),
@@ -153,8 +172,8 @@ impl Generator<'_> {
         if self.rng.bool() { Side::Reader } else { Side::Writer }
     }
 
-    /// An end that this process owns, or now and then an end of any process.
-    pub(super) fn handle(&mut self, process: &str, side: Side) -> String {
+    /// The name of an end that this process owns, or, in one of twelve cases, of an end of any process.
+    fn handle(&mut self, process: &str, side: Side) -> String {
         let is_any = self.rng.u8(0..12) == 0;
         let names = self.ends.names(side, (!is_any).then_some(process));
         match (names.len(), side) {
@@ -182,11 +201,11 @@ impl Generator<'_> {
                 self.handle(process, side)
             })
             .collect();
-        let given = handles.clone();
+        let moved = handles.clone();
         let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new() };
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.to_owned());
-            for end in given {
+            for end in moved {
                 self.ends.give(&end, child);
             }
         }
@@ -197,7 +216,7 @@ impl Generator<'_> {
         matches!(self.items.last(), Some(Item::Line(line)) if line.expected.contains(&Outcome::Ok))
     }
 
-    pub(super) fn payload(&mut self) -> Payload {
+    fn payload(&mut self) -> Payload {
         self.puts += 1;
         match self.rng.bool() {
             true => Payload::Text(format!("message number {}", self.puts)),
@@ -212,26 +231,103 @@ impl Generator<'_> {
         }
     }
 
-    pub(super) fn get(&mut self, process: &str, handle: String) {
+    fn get(&mut self, process: &str, handle: String) {
         if self.add_somewhere(process, Verb::Get { handle: handle.clone() }) {
             self.ends.count_get(&handle);
         }
     }
 
-    /// Adds it to a process or to one of its tasks.
+    /// Adds several tasks that put to one end, and gets that unblock them. In half of the scripts, each task begins
+    /// only when the previous one is blocked.
+    fn contend(&mut self, process: &str) {
+        let handle = self.handle(process, Side::Writer);
+        let in_sequence = self.rng.bool();
+        let mut tasks = vec!["one", "two", "three"];
+        self.rng.shuffle(&mut tasks);
+        tasks.truncate(self.rng.usize(2..4));
+        for (index, task) in tasks.into_iter().enumerate() {
+            let payload = match index {
+                0 => Payload::Size(LARGE),
+                _ => self.payload(),
+            };
+            let put = Verb::Put { handle: handle.clone(), payload };
+            if self.add(process, Some(task.into()), put) {
+                self.ends.count_put(&handle);
+            }
+            if in_sequence {
+                let task = TaskId { process: process.into(), task: Some(task.into()) };
+                self.add(process, None, Verb::Until { task_id: task });
+            }
+        }
+        let reader = self.ends.opposite(&handle);
+        if let Some((reader, owner)) =
+            reader.and_then(|end| Some((end.clone(), self.ends.owner(&end)?)))
+        {
+            self.get(&owner, reader.clone());
+            self.get(&owner, reader);
+        }
+    }
+
+    /// Adds children that all end while their parent is stalled.
+    fn exit_together(&mut self, process: &str) {
+        let has_tasks = self.items.iter().any(|item| {
+            matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
+        });
+        if has_tasks {
+            return; // a stall blocks the whole process
+        }
+        let mut children = Vec::new();
+        for _ in 0..self.rng.usize(2..4) {
+            let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
+            let child = child.to_owned();
+            let (handles, listed) = (Vec::new(), Vec::new());
+            if self.add(process, None, Verb::Spawn { child: child.clone(), handles, listed }) {
+                self.processes.push(child.clone());
+                children.push(child);
+            }
+        }
+        // The parent stalls until the last child has ended, so that it has observed no exit before.
+        let Some(child) = children.last().cloned() else { return };
+        self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
+        for child in &children {
+            let code = self.rng.i32(0..4);
+            self.add(child, None, Verb::Exit { code });
+        }
+        self.rng.shuffle(&mut children);
+        for child in children {
+            self.add(process, None, Verb::Join { child });
+        }
+    }
+
+    /// Adds a cut, and the rest in half of the cases.
+    fn cut(&mut self, process: &str) {
+        let handle = self.handle(process, Side::Writer);
+        let at = match self.rng.u8(0..3) {
+            0 => CutAt::Bytes(self.rng.u64(1..4)),
+            1 => CutAt::Header(self.rng.u64(0..5)),
+            _ => CutAt::End(1),
+        };
+        self.puts += 1;
+        let payload = Payload::Text(format!("message number {}", self.puts));
+        let cut = Verb::Cut { handle: handle.clone(), payload, at };
+        if self.add(process, None, cut) && self.rng.bool() {
+            self.add(process, None, Verb::Rest { handle });
+        }
+    }
+
+    /// Adds a step to a process or to one of its tasks. Returns whether it was added.
     fn add_somewhere(&mut self, process: &str, verb: Verb) -> bool {
         let task = (self.has("tasks") && self.rng.u8(0..4) == 0).then(|| self.task());
         self.add(process, task, verb)
     }
 
-    /// Adds a line if the parser accepts it: with an outcome that is no refusal, or else now and then as the use of a
-    /// closed handle.
-    pub(super) fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
+    /// Adds a line if the parser accepts it with the outcome `ok` or `eof`, or else, in one of ten cases, with the
+    /// outcome `closed`. Returns whether it was added.
+    fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
         let task_id = TaskId { process: process.into(), task };
-        let is_legal = vec![Outcome::Ok, Outcome::Eof];
-        for expected in [is_legal, vec![Outcome::Closed]] {
-            let is_refused = expected == [Outcome::Closed];
-            if is_refused && self.rng.u8(0..10) > 0 {
+        for expected in [vec![Outcome::Ok, Outcome::Eof], vec![Outcome::Closed]] {
+            let is_illegal = expected == [Outcome::Closed];
+            if is_illegal && self.rng.u8(0..10) > 0 {
                 break;
             }
             let line =

@@ -1,11 +1,13 @@
-//! Random testing: generates scenarios, and makes those that fail smaller.
-//!
-//! This module knows the scenario language, and is told whether a script fails; it knows no implementation and no model.
+//! Random scenarios: made, filtered, executed until one fails, and made smaller while it still fails.
 
-mod ends;
+mod end_pool;
+mod findings;
 mod generate;
-mod patterns;
+mod search;
 mod shrink;
+mod viable;
 
+pub use findings::{Failure, Findings};
 pub use generate::script;
+pub use search::{ExploreRequest, explore};
 pub use shrink::shrink;

@@ -37,6 +37,7 @@ mod kill_points;
 pub use blocking::Deadlock;
 pub use choices::{AfterCancel, Choices, ReleaseOrder};
 pub use mutation::Mutation;
+pub use state_space::Analysis;
 
 use crate::scenario::{Scenario, TaskId};
 use crate::trace::{Allowed, InjectionPoint, Schedule, Trace};
@@ -54,9 +55,25 @@ pub fn predict(scenario: &Scenario, choices: Choices) -> Trace {
 }
 
 /// Returns every trace that a correct implementation may produce. If there are too many, the set is incomplete.
+///
+/// Time and memory are bounded: about half a second, and a few tens of megabytes besides the scenario.
 #[must_use]
 pub fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     state_space::allowed(scenario, choices)
+}
+
+/// Returns the same as [`allowed`], found by trying every order of transitions, or `None` unless the scenario is small.
+///
+/// Neither the race detector nor partial-order reduction is used, so tests can compare both with it.
+#[must_use]
+pub fn allowed_in_all_orders(scenario: &Scenario, choices: Choices) -> Option<Allowed> {
+    state_space::allowed_in_all_orders(scenario, choices)
+}
+
+/// Returns the same as [`allowed`] and [`depends_on_capacity`] together, in less time than both.
+#[must_use]
+pub fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
+    state_space::analyze(scenario, choices)
 }
 
 /// Predicts the trace, and the schedule that leads to it, when steps are released in this order. A step that waits only
@@ -127,7 +144,7 @@ pub fn is_steady(scenario: &Scenario, choices: Choices, orders: u64) -> bool {
 /// different systems.
 #[must_use]
 pub fn depends_on_capacity(scenario: &Scenario) -> bool {
-    !state_space::is_portable(scenario, Choices::default())
+    analyze(scenario, Choices::default()).depends_on_capacity
 }
 
 #[cfg(test)]

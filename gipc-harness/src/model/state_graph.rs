@@ -36,8 +36,7 @@ pub(super) fn explore(program: &Program<'_>, work: &mut usize) -> Option<StateGr
     explore_with(program, is_reduced.then(|| StubbornSets::new(program)), work)
 }
 
-/// Explores every order of transitions, to compare the reduction with.
-#[cfg(test)]
+/// Explores every order of transitions. Returns `None` unless the graph is small.
 pub(super) fn explore_unreduced(program: &Program<'_>) -> Option<StateGraph> {
     explore_with(program, None, &mut (MAX_WORK / 200))
 }

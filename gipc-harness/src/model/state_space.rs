@@ -2,62 +2,72 @@
 
 use super::outcomes::{MAX_TRACES, Outcomes};
 use super::program::Program;
-use super::simulation::run_to_end;
 use super::state::State;
-use super::state_graph::{MAX_WORK, explore};
-use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder};
+use super::state_graph::{MAX_WORK, explore, explore_unreduced};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder, simulation};
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace};
 use std::collections::HashSet;
 
-/// The capacities at which a racing scenario is compared with itself.
-const OTHER_CAPACITIES: [u64; 7] =
-    [CAPACITY_MAX, 64 << 10, 4 << 10, 32 << 10, 128 << 10, 256 << 10, 512 << 10];
+/// The capacities between the extremes at which a racing scenario is compared with itself.
+const OTHER_CAPACITIES: [u64; 6] = [64 << 10, 4 << 10, 32 << 10, 128 << 10, 256 << 10, 512 << 10];
+
+/// The correct traces of a scenario, and whether they depend on the capacity of pipes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// The correct traces.
+    pub allowed: Allowed,
+    /// Whether an outcome depends on how many bytes a pipe holds, as far as the outcomes can be enumerated.
+    pub depends_on_capacity: bool,
+}
 
 /// Every correct trace, that of file order first.
 pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
-    let end = run_to_end(State::start(&small).with_race_detector(), &ReleaseOrder::File);
-    let has_races = end.has_races();
-    let first = end.into_trace();
+    let (first, has_races) = run_in_file_order(&small);
     if !has_races {
         return Allowed::one(first);
     }
-    let Some(outcomes) = outcomes_of_all(scenario, &small) else {
-        return Allowed { complete: false, ..Allowed::one(first) };
-    };
-    match enumerated(&small, &outcomes) {
-        Some(traces) => {
-            Allowed { traces: first_of(first, traces), ..Allowed::one(Trace::default()) }
-        }
-        None => factored(&small, first, &outcomes),
-    }
+    to_allowed(&small, first, outcomes_of_extremes(scenario, &small).as_deref())
 }
 
-/// Whether the outcomes are the same for every capacity of pipes, as far as they can be enumerated.
-pub(super) fn is_portable(scenario: &Scenario, choices: Choices) -> bool {
+pub(super) fn allowed_in_all_orders(scenario: &Scenario, choices: Choices) -> Option<Allowed> {
+    let programs =
+        [CAPACITY_MIN, CAPACITY_MAX].map(|capacity| Program::new(scenario, capacity, choices));
+    let outcomes = programs.iter().map(|program| Outcomes::of(&explore_unreduced(program)?));
+    let outcomes = outcomes.collect::<Option<Vec<_>>>()?;
+    let traces = enumerated(&programs[0], &outcomes)?;
+    let (first, _) = run_in_file_order(&programs[0]);
+    Some(Allowed { traces: first_of(first, traces), complete: true, races: Vec::new() })
+}
+
+pub(super) fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
-    if !small.depends_on_capacity() {
-        return true;
-    }
-    let end = run_to_end(State::start(&small).with_race_detector(), &ReleaseOrder::File);
-    if !end.has_races() {
+    let (first, has_races) = run_in_file_order(&small);
+    if !has_races {
         // Without races, more room never makes a scenario block, so the two ends of the range are enough.
-        let large = Program::new(scenario, CAPACITY_MAX, choices);
-        return end.into_trace() == super::simulation::trace(&large, &ReleaseOrder::File);
+        let large = || Program::new(scenario, CAPACITY_MAX, choices);
+        let depends_on_capacity = small.depends_on_capacity()
+            && simulation::trace(&large(), &ReleaseOrder::File) != first;
+        return Analysis { allowed: Allowed::one(first), depends_on_capacity };
     }
-    drop(end);
-    let mut work = MAX_WORK;
-    let Some(expected) = outcomes_of(&small, &mut work) else { return true };
-    OTHER_CAPACITIES.into_iter().all(|capacity| {
-        let program = Program::new(scenario, capacity, choices);
-        let Some(outcomes) = outcomes_of(&program, &mut work) else { return true };
-        outcomes == expected || {
-            let traces = (outcomes.traces(&program), expected.traces(&program));
-            // Two sets that cannot be enumerated may be equal although they were split differently.
-            matches!(traces, (None, None)) || traces.0 == traces.1
+    let outcomes = outcomes_of_extremes(scenario, &small);
+    let depends_on_capacity = match outcomes.as_deref() {
+        Some([small_outcomes, others @ ..]) if small.depends_on_capacity() => {
+            let is_same = |other: &Outcomes| is_same_set(&small, small_outcomes, other);
+            !others.iter().all(is_same) || !is_same_between(scenario, &small, small_outcomes)
         }
-    })
+        _ => false,
+    };
+    Analysis { allowed: to_allowed(&small, first, outcomes.as_deref()), depends_on_capacity }
+}
+
+/// The trace in file order, and whether any steps race.
+fn run_in_file_order(program: &Program<'_>) -> (Trace, bool) {
+    let start = State::start(program).with_race_detector();
+    let end = simulation::run_to_end(start, &ReleaseOrder::File);
+    let has_races = end.has_races();
+    (end.into_trace(), has_races)
 }
 
 /// The outcomes of a program; `None` if that takes more than this much work, which is used up.
@@ -65,8 +75,9 @@ fn outcomes_of(program: &Program<'_>, work: &mut usize) -> Option<Outcomes> {
     Outcomes::of(&explore(program, work)?)
 }
 
-/// The different outcomes of a program with small pipes and with large ones.
-fn outcomes_of_all(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<Outcomes>> {
+/// The different outcomes with small pipes and with large ones, those with small pipes first; `None` if that takes too
+/// much work.
+fn outcomes_of_extremes(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<Outcomes>> {
     let mut work = MAX_WORK;
     let mut all = vec![outcomes_of(small, &mut work)?];
     if small.depends_on_capacity() {
@@ -77,6 +88,33 @@ fn outcomes_of_all(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<Outco
         }
     }
     Some(all)
+}
+
+/// Whether capacities between the smallest and the largest give these outcomes, too.
+fn is_same_between(scenario: &Scenario, small: &Program<'_>, expected: &Outcomes) -> bool {
+    let mut work = MAX_WORK;
+    OTHER_CAPACITIES.into_iter().all(|capacity| {
+        let program = Program::new(scenario, capacity, small.choices);
+        let outcomes = outcomes_of(&program, &mut work);
+        outcomes.is_none_or(|outcomes| is_same_set(&program, expected, &outcomes))
+    })
+}
+
+/// Two sets that cannot be enumerated may be the same although they were split differently.
+fn is_same_set(program: &Program<'_>, one: &Outcomes, other: &Outcomes) -> bool {
+    one == other || one.traces(program) == other.traces(program)
+}
+
+fn to_allowed(program: &Program<'_>, first: Trace, outcomes: Option<&[Outcomes]>) -> Allowed {
+    let Some(outcomes) = outcomes else {
+        return Allowed { complete: false, ..Allowed::one(first) };
+    };
+    match enumerated(program, outcomes) {
+        Some(traces) => {
+            Allowed { traces: first_of(first, traces), complete: true, races: Vec::new() }
+        }
+        None => factored(program, first, outcomes),
+    }
 }
 
 /// All traces of these sets together, if there are not too many.

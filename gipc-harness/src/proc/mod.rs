@@ -1,8 +1,10 @@
-//! The operating system's side of a run: process trees, what threads sleep in, who holds which pipe, and process
-//! descriptors. Only observes and signals; what an observation means for a run is decided elsewhere.
+//! The operating system's side of a run: the process tree, what threads sleep in, the holders of pipes, and signals.
+//!
+//! This module only observes processes and sends signals. What an observation means for a run is decided elsewhere.
 
 pub mod pipe_holders;
 pub mod platform;
 pub mod process_tree;
 pub mod snapshot;
 mod syscalls;
+mod thread_state;

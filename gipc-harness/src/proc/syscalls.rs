@@ -1,215 +1,208 @@
-//! What a sleeping thread waits in, and whether a clock may wake it.
-//!
-//! Reads one thread's call, signals and timers; what follows for a process is `quiet`'s.
+//! What a sleeping thread is blocked in, and whether a timer may wake it.
 
-use super::snapshot::{Thread, TimerPolicy};
+use super::thread_state::ThreadState;
+use crate::trace::BlockedIn;
 use std::fs;
 use std::io;
 
-/// What a thread sleeps in, or why it cannot be said to sleep.
-pub(crate) fn wait(pid: i32, thread: &Thread, timers: TimerPolicy) -> Result<String, String> {
+/// Which timers make a sleeping thread count as awake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerPolicy {
+    /// Every timer does: the thread will move by itself.
+    AnyTimerWakes,
+    /// A timer of the first thread does, and one of another thread that only sleeps. Timers of the calls in which thread
+    /// pools and engines such as V8 wait for work are housekeeping.
+    HelperTimersIgnored,
+    /// No timer does: the thread sleeps now, if not for ever.
+    TimersIgnored,
+}
+
+/// Returns what a thread is blocked in; an error says why the thread cannot be taken for asleep.
+pub(super) fn decode_blocking_call(
+    pid: i32,
+    thread: &ThreadState,
+    timers: TimerPolicy,
+) -> Result<BlockedIn, String> {
     match thread.state {
         'S' => {}
-        // Only somebody of the run could continue it, and that somebody is looked at as well.
-        'T' => return Ok(STOPPED.into()),
+        // Only another process of the run could continue it, and that process is examined as well.
+        'T' => return Ok(BlockedIn::Stopped),
         't' => return Err("somebody debugs it".into()),
         state => return Err(format!("its state is {state}")),
     }
-    if thread.alarm && timers == TimerPolicy::Wake {
+    if thread.handles_alarms && timers == TimerPolicy::AnyTimerWakes {
         return Err("an alarm may wake it".into());
     }
-    let words: Vec<&str> = thread.call.split_ascii_whitespace().collect();
+    let words: Vec<&str> = thread.syscall.split_ascii_whitespace().collect();
     let number: i64 = words.first().and_then(|word| word.parse().ok()).ok_or("it is running")?;
-    let argument = |i: usize| {
-        let word = words.get(i + 1).and_then(|word| word.strip_prefix("0x"));
+    let argument = |index: usize| {
+        let word = words.get(index + 1).and_then(|word| word.strip_prefix("0x"));
         word.and_then(|word| u64::from_str_radix(word, 16).ok()).unwrap_or(0)
     };
-    let Some((name, limit)) =
-        CALLS.iter().find(|(call, ..)| *call == number).map(|(_, name, limit)| (name, limit))
+    let Some(Syscall { name, target, timeout, .. }) =
+        SYSCALLS.iter().find(|call| call.number == number)
     else {
         return Err(format!("it waits in a call of which nothing is known here (number {number})"));
     };
-    let left = || match limit {
-        TimeoutArg::None => Ok(None),
+    let remaining_ms = || match timeout {
+        TimeoutArg::Never => Ok(None),
         TimeoutArg::Always => Ok(Some(0)),
-        TimeoutArg::Milliseconds(i) => Ok(milliseconds(argument(*i))),
-        TimeoutArg::Pointer(i) => seconds(pid, argument(*i)),
+        TimeoutArg::Milliseconds(index) => Ok(signed_milliseconds(argument(*index))),
+        TimeoutArg::Timespec(index) => read_timespec(pid, argument(*index)),
         TimeoutArg::Futex if argument(3) == 0 => Ok(None),
-        TimeoutArg::Futex if argument(1) & 0x7f == 0 => seconds(pid, argument(3)),
+        TimeoutArg::Futex if argument(1) & 0x7f == 0 => read_timespec(pid, argument(3)),
         TimeoutArg::Futex => Ok(Some(0)),
     };
-    let waits_for_work = matches!(limit, TimeoutArg::Futex) || *name == "epoll";
-    let left = match timers {
-        TimerPolicy::Sleep => None,
-        TimerPolicy::WakeTheFirst if waits_for_work => None,
-        TimerPolicy::Wake | TimerPolicy::WakeTheFirst => left()?,
+    let waits_for_work = *name == "futex" || *name == "epoll";
+    let remaining_ms = match timers {
+        TimerPolicy::TimersIgnored => None,
+        TimerPolicy::HelperTimersIgnored if waits_for_work => None,
+        TimerPolicy::AnyTimerWakes | TimerPolicy::HelperTimersIgnored => remaining_ms()?,
     };
-    match left {
-        // Only to the nanosecond is it his; somebody's own minute has begun before.
-        Some(WATCHMAN_MS) if name == &"futex" => Ok((*name).to_owned()),
-        Some(ms) if ms < HORIZON_MS && !HEARTBEATS_MS.contains(&ms) => {
-            Err(format!("a timer is set, in {name}"))
+    match remaining_ms {
+        Some(GO_SYSMON_MS) if *name == "futex" => {}
+        Some(ms) if ms < NEVER_MS && !LIBEV_TICKS_MS.contains(&ms) => {
+            return Err(format!("a timer is set, in {name}"));
         }
-        _ if name.ends_with("(fd") => Ok(format!("{name} {})", argument(0))),
-        _ => Ok((*name).to_owned()),
+        _ => {}
     }
+    // A descriptor is an int in a register; the upper half of the register is not part of it.
+    let fd = (*target == Target::Descriptor).then(|| argument(0) as u32 as i32);
+    Ok(BlockedIn::Call { name: (*name).to_owned(), fd })
 }
 
-/// The call of a thread. A poll that a stop interrupted goes on under another number, with its old arguments; where in
-/// the kernel the thread sleeps tells it from a sleep that goes on so.
-pub(crate) fn resumed(call: &str, sleeps_in: impl Fn() -> io::Result<String>) -> String {
-    let polls = || sleeps_in().is_ok_and(|place| place.starts_with("poll_schedule_timeout"));
-    let poll = RESUMED.and_then(|[restart, poll]| {
-        let arguments = call.strip_prefix(&format!("{restart} "))?;
-        polls().then(|| format!("{poll} {arguments}"))
-    });
-    poll.unwrap_or_else(|| call.to_owned())
+/// A timer that is further away than this counts as never: libev writes "for ever" as some seventeen days.
+const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The timeouts with which libev before 4.33 wakes up only to look at the clock.
+const LIBEV_TICKS_MS: [u64; 2] = [59_743, 59_744];
+
+/// The timeout with which the system monitor of Go's runtime sleeps when the program is idle. The match is exact, so that
+/// a minute that the program itself waits, part of which has already passed, is not mistaken for it.
+const GO_SYSMON_MS: u64 = 60_000;
+
+/// A system call that may block.
+struct Syscall {
+    number: i64,
+    name: &'static str,
+    target: Target,
+    timeout: TimeoutArg,
 }
 
-/// The number under which an interrupted poll goes on, and its own; elsewhere there is no poll of that kind.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const RESUMED: Option<[i64; 2]> = Some([libc::SYS_restart_syscall, libc::SYS_poll]);
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-const RESUMED: Option<[i64; 2]> = None;
+/// What the first argument of a system call is.
+#[derive(PartialEq, Eq)]
+enum Target {
+    Descriptor,
+    Other,
+}
 
-/// What is said of a process that a signal has stopped, in the place of the call that it sleeps in.
-pub(crate) const STOPPED: &str = "stopped";
-
-/// A timer further away than this never rings: libev writes "for ever" as some seventeen days.
-const HORIZON_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Loops that wake up only to look at the clock: libev, before 4.33.
-const HEARTBEATS_MS: [u64; 2] = [59_743, 59_744];
-
-/// The watchman of Go's runtime looks around each minute, and does nothing where nothing is to be done.
-const WATCHMAN_MS: u64 = 60_000;
-
-#[derive(Clone, Copy)]
+/// Where a system call has its timeout.
 enum TimeoutArg {
-    None,
-    /// It ends, however far away that is.
+    /// It has none.
+    Never,
+    /// The call always ends by itself.
     Always,
-    /// This argument, in milliseconds; negative is for ever.
+    /// In this argument, in milliseconds; negative means no timeout.
     Milliseconds(usize),
-    /// This argument points to seconds and a fraction, from now; null is for ever.
-    Pointer(usize),
-    /// The same at argument 3, but from now only if the operation (argument 1) is a plain wait.
+    /// This argument points to seconds and a fraction, relative to the start of the call; null means no timeout.
+    Timespec(usize),
+    /// The same at argument 3, but relative only if the operation (argument 1) is a plain wait.
     Futex,
 }
 
+/// A call whose first argument is a descriptor, and which has no timeout.
 #[cfg(target_os = "linux")]
-const CALLS: &[(i64, &str, TimeoutArg)] = &[
-    (libc::SYS_read, "read(fd", TimeoutArg::None),
-    (libc::SYS_readv, "readv(fd", TimeoutArg::None),
-    (libc::SYS_write, "write(fd", TimeoutArg::None),
-    (libc::SYS_writev, "writev(fd", TimeoutArg::None),
-    (libc::SYS_recvmsg, "recvmsg(fd", TimeoutArg::None),
-    (libc::SYS_recvfrom, "recvfrom(fd", TimeoutArg::None),
-    (libc::SYS_sendmsg, "sendmsg(fd", TimeoutArg::None),
-    (libc::SYS_sendto, "sendto(fd", TimeoutArg::None),
-    (libc::SYS_accept4, "accept(fd", TimeoutArg::None),
-    (libc::SYS_wait4, "wait", TimeoutArg::None),
-    (libc::SYS_waitid, "wait", TimeoutArg::None),
-    (libc::SYS_rt_sigsuspend, "sigsuspend", TimeoutArg::None),
-    (libc::SYS_futex, "futex", TimeoutArg::Futex),
-    (libc::SYS_ppoll, "poll", TimeoutArg::Pointer(2)),
-    (libc::SYS_pselect6, "select", TimeoutArg::Pointer(4)),
-    (libc::SYS_epoll_pwait, "epoll", TimeoutArg::Milliseconds(3)),
-    (libc::SYS_rt_sigtimedwait, "sigwait", TimeoutArg::Pointer(2)),
-    (libc::SYS_clock_nanosleep, "sleep", TimeoutArg::Always),
-    (libc::SYS_nanosleep, "sleep", TimeoutArg::Always),
+const fn on_fd(number: i64, name: &'static str) -> Syscall {
+    Syscall { number, name, target: Target::Descriptor, timeout: TimeoutArg::Never }
+}
+
+#[cfg(target_os = "linux")]
+const fn other(number: i64, name: &'static str, timeout: TimeoutArg) -> Syscall {
+    Syscall { number, name, target: Target::Other, timeout }
+}
+
+#[cfg(target_os = "linux")]
+const SYSCALLS: &[Syscall] = &[
+    on_fd(libc::SYS_read, "read"),
+    on_fd(libc::SYS_readv, "readv"),
+    on_fd(libc::SYS_write, "write"),
+    on_fd(libc::SYS_writev, "writev"),
+    on_fd(libc::SYS_recvmsg, "recvmsg"),
+    on_fd(libc::SYS_recvfrom, "recvfrom"),
+    on_fd(libc::SYS_sendmsg, "sendmsg"),
+    on_fd(libc::SYS_sendto, "sendto"),
+    on_fd(libc::SYS_accept4, "accept"),
+    other(libc::SYS_wait4, "wait", TimeoutArg::Never),
+    other(libc::SYS_waitid, "wait", TimeoutArg::Never),
+    other(libc::SYS_rt_sigsuspend, "sigsuspend", TimeoutArg::Never),
+    other(libc::SYS_futex, "futex", TimeoutArg::Futex),
+    other(libc::SYS_ppoll, "poll", TimeoutArg::Timespec(2)),
+    other(libc::SYS_pselect6, "select", TimeoutArg::Timespec(4)),
+    other(libc::SYS_epoll_pwait, "epoll", TimeoutArg::Milliseconds(3)),
+    other(libc::SYS_rt_sigtimedwait, "sigwait", TimeoutArg::Timespec(2)),
+    other(libc::SYS_clock_nanosleep, "sleep", TimeoutArg::Always),
+    other(libc::SYS_nanosleep, "sleep", TimeoutArg::Always),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_epoll_wait, "epoll", TimeoutArg::Milliseconds(3)),
+    other(libc::SYS_epoll_wait, "epoll", TimeoutArg::Milliseconds(3)),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, "poll", TimeoutArg::Milliseconds(2)),
+    other(libc::SYS_poll, "poll", TimeoutArg::Milliseconds(2)),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_select, "select", TimeoutArg::Pointer(4)),
+    other(libc::SYS_select, "select", TimeoutArg::Timespec(4)),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_pause, "pause", TimeoutArg::None),
+    other(libc::SYS_pause, "pause", TimeoutArg::Never),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_accept, "accept(fd", TimeoutArg::None),
+    on_fd(libc::SYS_accept, "accept"),
 ];
 #[cfg(not(target_os = "linux"))]
-const CALLS: &[(i64, &str, TimeoutArg)] = &[];
+const SYSCALLS: &[Syscall] = &[];
 
-fn milliseconds(argument: u64) -> Option<u64> {
-    // An int in a register: the upper half is not part of it.
+/// Reads a register as an `int` number of milliseconds; `None` if it is negative.
+fn signed_milliseconds(argument: u64) -> Option<u64> {
+    // The upper half of the register is not part of an int.
     u64::try_from(argument as u32 as i32).ok()
 }
 
-/// Reads a time limit, from now, out of the memory of a process; in milliseconds.
-fn seconds(pid: i32, address: u64) -> Result<Option<u64>, String> {
+/// Reads a relative timeout out of the memory of a process, in milliseconds; `None` at a null pointer.
+fn read_timespec(pid: i32, address: u64) -> Result<Option<u64>, String> {
     if address == 0 {
         return Ok(None);
     }
     use std::os::unix::fs::FileExt;
     let unreadable = |error: io::Error| format!("a timer is set that cannot be read ({error})");
     let memory = fs::File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?;
-    let mut both = [[0; size_of::<libc::time_t>()]; 2];
-    memory.read_exact_at(both.as_flattened_mut(), address).map_err(unreadable)?;
-    let [seconds, rest] = both.map(libc::time_t::from_ne_bytes);
+    let mut words = [[0; size_of::<libc::time_t>()]; 2];
+    memory.read_exact_at(words.as_flattened_mut(), address).map_err(unreadable)?;
+    let [seconds, fraction] = words.map(libc::time_t::from_ne_bytes);
     let ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-    // A fraction, of whatever unit, is more than none.
-    Ok(Some(ms.saturating_add(u64::from(rest != 0))))
+    // The unit of the fraction depends on the call. Any fraction is more than none.
+    Ok(Some(ms.saturating_add(u64::from(fraction != 0))))
 }
 
-/// Whether who catches these signals may have set an alarm. A runtime that catches whatever there is (Go's), or whatever
-/// ends a process (Ruby's), says nothing by that; the program may have chosen to ignore some of them.
-pub(crate) fn waits_for_alarms(caught: u64, ignored: u64) -> bool {
-    let has = |all: u64, signal: libc::c_int| all & (1 << (signal - 1)) != 0;
-    let catches = |signal: libc::c_int| has(caught | ignored, signal);
-    let go = [libc::SIGPROF, libc::SIGVTALRM, libc::SIGIO, libc::SIGXCPU];
-    let ruby =
-        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
-    let whatever = go.into_iter().all(catches) || ruby.into_iter().all(catches);
-    has(caught, libc::SIGALRM) && !whatever
-}
-
-/// A timer of its own that the process may be waiting for.
-pub(crate) fn timer(pid: i32) -> Option<String> {
-    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+/// Whether a process has a timer descriptor that will fire within [`NEVER_MS`].
+pub(super) fn has_armed_timerfd(pid: i32) -> bool {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    for entry in entries {
         let link = fs::read_link(entry.path()).unwrap_or_default();
         if link.as_os_str() != "anon_inode:[timerfd]" {
             continue;
         }
         let number = entry.file_name();
-        let info =
-            fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy())).ok()?;
-        let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
-        let (seconds, rest) = value.split_once(", ")?;
-        let seconds: u64 = seconds.parse().ok()?;
-        let is_set = seconds > 0 || !rest.starts_with("0)");
-        if is_set && seconds * 1000 < HORIZON_MS {
-            return Some("a timer is set".into());
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
+        match info.ok().and_then(|info| remaining_seconds(&info)) {
+            Some(Some(seconds)) if seconds * 1000 < NEVER_MS => return true,
+            Some(_) => {}
+            None => return false,
         }
     }
-    None
+    false
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn a_poll_that_was_stopped_and_goes_on_is_a_poll() {
-        let after = |place: &str| resumed("219 0x7f 0x1 0xffffffff", || Ok(place.to_owned()));
-        assert_eq!(after("poll_schedule_timeout.constprop.0"), "7 0x7f 0x1 0xffffffff");
-        assert_eq!(after("hrtimer_nanosleep"), "219 0x7f 0x1 0xffffffff");
-        assert_eq!(resumed("0 0x4", || Err(io::ErrorKind::NotFound.into())), "0 0x4");
-    }
-
-    /// Ruby catches ALRM with all that ends a process, whatever the program ignores of it; who catches ALRM alone may
-    /// have set one.
-    #[test]
-    fn a_runtime_that_catches_everything_has_set_no_alarm() {
-        let set = |signals: &[libc::c_int]| signals.iter().fold(0, |all, one| all | 1 << (one - 1));
-        let ruby = [libc::SIGALRM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
-        let ruby = set(&ruby) | set(&[libc::SIGUSR1]);
-        assert!(waits_for_alarms(set(&[libc::SIGALRM]), 0));
-        assert!(waits_for_alarms(ruby, 0), "one is missing");
-        assert!(!waits_for_alarms(ruby | set(&[libc::SIGUSR2]), 0));
-        assert!(!waits_for_alarms(ruby, set(&[libc::SIGUSR2])));
-        assert!(!waits_for_alarms(0, set(&[libc::SIGALRM])), "nobody waits for it");
-    }
+/// The whole seconds after which the timer of an `fdinfo` fires, `Some(None)` if it is not armed; `None` if the text is
+/// not understood.
+fn remaining_seconds(info: &str) -> Option<Option<u64>> {
+    let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
+    let (seconds, nanoseconds) = value.split_once(", ")?;
+    let seconds = seconds.parse().ok()?;
+    let is_armed = seconds > 0 || !nanoseconds.starts_with("0)");
+    Some(is_armed.then_some(seconds))
 }

@@ -1,31 +1,31 @@
-//! The same for programs: one JSON object a result, one for the whole, a line each.
+//! The JSON report: one object for each result and one for the summary, each on a line of its own.
 
 use super::{ScenarioReport, Tally};
-use crate::adapter::protocol::PROTOCOL;
 use crate::deadlock::WaitEdge;
 use crate::environment::Environment;
+use gipc_agent::PROTOCOL;
 use serde_json::{Value, json};
 
-/// One result.
-pub fn result(result: &ScenarioReport) -> Value {
-    let verdict = &result.verdict;
-    let place = |step: usize| {
-        let step = &result.scenario.steps[step];
-        (step.place.line, format!("{} {}", step.task_id, step.what()))
+/// One result as a JSON object.
+pub fn result(report: &ScenarioReport) -> Value {
+    let verdict = &report.verdict;
+    let line_and_step = |step: usize| {
+        let step = &report.scenario.steps[step];
+        (step.position.line, format!("{} {}", step.task_id, step.what()))
     };
-    let first = verdict.first.as_ref().map(|first| {
-        let (line, step) = place(first.step);
+    let mismatch = verdict.mismatch.as_ref().map(|mismatch| {
+        let (line, step) = line_and_step(mismatch.step);
         json!({
             "line": line,
             "step": step,
-            "expected": first.expected,
-            "because": first.because,
-            "got": first.got,
-            "detail": first.detail,
+            "expected": mismatch.expected,
+            "because": mismatch.because,
+            "got": mismatch.got,
+            "detail": mismatch.detail,
         })
     });
     let wait = |wait: &WaitEdge| {
-        let (line, step) = place(wait.step);
+        let (line, step) = line_and_step(wait.step);
         json!({
             "line": line,
             "step": step,
@@ -33,42 +33,42 @@ pub fn result(result: &ScenarioReport) -> Value {
             "why": wait.why,
         })
     };
-    let stuck = verdict.stuck.as_ref().map(|stuck| {
+    let stall = verdict.stall.as_ref().map(|stall| {
         json!({
-            "kind": format!("{:?}", stuck.kind).to_lowercase(),
-            "tier": format!("{:?}", stuck.tier).to_lowercase(),
-            "waits": stuck.waits.iter().map(wait).collect::<Vec<_>>(),
-            "circle": stuck.circle,
-            "pipes": stuck.pipes,
-            "leaks": stuck.leaks,
-            "idle": stuck.idle,
-            "moving": stuck.moving,
+            "kind": format!("{:?}", stall.kind).to_lowercase(),
+            "evidence": stall.evidence.name(),
+            "waits": stall.waits.iter().map(wait).collect::<Vec<_>>(),
+            "cycle": stall.cycle,
+            "pipes": stall.pipes,
+            "leaks": stall.leaks,
+            "explanations": stall.explanations,
+            "still_running": stall.still_running,
         })
     });
     json!({
-        "scenario": result.scenario.id,
-        "adapter": result.adapter,
-        "how": result.how,
-        "verdict": verdict.word.to_string(),
-        "first": first,
-        "stuck": stuck,
-        "notes": verdict.notes,
-        "record": result.record,
+        "scenario": report.scenario.id,
+        "adapter": report.adapter,
+        "flags": report.flags,
+        "verdict": verdict.status.to_string(),
+        "first": mismatch,
+        "stall": stall,
+        "notes": verdict.sentences().collect::<Vec<_>>(),
+        "record": report.record,
     })
 }
 
-/// The whole.
-pub fn summary(adapter: &str, tally: &Tally, here: &Environment) -> Value {
-    let words: serde_json::Map<String, Value> =
-        tally.words.iter().map(|(word, count)| (word.to_string(), json!(count))).collect();
+/// The summary of a run of the suite as a JSON object.
+pub fn summary(adapter: &str, tally: &Tally, environment: &Environment) -> Value {
+    let counts: serde_json::Map<String, Value> =
+        tally.statuses.iter().map(|(status, count)| (status.to_string(), json!(count))).collect();
     json!({
         "adapter": adapter,
         "planned": tally.planned,
         "done": tally.done(),
         "shard": tally.shard,
         "partial": tally.shard.is_some() || tally.interrupted || tally.done() < tally.planned,
-        "verdicts": words,
-        "environment": here,
+        "verdicts": counts,
+        "environment": environment,
         "protocol": PROTOCOL,
         "suite": env!("CARGO_PKG_VERSION"),
     })

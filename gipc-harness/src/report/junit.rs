@@ -1,4 +1,5 @@
-//! The results as JUnit XML: a suite a theme, a case a run. What is known or skipped is skipped, with its reason.
+//! The JUnit XML report: a test suite for each theme and a test case for each run. Known failures and skipped scenarios
+//! are reported as skipped, with their reasons.
 
 use super::{ScenarioReport, terminal};
 use crate::environment::Environment;
@@ -7,45 +8,56 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The cases so far, by theme.
+/// The test cases so far, by theme.
 #[derive(Debug, Default)]
 pub struct Junit {
     themes: BTreeMap<String, Vec<TestCase>>,
 }
 
 impl Junit {
-    /// Adds a result, and how long it took.
-    pub fn add(&mut self, result: &ScenarioReport, time: Duration) {
-        let verdict = &result.verdict;
-        let (theme, name) = result.scenario.id.split_once('/').unwrap_or(("", &result.scenario.id));
-        let mut status = match verdict.word {
+    /// Adds the result of a run that took `time`.
+    pub fn add(&mut self, report: &ScenarioReport, time: Duration) {
+        let verdict = &report.verdict;
+        let (theme, name) = report.scenario.id.split_once('/').unwrap_or(("", &report.scenario.id));
+        let mut case_status = match verdict.status {
             Status::Pass => TestCaseStatus::success(),
             Status::Known | Status::Skip => TestCaseStatus::skipped(),
-            word if word.says_nothing() => TestCaseStatus::non_success(NonSuccessKind::Error),
+            status if status.is_inconclusive() => {
+                TestCaseStatus::non_success(NonSuccessKind::Error)
+            }
             _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
         };
-        if verdict.word != Status::Pass {
-            let note = verdict.notes.first().map_or("", String::as_str);
-            status.set_message(format!("{}: {note}", verdict.word).trim_end_matches([':', ' ']));
+        if verdict.status != Status::Pass {
+            let note = verdict.sentences().next().map_or("", String::as_str);
+            let message = format!("{}: {note}", verdict.status);
+            case_status.set_message(message.trim_end_matches([':', ' ']));
         }
-        if !verdict.word.is_expected() {
-            status.set_description(terminal::evidence(result));
+        if !verdict.status.is_expected() {
+            case_status.set_description(terminal::evidence(report));
         }
-        let how = if result.how.is_empty() { String::new() } else { format!(" ({})", result.how) };
-        let mut case = TestCase::new(format!("{name}{how}"), status);
-        case.set_classname(format!("{}.{theme}", result.adapter)).set_time(time);
+        let flags =
+            if report.flags.is_empty() { String::new() } else { format!(" ({})", report.flags) };
+        let mut case = TestCase::new(format!("{name}{flags}"), case_status);
+        case.set_classname(format!("{}.{theme}", report.adapter)).set_time(time);
         self.themes.entry(theme.to_owned()).or_default().push(case);
     }
 
-    /// The whole, as text.
-    pub fn text(self, adapter: &str, here: &Environment, time: Duration) -> Result<String, String> {
+    /// The report as XML. `time` is the duration of the whole run of the suite. The error is the reason why it could
+    /// not be written as XML.
+    pub fn text(
+        self,
+        adapter: &str,
+        environment: &Environment,
+        time: Duration,
+    ) -> Result<String, String> {
         let mut report = Report::new(format!("gipc-harness on {adapter}"));
         report.set_time(time);
         for (theme, cases) in self.themes {
             let mut suite = TestSuite::new(theme);
             suite.add_test_cases(cases);
-            let facts = here.facts.iter().map(|fact| (fact.name.to_string(), fact.found.clone()));
-            suite.properties.extend(facts.map(Property::from));
+            let facts = environment.facts.iter();
+            let properties = facts.map(|fact| (fact.name.to_string(), fact.found.clone()));
+            suite.properties.extend(properties.map(Property::from));
             report.add_test_suite(suite);
         }
         report.to_string().map_err(|error| error.to_string())
@@ -55,47 +67,36 @@ impl Junit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Fact;
+    use crate::environment::SystemFact;
     use crate::scenario::parse;
     use crate::verdict::Verdict;
 
-    /// What is written of one result with this verdict and note.
-    fn check(word: Status, note: &str, expected: &[&str]) {
+    /// Asserts that the report of a result with this status and note contains the expected parts.
+    fn check(status: Status, note: &str, expected: &[&str]) {
         let scenario =
             parse("close/twice", "main pipe r w\nmain close r\nmain close r => closed\n");
-        let verdict = Verdict {
-            word,
-            first: None,
-            also: Vec::new(),
-            stuck: None,
-            notes: vec![note.into()],
-            text: String::new(),
-            model: String::new(),
-            sometimes: false,
-            sort: None,
-            mend: None,
-        };
-        let result = ScenarioReport {
-            scenario: scenario.expect("it is one"),
+        let verdict = Verdict::for_test(status, note);
+        let report = ScenarioReport {
+            scenario: scenario.expect("the scenario parses"),
             path: "scenarios/close/twice.scenario".into(),
             adapter: "any".into(),
             asked: "any".into(),
-            how: String::new(),
+            flags: String::new(),
             verdict,
             record: None,
         };
-        let fact = Fact { name: "system", found: "any & all".into(), unmet: None };
-        let here = Environment { facts: vec![fact], slow_factor: 1 };
+        let fact = SystemFact { name: "system".into(), found: "any & all".into(), unmet: None };
+        let environment = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
-        junit.add(&result, Duration::from_millis(7));
-        let text = junit.text("any", &here, Duration::from_millis(9)).expect("it can be written");
+        junit.add(&report, Duration::from_millis(7));
+        let text = junit.text("any", &environment, Duration::from_millis(9)).expect("it is XML");
         for part in expected {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
     }
 
     #[test]
-    fn who_passes_is_a_case() {
+    fn a_pass_is_a_test_case_with_its_duration() {
         check(
             Status::Pass,
             "",
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_skipped_with_its_reason() {
+    fn a_known_failure_is_a_skipped_test_case_with_its_reason() {
         check(
             Status::Known,
             "it <forgets> & \"quotes\"",
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_has_his_screen() {
+    fn a_failure_contains_the_evidence_that_the_terminal_shows() {
         check(Status::Hang, "why", &["<failure message=\"HANG: why\"", "HANG  close/twice"]);
         check(Status::Environment, "no room", &["<error message=\"ENVIRONMENT: no room\""]);
     }

@@ -1,36 +1,39 @@
-//! Every word the terminal shows. A failure has five parts, always in this order: verdict and id; the place;
-//! what came and why the other was right; what to type next; where the evidence is.
+//! The text that the terminal shows. The report of a failure has five parts, always in this order: status and id; the
+//! excerpt of the file; the actual outcome, and why another one was expected; the commands to type next; where the
+//! record is.
 
 use super::{ScenarioReport, Tally};
 use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
-use crate::requirements;
+use crate::requirements::{self, Requirement};
 use crate::scenario::Scenario;
-use crate::verdict::{BaselineChange, Mismatch, Status};
+use crate::trace::Mismatch;
+use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
 use std::path::Path;
 
-/// The summary: a line a theme, a line in all.
-pub fn summary(adapter: &str, tally: &Tally, here: &Environment, seconds: f64) -> String {
+/// The summary of a run of the suite: a line for each theme and a line for the whole, which took this many seconds.
+pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds: f64) -> String {
     let mut out = format!("  {adapter}\n\n");
-    for (theme, words) in &tally.themes {
+    for (theme, statuses) in &tally.themes {
         let mut line = format!("  {theme:<12}");
-        for (word, count) in words {
-            let _ = write!(line, "{:<14}", format!("{count:>3} {}", counted(*word)));
+        for (status, count) in statuses {
+            let _ = write!(line, "{:<14}", format!("{count:>3} {}", participle(*status)));
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
     if !tally.reasons.is_empty() {
         out.push('\n');
     }
-    for ((word, id), note) in &tally.reasons {
-        let _ = writeln!(out, "  {}  {id:<36} {note}", paint(*word));
+    for ((status, id), reason) in &tally.reasons {
+        let _ = writeln!(out, "  {}  {id:<36} {reason}", colored(*status));
     }
     let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
-    let words: Vec<String> =
-        tally.words.iter().map(|(word, count)| format!("{count} {}", counted(*word))).collect();
-    out.push_str(&words.join(", "));
+    let statuses = tally.statuses.iter();
+    let counts: Vec<String> =
+        statuses.map(|(status, count)| format!("{count} {}", participle(*status))).collect();
+    out.push_str(&counts.join(", "));
     if tally.heavy > 0 {
         let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
     }
@@ -43,104 +46,105 @@ pub fn summary(adapter: &str, tally: &Tally, here: &Environment, seconds: f64) -
             "  PARTIAL: this run was interrupted, and says nothing about what is missing\n",
         );
     }
-    for (fact, unmet) in here.unmet() {
+    for (fact, unmet) in environment.unmet() {
         let _ = writeln!(out, "  here, {}: {}", fact.name, unmet.means);
     }
     out
 }
 
-/// What is found of the system, a line each; below those that are not as they should be, what follows.
-pub fn environment(here: &Environment) -> String {
+/// The facts about the system, a line for each; below each assumption that does not hold, what follows from that.
+pub fn environment(environment: &Environment) -> String {
     let mut out = String::new();
-    for fact in &here.facts {
+    for fact in &environment.facts {
         let _ = writeln!(out, "  {:<16} {}", fact.name, fact.found);
-        if let Some(unmet) = fact.unmet {
+        if let Some(unmet) = &fact.unmet {
             let _ = writeln!(out, "  {:<16} ▲ {}", "", unmet.means);
         }
     }
     out
 }
 
-/// So many pipes, and so many ends that somebody holds and should not, are told one by one.
-const LEAKS: usize = 8;
+/// The maximum number of pipes, and of leaked pipe ends, that a report lists one by one.
+const MAX_LISTED: usize = 8;
 
-/// The screen of one result that is not as expected.
-pub fn failure(result: &ScenarioReport) -> String {
-    evidence(result) + &next(result)
+/// The whole report of one result that is not as expected.
+pub fn failure(report: &ScenarioReport) -> String {
+    evidence(report) + &next_commands(report)
 }
 
-/// What came and why something else was right, without what to do about it.
-pub fn evidence(result: &ScenarioReport) -> String {
-    let scenario = &result.scenario;
-    let verdict = &result.verdict;
-    let width = 78_usize.saturating_sub(result.adapter.len());
-    let head = format!("{}  {}", verdict.word, scenario.id);
-    let mut out = format!("{head:<width$} {}\n", result.adapter).replacen(
-        &verdict.word.to_string(),
-        &paint(verdict.word),
+/// The actual outcome and why another one was expected, without the commands to type next.
+pub fn evidence(report: &ScenarioReport) -> String {
+    let scenario = &report.scenario;
+    let verdict = &report.verdict;
+    let width = 78_usize.saturating_sub(report.adapter.len());
+    let head = format!("{}  {}", verdict.status, scenario.id);
+    let mut out = format!("{head:<width$} {}\n", report.adapter).replacen(
+        &verdict.status.to_string(),
+        &colored(verdict.status),
         1,
     );
-    if let Some(first) = &verdict.first {
-        let line = scenario.steps[first.step].place.line;
-        let _ = writeln!(out, "\n  {}:{line}\n", result.path.display());
-        out.push_str(&place(scenario, first));
-        out.push_str(&reason(first));
+    if let Some(mismatch) = &verdict.mismatch {
+        let line = scenario.steps[mismatch.step].position.line;
+        let _ = writeln!(out, "\n  {}:{line}\n", report.path.display());
+        out.push_str(&excerpt(scenario, mismatch));
+        out.push_str(&explanation(mismatch));
     }
-    for also in &verdict.also {
-        let step = &scenario.steps[also.step];
-        let (line, task_id, what) = (step.place.line, &step.task_id, step.what());
+    for mismatch in &verdict.further_mismatches {
+        let step = &scenario.steps[mismatch.step];
+        let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
         let _ = writeln!(
             out,
             "\n  Also wrong: line {line}, {task_id} {what}: {}, and not {}.",
-            also.got, also.expected
+            mismatch.got, mismatch.expected
         );
     }
-    for one in scenario.covers().into_iter().filter_map(requirements::requirement) {
-        let _ = writeln!(out, "\n  {} {}: {}", one.id, one.level, one.what);
+    for requirement in scenario.covers().into_iter().filter_map(requirements::requirement) {
+        let Requirement { id, level, what, .. } = requirement;
+        let _ = writeln!(out, "\n  {id} {level}: {what}");
     }
-    if let Some(stuck) = &verdict.stuck {
-        out.push_str(&stop(scenario, stuck));
+    if let Some(report) = &verdict.stall {
+        out.push_str(&stall(scenario, report));
     }
-    for note in &verdict.notes {
+    for note in verdict.sentences() {
         let _ = writeln!(out, "\n  {note}");
     }
     out
 }
 
-/// What to type next, and where the evidence is.
-fn next(result: &ScenarioReport) -> String {
-    let (scenario, mut out) = (&result.scenario, String::new());
-    let named = if result.adapter == crate::adapter::EMBEDDED {
+/// The commands to type next, and where the record is.
+fn next_commands(report: &ScenarioReport) -> String {
+    let (scenario, mut out) = (&report.scenario, String::new());
+    let adapter = if report.adapter == crate::adapter::EMBEDDED {
         String::new()
     } else {
-        format!(" --adapter {}", result.asked)
+        format!(" --adapter {}", report.asked)
     };
-    let how = if result.how.is_empty() { String::new() } else { format!(" {}", result.how) };
-    // Who is of the suite is found by its id; others by their path.
-    let is_ours =
-        result.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
-    let what = if is_ours { scenario.id.clone() } else { result.path.display().to_string() };
-    let _ = writeln!(out, "\n  again    cargo harness run {what}{named}{how}");
-    let said_otherwise = match &result.verdict.mend {
+    let flags = if report.flags.is_empty() { String::new() } else { format!(" {}", report.flags) };
+    // The command line finds a scenario of the suite by its id, and any other by its path.
+    let is_in_suite =
+        report.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
+    let name = if is_in_suite { scenario.id.clone() } else { report.path.display().to_string() };
+    let _ = writeln!(out, "\n  again    cargo harness run {name}{adapter}{flags}");
+    let contradicts_baseline = match &report.verdict.baseline_change {
         None | Some(BaselineChange::Fails { instead: false, .. }) => false,
         Some(_) => true,
     };
-    if said_otherwise {
-        let _ = writeln!(out, "  accept   cargo harness run {what}{named} --accept");
+    if contradicts_baseline {
+        let _ = writeln!(out, "  accept   cargo harness run {name}{adapter} --accept");
     }
-    let _ = writeln!(out, "  lanes    cargo harness show {what}{named}");
-    if let Some(record) = &result.record {
+    let _ = writeln!(out, "  lanes    cargo harness show {name}{adapter}");
+    if let Some(record) = &report.record {
         let _ = writeln!(out, "  record   {}", record.display());
     }
     out
 }
 
-/// The lines around the step, and a caret below what was expected.
-fn place(scenario: &Scenario, first: &Mismatch) -> String {
-    let place = scenario.steps[first.step].place;
+/// The lines around the step, with carets below the expected outcome.
+fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
+    let position = scenario.steps[mismatch.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
-        if number + 2 < place.line || number > place.line {
+        if number + 2 < position.line || number > position.line {
             continue;
         }
         if text.trim().is_empty() {
@@ -148,72 +152,70 @@ fn place(scenario: &Scenario, first: &Mismatch) -> String {
         }
         let _ = writeln!(out, "  {number:>5} │ {text}");
     }
-    let text = scenario.text.lines().nth(place.line - 1).unwrap_or_default();
-    let (column, width) = place
+    let text = scenario.text.lines().nth(position.line - 1).unwrap_or_default();
+    let (column, width) = position
         .outcome
-        .unwrap_or((place.what, text.chars().count() + 1 - place.what.min(text.len())));
-    let caret = "^".repeat(width.max(1));
-    let caret = caret.if_supports_color(Stream::Stdout, |caret| caret.red()).to_string();
-    let _ = writeln!(
-        out,
-        "        │ {}{caret} got {}",
-        " ".repeat(column.saturating_sub(1)),
-        first.got
-    );
+        .unwrap_or((position.what, text.chars().count() + 1 - position.what.min(text.len())));
+    let carets = "^".repeat(width.max(1));
+    let carets = carets.if_supports_color(Stream::Stdout, |carets| carets.red()).to_string();
+    let indentation = " ".repeat(column.saturating_sub(1));
+    let _ = writeln!(out, "        │ {indentation}{carets} got {}", mismatch.got);
     out
 }
 
-fn reason(first: &Mismatch) -> String {
+/// Why the model expects another outcome, and the implementation's own error message.
+fn explanation(mismatch: &Mismatch) -> String {
+    let Mismatch { expected, because, .. } = mismatch;
     let mut out = String::new();
-    if first.because.is_empty() {
-        let _ = writeln!(out, "\n  It should come to {}.", first.expected);
+    if because.is_empty() {
+        let _ = writeln!(out, "\n  It should come to {expected}.");
     } else {
-        let it_comes = if first.because.starts_with("from ") { "it comes " } else { "" };
-        let _ = writeln!(out, "\n  {}, because {it_comes}{}.", first.expected, first.because);
+        let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
+        let _ = writeln!(out, "\n  {expected}, because {it_comes}{because}.");
     }
-    if let Some(detail) = &first.detail {
+    if let Some(detail) = &mismatch.detail {
         let _ = writeln!(out, "  In its own words: {detail}");
     }
     out
 }
 
-/// The argument of a stop, which ends where it began.
-pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
+/// The report of a stall: the evidence, the steps that wait, the cycle, the pipes and the leaked pipe ends.
+pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let mut out = String::new();
-    let many = stuck.waits.len();
-    let head = match stuck.kind {
-        StallKind::Deadlock if many == 1 => {
+    let count = stall.waits.len();
+    let head = match stall.kind {
+        StallKind::Deadlock if count == 1 => {
             "One step waits for what only itself could do".to_owned()
         }
-        StallKind::Deadlock => format!("{many} steps wait for each other"),
-        StallKind::Hang if stuck.idle.is_empty() => {
+        StallKind::Deadlock => format!("{count} steps wait for each other"),
+        StallKind::Hang if stall.explanations.is_empty() => {
             "It waits, and what it waits for does not come".to_owned()
         }
         StallKind::Hang => "Something could move, and does not".to_owned(),
         StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
-    let _ = writeln!(out, "\n  {head}: {}.\n", stuck.tier.words());
-    for wait in &stuck.waits {
+    let _ = writeln!(out, "\n  {head}: {}.\n", stall.evidence.words());
+    for wait in &stall.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
-        let line = format!("line {}", step.place.line);
+        let line = format!("line {}", step.position.line);
         let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
     }
-    if !stuck.circle.is_empty() {
-        let _ = writeln!(out, "\n    {}", stuck.circle.join(" ▶ "));
+    if !stall.cycle.is_empty() {
+        let _ = writeln!(out, "\n    {}", stall.cycle.join(" ▶ "));
     }
-    let (pipes, more) = stuck.pipes.split_at(stuck.pipes.len().min(LEAKS));
+    let (pipes, more) = stall.pipes.split_at(stall.pipes.len().min(MAX_LISTED));
     for (number, sentence) in pipes.iter().enumerate() {
-        let apart = if number == 0 { "\n" } else { "" };
-        let _ = writeln!(out, "{apart}    {sentence}");
+        let separator = if number == 0 { "\n" } else { "" };
+        let _ = writeln!(out, "{separator}    {sentence}");
     }
     if !more.is_empty() {
         let _ = writeln!(out, "    And {} pipes more at which somebody waits.", more.len());
     }
-    for (process, why) in &stuck.moving {
+    for (process, why) in &stall.still_running {
         let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");
     }
-    let (leaks, more) = stuck.leaks.split_at(stuck.leaks.len().min(LEAKS));
+    let (leaks, more) = stall.leaks.split_at(stall.leaks.len().min(MAX_LISTED));
     for sentence in leaks {
         let _ = writeln!(out, "\n  {sentence}.");
     }
@@ -224,14 +226,15 @@ pub(super) fn stop(scenario: &Scenario, stuck: &StallReport) -> String {
             more.len()
         );
     }
-    for sentence in &stuck.idle {
+    for sentence in &stall.explanations {
         let _ = writeln!(out, "\n  {sentence}.");
     }
     out
 }
 
-fn counted(word: Status) -> &'static str {
-    match word {
+/// The status as it follows a number of runs: `3 passed`.
+fn participle(status: Status) -> &'static str {
+    match status {
         Status::Pass => "passed",
         Status::Known => "known",
         Status::Skip => "skipped",
@@ -246,11 +249,12 @@ fn counted(word: Status) -> &'static str {
     }
 }
 
-fn paint(word: Status) -> String {
-    let style = match word {
+/// The status in its color, if stdout supports colors.
+fn colored(status: Status) -> String {
+    let style = match status {
         Status::Pass => Style::new().green(),
         Status::Known | Status::Skip => Style::new().yellow(),
         _ => Style::new().red().bold(),
     };
-    word.if_supports_color(Stream::Stdout, |word| word.style(style)).to_string()
+    status.if_supports_color(Stream::Stdout, |status| status.style(style)).to_string()
 }

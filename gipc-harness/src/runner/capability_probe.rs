@@ -1,81 +1,148 @@
-//! Before the first step, main is asked for what it cannot have: a verb that there is not, and one of a profile that it
-//! does not declare. An agent that does not refuse both would also say yes where it matters.
+//! The capability probe: whether the agent of `main` refuses what it cannot do.
+//!
+//! Before the first step `main` gets a command with an unknown verb, and one of a profile that it does not declare. An
+//! agent that does not refuse both would also accept such commands in a scenario.
 
-use super::run_state::RunState;
-use crate::adapter::command::Command;
-use crate::adapter::protocol::ToAgent;
+use gipc_agent::Command;
+use gipc_agent::ToAgent;
 
-/// Classified question, and whether it was refused.
-#[derive(Debug)]
-pub(super) struct Probe {
-    what: &'static str,
-    refused: bool,
+pub(super) struct CapabilityProbe<'a> {
+    /// The profiles that the manifest declares; empty if it says nothing.
+    declared: &'a [String],
+    /// The id of the first question. The smaller ids are the steps of the scenario.
+    first_id: usize,
+    questions: Vec<Question>,
 }
 
-/// For each profile an order that does no harm where it is followed all the same.
-fn order_of(profile: &str) -> Option<(&'static str, Command)> {
+struct Question {
+    about: &'static str,
+    was_refused: bool,
+}
+
+/// For each profile a command that does no harm if the agent accepts it, and its description.
+fn commands() -> [(&'static str, &'static str, Command); 9] {
     let nobody = || "nobody".to_owned();
-    Some(match profile {
-        "tasks" => ("pause, of the profile tasks", Command::Pause { ms: 0 }),
-        "process" => ("alive, of the profile process", Command::Alive { child: nobody() }),
-        "frames" => ("rest, of the profile frames", Command::Rest { handle: nobody() }),
-        "signals" => {
-            ("count trapped, of the profile signals", Command::Count { what: "trapped".into() })
-        }
-        "limits" => ("limit, of the profile limits", Command::Limit { free: None }),
-        "scope" => ("enter, of the profile scope", Command::Enter { handles: Vec::new() }),
-        "counts" => {
-            ("count handles, of the profile counts", Command::Count { what: "handles".into() })
-        }
-        "oddities" => {
-            ("pass, of the profile oddities", Command::Pass { handle: nobody(), passed: nobody() })
-        }
-        _ => return None,
-    })
+    let count = |what: &str| Command::Count { what: what.into() };
+    let pass = Command::Pass { handle: nobody(), passed: nobody() };
+    let pipe = Command::Pipe { reader: "r".into(), writer: "w".into(), codec: Some("json".into()) };
+    [
+        ("tasks", "pause, of the profile tasks", Command::Pause { ms: 0 }),
+        ("process", "alive, of the profile process", Command::Alive { child: nobody() }),
+        ("frames", "rest, of the profile frames", Command::Rest { handle: nobody() }),
+        ("signals", "count trapped, of the profile signals", count("trapped")),
+        ("limits", "limit, of the profile limits", Command::Limit { free: None }),
+        ("scope", "enter, of the profile scope", Command::Enter { handles: Vec::new() }),
+        ("counts", "count handles, of the profile counts", count("handles")),
+        ("oddities", "pass, of the profile oddities", pass),
+        ("codec", "a pipe with a codec, of the profile codec", pipe),
+    ]
 }
 
-const PROFILES: [&str; 8] =
-    ["tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities"];
+impl<'a> CapabilityProbe<'a> {
+    /// A probe of an adapter whose manifest declares these profiles, in a scenario of so many steps.
+    pub(super) fn new(declared: &'a [String], steps: usize) -> Self {
+        Self { declared, first_id: steps, questions: Vec::new() }
+    }
 
-impl RunState<'_> {
-    /// Asks main, who has just come, and says it of these profiles.
-    pub(super) fn ask_for_nonsense(&mut self, profiles: &[String]) {
-        let lacking = PROFILES.iter().find(|one| !profiles.iter().any(|has| has == *one));
-        let undeclared = lacking.and_then(|profile| order_of(profile));
-        let all = [Some(("a verb that there is not", Command::UnknownVerb)), undeclared];
-        for (what, order) in all.into_iter().flatten() {
-            // Its numbers are those behind the scenario's own steps.
-            let id = self.scenario.steps.len() + self.questions.len();
-            self.questions.push(Probe { what, refused: false });
-            self.tell("main", ToAgent::Step { id, task: None, order, within_ms: None });
+    /// Compares the profiles that an agent names with those of the manifest; the difference as half a sentence.
+    pub(super) fn misdeclared(&self, named: &[String]) -> Option<String> {
+        if self.declared.is_empty() {
+            return None;
+        }
+        let added = named.iter().find(|profile| !self.declared.contains(profile));
+        let missing = self.declared.iter().find(|profile| !named.contains(profile));
+        match (added, missing) {
+            (Some(added), _) => Some(format!(
+                "says that it has the profile {added}, which its manifest does not declare"
+            )),
+            (None, Some(missing)) => Some(format!(
+                "does not say that it has the profile {missing}, which its manifest declares"
+            )),
+            (None, None) => None,
         }
     }
 
-    /// Whether main has refused all that it had to.
-    pub(super) fn is_honest(&self) -> bool {
-        self.questions.iter().all(|question| question.refused)
+    /// The messages with the questions for `main`, whose agent has these profiles.
+    pub(super) fn start(&mut self, profiles: &[String]) -> Vec<ToAgent> {
+        let lacks = |profile: &str| !profiles.iter().any(|one| one == profile);
+        let undeclared = commands().into_iter().find(|(profile, ..)| lacks(profile));
+        let undeclared = undeclared.map(|(_, about, command)| (about, command));
+        [Some(("a verb that there is not", Command::UnknownVerb)), undeclared]
+            .into_iter()
+            .flatten()
+            .map(|(about, order)| {
+                let id = self.first_id + self.questions.len();
+                self.questions.push(Question { about, was_refused: false });
+                ToAgent::Step { id, task: None, command: order, within_ms: None }
+            })
+            .collect()
     }
 
-    /// Main has refused a question of this number; false if it is none.
-    pub(super) fn refuses(&mut self, role: &str, id: usize) -> bool {
-        let index = id.checked_sub(self.scenario.steps.len());
-        let question = index.and_then(|index| self.questions.get_mut(index));
-        match question.filter(|question| role == "main" && !question.refused) {
-            Some(question) => {
-                question.refused = true;
-                true
-            }
-            None => false,
-        }
+    /// Whether `main` has refused all questions that it was asked.
+    pub(super) fn is_passed(&self) -> bool {
+        self.questions.iter().all(|question| question.was_refused)
     }
 
-    /// What main did that nobody has, if this number is that of a question.
-    pub(super) fn pretends(&self, role: &str, id: usize) -> Option<String> {
-        let index = id.checked_sub(self.scenario.steps.len())?;
-        let question = self.questions.get(index).filter(|_| role == "main")?;
+    /// Whether this id, in a message from a process, is that of a question.
+    pub(super) fn is_question(&self, process: &str, id: usize) -> bool {
+        self.index(process, id).is_some()
+    }
+
+    /// Records that `main` refused. Returns false if the id is not that of an open question.
+    pub(super) fn refuse(&mut self, process: &str, id: usize) -> bool {
+        let question = self.index(process, id).map(|index| &mut self.questions[index]);
+        question.is_some_and(|question| !std::mem::replace(&mut question.was_refused, true))
+    }
+
+    /// The fault of an agent that did not refuse a question, as a sentence.
+    pub(super) fn accepted(&self, process: &str, id: usize) -> Option<String> {
+        let question = &self.questions[self.index(process, id)?];
         Some(format!(
-            "{role} did not refuse {}: what an agent does not know, or its manifest does not declare, is unsupported",
-            question.what
+            "{process} did not refuse {}: what an agent does not know, or its manifest does not declare, is unsupported",
+            question.about
         ))
+    }
+
+    fn index(&self, process: &str, id: usize) -> Option<usize> {
+        let index = id.checked_sub(self.first_id).filter(|_| process == "main")?;
+        (index < self.questions.len()).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const ALL: [&str; 10] = [
+        "core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities",
+        "codec",
+    ];
+
+    #[test]
+    fn an_agent_with_all_profiles_is_asked_only_for_an_unknown_verb() {
+        let mut probe = CapabilityProbe::new(&[], 3);
+        assert_eq!(probe.start(&ALL.map(str::to_owned)).len(), 1);
+        assert!(!probe.is_passed() && probe.refuse("main", 3) && probe.is_passed());
+        assert!(!probe.refuse("main", 3), "a question is refused once");
+    }
+
+    #[rstest]
+    #[case("tasks")]
+    #[case("process")]
+    #[case("frames")]
+    #[case("signals")]
+    #[case("limits")]
+    #[case("scope")]
+    #[case("counts")]
+    #[case("oddities")]
+    #[case("codec")]
+    fn an_agent_that_lacks_one_profile_is_asked_for_it(#[case] lacking: &str) {
+        let profiles = ALL.into_iter().filter(|one| *one != lacking).map(str::to_owned);
+        let mut probe = CapabilityProbe::new(&[], 0);
+        assert_eq!(probe.start(&profiles.collect::<Vec<_>>()).len(), 2);
+        let fault = probe.accepted("main", 1).expect("the second question");
+        assert!(fault.contains(&format!("of the profile {lacking}")), "{fault}");
+        assert!(!probe.is_question("child", 1) && !probe.is_question("main", 2));
     }
 }

@@ -1,83 +1,79 @@
-//! Batch mode: each task_id is told all its steps at once, and the agents run on their own.
+//! Concurrent mode: each task gets all its steps at once, and the agents run on their own.
 //!
-//! It finds what lock-step hides: nobody waits for anybody but by what the steps do. The conductor still notices when
-//! nothing moves any more.
+//! This finds faults that stepwise mode hides, since a process waits for others only through its steps. The run still ends
+//! when nothing moves any more.
 
-use super::executor::Execution;
-use super::quiescence::QuiescenceDetector;
+use super::execution::Execution;
+use super::run_state::RunState;
 use crate::scenario::{Scenario, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A task_id that has not been told its steps.
+/// A task whose steps were not sent yet.
 struct PendingTask<'a> {
-    task_id: &'a TaskId,
+    task: &'a TaskId,
     steps: Vec<usize>,
-    /// A task: the lines of its process above its first one.
+    /// The steps of the process itself that stand above the first step of the task.
     after: Vec<usize>,
 }
 
-fn task_ids(scenario: &Scenario) -> Vec<PendingTask<'_>> {
-    let mut task_ids: Vec<PendingTask<'_>> = Vec::new();
-    let mut own: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+fn pending_tasks(scenario: &Scenario) -> Vec<PendingTask<'_>> {
+    let mut tasks: Vec<PendingTask<'_>> = Vec::new();
+    let mut own_steps: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        match task_ids.iter_mut().find(|task_id| *task_id.task_id == step.task_id) {
-            Some(task_id) => task_id.steps.push(index),
+        let (task, process) = (&step.task_id, step.task_id.process.as_str());
+        match tasks.iter_mut().find(|pending| pending.task == task) {
+            Some(pending) => pending.steps.push(index),
             None => {
-                let after = match step.task_id.task {
-                    Some(_) => own.get(step.task_id.process.as_str()).cloned().unwrap_or_default(),
+                let after = match task.task {
+                    Some(_) => own_steps.get(process).cloned().unwrap_or_default(),
                     None => Vec::new(),
                 };
-                task_ids.push(PendingTask { task_id: &step.task_id, steps: vec![index], after });
+                tasks.push(PendingTask { task, steps: vec![index], after });
             }
         }
-        if step.task_id.task.is_none() {
-            own.entry(&step.task_id.process).or_default().push(index);
+        if task.task.is_none() {
+            own_steps.entry(process).or_default().push(index);
         }
     }
-    task_ids
+    tasks
 }
 
-impl Execution<'_> {
-    /// Tells all, and waits until all are gone or nothing moves.
-    pub(super) async fn batch(&mut self) {
-        let mut waiting = task_ids(self.scenario);
-        let mut watch = QuiescenceDetector::new(self.settings);
-        while !self.cast.is_over() {
-            waiting.retain(|task_id| {
-                let ready = self.cast.is_here(&task_id.task_id.process)
-                    && task_id.after.iter().all(|step| self.cast.has_ended(*step));
-                if ready {
-                    task_id.steps.iter().for_each(|step| self.cast.hand_over(*step));
-                }
-                !ready
-            });
-            if self.cast.sessions.keys().all(|role| !self.cast.is_here(role)) {
-                return;
+/// Sends all steps, and waits until all processes have ended or nothing moves.
+pub(super) async fn run(execution: &mut Execution<'_>) {
+    let mut pending = pending_tasks(execution.state.scenario);
+    let mut detector = execution.new_detector();
+    while !execution.state.is_over() {
+        pending.retain(|pending| {
+            let state = &execution.state;
+            let is_ready = state.sessions.is_alive(&pending.task.process)
+                && pending.after.iter().all(|step| state.steps.has_completed(*step));
+            if is_ready {
+                pending.steps.iter().for_each(|step| execution.hand_over(*step));
             }
-            if self.next(&mut watch).await {
-                continue;
+            !is_ready
+        });
+        if execution.state.sessions.alive_processes().next().is_none() {
+            return;
+        }
+        if let Some(stall) = execution.next_or_stall(&mut detector, is_rest_deadlocked).await {
+            if execution.state.sessions.is_alive("main") {
+                execution.record_stall(stall).await;
             }
-            let quiet = watch.look(&mut self.cast, self.supervisor.pid());
-            let all = |stage: &Self, knot: &BTreeSet<usize>| stage.is_all_told(knot);
-            if let Some(stop) = self.stop(quiet, all).await {
-                if self.cast.is_here("main") {
-                    self.note_stop(stop).await;
-                }
-                return;
-            }
+            return;
         }
     }
+}
 
-    /// Whether all that is left to do is in processes that have one of these steps, which are stuck.
-    fn is_all_told(&self, knot: &BTreeSet<usize>) -> bool {
-        let steps = &self.scenario.steps;
-        let stuck: BTreeSet<&str> =
-            knot.iter().map(|step| steps[*step].task_id.process.as_str()).collect();
-        let left = (0..steps.len()).filter(|step| !self.cast.has_ended(*step));
-        !knot.is_empty()
-            && left.into_iter().all(|step| match self.cast.is_open(step) {
-                true => knot.contains(&step),
-                false => stuck.contains(steps[step].task_id.process.as_str()),
-            })
-    }
+/// Whether each step that is left is deadlocked, or has not begun and belongs to a process with a deadlocked step.
+fn is_rest_deadlocked(state: &RunState<'_>, deadlocked: &BTreeSet<usize>) -> bool {
+    let process_of = |step: usize| state.scenario.steps[step].task_id.process.as_str();
+    let processes: BTreeSet<&str> = deadlocked.iter().map(|step| process_of(*step)).collect();
+    !deadlocked.is_empty()
+        && state.steps.uncompleted_steps().all(|step| {
+            if state.steps.is_open(step) {
+                deadlocked.contains(&step)
+            } else {
+                processes.contains(process_of(step))
+            }
+        })
 }

@@ -1,67 +1,86 @@
-//! A process is hit from outside, where the plan says so.
+//! Fault injection: kills or pauses a process at a given point of the schedule.
 //!
-//! What then may come of the scenario, the model says.
+//! Which outcomes are then allowed is decided by the model.
 
-use super::executor::Execution;
-use super::quiescence::QuiescenceDetector;
+use super::execution::Execution;
 use super::run_state::RunState;
 use crate::scenario::{TaskId, Verb};
 use crate::trace::{InjectionPoint, Moment, Release};
 use nix::sys::signal::Signal;
 
-/// What is done to a process from outside.
+/// A fault, and when it is due.
 #[derive(Clone, Copy)]
-pub(super) enum InjectedFault {
+pub(super) struct InjectedFault {
+    pub(super) point: InjectionPoint,
+    pub(super) kind: FaultKind,
+}
+
+/// What is done to the process of a step from outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FaultKind {
     Kill,
     Pause,
 }
 
-impl Execution<'_> {
-    /// Waits until what other tasks of the process put is in the pipe as far as it can be: only then is it known what
-    /// the blow cuts off.
-    pub(super) async fn puts_rest(&mut self, strike: InjectionPoint) {
-        let process = &self.scenario.steps[strike.step].task_id.process;
-        let task_ids = self.scenario.steps.iter().enumerate().filter(|(step, it)| {
-            let puts = matches!(it.verb, Verb::Put { .. } | Verb::Cut { .. });
-            puts && it.task_id.process == *process && self.cast.is_open(*step)
-        });
-        let task_ids: Vec<TaskId> = task_ids.map(|(_, step)| step.task_id.clone()).collect();
-        for task_id in task_ids {
-            self.rests(&task_id).await;
+impl InjectedFault {
+    /// Whether the fault is due while a release takes effect.
+    pub(super) fn is_due_at(&self, release: &Release) -> bool {
+        match self.point.moment {
+            Moment::Begin => release.step == self.point.step,
+            Moment::End => release.completes.contains(&self.point.step),
         }
     }
 
-    /// Waits for the moment, and hits the process that is in it. What ends at one moment in several of its tasks has
-    /// ended in all of them, since which of them would be told of it is nobody's promise.
-    pub(super) async fn strike(
-        &mut self,
-        strike: InjectionPoint,
-        blow: InjectedFault,
-        release: &Release,
-    ) {
-        let mut watch = QuiescenceDetector::new(self.settings);
-        let role = &self.scenario.steps[strike.step].task_id.process;
-        let own = |step: &&usize| {
-            let it = &self.scenario.steps[**step];
-            it.task_id.process == *role && !matches!(it.verb, Verb::Until { .. })
+    /// Waits, before a kill, until the open puts of the process have written as much as the pipes hold. Only then it is
+    /// known what the kill cuts off.
+    pub(super) async fn await_puts_blocked(&self, execution: &mut Execution<'_>) {
+        if self.kind != FaultKind::Kill {
+            return;
+        }
+        let steps = &execution.state.scenario.steps;
+        let process = &steps[self.point.step].task_id.process;
+        let is_open_put = |step: usize| {
+            matches!(steps[step].verb, Verb::Put { .. } | Verb::Cut { .. })
+                && steps[step].task_id.process == *process
         };
-        let ends: Vec<usize> = release.completes.iter().filter(own).copied().collect();
-        let is_now = |cast: &RunState<'_>| match strike.moment {
-            Moment::Begin => cast.has_begun(strike.step),
-            Moment::End => ends.iter().all(|step| cast.has_ended(*step)),
+        let open = execution.state.steps.open_steps().iter().copied();
+        let tasks: Vec<&TaskId> =
+            open.filter(|step| is_open_put(*step)).map(|step| &steps[step].task_id).collect();
+        for task in tasks {
+            execution.await_blocked(task).await;
+        }
+    }
+
+    /// Waits for the moment of the fault, and sends the signals to the process.
+    ///
+    /// If steps of several tasks of the process complete at that moment, all of them are awaited, since it is not specified
+    /// which of their ends the agent reports first.
+    pub(super) async fn inject(&self, execution: &mut Execution<'_>, release: &Release) {
+        let scenario = execution.state.scenario;
+        let process = &scenario.steps[self.point.step].task_id.process;
+        let is_of_process = |step: &&usize| {
+            let step = &scenario.steps[**step];
+            step.task_id.process == *process && !matches!(step.verb, Verb::Until { .. })
         };
-        while !self.cast.is_over() && !is_now(&self.cast) {
-            if !self.next(&mut watch).await && watch.is_out_of_patience() {
+        let ends: Vec<usize> = release.completes.iter().filter(is_of_process).copied().collect();
+        let is_due = |state: &RunState<'_>| match self.point.moment {
+            Moment::Begin => state.steps.has_begun(self.point.step),
+            Moment::End => ends.iter().all(|step| state.steps.has_completed(*step)),
+        };
+        let mut detector = execution.new_detector();
+        while !execution.state.is_over() && !is_due(&execution.state) {
+            if !execution.next(&mut detector).await && detector.has_timed_out() {
                 return;
             }
         }
-        let signals = match blow {
-            InjectedFault::Kill => &[Signal::SIGKILL][..],
-            InjectedFault::Pause => &[Signal::SIGSTOP, Signal::SIGCONT],
+        let signals = match self.kind {
+            FaultKind::Kill => &[Signal::SIGKILL][..],
+            FaultKind::Pause => &[Signal::SIGSTOP, Signal::SIGCONT],
         };
         for signal in signals {
-            if self.cast.is_here(role) && !self.cast.signal(role, *signal) {
-                self.cast.cannot("no process can be hit for sure here");
+            let state = &mut execution.state;
+            if state.sessions.is_alive(process) && !state.signal(process, *signal) {
+                state.stop_as_unsupported(None, "no process can be hit for sure here");
             }
         }
     }

@@ -1,44 +1,30 @@
-//! Making it happen: real processes perform a scenario by a plan.
+//! Executes a scenario with real processes, and records what happens.
 //!
-//! The only room with processes, sockets and clocks. It follows the plan and writes down what came; it does not
-//! know the model, so it cannot be tempted to help.
+//! The runner releases the steps in the order of a schedule, or all at once. It does not know the model, so that it can't
+//! help an implementation to the predicted outcome.
 
-mod agent_events;
+mod agent_conversation;
 mod capability_probe;
 mod concurrent;
+mod events;
+mod execution;
 mod executor;
 mod fault_injection;
-mod process_exits;
+mod inbox;
+mod output;
+mod ping_log;
+mod pipe_names;
 mod protocol_mapping;
 mod quiescence;
 mod run_state;
+mod sessions;
+mod settings;
 mod stall;
+mod step_table;
+mod stepwise;
 pub mod supervisor;
 
-pub use executor::perform;
-
-use crate::scenario::Scenario;
-use crate::trace::StallEvidence;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// Says which open steps can never end, though some processes still move: a judgement that is not this room's own.
-pub type FindDeadlocked = fn(&Scenario, &StallEvidence) -> BTreeSet<usize>;
-
-/// How a run is to be made.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The harness's own program: it is the supervisor.
-    pub exe: PathBuf,
-    /// How long nothing may be heard before a reason is looked for. Never a verdict.
-    pub trigger: Duration,
-    /// How long to wait where no reason can be found. The last resort, whose verdict is `slow`.
-    pub patience: Duration,
-    /// How many bytes each pipe is made to hold, where the system can be asked that.
-    pub capacity: Option<u32>,
-    /// Who finds out whether those who sleep are stuck where others still move.
-    pub find_deadlocked: FindDeadlocked,
-    /// Becomes true when the run is to be given up.
-    pub interrupt: tokio::sync::watch::Receiver<bool>,
-}
+pub use events::{Event, EventKind};
+pub use executor::execute;
+pub use output::RunOutput;
+pub use settings::{FindDeadlocked, Settings};

@@ -1,57 +1,57 @@
-//! The scenario's words and the protocol's, put into each other: orders from steps, outcomes from answers.
+//! Translates between the scenario and the protocol: steps into commands, and reported outcomes into outcomes.
 //!
-//! A message is told by its bytes; which step put it is found here. Who is right is not asked.
+//! Agents report a message by its length and digest. Which step put the message is found here.
 
-use crate::adapter::command::{Command, FramePosition, WirePayload, digest, noise_digest};
-use crate::adapter::protocol::WireOutcome;
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, PipeEnd, PipeId, Scenario,
-    Side, TaskId, Verb,
+    ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, PipeId, Scenario, Side, TaskId,
+    Verb,
 };
+use gipc_agent::WireOutcome;
+use gipc_agent::{Command, FramePosition, WirePayload, digest, noise_digest};
 use std::collections::BTreeMap;
 
-/// What must be known of a scenario to translate.
+/// The translation for one run.
 pub(super) struct ProtocolMapping<'a> {
     scenario: &'a Scenario,
-    /// Of each put: which in turn of its task_id it is.
-    puts: BTreeMap<usize, usize>,
-    /// Of each pipe: the puts whose message has not come out yet.
-    waiting: BTreeMap<PipeId, Vec<usize>>,
+    /// The number of each put among the puts of its task, from 1.
+    put_numbers: BTreeMap<usize, usize>,
+    /// The puts into each pipe whose message was not received yet.
+    unreceived: BTreeMap<PipeId, Vec<usize>>,
 }
 
 impl<'a> ProtocolMapping<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
-        let mut turns: BTreeMap<&TaskId, usize> = BTreeMap::new();
-        let mut puts = BTreeMap::new();
-        let mut waiting: BTreeMap<PipeId, Vec<usize>> = BTreeMap::new();
+        let mut counts: BTreeMap<&TaskId, usize> = BTreeMap::new();
+        let mut put_numbers = BTreeMap::new();
+        let mut unreceived: BTreeMap<PipeId, Vec<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             if let Verb::Put { handle, .. } | Verb::Cut { handle, .. } = &step.verb {
-                let turn = turns.entry(&step.task_id).or_default();
-                *turn += 1;
-                puts.insert(index, *turn);
+                let count = counts.entry(&step.task_id).or_default();
+                *count += 1;
+                put_numbers.insert(index, *count);
                 if let Some(pipe) = scenario.handles.pipe(handle, Side::Writer) {
-                    waiting.entry(pipe).or_default().push(index);
+                    unreceived.entry(pipe).or_default().push(index);
                 }
             }
         }
-        Self { scenario, puts, waiting }
+        Self { scenario, put_numbers, unreceived }
     }
 
-    /// The step as an agent is told it; `until` is the harness's own and has no order.
-    pub(super) fn order(&self, step: usize) -> Option<Command> {
-        let text = |words: &str| Some(words.to_owned());
+    /// The command for a step. `None` for `until`, which the harness performs itself.
+    pub(super) fn command(&self, step: usize) -> Option<Command> {
+        let name = |codec: &str| Some(codec.to_owned());
         Some(match self.scenario.steps[step].verb.clone() {
             Verb::Pipe { reader, writer, codec } => {
                 let codec = codec.and_then(|codec| match codec {
-                    Codec::Json => text("json"),
-                    Codec::Failing => text("failing"),
+                    Codec::Json => name("json"),
+                    Codec::Failing => name("failing"),
                 });
                 Command::Pipe { reader, writer, codec }
             }
             Verb::Duplex { near, far } => Command::Duplex { near, far },
             Verb::Spawn { child, handles, listed } => Command::Spawn { child, handles, listed },
             Verb::Put { handle, payload } => {
-                Command::Put { handle, payload: self.content(step, payload) }
+                Command::Put { handle, payload: self.payload(step, payload) }
             }
             Verb::Get { handle } => Command::Get { handle },
             Verb::Close { handle } => Command::Close { handle },
@@ -73,7 +73,7 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Exec { ghost } => Command::Exec { ghost },
             Verb::Cut { handle, payload, at } => Command::Cut {
                 handle,
-                payload: self.content(step, payload),
+                payload: self.payload(step, payload),
                 at: match at {
                     CutAt::Bytes(bytes) => FramePosition::Bytes(bytes),
                     CutAt::Header(more) => FramePosition::Header(more),
@@ -101,32 +101,32 @@ impl<'a> ProtocolMapping<'a> {
         })
     }
 
-    fn content(&self, step: usize, payload: Payload) -> WirePayload {
+    fn payload(&self, step: usize, payload: Payload) -> WirePayload {
         match payload {
             Payload::Text(text) => WirePayload::Text { text },
             Payload::Size(len) => WirePayload::Noise { seed: self.seed(step), len },
         }
     }
 
-    /// An agent's answer as an outcome; for a message also the put that it came from, if there is one that was let
-    /// go and whose message has not come out yet.
+    /// Translates a reported outcome. For a message also returns the put that it came from: the first one into the pipe that
+    /// `was_sent` to its agent, whose message was not received yet, and whose bytes match.
     pub(super) fn outcome(
         &mut self,
         step: usize,
-        said: WireOutcome,
+        reported: WireOutcome,
         detail: Option<&str>,
-        was_put: impl Fn(usize) -> bool,
+        was_sent: impl Fn(usize) -> bool,
     ) -> (Outcome, Option<usize>) {
-        let WireOutcome::Message { len, sha256, text } = said else {
-            return (plain(said, detail), None);
+        let WireOutcome::Message { len, sha256, text } = reported else {
+            return (plain_outcome(reported, detail), None);
         };
         let pipe = match &self.scenario.steps[step].verb {
             Verb::Get { handle } => self.scenario.handles.pipe(handle, Side::Reader),
             _ => None,
         };
-        let puts = pipe.and_then(|pipe| self.waiting.get(&pipe)).map_or(&[][..], Vec::as_slice);
+        let puts = pipe.and_then(|pipe| self.unreceived.get(&pipe)).map_or(&[][..], Vec::as_slice);
         let from = puts.iter().copied().find(|put| {
-            was_put(*put)
+            was_sent(*put)
                 && match &self.scenario.steps[*put].verb {
                     Verb::Put { payload: Payload::Text(text), .. }
                     | Verb::Cut { payload: Payload::Text(text), .. } => {
@@ -139,33 +139,30 @@ impl<'a> ProtocolMapping<'a> {
                     _ => false,
                 }
         });
-        if let Some(puts) = pipe.and_then(|pipe| self.waiting.get_mut(&pipe)) {
+        if let Some(puts) = pipe.and_then(|pipe| self.unreceived.get_mut(&pipe)) {
             puts.retain(|put| Some(*put) != from);
         }
         let outcome = match (from.map(|put| &self.scenario.steps[put].verb), text) {
             (Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }), _) => {
                 Outcome::Message(payload.clone())
             }
-            // Nobody put this: it is shown as it is, in a way that no author can have written.
+            // No step put this message. The text can't be written in a scenario, so it matches no expectation.
             (_, Some(text)) => Outcome::Other(format!("{text:?}, which nobody put")),
             (_, None) => Outcome::Other(format!("{len} bytes that nobody put")),
         };
         (outcome, from)
     }
 
-    /// Whether the end of this name puts.
-    pub(super) fn is_writer(&self, end: &str) -> bool {
-        self.scenario.handles.end_named(end).is_some_and(PipeEnd::is_writer)
-    }
-
-    /// What the noise of a put is made from: who puts it, and which in turn.
+    /// The seed of the random message of a put: its task and its number among the puts of the task.
     fn seed(&self, put: usize) -> String {
-        format!("{}#{}", self.scenario.steps[put].task_id, self.puts.get(&put).unwrap_or(&0))
+        let number = self.put_numbers.get(&put).unwrap_or(&0);
+        format!("{}#{number}", self.scenario.steps[put].task_id)
     }
 }
 
-fn plain(said: WireOutcome, detail: Option<&str>) -> Outcome {
-    match said {
+/// Translates an outcome that is not a message.
+fn plain_outcome(reported: WireOutcome, detail: Option<&str>) -> Outcome {
+    match reported {
         WireOutcome::Ok => Outcome::Ok,
         WireOutcome::Exit { code } => Outcome::Exit(code),
         WireOutcome::Signal { name } => Outcome::Signal(name),

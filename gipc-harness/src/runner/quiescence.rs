@@ -1,132 +1,166 @@
-//! When nothing is heard: is everybody still, or is somebody only slow?
+//! Quiescence detection: when nothing is heard, whether no process can move any more, or one is only slow.
 //!
-//! Time triggers a look and never answers. The answer is the kernel's (all threads asleep), or that of the
-//! loops (they turned, and nothing came of it); patience is what is left where neither can be had.
+//! Silence for some time only starts an examination. The kernel gives the answer (all threads are asleep), or the event
+//! loops do (they turned, and no step completed). The timeout is the last resort where neither answer can be had.
 
-use super::Settings;
 use super::run_state::RunState;
-use crate::adapter::protocol::Control;
+use super::settings::Settings;
 use crate::proc::process_tree;
-use crate::proc::snapshot::{self, ProcSnapshot, Sleep};
+use crate::proc::snapshot::{ProcSnapshot, Sleep, TimerPolicy};
 use crate::trace::EvidenceTier;
+use gipc_agent::ControlChannel;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// What a look found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The result of an examination.
+#[derive(Debug)]
 pub(super) enum Quiescence {
-    /// Nothing moves, and this is the kind of proof.
+    /// Nothing moves; how strong the proof is.
     All(EvidenceTier),
-    /// Only some do.
+    /// Some processes are quiet, and others may move.
     Partial(PartialQuiescence),
-    /// Something moves, or nobody can say.
+    /// A process moves, or the system does not show whether one does.
     None,
 }
 
-/// A look that showed some asleep and some not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The processes that may move at an examination. All others were asleep.
+#[derive(Debug)]
 pub(super) struct PartialQuiescence {
-    /// Those who could move, all of them processes of the scenario; and how one knows.
-    pub(super) moving: BTreeMap<String, String>,
-    look: ProcSnapshot,
+    /// Each with the observation that shows it. All of them are processes of the scenario.
+    still_running: BTreeMap<String, String>,
+    snapshot: ProcSnapshot,
 }
 
 impl PartialQuiescence {
-    /// Whether all others have slept from the look until now. What was seen in between was then so all the time.
-    pub(super) fn lasts(&self, cast: &RunState<'_>, supervisor: Option<i32>) -> bool {
-        let now = below(supervisor).and_then(|now| part(cast, &self.look, now));
-        now.is_some_and(|now| now.moving.keys().all(|role| self.moving.contains_key(role)))
+    /// Finds the processes that may move between a snapshot and a later one. `None` unless all of them are processes of
+    /// the scenario and no process is still to come: any other process may be part of how the implementation works.
+    fn between(
+        state: &RunState<'_>,
+        before: &ProcSnapshot,
+        snapshot: ProcSnapshot,
+    ) -> Option<Self> {
+        let awake = before.awake_processes(&snapshot).filter(|_| !state.expects_a_process())?;
+        let named = awake
+            .into_iter()
+            .map(|(pid, why)| Some((state.sessions.name_of(pid)?.to_owned(), why)));
+        Some(Self { still_running: named.collect::<Option<_>>()?, snapshot })
+    }
+
+    pub(super) fn still_running(&self) -> &BTreeMap<String, String> {
+        &self.still_running
+    }
+
+    /// Whether all other processes have slept since the examination. Then everything that was seen in between was so all
+    /// the time.
+    pub(super) fn still_holds(&self, state: &RunState<'_>, supervisor: Option<i32>) -> bool {
+        let now = snapshot_of_run(supervisor);
+        let now = now.and_then(|now| Self::between(state, &self.snapshot, now));
+        now.is_some_and(|now| {
+            now.still_running.keys().all(|process| self.still_running.contains_key(process))
+        })
     }
 }
 
-/// Classified spell of silence.
+/// Detects quiescence in one period of silence after the other.
 pub(super) struct QuiescenceDetector {
-    trigger: Duration,
-    patience: Duration,
+    quiet_period: Duration,
+    timeout: Duration,
+    /// When the silence began.
     since: Instant,
-    looks: u32,
-    /// The numbers of the pings that were sent.
-    asked: Vec<u64>,
-    /// What all loops were asked, where there is no other way to see whether they are still.
+    /// The number of examinations in this silence.
+    examinations: u32,
+    /// The pings that [`Self::is_blocked`] sent.
+    sent_pings: Vec<u64>,
     rounds: Option<PingRounds>,
 }
 
-/// All loops are asked twice, if nothing comes in between.
+/// Two rounds of pings to all loops, without any activity since the first one was sent.
 struct PingRounds {
-    /// How much had been heard before.
-    events: u64,
+    /// The activity of the run before the first round.
+    activity: u64,
     first: u64,
     second: Option<u64>,
 }
 
-/// So many looks at least before turns of loops are taken for silence: what the kernel does not show may be a timer.
-const LOOKS: u32 = 5;
+/// The number of examinations before turns of the loops count as evidence. What the kernel does not show may be a timer.
+const MIN_EXAMINATIONS: u32 = 5;
+
+/// The number of examinations after which the delay to the next one does not double any more.
+const MAX_DOUBLINGS: u32 = 4;
 
 impl QuiescenceDetector {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            trigger: settings.trigger,
-            patience: settings.patience,
+            quiet_period: settings.quiet_period,
+            timeout: settings.timeout,
             since: Instant::now(),
-            looks: 0,
-            asked: Vec::new(),
+            examinations: 0,
+            sent_pings: Vec::new(),
             rounds: None,
         }
     }
 
-    /// Something was heard: the silence is over.
-    pub(super) fn heard(&mut self) {
+    /// Begins a new silence, since there was activity.
+    pub(super) fn reset(&mut self) {
         self.since = Instant::now();
-        self.looks = 0;
+        self.examinations = 0;
     }
 
-    /// How long to listen before the next look: longer each time, for a look costs those who are slow.
-    pub(super) fn pause(&self) -> Duration {
-        self.trigger * 2_u32.pow(self.looks.min(4))
+    /// How long to wait for an event before the next examination. The delay doubles each time, because an examination costs
+    /// processor time that slow processes need.
+    pub(super) fn delay(&self) -> Duration {
+        self.quiet_period * 2_u32.pow(self.examinations.min(MAX_DOUBLINGS))
     }
 
-    pub(super) fn is_out_of_patience(&self) -> bool {
-        self.since.elapsed() > self.patience
+    /// Whether the silence is longer than the timeout.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.since.elapsed() > self.timeout
     }
 
-    /// Looks whether anything can still move by itself.
-    pub(super) fn look(&mut self, cast: &mut RunState<'_>, supervisor: Option<i32>) -> Quiescence {
-        self.looks += 1;
-        let (before, after) = (below(supervisor), below(supervisor));
-        let looks = before.as_ref().zip(after.as_ref());
-        let seen = |compare: fn(&ProcSnapshot, &ProcSnapshot) -> Sleep| {
-            looks.map_or(Sleep::Unknown, |(before, after)| compare(before, after))
+    /// Examines whether any process of the run can still move by itself.
+    pub(super) fn examine(
+        &mut self,
+        state: &mut RunState<'_>,
+        supervisor: Option<i32>,
+    ) -> Quiescence {
+        self.examinations += 1;
+        let snapshots = snapshot_of_run(supervisor).zip(snapshot_of_run(supervisor));
+        let sleep = |timers: TimerPolicy| {
+            let snapshots = snapshots.as_ref();
+            snapshots.map_or(Sleep::Unknown, |(before, after)| before.sleep_until(after, timers))
         };
-        match (seen(snapshot::frozen), seen(snapshot::frozen_but_helpers)) {
+        match (sleep(TimerPolicy::AnyTimerWakes), sleep(TimerPolicy::HelperTimersIgnored)) {
             (Sleep::Asleep(_), _) => Quiescence::All(EvidenceTier::Kernel),
-            (Sleep::Unknown, _) | (_, Sleep::Asleep(_)) if self.turned(cast) => {
-                Quiescence::All(EvidenceTier::Turns)
+            (Sleep::Unknown, _) | (_, Sleep::Asleep(_)) if self.have_loops_turned_twice(state) => {
+                Quiescence::All(EvidenceTier::LoopTurns)
             }
-            _ if self.is_out_of_patience() => Quiescence::All(EvidenceTier::Patience),
-            _ => {
-                let part = before.zip(after).and_then(|(before, after)| part(cast, &before, after));
-                part.map_or(Quiescence::None, Quiescence::Partial)
-            }
+            _ if self.has_timed_out() => Quiescence::All(EvidenceTier::Timeout),
+            _ => snapshots
+                .and_then(|(before, after)| PartialQuiescence::between(state, &before, after))
+                .map_or(Quiescence::None, Quiescence::Partial),
         }
     }
 
-    /// Whether every loop has turned twice and nothing came of it. Proves something only where all are loops, all are
-    /// here, and no step has a limit that may still pass.
-    fn turned(&mut self, cast: &mut RunState<'_>) -> bool {
-        if !cast.is_all_loops() || cast.expects_somebody() || cast.may_ring() {
+    /// Whether every loop has turned twice without any activity. This is evidence only if all processes are served by
+    /// loops and have connected, and no open step has a time limit that may still pass.
+    fn have_loops_turned_twice(&mut self, state: &mut RunState<'_>) -> bool {
+        if !state.sessions.are_all_loops()
+            || state.expects_a_process()
+            || state.steps.has_open_time_limit()
+        {
             return false;
         }
-        let events = cast.events;
-        match self.rounds.as_mut().filter(|rounds| rounds.events == events) {
+        let activity = state.activity();
+        match self.rounds.as_mut().filter(|rounds| rounds.activity == activity) {
             None => {
-                let first = ask(cast);
-                self.rounds = Some(PingRounds { events, first, second: None });
+                let first = state.ping_all();
+                self.rounds = Some(PingRounds { activity, first, second: None });
             }
             Some(PingRounds { second: Some(second), .. }) => {
-                return self.looks >= LOOKS && cast.has_all_answered(*second);
+                return self.examinations >= MIN_EXAMINATIONS && state.have_all_answered(*second);
             }
-            Some(rounds) if cast.has_all_answered(rounds.first) => {
-                rounds.second = Some(ask(cast));
+            Some(rounds) if state.have_all_answered(rounds.first) => {
+                rounds.second = Some(state.ping_all());
             }
             Some(_) => {}
         }
@@ -134,70 +168,45 @@ impl QuiescenceDetector {
     }
 
     /// Whether a process that has begun a step is blocked in it: its loop has turned twice since, or all its threads
-    /// sleep. `None` where neither can be observed. Call it again after the next thing that was heard, and say
-    /// whether that was nothing: only then the kernel is asked about a loop.
-    pub(super) fn blocks(
+    /// sleep. `None` if neither can be observed.
+    ///
+    /// To be called again after each event. `was_silent` says whether there was none; only then the kernel is asked about
+    /// a process with a loop.
+    pub(super) fn is_blocked(
         &mut self,
-        cast: &mut RunState<'_>,
+        state: &mut RunState<'_>,
         process: &str,
-        silent: bool,
+        was_silent: bool,
     ) -> Option<bool> {
-        let session = cast.sessions.get(process)?;
-        let (pid, control) = (session.pid, session.control);
-        if control == Control::Loop {
-            let answered = cast.answered(process);
-            // The turn of the first answer may have begun before the step did; the second did not.
-            match self.asked[..] {
-                [] => self.asked.push(cast.ping(process)),
-                [first] if answered >= first => self.asked.push(cast.ping(process)),
+        let (pid, control) = state.sessions.pid_and_control(process)?;
+        if control == ControlChannel::Loop {
+            let answered = state.pings.last_answer(process);
+            // The turn that answers the first ping may have begun before the step did. The second did not.
+            match self.sent_pings[..] {
+                [] => self.sent_pings.push(state.ping(process)),
+                [first] if answered >= first => self.sent_pings.push(state.ping(process)),
                 [_, second] if answered >= second => return Some(true),
                 _ => {}
             }
-            if !silent {
+            if !was_silent {
                 return Some(false);
             }
         }
-        // Whose step has a time limit sleeps with a timer, and waits all the same.
-        match snapshot::asleep(&snapshot::look(&[pid]), &snapshot::look(&[pid])) {
+        // A process in a step with a time limit sleeps with a timer, and is blocked all the same.
+        let before = ProcSnapshot::take(&[pid]);
+        match before.sleep_until(&ProcSnapshot::take(&[pid]), TimerPolicy::TimersIgnored) {
             Sleep::Asleep(_) => Some(true),
-            // A loop that is blocked itself never answers, and a starved one will.
-            Sleep::Unknown if control == Control::Thread => None,
+            // A blocked loop never answers, and one that gets no processor time will.
+            Sleep::Unknown if control == ControlChannel::Thread => None,
             Sleep::Awake(_) | Sleep::Unknown => Some(false),
         }
     }
 }
 
-/// Who moves, where all of those are processes of the scenario, and all of them have come. Anybody else may be a part of
-/// how an implementation works, and let somebody go on.
-fn part(
-    cast: &RunState<'_>,
-    before: &ProcSnapshot,
-    look: ProcSnapshot,
-) -> Option<PartialQuiescence> {
-    let roles: BTreeMap<i32, &String> =
-        cast.sessions.iter().map(|(role, session)| (session.pid, role)).collect();
-    let movers = snapshot::movers(before, &look).filter(|_| !cast.expects_somebody())?;
-    let named = |(pid, why)| Some(((*roles.get(&pid)?).clone(), why));
-    let moving = movers.into_iter().map(named).collect::<Option<_>>()?;
-    Some(PartialQuiescence { moving, look })
-}
-
-/// Asks every loop that is here; who answers does so with this number or a larger one.
-pub(super) fn ask(cast: &mut RunState<'_>) -> u64 {
-    let all: Vec<String> = cast.sessions.keys().cloned().collect();
-    let numbers: Vec<u64> = all.iter().map(|process| cast.ping(process)).collect();
-    numbers.into_iter().min().unwrap_or(0)
-}
-
-/// What each process sleeps in, in words; nothing of those who do not, or where the system does not show it.
-pub(super) fn calls(pids: &[i32]) -> BTreeMap<i32, String> {
-    snapshot::calls(&snapshot::look(pids), &snapshot::look(pids))
-}
-
-/// A look at all that is below the supervisor, also what has not said hello, and at the supervisor itself: who waits until it
-/// has read what he prints is not still while it has not.
-fn below(supervisor: Option<i32>) -> Option<ProcSnapshot> {
-    let members = process_tree::below(supervisor?)?;
-    let pids: Vec<i32> = members.iter().map(|member| member.pid).chain(supervisor).collect();
-    Some(snapshot::look(&pids))
+/// Takes a snapshot of all processes below the supervisor, connected or not, and of the supervisor itself: a process that
+/// waits until the supervisor has read what it printed is not quiet before that.
+fn snapshot_of_run(supervisor: Option<i32>) -> Option<ProcSnapshot> {
+    let descendants = process_tree::descendants(supervisor?)?;
+    let pids: Vec<i32> = descendants.iter().map(|process| process.pid).chain(supervisor).collect();
+    Some(ProcSnapshot::take(&pids))
 }

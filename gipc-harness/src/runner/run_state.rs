@@ -1,342 +1,255 @@
-//! Who is on stage: the processes of one run, their connections, and what became of each step.
+//! All that is known of a run while it goes on: the steps, the processes, the pings, the pipes and the event log.
 //!
-//! Writes down what `hear` takes in, and what `ends` sees. When to let the next step go is the conductor's business.
+//! The run state records what happened. When the next step is released is decided by the execution modes.
 
-use super::capability_probe::Probe;
-use super::protocol_mapping::ProtocolMapping;
-use crate::adapter::protocol::{Control, ToAgent};
-use crate::adapter::transport::AgentHandle;
-use crate::proc::pipe_holders::{self, NamedPipes};
-use crate::proc::platform::{self, PidFd};
+use super::events::{Event, EventKind, EventLog};
+use super::ping_log::PingLog;
+use super::pipe_names::{PipeNames, fill_levels};
+use super::sessions::Sessions;
+use super::step_table::StepTable;
+use super::supervisor::SupervisorEvent;
 use crate::proc::process_tree;
-use crate::scenario::{ChildAct, Outcome, Scenario, TaskId, Verb};
-use crate::trace::{FdHolder, ProcessExit, StepState, Trace, Unsupported};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Instant;
+use crate::scenario::{Outcome, Scenario, TaskId};
+use crate::trace::{FdHolder, FillLevel, ProcessExit, Trace, Unsupported};
+use gipc_agent::ToAgent;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 
-/// Classified process that has said hello.
-pub(super) struct AgentSession {
-    pub(super) pid: i32,
-    pub(super) control: Control,
-    pub(super) line: AgentHandle,
-    pub(super) handle: Option<Arc<PidFd>>,
-    pub(super) finished: bool,
-    /// It is over, and all that it said was heard.
-    pub(super) ended: bool,
-}
-
-/// All that is known of a run while it goes on.
 pub(super) struct RunState<'a> {
     pub(super) scenario: &'a Scenario,
-    /// The profiles that the manifest declares; none if it says nothing.
-    pub(super) declared: &'a [String],
-    /// Those who came, the dead among them.
-    pub(super) sessions: BTreeMap<String, AgentSession>,
-    /// What became of each step.
-    pub(super) taken: Vec<StepState>,
-    /// The steps that were handed over before their time: they open when their agent says so.
-    pub(super) handed: BTreeSet<usize>,
-    /// The steps whose agent said that they began.
-    pub(super) begun: BTreeSet<usize>,
-    /// Those that ended.
-    pub(super) ends: BTreeMap<String, ProcessExit>,
-    pub(super) violations: Vec<String>,
-    /// The handles that processes had left.
-    pub(super) left: BTreeMap<String, u64>,
+    pub(super) steps: StepTable<'a>,
+    pub(super) sessions: Sessions,
+    pub(super) pings: PingLog,
+    pub(super) pipes: PipeNames,
+    log: EventLog,
+    /// How many events there were, answers to pings aside.
+    activity: u64,
+    /// The number of handles that processes had left when they finished.
+    remaining_handles: BTreeMap<String, u64>,
+    violations: Vec<String>,
+    unsupported: Option<Unsupported>,
+    fault: Option<String>,
+}
+
+/// What is left of a run state when the run is over.
+pub(super) struct RunResult {
+    pub(super) trace: Trace,
     pub(super) unsupported: Option<Unsupported>,
     pub(super) fault: Option<String>,
-    pub(super) record: Vec<String>,
-    /// Of each process: the number of the last ping that it was sent, and of the last that it answered.
-    pub(super) asked: BTreeMap<String, u64>,
-    pub(super) pongs: BTreeMap<String, u64>,
-    pub(super) pings: u64,
-    /// Those whose conversation has ended.
-    pub(super) gone: BTreeSet<String>,
-    /// How many things were heard, pongs aside.
-    pub(super) events: u64,
-    pub(super) main_pid: Option<i32>,
-    pub(super) pids: BTreeMap<i32, ProcessExit>,
-    /// The steps that have begun, or were let go, and have not ended: few, of however many there are.
-    pub(super) open: BTreeSet<usize>,
-    /// How many steps of each process have not ended.
-    to_do: BTreeMap<&'a str, usize>,
-    pub(super) pipes: NamedPipes,
-    pub(super) wire: ProtocolMapping<'a>,
-    /// How many bytes each new pipe is made to hold.
-    pub(super) capacity: Option<u32>,
-    pub(super) started: Instant,
-    /// What main was asked before the first step, and must refuse.
-    pub(super) questions: Vec<Probe>,
+    pub(super) events: Vec<Event>,
 }
 
 impl<'a> RunState<'a> {
-    pub(super) fn new(
-        scenario: &'a Scenario,
-        declared: &'a [String],
-        capacity: Option<u32>,
-    ) -> Self {
-        let mut to_do: BTreeMap<&str, usize> = BTreeMap::new();
-        for step in scenario.steps.iter() {
-            *to_do.entry(&step.task_id.process).or_default() += 1;
-        }
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
         Self {
             scenario,
-            declared,
-            sessions: BTreeMap::new(),
-            taken: vec![StepState::NotStarted; scenario.steps.len()],
-            handed: BTreeSet::new(),
-            begun: BTreeSet::new(),
-            ends: BTreeMap::new(),
+            steps: StepTable::new(scenario),
+            sessions: Sessions::default(),
+            pings: PingLog::default(),
+            pipes: PipeNames::default(),
+            log: EventLog::start(),
+            activity: 0,
+            remaining_handles: BTreeMap::new(),
             violations: Vec::new(),
-            left: BTreeMap::new(),
             unsupported: None,
             fault: None,
-            record: Vec::new(),
-            asked: BTreeMap::new(),
-            pongs: BTreeMap::new(),
-            pings: 0,
-            gone: BTreeSet::new(),
-            events: 0,
-            main_pid: None,
-            pids: BTreeMap::new(),
-            open: BTreeSet::new(),
-            to_do,
-            pipes: NamedPipes::default(),
-            wire: ProtocolMapping::new(scenario),
-            capacity,
-            started: Instant::now(),
-            questions: Vec::new(),
         }
     }
 
-    /// Whether the run can't go on, whatever the plan says.
+    /// Whether the run can't go on, whatever the schedule says.
     pub(super) fn is_over(&self) -> bool {
-        self.fault.is_some() || self.unsupported.is_some()
+        self.has_failed() || self.is_unsupported()
     }
 
-    /// The system does not let us ask this.
-    pub(super) fn cannot(&mut self, reason: &str) {
-        self.unsupported = Some(Unsupported { step: None, reason: reason.to_owned() });
+    pub(super) fn has_failed(&self) -> bool {
+        self.fault.is_some()
     }
 
-    pub(super) fn is_open(&self, step: usize) -> bool {
-        self.taken[step] == StepState::Pending
+    pub(super) fn is_unsupported(&self) -> bool {
+        self.unsupported.is_some()
     }
 
-    /// The step that a task_id is in: the last one it was told.
-    pub(super) fn current(&self, task_id: &TaskId) -> Option<usize> {
-        self.open.iter().copied().find(|step| self.scenario.steps[*step].task_id == *task_id)
+    /// Records a fault of the adapter or the harness. Only the first one counts; later ones may follow from it.
+    pub(super) fn fail(&mut self, fault: impl Into<String>) {
+        self.fault.get_or_insert_with(|| fault.into());
     }
 
-    pub(super) fn has_begun(&self, step: usize) -> bool {
-        self.begun.contains(&step)
+    /// Records that the run can't be completed. `step` is the step that an agent refused, if it was one.
+    pub(super) fn stop_as_unsupported(&mut self, step: Option<usize>, reason: &str) {
+        self.unsupported = Some(Unsupported { step, reason: reason.to_owned() });
     }
 
-    pub(super) fn has_ended(&self, step: usize) -> bool {
-        matches!(self.taken[step], StepState::Completed { .. })
+    /// Records a broken rule that no outcome shows, as a sentence.
+    pub(super) fn add_violation(&mut self, violation: String) {
+        self.violations.push(violation);
     }
 
-    /// Whether the process came and is still there.
-    pub(super) fn is_here(&self, process: &str) -> bool {
-        self.sessions.contains_key(process) && !self.ends.contains_key(process)
+    /// Records how many handles a process has left. Returns false if it was recorded before.
+    pub(super) fn set_remaining_handles(&mut self, process: &str, handles: u64) -> bool {
+        self.remaining_handles.insert(process.to_owned(), handles).is_none()
     }
 
-    /// Whether a step of this task_id may be let go: its process is here, and nothing of the task_id is open.
-    pub(super) fn is_free(&self, task_id: &TaskId) -> bool {
-        self.is_here(&task_id.process) && self.current(task_id).is_none()
+    /// Counts events, answers to pings aside. While the number stays the same, nothing happens in the run.
+    pub(super) fn activity(&self) -> u64 {
+        self.activity
     }
 
-    pub(super) fn note(&mut self, what: &str, value: serde_json::Value) {
-        let at = self.started.elapsed().as_micros() as u64;
-        self.record.push(serde_json::json!({ "us": at, "event": what, "is": value }).to_string());
+    pub(super) fn note_activity(&mut self) {
+        self.activity += 1;
     }
 
-    /// Says something to the agent of a process that came.
-    pub(super) fn tell(&mut self, role: &str, message: ToAgent) {
-        let at = self.started.elapsed().as_micros() as u64;
-        let line = serde_json::json!({ "us": at, "event": "sent", "to": role, "is": message });
-        self.record.push(line.to_string());
-        self.sessions[role].line.send(message);
+    pub(super) fn log(&mut self, event: EventKind) {
+        self.log.push(event);
     }
 
-    /// Lets a step go: the agent gets its order. `until` is the harness's own and has none.
-    pub(super) fn release(&mut self, step: usize) {
-        let spec = &self.scenario.steps[step];
-        self.note("release", serde_json::json!({ "step": step, "task": spec.task_id.to_string() }));
-        self.send(step);
-        self.opens(step);
+    /// Whether a step of this task can be released: its process is alive, and no step of the task is open.
+    pub(super) fn is_ready(&self, task: &TaskId) -> bool {
+        self.sessions.is_alive(&task.process) && self.steps.open_step_of(task).is_none()
     }
 
-    /// Gives a step to its agent, who begins it when the one before has ended.
-    pub(super) fn hand_over(&mut self, step: usize) {
-        self.handed.insert(step);
-        self.send(step);
+    /// Whether a process was started that has not connected, and that no step has killed or signalled.
+    pub(super) fn expects_a_process(&self) -> bool {
+        let is_expected =
+            |child: &str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
+        !self.sessions.has_connected("main") || self.steps.spawned_children().any(is_expected)
     }
 
-    fn send(&mut self, step: usize) {
-        let spec = &self.scenario.steps[step];
-        if let Some(order) = self.wire.order(step) {
-            let task = spec.task_id.task.clone();
-            let message = ToAgent::Step { id: step, task, order, within_ms: spec.within_ms };
-            self.tell(&spec.task_id.process, message);
+    /// Sends a message to the agent of a process that has connected.
+    pub(super) fn send(&mut self, process: &str, message: ToAgent) {
+        self.log(EventKind::Sent { to: process.to_owned(), is: message.clone() });
+        self.sessions.send(process, message);
+    }
+
+    /// Tells a process to finish, if all its steps have completed and it was not told before.
+    pub(super) fn finish_if_done(&mut self, process: &str) {
+        if self.steps.has_completed_all_of(process) && self.sessions.mark_finishing(process) {
+            self.send(process, ToAgent::Finish);
         }
     }
 
-    /// Sends a signal to a process of the run; false where that cannot be done for sure.
-    pub(super) fn signal(&mut self, role: &str, signal: nix::sys::signal::Signal) -> bool {
-        self.note("signal", serde_json::json!({ "role": role, "signal": signal.as_str() }));
-        let handle = self.sessions.get(role).and_then(|session| session.handle.as_deref());
-        handle.is_some_and(|handle| platform::send(handle, signal))
+    /// Completes a step that the harness itself performs.
+    pub(super) fn complete_own_step(&mut self, step: usize) {
+        self.steps.complete(step, Outcome::Ok, None, None);
+        let process = &self.scenario.steps[step].task_id.process;
+        self.finish_if_done(process);
     }
 
-    /// Kills all whom the harness can name for sure.
-    pub(super) fn kill_all(&self) {
-        for handle in self.sessions.values().filter_map(|session| session.handle.as_deref()) {
-            platform::send(handle, nix::sys::signal::Signal::SIGKILL);
+    /// Sends a signal to a process. Returns false if the system does not allow it.
+    pub(super) fn signal(&mut self, process: &str, signal: Signal) -> bool {
+        let name = signal.as_str().to_owned();
+        self.log(EventKind::Signalled { process: process.to_owned(), signal: name });
+        self.sessions.signal(process, signal)
+    }
+
+    /// Pings a process, if it is alive. Returns the number that the answer must carry; later pings have larger numbers.
+    pub(super) fn ping(&mut self, process: &str) -> u64 {
+        let number = self.pings.next_number();
+        if self.sessions.is_alive(process) {
+            self.pings.record_sent(process, number);
+            self.send(process, ToAgent::Ping { n: number });
         }
+        number
     }
 
-    /// Ends a step that the harness itself performs.
-    pub(super) fn end(&mut self, step: usize, outcome: Outcome) {
-        self.over(step, outcome, None, None);
+    /// Pings all living processes. Returns the smallest number that was used; each answer carries at least this one.
+    pub(super) fn ping_all(&mut self) -> u64 {
+        let processes: Vec<String> = self.sessions.connected().map(str::to_owned).collect();
+        let numbers: Vec<u64> = processes.iter().map(|process| self.ping(process)).collect();
+        numbers.into_iter().min().unwrap_or(0)
     }
 
-    /// A step is to be waited for from now on.
-    pub(super) fn opens(&mut self, step: usize) {
-        self.taken[step] = StepState::Pending;
-        self.open.insert(step);
+    /// Whether all living processes have answered a ping of this number or a later one.
+    pub(super) fn have_all_answered(&self, number: u64) -> bool {
+        self.sessions.alive_processes().all(|process| self.pings.last_answer(process) >= number)
     }
 
-    /// A step that was open has ended.
-    pub(super) fn over(
-        &mut self,
-        step: usize,
-        outcome: Outcome,
-        from: Option<usize>,
-        detail: Option<String>,
-    ) {
-        self.taken[step] = StepState::Completed { outcome, from, detail };
-        let process = self.scenario.steps[step].task_id.process.as_str();
-        if let (true, Some(steps)) = (self.open.remove(&step), self.to_do.get_mut(process)) {
-            *steps -= 1;
-        }
-    }
-
-    /// Tells each process whose lines are done that it may return.
-    pub(super) fn finish(&mut self, process: &str) {
-        let done = self.to_do.get(process).is_none_or(|steps| *steps == 0);
-        if let Some(session) = self.sessions.get_mut(process) {
-            if done && !session.finished && !self.ends.contains_key(process) {
-                session.finished = true;
-                self.tell(process, ToAgent::Finish);
+    /// Handles an event of the supervisor. Returns false if it is the end of a process that is not part of the scenario:
+    /// an implementation could start and abandon such processes for ever.
+    pub(super) fn handle_supervisor_event(&mut self, event: SupervisorEvent) -> bool {
+        let is_relevant = match &event {
+            SupervisorEvent::Exited { pid, .. } => self.sessions.is_known_pid(*pid),
+            _ => true,
+        };
+        self.activity += u64::from(is_relevant);
+        match event {
+            SupervisorEvent::Started(pid) => self.sessions.set_main_pid(pid),
+            SupervisorEvent::Failed(reason) => self.fail(format!("cannot start: {reason}")),
+            // These come only before and after the run.
+            SupervisorEvent::Ready(_) | SupervisorEvent::Finished { .. } => {}
+            SupervisorEvent::Exited { pid, exit } => {
+                if self.sessions.is_unconnected_main(pid) {
+                    self.fail(format!("main ended before it said hello ({exit})"));
+                }
+                if let Some(process) = self.sessions.reap(pid, exit.clone()) {
+                    self.record_exit(&process, exit);
+                }
             }
         }
+        is_relevant
     }
 
-    /// Asks a loop, if it is here. Returns the number that the answer must carry; later ones are larger.
-    pub(super) fn ping(&mut self, process: &str) -> u64 {
-        self.pings += 1;
-        let n = self.pings;
-        if self.is_here(process) {
-            self.asked.insert(process.to_owned(), n);
-            self.tell(process, ToAgent::Ping { n });
+    /// Records that a process has ended and all its messages were handled.
+    pub(super) fn handle_exit(&mut self, process: &str) {
+        if let Some(exit) = self.sessions.drain(process) {
+            self.record_exit(process, exit);
         }
-        n
     }
 
-    /// The number of the last ping that a process answered.
-    pub(super) fn answered(&self, process: &str) -> u64 {
-        self.pongs.get(process).copied().unwrap_or(0)
+    fn record_exit(&mut self, process: &str, exit: ProcessExit) {
+        self.log(EventKind::Exited { process: process.to_owned(), exit: exit.clone() });
+        self.sessions.record_exit(process, exit);
+        // A process can't report that its own exit has completed.
+        for step in self.steps.open_exits_of(process) {
+            self.steps.complete(step, Outcome::Ok, None, None);
+        }
     }
 
-    /// Whether all who are here have answered a ping of this number or a later one.
-    pub(super) fn has_all_answered(&self, n: u64) -> bool {
-        self.sessions.keys().all(|role| !self.is_here(role) || self.answered(role) >= n)
+    /// The name of a process for a report; of one that is not part of the scenario, its pid and command line.
+    pub(super) fn display_name(&self, pid: i32) -> String {
+        self.sessions.name_of(pid).map_or_else(|| unknown_process(pid), str::to_owned)
     }
 
-    /// Whether the answers of all who are here prove that their loops turn.
-    pub(super) fn is_all_loops(&self) -> bool {
-        self.sessions.values().all(|session| session.control == Control::Loop)
-    }
-
-    /// Whether somebody was started who has not come, and whom nobody has hit.
-    pub(super) fn expects_somebody(&self) -> bool {
-        let steps = || self.scenario.steps.iter().zip(&self.taken);
-        let is_hit = |child: &String| {
-            steps().any(|(step, taken)| match &step.verb {
-                Verb::Kill { child: hit }
-                | Verb::Signal { child: hit, .. }
-                | Verb::Child { act: ChildAct::Terminate, child: hit } => {
-                    hit == child && *taken != StepState::NotStarted
-                }
-                _ => false,
-            })
-        };
-        !self.sessions.contains_key("main")
-            || steps().any(|(step, taken)| match &step.verb {
-                Verb::Spawn { child, .. } => {
-                    taken.is(&Outcome::Ok) && !self.sessions.contains_key(child) && !is_hit(child)
-                }
-                _ => false,
-            })
-    }
-
-    /// Whether a step is open that a clock may end.
-    pub(super) fn may_ring(&self) -> bool {
-        let steps = self.scenario.steps.iter().zip(&self.taken);
-        steps.into_iter().any(|(step, taken)| {
-            let is_timed = step.within_ms.is_some() || matches!(step.verb, Verb::Pause { .. });
-            is_timed && *taken == StepState::Pending
-        })
-    }
-
-    /// The pids of all that are here.
-    pub(super) fn pids(&self) -> Vec<i32> {
-        self.sessions
-            .iter()
-            .filter(|(role, _)| !self.ends.contains_key(*role))
-            .map(|(_, session)| session.pid)
-            .collect()
-    }
-
-    /// The name of a process.
-    pub(super) fn role(&self, pid: i32) -> String {
-        let role = self.sessions.iter().find(|(_, session)| session.pid == pid);
-        role.map_or_else(|| stranger(pid), |(role, _)| role.clone())
-    }
-
-    /// Who really holds which end, and how many bytes wait in the pipes, as the kernel shows it.
-    pub(super) fn held(&self, pids: &[i32]) -> (Vec<FdHolder>, BTreeMap<String, u64>) {
+    /// Which of these processes hold which pipe ends, and how many bytes are in the pipes, as the kernel shows it.
+    pub(super) fn pipe_holders(&self, pids: &[i32]) -> (Vec<FdHolder>, Vec<FillLevel>) {
         let holders = self.pipes.holders(pids);
-        let bytes = pipe_holders::bytes(&holders);
-        let mut held: Vec<FdHolder> = holders
+        let fill_levels = fill_levels(&holders);
+        let mut holders: Vec<FdHolder> = holders
             .into_iter()
             .map(|(end, holder)| FdHolder {
                 end,
-                process: self.role(holder.pid),
+                process: self.display_name(holder.pid),
                 descriptor: holder.fd,
             })
             .collect();
-        held.sort();
-        (held, bytes)
+        holders.sort();
+        (holders, fill_levels)
     }
 
     /// What has happened until now.
-    pub(super) fn so_far(&self) -> Trace {
+    pub(super) fn trace(&self) -> Trace {
         Trace {
-            steps: self.taken.clone(),
-            exits: self.ends.clone(),
-            remaining_handles: self.left.clone(),
+            steps: self.steps.states().to_vec(),
+            exits: self.sessions.exits().clone(),
+            remaining_handles: self.remaining_handles.clone(),
             violations: self.violations.clone(),
+        }
+    }
+
+    /// Ends the recording. No process of the run may be left.
+    pub(super) fn into_result(self) -> RunResult {
+        RunResult {
+            trace: self.trace(),
+            unsupported: self.unsupported,
+            fault: self.fault,
+            events: self.log.into_events(),
         }
     }
 }
 
-/// What a process is called that is none of the scenario's.
-fn stranger(pid: i32) -> String {
+/// The pid of a process, with the beginning of its command line.
+fn unknown_process(pid: i32) -> String {
     const WIDTH: usize = 60;
-    let command = process_tree::command(pid);
+    let command = process_tree::command_line(pid);
     match command.char_indices().nth(WIDTH) {
         _ if command.is_empty() => format!("pid {pid}"),
         Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),

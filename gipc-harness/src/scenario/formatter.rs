@@ -1,4 +1,5 @@
-//! Scenario to text: columns at 12 and 40, fixed and never fitted. `parse` and this are inverses.
+//! Writes scenarios as text, with the action at column 12 and the arrow at column 40. The parser reads the same
+//! scenario back.
 
 use super::{
     ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
@@ -6,10 +7,10 @@ use super::{
 };
 use std::fmt::{self, Display, Formatter};
 
-/// Where what is done begins, from 0.
-const WHAT: usize = 12;
-/// Where the arrow stands, from 0.
-const ARROW: usize = 40;
+/// The column of the action, from 0.
+const ACTION_COLUMN: usize = 12;
+/// The column of the arrow, from 0.
+const ARROW_COLUMN: usize = 40;
 
 impl Display for Script {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -38,31 +39,35 @@ impl Display for Index {
 
 impl Display for Line {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let line =
-            format!("{:<width$} {}", self.task_id.to_string(), self.what(), width = WHAT - 1);
+        let line = format!(
+            "{:<width$} {}",
+            self.task_id.to_string(),
+            self.what(),
+            width = ACTION_COLUMN - 1
+        );
         if self.expected.is_empty() {
             return f.write_str(&line);
         }
         let expected: Vec<String> = self.expected.iter().map(Outcome::to_string).collect();
-        write!(f, "{line:<width$} => {}", expected.join(" or "), width = ARROW - 1)
+        write!(f, "{line:<width$} => {}", expected.join(" or "), width = ARROW_COLUMN - 1)
     }
 }
 
 impl Line {
-    /// What is done, as written: `get r within 50ms`.
+    /// The action as written: `get r within 50ms`.
     pub fn what(&self) -> String {
-        what(&self.verb, self.within_ms)
+        action_text(&self.verb, self.within_ms)
     }
 }
 
 impl Step {
-    /// What is done, with concrete names: `get r[17]`.
+    /// The action with concrete names: `get r[17]`.
     pub fn what(&self) -> String {
-        what(&self.verb, self.within_ms)
+        action_text(&self.verb, self.within_ms)
     }
 }
 
-fn what(verb: &Verb, within_ms: Option<u64>) -> String {
+fn action_text(verb: &Verb, within_ms: Option<u64>) -> String {
     match within_ms {
         Some(ms) => format!("{verb} within {ms}ms"),
         None => verb.to_string(),
@@ -133,8 +138,8 @@ impl Display for CutAt {
         match self {
             Self::Bytes(bytes) => write!(f, "{bytes}"),
             Self::Header(0) => f.write_str("header"),
-            Self::Header(more) => write!(f, "header+{more}"),
-            Self::End(less) => write!(f, "end-{less}"),
+            Self::Header(bytes) => write!(f, "header+{bytes}"),
+            Self::End(bytes) => write!(f, "end-{bytes}"),
         }
     }
 }
@@ -151,55 +156,38 @@ impl Display for Payload {
     }
 }
 
-/// A size in the largest unit that gives it exactly, or is one byte off.
+/// A size in the largest unit that fits exactly, or that is one byte off.
 fn size_text(size: u64) -> String {
-    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let whole = |size: u64| {
-        let (unit, bytes) = units.iter().find(|(_, bytes)| size >= *bytes && size % bytes == 0)?;
-        Some(format!("{}{unit}", size / bytes))
-    };
-    if let Some(text) = whole(size) {
+    if let Some(text) = exact_size_text(size) {
         text
-    } else if let Some(text) = whole(size.saturating_add(1)) {
+    } else if let Some(text) = exact_size_text(size.saturating_add(1)) {
         format!("{text}-1")
-    } else if let Some(text) = size.checked_sub(1).and_then(whole) {
+    } else if let Some(text) = size.checked_sub(1).and_then(exact_size_text) {
         format!("{text}+1")
     } else {
         format!("{size}B")
     }
 }
 
+/// A size that is a multiple of a unit.
+fn exact_size_text(size: u64) -> Option<String> {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let (unit, bytes) = units.iter().find(|(_, bytes)| size >= *bytes && size % bytes == 0)?;
+    Some(format!("{}{unit}", size / bytes))
+}
+
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let word = match self {
-            Self::Message(payload) => return payload.fmt(f),
-            Self::Exit(code) => return write!(f, "exit {code}"),
-            Self::Signal(name) => return write!(f, "signal {name}"),
-            Self::Os(name) => return write!(f, "os:{name}"),
-            Self::Number(number) => return write!(f, "{number}"),
-            Self::Blocks(on) if !on.is_empty() => return write!(f, "blocks on {}", on.join(", ")),
-            Self::Other(text) => return write!(f, "other: {text}"),
-            Self::Blocks(_) => "blocks",
-            Self::Ok => "ok",
-            Self::Eof => "eof",
-            Self::Truncated => "truncated",
-            Self::Closed => "closed",
-            Self::Locked => "locked",
-            Self::Broken => "broken",
-            Self::Timeout => "timeout",
-            Self::Cancelled => "cancelled",
-            Self::Poisoned => "poisoned",
-            Self::Misuse => "misuse",
-            Self::TooLarge => "too-large",
-            Self::Protocol => "protocol",
-            Self::Encode => "encode",
-            Self::Decode => "decode",
-            Self::Raised => "raised",
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Running => "running",
-            Self::Never => "never",
-        };
-        f.write_str(word)
+        match self {
+            Self::Message(payload) => payload.fmt(f),
+            Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Signal(name) => write!(f, "signal {name}"),
+            Self::Os(name) => write!(f, "os:{name}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Blocks(on) if on.is_empty() => f.write_str("blocks"),
+            Self::Blocks(on) => write!(f, "blocks on {}", on.join(", ")),
+            Self::Other(text) => write!(f, "other: {text}"),
+            simple => f.write_str(simple.word().expect("WORDS lists every other outcome")),
+        }
     }
 }

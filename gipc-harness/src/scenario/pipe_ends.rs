@@ -1,7 +1,7 @@
-//! The pipes of a scenario: which handle stands for which ends. Resolved once, when a scenario is read; everything else
-//! asks the table and never takes handle names apart.
+//! The pipes of a scenario, and the pipe ends that each handle stands for.
+//!
+//! Handles are resolved once, when a scenario is read. All other code uses the table and never splits handle names.
 
-use super::validation::is_refusal;
 use super::{Step, Verb};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Identifies a pipe of a scenario. Pipes are counted in the order of the steps that make them; a duplex is two pipes.
 pub type PipeId = usize;
 
-/// One of the two sides of a pipe.
+/// A side of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Side {
     /// The side that gets messages.
@@ -34,18 +34,18 @@ impl Side {
 pub struct PipeEnd {
     /// The pipe.
     pub pipe: PipeId,
-    /// Which of its two ends.
+    /// The side of the pipe.
     pub side: Side,
 }
 
 impl PipeEnd {
-    /// The end of a pipe that gets.
+    /// The reading end of a pipe.
     #[must_use]
     pub fn reader(pipe: PipeId) -> Self {
         Self { pipe, side: Side::Reader }
     }
 
-    /// The end of a pipe that puts.
+    /// The writing end of a pipe.
     #[must_use]
     pub fn writer(pipe: PipeId) -> Self {
         Self { pipe, side: Side::Writer }
@@ -57,7 +57,7 @@ impl PipeEnd {
         Self { side: self.side.opposite(), ..self }
     }
 
-    /// Whether this end puts.
+    /// Whether this is the writing end.
     #[must_use]
     pub fn is_writer(self) -> bool {
         self.side == Side::Writer
@@ -71,19 +71,20 @@ impl PipeEnd {
 #[derive(Clone, Debug, Default)]
 pub struct HandleTable {
     ends: BTreeMap<String, Vec<PipeEnd>>,
-    /// The name of each end, indexed by pipe: reader, writer.
+    /// The names of the reading and the writing end of each pipe, indexed by pipe.
     names: Vec<[String; 2]>,
-    /// The first pipe that a step makes, by the index of the step.
-    made: BTreeMap<usize, PipeId>,
+    /// The first pipe that each step makes, by the index of the step.
+    first_pipes: BTreeMap<usize, PipeId>,
 }
 
 impl HandleTable {
     /// Resolves the handles of all steps.
     pub(super) fn of(steps: &[Step]) -> Self {
         let mut table = Self::default();
+        let mut unmade: BTreeMap<String, Vec<PipeEnd>> = BTreeMap::new();
         for (index, step) in steps.iter().enumerate() {
             let first = table.names.len();
-            let added = match &step.verb {
+            let handles = match &step.verb {
                 Verb::Pipe { reader, writer, .. } => {
                     table.names.push([reader.clone(), writer.clone()]);
                     vec![
@@ -92,36 +93,28 @@ impl HandleTable {
                     ]
                 }
                 Verb::Duplex { near, far } => {
-                    let (there, back) = (first, first + 1);
+                    let (to_far, to_near) = (first, first + 1);
                     table.names.push([format!("{far}.r"), format!("{near}.w")]);
                     table.names.push([format!("{near}.r"), format!("{far}.w")]);
-                    let halves = |name: &String, puts: PipeId, gets: PipeId| {
-                        let (w, r) = (PipeEnd::writer(puts), PipeEnd::reader(gets));
-                        [
-                            (name.clone(), vec![w, r]),
-                            (format!("{name}.w"), vec![w]),
-                            (format!("{name}.r"), vec![r]),
-                        ]
-                    };
-                    [halves(near, there, back), halves(far, back, there)].concat()
+                    [duplex_handle(near, to_far, to_near), duplex_handle(far, to_near, to_far)]
+                        .concat()
                 }
                 _ => continue,
             };
-            table.made.insert(index, first);
-            // A step that is expected to be refused makes nothing, so a later step may use its names.
-            let is_refused = step.expected.iter().all(is_refusal);
-            for (name, ends) in added {
-                if is_refused {
-                    table.ends.entry(name).or_insert(ends);
-                } else {
-                    table.ends.insert(name, ends);
-                }
+            table.first_pipes.insert(index, first);
+            // A step that is expected to be refused makes nothing, so another step may use its names.
+            let ends = if step.expects_refusal() { &mut unmade } else { &mut table.ends };
+            for (name, pipe_ends) in handles {
+                ends.entry(name).or_insert(pipe_ends);
             }
+        }
+        for (name, pipe_ends) in unmade {
+            table.ends.entry(name).or_insert(pipe_ends);
         }
         table
     }
 
-    /// The ends that a handle stands for; none if no step makes a handle of this name.
+    /// The ends that a handle stands for. Empty if no step makes a handle of this name.
     #[must_use]
     pub fn ends(&self, handle: &str) -> &[PipeEnd] {
         self.ends.get(handle).map_or(&[], Vec::as_slice)
@@ -133,13 +126,13 @@ impl HandleTable {
         self.ends(handle).iter().copied().find(|end| end.side == side)
     }
 
-    /// The pipe that this handle gets from or puts to.
+    /// The pipe that a handle reads from or writes to.
     #[must_use]
     pub fn pipe(&self, handle: &str, side: Side) -> Option<PipeId> {
         self.end(handle, side).map(|end| end.pipe)
     }
 
-    /// The end with exactly this name: `r`, `near.w`. A handle of a duplex, which stands for two ends, gives none.
+    /// The end with exactly this name: `r`, `near.w`. `None` for the handle of a duplex, which stands for two ends.
     #[must_use]
     pub fn end_named(&self, name: &str) -> Option<PipeEnd> {
         match self.ends(name) {
@@ -148,7 +141,7 @@ impl HandleTable {
         }
     }
 
-    /// The name of an end, as a scenario writes it: `w`, `near.r`.
+    /// The name of an end as it is written in a scenario: `w`, `near.r`. `?` if there is no such pipe.
     #[must_use]
     pub fn name(&self, end: PipeEnd) -> &str {
         self.names.get(end.pipe).map_or("?", |names| &names[usize::from(end.is_writer())])
@@ -162,21 +155,31 @@ impl HandleTable {
             Verb::Duplex { .. } => 2,
             _ => 0,
         };
-        let first = self.made.get(&step).copied().unwrap_or_default();
+        let first = self.first_pipes.get(&step).copied().unwrap_or_default();
         (first..first + pipes)
             .flat_map(|pipe| [PipeEnd::reader(pipe), PipeEnd::writer(pipe)])
             .collect()
     }
 
-    /// How many pipes the steps make, if all of them succeed.
+    /// The number of pipes that the steps make if all of them succeed.
     #[must_use]
     pub fn pipe_count(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether two handles have an end in common: a duplex and one of its halves, for example.
+    /// Whether two handles have an end in common, such as a duplex and one of its halves.
     #[must_use]
     pub fn overlap(&self, one: &str, other: &str) -> bool {
         self.ends(one).iter().any(|end| self.ends(other).contains(end))
     }
+}
+
+/// The names of a duplex handle and of its halves. The handle writes to one pipe and reads from the other.
+fn duplex_handle(name: &str, to: PipeId, from: PipeId) -> [(String, Vec<PipeEnd>); 3] {
+    let (writer, reader) = (PipeEnd::writer(to), PipeEnd::reader(from));
+    [
+        (name.to_owned(), vec![writer, reader]),
+        (format!("{name}.w"), vec![writer]),
+        (format!("{name}.r"), vec![reader]),
+    ]
 }

@@ -1,33 +1,33 @@
-//! What a step does, as data. How it is spelt is `spelling`'s business, what it means the model's.
+//! What a step does, as data. How a verb is written is in `grammar`; what it does is defined by the model.
 
 use super::{Payload, TaskId};
 
-/// What a step does. Handles and processes are named; `near.r` is one half of a duplex.
+/// What a step does. Handles and processes are given by name; `near.r` is one half of a duplex.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Makes a pipe and names its ends.
+    /// Makes a pipe and names its two ends.
     Pipe {
-        /// The end that gets.
+        /// The reading end.
         reader: String,
-        /// The end that puts.
+        /// The writing end.
         writer: String,
-        /// How values become bytes; bytes as they are if none is named.
+        /// How values are encoded. Without a codec the pipe carries bytes.
         codec: Option<Codec>,
     },
-    /// Makes two crossed pipes and names the two handles.
+    /// Makes two pipes in opposite directions and names the two handles.
     Duplex {
-        /// One handle.
+        /// The first handle, which writes to `far` and reads from it.
         near: String,
-        /// The other.
+        /// The second handle, which writes to `near` and reads from it.
         far: String,
     },
-    /// Starts a process and moves handles to it.
+    /// Starts a child process and moves handles to it.
     Spawn {
         /// The new process.
         child: String,
-        /// What it is given.
+        /// The handles that move to it.
         handles: Vec<String>,
-        /// What is put into a list beside them, and so is not given.
+        /// Handles inside a list argument, which therefore do not move.
         listed: Vec<String>,
     },
     /// Sends one message.
@@ -47,93 +47,93 @@ pub enum Verb {
         /// Any handle.
         handle: String,
     },
-    /// Waits for a child to end and tells how it did.
+    /// Waits until a child ends, and returns how it ended.
     Join {
         /// The child.
         child: String,
     },
-    /// Ends a child with the library's own method, which sends SIGKILL.
+    /// Kills a child with the implementation's own method, which sends SIGKILL.
     Kill {
         /// The child.
         child: String,
     },
-    /// Ends its own process at once with this code.
+    /// Ends its own process at once.
     Exit {
-        /// The code, 0 to 255.
+        /// The exit code, 0 to 255.
         code: i32,
     },
-    /// Holds until the step that another task_id is in is open for good, or until something else happens.
+    /// Waits until another task is in a step that blocks, or until this can no longer happen.
     Until {
-        /// The task_id that must block.
+        /// The task that must block.
         task_id: TaskId,
     },
-    /// Cancels the step that a task of the same process is in.
+    /// Cancels the step that another task of the same process is in.
     Cancel {
-        /// The task.
+        /// The other task.
         task: TaskId,
     },
-    /// Waits; only in a scenario with a `within`.
+    /// Waits for a fixed time. Allowed only in a scenario that has a `within`.
     Pause {
-        /// Milliseconds.
+        /// The time in milliseconds.
         ms: u64,
     },
-    /// Does something with a child, or asks about it.
+    /// Does something to a child, or asks about it.
     Child {
-        /// What.
+        /// The action or the question.
         act: ChildAct,
         /// The child.
         child: String,
     },
-    /// The entry of its own process fails, as its language has it: a panic, an exception.
+    /// Makes the entry function of its own process fail, as is usual in its language: a panic, an exception.
     Raise,
-    /// Starts a program that is no business of the library's; it ends with code 7 once it is reaped.
+    /// Starts a program without the implementation. It exits with code 7 once it is reaped.
     Exec {
-        /// Its name here.
+        /// The name of the program in the scenario.
         ghost: String,
     },
-    /// Writes a frame up to a point, and no more.
+    /// Writes the first part of a frame.
     Cut {
         /// A writer.
         handle: String,
-        /// The message.
+        /// The message in the frame.
         payload: Payload,
-        /// Where it stops.
+        /// The position at which the written part ends.
         at: CutAt,
     },
-    /// Writes what a `cut` left out.
+    /// Writes the part of a frame that `cut` left out.
     Rest {
-        /// The same writer.
+        /// The writer of the `cut`.
         handle: String,
     },
-    /// Writes the header of a message of this length, and no message.
+    /// Writes the header of a message, and no message.
     Announce {
         /// A writer.
         handle: String,
-        /// The length.
+        /// The message length in the header, in bytes.
         size: u64,
     },
     /// Decides what a signal does to its own process.
     Dispose {
-        /// What.
+        /// The effect of the signal from now on.
         to: Disposition,
-        /// The signal, with its SIG.
+        /// The signal, with its `SIG`.
         signal: String,
     },
-    /// Sends a signal by the system's own call.
+    /// Sends a signal to a child with the system call.
     Signal {
         /// The child.
         child: String,
-        /// The signal, with its SIG.
+        /// The signal, with its `SIG`.
         signal: String,
     },
-    /// Lets its own process open so many descriptors more; all that it may, if there is no number.
+    /// Limits how many more descriptors its own process can open.
     Limit {
-        /// How many.
+        /// The number of descriptors that are still free. `None` removes the limit.
         free: Option<u64>,
     },
     /// Counts something in its own process.
     Count {
-        /// What.
+        /// The things that are counted.
         what: Counted,
     },
     /// Enters the scope of handles.
@@ -143,72 +143,115 @@ pub enum Verb {
     },
     /// Leaves the scope of handles, which closes them.
     Leave {
-        /// The same handles.
+        /// The handles that were entered.
         handles: Vec<String>,
-        /// Whether it is left by an error.
+        /// Whether an error leaves the scope.
         raising: bool,
     },
-    /// Sends a handle as a message, which must not be.
+    /// Sends a handle as a message, which must be refused.
     Pass {
-        /// Through this.
+        /// The writer.
         handle: String,
-        /// This.
+        /// The handle that is sent.
         passed: String,
     },
 }
 
-/// How values become bytes.
+impl Verb {
+    /// All names of handles, processes and tasks, in the order in which they are written.
+    pub(super) fn names_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Pipe { reader: one, writer: other, .. }
+            | Self::Duplex { near: one, far: other }
+            | Self::Pass { handle: one, passed: other } => vec![one, other],
+            Self::Spawn { child, handles, listed } => {
+                [child].into_iter().chain(handles).chain(listed).collect()
+            }
+            Self::Put { handle: name, .. }
+            | Self::Get { handle: name }
+            | Self::Close { handle: name }
+            | Self::Cut { handle: name, .. }
+            | Self::Rest { handle: name }
+            | Self::Announce { handle: name, .. }
+            | Self::Join { child: name }
+            | Self::Kill { child: name }
+            | Self::Child { child: name, .. }
+            | Self::Signal { child: name, .. }
+            | Self::Exec { ghost: name } => vec![name],
+            Self::Until { task_id } | Self::Cancel { task: task_id } => {
+                task_id.names_mut().collect()
+            }
+            Self::Enter { handles } | Self::Leave { handles, .. } => handles.iter_mut().collect(),
+            Self::Exit { .. }
+            | Self::Pause { .. }
+            | Self::Raise
+            | Self::Dispose { .. }
+            | Self::Limit { .. }
+            | Self::Count { .. } => Vec::new(),
+        }
+    }
+
+    /// The message that the verb sends, if it sends one.
+    pub(super) fn payload_mut(&mut self) -> Option<&mut Payload> {
+        match self {
+            Self::Put { payload, .. } | Self::Cut { payload, .. } => Some(payload),
+            _ => None,
+        }
+    }
+}
+
+/// How values are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// Text as JSON.
     Json,
-    /// Text as it is; but `"unencodable"` has no bytes, and the bytes of `"undecodable"` are no value.
+    /// Text as it is, except that encoding `"unencodable"` and decoding `"undecodable"` fail.
     Failing,
 }
 
-/// What is done with a child, or asked about it.
+/// What is done to a child, or asked about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildAct {
-    /// Ends it with the library's own method, which sends SIGTERM.
+    /// Terminates it with the implementation's own method, which sends SIGTERM.
     Terminate,
     /// Asks whether it is alive.
     Alive,
     /// Asks for its exit code, without waiting.
     Code,
-    /// Waits until it has ended, with the whole process: no task runs meanwhile, and nobody is reaped.
+    /// Blocks the whole process until the child has ended. No task runs meanwhile, and the child is not reaped.
     Stall,
-    /// Waits until nothing is left of it, not even a zombie; other tasks run meanwhile.
+    /// Waits until nothing is left of the child, not even a zombie. Other tasks run meanwhile.
     Reaped,
-    /// Reaps it behind the library's back.
+    /// Reaps the child with the system call, unseen by the implementation.
     Reap,
 }
 
-/// Where a frame is cut.
+/// The position at which a frame is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CutAt {
-    /// After so many bytes, header included.
+    /// After this many bytes, header included.
     Bytes(u64),
-    /// So many bytes behind the header.
+    /// This many bytes after the header.
     Header(u64),
-    /// So many bytes before its end.
+    /// This many bytes before the end of the frame.
     End(u64),
 }
 
-/// What a signal does.
+/// The effect of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// It is counted.
+    /// The signal is counted.
     Trap,
-    /// Nothing.
+    /// The signal has no effect.
     Ignore,
-    /// It waits.
+    /// The signal stays pending.
     Block,
 }
 
 /// What can be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// The library's live handles: two for a pipe.
+    /// The live handles of the implementation: two for a pipe.
     Handles,
     /// The signals that were trapped.
     Trapped,

@@ -1,35 +1,35 @@
-//! Happens-before, in words: what let a step end as it did, or what it still waits for.
+//! Happens-before in words: what made a step return as it did, or what it still waits for.
 //!
-//! Program order is not repeated here: only what came from another task_id.
+//! A cause names only what another task did. The order of the steps of one task needs no explanation.
 
 use super::ownership::{EndState, Ownership};
-use super::{ProcessExit, StepState, Trace};
+use super::{StepState, Trace};
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
-    owners: Ownership<'a>,
+    ownership: Ownership<'a>,
 }
 
 impl<'a> Causes<'a> {
-    /// Prepares the answers for one trace.
+    /// Replays a trace.
     pub fn new(scenario: &'a Scenario, trace: &'a Trace) -> Self {
-        Self { scenario, trace, owners: Ownership::replay(scenario, trace) }
+        Self { scenario, trace, ownership: Ownership::replay(scenario, trace) }
     }
 
-    /// Why the step came to what it did; empty where its own task_id is all there is to say.
+    /// Why a step has the state that it has. Empty if no other task had a part in it.
     pub fn of(&self, index: usize) -> String {
         let step = &self.scenario.steps[index];
         match &self.trace.steps[index] {
             StepState::NotStarted => String::new(),
-            StepState::Pending => self.waits(step),
-            StepState::Completed { outcome, from, .. } => self.ended(step, outcome, *from),
+            StepState::Pending => self.of_pending(step),
+            StepState::Completed { outcome, from, .. } => self.of_completed(step, outcome, *from),
         }
     }
 
-    fn ended(&self, step: &Step, outcome: &Outcome, from: Option<usize>) -> String {
+    fn of_completed(&self, step: &Step, outcome: &Outcome, from: Option<usize>) -> String {
         match (&step.verb, outcome) {
             (_, Outcome::Message(_)) => match from {
                 Some(put) => format!("from {}", self.scenario.steps[put].task_id),
@@ -40,9 +40,11 @@ impl<'a> Causes<'a> {
                 format!("{} {verb} to {child}", handles.join(", "))
             }
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
-                self.went(handle, Side::Writer)
+                self.fate_of_opposite_end(handle, Side::Reader)
             }
-            (Verb::Put { handle, .. }, Outcome::Broken) => self.went(handle, Side::Reader),
+            (Verb::Put { handle, .. }, Outcome::Broken) => {
+                self.fate_of_opposite_end(handle, Side::Writer)
+            }
             (
                 Verb::Join { child } | Verb::Child { child, .. },
                 Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised | Outcome::No,
@@ -55,45 +57,43 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// What became of the end at the other side of the pipe behind `handle`; `other` is that side.
-    fn went(&self, handle: &str, other: Side) -> String {
-        let Some(end) = self.other_end(handle, other) else { return String::new() };
-        match self.owners.state(end) {
-            Some(EndState::Closed(task_id)) => {
-                format!("{task_id} closed {}", self.owners.name(end))
-            }
+    /// What became of the end opposite to the one that a step uses: `side` of its handle.
+    fn fate_of_opposite_end(&self, handle: &str, side: Side) -> String {
+        let Some(end) = self.opposite_end(handle, side) else { return String::new() };
+        let name = self.ownership.name(end);
+        match self.ownership.state(end) {
+            Some(EndState::Closed(task_id)) => format!("{task_id} closed {name}"),
             Some(EndState::Exited(process)) => format!("{process} ended"),
-            Some(EndState::Held(process)) => format!("{process} holds {}", self.owners.name(end)),
+            Some(EndState::Held(process)) => format!("{process} holds {name}"),
             None => String::new(),
         }
     }
 
-    fn other_end(&self, handle: &str, other: Side) -> Option<PipeEnd> {
-        self.scenario.handles.end(handle, other.opposite()).map(PipeEnd::opposite)
-    }
-
-    fn waits(&self, step: &Step) -> String {
-        match self.trace.exits.get(&step.task_id.process) {
-            None | Some(ProcessExit::Running) => {}
-            Some(_) => return format!("{} ended first", step.task_id.process),
+    fn of_pending(&self, step: &Step) -> String {
+        let process = &step.task_id.process;
+        if !self.trace.runs(process) {
+            return format!("{process} ended first");
         }
         match &step.verb {
-            Verb::Put { handle, .. } => {
-                self.needs(handle, Side::Reader, "is full, and only", "can read it")
-            }
-            Verb::Get { handle } => {
-                self.needs(handle, Side::Writer, "is empty, and", "can write it")
-            }
+            Verb::Put { handle, .. } => match self.opposite_holder(handle, Side::Writer) {
+                Some(reader) => format!("{handle} is full, and only {reader} can read it"),
+                None => String::new(),
+            },
+            Verb::Get { handle } => match self.opposite_holder(handle, Side::Reader) {
+                Some(writer) => format!("{handle} is empty, and {writer} can write it"),
+                None => String::new(),
+            },
             Verb::Join { child } | Verb::Child { child, .. } => format!("{child} still runs"),
             Verb::Until { task_id } => format!("{task_id} does not wait"),
             _ => String::new(),
         }
     }
 
-    fn needs(&self, handle: &str, other: Side, state: &str, can: &str) -> String {
-        match self.other_end(handle, other).and_then(|end| self.owners.state(end)) {
-            Some(EndState::Held(process)) => format!("{handle} {state} {process} {can}"),
-            _ => String::new(),
-        }
+    fn opposite_end(&self, handle: &str, side: Side) -> Option<PipeEnd> {
+        self.scenario.handles.end(handle, side).map(PipeEnd::opposite)
+    }
+
+    fn opposite_holder(&self, handle: &str, side: Side) -> Option<&str> {
+        self.ownership.holder(self.opposite_end(handle, side)?)
     }
 }

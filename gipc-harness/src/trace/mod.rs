@@ -1,76 +1,124 @@
-//! What did happen: each step with its outcome and its cause, and how each process ended.
+//! What happened in a run: the outcome of each step, its cause, and how each process ended.
 //!
-//! Does not know whether the events came from an implementation or from the model.
+//! A trace does not show whether it comes from an implementation or from the model.
 
 use crate::scenario::Outcome;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 mod ownership;
 mod schedule;
+mod allowed;
 mod cause;
+mod blocked_on;
 mod snapshot;
 mod sequence_diagram;
 mod observation;
+mod stall_evidence;
+mod mismatch;
 
+pub use allowed::{Allowed, Alternative, Race};
+pub use blocked_on::blocked_on;
 pub use cause::Causes;
-pub use observation::{EvidenceTier, FdHolder, Observation, StallEvidence, Unsupported};
+pub use mismatch::{Mismatch, disagreement, is_unexpected};
+pub use observation::{Observation, Unsupported};
 pub use ownership::{EndState, Ownership};
-pub use schedule::{
-    Allowed, Alternative, ExecutionMode, InjectionPoint, Moment, Race, Release, Schedule,
-};
+pub use schedule::{ExecutionMode, InjectionPoint, Moment, Release, Schedule};
 pub use sequence_diagram::sequence_diagram;
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
+pub use stall_evidence::{BlockedIn, EvidenceTier, FdHolder, FillLevel, StallEvidence};
 
-/// All that happened in one run, or all that the model says must happen.
+/// What happened in one run, or what must happen according to the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Trace {
-    /// One entry for each step of the scenario, in its order.
+    /// The state of each step of the scenario, in file order.
     pub steps: Vec<StepState>,
-    /// How each process ended, by its name. A process that never came is not here.
+    /// How each process ended, by its name. A process that was never started is missing.
     pub exits: BTreeMap<String, ProcessExit>,
-    /// How many handles each process had left when its lines were done, where that can be counted.
+    /// The number of handles that each process still had after its last step, where handles can be counted.
     pub remaining_handles: BTreeMap<String, u64>,
-    /// Rules that the run broke and that no outcome shows, a sentence each.
+    /// Rules that the run broke without an effect on any outcome, one sentence each.
     pub violations: Vec<String>,
 }
 
-/// What became of one step.
+/// How far one step got.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StepState {
-    /// It never began.
+    /// The step did not begin.
     NotStarted,
-    /// It began and did not end.
+    /// The step began and did not return.
     Pending,
-    /// It ended.
+    /// The step returned.
     Completed {
-        /// With this.
+        /// What it returned.
         outcome: Outcome,
-        /// For a message: the step that put it, if one did.
+        /// The step that sent the message, if the outcome is a message and its sender is known.
         from: Option<usize>,
-        /// The implementation's own words. Shown, never compared.
+        /// The error text of the implementation. It is shown and never compared.
         detail: Option<String>,
     },
 }
 
 impl StepState {
-    /// Whether it ended with this outcome.
-    pub fn is(&self, wanted: &Outcome) -> bool {
-        matches!(self, Self::Completed { outcome, .. } if outcome == wanted)
+    /// Whether the step returned this outcome.
+    pub fn is(&self, expected: &Outcome) -> bool {
+        matches!(self, Self::Completed { outcome, .. } if outcome == expected)
+    }
+
+    /// Whether the state is one that this outcome allows. A pending step satisfies `blocks`, whatever it waits for; a
+    /// step that did not begin satisfies `never`.
+    #[must_use]
+    pub fn satisfies(&self, allowed: &Outcome) -> bool {
+        match (self, allowed) {
+            (Self::NotStarted, Outcome::Never) | (Self::Pending, Outcome::Blocks(_)) => true,
+            _ => self.is(allowed),
+        }
+    }
+
+    /// The state as an outcome: `never`, `blocks` without the awaited processes, or the returned outcome.
+    #[must_use]
+    pub fn as_outcome(&self) -> Outcome {
+        match self {
+            Self::NotStarted => Outcome::Never,
+            Self::Pending => Outcome::Blocks(Vec::new()),
+            Self::Completed { outcome, .. } => outcome.clone(),
+        }
     }
 }
 
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ProcessExit {
-    /// It returned, or called exit.
+    /// The process returned or exited with this code.
     Code(i32),
-    /// A signal ended it; the name with its SIG.
+    /// This signal terminated the process; the name includes `SIG`.
     Signal(String),
-    /// Its entry failed; with which code is the language's own.
+    /// The entry function failed. The exit code depends on the language.
     Failed,
-    /// It ended, and the system did not show how.
+    /// The process ended, and the system did not show how.
     Unseen,
-    /// It was still there when the run was over.
+    /// The process still ran when the run was over.
     Running,
+}
+
+impl fmt::Display for ProcessExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(name) => write!(f, "signal {name}"),
+            Self::Failed => f.write_str("raised"),
+            Self::Unseen => f.write_str("ended, status unseen"),
+            Self::Running => f.write_str("blocked"),
+        }
+    }
+}
+
+impl Trace {
+    /// Whether a process has not ended, as far as the trace shows. A process that the trace does not contain counts as
+    /// running.
+    #[must_use]
+    pub fn runs(&self, process: &str) -> bool {
+        matches!(self.exits.get(process), None | Some(ProcessExit::Running))
+    }
 }

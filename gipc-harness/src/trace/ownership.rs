@@ -1,9 +1,9 @@
-//! Which process held which pipe end, and what became of each end: replayed from a trace.
+//! Which process owned each pipe end, and what became of each end: replayed from a trace.
 //!
-//! An end has one owner at a time and moves by spawns, so its history is a line. These are the owners that should be:
-//! what an implementation leaks is not visible here.
+//! An end has one owner at a time and moves only by spawns. The replay gives the owners that should be; an end that an
+//! implementation leaks to another process is not visible here.
 
-use super::{ProcessExit, Trace};
+use super::Trace;
 use crate::scenario::{HandleTable, Outcome, PipeEnd, Scenario, Step, Verb};
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub enum EndState {
     Held(String),
     /// This process or task closed it.
     Closed(String),
-    /// It was closed by the exit of this process.
+    /// The exit of this process closed it.
     Exited(String),
 }
 
-/// The owners of all pipe ends at the end of a trace.
+/// The state of all pipe ends at the end of a trace.
 #[derive(Clone, Debug)]
 pub struct Ownership<'a> {
     handles: &'a HandleTable,
@@ -53,7 +53,7 @@ impl<'a> Ownership<'a> {
         }
         for state in ownership.states.values_mut() {
             if let EndState::Held(process) = state {
-                if !matches!(trace.exits.get(process), None | Some(ProcessExit::Running)) {
+                if !trace.runs(process) {
                     *state = EndState::Exited(process.clone());
                 }
             }
@@ -61,23 +61,33 @@ impl<'a> Ownership<'a> {
         ownership
     }
 
-    /// What became of an end; `None` if no step made it.
+    /// What became of an end. `None` if no step made it.
     #[must_use]
     pub fn state(&self, end: PipeEnd) -> Option<&EndState> {
         self.states.get(&end)
     }
 
-    /// The name of an end, as a scenario writes it: `w`, `near.r`.
+    /// The process that still holds an end. `None` if the end was closed or never made.
+    #[must_use]
+    pub fn holder(&self, end: PipeEnd) -> Option<&str> {
+        match self.states.get(&end) {
+            Some(EndState::Held(process)) => Some(process),
+            _ => None,
+        }
+    }
+
+    /// The name of an end as it is written in a scenario: `w`, `near.r`.
     #[must_use]
     pub fn name(&self, end: PipeEnd) -> &str {
         self.handles.name(end)
     }
 
-    /// All ends that were made, by pipe.
+    /// All ends that were made, ordered by pipe.
     pub fn all(&self) -> impl Iterator<Item = (PipeEnd, &EndState)> {
         self.states.iter().map(|(end, state)| (*end, state))
     }
 
+    /// Closes the ends of these handles that the process of a step holds.
     fn close(&mut self, step: &Step, handles: &[String]) {
         let held = EndState::Held(step.task_id.process.clone());
         for end in handles.iter().flat_map(|handle| self.handles.ends(handle)) {

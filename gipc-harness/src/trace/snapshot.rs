@@ -1,9 +1,11 @@
-//! A trace as text: the scenario with the answers filled in and a *because*. Holds only what no scheduler can
-//! change, so that one scenario has one text on every implementation and platform.
+//! Writes a trace as text: the scenario with the outcome of each step and its cause.
+//!
+//! The text contains only what no scheduler can change, so one scenario has the same snapshot for every implementation
+//! and on every platform.
 
 use super::cause::Causes;
 use super::{ProcessExit, StepState, Trace};
-use crate::scenario::{Item, Outcome, Scenario, Verb};
+use crate::scenario::{Item, Line, Outcome, Scenario, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -12,134 +14,146 @@ pub fn snapshot_text(scenario: &Scenario, trace: &Trace) -> String {
     snapshot_class_text(scenario, std::slice::from_ref(trace))
 }
 
-/// The one text for all the traces that are right where steps race: what they have in common, and classes.
+/// The one snapshot text of all correct traces of a scenario. Where they differ, the text has the allowed outcomes of
+/// the line and no cause. The traces must have the same scenario; without any trace the text is empty.
 pub fn snapshot_class_text(scenario: &Scenario, traces: &[Trace]) -> String {
     let Some(trace) = traces.first() else { return String::new() };
     let causes: Vec<Causes<'_>> = traces.iter().map(|trace| Causes::new(scenario, trace)).collect();
-    let mut replicas: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut repetitions: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        replicas.entry(step.place.line).or_default().push(index);
+        repetitions.entry(step.position.line).or_default().push(index);
     }
     let mut out = String::new();
-    let mut gap = false;
+    let mut is_after_gap = false;
     for (number, item) in (1..).zip(&scenario.script.items) {
         let Item::Line(line) = item else {
-            gap |= matches!(item, Item::Blank | Item::Each(_)) && !out.is_empty();
+            is_after_gap |= matches!(item, Item::Blank | Item::Each(_)) && !out.is_empty();
             continue;
         };
-        if std::mem::take(&mut gap) {
+        if std::mem::take(&mut is_after_gap) {
             out.push('\n');
         }
-        let all: Vec<Answer> = replicas
-            .get(&number)
-            .into_iter()
-            .flatten()
-            .map(|index| Answer::of(scenario, trace, &causes, *index))
-            .collect();
-        let what = line.what();
-        let who = line.task_id.to_string();
-        for answer in fold(all) {
-            // A replica that is odd stands under its own name, so that it can be found.
-            let (who, what) = answer.own.clone().unwrap_or_else(|| (who.clone(), what.clone()));
-            row(&mut out, &who, &what, answer.times, &answer.outcome, &answer.cause);
+        let rows = repetitions.get(&number).into_iter().flatten();
+        let rows = rows.map(|index| Row::of_step(scenario, trace, &causes, *index)).collect();
+        for row in fold(rows) {
+            row.write(&mut out, &line.task_id.to_string(), &line.what());
         }
     }
     out.push('\n');
-    ends(&mut out, scenario, traces);
+    write_exits(&mut out, scenario, traces);
     for violation in &trace.violations {
         let _ = writeln!(out, "VIOLATION   {violation}");
     }
     out
 }
 
-/// How a step came out, as the trace prints it: the class where the scenario allows several outcomes and one of
-/// them came.
-pub fn outcome_text(expected: &[Outcome], taken: &StepState) -> String {
-    if is_class(expected, taken) {
+/// The outcome of a step as a snapshot prints it: all allowed outcomes if the scenario allows several and the step has
+/// one of them, otherwise its own.
+pub fn outcome_text(expected: &[Outcome], state: &StepState) -> String {
+    if is_one_of_several(expected, state) {
         return expected.iter().map(Outcome::to_string).collect::<Vec<_>>().join(" or ");
     }
-    match taken {
-        StepState::NotStarted => "never".into(),
-        StepState::Pending => "blocks".into(),
-        StepState::Completed { outcome, .. } => outcome.to_string(),
-    }
+    state.as_outcome().to_string()
 }
 
-/// Whether the scenario allows several outcomes and one of them came.
-fn is_class(expected: &[Outcome], taken: &StepState) -> bool {
-    let came = |outcome: &Outcome| match (taken, outcome) {
-        (StepState::NotStarted, Outcome::Never) | (StepState::Pending, Outcome::Blocks(_)) => true,
-        (StepState::Completed { outcome, .. }, allowed) => outcome == allowed,
-        _ => false,
-    };
-    expected.len() > 1 && expected.iter().any(came)
+/// Whether the scenario allows several outcomes and the step has one of them.
+fn is_one_of_several(expected: &[Outcome], state: &StepState) -> bool {
+    expected.len() > 1 && expected.iter().any(|outcome| state.satisfies(outcome))
 }
 
-/// Which repetition of an `each` something is.
+/// The values of the `each` indices in one repetition.
 type Indices = Vec<(String, u64)>;
 
-struct Answer {
+/// One row of a snapshot: one repetition of a line, or several that have the same pattern.
+struct Row {
     indices: Indices,
     outcome: String,
     cause: String,
+    /// The number of repetitions.
     times: usize,
-    own: Option<(String, String)>,
+    /// The task and the action with concrete names, if the row stands for one repetition of several.
+    own_names: Option<(String, String)>,
 }
 
-impl Answer {
-    fn of(scenario: &Scenario, trace: &Trace, causes: &[Causes<'_>], index: usize) -> Self {
+impl Row {
+    fn of_step(scenario: &Scenario, trace: &Trace, causes: &[Causes<'_>], index: usize) -> Self {
         let step = &scenario.steps[index];
+        let state = &trace.steps[index];
+        // Each of several outcomes would have a cause of its own.
+        let cause = if is_one_of_several(&step.expected, state) {
+            String::new()
+        } else {
+            common_cause(causes, index)
+        };
         Self {
             indices: step.indices.clone(),
-            outcome: outcome_text(&step.expected, &trace.steps[index]),
-            // Each outcome of a class would have a cause of its own.
-            cause: if is_class(&step.expected, &trace.steps[index]) {
-                String::new()
-            } else {
-                let mut all = causes.iter().map(|causes| causes.of(index));
-                let first = all.next().unwrap_or_default();
-                if all.all(|cause| cause == first) { first } else { String::new() }
-            },
+            outcome: outcome_text(&step.expected, state),
+            cause,
             times: 1,
-            own: (!step.indices.is_empty()).then(|| (step.task_id.to_string(), step.what())),
+            own_names: (!step.indices.is_empty()).then(|| (step.task_id.to_string(), step.what())),
         }
+    }
+
+    /// The outcome and the cause with the indices instead of their values.
+    fn pattern(&self) -> (String, String) {
+        (generalize(&self.outcome, &self.indices), generalize(&self.cause, &self.indices))
+    }
+
+    /// Whether the pattern with the values of this row gives its outcome and its cause.
+    fn fits(&self, (outcome, cause): &(String, String)) -> bool {
+        instantiate(outcome, &self.indices) == self.outcome
+            && instantiate(cause, &self.indices) == self.cause
+    }
+
+    /// Writes the row. A repetition that differs from the others has its own names, so that it can be found.
+    fn write(&self, out: &mut String, task: &str, action: &str) {
+        let own_names = self.own_names.as_ref();
+        let (task, action) =
+            own_names.map_or((task, action), |(task, action)| (task.as_str(), action.as_str()));
+        let mut line = format!("{task:<11} {action}");
+        if self.times > 1 {
+            let times = format!("x{}", self.times);
+            line = format!("{line:<33} {times:>5}");
+        }
+        let line = format!("{line:<39} {:<8} {}", self.outcome, self.cause);
+        out.push_str(line.trim_end());
+        out.push('\n');
     }
 }
 
-/// Replicas that agree become one; the odd ones follow it.
-fn fold(mut all: Vec<Answer>) -> Vec<Answer> {
-    if all.len() < 2 {
-        if let Some(only) = all.first_mut() {
-            only.own = None;
+/// The cause of a step if it is the same in all traces, otherwise an empty text.
+fn common_cause(causes: &[Causes<'_>], step: usize) -> String {
+    let mut causes = causes.iter().map(|causes| causes.of(step));
+    let first = causes.next().unwrap_or_default();
+    if causes.all(|cause| cause == first) { first } else { String::new() }
+}
+
+/// Combines the repetitions of a line that have the same pattern into one row. The others follow it.
+fn fold(mut rows: Vec<Row>) -> Vec<Row> {
+    if rows.len() < 2 {
+        if let Some(only) = rows.first_mut() {
+            only.own_names = None;
         }
-        return all;
+        return rows;
     }
-    // A pattern read off one replica counts only if it gives all the others back; the one that fits most wins.
-    let pattern = |answer: &Answer| {
-        (general(&answer.outcome, &answer.indices), general(&answer.cause, &answer.indices))
-    };
-    let fits = |(outcome, cause): &(String, String), answer: &Answer| {
-        concrete(outcome, &answer.indices) == answer.outcome
-            && concrete(cause, &answer.indices) == answer.cause
-    };
-    let best = [all.len() - 1, all.len() / 2, 0]
+    // A pattern comes from one repetition. Of three candidates the one that fits most repetitions is used.
+    let candidates = [rows.len() - 1, rows.len() / 2, 0].map(|index| rows[index].pattern());
+    let (times, pattern) = candidates
         .into_iter()
-        .map(|index| pattern(&all[index]))
-        .map(|pattern| (all.iter().filter(|answer| fits(&pattern, answer)).count(), pattern))
+        .map(|pattern| (rows.iter().filter(|row| row.fits(&pattern)).count(), pattern))
         .max_by_key(|(count, _)| *count)
-        .expect("three were looked at");
-    let (times, pattern) = best;
+        .expect("there are three candidates");
     if times < 2 {
-        return all;
+        return rows;
     }
-    let odd: Vec<Answer> = all.into_iter().filter(|answer| !fits(&pattern, answer)).collect();
-    let common =
-        Answer { indices: Vec::new(), outcome: pattern.0, cause: pattern.1, times, own: None };
-    std::iter::once(common).chain(odd).collect()
+    let others: Vec<Row> = rows.into_iter().filter(|row| !row.fits(&pattern)).collect();
+    let (outcome, cause) = pattern;
+    let common = Row { indices: Vec::new(), outcome, cause, times, own_names: None };
+    std::iter::once(common).chain(others).collect()
 }
 
-/// Writes the numbers of the indices as indices again.
-fn general(text: &str, indices: &[(String, u64)]) -> String {
+/// Replaces the values of the indices in a text by the indices.
+fn generalize(text: &str, indices: &[(String, u64)]) -> String {
     let mut text = text.to_owned();
     for (name, value) in indices {
         text = text.replace(&format!("[{value}]"), &format!("[{name}]"));
@@ -152,8 +166,8 @@ fn general(text: &str, indices: &[(String, u64)]) -> String {
     text
 }
 
-/// The opposite of `general`.
-fn concrete(text: &str, indices: &[(String, u64)]) -> String {
+/// Replaces the indices in a text by their values.
+fn instantiate(text: &str, indices: &[(String, u64)]) -> String {
     let mut text = text.to_owned();
     for (name, value) in indices {
         text = text.replace(&format!("[{name}]"), &format!("[{value}]"));
@@ -164,65 +178,38 @@ fn concrete(text: &str, indices: &[(String, u64)]) -> String {
     text
 }
 
-/// One line a process: how it ended. Processes of one spawn line fold.
-fn ends(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
+/// Writes one row for each process: how it ended. Processes of the same spawn line are combined.
+fn write_exits(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
+    // The processes of each spawn line, with `main` last.
     let mut spawned: BTreeMap<usize, Vec<(Indices, &str)>> = BTreeMap::new();
-    let mut names: BTreeMap<usize, String> = BTreeMap::new();
+    let mut names: BTreeMap<usize, &str> = BTreeMap::new();
     for step in scenario.steps.iter() {
         if let Verb::Spawn { child, .. } = &step.verb {
-            spawned.entry(step.place.line).or_default().push((step.indices.clone(), child));
+            spawned.entry(step.position.line).or_default().push((step.indices.clone(), child));
         }
     }
     for (number, item) in (1..).zip(&scenario.script.items) {
-        if let Item::Line(line) = item {
-            if let Verb::Spawn { child, .. } = &line.verb {
-                names.insert(number, child.clone());
-            }
+        if let Item::Line(Line { verb: Verb::Spawn { child, .. }, .. }) = item {
+            names.insert(number, child);
         }
     }
     spawned.insert(usize::MAX, vec![(Vec::new(), "main")]);
-    names.insert(usize::MAX, "main".into());
-    for (line, children) in spawned {
-        let answers = children
+    names.insert(usize::MAX, "main");
+    for (line, processes) in spawned {
+        let rows = processes
             .into_iter()
-            .filter_map(|(indices, child)| {
-                let own = (!indices.is_empty()).then(|| (child.to_owned(), "ends".to_owned()));
-                let ways = traces.iter().filter_map(|trace| trace.exits.get(child));
-                let ways: BTreeSet<String> = ways.map(ProcessExit::to_string).collect();
-                let outcome = ways.into_iter().collect::<Vec<_>>().join(" or ");
-                if outcome.is_empty() {
-                    return None;
-                }
-                Some(Answer { indices, outcome, cause: String::new(), times: 1, own })
+            .filter_map(|(indices, process)| {
+                let exits = traces.iter().filter_map(|trace| trace.exits.get(process));
+                let exits: BTreeSet<String> = exits.map(ProcessExit::to_string).collect();
+                let outcome = exits.into_iter().collect::<Vec<_>>().join(" or ");
+                let own_names =
+                    (!indices.is_empty()).then(|| (process.to_owned(), "ends".to_owned()));
+                let row = Row { indices, outcome, cause: String::new(), times: 1, own_names };
+                (!row.outcome.is_empty()).then_some(row)
             })
             .collect();
-        for answer in fold(answers) {
-            let (who, what) =
-                answer.own.clone().unwrap_or_else(|| (names[&line].clone(), "ends".into()));
-            row(out, &who, &what, answer.times, &answer.outcome, "");
-        }
-    }
-}
-
-fn row(out: &mut String, who: &str, what: &str, times: usize, outcome: &str, cause: &str) {
-    let mut line = format!("{who:<11} {what}");
-    if times > 1 {
-        let times = format!("x{times}");
-        line = format!("{line:<33} {times:>5}");
-    }
-    let line = format!("{line:<39} {outcome:<8} {cause}");
-    out.push_str(line.trim_end());
-    out.push('\n');
-}
-
-impl std::fmt::Display for ProcessExit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit {code}"),
-            Self::Signal(name) => write!(f, "signal {name}"),
-            Self::Failed => f.write_str("raised"),
-            Self::Unseen => f.write_str("ended, status unseen"),
-            Self::Running => f.write_str("blocked"),
+        for row in fold(rows) {
+            row.write(out, names[&line], "ends");
         }
     }
 }

@@ -1,39 +1,57 @@
-//! What the folder of an adapter says beforehand, held against what came: failures that are known, what is lacking, what
-//! is skipped. It may say too little and too much.
+//! The baseline: what the folder of an adapter says beforehand, held against what came. Known failures, what the
+//! implementation lacks, what is skipped. Both a missing and a stale entry are no pass.
 
 use super::{Status, Verdict};
-use crate::adapter::{KnownFailure, Manifest, skip_list::SkipList};
+use crate::adapter::skip_list::SkipList;
+use crate::adapter::{Adapter, KnownFailure};
 use crate::scenario::Scenario;
 use crate::trace::Observation;
+use crate::variant::ChoiceExemption;
+use std::collections::BTreeMap;
 
-/// What the folder would have to say of a scenario.
+/// What an adapter says of itself beforehand. The default says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline<'a> {
+    /// The profiles that the implementation has. Empty: nothing is declared, and nothing is enforced.
+    pub profiles: &'a [String],
+    /// What it lacks of these profiles: a verb or the id of a scenario, and why.
+    pub lacks: Option<&'a BTreeMap<String, String>>,
+    /// The failures that are known.
+    pub known: &'a [KnownFailure],
+    /// The scenarios that are skipped; `None` if the adapter has no skip list.
+    pub skips: Option<&'a SkipList>,
+    /// The variant of the adapter, `default` without one.
+    pub variant: &'a str,
+}
+
+/// What the folder of an adapter would have to say of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaselineChange {
-    /// It fails, with this fingerprint.
+    /// The scenario fails, with this fingerprint.
     Fails {
         /// The first wrong step.
         step: String,
-        /// What it comes to.
+        /// Its outcome.
         outcome: String,
-        /// What that is.
+        /// The verdict.
         verdict: Status,
-        /// Another failure is known here.
+        /// Another failure of this scenario is listed.
         instead: bool,
     },
-    /// It passes.
+    /// The scenario passes.
     Passes,
-    /// It is skipped.
+    /// The scenario is skipped.
     Skips,
-    /// It can be asked.
+    /// The scenario is not skipped.
     Asked,
-    /// Nothing: there is no such scenario.
+    /// Nothing: the suite has no such scenario.
     Nothing,
 }
 
 impl BaselineChange {
-    /// What the verdict is as soon as the folder says so.
+    /// The status of the run once the folder says so.
     #[must_use]
-    pub fn word(&self) -> Status {
+    pub fn status(&self) -> Status {
         match self {
             Self::Fails { .. } => Status::Known,
             Self::Skips => Status::Skip,
@@ -42,137 +60,144 @@ impl BaselineChange {
     }
 }
 
-/// What a choice of the implementation makes of a line that was written for others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chosen {
-    /// The first step that comes to something else.
-    pub step: usize,
-    /// What it comes to.
-    pub got: String,
-    /// Which choice that is, in words.
-    pub reason: String,
-}
-
-/// Who did what is right for his own choices, and was asked what is right for others only, has not failed. What follows
-/// was not meant for him.
-pub fn excuse(verdict: &mut Verdict, chosen: Option<&Chosen>) {
-    let is_so = |chosen: &&Chosen| {
-        verdict.first.as_ref().is_some_and(|it| it.step == chosen.step && it.got == chosen.got)
-    };
-    let Some(Chosen { reason, .. }) = chosen.filter(is_so) else { return };
-    if matches!(verdict.word, Status::Fail | Status::Deadlock | Status::Hang | Status::Known) {
-        verdict.word = Status::Skip;
-        verdict.notes = vec![reason.clone()];
-        (verdict.first, verdict.stuck, verdict.mend, verdict.sort) = (None, None, None, None);
-        verdict.also.clear();
+impl<'a> Baseline<'a> {
+    /// The baseline of an adapter.
+    #[must_use]
+    pub fn of(adapter: &'a Adapter) -> Self {
+        Self {
+            profiles: &adapter.manifest.profiles,
+            lacks: Some(&adapter.manifest.lacks),
+            known: &adapter.manifest.known,
+            skips: adapter.skips.as_ref(),
+            variant: &adapter.variant,
+        }
     }
-}
 
-/// Who declares a profile has all of it, but for what the manifest lists; and what it lists it does not have.
-pub fn hold_to_its_word(
-    verdict: &mut Verdict,
-    scenario: &Scenario,
-    observed: &Observation,
-    manifest: &Manifest,
-) {
-    let lacks = |name: &str| manifest.lacks.contains_key(name);
-    let step = observed.unsupported.as_ref().and_then(|lacking| lacking.step);
-    match step.and_then(|step| scenario.steps.get(step)) {
-        Some(step) if verdict.word == Status::Skip => {
-            let profile = step.verb.profile().word().to_owned();
-            let what = step.what();
-            let verb = what.split(' ').next().unwrap_or_default();
-            if manifest.profiles.contains(&profile) && !lacks(verb) && !lacks(&scenario.id) {
-                verdict.word = Status::Error;
-                verdict.notes.push(format!(
-                    "the manifest declares the profile {profile}: list {verb}, or {}, with its reason under [lacks]",
-                    scenario.id
-                ));
+    fn lacks(&self, name: &str) -> bool {
+        self.lacks.is_some_and(|lacks| lacks.contains_key(name))
+    }
+
+    /// Says KNOWN where the failure has the fingerprint of a listed one, and FIXED where a listed failure passes. A
+    /// scenario that fails in one of several ways has an entry for each.
+    pub(super) fn match_known_failure(&self, verdict: &mut Verdict, scenario: &Scenario) {
+        if verdict.status == Status::Skip || verdict.status.is_inconclusive() {
+            return;
+        }
+        let entries: Vec<&KnownFailure> =
+            self.known.iter().filter(|known| known.scenario == scenario.id).collect();
+        let Some(any) = entries.first() else {
+            verdict.baseline_change = new_failure(verdict, scenario, false);
+            return;
+        };
+        if verdict.status == Status::Pass {
+            if entries.iter().all(|entry| entry.sometimes) {
+                verdict.flaky = true;
+                verdict.notes.push(format!("fails now and then: {}: {}", any.sort, any.reason));
+            } else {
+                verdict.status = Status::Fixed;
+                verdict.baseline_change = Some(BaselineChange::Passes);
+                verdict.notes.push(
+                    "it passes, and the manifest says that it fails: delete that entry".into(),
+                );
             }
+            return;
         }
-        _ if verdict.word == Status::Pass && lacks(&scenario.id) => {
-            verdict.word = Status::Fixed;
-            verdict.mend = Some(BaselineChange::Passes);
-            verdict.notes.push(
-                "it passes, and the manifest lists it under [lacks]: delete that entry".into(),
-            );
+        let [step, outcome, status] = &verdict.fingerprint(scenario);
+        if let Some(entry) = entries.iter().find(|entry| entry.is([step, outcome, status])) {
+            verdict.status = Status::Known;
+            verdict.flaky = entry.sometimes;
+            verdict.sort = Some(entry.sort);
+            verdict.explain(format!("{}: {}", entry.sort, entry.reason));
+            return;
         }
-        _ => {}
+        verdict.notes.push(format!(
+            "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({status})",
+            any.step, any.outcome, any.verdict
+        ));
+        verdict.baseline_change = new_failure(verdict, scenario, true);
+    }
+
+    /// Says SKIP where the implementation did what is right for its declared choices, on a line that is written for
+    /// others. What follows that line does not apply to it.
+    pub(super) fn apply_exemption(verdict: &mut Verdict, exemption: Option<&ChoiceExemption>) {
+        let applies = |exemption: &&ChoiceExemption| {
+            let mismatch = verdict.mismatch.as_ref();
+            mismatch.is_some_and(|it| it.step == exemption.step && it.got == exemption.got)
+        };
+        let Some(exemption) = exemption.filter(applies) else { return };
+        if verdict.status.is_failure() || verdict.status == Status::Known {
+            let texts =
+                (std::mem::take(&mut verdict.trace_text), std::mem::take(&mut verdict.model_text));
+            *verdict = Verdict {
+                status: Status::Skip,
+                reason: Some(exemption.reason.clone()),
+                flaky: verdict.flaky,
+                ..Verdict::new(texts.0, texts.1)
+            };
+        }
+    }
+
+    /// Says ERROR where the implementation refuses a verb of a profile that it declares, and FIXED where a scenario
+    /// passes that it is said to lack.
+    pub(super) fn enforce_profiles(
+        &self,
+        verdict: &mut Verdict,
+        scenario: &Scenario,
+        observation: &Observation,
+    ) {
+        let unsupported = observation.unsupported.as_ref().and_then(|it| it.step);
+        match unsupported.and_then(|step| scenario.steps.get(step)) {
+            Some(step) if verdict.status == Status::Skip => {
+                let profile = step.verb.profile().word().to_owned();
+                let what = step.what();
+                let verb = what.split(' ').next().unwrap_or_default();
+                let id = &scenario.id;
+                if self.profiles.contains(&profile) && !self.lacks(verb) && !self.lacks(id) {
+                    verdict.status = Status::Error;
+                    verdict.notes.push(format!(
+                        "the manifest declares the profile {profile}: list {verb}, or {id}, with its reason under [lacks]"
+                    ));
+                }
+            }
+            _ if verdict.status == Status::Pass && self.lacks(&scenario.id) => {
+                verdict.status = Status::Fixed;
+                verdict.baseline_change = Some(BaselineChange::Passes);
+                verdict.notes.push(
+                    "it passes, and the manifest lists it under [lacks]: delete that entry".into(),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Says ERROR where a scenario is skipped that the skip list does not have, and FIXED where one of the list is not
+    /// skipped any more: what is skipped cannot grow unnoticed.
+    pub(super) fn enforce_skip_list(&self, verdict: &mut Verdict, id: &str) {
+        let Some(skips) = self.skips else { return };
+        let listed = skips.says(id, self.variant);
+        verdict.flaky |= listed == Some(true);
+        let (status, change, note) = match (verdict.status, listed) {
+            (Status::Skip, None) => (
+                Status::Error,
+                BaselineChange::Skips,
+                "it is skipped, and skips.txt does not list it",
+            ),
+            (status, Some(false)) if status != Status::Skip && !status.is_inconclusive() => (
+                Status::Fixed,
+                BaselineChange::Asked,
+                "it is not skipped any more, and skips.txt lists it",
+            ),
+            _ => return,
+        };
+        verdict.status = status;
+        verdict.notes.push(note.into());
+        verdict.baseline_change = Some(change);
     }
 }
 
-/// What is skipped is a list of its own, so that it does not grow unseen.
-pub fn hold_to_its_skips(verdict: &mut Verdict, id: &str, skips: Option<&SkipList>, variant: &str) {
-    let Some(skips) = skips else { return };
-    verdict.sometimes |= skips.says(id, variant) == Some(true);
-    let (mend, note) = match (verdict.word, skips.says(id, variant)) {
-        (Status::Skip, None) => {
-            (BaselineChange::Skips, "it is skipped, and skips.txt does not list it")
-        }
-        (word, Some(false)) if word != Status::Skip && !word.says_nothing() => {
-            (BaselineChange::Asked, "it is not skipped any more, and skips.txt lists it")
-        }
-        _ => return,
-    };
-    verdict.word = if mend == BaselineChange::Skips { Status::Error } else { Status::Fixed };
-    verdict.notes.push(note.into());
-    verdict.mend = Some(mend);
-}
-
-/// The fingerprint is the first wrong step, its outcome and the verdict: never a line number. Who fails in one of several
-/// ways has an entry for each.
-pub(super) fn compare(scenario: &Scenario, verdict: &mut Verdict, known: &[KnownFailure]) {
-    let entries = || known.iter().filter(|known| known.scenario == scenario.id);
-    let Some(any) = entries().next() else {
-        if let Some((step, outcome)) = fails(scenario, verdict) {
-            let (verdict_, instead) = (verdict.word, false);
-            verdict.mend =
-                Some(BaselineChange::Fails { step, outcome, verdict: verdict_, instead });
-        }
-        return;
-    };
-    if verdict.word == Status::Pass {
-        if entries().all(|entry| entry.sometimes) {
-            verdict.sometimes = true;
-            verdict.notes.push(format!("fails now and then: {}: {}", any.sort, any.reason));
-        } else {
-            verdict.word = Status::Fixed;
-            verdict.mend = Some(BaselineChange::Passes);
-            verdict
-                .notes
-                .push("it passes, and the manifest says that it fails: delete that entry".into());
-        }
-        return;
-    }
-    let word = verdict.word.to_string();
-    let (step, outcome) = fingerprint(scenario, verdict);
-    if let Some(entry) = entries().find(|entry| entry.is([&step, &outcome, &word])) {
-        verdict.word = Status::Known;
-        verdict.sometimes = entry.sometimes;
-        verdict.sort = Some(entry.sort);
-        verdict.notes.insert(0, format!("{}: {}", entry.sort, entry.reason));
-        return;
-    }
-    verdict.notes.push(format!(
-        "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({word})",
-        any.step, any.outcome, any.verdict
-    ));
-    if let Some((step, outcome)) = fails(scenario, verdict) {
-        let (verdict_, instead) = (verdict.word, true);
-        verdict.mend = Some(BaselineChange::Fails { step, outcome, verdict: verdict_, instead });
-    }
-}
-
-/// The fingerprint of what can be known to fail.
-fn fails(scenario: &Scenario, verdict: &Verdict) -> Option<(String, String)> {
-    matches!(verdict.word, Status::Fail | Status::Deadlock | Status::Hang)
-        .then(|| fingerprint(scenario, verdict))
-}
-
-fn fingerprint(scenario: &Scenario, verdict: &Verdict) -> (String, String) {
-    let came = verdict.first.as_ref().map(|first| {
-        let step = &scenario.steps[first.step];
-        (format!("{} {}", step.task_id, step.what()), first.got.clone())
-    });
-    came.unwrap_or_else(|| ("trace".into(), "differs".into()))
+/// The entry for a failure that is not listed.
+fn new_failure(verdict: &Verdict, scenario: &Scenario, instead: bool) -> Option<BaselineChange> {
+    let [step, outcome, _] = verdict.fingerprint(scenario);
+    let fails = BaselineChange::Fails { step, outcome, verdict: verdict.status, instead };
+    verdict.status.is_failure().then_some(fails)
 }

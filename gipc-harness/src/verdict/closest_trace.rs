@@ -1,33 +1,38 @@
-//! Of all traces that are allowed, the one that a run is, or comes nearest to.
+//! The allowed trace that a run agrees with, or that it agrees with for the most steps.
 
-use super::{completed, is_wrong};
+use super::comparison::fill_unobservable;
 use crate::scenario::Scenario;
-use crate::trace::{Allowed, ProcessExit, StepState, Trace};
+use crate::trace::{Allowed, ProcessExit, StepState, Trace, is_unexpected};
 
-/// The allowed trace that agrees with what happened, and true; or the one from which it differs last, and false.
+/// Finds the allowed trace that is closest to the observed one: the one that agrees with it, and true; or else the one
+/// whose first difference is in the latest step, and false.
 pub(super) fn closest_trace<'a>(
     scenario: &Scenario,
     allowed: &'a Allowed,
     observed: &Trace,
 ) -> (&'a Trace, bool) {
-    let mut best = (allowed.story(), 0);
+    let (mut closest, mut most_equal_steps) = (allowed.in_file_order(), 0);
     for predicted in &allowed.traces {
-        let trace = completed(scenario, observed, predicted);
+        let trace = fill_unobservable(scenario, observed, predicted);
         let steps = 0..scenario.steps.len();
-        let first = steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
-        let until = match first {
+        let first_difference =
+            steps.clone().find(|step| !same(scenario, allowed, predicted, &trace, *step));
+        let equal_steps = match first_difference {
             None if trace.exits == predicted.exits => return (predicted, true),
-            first => first.unwrap_or(steps.end),
+            difference => difference.unwrap_or(steps.end),
         };
-        if until > best.1 {
-            best = (predicted, until);
+        if equal_steps > most_equal_steps {
+            (closest, most_equal_steps) = (predicted, equal_steps);
         }
     }
-    (best.0, false)
+    (closest, false)
 }
 
-/// Whether a step came to what is predicted. Where the model has one answer and the line allows more, or where what came
-/// is none of the model's answers and the line allows it, the specification leaves it open, and any of them will do. Of a process that was killed in a step nobody knows how far it came.
+/// Whether the outcome of a step is the predicted one.
+///
+/// Where the file allows several outcomes, the specification leaves the outcome open: any of them is accepted if the
+/// model predicts the same one in all its traces, or if the actual one is in none of its traces. A step that is pending
+/// because its process was killed is accepted, since it is unknown how far it got.
 pub(super) fn same(
     scenario: &Scenario,
     allowed: &Allowed,
@@ -35,27 +40,27 @@ pub(super) fn same(
     trace: &Trace,
     step: usize,
 ) -> bool {
-    let killed = |trace: &Trace| {
+    let is_killed = |trace: &Trace| {
         matches!(
             trace.exits.get(&scenario.steps[step].task_id.process),
             Some(ProcessExit::Signal(_))
         )
     };
-    let (must, came) = (&predicted.steps[step], &trace.steps[step]);
-    let alike = |one: &StepState, other: &StepState| match (one, other) {
+    let (expected, actual) = (&predicted.steps[step], &trace.steps[step]);
+    let is_alike = |one: &StepState, other: &StepState| match (one, other) {
         (
             StepState::Completed { outcome: one, .. },
             StepState::Completed { outcome: other, .. },
         ) => one == other,
         (one, other) => one == other,
     };
-    let mut answers = allowed.traces.iter().map(|trace| &trace.steps[step]);
+    let mut predictions = allowed.traces.iter().map(|trace| &trace.steps[step]);
     let is_open = scenario.steps[step].expected.len() > 1
-        && !is_wrong(scenario, trace, step)
-        && (answers.clone().all(|answer| alike(answer, must))
-            || !answers.any(|answer| alike(answer, came)));
-    match (must, came) {
-        (must, StepState::Pending) if *must != StepState::Pending => killed(predicted),
-        _ => is_open || alike(must, came),
+        && !is_unexpected(scenario, trace, step)
+        && (predictions.clone().all(|prediction| is_alike(prediction, expected))
+            || !predictions.any(|prediction| is_alike(prediction, actual)));
+    match (expected, actual) {
+        (expected, StepState::Pending) if *expected != StepState::Pending => is_killed(predicted),
+        _ => is_open || is_alike(expected, actual),
     }
 }

@@ -3,8 +3,8 @@
 use super::suite;
 use crate::model::{AfterCancel, Choices, allowed, predict};
 use crate::scenario::{Scenario, parse};
+use crate::trace::disagreement;
 use crate::trace::outcome_text;
-use crate::verdict::disagreement;
 use rstest::rstest;
 
 fn choices(after_cancel: AfterCancel) -> Choices {

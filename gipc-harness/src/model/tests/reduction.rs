@@ -1,50 +1,10 @@
-//! Partial-order reduction and the split into races change no outcome: compared with a search of all orders.
+//! Independent races cost their number and are kept apart; a search that is too large stops.
 
-use crate::explore::script;
-use crate::model::outcomes::Outcomes;
 use crate::model::program::Program;
-use crate::model::state_graph::{MAX_WORK, explore, explore_unreduced};
-use crate::model::{AfterCancel, CAPACITY_MAX, CAPACITY_MIN, Choices, allowed};
+use crate::model::state_graph::{MAX_WORK, explore};
+use crate::model::{CAPACITY_MIN, Choices, allowed};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Trace;
-use proptest::prelude::*;
-
-fn random(seed: u64) -> Option<Scenario> {
-    let profiles = ["core", "tasks", "process", "frames", "signals", "counts"].map(str::to_owned);
-    let script = script(&mut fastrand::Rng::with_seed(seed), &profiles.into());
-    parse("random", &script.to_string()).ok()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn the_reduced_search_finds_the_outcomes_of_all_orders(
-        seed: u64,
-        is_small: bool,
-        poisons: bool,
-        late_get_waits: bool,
-        limits_messages: bool,
-    ) {
-        let capacity = if is_small { CAPACITY_MIN } else { CAPACITY_MAX };
-        let after_cancel = if poisons { AfterCancel::Poison } else { AfterCancel::Complete };
-        let Some(scenario) = random(seed) else { return Ok(()) };
-        let max_message = if limits_messages { 300 } else { Choices::default().max_message };
-        let choices = Choices { after_cancel, late_get_waits, max_message, ..Choices::default() };
-        let program = Program::new(&scenario, capacity, choices);
-        let Some(full) = explore_unreduced(&program) else { return Ok(()) };
-        let reduced = explore(&program, &mut MAX_WORK.clone()).expect("the reduced graph is not larger");
-        let traces = |graph| Outcomes::of(graph).and_then(|outcomes| outcomes.traces(&program));
-        if let Some(expected) = traces(&full) {
-            prop_assert!(reduced.nodes.len() <= full.nodes.len());
-            prop_assert_eq!(traces(&reduced), Some(expected), "{}", &scenario.text);
-        }
-    }
-}
 
 /// Children that are killed while they may or may not have begun to wait.
 fn kills(count: usize) -> Scenario {

@@ -1,42 +1,42 @@
-//! What is other than in an earlier matrix: by implementation and scenario, whether it became better or worse.
+//! The comparison with an earlier matrix: which results became better or worse, by implementation and scenario.
 
-use super::{Cell, Matrix, badness};
+use super::{Cell, Matrix, severity};
 use crate::verdict::Status;
 
-/// Whether it is for the good.
+/// The direction of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
-    /// It fails, and did not; or can no longer be asked.
+    /// The scenario fails or is skipped now, and passed before.
     Worse,
-    /// It fails in another way.
+    /// The scenario fails in another way.
     Other,
-    /// It failed, and does not.
+    /// The scenario passes now, and failed before.
     Better,
-    /// It was not asked before.
+    /// The earlier matrix has no result for the scenario.
     New,
-    /// It is not asked any more.
+    /// The suite no longer has the scenario.
     Gone,
 }
 
-/// One difference.
+/// The change of one result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// For the good or the bad.
+    /// The direction of the change.
     pub way: Direction,
-    /// On which implementation.
+    /// The adapter of the implementation.
     pub adapter: String,
-    /// In which scenario.
+    /// The id of the scenario.
     pub scenario: String,
-    /// What it was, and what it is.
+    /// The result in the earlier matrix, as text.
     pub was: String,
-    /// The same for now.
+    /// The result in the current matrix, as text.
     pub is: String,
 }
 
 impl Direction {
-    /// One word.
+    /// The name of the direction, as reports show it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Worse => "worse",
             Self::Other => "other",
@@ -47,10 +47,10 @@ impl Direction {
     }
 }
 
-/// What is other in `now`, the worst first. An implementation that either of them has not is no difference.
+/// The changes from `before` to `now`, the worst first. Implementations that did not run in both are left out.
 #[must_use]
 pub fn changes(before: &Matrix, now: &Matrix) -> Vec<Change> {
-    let mut all = Vec::new();
+    let mut changes = Vec::new();
     for column in &now.columns {
         let Some(old) = before.columns.iter().find(|old| old.adapter == column.adapter) else {
             continue;
@@ -62,34 +62,35 @@ pub fn changes(before: &Matrix, now: &Matrix) -> Vec<Change> {
             old.cells.keys().chain(column.cells.keys().filter(|id| !old.cells.contains_key(*id)));
         for id in ids {
             let (was, is) = (old.cells.get(id), column.cells.get(id));
-            // What this run did not ask has not changed.
+            // A scenario that the suite has, and that did not run this time, has not changed.
             if is.is_none() && now.scenarios.contains_key(id) {
                 continue;
             }
-            if let Some(way) = way(was, is) {
-                let (was, is) = (told(was), told(is));
+            if let Some(way) = direction(was, is) {
+                let (was, is) = (description(was), description(is));
                 let (adapter, scenario) = (column.adapter.clone(), id.clone());
-                all.push(Change { way, adapter, scenario, was, is });
+                changes.push(Change { way, adapter, scenario, was, is });
             }
         }
     }
-    all.sort_by(|a, b| (a.way, &a.adapter, &a.scenario).cmp(&(b.way, &b.adapter, &b.scenario)));
-    all
+    changes.sort_by(|a, b| (a.way, &a.adapter, &a.scenario).cmp(&(b.way, &b.adapter, &b.scenario)));
+    changes
 }
 
-fn way(was: Option<&Cell>, is: Option<&Cell>) -> Option<Direction> {
+/// The direction of the change between two results; `None` if they are the same.
+fn direction(was: Option<&Cell>, is: Option<&Cell>) -> Option<Direction> {
     let (Some(was), Some(is)) = (was, is) else {
         return Some(if was.is_some() { Direction::Gone } else { Direction::New });
     };
-    // What wavers has not changed, whatever it came to this time.
-    let wavers = (was.sometimes || is.sometimes) && is.verdict.is_expected();
-    if wavers || fingerprint(was) == fingerprint(is) {
+    // An intermittent result has not changed, whatever it is this time.
+    let is_intermittent = (was.sometimes || is.sometimes) && is.verdict.is_expected();
+    if is_intermittent || fingerprint(was) == fingerprint(is) {
         return None;
     }
     let rank = |cell: &Cell| match cell.verdict {
-        // Not being there any more is worse than to pass, and no better than to fail.
-        Status::Skip => badness(Status::Known),
-        word => badness(word),
+        // A scenario that is skipped now is worse than one that passes, and no better than one that fails.
+        Status::Skip => severity(Status::Known),
+        status => severity(status),
     };
     Some(match rank(is).cmp(&rank(was)) {
         std::cmp::Ordering::Greater => Direction::Worse,
@@ -98,17 +99,19 @@ fn way(was: Option<&Cell>, is: Option<&Cell>) -> Option<Direction> {
     })
 }
 
-/// What makes two failures the same one: never a line number.
+/// What two results have in common if they are the same: the status, and the first wrong step with its outcome. Line
+/// numbers do not count.
 fn fingerprint(cell: &Cell) -> (Status, Option<(&str, &str)>) {
     let first = cell.first.as_ref().map(|first| (first.step.as_str(), first.got.as_str()));
     match cell.verdict {
-        // A run of a scenario that races may end in either way.
+        // The model may allow several traces, so that two passes can differ in their outcomes.
         Status::Pass | Status::Fixed => (Status::Pass, None),
-        word => (word, first),
+        status => (status, first),
     }
 }
 
-fn told(cell: Option<&Cell>) -> String {
+/// A result as text.
+fn description(cell: Option<&Cell>) -> String {
     match cell {
         None => "not asked".into(),
         Some(cell) => match &cell.first {

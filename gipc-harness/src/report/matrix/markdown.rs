@@ -1,11 +1,12 @@
-//! The matrix as Markdown: themes, requirements, every failure that is known with its reason, and where it ran.
+//! The matrix as Markdown: themes, requirements, every known failure with its reason, and the environment.
 
 use super::table::{counts, of_theme, parts};
 use super::{Change, Column, Matrix, Sum};
+use crate::requirements::Requirement;
 use crate::verdict::Status;
 use std::fmt::Write;
 
-/// The page.
+/// The page, with the changes if the matrix is compared with an earlier one.
 #[must_use]
 pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let mut out = format!("# The matrix\n\nSuite {}, made {}.", matrix.suite, matrix.made);
@@ -26,7 +27,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
             let _ = writeln!(
                 out,
                 "| {} | {adapter} | {scenario} | {} | {} |",
-                way.word(),
+                way.name(),
                 cell(was),
                 cell(is)
             );
@@ -36,7 +37,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     themes(matrix, &mut out);
     out.push_str("\n## Requirements\n\n");
     requirements(matrix, &mut out);
-    out.push_str("\n## KnownFailure failures\n");
+    out.push_str("\n## Known failures\n");
     for column in ran(matrix) {
         let known: Vec<_> =
             column.cells.iter().filter(|(_, cell)| cell.verdict == Status::Known).collect();
@@ -46,10 +47,10 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         let _ = writeln!(out, "\n### {}\n\n{}\n", column.adapter, column.sorts());
         for (id, failure) in known {
             let first = failure.first.as_ref();
-            let came =
+            let outcome =
                 first.map(|first| format!("`{}` comes to {}. ", first.step, cell(&first.got)));
             let reason = failure.notes.first().map(|note| cell(note)).unwrap_or_default();
-            let _ = writeln!(out, "- **{id}**: {}{reason}", came.unwrap_or_default());
+            let _ = writeln!(out, "- **{id}**: {}{reason}", outcome.unwrap_or_default());
         }
     }
     out.push_str("\n## Where it ran\n");
@@ -71,6 +72,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     out
 }
 
+/// The columns of the implementations that ran.
 fn ran(matrix: &Matrix) -> impl Iterator<Item = &Column> {
     matrix.columns.iter().filter(|column| column.absent.is_none())
 }
@@ -83,13 +85,13 @@ fn themes(matrix: &Matrix, out: &mut String) {
     for column in ran(matrix) {
         let cells: Vec<String> =
             themes.iter().map(|theme| parts(&of_theme(matrix, column, theme))).collect();
-        let all = counts(&column.sum(matrix.scenarios.keys().map(String::as_str)));
+        let counts = counts(&column.sum(matrix.scenarios.keys().map(String::as_str)));
         let _ = writeln!(
             out,
             "| {} | {} | {} |",
             column.adapter,
             cells.join(" | "),
-            all.map(|count| count.to_string()).join(" | ")
+            counts.map(|count| count.to_string()).join(" | ")
         );
     }
 }
@@ -98,33 +100,33 @@ fn requirements(matrix: &Matrix, out: &mut String) {
     let names: Vec<&str> = ran(matrix).map(|column| column.adapter.as_str()).collect();
     let _ = writeln!(out, "| | what it asks | {} |", names.join(" | "));
     let _ = writeln!(out, "|---|---|{}", "---|".repeat(names.len()));
-    for (one, scenarios) in matrix.requirements() {
+    for (requirement, scenarios) in matrix.requirements() {
         let cells: Vec<String> =
-            ran(matrix).map(|column| words(&column.sum(scenarios.iter().copied()))).collect();
-        let what = cell(&one.what);
-        let _ = writeln!(out, "| {} | {} {what} | {} |", one.id, one.level, cells.join(" | "));
+            ran(matrix).map(|column| worst(&column.sum(scenarios.iter().copied()))).collect();
+        let Requirement { id, level, what, .. } = requirement;
+        let _ = writeln!(out, "| {id} | {level} {} | {} |", cell(what), cells.join(" | "));
     }
 }
 
-/// The worst of them, and of how many.
-pub(super) fn words(sum: &Sum) -> String {
+/// The worst status of several scenarios, and how many passed if not all did.
+fn worst(sum: &Sum) -> String {
     match &sum.worst {
         None | Some((Status::Skip, _)) => "–".into(),
         Some((Status::Pass | Status::Fixed, _)) => "pass".into(),
-        Some((word, _)) => {
-            format!("{} {}/{}", word.to_string().to_lowercase(), sum.passed(), sum.asked())
+        Some((status, _)) => {
+            format!("{} {}/{}", status.to_string().to_lowercase(), sum.passed(), sum.asked())
         }
     }
 }
 
-/// What was found of the system: name and words.
+/// The facts about the system on which a column ran: name and finding.
 pub(super) fn facts(column: &Column) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let facts = column.environment["facts"].as_array();
     facts.into_iter().flatten().map(|fact| (text(&fact["name"]), text(&fact["found"]))).collect()
 }
 
-/// Text in a cell: on one line, and nothing in it that would end the cell or begin a tag.
+/// Escapes text for a table cell: on one line, and without characters that would end the cell or begin a tag.
 fn cell(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")

@@ -1,7 +1,8 @@
-//! Many implementations side by side: what came of each scenario on each, as data that is kept, merged and compared.
+//! The matrix: the results of each scenario on many implementations, as data that is stored, merged and compared.
 //!
-//! Runs nothing. How it looks is said by `table` for terminals, `markdown` and `page`.
+//! `collect` fills a matrix; `table`, `markdown` and `page` present it.
 
+pub mod collect;
 mod diff;
 mod markdown;
 mod page;
@@ -19,120 +20,121 @@ use crate::adapter::FailureSort;
 use crate::environment::Environment;
 use crate::requirements;
 use crate::scenario::Scenario;
-use crate::trace::Observation;
-use crate::verdict::{Mismatch, Status};
+use crate::trace::Mismatch;
+use crate::verdict::Status;
+use gipc_agent::ImplementationId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The shape of the file. A reader refuses any other.
+/// The version of the file format. A reader rejects every other version.
 const FORMAT: u32 = 1;
 
-/// All that a report is made of: `matrix.json`.
+/// The results of many implementations, and all that a report about them needs: the content of `matrix.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Matrix {
     format: u32,
     /// The version of the suite.
     pub suite: String,
-    /// When it was made, as RFC 3339.
+    /// When the matrix was made, as RFC 3339.
     pub made: String,
-    /// Every scenario that there is, by id, whether it was performed or not.
+    /// Every scenario of the suite, by id, whether it ran or not.
     pub scenarios: BTreeMap<String, ScenarioInfo>,
     /// The implementations, in the order of the columns.
     pub columns: Vec<Column>,
 }
 
-/// What a scenario asks.
+/// What a scenario tests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScenarioInfo {
-    /// Its first sentence.
+    /// The first sentence of its comment.
     pub about: String,
-    /// The file.
+    /// The text of its file.
     pub text: String,
     /// The requirements it covers.
     pub covers: Vec<String>,
-    /// It needs much of the machine, and is performed only if asked for.
+    /// Whether it needs many resources and runs only on request.
     pub heavy: bool,
-    /// What the model says comes of it.
+    /// The snapshot of the traces that the model allows.
     pub model: String,
 }
 
-/// One implementation.
+/// The results of one implementation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Column {
-    /// What `--adapter` takes.
+    /// The name of the adapter, as `--adapter` takes it.
     pub adapter: String,
-    /// What its agent said it is, with the version.
+    /// The name and the version that the agent reported.
     pub implementation: String,
-    /// A line about it.
+    /// One line about the implementation, from the manifest.
     pub about: String,
-    /// Why it could not run here, if so.
+    /// Why the implementation could not run, if it could not.
     pub absent: Option<String>,
-    /// What was found of the system.
+    /// The environment of the run, as JSON.
     pub environment: Value,
-    /// What came, by scenario.
+    /// The results, by scenario.
     pub cells: BTreeMap<String, Cell>,
-    /// The folder that is cut from what agents say, so that a report names no place of one machine.
+    /// The path that [`Column::shown`] removes from texts of agents, so that a report contains no path of one machine.
     #[serde(skip)]
     pub here: String,
 }
 
-/// What came of one scenario on one implementation.
+/// The result of one scenario on one implementation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// The one word.
+    /// The status of the verdict.
     pub verdict: Status,
-    /// The first wrong step.
+    /// The first mismatch.
     pub first: Option<Wrong>,
-    /// Whose a known failure is.
+    /// The sort of a known failure.
     #[serde(default)]
     pub sort: Option<FailureSort>,
-    /// Why it is known, skipped or broken.
+    /// The explanations of the verdict, such as the reason of a known failure or of a skip.
     pub notes: Vec<String>,
-    /// It comes out now one way and now the other, and the manifest says why.
+    /// Whether the manifest declares that the result differs from run to run.
     #[serde(default)]
     pub sometimes: bool,
-    /// The argument of a stop, in lines.
+    /// The report of a stall, as text of several lines.
     pub stuck: Option<String>,
-    /// What the model says, where the choices of the implementation make that another thing than for the suite.
+    /// The snapshot that the model allows, if the choices of the implementation make it differ from that of the suite.
     pub model: Option<String>,
-    /// What came, if that is not what the model says.
+    /// The snapshot of the trace, if the run failed.
     pub came: Option<String>,
 }
 
-/// A first wrong step.
+/// The first mismatch of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wrong {
-    /// As it is written, with who takes it.
+    /// The process or task, and the step as the file has it.
     pub step: String,
-    /// What it must come to.
+    /// The expected outcome.
     pub expected: String,
-    /// Why the model says so.
+    /// Why the model expects it.
     pub because: String,
-    /// What it came to.
+    /// The actual outcome.
     pub got: String,
-    /// The implementation's own words.
+    /// The implementation's own error message.
     pub detail: Option<String>,
 }
 
-/// What several scenarios come to together.
+/// The combined results of several scenarios on one implementation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
-    /// How many of each word.
-    pub words: BTreeMap<Status, usize>,
-    /// The first scenario of the worst word.
+    /// How many scenarios have each status.
+    pub statuses: BTreeMap<Status, usize>,
+    /// The worst status, and the first scenario that has it.
     pub worst: Option<(Status, String)>,
 }
 
 impl Matrix {
-    /// An empty one about these scenarios.
+    /// Creates a matrix about these scenarios, without columns. `made` is the current time, as RFC 3339.
     #[must_use]
     pub fn new(made: String, scenarios: BTreeMap<String, ScenarioInfo>) -> Self {
         let suite = env!("CARGO_PKG_VERSION").to_owned();
         Self { format: FORMAT, suite, made, scenarios, columns: Vec::new() }
     }
 
-    /// Reads `matrix.json`.
+    /// Parses the content of `matrix.json`. The error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let matrix: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match matrix.format {
@@ -141,46 +143,49 @@ impl Matrix {
         }
     }
 
-    /// Adds what another run found: new implementations, and further scenarios of those that are here.
+    /// Adds the results of another run: new implementations, and further scenarios of those that this matrix has.
+    ///
+    /// Fails if the matrices contain different scenarios with the same id, or different versions of an implementation.
     pub fn merge(&mut self, other: Self) -> Result<(), String> {
-        let asked_otherwise = other.scenarios.iter().find(|(id, asked)| {
-            self.scenarios.get(*id).is_some_and(|mine| mine.text != asked.text)
+        let changed = other.scenarios.iter().find(|(id, theirs)| {
+            self.scenarios.get(*id).is_some_and(|ours| ours.text != theirs.text)
         });
-        if let Some((id, _)) = asked_otherwise {
+        if let Some((id, _)) = changed {
             return Err(format!("they asked different things under the name of {id}"));
         }
         self.made = self.made.clone().max(other.made);
         self.scenarios.extend(other.scenarios);
         for column in other.columns {
-            match self.columns.iter_mut().find(|mine| mine.adapter == column.adapter) {
+            match self.columns.iter_mut().find(|ours| ours.adapter == column.adapter) {
                 None => self.columns.push(column),
-                Some(mine) if mine.absent.is_some() => *mine = column,
+                Some(ours) if ours.absent.is_some() => *ours = column,
                 Some(_) if column.absent.is_some() => {}
-                Some(mine) if mine.implementation != column.implementation => {
+                Some(ours) if ours.implementation != column.implementation => {
                     return Err(format!(
                         "{} is {} in one and {} in the other",
-                        mine.adapter, mine.implementation, column.implementation
+                        ours.adapter, ours.implementation, column.implementation
                     ));
                 }
-                Some(mine) => mine.cells.extend(column.cells),
+                Some(ours) => ours.cells.extend(column.cells),
             }
         }
         Ok(())
     }
 
-    /// Why this is not the whole: implementations that could not run, and scenarios that have not.
+    /// Why the matrix is partial, as sentences: implementations that could not run, and scenarios that did not run.
+    /// Heavy scenarios may be missing.
     #[must_use]
     pub fn partial(&self) -> Vec<String> {
-        let ordinary = || self.scenarios.iter().filter(|(_, asked)| !asked.heavy);
-        let all = ordinary().count();
-        let of = |column: &Column| {
+        let ordinary = || self.scenarios.iter().filter(|(_, info)| !info.heavy);
+        let total = ordinary().count();
+        let reason = |column: &Column| {
             if let Some(reason) = &column.absent {
                 return Some(format!("{} did not run: {reason}", column.adapter));
             }
             let ran = ordinary().filter(|(id, _)| column.cells.contains_key(*id)).count();
-            (ran < all).then(|| format!("{} ran {ran} of {all} scenarios", column.adapter))
+            (ran < total).then(|| format!("{} ran {ran} of {total} scenarios", column.adapter))
         };
-        self.columns.iter().filter_map(of).collect()
+        self.columns.iter().filter_map(reason).collect()
     }
 
     /// The themes, which are the folders of the scenarios.
@@ -189,48 +194,41 @@ impl Matrix {
         self.scenarios.keys().map(|id| theme(id)).collect()
     }
 
-    /// The scenarios that ask a requirement.
-    fn asks(&self, requirement: &str) -> Vec<&str> {
-        let asks = |asked: &ScenarioInfo| asked.covers.iter().any(|id| id == requirement);
-        self.scenarios.iter().filter(|(_, asked)| asks(asked)).map(|(id, _)| id.as_str()).collect()
+    /// The scenarios that cover a requirement.
+    fn covering(&self, requirement: &str) -> Vec<&str> {
+        let covers = |info: &ScenarioInfo| info.covers.iter().any(|id| id == requirement);
+        self.scenarios.iter().filter(|(_, info)| covers(info)).map(|(id, _)| id.as_str()).collect()
     }
 
-    /// The requirements that a scenario asks, with these scenarios, in the order of the specification.
+    /// The requirements that scenarios cover, each with its scenarios, in the order of the specification.
     #[must_use]
     pub fn requirements(&self) -> Vec<(&'static requirements::Requirement, Vec<&str>)> {
-        let all = requirements::requirements().iter().map(|one| (one, self.asks(&one.id)));
+        let all = requirements::requirements().iter().map(|one| (one, self.covering(&one.id)));
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
-    /// Every scenario is as expected wherever it ran: exit code 0; 1 if not; 3 if it could not be found out.
+    /// The exit code: 3 if a verdict is inconclusive, 0 if all verdicts are as expected, otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let words = || self.columns.iter().flat_map(|column| column.cells.values());
-        if words().any(|cell| cell.verdict.says_nothing()) {
+        let cells = || self.columns.iter().flat_map(|column| column.cells.values());
+        if cells().any(|cell| cell.verdict.is_inconclusive()) {
             3
         } else {
-            u8::from(!words().all(|cell| cell.verdict.is_expected()))
+            u8::from(!cells().all(|cell| cell.verdict.is_expected()))
         }
     }
 }
 
 impl Column {
-    /// Learns from a run what the implementation calls itself.
-    pub fn learn(&mut self, observed: &Observation, here: &Environment) {
-        if !self.implementation.is_empty() {
-            return;
-        }
-        let lines = observed.record.iter().filter_map(|line| serde_json::from_str(line).ok());
-        let hello =
-            lines.map(|line: Value| line["is"]["implementation"].clone()).find(Value::is_object);
-        if let Some(it) = hello {
-            let word = |name: &str| it[name].as_str().unwrap_or_default().to_owned();
-            self.implementation = format!("{} {}", word("name"), word("version"));
-            self.environment = serde_json::to_value(here).unwrap_or_default();
+    /// Stores the name and the version of the implementation, and the environment, unless an earlier run has set them.
+    pub fn learn(&mut self, implementation: &ImplementationId, environment: &Environment) {
+        if self.implementation.is_empty() {
+            self.implementation = format!("{} {}", implementation.name, implementation.version);
+            self.environment = serde_json::to_value(environment).unwrap_or_default();
         }
     }
 
-    /// As a report may show it.
+    /// The text as a report may show it: without the path that is special to this machine.
     #[must_use]
     pub fn shown(&self, text: &str) -> String {
         match self.here.is_empty() {
@@ -239,90 +237,91 @@ impl Column {
         }
     }
 
-    /// Adds a result. `model` is what the model says for the suite's own choices.
-    pub fn add(&mut self, told: &ScenarioReport, model: &str) {
-        let verdict = &told.verdict;
-        let right = matches!(verdict.word, Status::Pass | Status::Fixed);
-        let said = !right && !verdict.word.says_nothing() && verdict.word != Status::Skip;
-        let first = verdict.first.as_ref().map(|first| self.wrong(&told.scenario, first));
-        let stop = verdict.stuck.as_ref().filter(|_| said);
-        let notes = verdict.notes.iter().filter(|_| !right).map(|note| self.shown(note)).collect();
-        let others = said && verdict.model != model;
+    /// Adds a result. `model` is the snapshot that the model allows for the choices of the suite.
+    pub fn add(&mut self, report: &ScenarioReport, model: &str) {
+        let (scenario, verdict) = (&report.scenario, &report.verdict);
+        let passed = matches!(verdict.status, Status::Pass | Status::Fixed);
+        let failed = !passed && !verdict.status.is_inconclusive() && verdict.status != Status::Skip;
+        let first = verdict.mismatch.as_ref().map(|mismatch| self.wrong(scenario, mismatch));
+        let stall = verdict.stall.as_ref().filter(|_| failed);
+        let notes = verdict.sentences().filter(|_| !passed).map(|note| self.shown(note)).collect();
+        let has_other_choices = failed && verdict.model_text != model;
         let cell = Cell {
-            verdict: verdict.word,
+            verdict: verdict.status,
             first,
             sort: verdict.sort,
             notes,
-            sometimes: verdict.sometimes,
-            stuck: stop.map(|stuck| terminal::stop(&told.scenario, stuck).trim_end().to_owned()),
-            model: others.then(|| verdict.model.clone()),
-            came: said.then(|| self.shown(&verdict.text)),
+            sometimes: verdict.flaky,
+            stuck: stall.map(|stall| terminal::stall(scenario, stall).trim_end().to_owned()),
+            model: has_other_choices.then(|| verdict.model_text.clone()),
+            came: failed.then(|| self.shown(&verdict.trace_text)),
         };
-        self.cells.insert(told.scenario.id.clone(), cell);
+        self.cells.insert(scenario.id.clone(), cell);
     }
 
-    fn wrong(&self, scenario: &Scenario, first: &Mismatch) -> Wrong {
-        let step = &scenario.steps[first.step];
+    fn wrong(&self, scenario: &Scenario, mismatch: &Mismatch) -> Wrong {
+        let step = &scenario.steps[mismatch.step];
         Wrong {
             step: format!("{} {}", step.task_id, step.what()),
-            expected: first.expected.clone(),
-            because: first.because.clone(),
-            got: first.got.clone(),
-            detail: first.detail.as_ref().map(|detail| self.shown(detail)),
+            expected: mismatch.expected.clone(),
+            because: mismatch.because.clone(),
+            got: mismatch.got.clone(),
+            detail: mismatch.detail.as_ref().map(|detail| self.shown(detail)),
         }
     }
 
-    /// What these scenarios come to.
+    /// The combined results of these scenarios. Scenarios without a result do not count.
     pub fn sum<'a>(&self, scenarios: impl IntoIterator<Item = &'a str>) -> Sum {
         let mut sum = Sum::default();
         for id in scenarios {
             let Some(cell) = self.cells.get(id) else { continue };
-            *sum.words.entry(cell.verdict).or_default() += 1;
-            if sum.worst.as_ref().is_none_or(|(word, _)| badness(*word) < badness(cell.verdict)) {
+            *sum.statuses.entry(cell.verdict).or_default() += 1;
+            if sum.worst.as_ref().is_none_or(|(worst, _)| severity(*worst) < severity(cell.verdict))
+            {
                 sum.worst = Some((cell.verdict, id.to_owned()));
             }
         }
         sum
     }
-}
 
-impl Column {
-    /// How many failures are known of each sort: `31 defect, 2 choice`.
+    /// How many known failures there are of each sort, as text: `31 defect, 2 choice`.
     #[must_use]
     pub fn sorts(&self) -> String {
         let mut sorts: BTreeMap<FailureSort, usize> = BTreeMap::new();
         for sort in self.cells.values().filter_map(|cell| cell.sort) {
             *sorts.entry(sort).or_default() += 1;
         }
-        let each: Vec<String> =
+        let counts: Vec<String> =
             sorts.iter().map(|(sort, count)| format!("{count} {sort}")).collect();
-        each.join(", ")
+        counts.join(", ")
     }
 }
 
 impl Sum {
-    /// How many of them were asked and not refused.
+    /// How many scenarios were not skipped.
     #[must_use]
     pub fn asked(&self) -> usize {
-        self.words.iter().filter(|(word, _)| **word != Status::Skip).map(|(_, count)| count).sum()
+        let asked = self.statuses.iter().filter(|(status, _)| **status != Status::Skip);
+        asked.map(|(_, count)| count).sum()
     }
 
-    /// How many passed.
+    /// How many scenarios passed.
     #[must_use]
     pub fn passed(&self) -> usize {
-        self.words.get(&Status::Pass).copied().unwrap_or(0)
-            + self.words.get(&Status::Fixed).copied().unwrap_or(0)
+        self.statuses.get(&Status::Pass).copied().unwrap_or(0)
+            + self.statuses.get(&Status::Fixed).copied().unwrap_or(0)
     }
 }
 
-/// The first part of an id.
+/// The theme of a scenario: the first part of its id.
 fn theme(id: &str) -> &str {
     id.split('/').next().unwrap_or_default()
 }
 
-/// What is not supported says less than a pass; a failure that is known is one.
-fn badness(word: Status) -> u8 {
-    match word {
+/// The order of the statuses from good to bad. A skip ranks below a pass because it is no evidence; a known failure
+/// ranks as a failure.
+fn severity(status: Status) -> u8 {
+    match status {
         Status::Skip => 0,
         Status::Pass => 1,
         Status::Fixed => 2,

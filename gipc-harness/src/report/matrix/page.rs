@@ -1,16 +1,16 @@
-//! The matrix as one HTML file that needs nothing else: tables that work without scripts, and what each cell stands on.
+//! The matrix as one self-contained HTML file: tables that work without scripts, and the evidence for each cell.
 //!
-//! A cell is a link to its evidence, which is at the end of the page and hidden until it is the target. With scripts it
-//! opens in a window, and rows can be searched and filtered (`page.js`).
+//! Each cell is a link to its evidence, which is at the end of the page and hidden until it is the target of a link.
+//! With scripts, the evidence opens in a dialog, and the rows can be searched and filtered (`page.js`).
 
 use super::markdown::facts;
 use super::table::{of_theme, parts};
 use super::{Cell, Change, Column, Matrix, ScenarioInfo, Sum, theme};
-use crate::requirements;
+use crate::requirements::{self, Requirement};
 use crate::verdict::Status;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// The page.
+/// The page, with the changes if the matrix is compared with an earlier one.
 #[must_use]
 pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let partial = matrix.partial();
@@ -34,24 +34,24 @@ pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
                     }
                     @for reason in &partial { p.partial { strong { "PARTIAL" } " " (reason) } }
                     p.legend {
-                        @for word in [Status::Pass, Status::Known, Status::Fail, Status::Skip] {
-                            span class=(class(word)) { (mark(word)) } " " (meaning(word)) " "
+                        @for status in [Status::Pass, Status::Known, Status::Fail, Status::Skip] {
+                            span class=(class(status)) { (mark(status)) } " " (meaning(status)) " "
                         }
                     }
                     (controls(matrix))
                 }
                 main {
-                    @if let Some(changes) = changes { (changed(changes)) }
+                    @if let Some(changes) = changes { (changes_table(changes)) }
                     (by_theme(matrix))
                     (by_requirement(matrix))
                     (by_scenario(matrix))
                     (environments(matrix))
                     section #evidence aria-label="Evidence" {
-                        @for (id, asked) in &matrix.scenarios {
-                            (scenario(id, asked))
+                        @for (id, info) in &matrix.scenarios {
+                            (scenario(id, info))
                             @for column in &matrix.columns {
                                 @if let Some(cell) = column.cells.get(id).filter(|cell| has_evidence(cell)) {
-                                    (evidence(id, asked, column, cell))
+                                    (evidence(id, info, column, cell))
                                 }
                             }
                         }
@@ -65,7 +65,7 @@ pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     page.into_string()
 }
 
-/// What needs a script is made visible by it.
+/// The search field and the filters. They are hidden until the script, which they need, shows them.
 fn controls(matrix: &Matrix) -> Markup {
     html! {
         form.controls hidden role="search" {
@@ -92,6 +92,7 @@ fn controls(matrix: &Matrix) -> Markup {
     }
 }
 
+/// The header row of a table: `first` and the names of the adapters.
 fn head(matrix: &Matrix, first: &str) -> Markup {
     html! {
         thead {
@@ -143,12 +144,13 @@ fn by_requirement(matrix: &Matrix) -> Markup {
             table.rows {
                 (head(matrix, "what a library owes"))
                 tbody {
-                    @for (one, scenarios) in matrix.requirements() {
+                    @for (requirement, scenarios) in matrix.requirements() {
                         tr data-themes=(scenarios.iter().map(|id| theme(id)).collect::<Vec<_>>().join(" ")) {
-                            th scope="row" { b id=(one.id) { (one.id) } " " small { (one.level) } span { (one.what) } }
+                            @let Requirement { id, level, what, .. } = requirement;
+                            th scope="row" { b id=(id) { (id) } " " small { (level) } span { (what) } }
                             @for column in &matrix.columns {
                                 @let sum = column.sum(scenarios.iter().copied());
-                                td class=(worst(&sum)) { (of_many(column, &sum)) }
+                                td class=(worst(&sum)) { (link_to_worst(column, &sum)) }
                             }
                         }
                     }
@@ -166,12 +168,12 @@ fn by_scenario(matrix: &Matrix) -> Markup {
                 (head(matrix, "what was tried"))
                 @for theme_ in matrix.themes() {
                     tbody id=(format!("theme-{theme_}")) {
-                        @for (id, asked) in matrix.scenarios.iter().filter(|(id, _)| theme(id) == theme_) {
+                        @for (id, info) in matrix.scenarios.iter().filter(|(id, _)| theme(id) == theme_) {
                             tr data-themes=(theme_) {
                                 th scope="row" {
                                     a href=(format!("#{}", anchor(id, ""))) { (id) }
-                                    @if asked.heavy { " " small { "heavy" } }
-                                    span { (asked.about) }
+                                    @if info.heavy { " " small { "heavy" } }
+                                    span { (info.about) }
                                 }
                                 @for column in &matrix.columns {
                                     @match column.cells.get(id) {
@@ -188,32 +190,34 @@ fn by_scenario(matrix: &Matrix) -> Markup {
     }
 }
 
-/// The worst of several scenarios, as a link to it.
-fn of_many(column: &Column, sum: &Sum) -> Markup {
-    let Some((word, id)) = &sum.worst else { return html! { "·" } };
+/// A link to the worst of several scenarios, and how many of them passed.
+fn link_to_worst(column: &Column, sum: &Sum) -> Markup {
+    let Some((status, id)) = &sum.worst else { return html! { "·" } };
     html! {
-        (link(id, column, *word))
-        @if sum.asked() > 1 && *word != Status::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
+        (link(id, column, *status))
+        @if sum.asked() > 1 && *status != Status::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
     }
 }
 
-fn link(id: &str, column: &Column, word: Status) -> Markup {
-    let passes = matches!(word, Status::Pass | Status::Fixed);
-    let to = anchor(id, if passes { "" } else { &column.adapter });
+/// A link from a cell to its evidence, or to the scenario if the cell passes and needs none.
+fn link(id: &str, column: &Column, status: Status) -> Markup {
+    let passes = matches!(status, Status::Pass | Status::Fixed);
+    let target = anchor(id, if passes { "" } else { &column.adapter });
     html! {
-        a href=(format!("#{to}")) aria-label=(format!("{word}: {id} on {}", column.adapter)) title=(format!("{word}: {id}")) { (mark(word)) }
+        a href=(format!("#{target}")) aria-label=(format!("{status}: {id} on {}", column.adapter)) title=(format!("{status}: {id}")) { (mark(status)) }
     }
 }
 
-fn scenario(id: &str, asked: &ScenarioInfo) -> Markup {
+/// A scenario: its requirements, its text and the snapshot that the model allows.
+fn scenario(id: &str, info: &ScenarioInfo) -> Markup {
     html! {
         article id=(anchor(id, "")) {
             h3 { (id) }
-            (promises(asked))
+            (requirements_of(info))
             h4 { "The scenario" }
-            pre { (asked.text) }
+            pre { (info.text) }
             h4 { "What comes of it, as the model says; who passes gives the same" }
-            pre { (asked.model) }
+            pre { (info.model) }
         }
     }
 }
@@ -222,7 +226,8 @@ fn has_evidence(cell: &Cell) -> bool {
     !matches!(cell.verdict, Status::Pass | Status::Fixed)
 }
 
-fn evidence(id: &str, asked: &ScenarioInfo, column: &Column, cell: &Cell) -> Markup {
+/// The evidence of a cell: the first mismatch, the explanations, both traces and the report of a stall.
+fn evidence(id: &str, info: &ScenarioInfo, column: &Column, cell: &Cell) -> Markup {
     html! {
         article id=(anchor(id, &column.adapter)) {
             h3 { span class=(class(cell.verdict)) { (cell.verdict) } " " (id) " on " (column.adapter) }
@@ -237,18 +242,19 @@ fn evidence(id: &str, asked: &ScenarioInfo, column: &Column, cell: &Cell) -> Mar
                 }
             }
             @for note in &cell.notes { p.note { (note) } }
-            (promises(asked))
-            @if let Some(came) = &cell.came { (traces(cell.model.as_ref().unwrap_or(&asked.model), came)) }
-            @if let Some(stuck) = &cell.stuck { h4 { "Why it stands still" } pre { (stuck) } }
+            (requirements_of(info))
+            @if let Some(actual) = &cell.came { (traces(cell.model.as_ref().unwrap_or(&info.model), actual)) }
+            @if let Some(stall) = &cell.stuck { h4 { "Why it stands still" } pre { (stall) } }
         }
     }
 }
 
-/// The two traces line by line, with the first difference marked. What was to be done is the same in both, and is
-/// written once.
-fn traces(model: &str, came: &str) -> Markup {
-    let (left, right): (Vec<&str>, Vec<&str>) = (model.lines().collect(), came.lines().collect());
-    let column = outcomes(&[&left[..], &right[..]].concat());
+/// The allowed and the actual snapshot side by side, line by line, with the first difference marked. A step that both
+/// have in the same line is shown once.
+fn traces(allowed: &str, actual: &str) -> Markup {
+    let (left, right): (Vec<&str>, Vec<&str>) =
+        (allowed.lines().collect(), actual.lines().collect());
+    let column = outcome_column(&[&left[..], &right[..]].concat());
     let split = |line: &str| {
         let at = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
         (line[..at].to_owned(), line[at..].to_owned())
@@ -257,9 +263,9 @@ fn traces(model: &str, came: &str) -> Markup {
         .map(|at| {
             let line = |side: &[&str]| side.get(at).copied().unwrap_or_default().to_owned();
             let (left, right) = (line(&left), line(&right));
-            let ((step, allowed), (other, came)) = (split(&left), split(&right));
+            let ((step, allowed), (other, actual)) = (split(&left), split(&right));
             match step == other {
-                true => (step, allowed, came),
+                true => (step, allowed, actual),
                 false => (String::new(), left, right),
             }
         })
@@ -283,8 +289,8 @@ fn traces(model: &str, came: &str) -> Markup {
     }
 }
 
-/// The column in which the outcomes begin: the last in which a word begins in every line.
-fn outcomes(lines: &[&str]) -> usize {
+/// The column in which the outcomes begin: the last one in which a word begins in every line.
+fn outcome_column(lines: &[&str]) -> usize {
     let lines: Vec<Vec<char>> = lines
         .iter()
         .filter(|line| !line.is_empty() && !line.starts_with("VIOLATION"))
@@ -297,17 +303,18 @@ fn outcomes(lines: &[&str]) -> usize {
     (1..longest).rev().find(|at| lines.iter().all(|line| begins(line, *at))).unwrap_or(0)
 }
 
-fn promises(asked: &ScenarioInfo) -> Markup {
+/// The requirements that a scenario covers, as links to their rows.
+fn requirements_of(info: &ScenarioInfo) -> Markup {
     html! {
         ul.promises {
-            @for one in asked.covers.iter().filter_map(|id| requirements::requirement(id)) {
-                li { a href=(format!("#{}", one.id)) { (one.id) } " " small { (one.level) } " " (one.what) }
+            @for Requirement { id, level, what, .. } in info.covers.iter().filter_map(|id| requirements::requirement(id)) {
+                li { a href=(format!("#{id}")) { (id) } " " small { (level) } " " (what) }
             }
         }
     }
 }
 
-fn changed(changes: &[Change]) -> Markup {
+fn changes_table(changes: &[Change]) -> Markup {
     html! {
         h2 { "What changed" }
         @if changes.is_empty() { p { "Nothing." } } @else {
@@ -318,7 +325,7 @@ fn changed(changes: &[Change]) -> Markup {
                         @for change in changes {
                             tr {
                                 th scope="row" { a href=(format!("#{}", anchor(&change.scenario, ""))) { (change.scenario) } }
-                                td { (change.adapter) } td { (change.way.word()) } td { (change.was) } td { (change.is) }
+                                td { (change.adapter) } td { (change.way.name()) } td { (change.was) } td { (change.is) }
                             }
                         }
                     }
@@ -343,17 +350,20 @@ fn environments(matrix: &Matrix) -> Markup {
     }
 }
 
-/// The place of a scenario, of an implementation, or of what one came to on the other. Ids hold neither `!` nor `+`.
+/// The anchor of a scenario, of an implementation (with an empty scenario), or of a cell. Ids contain neither `!` nor
+/// `+`.
 fn anchor(scenario: &str, adapter: &str) -> String {
     format!("{scenario}!{adapter}").replace('/', "+")
 }
 
+/// The style class of the worst status.
 fn worst(sum: &Sum) -> &'static str {
-    sum.worst.as_ref().map_or("none", |(word, _)| class(*word))
+    sum.worst.as_ref().map_or("none", |(status, _)| class(*status))
 }
 
-fn class(word: Status) -> &'static str {
-    match word {
+/// The style class of a status.
+fn class(status: Status) -> &'static str {
+    match status {
         Status::Pass | Status::Fixed => "pass",
         Status::Known => "known",
         Status::Skip => "skip",
@@ -361,8 +371,9 @@ fn class(word: Status) -> &'static str {
     }
 }
 
-fn mark(word: Status) -> &'static str {
-    match word {
+/// The status as a cell shows it.
+fn mark(status: Status) -> &'static str {
+    match status {
         Status::Pass => "✓",
         Status::Known => "✗",
         Status::Skip => "–",
@@ -377,8 +388,9 @@ fn mark(word: Status) -> &'static str {
     }
 }
 
-fn meaning(word: Status) -> &'static str {
-    match word {
+/// The explanation of a status in the legend.
+fn meaning(status: Status) -> &'static str {
+    match status {
         Status::Pass => "kept",
         Status::Known => "broken, and explained",
         Status::Skip => "it has no such thing",

@@ -1,10 +1,10 @@
-//! The matrix on a terminal: a row an implementation, a column a theme; then what changed.
+//! The matrix as text for a terminal: a row for each implementation, a column for each theme; then the changes.
 
 use super::{Change, Column, Matrix, Sum, theme};
 use crate::verdict::Status;
 use std::fmt::Write;
 
-/// All of it, as text.
+/// The table, the reasons why the matrix is partial, and the changes if it is compared with an earlier one.
 #[must_use]
 pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let themes = matrix.themes();
@@ -36,18 +36,18 @@ pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         let _ = writeln!(out, "\n  {} changes against the earlier run", changes.len());
         for change in changes {
             let Change { way, adapter, scenario, was, is } = change;
-            let _ = writeln!(out, "  {:<6} {adapter:<name$}  {scenario}: {was} → {is}", way.word());
+            let _ = writeln!(out, "  {:<6} {adapter:<name$}  {scenario}: {was} → {is}", way.name());
         }
     }
     out
 }
 
-/// What a column's scenarios of one theme come to.
+/// The combined results of a column in one theme.
 pub(super) fn of_theme(matrix: &Matrix, column: &Column, wanted: &str) -> Sum {
     column.sum(matrix.scenarios.keys().map(String::as_str).filter(|id| theme(id) == wanted))
 }
 
-/// `12` of twelve, `9/12` of twelve that were asked; `–` if none was.
+/// How many scenarios passed: `12` if all did, `9/12` if some of twelve did, `–` if all were skipped.
 pub(super) fn parts(sum: &Sum) -> String {
     match (sum.passed(), sum.asked()) {
         (_, 0) => "–".into(),
@@ -56,10 +56,10 @@ pub(super) fn parts(sum: &Sum) -> String {
     }
 }
 
-/// Passed, known, failed, skipped.
+/// The numbers of scenarios that passed, are known to fail, failed, and were skipped.
 pub(super) fn counts(sum: &Sum) -> [usize; 4] {
-    let of = |word: Status| sum.words.get(&word).copied().unwrap_or(0);
-    let (known, skipped) = (of(Status::Known), of(Status::Skip));
-    let all: usize = sum.words.values().sum();
-    [sum.passed(), known, all - sum.passed() - known - skipped, skipped]
+    let count = |status: Status| sum.statuses.get(&status).copied().unwrap_or(0);
+    let (known, skipped) = (count(Status::Known), count(Status::Skip));
+    let total: usize = sum.statuses.values().sum();
+    [sum.passed(), known, total - sum.passed() - known - skipped, skipped]
 }

@@ -1,14 +1,15 @@
-//! What a matrix says of made-up runs.
+//! Tests of the matrix: changes, merging, the file format, and the text that reports show.
 
 use super::*;
 use rstest::rstest;
 
-/// `close/twice PASS`, a line each; a third word is what the first wrong step came to.
+/// A column with a cell for each line, such as `close/twice PASS`; a third word is the outcome of the first mismatch,
+/// and a line that ends with `sometimes` is an intermittent result.
 fn column(adapter: &str, cells: &str) -> Column {
     let cell = |line: &str| {
         let mut words = line.split_whitespace();
-        let (id, word, got) = (words.next().expect("an id"), words.next(), words.next());
-        let verdict = serde_json::from_value(word.into()).expect("it is a word");
+        let (id, status, got) = (words.next().expect("an id"), words.next(), words.next());
+        let verdict = serde_json::from_value(status.into()).expect("a status");
         let first = got.map(|got| Wrong {
             step: "main get r".into(),
             expected: "eof".into(),
@@ -16,16 +17,16 @@ fn column(adapter: &str, cells: &str) -> Column {
             got: got.into(),
             detail: None,
         });
-        let said = got.is_some();
+        let is_wrong = got.is_some();
         let cell = Cell {
             verdict,
             first,
-            notes: said.then(|| "it forgets".to_owned()).into_iter().collect(),
+            notes: is_wrong.then(|| "it forgets".to_owned()).into_iter().collect(),
             sometimes: line.ends_with("sometimes"),
             sort: None,
             stuck: None,
             model: None,
-            came: said.then(|| "main get r  blocks\n".to_owned()),
+            came: is_wrong.then(|| "main get r  blocks\n".to_owned()),
         };
         (id.to_owned(), cell)
     };
@@ -35,64 +36,75 @@ fn column(adapter: &str, cells: &str) -> Column {
 }
 
 fn matrix(columns: impl IntoIterator<Item = Column>) -> Matrix {
-    let asked = |id: &str, covers: &str| {
-        let asked = ScenarioInfo {
+    let scenario = |id: &str, covers: &str| {
+        let info = ScenarioInfo {
             about: "A sentence.".into(),
             text: format!("# {id}\n"),
             covers: covers.split(' ').map(str::to_owned).collect(),
             heavy: id.starts_with("heavy"),
             model: "main get r  eof\n".into(),
         };
-        (id.to_owned(), asked)
+        (id.to_owned(), info)
     };
-    let scenarios =
-        [asked("close/a", "EOF-1"), asked("close/b", "EOF-1 EOF-2"), asked("heavy/c", "EOF-2")];
+    let scenarios = [
+        scenario("close/a", "EOF-1"),
+        scenario("close/b", "EOF-1 EOF-2"),
+        scenario("heavy/c", "EOF-2"),
+    ];
     let mut matrix = Matrix::new("2020-01-01T00:00:00Z".into(), scenarios.into());
     matrix.columns = columns.into_iter().collect();
     matrix
 }
 
 #[rstest]
-#[case::all_as_before("close/a PASS", "close/a PASS", &[])]
-#[case::it_fails_now("close/a PASS", "close/a FAIL never", &["worse close/a"])]
-#[case::it_is_known_to_fail_now("close/a PASS", "close/a KNOWN never", &["worse close/a"])]
-#[case::it_is_mended("close/a KNOWN never", "close/a PASS", &["better close/a"])]
-#[case::it_is_mended_and_still_listed("close/a KNOWN never", "close/a FIXED", &["better close/a"])]
-#[case::it_fails_in_another_way("close/a KNOWN never", "close/a KNOWN eof", &["other close/a"])]
-#[case::it_cannot_be_asked_any_more("close/a PASS", "close/a SKIP", &["worse close/a"])]
-#[case::it_wavers("close/a PASS", "close/a KNOWN never sometimes", &[])]
-#[case::it_is_asked_now("", "close/a PASS", &["new close/a"])]
-#[case::this_run_did_not_ask("close/a PASS\nclose/b PASS", "close/a PASS", &[])]
-#[case::it_is_not_there_any_more("close/old PASS", "", &["gone close/old"])]
-#[case::the_worst_comes_first(
+#[case::the_same_results_are_no_change("close/a PASS", "close/a PASS", &[])]
+#[case::a_new_failure_is_worse("close/a PASS", "close/a FAIL never", &["worse close/a"])]
+#[case::a_new_known_failure_is_worse("close/a PASS", "close/a KNOWN never", &["worse close/a"])]
+#[case::a_fixed_failure_is_better("close/a KNOWN never", "close/a PASS", &["better close/a"])]
+#[case::a_fixed_failure_that_is_still_listed_is_better("close/a KNOWN never", "close/a FIXED", &["better close/a"])]
+#[case::another_outcome_is_another_failure("close/a KNOWN never", "close/a KNOWN eof", &["other close/a"])]
+#[case::a_new_skip_is_worse("close/a PASS", "close/a SKIP", &["worse close/a"])]
+#[case::an_intermittent_failure_is_no_change("close/a PASS", "close/a KNOWN never sometimes", &[])]
+#[case::a_first_result_is_new("", "close/a PASS", &["new close/a"])]
+#[case::a_scenario_that_did_not_run_is_no_change("close/a PASS\nclose/b PASS", "close/a PASS", &[])]
+#[case::a_scenario_that_the_suite_no_longer_has_is_gone("close/old PASS", "", &["gone close/old"])]
+#[case::the_worst_change_comes_first(
     "close/a KNOWN never\nclose/b PASS", "close/a PASS\nclose/b FAIL eof", &["worse close/b", "better close/a"]
 )]
-fn what_changed(#[case] before: &str, #[case] now: &str, #[case] expected: &[&str]) {
+fn the_changes_between_two_matrices(
+    #[case] before: &str,
+    #[case] now: &str,
+    #[case] expected: &[&str],
+) {
     let [before, now] = [before, now].map(|cells| matrix([column("it", cells)]));
-    let all = changes(&before, &now);
-    let all: Vec<String> =
-        all.iter().map(|one| format!("{} {}", one.way.word(), one.scenario)).collect();
-    assert_eq!(all, expected);
+    let changes: Vec<String> = changes(&before, &now)
+        .iter()
+        .map(|change| format!("{} {}", change.way.name(), change.scenario))
+        .collect();
+    assert_eq!(changes, expected);
 }
 
 #[rstest]
-#[case::whole("close/a PASS\nclose/b SKIP", &[])]
-#[case::one_is_missing("close/a PASS", &["it ran 1 of 2 scenarios"])]
-fn what_makes_it_partial(#[case] cells: &str, #[case] expected: &[&str]) {
+#[case::a_skipped_scenario_has_run("close/a PASS\nclose/b SKIP", &[])]
+#[case::a_scenario_without_a_result_is_missing("close/a PASS", &["it ran 1 of 2 scenarios"])]
+fn a_matrix_is_partial_if_an_ordinary_scenario_is_missing(
+    #[case] cells: &str,
+    #[case] expected: &[&str],
+) {
     assert_eq!(matrix([column("it", cells)]).partial(), expected);
 }
 
 #[test]
-fn who_could_not_run_makes_it_partial() {
+fn a_matrix_is_partial_if_an_implementation_could_not_run() {
     let absent = Column { absent: Some("no ruby".into()), ..column("it", "") };
     assert_eq!(matrix([absent]).partial(), ["it did not run: no ruby"]);
 }
 
 #[test]
-fn parts_come_together() {
+fn merging_joins_the_cells_of_an_implementation() {
     let mut first = matrix([column("it", "close/a PASS"), column("other", "close/a PASS")]);
     let second = matrix([column("it", "close/b FAIL eof")]);
-    first.merge(second).expect("they fit");
+    first.merge(second).expect("they can be merged");
     assert_eq!(
         first.columns[0].sum(["close/a", "close/b"]).worst,
         Some((Status::Fail, "close/b".into()))
@@ -101,30 +113,30 @@ fn parts_come_together() {
 }
 
 #[test]
-fn parts_of_two_suites_or_two_releases_do_not_come_together() {
+fn matrices_of_two_suites_or_two_versions_cannot_be_merged() {
     let mut first = matrix([column("it", "close/a PASS")]);
     let mut other = matrix([]);
-    other.scenarios.get_mut("close/a").expect("it is there").text = "# another\n".into();
-    let error = first.merge(other).expect_err("it asks something else");
+    other.scenarios.get_mut("close/a").expect("the entry exists").text = "# another\n".into();
+    let error = first.merge(other).expect_err("a scenario differs");
     assert!(error.contains("close/a"), "{error}");
     let newer = Column { implementation: "it 2".into(), ..column("it", "close/b PASS") };
-    let error = first.merge(matrix([newer])).expect_err("it is another release");
+    let error = first.merge(matrix([newer])).expect_err("the version differs");
     assert!(error.contains("it is it 1 in one and it 2 in the other"), "{error}");
 }
 
 #[test]
-fn what_is_written_can_be_read() {
+fn a_matrix_survives_writing_and_reading_and_another_format_is_refused() {
     let text =
-        serde_json::to_string(&matrix([column("it", "close/a FAIL eof")])).expect("it is data");
-    let read = Matrix::parse(&text).expect("it was written so");
-    assert_eq!(serde_json::to_string(&read).expect("it is data"), text);
+        serde_json::to_string(&matrix([column("it", "close/a FAIL eof")])).expect("plain data");
+    let read = Matrix::parse(&text).expect("the same format");
+    assert_eq!(serde_json::to_string(&read).expect("plain data"), text);
     let error = Matrix::parse(&text.replacen("\"format\":1", "\"format\":9", 1))
         .expect_err("no such format");
     assert!(error.contains("it has the format 9"), "{error}");
 }
 
 #[test]
-fn a_requirement_is_as_good_as_its_worst_scenario() {
+fn a_requirement_has_the_worst_status_of_its_scenarios() {
     let matrix = matrix([column("it", "close/a PASS\nclose/b KNOWN never")]);
     let text = markdown(&matrix, None);
     let row = text.lines().find(|line| line.starts_with("| EOF-1 |")).expect("it has a row");
@@ -133,18 +145,18 @@ fn a_requirement_is_as_good_as_its_worst_scenario() {
     assert!(text.contains("| it | 1/2 | – | 1 | 1 | 0 | 0 |"), "{text}");
 }
 
-/// Words of an implementation that would be more than words on a page.
 #[test]
-fn no_word_of_an_implementation_is_more_than_a_word() {
-    let evil = "</script><img src=x onerror=alert(1)> | \" & \\";
-    let mut one = column("it", "close/a KNOWN eof");
-    let cell = one.cells.get_mut("close/a").expect("it is there");
-    (cell.notes, cell.came, cell.stuck) = (vec![evil.into()], Some(evil.into()), Some(evil.into()));
-    cell.first.as_mut().expect("it is wrong").detail = Some(evil.into());
-    (one.about, one.implementation) = (evil.into(), evil.into());
-    let matrix = matrix([one]);
+fn text_of_an_implementation_is_escaped_in_html_and_markdown() {
+    let markup = "</script><img src=x onerror=alert(1)> | \" & \\";
+    let mut column = column("it", "close/a KNOWN eof");
+    let cell = column.cells.get_mut("close/a").expect("the entry exists");
+    (cell.notes, cell.came, cell.stuck) =
+        (vec![markup.into()], Some(markup.into()), Some(markup.into()));
+    cell.first.as_mut().expect("it has a mismatch").detail = Some(markup.into());
+    (column.about, column.implementation) = (markup.into(), markup.into());
+    let matrix = matrix([column]);
     let html = page(&matrix, None);
-    assert!(!html.contains("<img"), "a tag came through");
+    assert!(!html.contains("<img"), "a tag is not escaped");
     assert_eq!(html.matches("</script>").count(), 1);
     assert!(html.contains("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt; | &quot; &amp; \\"));
     let text = markdown(&matrix, None);
@@ -155,7 +167,7 @@ fn no_word_of_an_implementation_is_more_than_a_word() {
 }
 
 #[test]
-fn a_cell_leads_to_two_traces_with_the_first_difference_marked() {
+fn the_evidence_of_a_cell_shows_both_traces_and_marks_the_first_difference() {
     let html = page(&matrix([column("it", "close/a KNOWN never")]), None);
     assert!(html.contains("href=\"#close+a!it\"") && html.contains("id=\"close+a!it\""));
     let row = html.split("<tr class=\"first-difference differs\">").nth(1).expect("one is marked");

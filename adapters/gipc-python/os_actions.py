@@ -1,0 +1,95 @@
+"""The commands of the protocol that bypass the library and use the operating system directly.
+
+This file runs on every Python from 2.7 on. System calls that an old Python lacks are made with ctypes.
+"""
+
+import ctypes
+import errno
+import os
+import pickle
+import resource
+import signal
+import struct
+import subprocess
+
+import gevent
+
+from protocol import ended, signal_number
+
+LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
+# Loaded early, since loading needs a descriptor and a later limit may leave none.
+LIBC = ctypes.CDLL(None, use_errno=True)
+P_PID, WEXITED, WNOWAIT = 1, 4, 0x01000000
+
+
+def stall(pid):
+    """Blocks the whole process until that process has ended, without reaping it."""
+    if hasattr(os, "waitid"):
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        except OSError:
+            pass  # it has ended and been reaped already
+    else:
+        LIBC.waitid(P_PID, pid, ctypes.create_string_buffer(128), WEXITED | WNOWAIT)
+
+
+def await_reaped(pid):
+    """Waits until the pid is gone, while the loop keeps running."""
+    while True:
+        try:
+            os.kill(pid, 0)
+        except OSError as error:
+            if error.errno == errno.ESRCH:
+                return
+            raise
+        gevent.sleep(0.001)
+
+
+def reap(pid):
+    _, status = os.waitpid(pid, 0)
+    return ended(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
+
+
+def start_foreign_program():
+    """Starts a program that is not part of the scenario. It exits with code 7 when its stdin is closed."""
+    return subprocess.Popen(["sh", "-c", "read x; exit 7"], stdin=subprocess.PIPE)
+
+
+def frame(data, pickled):
+    """The bytes of a message in the pipe."""
+    data = pickle.dumps(data, 2) if pickled else data
+    return struct.pack("!i", len(data)) + data
+
+
+def cut_position(at, length):
+    """The number of bytes to write before the cut of a frame of this length."""
+    (mark, count), = at.items()
+    return {"bytes": count, "header": 4 + count, "end": length - count}[mark]
+
+
+def header(size):
+    """A header alone, which announces a message of this size in bytes."""
+    return struct.pack("!I", min(size, 2**32 - 1))
+
+
+def ignore(name):
+    signal.signal(signal_number(name), signal.SIG_IGN)
+
+
+def block(name):
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal_number(name)])
+        return
+    signals = ctypes.create_string_buffer(128)
+    LIBC.sigemptyset(signals)
+    LIBC.sigaddset(signals, int(signal_number(name)))
+    LIBC.pthread_sigmask(0, signals, None)
+
+
+def limit(free):
+    """Lets this process open `free` more descriptors; None restores the original limit."""
+    soft, hard = LIMITS
+    if free is not None:
+        # Each path is tested on its own: listing the folder would itself use a descriptor.
+        soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,191 @@
+//! The commands that an agent performs without the library: signals, limits, hand-written frames, unrelated programs,
+//! and waiting for a child with the system's own calls.
+
+use crate::command::{Command, FramePosition, WirePayload};
+use crate::implementation::{Answer, Failure, Resources, payload_bytes};
+use crate::protocol::WireOutcome;
+use crate::signals;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::process::{Child, Stdio};
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What one process has besides its library. The sessions use it by themselves; it is public for sessions that are
+/// written by hand.
+#[derive(Debug, Default)]
+pub struct OsActions {
+    /// The programs that `exec` started, by name.
+    programs: Mutex<BTreeMap<String, Child>>,
+    /// The limits on descriptors before the first `limit`: soft and hard.
+    limits: Mutex<Option<(u64, u64)>>,
+    /// What `cut` left out, by handle.
+    rests: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl OsActions {
+    /// Whether [`perform`](Self::perform) performs this command.
+    ///
+    /// `reaped` is not among them, since the session must go on while it waits.
+    #[must_use]
+    pub fn performs(command: &Command) -> bool {
+        match command {
+            Command::Stall { .. }
+            | Command::Reap { .. }
+            | Command::Exec { .. }
+            | Command::Cut { .. }
+            | Command::Rest { .. }
+            | Command::Announce { .. }
+            | Command::Trap { .. }
+            | Command::Ignore { .. }
+            | Command::Block { .. }
+            | Command::Signal { .. }
+            | Command::Limit { .. } => true,
+            Command::Count { what } => what == "trapped",
+            _ => false,
+        }
+    }
+
+    /// Performs one of these commands. `stall`, `reap`, and a write to a full pipe block the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// The outcome of a call that failed; or `unsupported`, if the implementation does not provide what the command
+    /// needs, or if the command is none of these.
+    pub fn perform(&self, command: Command, resources: &impl Resources) -> Answer {
+        match command {
+            Command::Stall { child } => {
+                let pid = self.pid(&child, resources)?;
+                if let Some(program) = lock(&self.programs).get_mut(&child) {
+                    drop(program.stdin.take());
+                }
+                stall(pid)?;
+            }
+            Command::Reap { child } => return Ok(self.reap(&child, resources)?.into()),
+            Command::Exec { ghost } => self.exec(ghost)?,
+            Command::Cut { handle, payload, at } => self.cut(handle, &payload, at, resources)?,
+            Command::Rest { handle } => {
+                let descriptor = resources.descriptor(&handle)?;
+                let rest = lock(&self.rests).remove(&handle).unwrap_or_default();
+                write(descriptor, &rest)?;
+            }
+            Command::Announce { handle, size } => {
+                let header = header(resources, size)?;
+                write(resources.descriptor(&handle)?, &header)?;
+            }
+            Command::Trap { signal } => signals::trap(&signal)?,
+            Command::Ignore { signal } => signals::ignore(&signal)?,
+            Command::Block { signal } => signals::block(&signal)?,
+            Command::Signal { child, signal } => {
+                let pid = Pid::from_raw(self.pid(&child, resources)?);
+                let signal = Signal::from_str(&signal).map_err(io::Error::from)?;
+                kill(pid, signal).map_err(io::Error::from)?;
+            }
+            Command::Limit { free } => self.limit(free)?,
+            Command::Count { what } if what == "trapped" => {
+                return Ok(WireOutcome::Number { n: signals::trapped() }.into());
+            }
+            other => return Err(Failure::unsupported(format!("not supported: {other:?}"))),
+        }
+        Ok(WireOutcome::Ok.into())
+    }
+
+    /// The pid of a child, or of a program that `exec` started.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported`, if this process has started neither.
+    pub fn pid(&self, child: &str, resources: &impl Resources) -> Result<i32, Failure> {
+        let program = lock(&self.programs).get(child).map(Child::id);
+        program
+            .and_then(|pid| i32::try_from(pid).ok())
+            .or_else(|| resources.child_pid(child))
+            .ok_or_else(|| Failure::unsupported(format!("this process has no child {child}")))
+    }
+
+    /// Whether the system still knows this pid, as a running process or as a zombie.
+    #[must_use]
+    pub fn pid_exists(pid: i32) -> bool {
+        kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+    }
+
+    fn exec(&self, name: String) -> io::Result<()> {
+        let mut shell = std::process::Command::new("sh");
+        let program = shell.args(["-c", "read x; exit 7"]).stdin(Stdio::piped()).spawn()?;
+        lock(&self.programs).insert(name, program);
+        Ok(())
+    }
+
+    fn reap(&self, child: &str, resources: &impl Resources) -> Result<WireOutcome, Failure> {
+        let program = lock(&self.programs).remove(child);
+        if let Some(mut program) = program {
+            drop(program.stdin.take());
+            return Ok(program.wait()?.into());
+        }
+        let pid = self.pid(child, resources)?;
+        Ok(match waitpid(Pid::from_raw(pid), None).map_err(io::Error::from)? {
+            WaitStatus::Signaled(_, signal, _) => WireOutcome::signal(signal as i32),
+            WaitStatus::Exited(_, code) => WireOutcome::Exit { code },
+            _ => WireOutcome::Other,
+        })
+    }
+
+    fn cut(
+        &self,
+        handle: String,
+        payload: &WirePayload,
+        at: FramePosition,
+        resources: &impl Resources,
+    ) -> Result<(), Failure> {
+        let payload = payload_bytes(payload);
+        let mut frame = header(resources, payload.len() as u64)?;
+        let header_len = frame.len();
+        frame.extend(payload);
+        let descriptor = resources.descriptor(&handle)?;
+        let rest = frame.split_off(at.offset(header_len, frame.len()));
+        lock(&self.rests).insert(handle, rest);
+        Ok(write(descriptor, &frame)?)
+    }
+
+    /// Lowers the limit on descriptors so that `free` more can be opened, or restores it.
+    fn limit(&self, free: Option<u64>) -> io::Result<()> {
+        let mut limits = lock(&self.limits);
+        let (soft, hard) = limits.map_or_else(|| getrlimit(Resource::RLIMIT_NOFILE), Ok)?;
+        *limits = Some((soft, hard));
+        // One name after the other, since a listing of the folder would itself take a descriptor.
+        let is_unused = |fd: &u64| fs::symlink_metadata(format!("/dev/fd/{fd}")).is_err();
+        let nth = free.map(|free| usize::try_from(free).unwrap_or(usize::MAX));
+        let lowered = nth.and_then(|nth| (0..soft).filter(is_unused).nth(nth));
+        Ok(setrlimit(Resource::RLIMIT_NOFILE, lowered.unwrap_or(soft), hard)?)
+    }
+}
+
+fn header(resources: &impl Resources, len: u64) -> Result<Vec<u8>, Failure> {
+    let header = resources.frame_header(len);
+    header.ok_or_else(|| Failure::unsupported(format!("no header announces {len} bytes")))
+}
+
+/// Writes to the pipe behind a descriptor that the library owns. The pipe is opened anew for that, so that the write
+/// blocks although the library's own descriptor may be non-blocking.
+fn write(descriptor: i32, bytes: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).open(format!("/dev/fd/{descriptor}"))?.write_all(bytes)
+}
+
+/// Waits until a child has ended, and leaves it to be reaped.
+fn stall(pid: i32) -> io::Result<()> {
+    match waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+        // ECHILD: it ended before, and was reaped.
+        Ok(_) | Err(Errno::ECHILD) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,289 @@
+//! The commands of the protocol. Starting a command either completes it, refuses it, or yields an operation for which
+//! the event loop in `agent` then waits.
+
+use crate::agent::Agent;
+use crate::frame::{HEADER, Outgoing, frame};
+use crate::handles::pipe;
+use crate::os_actions::{self, Disposition, ForeignProgram, memory_file};
+use crate::protocol::{Outcome, Payload, is, number, os_error};
+use crate::start::start;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::ffi::CString;
+use std::os::fd::AsRawFd;
+use std::str::FromStr;
+
+/// How this process ends when its script is done.
+pub(crate) enum ProcessEnd {
+    Return,
+    Exit(i32),
+    Panic,
+}
+
+/// What a pending step waits for.
+pub(crate) enum Operation {
+    Get { end: String },
+    Put { end: String, outgoing: Outgoing },
+    Join { child: String },
+    AwaitReaped { child: String },
+    Pause { ms: u64 },
+}
+
+impl Operation {
+    /// The name of the pipe end at which the step is queued.
+    pub(crate) fn end(&self) -> Option<&str> {
+        match self {
+            Self::Get { end } | Self::Put { end, .. } => Some(end),
+            _ => None,
+        }
+    }
+}
+
+/// The result of starting a command that is not refused.
+pub(crate) enum Started {
+    Done(Value),
+    Waits(Operation),
+    EndsProcess(ProcessEnd),
+}
+
+/// Why a command is refused.
+pub(crate) enum Refusal {
+    /// The operation fails at once with this outcome.
+    Outcome(Outcome),
+    /// This implementation has no such operation.
+    Unsupported(String),
+    /// The command violates the protocol.
+    Malformed(String),
+}
+
+impl From<Outcome> for Refusal {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
+    }
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Self {
+        Self::Outcome(os_error(error))
+    }
+}
+
+fn done(outcome: Outcome) -> Result<Started, Refusal> {
+    Ok(Started::Done(json!({ "outcome": outcome })))
+}
+
+fn unsupported(what: &str) -> Result<Started, Refusal> {
+    Err(Refusal::Unsupported(format!("plain POSIX has no {what}")))
+}
+
+/// The text of a required field.
+fn text<'a>(command: &'a Value, field: &str) -> Result<&'a str, Refusal> {
+    command[field].as_str().ok_or_else(|| malformed(command, field))
+}
+
+fn malformed(command: &Value, field: &str) -> Refusal {
+    Refusal::Malformed(format!("no {field} in {command}"))
+}
+
+fn payload(command: &Value) -> Result<Payload, Refusal> {
+    Payload::parse(&command["payload"]).ok_or_else(|| malformed(command, "payload"))
+}
+
+impl Agent {
+    /// Executes a command as far as it goes without waiting.
+    pub(crate) fn start_command(&mut self, command: &Value) -> Result<Started, Refusal> {
+        match text(command, "verb")? {
+            "pipe" => self.make_pipe(command),
+            "duplex" => self.make_duplex(text(command, "near")?, text(command, "far")?),
+            "spawn" => self.spawn(command),
+            "get" => {
+                let end = self.handles.usable(text(command, "handle")?, 'r')?;
+                Ok(Started::Waits(Operation::Get { end }))
+            }
+            "put" => {
+                let end = self.writer(command)?;
+                let bytes = frame(&payload(command)?).ok_or_else(|| is("too-large"))?;
+                Ok(put(end, bytes))
+            }
+            "cut" => self.cut(command),
+            "rest" => {
+                let end = self.writer(command)?;
+                let bytes = self.rests.remove(&end).ok_or_else(|| is("misuse"))?;
+                Ok(put(end, bytes))
+            }
+            "announce" => {
+                let end = self.writer(command)?;
+                let size = command["size"].as_u64().ok_or_else(|| malformed(command, "size"))?;
+                let header = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
+                Ok(put(end, header.to_vec()))
+            }
+            "close" => done(self.handles.close(text(command, "handle")?)?),
+            "cancel" => {
+                self.cancel(text(command, "task")?);
+                done(is("ok"))
+            }
+            "pause" => {
+                let ms = command["ms"].as_u64().ok_or_else(|| malformed(command, "ms"))?;
+                Ok(Started::Waits(Operation::Pause { ms }))
+            }
+            "exit" => {
+                let code = command["code"].as_i64().and_then(|code| i32::try_from(code).ok());
+                let code = code.ok_or_else(|| malformed(command, "code"))?;
+                Ok(Started::EndsProcess(ProcessEnd::Exit(code)))
+            }
+            "raise" => Ok(Started::EndsProcess(ProcessEnd::Panic)),
+            "exec" => {
+                let program = ForeignProgram::start()?;
+                self.foreign_programs.insert(text(command, "ghost")?.to_owned(), program);
+                done(is("ok"))
+            }
+            "trap" => set_disposition(command, Disposition::Trap),
+            "ignore" => set_disposition(command, Disposition::Ignore),
+            "block" => set_disposition(command, Disposition::Block),
+            "limit" => done(self.descriptor_limit.set(command["free"].as_u64())),
+            "count" => match text(command, "what")? {
+                "handles" => done(number(self.handles.count())),
+                "trapped" => done(number(os_actions::trapped())),
+                what => unsupported(&format!("count of {what}")),
+            },
+            "join" | "kill" | "terminate" | "alive" | "code" | "stall" | "reaped" | "reap"
+            | "signal" => self.child_command(text(command, "child")?, command),
+            verb => unsupported(verb),
+        }
+    }
+
+    /// Executes a command that concerns a child or a foreign program.
+    fn child_command(&mut self, name: &str, command: &Value) -> Result<Started, Refusal> {
+        let verb = text(command, "verb")?;
+        if verb == "reap" {
+            if let Some(program) = self.foreign_programs.remove(name) {
+                return done(program.reap());
+            }
+        }
+        if let Some(program) = self.foreign_programs.get_mut(name).filter(|_| verb == "stall") {
+            return done(program.stall());
+        }
+        let child = self.children.get(name)?;
+        match verb {
+            "join" => match child.try_reap() {
+                Some(outcome) => done(outcome.clone()),
+                None => Ok(Started::Waits(Operation::Join { child: name.to_owned() })),
+            },
+            "kill" => done(child.send(Signal::SIGKILL)),
+            "terminate" => done(child.send(Signal::SIGTERM)),
+            "alive" => done(is(if child.try_reap().is_none() { "yes" } else { "no" })),
+            "code" => done(child.try_reap().cloned().unwrap_or_else(|| is("running"))),
+            "stall" => done(child.stall()),
+            "reaped" if child.is_gone() => done(is("ok")),
+            "reaped" => Ok(Started::Waits(Operation::AwaitReaped { child: name.to_owned() })),
+            "reap" => done(child.reap_unrecorded()),
+            _ => done(child.send_unchecked(signal(command)?)),
+        }
+    }
+
+    fn writer(&self, command: &Value) -> Result<String, Refusal> {
+        Ok(self.handles.usable(text(command, "handle")?, 'w')?)
+    }
+
+    fn make_pipe(&mut self, command: &Value) -> Result<Started, Refusal> {
+        if command["codec"].is_string() {
+            return unsupported("codec");
+        }
+        let (reader, writer) = pipe()?;
+        let (r, w) = (text(command, "reader")?, text(command, "writer")?);
+        let descriptors = json!({ r: reader.raw_fd(), w: writer.raw_fd() });
+        self.handles.0.extend([(r.to_owned(), reader), (w.to_owned(), writer)]);
+        Ok(Started::Done(json!({ "outcome": is("ok"), "descriptors": descriptors })))
+    }
+
+    /// Creates two pipes in opposite directions. If the second cannot be created, the first is dropped.
+    fn make_duplex(&mut self, near: &str, far: &str) -> Result<Started, Refusal> {
+        let (near_reader, far_writer) = pipe()?;
+        let (far_reader, near_writer) = pipe()?;
+        let halves = [
+            (near, "r", near_reader),
+            (near, "w", near_writer),
+            (far, "r", far_reader),
+            (far, "w", far_writer),
+        ];
+        let mut descriptors = json!({});
+        for (handle, letter, end) in halves {
+            let name = format!("{handle}.{letter}");
+            descriptors[&name] = json!(end.raw_fd());
+            self.handles.0.insert(name, end);
+        }
+        Ok(Started::Done(json!({ "outcome": is("ok"), "descriptors": descriptors })))
+    }
+
+    /// Writes the first part of a frame, and keeps the remainder for a later `rest`.
+    fn cut(&mut self, command: &Value) -> Result<Started, Refusal> {
+        let end = self.writer(command)?;
+        let mut bytes = frame(&payload(command)?).ok_or_else(|| is("too-large"))?;
+        let offset =
+            |mark: &str| command["at"][mark].as_u64().and_then(|count| usize::try_from(count).ok());
+        let position = offset("bytes")
+            .or_else(|| offset("header").map(|count| HEADER.saturating_add(count)))
+            .or_else(|| offset("end").map(|count| bytes.len().saturating_sub(count)))
+            .ok_or_else(|| malformed(command, "at"))?;
+        let rest = bytes.split_off(position.min(bytes.len()));
+        self.rests.insert(end.clone(), rest);
+        Ok(put(end, bytes))
+    }
+
+    /// Starts this program again as a child. Each given end becomes an argument `NAME=r5`. In `NAME=r5+9`, descriptor 9
+    /// is a file with the unfinished message: what was read of the next one, or the rest of an abandoned put.
+    fn spawn(&mut self, command: &Value) -> Result<Started, Refusal> {
+        if command["listed"].as_array().is_some_and(|listed| !listed.is_empty()) {
+            return unsupported("handle inside a list");
+        }
+        let role = text(command, "child")?;
+        let handles = command["handles"].as_array().ok_or_else(|| malformed(command, "handles"))?;
+        let handles: Vec<&str> = handles.iter().filter_map(Value::as_str).collect();
+        let names = self.handles.transferable(&handles)?;
+
+        let mut arguments = vec![self.program.clone(), argument(role.to_owned())?];
+        let mut given = Vec::new();
+        let mut memory_files = Vec::new();
+        for (name, end) in self.handles.0.iter().filter(|(name, _)| names.contains(*name)) {
+            let Some(fd) = end.raw_fd() else { continue };
+            given.push(fd);
+            let mut description = format!("{name}={}{fd}", end.letter());
+            if !end.unfinished().is_empty() {
+                let file = memory_file(end.unfinished())?;
+                description += &format!("+{}", file.as_raw_fd());
+                given.push(file.as_raw_fd());
+                memory_files.push(file);
+            }
+            arguments.push(argument(description)?);
+        }
+        // Nothing has changed so far, so a start that fails leaves all handles as they were.
+        let pid = start(&self.program, &arguments, &given)?;
+        for name in &names {
+            self.handles.release(name);
+        }
+        self.children.add(role, pid);
+        Ok(Started::Done(json!({ "outcome": is("ok"), "child": pid.as_raw() })))
+    }
+}
+
+fn put(end: String, bytes: Vec<u8>) -> Started {
+    Started::Waits(Operation::Put { end, outgoing: Outgoing::new(bytes) })
+}
+
+fn argument(text: String) -> Result<CString, Refusal> {
+    CString::new(text).map_err(|_| is("misuse").into())
+}
+
+/// The signal that a command names.
+fn signal(command: &Value) -> Result<Signal, Refusal> {
+    Signal::from_str(text(command, "signal")?).map_err(|_| is("misuse").into())
+}
+
+fn set_disposition(command: &Value, disposition: Disposition) -> Result<Started, Refusal> {
+    match signal(command)? {
+        // The loop learns from this signal that a child has ended.
+        Signal::SIGCHLD => unsupported("SIGCHLD that a scenario may change: the loop needs it"),
+        signal => done(os_actions::set_disposition(signal, &disposition)),
+    }
+}

@@ -1,0 +1,246 @@
+//! A deserializer with limits, so that a message of a few bytes can neither exhaust the stack nor hold the loop.
+//!
+//! Wraps what serde passes around (deserializer, visitor, seed, accesses) and counts on the way. The format bounds
+//! everything else: what takes a byte of the message cannot be more than the message has bytes.
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+use std::cell::Cell;
+use std::fmt;
+
+/// How deep a value may be nested.
+const DEPTH: u32 = 128;
+
+/// How many elements of sequences and maps a message may have that take no bytes of it, such as units.
+const EMPTY_ELEMENTS: usize = 1 << 16;
+
+/// What is left of the limits of one message.
+pub(crate) struct Limits {
+    depth: Cell<u32>,
+    elements: Cell<usize>,
+}
+
+impl Limits {
+    /// For a message of so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { depth: Cell::new(DEPTH), elements: Cell::new(bytes.saturating_add(EMPTY_ELEMENTS)) }
+    }
+
+    fn deeper<R, E: Error>(&self, work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        let left = self.depth.get().checked_sub(1);
+        self.depth.set(left.ok_or_else(|| E::custom("the value is nested too deep"))?);
+        let result = work();
+        self.depth.set(self.depth.get() + 1);
+        result
+    }
+
+    fn element<E: Error>(&self) -> Result<(), E> {
+        let left = self.elements.get().checked_sub(1);
+        self.elements
+            .set(left.ok_or_else(|| E::custom("more elements than the message can have"))?);
+        Ok(())
+    }
+}
+
+/// Something of serde's, with the limits that hold for it.
+pub(crate) struct Bounded<'l, T> {
+    inner: T,
+    limits: &'l Limits,
+    /// Whether the elements count: those of sequences and maps do, the fields of a struct are known to be few.
+    is_counted: bool,
+}
+
+impl<'l, T> Bounded<'l, T> {
+    pub(crate) fn new(inner: T, limits: &'l Limits) -> Self {
+        Self { inner, limits, is_counted: false }
+    }
+
+    /// The same limits for another thing.
+    fn wrap<U>(&self, inner: U) -> Bounded<'l, U> {
+        Bounded { inner, limits: self.limits, is_counted: self.is_counted }
+    }
+}
+
+macro_rules! deserialize {
+    ($($method:ident($($argument:ident: $type:ty),*) $counted:literal)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            let visitor = Bounded { inner: visitor, limits: self.limits, is_counted: $counted };
+            self.inner.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
+    type Error = D::Error;
+
+    deserialize! {
+        deserialize_any() true deserialize_bool() false deserialize_char() false
+        deserialize_i8() false deserialize_i16() false deserialize_i32() false deserialize_i64() false
+        deserialize_i128() false deserialize_u8() false deserialize_u16() false deserialize_u32() false
+        deserialize_u64() false deserialize_u128() false deserialize_f32() false deserialize_f64() false
+        deserialize_str() false deserialize_string() false deserialize_bytes() false
+        deserialize_byte_buf() false deserialize_option() false deserialize_unit() false
+        deserialize_seq() true deserialize_map() true deserialize_identifier() false
+        deserialize_ignored_any() true
+        deserialize_unit_struct(name: &'static str) false
+        deserialize_newtype_struct(name: &'static str) false
+        deserialize_tuple(len: usize) false
+        deserialize_tuple_struct(name: &'static str, len: usize) false
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]) false
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]) false
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident($type:ty))*) => {$(
+        fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
+            self.inner.$method(value)
+        }
+    )*};
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, V> {
+    type Value = V::Value;
+
+    visit! {
+        visit_bool(bool) visit_char(char) visit_i8(i8) visit_i16(i16) visit_i32(i32) visit_i64(i64)
+        visit_i128(i128) visit_u8(u8) visit_u16(u16) visit_u32(u32) visit_u64(u64) visit_u128(u128)
+        visit_f32(f32) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str) visit_string(String)
+        visit_bytes(&[u8]) visit_borrowed_bytes(&'de [u8]) visit_byte_buf(Vec<u8>)
+    }
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_none()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.inner.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let wrapped = self.wrap(inner);
+        self.limits.deeper(|| self.inner.visit_some(wrapped))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
+        let wrapped = self.wrap(inner);
+        self.limits.deeper(|| self.inner.visit_newtype_struct(wrapped))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let wrapped = self.wrap(inner);
+        self.limits.deeper(|| self.inner.visit_seq(wrapped))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let wrapped = self.wrap(inner);
+        self.limits.deeper(|| self.inner.visit_map(wrapped))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+        let wrapped = self.wrap(inner);
+        self.limits.deeper(|| self.inner.visit_enum(wrapped))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Bounded<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        let wrapped = self.wrap(inner);
+        self.inner.deserialize(wrapped)
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        if self.is_counted {
+            self.limits.element()?;
+        }
+        let seed = self.wrap(seed);
+        self.inner.next_element_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        if self.is_counted {
+            self.limits.element()?;
+        }
+        let seed = self.wrap(seed);
+        self.inner.next_key_seed(seed)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        let seed = self.wrap(seed);
+        self.inner.next_value_seed(seed)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.inner.size_hint()
+    }
+}
+
+impl<'de, 'l, A: EnumAccess<'de>> EnumAccess<'de> for Bounded<'l, A> {
+    type Error = A::Error;
+    type Variant = Bounded<'l, A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let limits = self.limits;
+        let (value, variant) = self.inner.variant_seed(Bounded::new(seed, limits))?;
+        Ok((value, Bounded::new(variant, limits)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Bounded<'_, A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.inner.unit_variant()
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        let seed = self.wrap(seed);
+        self.inner.newtype_variant_seed(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        let visitor = self.wrap(visitor);
+        self.inner.tuple_variant(len, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        let visitor = self.wrap(visitor);
+        self.inner.struct_variant(fields, visitor)
+    }
+}

@@ -1,0 +1,113 @@
+//! The socket to a child on its parent's side: what the child must still be told, and what it says last.
+
+use crate::end::Body;
+use crate::handoff::Sent;
+use crate::platform;
+use crate::process::{Ended, reap};
+use crate::report::Report;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::process::Child;
+
+/// How long to wait before the system is asked again whether it takes more descriptors.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// The conversation with a child that was just started.
+pub(crate) struct Control {
+    listener: pipe::Receiver,
+    rest: Option<Rest>,
+    result_limit: usize,
+}
+
+/// What did not go at once.
+struct Rest {
+    socket: UnixStream,
+    descriptors: Sent,
+    label: Vec<u8>,
+    /// Keeps the descriptors open until they are sent.
+    bodies: Vec<Body>,
+}
+
+impl Control {
+    /// Tells as much as goes at once, which is all unless the arguments are large or many descriptors are under way.
+    pub(crate) fn begin(
+        socket: UnixStream,
+        mut label: Vec<u8>,
+        descriptors: Sent,
+        result_limit: usize,
+    ) -> io::Result<Self> {
+        // A child begins when it has all of its label: what may fail comes before.
+        let twin = socket.try_clone();
+        let listener = platform::listener(socket)?;
+        if descriptors.is_complete() {
+            // A child that is gone already needs no arguments; its status says how it went.
+            label.drain(..nix::unistd::write(listener.as_fd(), &label).unwrap_or(0));
+            if label.is_empty() {
+                return Ok(Self { listener, rest: None, result_limit });
+            }
+        }
+        let rest = Rest { socket: twin?, descriptors, label, bodies: Vec::new() };
+        Ok(Self { listener, rest: Some(rest), result_limit })
+    }
+
+    /// Keeps the handles that were given away until their descriptors are sent.
+    pub(crate) fn keep(&mut self, bodies: Vec<Body>) {
+        if let Some(rest) = self.rest.as_mut().filter(|rest| !rest.descriptors.is_complete()) {
+            rest.bodies = bodies;
+        }
+    }
+
+    /// Sends what did not go at once, then hears what the child says until the child and all processes that have its copy of
+    /// the socket have closed it. Stops when that is longer than it may be.
+    async fn talk(&mut self, said: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(mut rest) = self.rest.take() {
+            while !rest.descriptors.go_on(&rest.socket)? {
+                // A runtime need not have a clock.
+                let _ = tokio::task::spawn_blocking(|| std::thread::sleep(AGAIN)).await;
+            }
+            drop(rest.bodies);
+            platform::speaker(rest.socket)?.write_all(&rest.label).await?;
+        }
+        while let room @ 1.. = self.room(said) {
+            if (&mut self.listener).take(room).read_buf(said).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many more bytes are read: one more than the child may say, besides the kind of its report.
+    fn room(&self, said: &[u8]) -> u64 {
+        (self.result_limit.saturating_add(2)).saturating_sub(said.len()) as u64
+    }
+}
+
+/// Gives the child its arguments, hears what it says last, and reaps it. The end of the child is not that of the socket,
+/// which a process that it forked may hold.
+pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
+    let mut said = Vec::new();
+    let early = {
+        let (mut talk, mut reaped) = (pin!(control.talk(&mut said)), pin!(reap(child)));
+        tokio::select! {
+            status = &mut reaped => Some(status),
+            _ = &mut talk => None,
+        }
+    };
+    let (room, limit) = (control.room(&said), control.result_limit);
+    // What it said last may still be in the socket; a read stops where it would have to wait. Then the socket is closed: a
+    // child that says more than it may is not held by a parent that does not listen.
+    if let Ok(socket) = control.listener.into_nonblocking_fd() {
+        let _ = UnixStream::from(socket).take(room).read_to_end(&mut said);
+    }
+    let status = match early {
+        Some(status) => status,
+        None => reap(child).await,
+    };
+    Ended { status, report: Report::read(said, limit).map(Arc::new) }
+}

@@ -1,0 +1,126 @@
+//! Tests of the frame parser and the frame writer.
+
+use super::*;
+use rstest::rstest;
+use std::task::{Context, Poll};
+
+impl Source for &[u8] {
+    fn poll_read(
+        &mut self,
+        _: &mut Context<'_>,
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let (now, later) = self.split_at(self.len().min(most));
+        into.extend_from_slice(now);
+        *self = later;
+        Poll::Ready(Ok(now.len()))
+    }
+}
+
+fn several(messages: &[&[u8]]) -> Outgoing<'static> {
+    let mut messages = messages.iter().map(|message| Ok(Cow::Borrowed(*message)));
+    Outgoing::several(&mut messages, Vec::new()).frame
+}
+
+fn bytes(messages: &[&[u8]]) -> Vec<u8> {
+    messages
+        .iter()
+        .flat_map(|message| Outgoing::one(message, Vec::new()).expect("it fits").rest().concat())
+        .collect()
+}
+
+/// What a reader says of these bytes and the end after them, in words.
+async fn check(wire: &[u8], expected: &[&str]) {
+    let mut incoming = Incoming::new(wire, Vec::new());
+    for words in expected {
+        let said = match incoming.next().await {
+            Ok(Some(message)) => String::from_utf8_lossy(&message).into_owned(),
+            Ok(None) => "eof".into(),
+            Err(error) => format!("{error:?}"),
+        };
+        assert_eq!(said, *words, "{wire:?}");
+    }
+}
+
+#[rstest]
+#[case::nothing(0, "eof")]
+#[case::a_byte_of_the_header(1, "Truncated")]
+#[case::half_a_header(2, "Truncated")]
+#[case::most_of_a_header(3, "Truncated")]
+#[case::a_header(4, "Truncated")]
+#[case::a_byte_of_the_message(5, "Truncated")]
+#[case::all_but_a_byte(8, "Truncated")]
+#[case::all(9, "hello")]
+#[tokio::test]
+async fn a_frame_cut_short_is_truncated_and_stays_so(#[case] kept: usize, #[case] expected: &str) {
+    let wire = bytes(&[b"hello"]);
+    let then = if expected == "hello" { "eof" } else { expected };
+    check(&wire[..kept], &[expected, then, then]).await;
+}
+
+#[tokio::test]
+async fn messages_come_one_by_one_and_the_empty_one_too() {
+    check(&bytes(&[b"a", b"", b"bc"]), &["a", "", "bc", "eof", "eof"]).await;
+}
+
+#[tokio::test]
+async fn an_impossible_length_is_refused_for_ever() {
+    let words = "TooLarge { len: 2147483648, max: 2147483647 }";
+    check(&[0, 0, 0, 0x80, 1], &[words, words]).await;
+}
+
+/// Bytes of this process that are in memory.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let sizes = std::fs::read_to_string("/proc/self/statm").expect("it is there");
+    sizes.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("pages") * 4096
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_length_alone_costs_no_memory() {
+    let before = resident();
+    let mut liars: Vec<_> =
+        (0..32).map(|_| Incoming::new(&[0xff, 0xff, 0xff, 0x7f, 1][..], Vec::new())).collect();
+    for incoming in &mut liars {
+        assert!(matches!(incoming.next().await, Err(Error::Truncated)));
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 32 * (3 << 20), "{grown} bytes for 32 false lengths");
+}
+
+#[rstest]
+#[case::nothing_written(0, 0)]
+#[case::inside_a_header(1, 6)]
+#[case::before_the_last_byte(6, 1)]
+#[case::between_frames(7, 0)]
+#[case::inside_the_second(8, 4)]
+#[case::all_written(12, 0)]
+fn only_the_frame_that_was_begun_must_be_finished(#[case] sent: usize, #[case] missing: usize) {
+    let mut out = several(&[b"abc", b"d"]);
+    out.sent = sent;
+    let all = bytes(&[b"abc", b"d"]);
+    assert_eq!(out.rest_of_frame(), all[sent..sent + missing]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_read_ahead_goes_on_with_the_next_owner(
+    #[values(0, 1, 3, 4, 5, 70_000, 200_000)] cut: usize,
+) {
+    let wire = bytes(&[&vec![7; 150_000], b"next"]);
+    let (first, second) = wire.split_at(cut.min(wire.len()));
+    let mut former = Incoming::new(first, Vec::new());
+    let mut got = Vec::new();
+    while let Ok(Some(message)) = former.next().await {
+        got.push(message.len());
+    }
+    let mut leftover = Vec::new();
+    former.leftover(&mut leftover);
+    let mut heir = Incoming::new(second, leftover);
+    while let Ok(Some(message)) = heir.next().await {
+        got.push(message.len());
+    }
+    assert_eq!(got, [150_000, 4]);
+}

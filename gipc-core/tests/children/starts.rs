@@ -1,0 +1,213 @@
+//! How a child begins, and how its own end is told from a failure to begin.
+
+use crate::Failure;
+use crate::entries::{
+    drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
+    panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings, text_of,
+    unspeakable, writes_early,
+};
+use gipc_core::{Command, Error, Exit, pipe};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+pub(crate) async fn panics_at_once() -> Result<(), Failure> {
+    let child = Command::new(panics_beside_a_thread())?.stderr(Stdio::null()).spawn(&())?;
+    let exit = child.join_within(Duration::from_secs(30)).await;
+    child.kill()?;
+    assert_eq!(exit?, Exit::Panicked("on purpose".into()));
+    Ok(())
+}
+
+pub(crate) async fn lost_result() -> Result<(), Failure> {
+    let child = Command::new(unspeakable())?.stderr(Stdio::null()).spawn(&())?;
+    let exit = child.join().await?;
+    assert!(matches!(&exit, Exit::ResultLost(why) if why.contains("Serialization")), "{exit:?}");
+    Ok(())
+}
+
+pub(crate) async fn opened_early() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(writes_early())?.env("CHILD_OPENS_EARLY", "1").handle(w).spawn(&())?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"hello"[..]));
+    assert_eq!(r.get().await?, None, "nothing else went into the pipe");
+    assert_eq!(child.join().await?, Exit::Returned(b"a line".to_vec()));
+    Ok(())
+}
+
+pub(crate) async fn named_as_its_program() -> Result<(), Failure> {
+    let Exit::Returned(name) = Command::new(shown_name())?.spawn(&())?.join().await? else {
+        return Err("it returns".into());
+    };
+    if !name.is_empty() {
+        let own = std::env::args_os().next().ok_or("it has a name")?;
+        let own = std::path::Path::new(&own).file_name().ok_or("a file")?.to_string_lossy();
+        // Linux keeps 15 bytes of it.
+        assert_eq!(name.trim_end(), &own[..own.len().min(15)]);
+    }
+    Ok(())
+}
+
+pub(crate) async fn spawned_again() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (input, line) = nix::unistd::pipe()?;
+    nix::unistd::write(&line, b"from stdin")?;
+    drop(line);
+    let command = Command::new(surroundings())?.handle(w).stdin(input).stdout(Stdio::null());
+    let mut command = command.stderr(Stdio::null()).current_dir("/nowhere");
+    assert!(matches!(command.spawn(&()), Err(Error::Io(_))));
+    assert!(matches!(r.try_get(), Err(Error::WouldBlock)), "its writer is still open");
+    let mut command = command.current_dir("/");
+    let child = command.spawn(&())?;
+    let Exit::Returned((read, ..)) = child.join().await? else { return Err("it returns".into()) };
+    assert_eq!(read, "from stdin");
+    assert_eq!(r.get().await?, None, "its writer was the child's");
+    assert!(matches!(command.spawn(&()), Err(Error::Closed)), "the handle is given away");
+    Ok(())
+}
+
+pub(crate) async fn many_handles_under_way() -> Result<(), Failure> {
+    let child = Command::new(starts_slow_children())?.spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Returned("5 had all".into()));
+    Ok(())
+}
+
+pub(crate) async fn reaped_by_the_system() -> Result<(), Failure> {
+    let child = Command::new(ignores_its_children())?.spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Returned("Ok(Returned(7))".into()));
+    Ok(())
+}
+
+pub(crate) async fn too_much_said() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let child = Command::new(says_too_much())?.handle(w).result_limit(1 << 20).spawn(&())?;
+    assert_eq!(r.get().await?.as_deref(), Some(&b"stopped"[..]));
+    let exit = child.join().await?;
+    assert!(matches!(&exit, Exit::ResultLost(why) if why.contains("result_limit")), "{exit:?}");
+    Ok(())
+}
+
+pub(crate) async fn too_long_a_result() -> Result<(), Failure> {
+    for (limit, fits) in [(3, false), (4, true), (5, true)] {
+        let exit = Command::new(text_of())?.result_limit(limit).spawn(&3)?.join().await?;
+        match exit {
+            Exit::Returned(text) => assert!(fits && text == "xxx", "{limit}: {text}"),
+            Exit::ResultLost(_) => assert!(!fits, "{limit}"),
+            other => panic!("{limit}: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// Its runtime kills the children when it is dropped; a process that ends without that leaves them.
+pub(crate) async fn fates() -> Result<(), Failure> {
+    for (way, goes_on) in [("return", false), ("panic", false), ("exit", true), ("killed", true)] {
+        let (stay, go) = pipe()?;
+        let (r, w) = pipe()?;
+        let command = Command::new(ends_as_parent())?.handle(stay).handle(w).stderr(Stdio::null());
+        let child = { command }.spawn(&way.to_owned())?;
+        child.join().await?;
+        let _ = go.put(b"go on").await; // broken, if it is killed
+        assert_eq!(r.get().await?.is_some(), goes_on, "{way}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn failures() -> Result<(), Failure> {
+    let cases = [
+        ("7", Ok(7), ""),
+        ("no number", Err("invalid digit"), "invalid digit found in string"),
+        ("no handle", Err("there is no handle at 0"), "there is no handle at 0, or it was taken"),
+    ];
+    for (args, expected, printed) in cases {
+        let child = Command::new(fails())?.stderr(Stdio::piped()).spawn(&args.to_owned())?;
+        let mut errors = String::new();
+        let mut stderr = child.take_stderr().ok_or("it is piped")?;
+        tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut errors).await?;
+        assert!(errors.contains(printed), "{args}: {errors}");
+        match (child.join().await?.returned(), expected) {
+            (Ok(number), Ok(expected)) => assert_eq!(number, expected),
+            (Err(error), Err(why)) => {
+                assert!(
+                    error.to_string().starts_with(&format!("the child failed: {why}")),
+                    "{error}"
+                );
+            }
+            (got, _) => panic!("{args}: {got:?}"),
+        }
+    }
+    let child = Command::new(fails_by_io())?.stderr(Stdio::null()).spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Failed("on purpose".into()));
+    Ok(())
+}
+
+pub(crate) async fn dropped_in_the_child() -> Result<(), Failure> {
+    let (r, w) = pipe()?;
+    let (stay, go) = pipe()?;
+    let child = Command::new(drops_a_handle())?.handle(w).handle(stay).spawn(&())?;
+    assert_eq!(r.get().await?, None);
+    assert_eq!(child.try_join()?, None, "it still runs");
+    go.close()?;
+    child.join().await?.returned()?;
+    Ok(())
+}
+
+/// A parent that dies before the child has all of what it was given.
+pub(crate) async fn torn() -> Result<(), Failure> {
+    for handed_over in
+        [&[][..], &[0; 2], &[0; 4], &[0; 8], &[0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1]]
+    {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        ours.write_all(handed_over)?;
+        ours.shutdown(std::net::Shutdown::Write)?;
+        let output = std::process::Command::new(std::env::current_exe()?)
+            .env("GIPC_CORE_ENTRY", nothing_by_name())
+            .stdin(OwnedFd::from(theirs))
+            .output()?;
+        assert_eq!(output.status.code(), Some(127), "{handed_over:?}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("its parent went away"), "{handed_over:?}: {errors}");
+    }
+    Ok(())
+}
+
+/// What tells a child to begin with `nothing`.
+fn nothing_by_name() -> String {
+    format!("children::entries::nothing(u32) -> u32, gipc-core {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// A copy of this program that runs as root whoever starts it, started by a user who gives it the environment and the
+/// socket of a child.
+pub(crate) async fn privileged() -> Result<(), Failure> {
+    if !nix::unistd::Uid::effective().is_root() {
+        return Ok(()); // only root can make such a program
+    }
+    let copy = std::env::temp_dir().join(format!("gipc-core-privileged-{}", std::process::id()));
+    fs::copy(std::env::current_exe()?, &copy)?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755))?;
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let child = std::process::Command::new(&copy)
+        .env("GIPC_CORE_ENTRY", nothing_by_name())
+        .uid(65534)
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // No descriptors, then one byte of arguments: the number 7.
+    let _ =
+        ours.write_all(&[&[0; 4][..], &9_u64.to_le_bytes(), &1_u64.to_le_bytes(), &[7]].concat()); // it may have ended already
+    let mut said = Vec::new();
+    let _ = ours.read_to_end(&mut said);
+    let output = child.wait_with_output()?;
+    fs::remove_file(copy)?;
+    assert_eq!(said, b"", "it did what it was told");
+    assert_eq!(output.status.code(), Some(127));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("more rights than its caller"), "{errors}");
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! How much memory the handles take, counted by the allocator of this test.
+
+use gipc_core::{Error, pipe};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+/// More than a pipe holds.
+const LONG: usize = 8 << 20;
+
+thread_local! {
+    /// Bytes that this thread has asked for since the test began, growth of what it had included.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count(bytes: usize) {
+    let _ = ASKED.try_with(|asked| asked.set(asked.get() + bytes));
+}
+
+// SAFETY: all work is the system allocator's; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: as the caller promised.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promised.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size);
+        // SAFETY: as the caller promised.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many bytes this thread asks for during `act`.
+fn asked_during<R>(act: impl FnOnce() -> R) -> (usize, R) {
+    let before = ASKED.get();
+    let result = act();
+    (ASKED.get() - before, result)
+}
+
+async fn once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn fill<F: Future>(mut put: Pin<&mut F>) {
+    for _ in 0..20 {
+        assert!(once(put.as_mut()).await.is_none(), "the pipe holds less");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Processor time of this thread, in nanoseconds.
+fn cpu_time() -> i64 {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    let now = nix::time::clock_gettime(clock).expect("a clock of this thread");
+    now.tv_sec() * 1_000_000_000 + now.tv_nsec()
+}
+
+/// Byte by byte, without optimization, it took thirty times as long.
+#[tokio::test]
+async fn to_give_up_a_put_takes_about_as_long_as_to_copy_its_message() {
+    let (_r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = Box::pin(w.put(&long));
+    fill(put.as_mut()).await;
+    let began = cpu_time();
+    let (asked, ()) = asked_during(|| drop(put));
+    let given_up = cpu_time();
+    let copy = std::hint::black_box(long.clone());
+    let copied = cpu_time();
+    assert!(asked < LONG + LONG / 8, "{asked} bytes for a rest of less than {}", copy.len());
+    let (given_up, copied) = (given_up - began, copied - given_up);
+    assert!(given_up < 10 * copied, "{given_up} ns to give up, {copied} ns to copy");
+}
+
+#[tokio::test]
+async fn a_put_that_breaks_copies_nothing() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = pin!(w.put(&long));
+    fill(put.as_mut()).await;
+    r.close().expect("idle");
+    let before = ASKED.get();
+    assert!(matches!(put.await, Err(Error::Broken)));
+    let asked = ASKED.get() - before;
+    assert!(asked < LONG / 8, "{asked} bytes for what nothing can read");
+}
+
+#[tokio::test]
+async fn a_buffer_that_is_used_again_needs_no_new_memory() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut buffer = Vec::new();
+    for round in 0..3 {
+        let before = ASKED.get();
+        let (put, got) = tokio::join!(w.put(&long), r.get_into(&mut buffer));
+        put.expect("it is read");
+        assert_eq!(got.expect("whole"), Some(LONG));
+        assert!(buffer == long);
+        let asked = ASKED.get() - before;
+        assert!(round == 0 || asked < LONG / 8, "{asked} bytes in round {round}");
+    }
+    w.put(b"short").await.expect("room");
+    assert_eq!(r.get_into(&mut buffer).await.expect("whole"), Some(5));
+    assert_eq!(buffer, b"short");
+    w.close().expect("idle");
+    assert_eq!(r.get_into(&mut buffer).await.expect("the end"), None);
+    assert!(buffer.is_empty());
+}
+
+#[tokio::test]
+async fn a_get_into_that_is_given_up_loses_nothing() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = pin!(w.put(&long));
+    fill(put.as_mut()).await;
+    let mut buffer = vec![1; 10];
+    assert!(once(pin!(r.get_into(&mut buffer))).await.is_none());
+    assert!(buffer.is_empty());
+    let (put, got) = tokio::join!(put, r.get());
+    put.expect("it is read");
+    assert!(got.expect("whole").is_some_and(|got| got == long));
+}
+
+/// The memory of a large message is reserved once, not again and again as it grows.
+#[tokio::test]
+async fn a_large_message_is_not_copied_as_it_grows() {
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let before = ASKED.get();
+    let (put, got) = tokio::join!(w.put(&long), r.get());
+    put.expect("it is read");
+    assert!(got.expect("whole").is_some_and(|got| got == long));
+    let asked = ASKED.get() - before;
+    assert!(asked < LONG + LONG / 8, "{asked} bytes for a message of {LONG}");
+}

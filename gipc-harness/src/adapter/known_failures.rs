@@ -1,0 +1,72 @@
+//! The failures that a manifest declares beforehand, each with the party at fault and a reason.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Stands for any step, outcome or verdict.
+pub const ANY: &str = "*";
+
+/// A failure that is known. The run still performs the scenario. A failure that matches is reported as KNOWN and does
+/// not fail the run; a scenario that passes is reported as FIXED and fails the run until the entry is deleted.
+///
+/// A failure matches by its first wrong step, the outcome of that step, and its verdict. A scenario that fails in
+/// several ways has one entry for each.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct KnownFailure {
+    /// The id of the scenario: `close/eof-after-close`.
+    pub scenario: String,
+    /// The first wrong step with its process or task: `main get r`. `*` matches any step.
+    pub step: String,
+    /// The outcome of that step: `eof`, `blocks`, `never`. `*` matches any outcome.
+    pub outcome: String,
+    /// The verdict: `FAIL`, `DEADLOCK` or `HANG`. `*` matches any of them.
+    pub verdict: String,
+    /// The party at fault.
+    pub sort: FailureSort,
+    /// Why the scenario fails, and where this is documented or can be seen. It must not be empty.
+    pub reason: String,
+    /// Whether the scenario may also pass. If so, a pass is not reported as FIXED, and the reason should say what the
+    /// result depends on.
+    #[serde(default)]
+    pub sometimes: bool,
+    /// The variants that fail in this way, with `default` for the manifest without a variant. An empty list means all.
+    #[serde(default)]
+    pub variants: Vec<String>,
+}
+
+impl KnownFailure {
+    /// Whether a failure with this first wrong step, outcome and verdict matches the entry.
+    #[must_use]
+    pub fn is(&self, fingerprint: [&str; 3]) -> bool {
+        let entry = [&self.step, &self.outcome, &self.verdict];
+        entry.into_iter().zip(fingerprint).all(|(entry, actual)| entry == ANY || entry == actual)
+    }
+}
+
+/// The party at fault for a known failure.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureSort {
+    /// The implementation: it contradicts its own documentation, or behaves in a way that no user can want.
+    Defect,
+    /// The authors of the implementation decided on the behaviour and documented it.
+    Choice,
+    /// The adapter between the suite and the implementation.
+    Adapter,
+    /// The suite itself.
+    Suite,
+}
+
+impl std::fmt::Display for FailureSort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Defect => "defect",
+            Self::Choice => "choice",
+            Self::Adapter => "adapter",
+            Self::Suite => "suite",
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! `adapter list`, `setup`, `check`, `new` and `schema`.
+
+use super::args::{AdapterCommand, Lang};
+use crate::adapter::{Adapter, AdapterError, MODEL, schema};
+use crate::error::Error;
+use crate::report::console::Console;
+use crate::report::{ScenarioReport, terminal};
+use crate::suite::Suite;
+use crate::suite::scaffold::scaffold;
+use crate::suite_run::{ContractCheck, QuestionResult};
+use crate::verdict::Status;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+pub(super) fn adapter(
+    suite: &Suite,
+    command: AdapterCommand,
+    console: &mut Console,
+) -> Result<u8, Error> {
+    match command {
+        AdapterCommand::List => Ok(list(suite, console)),
+        AdapterCommand::Setup { name } => setup(suite, &name, console),
+        AdapterCommand::Check { name } => check(suite, &name, console),
+        AdapterCommand::New { name, lang } => new(suite, &name, lang, console),
+        AdapterCommand::Schema { folder } => write_schemas(&folder, console),
+    }
+}
+
+fn list(suite: &Suite, console: &mut Console) -> u8 {
+    for name in suite.adapter_names() {
+        if name == MODEL {
+            console.line(&format!(
+                "{name:<24} ready     the model itself: predicts, and starts no process"
+            ));
+            continue;
+        }
+        let loaded = suite.load_adapter(&name);
+        let variants = loaded.as_ref().ok().map(|adapter| adapter.manifest.variant.clone());
+        console.line(&state(&name, loaded));
+        for variant in variants.unwrap_or_default() {
+            let name = format!("{name}@{}", variant.name);
+            console.line(&state(&name, suite.load_adapter(&name)));
+        }
+    }
+    0
+}
+
+fn state(name: &str, loaded: Result<Adapter, AdapterError>) -> String {
+    let (state, about) = match loaded {
+        Ok(adapter) => match adapter.ready() {
+            Ok(()) => ("ready", adapter.manifest.about),
+            Err(absent) => ("absent", absent.to_string()),
+        },
+        Err(bad) => ("broken", bad.to_string()),
+    };
+    format!("{name:<24} {state:<9} {about}")
+}
+
+fn setup(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> {
+    let adapter = suite.load_adapter(name)?;
+    let commands = adapter.setup();
+    if commands.is_empty() {
+        console.line(&format!("{} needs nothing", adapter.manifest.name));
+    }
+    for command in commands {
+        let Some((program, arguments)) = command.split_first() else { continue };
+        console.line(&format!("{} {}", program, arguments.join(" ")));
+        let status = Command::new(program).args(arguments).stdin(Stdio::null()).status();
+        let failure = match status {
+            Ok(status) if status.success() => continue,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        return Err(Error::unable(format!("error: this command failed: {failure}")));
+    }
+    match adapter.ready() {
+        Ok(()) => Ok(0),
+        Err(error) => Err(Error::unable(format!("error: after its setup {error}"))),
+    }
+}
+
+fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> {
+    let mut check = ContractCheck::new(suite.adapter(name)?)?;
+    let manifest = &check.adapter().manifest;
+    console.line(&format!("{}: {}\n", manifest.name, manifest.about));
+    let mut failed = 0;
+    for (index, shows) in ContractCheck::questions().enumerate() {
+        let (job, verdict, events) = match check.ask(index)? {
+            QuestionResult::NotDeclared(profile) => {
+                console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
+                continue;
+            }
+            QuestionResult::Asked { job, verdict, events } => (job, verdict, events),
+        };
+        match verdict.status {
+            Status::Pass => console.line(&format!("  ok    {shows}")),
+            Status::Skip => {
+                let reasons: Vec<&str> = verdict.sentences().map(String::as_str).collect();
+                console.line(&format!("  –     {shows}: {}", reasons.join("; ")));
+            }
+            status => {
+                failed += 1;
+                console.line(&format!("  {status:<5} {shows}\n"));
+                let report = ScenarioReport {
+                    scenario: job.scenario,
+                    path: job.path,
+                    adapter: check.adapter().manifest.name.clone(),
+                    asked: name.to_owned(),
+                    flags: String::new(),
+                    verdict: *verdict,
+                    record: None,
+                };
+                console.line(&terminal::evidence(&report));
+                console.line("  the conversation\n");
+                events.iter().for_each(|event| console.line(&format!("    {event}")));
+                console.line("");
+            }
+        }
+    }
+    console.line(&format!("\n  {}", check.times()));
+    match failed {
+        0 => console.line(&format!("  it keeps the contract: cargo harness run --adapter {name}")),
+        1 => console.line("  one part of the contract is not kept: adapters/README.md"),
+        many => {
+            console
+                .line(&format!("  {many} parts of the contract are not kept: adapters/README.md"));
+        }
+    }
+    Ok(u8::from(failed > 0))
+}
+
+fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u8, Error> {
+    for path in scaffold(suite, name, lang.into())? {
+        console.line(&path.display().to_string());
+    }
+    if lang == Lang::Rust {
+        console.line(&format!("next: cargo harness adapter setup {name}"));
+    }
+    console.line(&format!("next: cargo harness adapter check {name}"));
+    Ok(0)
+}
+
+fn write_schemas(folder: &Path, console: &mut Console) -> Result<u8, Error> {
+    for (name, text) in schema::files() {
+        let file = folder.join(name);
+        let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, text));
+        written.map_err(|error| Error::unwritable(&file, &error))?;
+        console.line(&file.display().to_string());
+    }
+    Ok(0)
+}

@@ -1,0 +1,45 @@
+//! `run` and `judge`.
+
+use super::run_args::Run;
+use crate::error::Error;
+use crate::record::Record;
+use crate::report::console::Console;
+use crate::report::{RunReporter, ScenarioReport, Tally, terminal};
+use crate::suite::Suite;
+use crate::suite_run::SuiteRun;
+use std::path::PathBuf;
+
+pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
+    let run = SuiteRun::prepare(suite, args.request())?;
+    let mut reporter = RunReporter::new(&run, args.report_options(), console, None);
+    let end = run.execute(&mut |finished| reporter.add(finished))?;
+    Ok(reporter.finish(end)?.exit_code())
+}
+
+pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> Result<u8, Error> {
+    let mut tally = Tally { planned: files.len(), ..Tally::default() };
+    for file in files {
+        let record = Record::read(file)?;
+        // An adapter that is not here any more has no baseline.
+        let adapter = suite.adapter(&record.case.adapter).ok();
+        let (job, verdict) =
+            record.judge(adapter.as_ref()).map_err(|reason| Record::refuse(file, &reason))?;
+        tally.add(&job.scenario.id, &verdict);
+        let report = ScenarioReport {
+            flags: job.flags(),
+            path: job.path,
+            scenario: job.scenario,
+            adapter: record.case.adapter.clone(),
+            asked: record.case.adapter,
+            verdict,
+            record: Some(file.clone()),
+        };
+        match report.verdict.status {
+            status if status.is_expected() => {
+                console.line(&format!("{status}  {}", report.scenario.id));
+            }
+            _ => console.line(&terminal::failure(&report)),
+        }
+    }
+    Ok(tally.exit_code())
+}

@@ -1,0 +1,189 @@
+//! The flags of `run`, and those that it shares with `matrix`.
+
+use crate::report::{Format, ReportOptions};
+use crate::suite_run::RunRequest;
+use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, Parser, ValueEnum};
+use std::path::PathBuf;
+
+/// Scenarios by name.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Selection {
+    /// Ids, folders or files; all scenarios if nothing is named
+    #[arg(value_name = "WHAT")]
+    pub(super) names: Vec<String>,
+}
+
+/// How many scenarios run, and which.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Execution {
+    /// Run heavy scenarios too, which need much memory, time or many processes
+    #[arg(long)]
+    pub(super) heavy: bool,
+    /// How many scenarios run at once [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = jobs_value())]
+    pub(super) jobs: Option<u16>,
+    /// Run only the I-th of N parts of the scenarios
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// How many times as long to wait on a slow machine, such as an emulator [default: what `doctor` finds]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) slow_factor: Option<u32>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Run {
+    /// Ids, folders, files or records; all scenarios if nothing is named
+    #[arg(value_name = "WHAT")]
+    names: Vec<String>,
+    /// The name or folder of an adapter; `model` runs nothing and predicts [default: gipc-core, or that of the record]
+    #[arg(long, value_name = "NAME|PATH")]
+    adapter: Option<String>,
+    #[command(flatten)]
+    execution: Execution,
+    /// How many times each scenario runs
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Stop at the first run that is not as expected
+    #[arg(long)]
+    until_failure: bool,
+    /// The order in which steps are released: `file`, `random:SEED`, or `all` orders that differ
+    #[arg(long, default_value = "file", value_name = "ORDER", value_parser = str::parse::<OrderOption>)]
+    order: OrderOption,
+    /// Give each task all of its steps at once
+    #[arg(long, alias = "batch", conflicts_with = "order")]
+    concurrent: bool,
+    /// Judge by the outcomes in the file alone, whatever the model says of them
+    #[arg(long, conflicts_with_all = ["concurrent", "kill", "pause", "exhaust_fds"])]
+    unchecked: bool,
+    /// Kill a process at the K-th begin or end of its steps; `all`: at each of them, each in a run of its own
+    #[arg(long, value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent"])]
+    kill: Option<InjectionSelector>,
+    /// Stop a process there and continue it, which must change nothing
+    #[arg(long, alias = "freeze", value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent", "kill"])]
+    pause: Option<InjectionSelector>,
+    /// Leave a process no free descriptor for its K-th pipe, duplex or child; `all`: for each of the first 20. It then
+    /// tries again, and all that follows must be as if nothing had failed
+    #[arg(long, alias = "starve", value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent", "kill", "pause"])]
+    exhaust_fds: Option<InjectionSelector>,
+    /// Set the capacity of each pipe, where the system allows it (Linux: 4096 to 1048576)
+    #[arg(long, value_name = "BYTES", conflicts_with = "concurrent", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    capacity: Option<u32>,
+    /// Keep the processors busy with N processes meanwhile
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    load: u16,
+    /// The format of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
+    format: ReportFormat,
+    /// Write the results as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write what failed, passed or was skipped contrary to the adapter's folder into that folder
+    #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
+    accept: bool,
+    /// Keep the records of passed runs too
+    #[arg(long)]
+    keep: bool,
+    /// The folder for the records of failures
+    #[arg(long, default_value = "target/gipc-harness", value_name = "DIR")]
+    record: PathBuf,
+    /// How many seconds to wait where there is no evidence of a stall
+    #[arg(long, alias = "patience", default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+/// The format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    /// Text for a person
+    Terminal,
+    /// One JSON object a line
+    Json,
+}
+
+impl Execution {
+    /// The request to run these scenarios.
+    pub(super) fn request(&self, selection: &Selection) -> RunRequest {
+        RunRequest {
+            names: selection.names.clone(),
+            heavy: self.heavy,
+            jobs: self.jobs.map(usize::from),
+            shard: self.shard,
+            slow_factor: self.slow_factor,
+            ..RunRequest::default()
+        }
+    }
+}
+
+impl Run {
+    /// The flags of `run` when nothing is typed.
+    pub(super) fn default_flags() -> Self {
+        #[derive(Parser)]
+        struct Alone {
+            #[command(flatten)]
+            run: Run,
+        }
+        Alone::parse_from(["run"]).run
+    }
+
+    /// What is asked for.
+    pub(super) fn request(&self) -> RunRequest {
+        RunRequest {
+            adapter: self.adapter.clone(),
+            repeat: self.repeat,
+            until_failure: self.until_failure,
+            variant: self.variant(),
+            unchecked: self.unchecked,
+            capacity: self.capacity,
+            load: self.load,
+            timeout: self.timeout,
+            accept: self.accept,
+            ..self.execution.request(&Selection { names: self.names.clone() })
+        }
+    }
+
+    fn variant(&self) -> VariantRequest {
+        match (&self.kill, &self.pause, &self.exhaust_fds) {
+            (Some(selector), _, _) => VariantRequest::Kill(selector.clone()),
+            (_, Some(selector), _) => VariantRequest::Pause(selector.clone()),
+            (_, _, Some(selector)) => VariantRequest::ExhaustFds(selector.clone()),
+            _ if self.concurrent => VariantRequest::Concurrent,
+            _ => VariantRequest::Order(self.order),
+        }
+    }
+
+    /// How it is reported.
+    pub(super) fn report_options(&self) -> ReportOptions {
+        ReportOptions {
+            format: match self.format {
+                ReportFormat::Terminal => Format::Terminal,
+                ReportFormat::Json => Format::Json,
+            },
+            junit: self.junit.clone(),
+            accept: self.accept,
+            keep_all: self.keep,
+            records: self.record.clone(),
+            repeat: self.repeat,
+            shard: self.execution.shard,
+            capacity: self.capacity,
+        }
+    }
+}
+
+pub(super) fn jobs_value() -> RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
+fn selector(word: &str) -> Result<InjectionSelector, String> {
+    word.parse()
+}
+
+/// Reads `2/3`: the second of three parts.
+pub(super) fn shard(word: &str) -> Result<(usize, usize), String> {
+    let numbers = word.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((part, parts)) if (1..=parts).contains(&part) => Ok((part, parts)),
+        _ => Err("write which part of how many, such as 1/3, 2/3 and 3/3".into()),
+    }
+}

@@ -1,0 +1,62 @@
+//! What a process does that could move and does not, in sentences.
+
+use super::WaitEdge;
+use super::wait_for_graph::WaitForGraph;
+use crate::trace::{BlockedIn, StepState};
+
+/// Why a process does not complete a step that nothing prevents from completing.
+pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) -> String {
+    let step = &graph.scenario.steps[wait.step];
+    let process = &step.task_id.process;
+    if graph.is_stopped(process) {
+        return stopped(process);
+    }
+    let call = graph.evidence.blocked_in.get(process);
+    let in_call = call.map_or(String::new(), |call| format!(" in {call}"));
+    match graph.evidence.loops_turning.get(process) {
+        Some(false) if call.is_none() => {
+            format!("{process}'s loop does not turn, and it was not seen to sleep: it is busy")
+        }
+        Some(false) => format!(
+            "{process}'s loop does not turn: it sleeps{in_call}, and its neighbours with it"
+        ),
+        Some(true) if graph.evidence.woken_by_ping.contains(&wait.step) => {
+            format!("{process} went on when its loop was asked: its wake-up had been lost")
+        }
+        Some(true) => {
+            format!("{process}'s loop turns, and {} does not end: a wake-up was lost", step.what())
+        }
+        None => format!("{process} sleeps{in_call}"),
+    }
+}
+
+/// The processes in no step that have completed all their steps and do not end, or that are stopped; a sentence each.
+pub(super) fn idle_processes(graph: &WaitForGraph<'_>) -> Vec<String> {
+    let blocked_in = graph.evidence.blocked_in.iter();
+    blocked_in
+        .filter(|(process, _)| graph.is_running(process) && !has_waiting_step(graph, process))
+        .filter_map(|(process, call)| match call {
+            BlockedIn::Stopped => Some(stopped(process)),
+            BlockedIn::Call { .. } if has_completed_all_steps(graph, process) => Some(format!(
+                "{process} has nothing more to do, and does not end: it sleeps in {call}"
+            )),
+            BlockedIn::Call { .. } => None,
+        })
+        .collect()
+}
+
+fn has_waiting_step(graph: &WaitForGraph<'_>, process: &str) -> bool {
+    let mut steps = graph.scenario.steps.iter().enumerate();
+    steps.any(|(index, step)| step.task_id.process == process && graph.is_waiting(index))
+}
+
+fn has_completed_all_steps(graph: &WaitForGraph<'_>, process: &str) -> bool {
+    let mut steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
+    steps.all(|(step, state)| {
+        step.task_id.process != process || matches!(state, StepState::Completed { .. })
+    })
+}
+
+fn stopped(process: &str) -> String {
+    format!("{process} was stopped by a signal, and nobody continues it")
+}

@@ -1,0 +1,340 @@
+//! The embedded agent: gipc-core, driven like any other implementation. The only file of the harness that names it.
+
+use gipc_agent::{
+    Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
+    ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
+};
+use gipc_core::{Codec, CodecError, Duplex, Error, Exit, Handle, Process, Reader, Writer};
+use nix::errno::Errno;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::RawFd;
+
+/// What a child gets: its role, the names of the handles that it is given, and the codecs of those that have one.
+type ChildArguments = (String, Vec<String>, BTreeMap<String, String>);
+
+gipc_core::entry! {
+    async fn child_entry(start: Start<ChildArguments>) -> () {
+        let (role, names, codecs) = start.args;
+        let handles = start.handles.into_iter().flatten();
+        match run_process(&role, names.into_iter().zip(handles).collect(), codecs).await {
+            0 => {}
+            code => std::process::exit(code),
+        }
+    }
+}
+
+/// Must be the first statement of `main`: in a child of the embedded implementation it does not return.
+pub fn init() {
+    gipc_core::init!(child_entry);
+}
+
+/// Runs the process `role`, which no process of the scenario has spawned. Returns its exit code.
+#[must_use]
+pub fn main_agent(role: &str) -> i32 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run_process(role, Vec::new(), BTreeMap::new())),
+        Err(error) => complain(&error),
+    }
+}
+
+async fn run_process(
+    role: &str,
+    given: Vec<(String, Handle)>,
+    codecs: BTreeMap<String, String>,
+) -> i32 {
+    let core = Core { codecs: RefCell::new(codecs), ..Core::default() };
+    for (name, handle) in given {
+        core.keep(&name, handle);
+    }
+    let identity = Identity {
+        implementation: ImplementationId {
+            name: "gipc-core".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+        profiles: PROFILES.map(str::to_owned).to_vec(),
+        control: ControlChannel::Loop,
+    };
+    match serve(core, &identity, role).await {
+        Ok(Ending::Finished) => 0,
+        Ok(Ending::Gone) => 1,
+        Ok(Ending::Raised) => panic!("the scenario says that this entry fails"),
+        Err(error) => complain(&error),
+    }
+}
+
+/// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
+/// that the handle is in use.
+const PROFILES: [&str; 8] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "codec"];
+
+fn complain(error: &io::Error) -> i32 {
+    let _ =
+        io::Write::write_fmt(&mut io::stderr(), format_args!("this agent cannot run: {error}\n"));
+    2
+}
+
+/// The handles and children of one process.
+#[derive(Default)]
+struct Core {
+    handles: RefCell<BTreeMap<String, Handle>>,
+    children: RefCell<BTreeMap<String, Process>>,
+    /// The codecs of the handles that have one.
+    codecs: RefCell<BTreeMap<String, String>>,
+}
+
+impl Resources for Core {
+    fn remaining_handles(&self) -> Option<u64> {
+        Some(gipc_core::live_handles() as u64)
+    }
+
+    fn descriptor(&self, name: &str) -> Result<RawFd, Failure> {
+        let descriptor = match self.handle(name)? {
+            Handle::Reader(r) => r.descriptor(),
+            Handle::Writer(w) => w.descriptor(),
+            Handle::Duplex(both) => both.writer().descriptor(),
+        };
+        descriptor.ok_or(WireOutcome::Closed.into())
+    }
+
+    /// The length as four bytes, the least significant first.
+    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
+        Some(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes().to_vec())
+    }
+
+    /// What the types of gipc-core do not let a program write.
+    fn why_undeclared(&self, command: &Command) -> String {
+        let what = match command {
+            Command::Enter { .. } | Command::Leave { .. } => {
+                "to be told at the end of a scope that a handle is in use"
+            }
+            Command::Pass { .. } => "a handle as a message",
+            Command::Spawn { .. } => "a handle in the arguments",
+            other => return format!("the profile {} is not declared", other.profile()),
+        };
+        format!("impossible by type: {what}")
+    }
+
+    fn child_pid(&self, child: &str) -> Option<i32> {
+        self.children.borrow().get(child).and_then(|child| i32::try_from(child.id()).ok())
+    }
+}
+
+impl Implementation for Core {
+    async fn perform(&self, command: Command) -> Answer {
+        match command {
+            Command::Pipe { reader, writer, codec } => {
+                let (r, w) = gipc_core::pipe().map_err(failure)?;
+                self.keep(&reader, Handle::Reader(r));
+                self.keep(&writer, Handle::Writer(w));
+                for name in [&reader, &writer] {
+                    let codec = codec.clone().map(|codec| (name.clone(), codec));
+                    self.codecs.borrow_mut().extend(codec);
+                }
+                Ok(self.made(&[reader, writer]))
+            }
+            Command::Duplex { near, far } => {
+                let (one, other) = gipc_core::duplex().map_err(failure)?;
+                self.keep(&near, Handle::Duplex(one));
+                self.keep(&far, Handle::Duplex(other));
+                let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
+                Ok(self.made(&halves.concat()))
+            }
+            Command::Spawn { child, handles, .. } => self.spawn(child, handles),
+            Command::Put { handle, payload } => {
+                let payload = payload_bytes(&payload);
+                let codec = self.codecs.borrow().get(&handle).cloned();
+                match (self.handle(&handle)?, codec.as_deref()) {
+                    (Handle::Writer(w), None) => w.put(&payload).await,
+                    (Handle::Writer(w), Some(codec)) => put_value(&w, codec, &payload).await,
+                    (Handle::Duplex(both), _) => both.put(&payload).await,
+                    (Handle::Reader(_), _) => return Err(impossible("put into a reader")),
+                }
+                .map_err(failure)?;
+                Ok(WireOutcome::Ok.into())
+            }
+            Command::Get { handle } => self.get(&handle).await,
+            Command::Close { handle } => {
+                match self.handle(&handle)? {
+                    Handle::Reader(r) => r.close(),
+                    Handle::Writer(w) => w.close(),
+                    Handle::Duplex(both) => both.close(),
+                }
+                .map_err(failure)?;
+                Ok(WireOutcome::Ok.into())
+            }
+            Command::Join { child } => {
+                Ok(exit_outcome(self.child(&child)?.join().await.map_err(failure)?).into())
+            }
+            Command::Kill { child } => {
+                self.child(&child)?.kill().map_err(failure)?;
+                Ok(WireOutcome::Ok.into())
+            }
+            Command::Terminate { child } => {
+                self.child(&child)?.terminate().map_err(failure)?;
+                Ok(WireOutcome::Ok.into())
+            }
+            Command::Alive { child } => {
+                let runs = self.child(&child)?.try_join().map_err(failure)?.is_none();
+                Ok(if runs { WireOutcome::Yes } else { WireOutcome::No }.into())
+            }
+            Command::Code { child } => {
+                let exit = self.child(&child)?.try_join().map_err(failure)?;
+                Ok(exit.map_or(WireOutcome::Running, exit_outcome).into())
+            }
+            Command::Count { what } if what == "handles" => {
+                Ok(WireOutcome::Number { n: gipc_core::live_handles() as u64 }.into())
+            }
+            other => Err(Failure::unsupported(format!("{other:?}"))),
+        }
+    }
+}
+
+impl Core {
+    fn spawn(&self, child: String, handles: Vec<String>) -> Answer {
+        let mut command = gipc_core::Command::new(child_entry()).map_err(failure)?;
+        for name in &handles {
+            command = command.handle(self.handle(name)?);
+        }
+        let codecs = self.codecs.borrow().clone();
+        let process = command.spawn(&(child.clone(), handles, codecs)).map_err(failure)?;
+        self.children.borrow_mut().insert(child, process);
+        Ok(WireOutcome::Ok.into())
+    }
+
+    async fn get(&self, name: &str) -> Answer {
+        let codec = self.codecs.borrow().get(name).cloned();
+        let got = match (self.handle(name)?, codec.as_deref()) {
+            (Handle::Reader(r), None) => r.get().await,
+            (Handle::Reader(r), Some("json")) => {
+                r.with::<Json>().get().await.map(|text| text.map(String::into_bytes))
+            }
+            (Handle::Reader(r), Some(_)) => r.with::<Failing>().get().await,
+            (Handle::Duplex(both), _) => both.get().await,
+            (Handle::Writer(_), _) => return Err(impossible("get from a writer")),
+        };
+        match got {
+            Ok(got) => Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into()),
+            // A length that gipc-core never sends: the bytes on the pipe are not a message.
+            Err(error @ Error::TooLarge { .. }) => {
+                Ok(Completed { outcome: WireOutcome::Protocol, ..explain(&error) })
+            }
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    /// Keeps a handle under its name, and the halves of a duplex under theirs.
+    fn keep(&self, name: &str, handle: Handle) {
+        let mut handles = self.handles.borrow_mut();
+        if let Handle::Duplex(both) = &handle {
+            handles.insert(format!("{name}.r"), Handle::Reader(both.reader().clone()));
+            handles.insert(format!("{name}.w"), Handle::Writer(both.writer().clone()));
+        }
+        handles.insert(name.to_owned(), handle);
+    }
+
+    /// A handle of this process. An unknown name is that of a handle which another process has: it cannot be used here.
+    fn handle(&self, name: &str) -> Result<Handle, Failure> {
+        self.handles.borrow().get(name).cloned().ok_or(WireOutcome::Closed.into())
+    }
+
+    fn child(&self, name: &str) -> Result<Process, Failure> {
+        let process = self.children.borrow().get(name).cloned();
+        process.ok_or_else(|| impossible("there is no such child"))
+    }
+
+    fn made(&self, names: &[String]) -> Completed {
+        let handles = self.handles.borrow();
+        let descriptor = |name: &String| match handles.get(name)? {
+            Handle::Reader(r) => Reader::descriptor(r),
+            Handle::Writer(w) => Writer::descriptor(w),
+            Handle::Duplex(both) => Duplex::reader(both).descriptor(),
+        };
+        let descriptors = names.iter().filter_map(|name| Some((name.clone(), descriptor(name)?)));
+        Completed::with_descriptors(descriptors.collect())
+    }
+}
+
+/// The answer to a command that the types of gipc-core do not let a program write.
+fn impossible(what: &str) -> Failure {
+    Failure::unsupported(format!("impossible by type: {what}"))
+}
+
+fn failure(error: impl Into<Error>) -> Failure {
+    Failure::Outcome(explain(&error.into()))
+}
+
+fn explain(error: &Error) -> Completed {
+    let outcome = match error {
+        Error::Closed => WireOutcome::Closed,
+        Error::Locked => WireOutcome::Locked,
+        Error::Truncated => WireOutcome::Truncated,
+        Error::Broken => WireOutcome::Broken,
+        Error::TooLarge { .. } => WireOutcome::TooLarge,
+        Error::Misuse(_) => WireOutcome::Misuse,
+        Error::Timeout | Error::StillSending => WireOutcome::Timeout,
+        Error::Encode(_) => WireOutcome::Encode,
+        Error::Decode(_) => WireOutcome::Decode,
+        Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => WireOutcome::Broken,
+        Error::Io(error) => match error.raw_os_error() {
+            Some(number) => WireOutcome::Os { name: format!("{:?}", Errno::from_raw(number)) },
+            None => WireOutcome::Other,
+        },
+        // The error type of gipc-core may grow.
+        _ => WireOutcome::Other,
+    };
+    Completed { detail: Some(error.to_string()), ..outcome.into() }
+}
+
+fn exit_outcome(exit: Exit) -> WireOutcome {
+    match exit {
+        Exit::Returned(()) => WireOutcome::Exit { code: 0 },
+        Exit::Panicked(_) | Exit::Failed(_) => WireOutcome::Raised,
+        Exit::NotBegun(_) => WireOutcome::Exit { code: 127 },
+        Exit::Code(code) => WireOutcome::Exit { code },
+        Exit::Signal(number) => WireOutcome::signal(number),
+        _ => WireOutcome::Other,
+    }
+}
+
+async fn put_value(writer: &Writer, codec: &str, payload: &[u8]) -> Result<(), Error> {
+    match codec {
+        "json" => writer.with::<Json>().put(&String::from_utf8_lossy(payload)).await,
+        _ => writer.with::<Failing>().put(payload).await,
+    }
+}
+
+/// Text as JSON.
+struct Json;
+
+impl Codec for Json {
+    type Put = str;
+    type Got = String;
+
+    fn encode(value: &str) -> Result<Cow<'_, [u8]>, CodecError> {
+        Ok(Cow::Owned(serde_json::to_vec(value)?))
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<String, CodecError> {
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
+
+/// Bytes as they are, except for two values that cannot be encoded or decoded.
+struct Failing;
+
+impl Codec for Failing {
+    type Put = [u8];
+    type Got = Vec<u8>;
+
+    fn encode(value: &[u8]) -> Result<Cow<'_, [u8]>, CodecError> {
+        if value == b"unencodable" { Err("it has no bytes".into()) } else { Ok(value.into()) }
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
+        if bytes == b"undecodable" { Err("it is no value".into()) } else { Ok(bytes) }
+    }
+}

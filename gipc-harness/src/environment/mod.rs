@@ -1,0 +1,129 @@
+//! The system that the suite runs on: what it offers, and which assumptions of the suite do not hold there.
+//!
+//! The module only inspects the system. It changes nothing and judges no run.
+
+mod assumptions;
+mod facts;
+mod speed;
+
+use assumptions::Assumption;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::path::Path;
+
+/// What is known about the system.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Environment {
+    /// The facts, in the order in which a report shows them.
+    pub facts: Vec<SystemFact>,
+    /// The factor by which timeouts are extended: 1 on an ordinary machine, more on a slow one such as an emulator.
+    pub slow_factor: u32,
+}
+
+/// One property of the system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SystemFact {
+    /// The name of the property.
+    pub name: String,
+    /// Its value, for people.
+    pub found: String,
+    /// The assumption of the suite that does not hold, if there is one.
+    pub unmet: Option<UnmetAssumption>,
+}
+
+impl SystemFact {
+    fn new(name: &str, found: impl Display, unmet: Option<Assumption>) -> Self {
+        let unmet = unmet.map(UnmetAssumption::from);
+        Self { name: name.into(), found: found.to_string(), unmet }
+    }
+}
+
+/// An assumption of the suite that does not hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UnmetAssumption {
+    /// The consequence, and what to do about it.
+    pub means: String,
+    /// Texts in the description of a failure that this assumption explains: the name of an error, a path.
+    pub explains: Vec<String>,
+}
+
+impl From<Assumption> for UnmetAssumption {
+    fn from(assumption: Assumption) -> Self {
+        let explains = assumption.explains.iter().map(|text| (*text).to_owned()).collect();
+        Self { means: assumption.means.into(), explains }
+    }
+}
+
+/// Inspects the system. Starts a few short-lived processes; `exe` is the program of the harness, which is started with
+/// `--version`.
+#[must_use]
+pub fn look(exe: &Path) -> Environment {
+    let (speed, slow_factor) = speed::measure(exe);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let facts = vec![
+        SystemFact::new("system", facts::system(), None),
+        SystemFact::new("processors", processors, None),
+        SystemFact::new("user", facts::user(), None),
+        SystemFact::new("container", facts::container(), None),
+        assumptions::process_information(),
+        SystemFact::new("ptrace", facts::ptrace(), None),
+        SystemFact::new("cgroups", facts::cgroups(), None),
+        SystemFact::new("clock", facts::clock(), None),
+        SystemFact::new("inherited", facts::inherited_descriptors(), None),
+        assumptions::descriptors(),
+        assumptions::processes(),
+        SystemFact::new("pipes", facts::pipes(), None),
+        assumptions::memory(),
+        assumptions::scratch_space(),
+        SystemFact::new("speed", speed, None),
+    ];
+    Environment { facts, slow_factor }
+}
+
+impl Environment {
+    /// The unmet assumption that explains a failure with this description, if there is one.
+    #[must_use]
+    pub fn explains(&self, failure: &str) -> Option<&SystemFact> {
+        let is_explained_by = |unmet: &UnmetAssumption| {
+            unmet.explains.iter().any(|text| failure.contains(text.as_str()))
+        };
+        self.facts.iter().find(|fact| fact.unmet.as_ref().is_some_and(is_explained_by))
+    }
+
+    /// The facts that break an assumption of the suite.
+    pub fn unmet(&self) -> impl Iterator<Item = (&SystemFact, &UnmetAssumption)> {
+        self.facts.iter().filter_map(|fact| Some((fact, fact.unmet.as_ref()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assumptions::{FEW_DESCRIPTORS, LITTLE_MEMORY, NO_PROC};
+    use super::{Environment, SystemFact};
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("os:EMFILE", Some("descriptors"))]
+    #[case("no /proc/self/exe available", Some("processes shown"))]
+    #[case("truncated", None)]
+    fn an_unmet_assumption_explains_only_its_own_failures(
+        #[case] failure: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let facts = [
+            ("descriptors", FEW_DESCRIPTORS),
+            ("processes shown", NO_PROC),
+            ("memory", LITTLE_MEMORY),
+        ];
+        let facts = facts.map(|(name, unmet)| SystemFact::new(name, "", Some(unmet)));
+        let environment = Environment { facts: facts.into(), slow_factor: 1 };
+        assert_eq!(environment.explains(failure).map(|fact| fact.name.as_str()), expected);
+    }
+
+    #[test]
+    fn an_assumption_that_holds_explains_nothing() {
+        let facts = vec![SystemFact::new("descriptors", 1024, None)];
+        let environment = Environment { facts, slow_factor: 1 };
+        assert!(environment.explains("os:EMFILE").is_none());
+    }
+}

@@ -1,0 +1,75 @@
+//! Filters random scripts: a viable one is well-formed, has few outcomes, and asks the same on every system.
+
+use crate::model::{self, Choices};
+use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Step, Verb, parse};
+use crate::trace::{Allowed, StepState, Trace};
+use crate::variant::Edits;
+use std::collections::BTreeSet;
+
+/// A scenario with more allowed traces asks too little.
+const MAX_TRACES: usize = 40;
+
+/// The script with the outcomes that the model gives, and all allowed traces. `None` if it is not well-formed, if its
+/// outcomes depend on how much a pipe holds, or if the model cannot enumerate them.
+pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
+    let open = parse("explored", &script.to_string()).ok()?;
+    // The outcomes of the generator are placeholders.
+    let mut steps = open.steps.to_vec();
+    steps.iter_mut().for_each(|step| step.expected.truncate(1));
+    let open = open.with_steps(steps);
+    // The cheapest check first: most scripts fail it.
+    if !is_orderly(&open, &model::predict(&open, choices)) {
+        return None;
+    }
+    let allowed = model::allowed(&open, choices);
+    if !allowed.complete || allowed.traces.len() > MAX_TRACES || model::depends_on_capacity(&open) {
+        return None;
+    }
+    let filled = Edits::expect(&open, &allowed).apply(&open);
+    // A spawn must have one outcome, or the later lines of the child would have no meaning.
+    let unsure = |step: &Step| matches!(step.verb, Verb::Spawn { .. }) && step.expected.len() > 1;
+    if filled.steps.iter().any(unsure) {
+        return None;
+    }
+    let mut steps = filled.steps.iter();
+    let mut filled = script.clone();
+    for item in &mut filled.items {
+        let Item::Line(line) = item else { continue };
+        line.expected = steps.next()?.expected.clone();
+        if line.expected == [Outcome::Ok] {
+            line.expected.clear();
+        }
+    }
+    let scenario = parse("explored", &filled.to_string()).ok()?;
+    let orderly = allowed.traces.iter().all(|trace| is_orderly(&scenario, trace));
+    orderly.then_some((scenario, allowed))
+}
+
+/// Whether every child is joined and no process with children is killed: the fate of children without a parent is up to
+/// each implementation.
+fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
+    let mut parents = BTreeSet::from(["main"]);
+    let mut unjoined: BTreeSet<&str> = BTreeSet::new();
+    for (step, taken) in scenario.steps.iter().zip(&predicted.steps) {
+        match &step.verb {
+            Verb::Spawn { child, .. } if taken.is(&Outcome::Ok) => {
+                parents.insert(&step.task_id.process);
+                unjoined.insert(child);
+            }
+            Verb::Join { child }
+                if step.task_id.task.is_none() && *taken != StepState::NotStarted =>
+            {
+                unjoined.remove(child.as_str());
+            }
+            _ => {}
+        }
+    }
+    let ends = |verb: &Verb, process: &str| match verb {
+        Verb::Exit { .. } => parents.contains(process),
+        Verb::Kill { child } | Verb::Signal { child, .. } => parents.contains(child.as_str()),
+        Verb::Child { act: ChildAct::Terminate, child } => parents.contains(child.as_str()),
+        _ => false,
+    };
+    unjoined.is_empty()
+        && !scenario.steps.iter().any(|step| ends(&step.verb, &step.task_id.process))
+}

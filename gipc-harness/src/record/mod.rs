@@ -1,0 +1,208 @@
+//! The record of a run: what was sent and heard, and all that is needed to judge, draw and execute the run again.
+//!
+//! A record is a file of JSON lines: the environment, the events, and last the case. It holds the text of the scenario, so
+//! it does not depend on the suite.
+
+use crate::adapter::Adapter;
+use crate::environment::Environment;
+use crate::model::Choices;
+use crate::runner::{Event, RunOutput};
+use crate::scenario::{Scenario, parse};
+use crate::trace::Observation;
+use crate::variant::{Job, Variant};
+use crate::verdict::{Baseline, Verdict, judge};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The version of the format.
+const VERSION: u32 = 2;
+/// The file of a record in its folder.
+const FILE: &str = "record.jsonl";
+
+/// A run that was kept.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What was found of the system.
+    pub environment: Environment,
+    /// What was sent and heard, in order.
+    pub events: Vec<Event>,
+    /// What was executed, and what came of it.
+    pub case: Case,
+}
+
+/// What was executed, and what came of it. The edits of the variant follow from the variant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Case {
+    version: u32,
+    /// The id of the scenario.
+    pub scenario: String,
+    /// The text of its file.
+    pub text: String,
+    /// The path of its file.
+    pub path: PathBuf,
+    /// The adapter, as it was asked for: a name or a path.
+    pub adapter: String,
+    /// The way of execution.
+    pub variant: Variant,
+    /// Whether the outcomes in the file were taken for right.
+    pub unchecked: bool,
+    /// How many bytes each pipe was made to hold, if that was asked for.
+    pub capacity: Option<u32>,
+    /// The choices of the implementation.
+    pub choices: Choices,
+    /// What came.
+    pub observation: Observation,
+}
+
+/// A line that is neither an event nor the case.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "event", content = "is", rename_all = "kebab-case")]
+enum Frame {
+    Environment(Environment),
+    Case(Box<Case>),
+}
+
+impl Record {
+    /// The record of a run of a job. `adapter` is the adapter as it was asked for.
+    #[must_use]
+    pub fn new(
+        job: &Job,
+        output: &RunOutput,
+        adapter: &str,
+        capacity: Option<u32>,
+        environment: &Environment,
+    ) -> Self {
+        let case = Case {
+            version: VERSION,
+            scenario: job.scenario.id.clone(),
+            text: job.scenario.text.clone(),
+            path: job.path.clone(),
+            adapter: adapter.into(),
+            variant: job.variant.clone(),
+            unchecked: job.unchecked,
+            capacity,
+            choices: job.choices,
+            observation: output.observation.clone(),
+        };
+        Self { environment: environment.clone(), events: output.events.clone(), case }
+    }
+
+    /// Writes the record, and what the agents printed, into a folder that is made if needed. Returns the record's file.
+    pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(folder)?;
+        let file = folder.join(FILE);
+        fs::write(&file, self.to_lines())?;
+        fs::write(folder.join("printed.txt"), &self.case.observation.printed)?;
+        Ok(file)
+    }
+
+    /// The lines of the file.
+    #[must_use]
+    pub fn to_lines(&self) -> String {
+        let line = |value: serde_json::Result<String>| value.unwrap_or_default() + "\n";
+        let environment = Frame::Environment(self.environment.clone());
+        let mut text = line(serde_json::to_string(&environment));
+        for event in &self.events {
+            text += &line(serde_json::to_string(event));
+        }
+        text + &line(serde_json::to_string(&Frame::Case(Box::new(self.case.clone()))))
+    }
+
+    /// Reads a record. An error completes the sentence "FILE is no record: …".
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let last = text.lines().next_back().ok_or("it is empty")?;
+        let case = match serde_json::from_str(last) {
+            Ok(Frame::Case(case)) => *case,
+            Ok(Frame::Environment(_)) => {
+                return Err("its last line is not the case of a run".into());
+            }
+            Err(error) => return Err(format!("its last line is not the case of a run ({error})")),
+        };
+        if case.version != VERSION {
+            let version = case.version;
+            return Err(format!(
+                "its format has version {version}, and this program reads {VERSION}"
+            ));
+        }
+        let (mut environment, mut events) = (Environment::default(), Vec::new());
+        let before_case = text.lines().count().saturating_sub(1);
+        for (number, line) in (1..).zip(text.lines().take(before_case)) {
+            if let Ok(Frame::Environment(found)) = serde_json::from_str(line) {
+                environment = found;
+            } else {
+                let event = serde_json::from_str(line)
+                    .map_err(|error| format!("line {number} is not an event ({error})"))?;
+                events.push(event);
+            }
+        }
+        Ok(Self { environment, events, case })
+    }
+
+    /// Reads the record in a file.
+    pub fn read(file: &Path) -> Result<Self, crate::error::Error> {
+        let shown = file.display();
+        let text = fs::read_to_string(file).map_err(|error| {
+            crate::error::Error::usage(format!("error: cannot read {shown}: {error}"))
+        })?;
+        Self::parse(&text).map_err(|reason| Self::refuse(file, &reason))
+    }
+
+    /// The error for a file that is no record, or one that does not fit together.
+    #[must_use]
+    pub fn refuse(file: &Path, reason: &str) -> crate::error::Error {
+        crate::error::Error::usage(format!(
+            "error: {} is no record: {reason}; name a record.jsonl that `run` has kept",
+            file.display()
+        ))
+    }
+
+    /// Whether a file looks like a record: by its name.
+    #[must_use]
+    pub fn is_one(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == "jsonl")
+    }
+
+    /// The job that was executed, by the scenario as it was and the model as it is.
+    pub fn job(&self) -> Result<Job, String> {
+        let case = &self.case;
+        let scenario = self.scenario()?;
+        let mut job = Job::new(&scenario, &case.path, case.choices, case.variant.clone())?;
+        job.unchecked = case.unchecked;
+        if !case.observation.is_of(&job.scenario) {
+            return Err("its trace is that of another scenario".into());
+        }
+        Ok(job)
+    }
+
+    /// The job to execute again, for an implementation with these choices.
+    pub fn rerun(&self, choices: Choices) -> Result<Job, String> {
+        let case = &self.case;
+        let mut job = Job::new(&self.scenario()?, &case.path, choices, case.variant.clone())?;
+        job.unchecked = case.unchecked;
+        Ok(job)
+    }
+
+    /// The scenario of the file, without the edits of the variant.
+    pub fn scenario(&self) -> Result<Scenario, String> {
+        let case = &self.case;
+        parse(&case.scenario, &case.text).map_err(|error| {
+            let shown = error.render(&case.scenario, &case.text);
+            format!("its scenario cannot be read\n{shown}")
+        })
+    }
+
+    /// Judges the run again, by the baseline of an adapter as it is now. Without an adapter no failure is known.
+    pub fn judge(&self, adapter: Option<&Adapter>) -> Result<(Job, Verdict), String> {
+        let job = self.job()?;
+        let baseline = adapter.map(Baseline::of).unwrap_or_default();
+        let verdict = judge(&job, &self.case.observation, &baseline, &self.environment);
+        Ok((job, verdict))
+    }
+}
+
+/// Judges the text of a record without a baseline. An error says what is wrong with the text.
+pub fn judge_record(text: &str) -> Result<Verdict, String> {
+    Record::parse(text)?.judge(None).map(|(_, verdict)| verdict)
+}

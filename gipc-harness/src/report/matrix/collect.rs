@@ -1,0 +1,143 @@
+//! Fills a matrix: runs the suite on many adapters. And reads, merges and writes the files of a matrix.
+
+use super::{Change, Column, Matrix, ScenarioInfo, markdown, page};
+use crate::adapter::AdapterError;
+use crate::error::Error;
+use crate::model::{self, Choices};
+use crate::report::console::Console;
+use crate::report::{ReportOptions, RunReporter};
+use crate::suite::{ScenarioFile, Suite};
+use crate::suite_run::{RunRequest, SuiteRun};
+use crate::trace::{snapshot_class_text, snapshot_text};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Runs the suite on each adapter. `adapters` are names or paths, with `NAME@*` for an adapter and all its variants; all
+/// that are here, without their variants, if none is named. `request` says what runs on each of them.
+pub fn collect(
+    suite: &Suite,
+    adapters: &[String],
+    request: &RunRequest,
+    console: &mut Console,
+) -> Result<Matrix, Error> {
+    let files = suite.select(&[])?;
+    let scenarios: BTreeMap<String, ScenarioInfo> =
+        files.iter().map(described).collect::<Result<_, _>>()?;
+    suite.select(&request.names)?;
+    let mut matrix = Matrix::new(timestamp(), scenarios);
+    for name in suite.adapters_named(adapters)? {
+        let mut column = new_column(suite, &name)?;
+        if let Some(reason) = &column.absent {
+            console.complain(&format!("{name}: {reason}"));
+            matrix.columns.push(column);
+            continue;
+        }
+        let request = RunRequest { adapter: Some(name.clone()), ..request.clone() };
+        let options = ReportOptions { shard: request.shard, ..ReportOptions::default() };
+        let run = SuiteRun::prepare(suite, request)?;
+        let target = Some((&mut column, &matrix.scenarios));
+        let mut reporter = RunReporter::new(&run, options, console, target);
+        let end = run.execute(&mut |finished| reporter.add(finished))?;
+        let tally = reporter.finish(end)?;
+        let words: Vec<String> =
+            tally.statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
+        console.complain(&format!("{name}: {}", words.join(", ")));
+        matrix.columns.push(column);
+        if tally.interrupted {
+            break;
+        }
+    }
+    Ok(matrix)
+}
+
+/// Reads `matrix.json`, or that of a folder.
+pub fn read(path: &Path) -> Result<Matrix, Error> {
+    let file = if path.is_dir() { path.join("matrix.json") } else { path.to_owned() };
+    let shown = file.display();
+    let text = fs::read_to_string(&file)
+        .map_err(|error| Error::usage(format!("error: cannot read {shown}: {error}")))?;
+    Matrix::parse(&text).map_err(|error| {
+        Error::usage(format!(
+            "error: {shown} is no matrix: {error}; `cargo harness matrix` writes one"
+        ))
+    })
+}
+
+/// Puts several matrices together.
+pub fn merge(first: &Path, others: &[PathBuf]) -> Result<Matrix, Error> {
+    let mut matrix = read(first)?;
+    for path in others {
+        matrix.merge(read(path)?).map_err(|error| {
+            Error::usage(format!("error: {} does not fit: {error}", path.display()))
+        })?;
+    }
+    Ok(matrix)
+}
+
+/// Writes `matrix.json`, `matrix.md` and `index.html` into a folder.
+pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Result<(), Error> {
+    let json = serde_json::to_string_pretty(matrix)
+        .map_err(|error| Error::unable(format!("error: {error}")))?;
+    let files = [
+        ("matrix.json", json + "\n"),
+        ("matrix.md", markdown(matrix, changes)),
+        ("index.html", page(matrix, changes)),
+    ];
+    for (name, text) in files {
+        let file = folder.join(name);
+        fs::write(&file, text).map_err(|error| Error::unwritable(&file, &error))?;
+    }
+    Ok(())
+}
+
+/// What a scenario asks, and what the model says comes of it.
+fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
+    let scenario = file.parse().map_err(Error::usage)?;
+    let allowed = model::allowed(&scenario, Choices::default());
+    let model = match allowed.traces.len() {
+        2.. => snapshot_class_text(&scenario, &allowed.traces),
+        _ => snapshot_text(&scenario, allowed.in_file_order()),
+    };
+    let info = ScenarioInfo {
+        about: scenario.about(),
+        text: file.text.clone(),
+        covers: scenario.covers().into_iter().map(str::to_owned).collect(),
+        heavy: scenario.heavy().is_some(),
+        model,
+    };
+    Ok((file.id.clone(), info))
+}
+
+/// A column without results: what the adapter is, and why it cannot run here, if so.
+fn new_column(suite: &Suite, name: &str) -> Result<Column, Error> {
+    let adapter = suite.load_adapter(name)?;
+    let mut column = Column {
+        adapter: adapter.manifest.name.clone(),
+        about: adapter.manifest.about.clone(),
+        here: root(suite),
+        ..Column::default()
+    };
+    match adapter.ready() {
+        Ok(()) => {}
+        Err(AdapterError::Absent(reason)) => column.absent = Some(column.shown(&reason)),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(column)
+}
+
+/// The folder that no report should name.
+fn root(suite: &Suite) -> String {
+    let adapters = suite.adapters.canonicalize().unwrap_or_default();
+    adapters.parent().map(|root| format!("{}/", root.display())).unwrap_or_default()
+}
+
+/// The current time as RFC 3339, or the one that a reproducible build sets (`SOURCE_DATE_EPOCH`).
+fn timestamp() -> String {
+    let set = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let time = set.map_or_else(SystemTime::now, |seconds| {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    });
+    humantime::format_rfc3339_seconds(time).to_string()
+}

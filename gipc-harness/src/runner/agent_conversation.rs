@@ -1,0 +1,203 @@
+//! The conversation with the agents: sends steps as commands, and records what the agents report.
+//!
+//! A message that breaks the protocol is recorded as a fault.
+
+use super::capability_probe::CapabilityProbe;
+use super::events::EventKind;
+use super::protocol_mapping::ProtocolMapping;
+use super::run_state::RunState;
+use crate::adapter::transport::{AgentEvent, AgentHandle};
+use crate::proc::platform;
+use crate::scenario::{Scenario, Verb};
+use gipc_agent::{FromAgent, Hello, ToAgent, WireOutcome};
+use std::collections::BTreeMap;
+
+pub(super) struct AgentConversation<'a> {
+    scenario: &'a Scenario,
+    mapping: ProtocolMapping<'a>,
+    probe: CapabilityProbe<'a>,
+    /// The capacity that each new pipe is set to, in bytes.
+    pipe_capacity: Option<u32>,
+}
+
+/// A message that reports the end of a step.
+struct StepEnd {
+    id: usize,
+    pid: i32,
+    outcome: WireOutcome,
+    detail: Option<String>,
+    descriptors: BTreeMap<String, i32>,
+}
+
+impl<'a> AgentConversation<'a> {
+    /// A conversation about a scenario, with agents whose manifest declares these profiles.
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        declared: &'a [String],
+        pipe_capacity: Option<u32>,
+    ) -> Self {
+        Self {
+            scenario,
+            mapping: ProtocolMapping::new(scenario),
+            probe: CapabilityProbe::new(declared, scenario.steps.len()),
+            pipe_capacity,
+        }
+    }
+
+    /// Whether `main` has refused all that it must refuse.
+    pub(super) fn is_probe_passed(&self) -> bool {
+        self.probe.is_passed()
+    }
+
+    /// Releases a step: sends it to its agent, and opens it.
+    pub(super) fn release(&self, state: &mut RunState<'_>, step: usize) {
+        let task = self.scenario.steps[step].task_id.to_string();
+        state.log(EventKind::Released { step, task });
+        self.send(state, step);
+        state.steps.open(step);
+    }
+
+    /// Sends a step to its agent, which begins it when the step before it has completed.
+    pub(super) fn hand_over(&self, state: &mut RunState<'_>, step: usize) {
+        state.steps.hand_over(step);
+        self.send(state, step);
+    }
+
+    /// Sends a step to its agent, unless the harness performs it itself.
+    fn send(&self, state: &mut RunState<'_>, step: usize) {
+        if let Some(order) = self.mapping.command(step) {
+            let spec = &self.scenario.steps[step];
+            let (task, within_ms) = (spec.task_id.task.clone(), spec.within_ms);
+            let message = ToAgent::Step { id: step, task, command: order, within_ms };
+            state.send(&spec.task_id.process, message);
+        }
+    }
+
+    /// Handles an event of a connection.
+    pub(super) fn handle(&mut self, state: &mut RunState<'_>, event: AgentEvent) {
+        if !matches!(event, AgentEvent::Message(_, FromAgent::Pong { .. })) {
+            state.note_activity();
+        }
+        match event {
+            AgentEvent::Hello(hello, agent) => self.handle_hello(state, hello, agent),
+            AgentEvent::ProtocolError(process, what) => {
+                state.fail(format!("{} {what}", process.as_deref().unwrap_or("somebody")));
+            }
+            AgentEvent::HungUp(process) => {
+                state.log(EventKind::HungUp { process: process.clone() });
+                if state.sessions.hang_up(&process) {
+                    state.handle_exit(&process);
+                }
+            }
+            AgentEvent::Exited(process) => state.handle_exit(&process),
+            AgentEvent::Message(process, message) => {
+                state.log(EventKind::Received { from: process.clone(), is: message.clone() });
+                self.handle_message(state, &process, message);
+            }
+        }
+    }
+
+    fn handle_hello(&mut self, state: &mut RunState<'_>, hello: Hello, agent: AgentHandle) {
+        state.log(EventKind::Hello { is: hello.clone() });
+        let process = hello.role.as_str();
+        if let Some(difference) = self.probe.misdeclared(&hello.profiles) {
+            return state.fail(format!("{process} {difference}"));
+        }
+        let is_spawned =
+            |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
+        if process != "main" && !self.scenario.steps.iter().any(|step| is_spawned(&step.verb)) {
+            let pid = hello.pid;
+            return state.fail(format!("{process} is nobody in this scenario (pid {pid})"));
+        }
+        if state.sessions.has_connected(process) {
+            return state.fail(format!("{process} came twice (pid {})", hello.pid));
+        }
+        state.sessions.connect(&hello, agent);
+        if process == "main" {
+            for question in self.probe.start(&hello.profiles) {
+                state.send("main", question);
+            }
+        }
+        state.finish_if_done(process);
+    }
+
+    fn handle_message(&mut self, state: &mut RunState<'_>, process: &str, message: FromAgent) {
+        match message {
+            // Some agents report the begin before they look at the command.
+            FromAgent::Begin { id, .. } if self.probe.is_question(process, id) => {}
+            FromAgent::End { id, .. } if self.probe.is_question(process, id) => {
+                self.probe.accepted(process, id).into_iter().for_each(|fault| state.fail(fault));
+            }
+            FromAgent::Unsupported { id, .. } if self.probe.refuse(process, id) => {}
+            // In concurrent mode an agent goes on after a step that it refused. What it then reports does not count.
+            FromAgent::Begin { .. } | FromAgent::End { .. } | FromAgent::Unsupported { .. }
+                if state.is_unsupported() => {}
+            FromAgent::Begin { id, pid } => {
+                state.steps.open_if_handed_over(id);
+                let is_valid = self.check_step(state, process, id, pid);
+                if !state.steps.begin(id) && is_valid {
+                    state.fail(format!("{process} began step {id} twice"));
+                }
+            }
+            FromAgent::End { id, pid, outcome, detail, descriptors, .. } => {
+                let end = StepEnd { id, pid, outcome, detail, descriptors };
+                self.handle_step_end(state, process, end);
+            }
+            FromAgent::Unsupported { id, reason } => {
+                // An agent may refuse a step without beginning it.
+                state.steps.open_if_handed_over(id);
+                let pid = state.sessions.pid_and_control(process).map_or(0, |(pid, _)| pid);
+                self.check_step(state, process, id, pid);
+                state.stop_as_unsupported(Some(id), &reason);
+            }
+            FromAgent::Pong { n } => {
+                if !state.pings.record_answer(process, n) {
+                    state.fail(format!("{process} answered a ping that was not sent ({n})"));
+                }
+            }
+            FromAgent::Left { handles } => {
+                if !state.set_remaining_handles(process, handles) {
+                    state.fail(format!("{process} said twice what it has left"));
+                }
+            }
+            FromAgent::Fault { reason } => state.fail(format!("{process}'s agent: {reason}")),
+            FromAgent::Hello(_) => state.fail(format!("{process} said hello again")),
+        }
+    }
+
+    fn handle_step_end(&mut self, state: &mut RunState<'_>, process: &str, end: StepEnd) {
+        let StepEnd { id, pid, outcome, detail, descriptors } = end;
+        if !self.check_step(state, process, id, pid) {
+            return;
+        }
+        let ends = self.scenario.handles.made_by(id, &self.scenario.steps[id].verb);
+        for (name, descriptor) in &descriptors {
+            if let Some(bytes) = self.pipe_capacity {
+                platform::set_pipe_capacity(pid, *descriptor, bytes);
+            }
+            if let Some(end) = ends.iter().find(|end| self.scenario.handles.name(**end) == name) {
+                state.pipes.learn(pid, *descriptor, *end);
+            }
+        }
+        // A put that was handed over may have begun although its begin was not reported yet.
+        let was_sent = |put: usize| state.steps.was_sent(put);
+        let (outcome, from) = self.mapping.outcome(id, outcome, detail.as_deref(), was_sent);
+        state.steps.complete(id, outcome, from, detail);
+        state.finish_if_done(process);
+    }
+
+    /// Checks that a step belongs to this process and is open; otherwise records a fault and returns false. Also records
+    /// a violation if the step ran in another process than it should.
+    fn check_step(&self, state: &mut RunState<'_>, process: &str, id: usize, pid: i32) -> bool {
+        let spec = self.scenario.steps.get(id).filter(|step| step.task_id.process == process);
+        let Some(spec) = spec.filter(|_| state.steps.is_open(id)) else {
+            state.fail(format!("{process} spoke of step {id}, which it was not in"));
+            return false;
+        };
+        if state.sessions.has_other_pid(process, pid) {
+            let task = &spec.task_id;
+            state.add_violation(format!("{task} ran in a process that is not {process}"));
+        }
+        true
+    }
+}

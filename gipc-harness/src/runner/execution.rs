@@ -1,0 +1,266 @@
+//! One execution of a scenario: its state, its inbox, and the first stall. The execution modes drive it.
+
+use super::agent_conversation::AgentConversation;
+use super::inbox::{Inbox, Incoming};
+use super::output::RunOutput;
+use super::quiescence::{Quiescence, QuiescenceDetector};
+use super::run_state::RunState;
+use super::settings::Settings;
+use super::stall;
+use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
+use crate::adapter::{Adapter, transport};
+use crate::scenario::{Scenario, TaskId};
+use crate::trace::{EvidenceTier, Observation, ProcessExit, StallEvidence};
+use std::collections::BTreeSet;
+use std::io;
+use tokio::time::Instant;
+
+pub(super) struct Execution<'a> {
+    pub(super) state: RunState<'a>,
+    scenario: &'a Scenario,
+    settings: &'a Settings,
+    agents: AgentConversation<'a>,
+    inbox: Inbox,
+    /// The first stall. Later ones follow from it.
+    stall: Option<StallEvidence>,
+}
+
+impl<'a> Execution<'a> {
+    /// Starts the supervisor, which starts `main`, and listens for connections.
+    pub(super) async fn start(
+        scenario: &'a Scenario,
+        adapter: &'a Adapter,
+        settings: &'a Settings,
+    ) -> io::Result<Self> {
+        let mut command = adapter.command.clone();
+        command.push("main".to_owned());
+        let mut supervisor =
+            Supervisor::start(&command, &adapter.manifest.env, &settings.exe).await?;
+        let socket = supervisor.scratch().join(SOCKET);
+        let agents = transport::listen(&socket, token(supervisor.scratch())).map_err(|error| {
+            let socket = socket.display();
+            io::Error::other(format!("cannot listen at {socket}: {error}; is TMPDIR too long?"))
+        })?;
+        supervisor.start_main().await?;
+        let mut state = RunState::new(scenario);
+        // The pid of main must be known before its agent connects.
+        match supervisor.next().await {
+            Some(event) => drop(state.handle_supervisor_event(event)),
+            None => state.fail("the supervisor did not start"),
+        }
+        let profiles = &adapter.manifest.profiles;
+        Ok(Self {
+            state,
+            scenario,
+            settings,
+            agents: AgentConversation::new(scenario, profiles, settings.capacity),
+            inbox: Inbox::new(agents, supervisor, settings.interrupt.clone()),
+            stall: None,
+        })
+    }
+
+    /// Waits until `main` has connected and has refused what it must refuse.
+    pub(super) async fn await_main(&mut self) {
+        let mut detector = self.new_detector();
+        while !self.state.is_over() && !self.state.sessions.has_connected("main") {
+            if let Some(stall) = self.next_or_stall(&mut detector, |_, _| false).await {
+                self.record_stall(stall).await;
+                break;
+            }
+        }
+        if !self.state.sessions.is_alive("main") {
+            self.state.fail("main did not dial back");
+        }
+        let mut detector = self.new_detector();
+        while !self.state.is_over()
+            && self.state.sessions.is_alive("main")
+            && !self.agents.is_probe_passed()
+        {
+            let stall = self.next_or_stall(&mut detector, |_, _| false).await;
+            if stall.is_some() && !self.agents.is_probe_passed() {
+                self.state.fail("main does not answer to what it should refuse");
+            }
+        }
+    }
+
+    pub(super) fn new_detector(&self) -> QuiescenceDetector {
+        QuiescenceDetector::new(self.settings)
+    }
+
+    pub(super) fn release(&mut self, step: usize) {
+        self.agents.release(&mut self.state, step);
+    }
+
+    pub(super) fn hand_over(&mut self, step: usize) {
+        self.agents.hand_over(&mut self.state, step);
+    }
+
+    /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
+    pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
+        let before = self.state.activity();
+        let deadline = Instant::now() + detector.delay();
+        loop {
+            match self.inbox.next(deadline).await {
+                Incoming::Agent(event) => self.agents.handle(&mut self.state, event),
+                Incoming::Supervisor(event) => {
+                    if !self.state.handle_supervisor_event(event) {
+                        continue;
+                    }
+                }
+                Incoming::SupervisorGone => self.state.fail("the supervisor is gone"),
+                Incoming::Interrupted => self.state.fail("interrupted"),
+                Incoming::Silence => return false,
+            }
+            break;
+        }
+        // The answer to a ping shows no activity.
+        if self.state.activity() != before {
+            detector.reset();
+        }
+        true
+    }
+
+    /// Handles the next thing that arrives. If nothing arrives, returns the evidence for a stall, if there is one.
+    ///
+    /// Where only some processes are quiet, `is_enough` says whether the deadlocked steps are all that is waited for.
+    pub(super) async fn next_or_stall(
+        &mut self,
+        detector: &mut QuiescenceDetector,
+        is_enough: impl Fn(&RunState<'_>, &BTreeSet<usize>) -> bool,
+    ) -> Option<StallEvidence> {
+        if self.next(detector).await {
+            return None;
+        }
+        let partial = match detector.examine(&mut self.state, self.inbox.supervisor_pid()) {
+            Quiescence::None => return None,
+            // What had been sent before must be handled first.
+            _ if !self.is_silent().await => return None,
+            Quiescence::All(tier) => return Some(StallEvidence { tier, ..Default::default() }),
+            Quiescence::Partial(partial) => partial,
+        };
+        let tier = EvidenceTier::KernelPartial;
+        let still_running = partial.still_running().clone();
+        let stall = StallEvidence { tier, still_running, ..Default::default() };
+        let evidence = stall::collect(&self.state, self.inbox.supervisor_pid(), stall.clone());
+        let deadlocked = (self.settings.find_deadlocked)(self.scenario, &evidence);
+        let is_proven = is_enough(&self.state, &deadlocked)
+            && partial.still_holds(&self.state, self.inbox.supervisor_pid())
+            && self.is_silent().await;
+        is_proven.then_some(stall)
+    }
+
+    /// Waits until nothing arrives any more. Returns whether nothing had happened until then.
+    async fn is_silent(&mut self) -> bool {
+        let before = self.state.activity();
+        self.handle_until_silent().await;
+        self.state.activity() == before
+    }
+
+    async fn handle_until_silent(&mut self) {
+        let mut detector = self.new_detector();
+        while !self.state.is_over() && self.next(&mut detector).await {}
+    }
+
+    /// Waits until a task has begun a step that stays open, and its loop has turned twice since, or all its threads sleep.
+    /// Returns false if the task has no open step any more, or if the timeout passes first.
+    pub(super) async fn await_blocked(&mut self, task: &TaskId) -> bool {
+        let mut detector = self.new_detector();
+        let mut was_silent = false;
+        while let Some(step) = self.state.steps.open_step_of(task) {
+            if self.state.steps.has_begun(step) {
+                match detector.is_blocked(&mut self.state, &task.process, was_silent) {
+                    Some(true) => return true,
+                    Some(false) => {}
+                    None => self.state.stop_as_unsupported(None, "cannot observe blocking here"),
+                }
+            }
+            was_silent = !self.next(&mut detector).await;
+            let is_alive = self.state.sessions.is_alive(&task.process);
+            if self.state.is_over() || !is_alive || detector.has_timed_out() {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Records a stall. Only the first one is kept; its evidence is collected again at later ones as long as it lasts,
+    /// since only then all processes that wait for each other are there.
+    pub(super) async fn record_stall(&mut self, stall: StallEvidence) {
+        self.stall = Some(match self.stall.take() {
+            Some(first) => self.update(first, stall),
+            None => self.examine_stall(stall).await,
+        });
+    }
+
+    fn update(&self, first: StallEvidence, later: StallEvidence) -> StallEvidence {
+        if !first.overdue.iter().all(|step| self.state.steps.is_open(*step)) {
+            return first;
+        }
+        let evidence = match later.tier {
+            // A process that still ran at the first stall may be quiet now, and is then shown with the others.
+            EvidenceTier::Kernel => {
+                StallEvidence { tier: later.tier, still_running: later.still_running, ..first }
+            }
+            _ => first,
+        };
+        stall::collect(&self.state, self.inbox.supervisor_pid(), evidence)
+    }
+
+    async fn examine_stall(&mut self, stall: StallEvidence) -> StallEvidence {
+        let mut evidence = stall::collect(&self.state, self.inbox.supervisor_pid(), stall);
+        let hung_up = self.state.sessions.hung_up_but_asleep(&evidence.blocked_in);
+        if let Some(fault) = hung_up.map(|process| format!("{process} hung up, and is still there"))
+        {
+            self.state.fail(fault);
+        }
+        // The loops are pinged only after the evidence was collected: a ping wakes a loop, and could end the stall.
+        let open = self.state.steps.open_steps().clone();
+        let ping = self.state.ping_all();
+        self.handle_until_silent().await;
+        let state = &self.state;
+        evidence.loops_turning = state
+            .sessions
+            .alive_loops()
+            .map(|process| (process.to_owned(), state.pings.last_answer(process) >= ping))
+            .collect();
+        evidence.woken_by_ping =
+            open.into_iter().filter(|step| state.steps.has_completed(*step)).collect();
+        evidence
+    }
+
+    /// Ends the run: kills and reaps what is left of it, and returns what was observed.
+    pub(super) async fn finish(mut self) -> RunOutput {
+        while let Some(event) = self.inbox.try_next_agent_event() {
+            self.agents.handle(&mut self.state, event);
+        }
+        let has_finished = self.state.sessions.exits().contains_key("main") && self.stall.is_none();
+        self.state.sessions.complete_exits();
+        let supervisor = self.inbox.into_supervisor();
+        let finished = supervisor.finish(|| self.state.sessions.kill_all()).await;
+        let (leaked, printed) = finished.unwrap_or_else(|error| {
+            self.state.fail(error.to_string());
+            Default::default()
+        });
+        if has_finished {
+            leaked.iter().for_each(|process| report_leak(&mut self.state, process));
+        }
+        let result = self.state.into_result();
+        let observation = Observation {
+            trace: result.trace,
+            stall: self.stall,
+            unsupported: result.unsupported,
+            fault: result.fault,
+            printed,
+        };
+        RunOutput { observation, events: result.events }
+    }
+}
+
+/// Records a violation for a process that was left behind, unless it is known to be a zombie of the scenario.
+fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) {
+    let process = state.display_name(leaked.pid);
+    let is_running = state.sessions.exits().get(&process) == Some(&ProcessExit::Running);
+    if !is_running || leaked.state != "Z" {
+        state.add_violation(format!("{process} was left behind ({})", leaked.command));
+    }
+}

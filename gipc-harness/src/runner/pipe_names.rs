@@ -1,0 +1,67 @@
+//! Which pipe of the system stands behind each pipe end of the scenario.
+
+use crate::proc::pipe_holders::{self, Access, Holder, PipeInode};
+use crate::proc::platform;
+use crate::scenario::PipeEnd;
+use crate::trace::FillLevel;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The pipes that the agents reported, by inode.
+#[derive(Debug, Default)]
+pub(super) struct PipeNames(BTreeMap<PipeInode, Ends>);
+
+#[derive(Debug, Default)]
+struct Ends {
+    reader: Option<PipeEnd>,
+    writer: Option<PipeEnd>,
+}
+
+impl PipeNames {
+    /// Learns that a descriptor of a process is an end of a pipe. Does nothing if the system does not show it as a pipe.
+    pub(super) fn learn(&mut self, pid: i32, descriptor: i32, end: PipeEnd) {
+        if let Some(pipe) = pipe_holders::pipe_of(pid, descriptor) {
+            let ends = self.0.entry(pipe).or_default();
+            *(if end.is_writer() { &mut ends.writer } else { &mut ends.reader }) = Some(end);
+        }
+    }
+
+    /// The ends whose pipes are known.
+    pub(super) fn known_ends(&self) -> BTreeSet<PipeEnd> {
+        self.0.values().flat_map(|ends| [ends.reader, ends.writer]).flatten().collect()
+    }
+
+    /// Every descriptor in these processes that is a known end.
+    pub(super) fn holders(&self, pids: &[i32]) -> Vec<(PipeEnd, Holder)> {
+        let pipes: BTreeSet<PipeInode> = self.0.keys().copied().collect();
+        let end = |holder: &Holder| {
+            let ends = self.0.get(&holder.pipe)?;
+            match holder.access {
+                Access::Read => ends.reader,
+                Access::Write => ends.writer,
+            }
+        };
+        let holders = pipe_holders::holders(pids, &pipes).into_iter();
+        holders.filter_map(|holder| Some((end(&holder)?, holder))).collect()
+    }
+}
+
+/// The number of bytes in each pipe both ends of which have a holder.
+///
+/// To count them opens the pipe for reading for a moment. While the pipe has a reader and a writer, one reader more or
+/// less wakes no process.
+pub(super) fn fill_levels(holders: &[(PipeEnd, Holder)]) -> Vec<FillLevel> {
+    let is_written = |pipe: PipeInode| {
+        holders.iter().any(|(_, other)| other.access == Access::Write && other.pipe == pipe)
+    };
+    let mut levels: Vec<FillLevel> = holders
+        .iter()
+        .filter(|(_, holder)| holder.access == Access::Read && is_written(holder.pipe))
+        .filter_map(|(end, holder)| {
+            let bytes = platform::bytes_in_pipe(holder.pid, holder.fd)?;
+            Some(FillLevel { pipe: end.pipe, bytes })
+        })
+        .collect();
+    levels.sort_by_key(|level| level.pipe);
+    levels.dedup_by_key(|level| level.pipe);
+    levels
+}

@@ -1,0 +1,214 @@
+//! The processes of a run that have connected, and how each process ended.
+
+use crate::adapter::transport::AgentHandle;
+use crate::proc::platform::{self, PidFd};
+use crate::trace::{BlockedIn, ProcessExit};
+use gipc_agent::{ControlChannel, Hello, ToAgent};
+use nix::sys::signal::Signal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A process that has said hello, dead or alive.
+struct AgentSession {
+    pid: i32,
+    control: ControlChannel,
+    agent: AgentHandle,
+    /// `None` on systems without process descriptors.
+    pidfd: Option<Arc<PidFd>>,
+    was_told_to_finish: bool,
+    /// The process has ended, and everything it had sent was handled.
+    is_drained: bool,
+}
+
+/// All sessions of a run, and the exits of its processes.
+#[derive(Default)]
+pub(super) struct Sessions {
+    by_process: BTreeMap<String, AgentSession>,
+    main_pid: Option<i32>,
+    /// How the processes ended that the supervisor reaped, by pid.
+    reaped: BTreeMap<i32, ProcessExit>,
+    exits: BTreeMap<String, ProcessExit>,
+    /// The processes whose connection has ended.
+    hung_up: BTreeSet<String>,
+}
+
+impl Sessions {
+    pub(super) fn set_main_pid(&mut self, pid: i32) {
+        self.main_pid = Some(pid);
+    }
+
+    /// Whether a pid is that of `main` or of a process that has connected.
+    pub(super) fn is_known_pid(&self, pid: i32) -> bool {
+        self.main_pid == Some(pid) || self.name_of(pid).is_some()
+    }
+
+    /// Whether a pid is that of `main`, which has not connected yet.
+    pub(super) fn is_unconnected_main(&self, pid: i32) -> bool {
+        self.main_pid == Some(pid) && self.name_of(pid).is_none()
+    }
+
+    pub(super) fn has_connected(&self, process: &str) -> bool {
+        self.by_process.contains_key(process)
+    }
+
+    /// Whether a process has connected and has not ended.
+    pub(super) fn is_alive(&self, process: &str) -> bool {
+        self.has_connected(process) && !self.exits.contains_key(process)
+    }
+
+    /// The processes that have connected, dead or alive.
+    pub(super) fn connected(&self) -> impl Iterator<Item = &str> {
+        self.by_process.keys().map(String::as_str)
+    }
+
+    fn alive(&self) -> impl Iterator<Item = (&str, &AgentSession)> {
+        let sessions = self.by_process.iter().map(|(process, one)| (process.as_str(), one));
+        sessions.filter(|(process, _)| !self.exits.contains_key(*process))
+    }
+
+    /// The processes that are alive.
+    pub(super) fn alive_processes(&self) -> impl Iterator<Item = &str> {
+        self.alive().map(|(process, _)| process)
+    }
+
+    /// The pids of the processes that are alive.
+    pub(super) fn alive_pids(&self) -> Vec<i32> {
+        self.alive().map(|(_, session)| session.pid).collect()
+    }
+
+    /// The living processes whose pings are answered by the event loop of the implementation.
+    pub(super) fn alive_loops(&self) -> impl Iterator<Item = &str> {
+        let is_loop = |session: &AgentSession| session.control == ControlChannel::Loop;
+        self.alive().filter(move |(_, session)| is_loop(session)).map(|(process, _)| process)
+    }
+
+    /// Whether the pings of all processes are answered by the event loop of the implementation.
+    pub(super) fn are_all_loops(&self) -> bool {
+        self.by_process.values().all(|session| session.control == ControlChannel::Loop)
+    }
+
+    /// The pid of a process that has connected, and what answers its pings.
+    pub(super) fn pid_and_control(&self, process: &str) -> Option<(i32, ControlChannel)> {
+        self.by_process.get(process).map(|session| (session.pid, session.control))
+    }
+
+    /// Whether a process has connected with another pid than this one.
+    pub(super) fn has_other_pid(&self, process: &str, pid: i32) -> bool {
+        self.by_process.get(process).is_some_and(|session| session.pid != pid)
+    }
+
+    /// The process of the scenario that has this pid.
+    pub(super) fn name_of(&self, pid: i32) -> Option<&str> {
+        let mut sessions = self.by_process.iter();
+        sessions.find(|(_, session)| session.pid == pid).map(|(process, _)| process.as_str())
+    }
+
+    pub(super) fn exits(&self) -> &BTreeMap<String, ProcessExit> {
+        &self.exits
+    }
+
+    /// Adds a process that has said hello, and watches for its end where the system has process descriptors.
+    pub(super) fn connect(&mut self, hello: &Hello, agent: AgentHandle) {
+        let pidfd = platform::pidfd(hello.pid).map(Arc::new);
+        if let Some(pidfd) = pidfd.clone() {
+            let agent = agent.clone();
+            tokio::spawn(async move {
+                pidfd.wait_for_exit().await;
+                agent.process_exited();
+            });
+        }
+        let session = AgentSession {
+            pid: hello.pid,
+            control: hello.control,
+            agent,
+            pidfd,
+            was_told_to_finish: false,
+            is_drained: false,
+        };
+        self.by_process.insert(hello.role.clone(), session);
+    }
+
+    /// Sends a message to the agent of a process that has connected.
+    pub(super) fn send(&self, process: &str, message: ToAgent) {
+        self.by_process[process].agent.send(message);
+    }
+
+    /// Notes that a process is told to finish. Returns false if it was told before or is not alive.
+    pub(super) fn mark_finishing(&mut self, process: &str) -> bool {
+        let is_alive = self.is_alive(process);
+        let session = self.by_process.get_mut(process).filter(|_| is_alive);
+        session.is_some_and(|session| !std::mem::replace(&mut session.was_told_to_finish, true))
+    }
+
+    /// Sends a signal to a process. Returns false if the system does not allow it.
+    pub(super) fn signal(&self, process: &str, signal: Signal) -> bool {
+        let pidfd = self.by_process.get(process).and_then(|session| session.pidfd.as_deref());
+        pidfd.is_some_and(|pidfd| platform::send(pidfd, signal))
+    }
+
+    /// Kills all processes of which there is a process descriptor.
+    pub(super) fn kill_all(&self) {
+        for pidfd in self.by_process.values().filter_map(|session| session.pidfd.as_deref()) {
+            platform::send(pidfd, Signal::SIGKILL);
+        }
+    }
+
+    /// Notes that the connection of a process has ended. Returns true if that is the only sign of the end of the process
+    /// that this system gives.
+    pub(super) fn hang_up(&mut self, process: &str) -> bool {
+        self.hung_up.insert(process.to_owned());
+        self.by_process.get(process).is_some_and(|session| session.pidfd.is_none())
+    }
+
+    /// A living process that has hung up and sleeps all the same. A process that is about to end does not sleep.
+    pub(super) fn hung_up_but_asleep(
+        &self,
+        blocked_in: &BTreeMap<String, BlockedIn>,
+    ) -> Option<&str> {
+        let mut hung_up = self.hung_up.iter().map(String::as_str);
+        hung_up.find(|process| self.is_alive(process) && blocked_in.contains_key(*process))
+    }
+
+    /// Notes that the supervisor has reaped a process. Returns the name of the process if its end can be recorded now;
+    /// otherwise messages from it may still be on their way.
+    pub(super) fn reap(&mut self, pid: i32, exit: ProcessExit) -> Option<String> {
+        self.reaped.insert(pid, exit);
+        let process = self.name_of(pid)?;
+        self.by_process[process].is_drained.then(|| process.to_owned())
+    }
+
+    /// Notes that a process has ended and all its messages were handled. Returns how it ended, if its end can be recorded
+    /// now. The end of `main` is known only when the supervisor has reaped it.
+    pub(super) fn drain(&mut self, process: &str) -> Option<ProcessExit> {
+        let session = self.by_process.get_mut(process)?;
+        session.is_drained = true;
+        let pid = session.pid;
+        let unseen = (self.main_pid != Some(pid)).then_some(ProcessExit::Unseen);
+        self.reaped.get(&pid).cloned().or(unseen)
+    }
+
+    /// Records how a process ended, unless that is known already.
+    pub(super) fn record_exit(&mut self, process: &str, exit: ProcessExit) {
+        if matches!(self.exits.get(process), None | Some(ProcessExit::Unseen)) {
+            self.exits.insert(process.to_owned(), exit);
+        }
+    }
+
+    /// Fills in how the processes ended whose parents reported nothing, and which processes still run.
+    pub(super) fn complete_exits(&mut self) {
+        for (process, session) in &self.by_process {
+            let exit = self.exits.get(process);
+            if exit.is_some_and(|exit| *exit != ProcessExit::Unseen) {
+                continue;
+            }
+            let seen = || session.pidfd.as_deref().and_then(platform::exit_status);
+            let found = match exit {
+                None => Some(ProcessExit::Running),
+                Some(_) => self.reaped.get(&session.pid).cloned().or_else(seen),
+            };
+            if let Some(found) = found {
+                self.exits.insert(process.clone(), found);
+            }
+        }
+    }
+}

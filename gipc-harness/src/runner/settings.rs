@@ -1,0 +1,27 @@
+//! The settings of an execution.
+
+use crate::scenario::Scenario;
+use crate::trace::StallEvidence;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Finds the open steps that can never complete although some processes still move. The runner does not know how.
+pub type FindDeadlocked = fn(&Scenario, &StallEvidence) -> BTreeSet<usize>;
+
+/// The settings of an execution.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The harness's own program, which is started again as the supervisor.
+    pub exe: PathBuf,
+    /// How long nothing must happen before the processes are examined. Never decides anything.
+    pub quiet_period: Duration,
+    /// How long to wait for a run that is silent and whose processes can't be observed. Its verdict is then `slow`.
+    pub timeout: Duration,
+    /// The capacity to which each new pipe is set, in bytes, where the system allows it; `None` leaves the default.
+    pub capacity: Option<u32>,
+    /// Finds the deadlocked steps where some processes still move.
+    pub find_deadlocked: FindDeadlocked,
+    /// Becomes true when the run is to be given up.
+    pub interrupt: tokio::sync::watch::Receiver<bool>,
+}

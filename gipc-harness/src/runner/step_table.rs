@@ -1,0 +1,160 @@
+//! The state of each step of a run: not started, open, completed; and how many steps each process has left.
+
+use crate::scenario::{ChildAct, Outcome, Scenario, Step, TaskId, Verb};
+use crate::trace::StepState;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) struct StepTable<'a> {
+    scenario: &'a Scenario,
+    states: Vec<StepState>,
+    /// The steps that were sent to their agent ahead of time. They open when the agent reports their begin.
+    handed_over: BTreeSet<usize>,
+    /// The steps whose begin an agent has reported.
+    begun: BTreeSet<usize>,
+    /// The steps that are pending: few, however many steps there are.
+    open: BTreeSet<usize>,
+    /// The number of steps of each process that have not completed.
+    remaining: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> StepTable<'a> {
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
+        let mut remaining: BTreeMap<&str, usize> = BTreeMap::new();
+        for step in scenario.steps.iter() {
+            *remaining.entry(&step.task_id.process).or_default() += 1;
+        }
+        Self {
+            scenario,
+            states: vec![StepState::NotStarted; scenario.steps.len()],
+            handed_over: BTreeSet::new(),
+            begun: BTreeSet::new(),
+            open: BTreeSet::new(),
+            remaining,
+        }
+    }
+
+    pub(super) fn states(&self) -> &[StepState] {
+        &self.states
+    }
+
+    pub(super) fn is_open(&self, step: usize) -> bool {
+        self.states[step] == StepState::Pending
+    }
+
+    pub(super) fn has_begun(&self, step: usize) -> bool {
+        self.begun.contains(&step)
+    }
+
+    pub(super) fn has_completed(&self, step: usize) -> bool {
+        matches!(self.states[step], StepState::Completed { .. })
+    }
+
+    /// Whether a step has completed with this outcome.
+    pub(super) fn completed_with(&self, step: usize, outcome: &Outcome) -> bool {
+        self.states[step].is(outcome)
+    }
+
+    /// Whether the agent of a step was told to perform it.
+    pub(super) fn was_sent(&self, step: usize) -> bool {
+        self.states[step] != StepState::NotStarted || self.handed_over.contains(&step)
+    }
+
+    /// The open steps, in the order of the scenario.
+    pub(super) fn open_steps(&self) -> &BTreeSet<usize> {
+        &self.open
+    }
+
+    /// The steps that have not completed.
+    pub(super) fn uncompleted_steps(&self) -> impl Iterator<Item = usize> {
+        (0..self.states.len()).filter(|step| !self.has_completed(*step))
+    }
+
+    /// The open step of a task.
+    pub(super) fn open_step_of(&self, task: &TaskId) -> Option<usize> {
+        self.open.iter().copied().find(|step| self.scenario.steps[*step].task_id == *task)
+    }
+
+    /// Whether all steps of a process have completed.
+    pub(super) fn has_completed_all_of(&self, process: &str) -> bool {
+        self.remaining.get(process).is_none_or(|steps| *steps == 0)
+    }
+
+    /// The open steps in which a process ends itself. The end of the process is their completion.
+    pub(super) fn open_exits_of(&self, process: &str) -> Vec<usize> {
+        let is_exit = |step: &usize| {
+            let step = &self.scenario.steps[*step];
+            step.task_id.process == process && matches!(step.verb, Verb::Exit { .. } | Verb::Raise)
+        };
+        self.open.iter().copied().filter(is_exit).collect()
+    }
+
+    /// Whether an open step will end by itself after some time.
+    pub(super) fn has_open_time_limit(&self) -> bool {
+        self.open.iter().any(|step| {
+            let step = &self.scenario.steps[*step];
+            step.within_ms.is_some() || matches!(step.verb, Verb::Pause { .. })
+        })
+    }
+
+    /// The children that were spawned successfully.
+    pub(super) fn spawned_children(&self) -> impl Iterator<Item = &str> {
+        self.with_states().filter_map(|(step, state)| match &step.verb {
+            Verb::Spawn { child, .. } if state.is(&Outcome::Ok) => Some(child.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether a step was started that kills, signals or terminates a child.
+    pub(super) fn was_signalled(&self, child: &str) -> bool {
+        self.with_states().any(|(step, state)| match &step.verb {
+            Verb::Kill { child: target }
+            | Verb::Signal { child: target, .. }
+            | Verb::Child { act: ChildAct::Terminate, child: target } => {
+                target == child && *state != StepState::NotStarted
+            }
+            _ => false,
+        })
+    }
+
+    fn with_states(&self) -> impl Iterator<Item = (&Step, &StepState)> {
+        self.scenario.steps.iter().zip(&self.states)
+    }
+
+    /// Records that a step was sent to its agent ahead of time.
+    pub(super) fn hand_over(&mut self, step: usize) {
+        self.handed_over.insert(step);
+    }
+
+    /// Opens a step.
+    pub(super) fn open(&mut self, step: usize) {
+        self.states[step] = StepState::Pending;
+        self.open.insert(step);
+    }
+
+    /// Opens a step that was handed over and that its agent mentions for the first time.
+    pub(super) fn open_if_handed_over(&mut self, step: usize) {
+        if self.handed_over.remove(&step) && self.states[step] == StepState::NotStarted {
+            self.open(step);
+        }
+    }
+
+    /// Records the begin of a step. Returns false if it was recorded before.
+    pub(super) fn begin(&mut self, step: usize) -> bool {
+        self.begun.insert(step)
+    }
+
+    /// Completes a step. `from` is the step that put the message, `detail` the implementation's own description.
+    pub(super) fn complete(
+        &mut self,
+        step: usize,
+        outcome: Outcome,
+        from: Option<usize>,
+        detail: Option<String>,
+    ) {
+        self.states[step] = StepState::Completed { outcome, from, detail };
+        let process = self.scenario.steps[step].task_id.process.as_str();
+        if let (true, Some(steps)) = (self.open.remove(&step), self.remaining.get_mut(process)) {
+            *steps -= 1;
+        }
+    }
+}

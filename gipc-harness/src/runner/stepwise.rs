@@ -1,0 +1,147 @@
+//! Stepwise mode: releases one step at a time, in the order of a schedule, and waits for the effects that the schedule
+//! predicts, or until nothing moves any more.
+//!
+//! The schedule only says what to wait for. What happened instead is recorded, and judged elsewhere.
+
+use super::execution::Execution;
+use super::fault_injection::InjectedFault;
+use super::run_state::RunState;
+use crate::scenario::{ChildAct, Outcome, TaskId, Verb};
+use crate::trace::{Release, Schedule, StallEvidence};
+use std::collections::BTreeSet;
+
+/// Executes a schedule, and injects a fault on the way if there is one.
+pub(super) async fn run(
+    execution: &mut Execution<'_>,
+    schedule: &Schedule,
+    fault: Option<InjectedFault>,
+) {
+    let scenario = execution.state.scenario;
+    let mut halted: BTreeSet<&TaskId> = BTreeSet::new();
+    for (index, release) in schedule.releases.iter().enumerate() {
+        if execution.state.is_over() {
+            return;
+        }
+        let task = &scenario.steps[release.step].task_id;
+        // Once the process of a task is missing, or a step of the task stays open, none of its later steps is released,
+        // even if the task becomes ready again.
+        if halted.contains(task) || !execution.state.is_ready(task) {
+            halted.insert(task);
+            continue;
+        }
+        let fault = fault.filter(|fault| fault.is_due_at(release));
+        if let Some(fault) = fault {
+            fault.await_puts_blocked(execution).await;
+        }
+        execution.release(release.step);
+        if let Some(fault) = fault {
+            fault.inject(execution, release).await;
+        }
+        let next = schedule.releases.get(index + 1);
+        let next = next.and_then(|next| signalled_child(&scenario.steps[next.step].verb));
+        // If the next step kills or signals a child, the child may never connect.
+        let starts = release.starts.iter().filter(|child| Some(*child) != next).cloned().collect();
+        let release = Release { starts, ..release.clone() };
+        resolve_untils(execution, &release).await;
+        await_effects(execution, &release, &release.completes).await;
+    }
+    if !execution.state.is_over() {
+        await_end(execution).await;
+    }
+}
+
+fn signalled_child(verb: &Verb) -> Option<&String> {
+    match verb {
+        Verb::Kill { child }
+        | Verb::Signal { child, .. }
+        | Verb::Child { act: ChildAct::Terminate, child } => Some(child),
+        _ => None,
+    }
+}
+
+/// Completes the `until` steps of a release, each when all steps that are to complete before it have completed and its
+/// task is blocked. An `until` may have been released earlier.
+async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
+    let scenario = execution.state.scenario;
+    for (place, step) in release.completes.iter().copied().enumerate() {
+        let Verb::Until { task_id: task } = &scenario.steps[step].verb else { continue };
+        let before = Release { step: release.step, ..Release::default() };
+        await_effects(execution, &before, &release.completes[..place]).await;
+        if execution.state.steps.is_open(step) && execution.await_blocked(task).await {
+            execution.state.complete_own_step(step);
+        }
+    }
+}
+
+/// Waits until these steps have completed and the processes of a release have started and exited, or until nothing moves,
+/// which is recorded as a stall.
+async fn await_effects(execution: &mut Execution<'_>, release: &Release, steps: &[usize]) {
+    let mut detector = execution.new_detector();
+    while !execution.state.is_over() && !has_taken_effect(&execution.state, release, steps) {
+        let is_enough = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
+            is_deadlocked(state, release, steps, deadlocked)
+        };
+        if let Some(stall) = execution.next_or_stall(&mut detector, is_enough).await {
+            let state = &execution.state;
+            let overdue = steps.iter().copied().filter(|step| !state.steps.has_completed(*step));
+            let overdue = overdue.collect();
+            execution.record_stall(StallEvidence { overdue, ..stall }).await;
+            return;
+        }
+    }
+}
+
+fn has_taken_effect(state: &RunState<'_>, release: &Release, steps: &[usize]) -> bool {
+    // A step that was never released, or whose process is gone, is not waited for.
+    let is_over = |step: &usize| {
+        let process = &state.scenario.steps[*step].task_id.process;
+        !state.steps.is_open(*step) || !state.sessions.is_alive(process)
+    };
+    let has_started =
+        |child: &String| state.sessions.has_connected(child) || !has_spawned(state, release);
+    let has_exited = |process: &String| !state.sessions.is_alive(process);
+    steps.iter().all(is_over)
+        && release.starts.iter().all(has_started)
+        && release.exits.iter().all(has_exited)
+}
+
+/// Whether a spawn that the release is, or that it completes, has succeeded.
+fn has_spawned(state: &RunState<'_>, release: &Release) -> bool {
+    std::iter::once(&release.step).chain(&release.completes).any(|step| {
+        matches!(state.scenario.steps[*step].verb, Verb::Spawn { .. })
+            && state.steps.completed_with(*step, &Outcome::Ok)
+    })
+}
+
+/// Whether everything that a release waits for is deadlocked, or waits for a deadlocked process.
+fn is_deadlocked(
+    state: &RunState<'_>,
+    release: &Release,
+    steps: &[usize],
+    deadlocked: &BTreeSet<usize>,
+) -> bool {
+    let has_deadlocked_step = |process: &String| {
+        deadlocked.iter().any(|step| state.scenario.steps[*step].task_id.process == *process)
+    };
+    let mut open = steps.iter().filter(|step| state.steps.is_open(**step)).peekable();
+    open.peek().is_some()
+        && open.all(|step| deadlocked.contains(step))
+        && release
+            .exits
+            .iter()
+            .all(|process| !state.sessions.is_alive(process) || has_deadlocked_step(process))
+}
+
+/// Waits, after the last release, until `main` has ended or nothing moves.
+async fn await_end(execution: &mut Execution<'_>) {
+    let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
+        !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)
+    };
+    let mut detector = execution.new_detector();
+    while !execution.state.is_over() && execution.state.sessions.is_alive("main") {
+        if let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await {
+            execution.record_stall(stall).await;
+            return;
+        }
+    }
+}

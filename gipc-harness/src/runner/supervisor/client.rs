@@ -1,0 +1,133 @@
+//! The harness's side of the supervisor: starts it, reads its events, and ends the run.
+
+use super::messages::{END, LeakedProcess, START, SupervisorEvent};
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+/// A running supervisor.
+pub struct Supervisor {
+    process: tokio::process::Child,
+    events: Lines<BufReader<OwnedReadHalf>>,
+    orders: OwnedWriteHalf,
+    /// The directory that the supervisor removes at its end, unless it is killed before.
+    scratch: PathBuf,
+}
+
+/// How long to wait for the end of a run before the supervisor is continued again, in case it was stopped, and the known
+/// processes are killed. A slow supervisor answers later, so this decides nothing.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Starts a supervisor, which makes a scratch directory for the run.
+    ///
+    /// `command` is the command line of `main`, `env` is added to the environment of all processes of the run, and `exe`
+    /// is the harness's own program.
+    pub async fn start(
+        command: &[String],
+        env: &BTreeMap<String, String>,
+        exe: &Path,
+    ) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let process = tokio::process::Command::new(exe)
+            .arg("supervisor")
+            .args(command)
+            .envs(env)
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A Ctrl-C in the terminal is for the harness, which tells the supervisor over the socket.
+            .process_group(0)
+            .spawn()?;
+        let (reader, orders) = tokio::net::UnixStream::from_std(ours)?.into_split();
+        let (events, scratch) = (BufReader::new(reader).lines(), PathBuf::new());
+        let mut supervisor = Self { process, events, orders, scratch };
+        match supervisor.next().await {
+            Some(SupervisorEvent::Ready(scratch)) => {
+                supervisor.scratch = scratch;
+                Ok(supervisor)
+            }
+            Some(SupervisorEvent::Failed(reason)) => Err(io::Error::other(reason)),
+            _ => Err(ended_early()),
+        }
+    }
+
+    /// The scratch directory of the run.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Orders the supervisor to start `main`. The next event says whether it was started.
+    pub async fn start_main(&mut self) -> io::Result<()> {
+        self.send(START).await
+    }
+
+    /// The pid of the supervisor; the processes of the run are below it. `None` once the supervisor was reaped.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.process.id().and_then(|pid| i32::try_from(pid).ok())
+    }
+
+    /// Waits for the next event; `None` if the supervisor is gone. Cancel-safe.
+    pub async fn next(&mut self) -> Option<SupervisorEvent> {
+        let line = self.events.next_line().await.ok()??;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// Ends the run: kills and reaps all processes that are left of it, and waits for the end of the supervisor. Returns
+    /// the processes that were left and what all processes printed.
+    ///
+    /// `kill_known_processes` kills the processes that the harness knows. Some may be out of the supervisor's reach (in a
+    /// session of their own on a system that does not list processes), or the supervisor itself may have been killed.
+    ///
+    /// Fails if the supervisor ended before it had answered.
+    pub async fn finish(
+        mut self,
+        kill_known_processes: impl Fn(),
+    ) -> io::Result<(Vec<LeakedProcess>, String)> {
+        // If the supervisor is gone this fails, and the missing answer shows it.
+        let _ = self.send(END).await;
+        let mut answer = None;
+        loop {
+            // The implementation may have stopped the supervisor.
+            self.signal(Signal::SIGCONT);
+            match tokio::time::timeout(RETRY_AFTER, self.next()).await {
+                Ok(Some(SupervisorEvent::Finished { leaked, printed })) => {
+                    answer = Some((leaked, printed));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => kill_known_processes(),
+            }
+        }
+        if answer.is_none() {
+            kill_known_processes();
+            let _ = std::fs::remove_dir_all(&self.scratch);
+        }
+        self.process.wait().await?;
+        answer.ok_or_else(ended_early)
+    }
+
+    async fn send(&mut self, order: &str) -> io::Result<()> {
+        self.orders.write_all(format!("{order}\n").as_bytes()).await
+    }
+
+    /// Sends a signal to the supervisor, which is a child that was not reaped yet, so that its pid is its own.
+    fn signal(&self, signal: Signal) {
+        let pid = self.pid().map(nix::unistd::Pid::from_raw);
+        let _ = pid.map(|pid| nix::sys::signal::kill(pid, signal));
+    }
+}
+
+fn ended_early() -> io::Error {
+    io::Error::other("the supervisor of a run ended before its time")
+}

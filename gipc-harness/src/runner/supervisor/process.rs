@@ -1,0 +1,201 @@
+//! The supervisor process itself: starts `main`, reaps what ends below it, and leaves no process of the run behind.
+
+use super::messages::{LeakedProcess, SOCKET, START, SupervisorEvent, token};
+use crate::proc::{platform, process_tree};
+use crate::trace::ProcessExit;
+use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::wait::{WaitStatus, wait};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How many bytes are kept of what the processes of a run print. The rest is read and discarded.
+const PRINTED_LIMIT: u64 = 256 * 1024;
+
+/// How long to wait between two attempts to kill all processes below the supervisor.
+const KILL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The main function of the supervisor: `supervisor PROGRAM ARGUMENT…`. Returns its exit code.
+#[must_use]
+pub fn supervisor_main(arguments: Vec<OsString>) -> i32 {
+    let mut arguments = arguments.into_iter();
+    let Some(program) = arguments.next() else { return 2 };
+    platform::close_inherited_fds();
+    if platform::reset_signals().is_err() {
+        return 3;
+    }
+    platform::become_subreaper();
+    let Ok(control) = take_stdin() else { return 3 };
+    // The supervisor makes the directory, because only the supervisor is certain to be there to remove it.
+    let scratch = match tempfile::Builder::new().prefix("gipc-").tempdir() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            let reason = format!("no directory for the run: {error}");
+            report(&control, &SupervisorEvent::Failed(reason));
+            return 3;
+        }
+    };
+    report(&control, &SupervisorEvent::Ready(scratch.path().to_owned()));
+    let orders = io::BufReader::new(&control);
+    let run = SupervisedRun { orders, control: &control, scratch: scratch.path() };
+    run.supervise(&program, arguments.collect())
+}
+
+/// The run that this process supervises.
+struct SupervisedRun<'a> {
+    orders: io::BufReader<&'a UnixStream>,
+    control: &'a UnixStream,
+    scratch: &'a Path,
+}
+
+impl SupervisedRun<'_> {
+    fn supervise(mut self, program: &OsString, arguments: Vec<OsString>) -> i32 {
+        // Any other order, and in particular the end of the harness, ends the run.
+        if self.next_order() != START {
+            let (leaked, printed) = (Vec::new(), String::new());
+            self.report(&SupervisorEvent::Finished { leaked, printed });
+            return 0;
+        }
+        let (no_child_left, all_reaped) = mpsc::channel();
+        let (send_printed, printed) = mpsc::channel();
+        let Ok(events) = self.control.try_clone() else { return 3 };
+        let main = match self.start_main(program, arguments) {
+            Ok((main, output)) => {
+                thread::spawn(move || send_printed.send(read_output(output)));
+                self.report(&SupervisorEvent::Started(main));
+                thread::spawn(move || reap_all(&events, &no_child_left));
+                Some(main)
+            }
+            Err(error) => {
+                drop((no_child_left, send_printed));
+                let reason = format!("{}: {error}", program.to_string_lossy());
+                self.report(&SupervisorEvent::Failed(reason));
+                None
+            }
+        };
+        self.next_order();
+        let leaked = self.kill_and_reap_all(main, &all_reaped);
+        // No process is left that could print, so that the reader comes to the end.
+        let printed = printed.recv().unwrap_or_default();
+        self.report(&SupervisorEvent::Finished { leaked, printed });
+        0
+    }
+
+    /// Waits for the next order; empty if the harness is gone.
+    fn next_order(&mut self) -> String {
+        let mut order = String::new();
+        let _ = self.orders.read_line(&mut order);
+        order.trim_end().to_owned()
+    }
+
+    fn start_main(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<(i32, File)> {
+        let (output, input) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
+            .env(TOKEN_VARIABLE, token(self.scratch))
+            .stdin(Stdio::null())
+            .stdout(input.try_clone()?)
+            .stderr(input)
+            .process_group(0)
+            .spawn()?;
+        // `reap_all` reaps the child with all the others; dropping the handle does nothing.
+        let main = i32::try_from(child.id()).map_err(io::Error::other)?;
+        Ok((main, File::from(output)))
+    }
+
+    fn report(&self, event: &SupervisorEvent) {
+        report(self.control, event);
+    }
+
+    /// Kills all processes below this one until none is left. Returns those that existed at first.
+    fn kill_and_reap_all(
+        &self,
+        main: Option<i32>,
+        all_reaped: &mpsc::Receiver<()>,
+    ) -> Vec<LeakedProcess> {
+        let own = i32::try_from(std::process::id()).unwrap_or(-1);
+        let listed = process_tree::descendants(own);
+        // A zombie child of the supervisor has ended already, and is about to be reaped.
+        let is_leaked =
+            |process: &&process_tree::ProcStat| process.state != 'Z' || process.parent != own;
+        let leaked = listed.iter().flatten().filter(is_leaked).map(|process| LeakedProcess {
+            pid: process.pid,
+            parent: process.parent,
+            state: process.state.to_string(),
+            command: process_tree::command_line(process.pid),
+        });
+        let leaked = leaked.collect();
+        // The next round finds a process that is started between the listing and the kill.
+        let mut interval = Duration::ZERO;
+        while all_reaped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
+            for process in process_tree::descendants(own).unwrap_or_default() {
+                platform::kill(process.pid, || {
+                    process_tree::stat(process.pid)
+                        .is_some_and(|now| now.start_time == process.start_time)
+                });
+            }
+            if let (None, Some(main)) = (&listed, main) {
+                // On a system that does not list processes, only the process group can be named. The group still has a
+                // member, since a process is not reaped yet. Processes that left the group are out of reach here.
+                let group = nix::unistd::Pid::from_raw(main);
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
+            }
+            interval = KILL_INTERVAL;
+        }
+        leaked
+    }
+}
+
+/// Reads all that the run prints, so that no process waits for room in the pipe, and returns the beginning of it.
+fn read_output(mut output: File) -> String {
+    let mut kept = Vec::new();
+    let _ = (&mut output).take(PRINTED_LIMIT).read_to_end(&mut kept);
+    let discarded = io::copy(&mut output, &mut io::sink()).unwrap_or(0);
+    let mut text = String::from_utf8_lossy(&kept).into_owned();
+    if discarded > 0 {
+        text.push_str(&format!("\n({discarded} bytes more were printed, and not kept)\n"));
+    }
+    text
+}
+
+/// Reaps every process that ends and reports it, until there are no children.
+fn reap_all(events: &UnixStream, no_child_left: &mpsc::Sender<()>) {
+    loop {
+        let (pid, exit) = match wait() {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, ProcessExit::Code(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                (pid, ProcessExit::Signal(signal.as_str().to_owned()))
+            }
+            Ok(_) | Err(Errno::EINTR) => continue,
+            // There are no children. Orphans become children of this process, so no process of the run is left either.
+            Err(_) => break,
+        };
+        report(events, &SupervisorEvent::Exited { pid: pid.as_raw(), exit });
+    }
+    let _ = no_child_left.send(());
+}
+
+fn report(mut control: &UnixStream, event: &SupervisorEvent) {
+    let mut line = serde_json::to_vec(event).unwrap_or_default();
+    line.push(b'\n');
+    // This fails only if the harness is gone, which then needs no reports.
+    let _ = control.write_all(&line);
+}
+
+/// Moves the socket away from descriptor 0, so that `main` does not inherit it.
+fn take_stdin() -> io::Result<UnixStream> {
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(control.into())
+}

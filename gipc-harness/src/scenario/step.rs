@@ -1,0 +1,60 @@
+//! One step of a scenario, and the task that performs it.
+
+use super::{Outcome, SourcePosition, Verb};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One step of one process or task, with concrete names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The position in the file. All repetitions of an `each` line have the same position.
+    pub position: SourcePosition,
+    /// The process or task that performs the step.
+    pub task_id: TaskId,
+    /// The action.
+    pub verb: Verb,
+    /// The time limit of the call, in milliseconds.
+    pub within_ms: Option<u64>,
+    /// The allowed outcomes; never empty.
+    pub expected: Vec<Outcome>,
+    /// The values of the `each` indices in this repetition, outermost first. Empty outside of an `each` paragraph.
+    pub indices: Vec<(String, u64)>,
+}
+
+impl Step {
+    /// Whether every allowed outcome is a refusal, so that the step changes nothing.
+    #[must_use]
+    pub fn expects_refusal(&self) -> bool {
+        self.expected.iter().all(Outcome::is_refusal)
+    }
+}
+
+/// A process, or one task inside it. The steps of a task run one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskId {
+    /// The name of the process: `main`, `child[3]`.
+    pub process: String,
+    /// The name of the task inside the process: `reader` in `main/reader`. The process itself has none.
+    pub task: Option<String>,
+}
+
+impl TaskId {
+    /// The task of a process itself, without a name of its own.
+    pub fn process(name: impl Into<String>) -> Self {
+        Self { process: name.into(), task: None }
+    }
+
+    /// The names that may contain an index.
+    pub(super) fn names_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.task.iter_mut().chain([&mut self.process])
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.task {
+            Some(task) => write!(f, "{}/{task}", self.process),
+            None => f.write_str(&self.process),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the scenario language.
+
+mod mistakes;
+mod round_trip;

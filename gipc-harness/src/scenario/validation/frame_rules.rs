@@ -1,0 +1,113 @@
+//! The rules about messages: frames are cut and completed in an order that is possible, and values can be encoded.
+
+use crate::scenario::{CutAt, ParseError, Payload, PipeEnd, Scenario, Side, Step, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The state of the frames on all pipes as far as the steps were checked, in file order.
+pub(super) struct FrameRules<'a> {
+    scenario: &'a Scenario,
+    /// The writers that have written an incomplete frame.
+    incomplete: BTreeMap<PipeEnd, IncompleteFrame>,
+    /// The writers that encode values.
+    with_codec: BTreeSet<PipeEnd>,
+}
+
+struct IncompleteFrame {
+    /// The line that wrote its first part.
+    line: usize,
+    /// Whether `rest` can write the other part.
+    has_rest: bool,
+}
+
+impl<'a> FrameRules<'a> {
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
+        Self { scenario, incomplete: BTreeMap::new(), with_codec: BTreeSet::new() }
+    }
+
+    pub(super) fn add_codec(&mut self, writer: &str) {
+        self.with_codec.extend(self.writer(writer));
+    }
+
+    /// A message can be written only after a complete frame, and a codec encodes only texts.
+    pub(super) fn check_message(
+        &self,
+        step: &Step,
+        handle: &str,
+        payload: &Payload,
+    ) -> Result<(), ParseError> {
+        let Some(writer) = self.writer(handle) else { return Ok(()) };
+        if let Some(IncompleteFrame { line, .. }) = self.incomplete.get(&writer) {
+            let message = format!("{handle} is in the middle of a message since line {line}");
+            let hint = format!("`rest {handle}` must come first");
+            return Err(ParseError::at_action(step, message, hint));
+        }
+        if self.with_codec.contains(&writer) && matches!(payload, Payload::Size(_)) {
+            let hint = "a pipe with a codec carries texts, such as \"a\"";
+            return Err(ParseError::at_action(step, "noise is no value", hint));
+        }
+        Ok(())
+    }
+
+    pub(super) fn cut(
+        &mut self,
+        step: &Step,
+        handle: &str,
+        payload: &Payload,
+        at: CutAt,
+    ) -> Result<(), ParseError> {
+        self.check_message(step, handle, payload)?;
+        let is_before_end = match at {
+            CutAt::Bytes(bytes) => bytes <= payload.len(),
+            CutAt::Header(bytes) => bytes < payload.len(),
+            CutAt::End(bytes) => (1..=payload.len()).contains(&bytes),
+        };
+        if !is_before_end || payload.len() > 400 {
+            let hint = "a message of up to 400 bytes, cut before its end";
+            return Err(ParseError::at_action(step, "it cannot be cut there", hint));
+        }
+        self.begin_frame(step, handle, true);
+        Ok(())
+    }
+
+    pub(super) fn announce(&mut self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        self.check_message(step, handle, &Payload::Text(String::new()))?;
+        self.begin_frame(step, handle, false);
+        Ok(())
+    }
+
+    pub(super) fn rest(&mut self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        let frame = self.writer(handle).and_then(|writer| self.incomplete.remove(&writer));
+        if frame.is_some_and(|frame| frame.has_rest) {
+            return Ok(());
+        }
+        let hint = format!("`cut {handle} PAYLOAD at header` must stand above it");
+        Err(ParseError::at_action(step, "there is no rest", hint))
+    }
+
+    /// `cut` and `announce` take no lock, so no other task of the process may put to the same pipe.
+    pub(super) fn check_sole_writer(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        let Some(writer) = self.writer(handle) else { return Ok(()) };
+        let puts_to_writer = |other: &&Step| match &other.verb {
+            Verb::Put { handle, .. } => self.writer(handle) == Some(writer),
+            _ => false,
+        };
+        let is_other_task = |other: &&Step| {
+            other.task_id.process == step.task_id.process && other.task_id != step.task_id
+        };
+        let mut others = self.scenario.steps.iter().filter(is_other_task);
+        let Some(other) = others.find(puts_to_writer) else { return Ok(()) };
+        let message = format!("{} puts there, too, in line {}", other.task_id, other.position.line);
+        Err(ParseError::at_action(step, message, "cut frames where one task writes alone"))
+    }
+
+    fn begin_frame(&mut self, step: &Step, handle: &str, has_rest: bool) {
+        if let Some(writer) = self.writer(handle) {
+            let line = step.position.line;
+            self.incomplete.insert(writer, IncompleteFrame { line, has_rest });
+        }
+    }
+
+    fn writer(&self, handle: &str) -> Option<PipeEnd> {
+        self.scenario.handles.end(handle, Side::Writer)
+    }
+}

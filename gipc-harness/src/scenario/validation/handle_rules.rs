@@ -1,0 +1,120 @@
+//! The rules about handles: which process owns each pipe end at a step, and whether the step may use it.
+
+use crate::scenario::{HandleTable, ParseError, PipeEnd, Side, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The owners of all pipe ends as far as the steps were checked, in file order.
+pub(super) struct HandleRules<'a> {
+    table: &'a HandleTable,
+    /// The names that steps have given to handles.
+    names: BTreeSet<&'a str>,
+    /// The pipe ends that steps have made.
+    ends: BTreeMap<PipeEnd, EndStatus<'a>>,
+}
+
+/// What happened to a pipe end so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EndStatus<'a> {
+    /// This process owns it.
+    Held(&'a str),
+    /// The step in this line closed it.
+    Closed(usize),
+}
+
+impl<'a> HandleRules<'a> {
+    pub(super) fn new(table: &'a HandleTable) -> Self {
+        Self { table, names: BTreeSet::new(), ends: BTreeMap::new() }
+    }
+
+    /// Adds a handle that its step makes.
+    pub(super) fn make(&mut self, step: &'a Step, name: &'a str) -> Result<(), ParseError> {
+        if !self.names.insert(name) {
+            let message = format!("there is a handle {name} already");
+            return Err(ParseError::at_action(step, message, "give each handle a name of its own"));
+        }
+        for end in self.table.ends(name) {
+            self.ends.insert(*end, EndStatus::Held(&step.task_id.process));
+        }
+        Ok(())
+    }
+
+    /// Moves handles to a child. The process must be allowed to use them.
+    pub(super) fn give(
+        &mut self,
+        step: &Step,
+        child: &'a str,
+        handles: &[String],
+    ) -> Result<(), ParseError> {
+        let mut given = BTreeSet::new();
+        for end in handles.iter().flat_map(|handle| self.table.ends(handle)) {
+            if !given.insert(*end) {
+                let hint = "name it once, or write `=> misuse`";
+                return Err(ParseError::at_action(step, "a handle is given twice", hint));
+            }
+        }
+        self.ends.extend(given.into_iter().map(|end| (end, EndStatus::Held(child))));
+        Ok(())
+    }
+
+    /// Closes all ends of a handle.
+    pub(super) fn close(&mut self, step: &Step, handle: &str) {
+        for end in self.table.ends(handle) {
+            self.ends.insert(*end, EndStatus::Closed(step.position.line));
+        }
+    }
+
+    /// The handle must have been made above the step.
+    pub(super) fn check_exists(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        let ends = self.table.ends(handle);
+        if !ends.is_empty() && ends.iter().all(|end| self.ends.contains_key(end)) {
+            return Ok(());
+        }
+        let message = format!("there is no handle {handle} yet");
+        let hint = "`pipe` or `duplex` must name it above";
+        Err(ParseError::at_action(step, message, hint))
+    }
+
+    /// The handle must exist. Unless the step expects a refusal, the handle must also have the needed side, and its
+    /// process must own it.
+    pub(super) fn check_use(
+        &self,
+        step: &Step,
+        handle: &str,
+        side: Option<Side>,
+    ) -> Result<(), ParseError> {
+        self.check_exists(step, handle)?;
+        if step.expects_refusal() {
+            return Ok(());
+        }
+        let mut ends = self.table.ends(handle).to_vec();
+        if let Some(side) = side {
+            ends.retain(|end| end.side == side);
+            if ends.is_empty() {
+                return Err(wrong_side(step, handle, side));
+            }
+        }
+        // One open half of a duplex is enough to close it or to move it to a child.
+        let held = EndStatus::Held(&step.task_id.process);
+        if ends.iter().any(|end| self.ends.get(end) == Some(&held)) {
+            return Ok(());
+        }
+        let reason = match ends.first().and_then(|end| self.ends.get(end)) {
+            Some(EndStatus::Closed(line)) => format!("it was closed in line {line}"),
+            Some(EndStatus::Held(owner)) => format!("{owner} owns it here"),
+            None => "nobody owns it".to_owned(),
+        };
+        let message = format!("{} does not own {handle}", step.task_id.process);
+        let hint = format!("{reason}; if that is the question, write `=> closed` or `=> misuse`");
+        Err(ParseError::at_action(step, message, hint))
+    }
+}
+
+fn wrong_side(step: &Step, handle: &str, side: Side) -> ParseError {
+    let (verb, needed) = match side {
+        Side::Writer => ("put", "writer"),
+        Side::Reader => ("get", "reader"),
+    };
+    let message = format!("{handle} cannot {verb}");
+    let hint = format!("`{verb}` needs the {needed} of a pipe, or a duplex");
+    ParseError::at_action(step, message, hint)
+}

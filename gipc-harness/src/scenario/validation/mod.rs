@@ -1,0 +1,188 @@
+//! Checks that a scenario is well-formed: names exist, processes use only handles that they own, and some step is
+//! tested.
+//!
+//! The rules need no model and find mistakes of the author before any process starts. Each file holds the rules about
+//! one kind of thing together with the state that they need.
+
+mod frame_rules;
+mod handle_rules;
+mod process_rules;
+
+use super::{Outcome, ParseError, Payload, PipeEnd, Scenario, Side, Step, TaskId, Verb};
+use frame_rules::FrameRules;
+use handle_rules::HandleRules;
+use process_rules::ProcessRules;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checks the steps in file order, and then the scenario as a whole. Returns the first mistake.
+pub(super) fn validate(scenario: &Scenario) -> Result<(), ParseError> {
+    let mut validator = Validator {
+        scenario,
+        processes: ProcessRules::new(&scenario.steps),
+        handles: HandleRules::new(&scenario.handles),
+        frames: FrameRules::new(scenario),
+    };
+    for step in scenario.steps.iter() {
+        validator.check_step(step)?;
+    }
+    check_that_something_is_tested(scenario)?;
+    validator.processes.check_tasks(&scenario.steps)?;
+    check_that_senders_differ(scenario)
+}
+
+struct Validator<'a> {
+    scenario: &'a Scenario,
+    processes: ProcessRules<'a>,
+    handles: HandleRules<'a>,
+    frames: FrameRules<'a>,
+}
+
+impl<'a> Validator<'a> {
+    fn check_step(&mut self, step: &'a Step) -> Result<(), ParseError> {
+        self.processes.check_actor(step)?;
+        match &step.verb {
+            // A step that is expected to be refused makes nothing.
+            Verb::Pipe { .. } | Verb::Duplex { .. } if step.expects_refusal() => {}
+            Verb::Pipe { reader, writer, codec } => {
+                self.handles.make(step, reader)?;
+                self.handles.make(step, writer)?;
+                if codec.is_some() {
+                    self.frames.add_codec(writer);
+                }
+            }
+            Verb::Duplex { near, far } => {
+                self.handles.make(step, near)?;
+                self.handles.make(step, far)?;
+            }
+            Verb::Spawn { child, handles, listed } => self.spawn(step, child, handles, listed)?,
+            Verb::Put { handle, payload } => {
+                self.handles.check_use(step, handle, Some(Side::Writer))?;
+                self.frames.check_message(step, handle, payload)?;
+            }
+            Verb::Get { handle } => self.handles.check_use(step, handle, Some(Side::Reader))?,
+            Verb::Close { handle } => {
+                self.handles.check_use(step, handle, None)?;
+                if step.expected == [Outcome::Ok] {
+                    self.handles.close(step, handle);
+                }
+            }
+            Verb::Cut { handle, payload, at } => {
+                self.frames.check_sole_writer(step, handle)?;
+                self.handles.check_use(step, handle, Some(Side::Writer))?;
+                self.frames.cut(step, handle, payload, *at)?;
+            }
+            Verb::Announce { handle, .. } => {
+                self.frames.check_sole_writer(step, handle)?;
+                self.handles.check_use(step, handle, Some(Side::Writer))?;
+                self.frames.announce(step, handle)?;
+            }
+            Verb::Rest { handle } => {
+                self.handles.check_use(step, handle, Some(Side::Writer))?;
+                self.frames.rest(step, handle)?;
+            }
+            Verb::Enter { handles } => {
+                handles.iter().try_for_each(|handle| self.handles.check_exists(step, handle))?;
+            }
+            Verb::Leave { handles, .. } => {
+                for handle in handles {
+                    self.handles.check_exists(step, handle)?;
+                    if !step.expects_refusal() {
+                        self.handles.close(step, handle);
+                    }
+                }
+            }
+            Verb::Pass { handle, passed } => {
+                self.handles.check_use(step, handle, Some(Side::Writer))?;
+                self.handles.check_use(step, passed, None)?;
+            }
+            Verb::Exec { ghost } => self.processes.exec(step, ghost)?,
+            Verb::Join { child }
+            | Verb::Kill { child }
+            | Verb::Signal { child, .. }
+            | Verb::Child { child, .. } => self.processes.check_child(step, child)?,
+            Verb::Until { task_id } => self.processes.until(step, task_id)?,
+            Verb::Cancel { task } => self.processes.check_cancel(step, task)?,
+            Verb::Exit { .. } | Verb::Raise => self.processes.exit(step),
+            Verb::Pause { .. } => self.check_pause(step)?,
+            Verb::Dispose { .. } | Verb::Limit { .. } | Verb::Count { .. } => {}
+        }
+        if !matches!(step.verb, Verb::Until { .. }) {
+            self.processes.end_until(&step.task_id);
+        }
+        Ok(())
+    }
+
+    fn spawn(
+        &mut self,
+        step: &'a Step,
+        child: &'a str,
+        handles: &[String],
+        listed: &[String],
+    ) -> Result<(), ParseError> {
+        for handle in listed {
+            self.handles.check_use(step, handle, None)?;
+        }
+        self.processes.check_new_name(step, child)?;
+        for handle in handles {
+            self.handles.check_use(step, handle, None)?;
+        }
+        if step.expects_refusal() {
+            self.processes.refuse_spawn(child);
+        } else {
+            self.handles.give(step, child, handles)?;
+            self.processes.spawn(step, child);
+        }
+        Ok(())
+    }
+
+    fn check_pause(&self, step: &Step) -> Result<(), ParseError> {
+        if self.scenario.steps.iter().any(|step| step.within_ms.is_some()) {
+            return Ok(());
+        }
+        let hint = "use `until WHO blocks`, a message or a join; a pause is only for a scenario with a `within`";
+        Err(ParseError::at_action(step, "a pause orders nothing", hint))
+    }
+}
+
+/// Some step must have an outcome other than `ok`.
+fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError> {
+    let Some(first) = scenario.steps.first() else {
+        let hint = "write a line such as `main        pipe r w`".to_owned();
+        let message = "nothing happens here".to_owned();
+        return Err(ParseError { message, hint, line: 1, column: 1, width: 1 });
+    };
+    if scenario.steps.iter().any(|step| step.expected != [Outcome::Ok]) {
+        return Ok(());
+    }
+    let hint = "write what must come of a step after `=>`";
+    Err(ParseError::at_action(first, "this asks nothing", hint))
+}
+
+/// Where several tasks write to a pipe, each message must show which of them sent it.
+fn check_that_senders_differ(scenario: &Scenario) -> Result<(), ParseError> {
+    let writer = |handle: &str| scenario.handles.end(handle, Side::Writer);
+    let mut senders: BTreeMap<PipeEnd, BTreeSet<&TaskId>> = BTreeMap::new();
+    for step in scenario.steps.iter() {
+        if let Verb::Put { handle, .. } | Verb::Cut { handle, .. } = &step.verb {
+            if let Some(end) = writer(handle) {
+                senders.entry(end).or_default().insert(&step.task_id);
+            }
+        }
+    }
+    let mut texts: BTreeSet<(PipeEnd, &Payload)> = BTreeSet::new();
+    for step in scenario.steps.iter() {
+        let Verb::Put { handle, payload } = &step.verb else { continue };
+        let Some(end) = writer(handle).filter(|end| senders[end].len() > 1) else { continue };
+        let is_ambiguous = match payload {
+            Payload::Text(_) => !texts.insert((end, payload)),
+            Payload::Size(bytes) => *bytes < 16,
+        };
+        if is_ambiguous {
+            let message = "this message does not say who sent it";
+            let hint =
+                "several tasks put here: write different texts, or sizes of at least 16 bytes";
+            return Err(ParseError::at_action(step, message, hint));
+        }
+    }
+    Ok(())
+}

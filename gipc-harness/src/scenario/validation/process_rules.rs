@@ -1,0 +1,145 @@
+//! The rules about processes and tasks: which of them exist at a step, and what may be done to them.
+
+use crate::scenario::{ChildAct, ParseError, Step, TaskId, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The processes and tasks of a scenario as far as its steps were checked, in file order.
+pub(super) struct ProcessRules<'a> {
+    /// All tasks that have lines anywhere in the scenario.
+    task_ids: BTreeSet<&'a TaskId>,
+    /// The parent of each spawned process.
+    parents: BTreeMap<&'a str, &'a str>,
+    /// Processes whose spawn is expected to be refused.
+    refused: BTreeSet<&'a str>,
+    /// Programs that run without the implementation, and the processes that started them.
+    ghosts: BTreeMap<&'a str, &'a str>,
+    /// Tasks that have exited, and the line in which they did.
+    exited: BTreeMap<&'a TaskId, usize>,
+    /// Tasks whose last step is an `until`, the tasks that they wait for, and that step.
+    untils: BTreeMap<&'a TaskId, (&'a TaskId, &'a Step)>,
+}
+
+impl<'a> ProcessRules<'a> {
+    pub(super) fn new(steps: &'a [Step]) -> Self {
+        Self {
+            task_ids: steps.iter().map(|step| &step.task_id).collect(),
+            parents: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            ghosts: BTreeMap::new(),
+            exited: BTreeMap::new(),
+            untils: BTreeMap::new(),
+        }
+    }
+
+    /// The process of a step must have been spawned above it, and its task must not have exited.
+    pub(super) fn check_actor(&self, step: &Step) -> Result<(), ParseError> {
+        let process = step.task_id.process.as_str();
+        let (message, hint) = if self.refused.contains(process) {
+            let hint = "its spawn is expected to fail: it has no lines".to_owned();
+            (format!("{process} never comes into being"), hint)
+        } else if process != "main" && !self.parents.contains_key(process) {
+            let hint = format!("`spawn {process}` must stand above its first line");
+            (format!("no process {process} here"), hint)
+        } else if let Some(line) = self.exited.get(&step.task_id) {
+            let hint = format!("nothing can follow the exit of line {line}");
+            (format!("{} has ended", step.task_id), hint)
+        } else {
+            return Ok(());
+        };
+        Err(ParseError::at_task(step, message, hint))
+    }
+
+    /// A new process needs a name that no other process has.
+    pub(super) fn check_new_name(&self, step: &Step, name: &str) -> Result<(), ParseError> {
+        if name == "main" || self.parents.contains_key(name) || self.ghosts.contains_key(name) {
+            let message = format!("there is a process {name} already");
+            return Err(ParseError::at_action(
+                step,
+                message,
+                "give each process a name of its own",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn spawn(&mut self, step: &'a Step, child: &'a str) {
+        self.parents.insert(child, &step.task_id.process);
+    }
+
+    pub(super) fn refuse_spawn(&mut self, child: &'a str) {
+        self.refused.insert(child);
+    }
+
+    pub(super) fn exec(&mut self, step: &'a Step, ghost: &'a str) -> Result<(), ParseError> {
+        self.check_new_name(step, ghost)?;
+        self.ghosts.insert(ghost, &step.task_id.process);
+        Ok(())
+    }
+
+    pub(super) fn exit(&mut self, step: &'a Step) {
+        self.exited.insert(&step.task_id, step.position.line);
+    }
+
+    /// The target of a step must be a child of its process. `reap` and `stall` also accept a program that the process
+    /// started without the implementation.
+    pub(super) fn check_child(&self, step: &Step, child: &str) -> Result<(), ParseError> {
+        let process = step.task_id.process.as_str();
+        let accepts_ghost =
+            matches!(step.verb, Verb::Child { act: ChildAct::Reap | ChildAct::Stall, .. });
+        let is_ghost = self.ghosts.get(child) == Some(&process);
+        if self.parents.get(child) == Some(&process) || (accepts_ghost && is_ghost) {
+            return Ok(());
+        }
+        let hint = format!("`spawn {child}` must stand above it, by {process}");
+        Err(ParseError::at_action(step, format!("{child} is no child of {process}"), hint))
+    }
+
+    /// Only another task of the same process can be cancelled.
+    pub(super) fn check_cancel(&self, step: &Step, task: &TaskId) -> Result<(), ParseError> {
+        let process = &step.task_id.process;
+        let is_own_task = task.process == *process && task.task.is_some();
+        if is_own_task && self.task_ids.contains(task) && *task != step.task_id {
+            return Ok(());
+        }
+        let message = format!("{task} cannot be cancelled from here");
+        let hint = format!("name another task of {process}, such as {process}/reader");
+        Err(ParseError::at_action(step, message, hint))
+    }
+
+    /// The awaited task must be another one that has lines, and must not itself wait for this task.
+    pub(super) fn until(&mut self, step: &'a Step, awaited: &'a TaskId) -> Result<(), ParseError> {
+        if !self.task_ids.contains(awaited) || *awaited == step.task_id {
+            let message = format!("{awaited} has no lines that could block");
+            let hint = "name another process or task of this scenario";
+            return Err(ParseError::at_action(step, message, hint));
+        }
+        self.untils.insert(&step.task_id, (awaited, step));
+        let mut visited = BTreeSet::from([&step.task_id]);
+        let mut task_id = &step.task_id;
+        while let Some((next, step)) = self.untils.get(task_id) {
+            if !visited.insert(next) {
+                let hint = "each waits until another waits: let one of them do something";
+                return Err(ParseError::at_action(step, "a circle of `until`", hint));
+            }
+            task_id = next;
+        }
+        Ok(())
+    }
+
+    /// Forgets the `until` of a task that has a step after it.
+    pub(super) fn end_until(&mut self, task_id: &TaskId) {
+        self.untils.remove(task_id);
+    }
+
+    /// A process with tasks needs lines of its own.
+    pub(super) fn check_tasks(&self, steps: &[Step]) -> Result<(), ParseError> {
+        let has_lines =
+            |process: &str| process == "main" || self.task_ids.contains(&TaskId::process(process));
+        let orphan = self.task_ids.iter().find(|task_id| !has_lines(&task_id.process));
+        let step = orphan.and_then(|orphan| steps.iter().find(|step| step.task_id == **orphan));
+        let Some(step) = step else { return Ok(()) };
+        let message = format!("{} is a task without a process", step.task_id);
+        let hint = format!("{} needs lines of its own", step.task_id.process);
+        Err(ParseError::at_task(step, message, hint))
+    }
+}

@@ -1,0 +1,68 @@
+//! `adapter new`: generates the files of a new adapter, which pass `adapter check` unchanged.
+//!
+//! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
+
+use super::Suite;
+use crate::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+/// The language of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Python, with the kit `adapters/kit/python`.
+    Python,
+    /// JavaScript for Node, with the kit `adapters/kit/node`.
+    Node,
+    /// Rust, with the crate gipc-agent, `adapters/kit/rust`.
+    Rust,
+}
+
+impl Language {
+    /// The templates, by their paths in the folder of the adapter.
+    fn files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Python => &[
+                ("adapter.toml", include_str!("python/adapter.toml")),
+                ("agent.py", include_str!("python/agent.py")),
+            ],
+            Self::Node => &[
+                ("adapter.toml", include_str!("node/adapter.toml")),
+                ("agent.mjs", include_str!("node/agent.mjs")),
+            ],
+            Self::Rust => &[
+                ("adapter.toml", include_str!("rust/adapter.toml")),
+                ("Cargo.toml", include_str!("rust/cargo.txt")),
+                ("src/main.rs", include_str!("rust/main.txt")),
+                (".gitignore", "/target/\n"),
+            ],
+        }
+    }
+}
+
+/// Writes the files of a new adapter into a new folder of the suite. Returns their paths.
+///
+/// Fails if the name is not valid, if the folder exists, or if a file cannot be written.
+pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<PathBuf>, Error> {
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_plain) {
+        return Err(Error::usage(format!(
+            "error: {name:?} is no name of an adapter: small letters, digits and -, a letter first"
+        )));
+    }
+    let folder = suite.adapters.join(name);
+    if folder.exists() {
+        let shown = folder.display();
+        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
+    }
+    let mut paths = Vec::new();
+    for (file, text) in language.files() {
+        let path = folder.join(file);
+        let parent = path.parent().unwrap_or(&folder);
+        let written =
+            fs::create_dir_all(parent).and_then(|()| fs::write(&path, text.replace("NAME", name)));
+        written.map_err(|error| Error::unwritable(&path, &error))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}

@@ -1,0 +1,45 @@
+//! One execution on a runtime of its own.
+
+use super::QUIET_PERIOD;
+use crate::adapter::Adapter;
+use crate::deadlock::deadlocked_steps;
+use crate::runner::{RunOutput, Settings, execute};
+use crate::scenario::Scenario;
+use crate::trace::ExecutionMode;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How many seconds a single execution waits where no evidence of a stall can be found.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Executes a scenario on a runtime that has one thread and nothing else to do.
+///
+/// The runner concludes silence from the order in which a single-threaded runtime serves events: a timer of the runner is
+/// served after all that has arrived, however late the operating system lets this thread run. It must not share a runtime.
+pub fn execute_one(
+    scenario: &Scenario,
+    mode: &ExecutionMode,
+    adapter: &Adapter,
+    settings: &Settings,
+) -> io::Result<RunOutput> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(execute(scenario, mode, adapter, settings))
+}
+
+/// The settings of a single execution. `exe` is the harness, which becomes the supervisor. The sender must be kept: it
+/// interrupts the run.
+#[must_use]
+pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {
+    let (keep, interrupt) = watch::channel(false);
+    let settings = Settings {
+        exe,
+        quiet_period: QUIET_PERIOD,
+        timeout: TIMEOUT,
+        capacity: None,
+        find_deadlocked: deadlocked_steps,
+        interrupt,
+    };
+    (settings, keep)
+}

@@ -1,0 +1,191 @@
+//! A run of many scenarios on one adapter: planned, executed on a pool of workers, each run judged as it comes.
+//!
+//! How one scenario is executed is the runner's job, and what is right the judge's.
+
+mod contract_check;
+mod cpu_load;
+mod execute_one;
+mod run_plan;
+mod pool;
+mod request;
+
+pub use contract_check::{ContractCheck, QuestionResult};
+pub use cpu_load::busy_main;
+pub use execute_one::{execute_one, settings_for_one};
+pub use request::RunRequest;
+
+use crate::adapter::{Adapter, EMBEDDED, MODEL};
+use crate::deadlock::deadlocked_steps;
+use crate::environment::{self, Environment};
+use crate::error::Error;
+use crate::model::Choices;
+use crate::proc::platform::raise_descriptor_limit;
+use crate::runner::{RunOutput, Settings};
+use crate::suite::{Suite, own_program};
+use crate::trace::Observation;
+use crate::variant::{Job, VariantRequest, declared_choices};
+use crate::verdict::{Baseline, Verdict, judge};
+use cpu_load::CpuLoad;
+use pool::WorkerPool;
+use run_plan::{RunPlan, split_records};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long the runner listens before it looks for evidence of a stall. Never a verdict.
+const QUIET_PERIOD: Duration = Duration::from_millis(20);
+
+/// One run of one job, judged.
+#[derive(Clone, Debug)]
+pub struct FinishedRun {
+    /// What was executed.
+    pub job: Arc<Job>,
+    /// What was observed, and the events.
+    pub output: RunOutput,
+    /// What is said of it.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// How a run of the suite ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SuiteRunEnd {
+    /// SIGINT or SIGTERM ended it.
+    pub interrupted: bool,
+    /// The first run that was not as expected ended it.
+    pub stopped_at_failure: bool,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// A run of the suite that is planned and can start.
+pub struct SuiteRun {
+    request: RunRequest,
+    plan: RunPlan,
+    /// The adapter as it was asked for.
+    pub asked: String,
+    /// The adapter; `None` for the model, which executes nothing.
+    pub adapter: Option<Arc<Adapter>>,
+    /// The choices that the model is asked with.
+    pub choices: Choices,
+    /// What was found of the system.
+    pub environment: Environment,
+    /// The scenarios that the adapter's folder names and the suite does not have.
+    pub stale: Vec<String>,
+}
+
+impl SuiteRun {
+    /// Loads the adapter and the scenarios, and looks at the system. Starts no process of a scenario.
+    pub fn prepare(suite: &Suite, request: RunRequest) -> Result<Self, Error> {
+        let asked = adapter_of(&request)?;
+        let adapter = (asked != MODEL).then(|| suite.adapter(&asked)).transpose()?;
+        if let Some(adapter) = &adapter {
+            if matches!(request.variant, VariantRequest::ExhaustFds(_)) && !adapter.has("limits") {
+                return Err(Error::usage(format!(
+                    "error: {} does not have the profile limits, so that it cannot be made to lack descriptors",
+                    adapter.manifest.name
+                )));
+            }
+        }
+        let stale = adapter.as_ref().map_or(Ok(Vec::new()), |it| suite.stale_scenarios(it))?;
+        if let (Some(id), Some(adapter), false) = (stale.first(), &adapter, request.accept) {
+            return Err(Error::usage(format!(
+                "error: {} speaks of {id}, and there is no such scenario\n  \
+                 accept   cargo harness run --adapter {asked} --accept",
+                adapter.here.display(),
+            )));
+        }
+        let choices = adapter.as_ref().map(declared_choices).unwrap_or_default();
+        let plan = RunPlan::new(suite, &request, choices)?;
+        raise_descriptor_limit();
+        let environment = environment::look(&own_program()?);
+        let adapter = adapter.map(Arc::new);
+        Ok(Self { request, plan, asked, adapter, choices, environment, stale })
+    }
+
+    /// The name of the adapter.
+    #[must_use]
+    pub fn adapter_name(&self) -> &str {
+        self.adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name)
+    }
+
+    /// How many runs there will be.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        self.plan.jobs.len() * self.request.repeat as usize
+    }
+
+    /// How many heavy scenarios are left out.
+    #[must_use]
+    pub fn heavy_left_out(&self) -> usize {
+        self.plan.heavy
+    }
+
+    /// Sentences about what could not be done as requested.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.plan.notes
+    }
+
+    /// Executes and judges everything. `on_result` gets each run as it ends, and says whether it is as expected.
+    pub fn execute(
+        self,
+        on_result: &mut dyn FnMut(FinishedRun) -> bool,
+    ) -> Result<SuiteRunEnd, Error> {
+        let began = Instant::now();
+        let exe = own_program()?;
+        let _load = CpuLoad::start(self.request.load, &exe)?;
+        let mut end = match &self.adapter {
+            None => {
+                self.predict(on_result);
+                SuiteRunEnd::default()
+            }
+            Some(adapter) => {
+                let (stop, interrupt) = watch::channel(false);
+                let factor = self.request.slow_factor.unwrap_or(self.environment.slow_factor);
+                let settings = Settings {
+                    exe,
+                    quiet_period: QUIET_PERIOD,
+                    timeout: Duration::from_secs(self.request.timeout) * factor,
+                    capacity: self.request.capacity,
+                    find_deadlocked: deadlocked_steps,
+                    interrupt,
+                };
+                let pool = WorkerPool { adapter: Arc::clone(adapter), settings, stop };
+                let environment = &self.environment;
+                pool.execute_all(&self.plan.jobs, &self.request, environment, on_result)?
+            }
+        };
+        end.time = began.elapsed();
+        Ok(end)
+    }
+
+    /// The model's own traces, judged like a run: what the file says must be what the model says.
+    fn predict(&self, on_result: &mut dyn FnMut(FinishedRun) -> bool) {
+        for job in &self.plan.jobs {
+            for _ in 0..self.request.repeat {
+                let observation = Observation::of(job.allowed.in_file_order().clone());
+                let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
+                let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
+                on_result(FinishedRun { job, output, verdict, time });
+            }
+        }
+    }
+}
+
+/// The adapter that is asked for: the named one, that of the records, or the embedded one.
+fn adapter_of(request: &RunRequest) -> Result<String, Error> {
+    if let Some(named) = &request.adapter {
+        return Ok(named.clone());
+    }
+    let (records, _) = split_records(&request.names)?;
+    let mut adapters = records.into_iter().map(|(_, record)| record.case.adapter);
+    let Some(first) = adapters.next() else { return Ok(EMBEDDED.into()) };
+    match adapters.find(|other| *other != first) {
+        None => Ok(first),
+        Some(other) => Err(Error::usage(format!(
+            "error: these records are of {first} and of {other}; name one adapter with --adapter"
+        ))),
+    }
+}

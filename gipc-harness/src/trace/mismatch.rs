@@ -1,0 +1,82 @@
+//! A step whose outcome is not the expected one, as a report shows it.
+
+use super::{Causes, ProcessExit, StepState, Trace, blocked_on, outcome_text};
+use crate::scenario::{Outcome, Scenario};
+
+/// A step with another outcome than expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The index of the step.
+    pub step: usize,
+    /// The outcome that was expected.
+    pub expected: String,
+    /// Why the model expects it; empty where its reasons are not about what the file expects.
+    pub because: String,
+    /// The outcome that came.
+    pub got: String,
+    /// The implementation's own words.
+    pub detail: Option<String>,
+}
+
+impl Mismatch {
+    /// Describes how a step of a trace differs from the prediction.
+    #[must_use]
+    pub fn new(scenario: &Scenario, predicted: &Trace, trace: &Trace, step: usize) -> Self {
+        let spec = &scenario.steps[step];
+        let is_unexpected = is_unexpected(scenario, trace, step);
+        let expected = match is_unexpected {
+            true => spec.expected.iter().map(Outcome::to_string).collect::<Vec<_>>().join(" or "),
+            // The line allows it, but not together with all the others.
+            false => outcome_text(&[], &predicted.steps[step]),
+        };
+        let detail = match &trace.steps[step] {
+            StepState::Completed { detail, .. } => detail.clone(),
+            _ => None,
+        };
+        let process = &spec.task_id.process;
+        let got = match (&trace.steps[step], trace.exits.get(process)) {
+            (StepState::Pending, Some(exit)) if *exit != ProcessExit::Running => {
+                format!("{process} ended: {exit}")
+            }
+            (StepState::Pending, _)
+                if is_unexpected && is_blocked_on_another(scenario, trace, step) =>
+            {
+                let on: Vec<String> = blocked_on(scenario, trace, step).into_iter().collect();
+                format!("blocks on {}", on.join(", "))
+            }
+            (state, _) => outcome_text(&[], state),
+        };
+        // Where the file disagrees with the model (`--unchecked`), the reasons of the model do not apply.
+        let is_refuted = self::is_unexpected(scenario, predicted, step);
+        let because = match is_refuted && !std::ptr::eq(predicted, trace) {
+            true => String::new(),
+            false => Causes::new(scenario, predicted).of(step),
+        };
+        Self { step, expected, because, got, detail }
+    }
+}
+
+/// Whether the file does not allow the outcome that a step has in a trace.
+#[must_use]
+pub fn is_unexpected(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
+    let allows = |outcome: &Outcome| match outcome {
+        Outcome::Blocks(on) if !on.is_empty() => {
+            trace.steps[step] == StepState::Pending
+                && on.iter().eq(blocked_on(scenario, trace, step).iter())
+        }
+        outcome => trace.steps[step].satisfies(outcome),
+    };
+    !scenario.steps[step].expected.iter().any(allows)
+}
+
+/// Whether the step blocks as the file says, but on another process than the file says.
+fn is_blocked_on_another(scenario: &Scenario, trace: &Trace, step: usize) -> bool {
+    scenario.steps[step].expected.iter().any(|outcome| trace.steps[step].satisfies(outcome))
+}
+
+/// Checks the file against the model: the first line whose outcome the model does not give.
+#[must_use]
+pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Mismatch> {
+    let step = (0..scenario.steps.len()).find(|step| is_unexpected(scenario, predicted, *step))?;
+    Some(Mismatch::new(scenario, predicted, predicted, step))
+}

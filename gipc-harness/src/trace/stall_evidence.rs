@@ -1,0 +1,139 @@
+//! What was seen when a run stopped moving: which steps were open, what each process slept in, who held which pipe end.
+//!
+//! Data only. The deadlock analysis draws the conclusions.
+
+use super::Trace;
+use crate::scenario::{PipeEnd, PipeId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The evidence for a stall.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StallEvidence {
+    /// The trace up to the stall. Later steps may have released the steps that were open then.
+    pub trace: Trace,
+    /// How strong the proof is that nothing moves.
+    pub tier: EvidenceTier,
+    /// The steps that should have completed by then and had not.
+    pub overdue: Vec<usize>,
+    /// Which process held which pipe end as which descriptor. Empty where the system does not show it.
+    pub holders: Vec<FdHolder>,
+    /// The ends of which `holders` lists every holder. Ends that are not pipes of the system are never among them.
+    pub fully_known_ends: BTreeSet<PipeEnd>,
+    /// The fill level of each pipe that still has a reader and a writer, where the system shows it.
+    pub fill_levels: Vec<FillLevel>,
+    /// What each sleeping process slept in.
+    pub blocked_in: BTreeMap<String, BlockedIn>,
+    /// Whether the event loop of each process answered a ping that was sent after the stall.
+    pub loops_turning: BTreeMap<String, bool>,
+    /// The processes that could still move, each with the observation that shows it: `a timer is set, in epoll`.
+    pub still_running: BTreeMap<String, String>,
+    /// The steps that completed only after their loop had been pinged, so that a wake-up must have been lost.
+    pub woken_by_ping: Vec<usize>,
+}
+
+impl StallEvidence {
+    /// The descriptors that are this end, by process.
+    pub fn holders_of(&self, end: PipeEnd) -> impl Iterator<Item = &FdHolder> {
+        self.holders.iter().filter(move |holder| holder.end == end)
+    }
+
+    /// The number of bytes in a pipe; `None` if it is not known.
+    #[must_use]
+    pub fn bytes_in(&self, pipe: PipeId) -> Option<u64> {
+        self.fill_levels.iter().find(|level| level.pipe == pipe).map(|level| level.bytes)
+    }
+
+    /// Whether every step and every pipe that the evidence mentions exists in a scenario of this size.
+    pub(super) fn fits(&self, steps: usize, pipes: usize) -> bool {
+        let ends = self.fully_known_ends.iter().chain(self.holders.iter().map(|one| &one.end));
+        self.overdue.iter().chain(&self.woken_by_ping).all(|step| *step < steps)
+            && ends.into_iter().all(|end| end.pipe < pipes)
+    }
+}
+
+/// What a sleeping process is blocked in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockedIn {
+    /// A signal has stopped the process.
+    Stopped,
+    /// The first thread of the process sleeps in a system call.
+    Call {
+        /// The name of the call, without the prefix or suffix of a variant: `read`, `epoll`.
+        name: String,
+        /// The descriptor that the call waits for, if its first argument is one.
+        fd: Option<i32>,
+    },
+}
+
+impl fmt::Display for BlockedIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped"),
+            Self::Call { name, fd: Some(fd) } => write!(f, "{name}(fd {fd})"),
+            Self::Call { name, fd: None } => f.write_str(name),
+        }
+    }
+}
+
+/// The strength of the evidence that nothing moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceTier {
+    /// Every thread of every process slept through one instant, and no timer was set.
+    #[default]
+    Kernel,
+    /// The same holds for the waiting processes. Others still move, and none of them can release a waiting one.
+    KernelPartial,
+    /// Every event loop turned twice, and no step completed.
+    LoopTurns,
+    /// Only time has passed, which proves nothing.
+    Timeout,
+}
+
+impl EvidenceTier {
+    /// The evidence as half a sentence, for a report.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Kernel => "every thread of every process sleeps, and no timer is set",
+            Self::KernelPartial => {
+                "every thread of theirs sleeps, without a timer, and nobody else could let one of them go on"
+            }
+            Self::LoopTurns => "every loop has turned twice, and nothing came of it",
+            Self::Timeout => "time went by; this proves nothing",
+        }
+    }
+
+    /// The name of the tier, as JSON has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::KernelPartial => "kernel-partial",
+            Self::LoopTurns => "loop-turns",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// One descriptor of one process that is an end of a pipe.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FdHolder {
+    /// The end.
+    pub end: PipeEnd,
+    /// The name of the process.
+    pub process: String,
+    /// The number of the descriptor in that process.
+    pub descriptor: i32,
+}
+
+/// The number of bytes in a pipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillLevel {
+    /// The pipe.
+    pub pipe: PipeId,
+    /// The bytes that were written and not yet read.
+    pub bytes: u64,
+}

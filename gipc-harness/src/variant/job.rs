@@ -1,0 +1,216 @@
+//! A job: a scenario with a variant, ready to be executed and judged. And all jobs of a scenario for a request.
+
+use super::{
+    ChoiceExemption, Edits, InjectionSelector, Order, OrderOption, Variant, VariantRequest,
+    can_run_concurrently, fd_exhaustion,
+};
+use crate::model::{self, Choices};
+use crate::scenario::{Scenario, TaskId, order_line};
+use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A scenario with a variant, and what follows from both by the model.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The scenario with the edits of the variant.
+    pub scenario: Scenario,
+    /// The file of the scenario.
+    pub path: PathBuf,
+    /// The choices of the implementation that the model was asked with.
+    pub choices: Choices,
+    /// The way of execution.
+    pub variant: Variant,
+    /// What the variant changes of the scenario of the file.
+    pub edits: Edits,
+    /// The traces that are right.
+    pub allowed: Allowed,
+    /// The schedule, and where a fault is injected.
+    pub mode: ExecutionMode,
+    /// Why a line of the scenario does not apply to the implementation.
+    pub exemption: Option<ChoiceExemption>,
+    /// The outcomes in the file are taken for right, whatever the model says (`--unchecked`).
+    pub unchecked: bool,
+    /// The comment line that gives the file this order of releases, where the order is not that of the file.
+    pub order_comment: Option<String>,
+}
+
+/// All jobs of one scenario.
+#[derive(Debug, Default)]
+pub struct JobSet {
+    /// The jobs.
+    pub jobs: Vec<Job>,
+    /// What could not be done as requested; completes the sentence "N scenarios …".
+    pub note: Option<&'static str>,
+}
+
+impl JobSet {
+    pub(super) const TOO_LONG_FOR_EXHAUSTION: &str =
+        "are too long for --exhaust-fds all: name a process and a number";
+    pub(super) const TOO_MANY_FOR_EXHAUSTION: &str =
+        "have a process that makes more than 20 pipes and children: only the first 20 failed";
+    const STEPWISE_ONLY: &str =
+        "go step by step only: they say when something happens, or expect `broken`";
+    const FILE_ORDER_ONLY: &str =
+        "have time limits or too many orders, and ran in the order of the file only";
+
+    /// The jobs that a request asks for.
+    #[must_use]
+    pub fn for_request(
+        scenario: &Scenario,
+        path: &Path,
+        choices: Choices,
+        request: &VariantRequest,
+    ) -> Self {
+        let (variants, note) = match request {
+            VariantRequest::Order(OrderOption::File) => (vec![Variant::default()], None),
+            VariantRequest::Order(OrderOption::Random(seed)) => {
+                (vec![Variant::Stepwise(Order::Random(*seed))], None)
+            }
+            VariantRequest::Order(OrderOption::All) => all_orders(scenario, choices),
+            VariantRequest::Concurrent if can_run_concurrently(scenario) => {
+                (vec![Variant::Concurrent], None)
+            }
+            VariantRequest::Concurrent => (Vec::new(), Some(Self::STEPWISE_ONLY)),
+            VariantRequest::Kill(selector) => {
+                let kill = |role, number, at| Variant::Kill { role, number, at };
+                (injections(scenario, choices, selector, kill), None)
+            }
+            VariantRequest::Pause(selector) => {
+                let pause = |role, number, at| Variant::Pause { role, number, at };
+                (injections(scenario, choices, selector, pause), None)
+            }
+            VariantRequest::ExhaustFds(selector) => fd_exhaustion::variants(scenario, selector),
+        };
+        let job = |variant| Job::new(scenario, path, choices, variant).ok();
+        Self { jobs: variants.into_iter().filter_map(job).collect(), note }
+    }
+}
+
+fn all_orders(scenario: &Scenario, choices: Choices) -> (Vec<Variant>, Option<&'static str>) {
+    match model::orders(scenario, choices).filter(|_| !is_timed(scenario)) {
+        Some(orders) => {
+            let variant = |order: Vec<TaskId>| Variant::Stepwise(Order::Tasks(order));
+            (orders.into_iter().map(variant).collect(), None)
+        }
+        None => (vec![Variant::default()], Some(JobSet::FILE_ORDER_ONLY)),
+    }
+}
+
+fn injections(
+    scenario: &Scenario,
+    choices: Choices,
+    selector: &InjectionSelector,
+    variant: impl Fn(String, usize, InjectionPoint) -> Variant,
+) -> Vec<Variant> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut variants = Vec::new();
+    for at in model::injection_points(scenario, choices) {
+        let role = scenario.steps[at.step].task_id.process.clone();
+        let count = counts.entry(role.clone()).or_insert(0);
+        *count += 1;
+        if selector.selects(&role, *count) {
+            variants.push(variant(role, *count, at));
+        }
+    }
+    variants
+}
+
+fn is_timed(scenario: &Scenario) -> bool {
+    scenario.steps.iter().any(|step| step.within_ms.is_some())
+}
+
+impl Job {
+    /// Derives a job from a scenario and a variant. An error says what of the variant does not fit the scenario: one that
+    /// was read from a file may be of another scenario.
+    pub fn new(
+        scenario: &Scenario,
+        path: &Path,
+        choices: Choices,
+        variant: Variant,
+    ) -> Result<Self, String> {
+        let mut job = Self {
+            scenario: scenario.clone(),
+            path: path.to_owned(),
+            choices,
+            variant,
+            edits: Edits::default(),
+            allowed: Allowed { traces: Vec::new(), complete: false, races: Vec::new() },
+            mode: ExecutionMode::Concurrent,
+            exemption: None,
+            unchecked: false,
+            order_comment: None,
+        };
+        match job.variant.clone() {
+            Variant::Stepwise(order) => {
+                job.allow_by_file();
+                job.schedule(&order);
+            }
+            Variant::Concurrent => job.allow_by_file(),
+            Variant::Kill { at, .. } => {
+                job.require(at)?;
+                let (allowed, schedule) = model::allowed_if_killed(scenario, choices, at);
+                job.edit(Edits::expect(scenario, &allowed));
+                (job.allowed, job.mode) = (allowed, ExecutionMode::Kill(schedule, at));
+            }
+            Variant::Pause { at, .. } => {
+                job.require(at)?;
+                job.allowed = model::allowed(scenario, choices);
+                job.mode = ExecutionMode::Pause(model::schedule(scenario, choices), at);
+            }
+            Variant::ExhaustFds { step, .. } => {
+                let edits = fd_exhaustion::edits(scenario, step)
+                    .ok_or("it names a step that makes nothing in this scenario")?;
+                job.edit(edits);
+                job.allowed = model::allowed(&job.scenario, choices);
+                job.mode = ExecutionMode::Stepwise(model::schedule(&job.scenario, choices));
+                if !job.allowed.is_known() {
+                    return Err("more can come of it than the model can enumerate".into());
+                }
+            }
+        }
+        Ok(job)
+    }
+
+    fn edit(&mut self, edits: Edits) {
+        self.scenario = edits.apply(&self.scenario);
+        self.edits = edits;
+    }
+
+    fn require(&self, at: InjectionPoint) -> Result<(), String> {
+        let exists = at.step < self.scenario.steps.len();
+        exists.then_some(()).ok_or("it names a step that the scenario does not have".into())
+    }
+
+    fn allow_by_file(&mut self) {
+        self.allowed = model::allowed(&self.scenario, self.choices);
+        self.exemption = ChoiceExemption::find(&self.scenario, self.choices, &self.allowed);
+    }
+
+    fn schedule(&mut self, order: &Order) {
+        let order = order.release_order(&self.scenario);
+        let (trace, schedule) = model::in_order(&self.scenario, self.choices, &order);
+        // Time limits may make another order wrong: then the order of the file is used.
+        let schedule = match self.allowed.traces.contains(&trace) || !is_timed(&self.scenario) {
+            true => schedule,
+            false => model::schedule(&self.scenario, self.choices),
+        };
+        if order != model::ReleaseOrder::File {
+            self.order_comment = Some(order_comment(&self.scenario, &schedule));
+        }
+        self.mode = ExecutionMode::Stepwise(schedule);
+    }
+
+    /// The flags of `run` that execute this job again.
+    #[must_use]
+    pub fn flags(&self) -> String {
+        let unchecked = if self.unchecked { "--unchecked" } else { "" };
+        format!("{} {unchecked}", self.variant.flags()).trim().to_owned()
+    }
+}
+
+fn order_comment(scenario: &Scenario, schedule: &Schedule) -> String {
+    let task = |step: usize| scenario.steps[step].task_id.clone();
+    let tasks: Vec<TaskId> = schedule.releases.iter().map(|release| task(release.step)).collect();
+    format!("# {}", order_line(&tasks))
+}

@@ -1,0 +1,88 @@
+//! How a trace differs from the prediction, beyond the outcome of a step: exits, causes, handles that remain. And what the
+//! prediction fills in where the system shows nothing.
+
+use crate::scenario::{Outcome, Scenario, Verb};
+use crate::trace::{Causes, ProcessExit, StepState, Trace};
+
+/// How many differences are listed.
+const MAX_DIFFERENCES: usize = 8;
+
+/// The trace with what the system cannot show filled in from the prediction: an exit that was not observed, a non-zero
+/// code where the entry of a child failed, a process that was killed before it could connect.
+pub(super) fn fill_unobservable(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace {
+    let mut trace = observed.clone();
+    for (process, exit) in &predicted.exits {
+        let is_same = match (trace.exits.get(process), exit) {
+            (Some(ProcessExit::Unseen), _) => true,
+            (Some(ProcessExit::Code(code)), ProcessExit::Failed) => *code != 0,
+            (None, ProcessExit::Signal(_)) => was_spawned(scenario, observed, process),
+            _ => false,
+        };
+        if is_same {
+            trace.exits.insert(process.clone(), exit.clone());
+        }
+    }
+    for (state, predicted) in trace.steps.iter_mut().zip(&predicted.steps) {
+        if let StepState::Completed { outcome, .. } = state {
+            let is_failure = matches!(outcome, Outcome::Exit(code) if *code != 0);
+            if is_failure && predicted.is(&Outcome::Raised) {
+                *outcome = Outcome::Raised;
+            }
+        }
+    }
+    trace
+}
+
+fn was_spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
+    scenario.steps.iter().zip(&observed.steps).any(|(step, state)| {
+        matches!(&step.verb, Verb::Spawn { child, .. } if child == process)
+            && state.is(&Outcome::Ok)
+    })
+}
+
+/// A sentence for each process that has another number of handles left than the model.
+pub(super) fn handle_leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
+    let leak = |(process, expected): (&String, &u64)| {
+        let count = trace.remaining_handles.get(process)?;
+        (count != expected).then(|| {
+            format!(
+                "{process} had {count} handles when its lines were done, and should have had {expected}"
+            )
+        })
+    };
+    predicted.remaining_handles.iter().filter_map(leak).collect()
+}
+
+/// Sentences about exits and causes that differ, after the rules that the run broke.
+pub(super) fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {
+    let mut notes = trace.violations.clone();
+    for (process, expected) in &predicted.exits {
+        match trace.exits.get(process) {
+            Some(exit) if exit != expected => {
+                notes.push(format!("{process} ended with {exit}, not with {expected}"));
+            }
+            Some(_) => {}
+            None => notes.push(format!("{process} was never seen")),
+        }
+    }
+    let (model, observed) = (Causes::new(scenario, predicted), Causes::new(scenario, trace));
+    for step in 0..scenario.steps.len() {
+        let (model, observed) = (model.of(step), observed.of(step));
+        if model != observed {
+            let (task_id, what) = (&scenario.steps[step].task_id, scenario.steps[step].what());
+            notes.push(format!(
+                "{task_id} {what} came because \"{observed}\", not because \"{model}\""
+            ));
+        }
+    }
+    notes.truncate(MAX_DIFFERENCES);
+    notes
+}
+
+/// Whether a process still runs that the model has ended.
+pub(super) fn has_unended_process(predicted: &Trace, trace: &Trace) -> bool {
+    trace.exits.iter().any(|(process, exit)| {
+        *exit == ProcessExit::Running
+            && predicted.exits.get(process).is_some_and(|exit| *exit != ProcessExit::Running)
+    })
+}
