@@ -1,172 +1,132 @@
 //! The deadlocked set: the steps that can never complete although some processes still move.
 //!
-//! Waiting follows the OR model (Holt 1972): a step at a pipe is released by any one of the processes that hold the other
-//! end. A set of processes is deadlocked if all of them sleep without a timer and every open step of theirs waits only for
-//! processes of the set. The largest such set is computed as a greatest fixed point: start with all sleeping processes,
-//! and remove those with a step that a process outside the set could release, until none is left to remove.
+//! Translates scenario and evidence into a [`ReleaseGraph`], which has the rule. Waiting follows the OR model (Holt 1972):
+//! a step at a pipe is released by any one of the processes that hold the other end. What is in the pipe plays no part for
+//! a process that sleeps: if it could go on and does not, only the same processes can wake it again.
 //!
-//! This is sound because no process outside the set can release a step inside it. Such a process would need an end that
-//! the step waits for, and the kernel showed that only processes of the set hold these ends; or it would have to do
-//! something to a process (send a signal, for example), so no set is reported while a moving process is in a step that is
-//! not a plain wait. Inside the set a first process would have to move by itself, and all of them sleep without a timer.
-//! Steps that wait for anything but a pipe or a process keep their process out of the set, so the set may be too small,
-//! but never too large.
+//! Where something is not known, the process counts as moving, so the set may be too small, but never too large.
+//! `docs/decisions/007-deadlocked-set.md` has the argument.
 
+use super::release_graph::{Process, ReleaseGraph, Wait};
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{ChildAct, Scenario, Verb};
-use crate::trace::StallEvidence;
-use std::collections::BTreeSet;
+use crate::scenario::{ChildAct, PipeEnd, Scenario, Verb};
+use crate::trace::{StallEvidence, StepState};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// No pipe holds more bytes than this, unless a privileged process enlarged it. A put of more must wait for a reader.
+const LARGEST_PIPE: u64 = 1 << 20;
 
 /// The open steps that no process can ever release.
 ///
-/// The processes of [`StallEvidence::still_running`] move, and all others sleep without a timer. A step of a moving process
-/// belongs to the result if it waits for deadlocked processes alone.
+/// The processes of [`StallEvidence::still_running`] move, and all others sleep without a timer. The result contains either
+/// all open steps of a process or none.
 #[must_use]
 pub fn deadlocked_steps(scenario: &Scenario, evidence: &StallEvidence) -> BTreeSet<usize> {
     let graph = WaitForGraph::new(scenario, evidence);
-    let moving = || evidence.still_running.keys();
-    let only_waits =
-        |step: &usize| !matches!(Awaited::by(&scenario.steps[*step].verb), Awaited::Unknown);
-    if !graph.are_all_holders_known()
-        || !moving().all(|process| graph.waiting_steps(process).iter().all(only_waits))
-    {
+    if !graph.are_all_holders_known() {
         return BTreeSet::new();
     }
-    let deadlocked = deadlocked_processes(&graph);
-    let mut steps: BTreeSet<usize> =
-        deadlocked.iter().flat_map(|process| graph.waiting_steps(process)).collect();
-    if steps.is_empty() {
-        return steps;
-    }
-    // A process with a timer of its own, for example, moves, and can wait for the deadlocked ones all the same.
-    steps.extend(moving().flat_map(|process| graph.waiting_steps(process)).filter(|step| {
-        let on = graph.edge(*step).on;
-        is_fully_known(&graph, *step)
-            && graph.carries_only_whole_messages(*step)
-            && !on.is_empty()
-            && on.iter().all(|process| deadlocked.contains(process.as_str()))
-    }));
-    steps
+    let translation = Translation::new(&graph);
+    let deadlocked = translation.release_graph().deadlocked_processes().into_iter();
+    deadlocked.flat_map(|process| graph.waiting_steps(&translation.names[process])).collect()
 }
 
-/// The greatest set of sleeping processes all of whose open steps wait only for processes of the set.
-fn deadlocked_processes<'g>(graph: &'g WaitForGraph<'_>) -> BTreeSet<&'g str> {
-    let is_asleep = |process: &&String| {
-        graph.is_running(process) && !graph.evidence.still_running.contains_key(*process)
-    };
-    let mut candidates: BTreeSet<&str> = graph
-        .evidence
-        .blocked_in
-        .keys()
-        .filter(is_asleep)
-        .filter(|process| {
-            graph.waiting_steps(process).iter().all(|step| is_fully_known(graph, *step))
-        })
-        .map(String::as_str)
-        .collect();
-    loop {
-        let can_be_released = |process: &&&str| {
-            let mut awaited =
-                graph.waiting_steps(process).into_iter().flat_map(|step| graph.edge(step).on);
-            awaited.any(|other| !candidates.contains(other.as_str()))
+/// The processes and ends of a stall, in the order of their indexes in the release graph.
+struct Translation<'g, 'a> {
+    graph: &'g WaitForGraph<'a>,
+    names: Vec<String>,
+    indexes: BTreeMap<String, usize>,
+    ends: Vec<PipeEnd>,
+}
+
+impl<'g, 'a> Translation<'g, 'a> {
+    fn new(graph: &'g WaitForGraph<'a>) -> Self {
+        // A helper process of the implementation is known only by the ends that it holds.
+        let holders = graph.evidence.holders.iter().map(|holder| holder.process.as_str());
+        let names: BTreeSet<&str> =
+            graph.processes().filter(|name| graph.is_running(name)).chain(holders).collect();
+        let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let indexes = names.iter().cloned().zip(0..).collect();
+        let ends = graph.ownership.all().map(|(end, _)| end).collect();
+        Self { graph, names, indexes, ends }
+    }
+
+    fn release_graph(&self) -> ReleaseGraph {
+        let indexes = |processes: BTreeSet<String>| {
+            processes.iter().filter_map(|process| self.indexes.get(process).copied()).collect()
         };
-        let released: Vec<&str> = candidates.iter().filter(can_be_released).copied().collect();
-        if released.is_empty() {
-            return candidates;
-        }
-        candidates.retain(|process| !released.contains(process));
-    }
-}
-
-/// What an open step can be waiting for.
-enum Awaited {
-    Pipe,
-    Process,
-    Time,
-    /// The step does something whose needs only the implementation knows.
-    Unknown,
-}
-
-impl Awaited {
-    fn by(verb: &Verb) -> Self {
-        match verb {
-            Verb::Get { .. } | Verb::Put { .. } => Self::Pipe,
-            Verb::Join { .. }
-            | Verb::Child { act: ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, .. }
-            | Verb::Until { .. } => Self::Process,
-            Verb::Pause { .. } => Self::Time,
-            _ => Self::Unknown,
+        let holders = self.ends.iter().map(|end| indexes(self.graph.possible_holders(*end)));
+        ReleaseGraph {
+            holders: holders.collect(),
+            processes: self.names.iter().map(|name| self.process(name)).collect(),
         }
     }
-}
 
-/// Whether all that can end a step is known: it has no time limit, and waits for a process, or at a pipe whose end the
-/// kernel shows in the process of the step.
-fn is_fully_known(graph: &WaitForGraph<'_>, step: usize) -> bool {
-    let spec = &graph.scenario.steps[step];
-    spec.within_ms.is_none()
-        && match Awaited::by(&spec.verb) {
-            Awaited::Pipe => graph.holds_own_end(step),
-            Awaited::Process => true,
-            Awaited::Time | Awaited::Unknown => false,
+    fn process(&self, name: &str) -> Process {
+        let evidence = self.graph.evidence;
+        let own = self.graph.scenario.steps.iter().zip(&evidence.trace.steps);
+        let own: Vec<&StepState> =
+            own.filter(|(step, _)| step.task_id.process == name).map(|(_, state)| state).collect();
+        let is_asleep =
+            evidence.blocked_in.contains_key(name) && !evidence.still_running.contains_key(name);
+        // A process without a further step is about to end. What its end waits for is not known.
+        let is_ending = own.iter().all(|state| matches!(state, StepState::Completed { .. }));
+        let steps = self.graph.waiting_steps(name).into_iter();
+        Process {
+            is_moving: !is_asleep || is_ending,
+            is_last_step: !own.contains(&&StepState::NotStarted),
+            parent: self.running_ancestor(name),
+            steps: steps.map(|step| self.wait(step, is_asleep)).collect(),
         }
+    }
+
+    /// The nearest process above a process that has not ended.
+    fn running_ancestor(&self, name: &str) -> Option<usize> {
+        let parent = |name: &&str| self.graph.parent(name);
+        let mut ancestors = std::iter::successors(self.graph.parent(name), parent);
+        ancestors.find_map(|ancestor| self.indexes.get(ancestor).copied())
+    }
+
+    /// What can release a step of a process that sleeps, or of one that moves.
+    fn wait(&self, step: usize, is_asleep: bool) -> Wait {
+        let spec = &self.graph.scenario.steps[step];
+        let process = |name: &str| match self.indexes.get(name) {
+            Some(index) if self.graph.is_running(name) => Wait::Process(*index),
+            // What a step about an ended child still waits for is known only to the implementation.
+            _ => Wait::Itself,
+        };
+        let wait = match &spec.verb {
+            Verb::Get { .. } | Verb::Put { .. } => {
+                let awaited = self.graph.awaited_end(step).filter(|_| {
+                    self.graph.holds_own_end(step) && (is_asleep || self.must_wait(step))
+                });
+                let end = awaited.and_then(|end| self.ends.iter().position(|one| *one == end));
+                end.map_or(Wait::Itself, Wait::Holders)
+            }
+            Verb::Join { child }
+            | Verb::Child { act: ChildAct::Stall | ChildAct::Reaped | ChildAct::Reap, child } => {
+                process(child)
+            }
+            Verb::Until { task_id } => process(&task_id.process),
+            Verb::Pause { .. } => Wait::Itself,
+            _ => Wait::Act,
+        };
+        if spec.within_ms.is_some() && wait != Wait::Act { Wait::Itself } else { wait }
+    }
+
+    /// Whether a get or put of a process that moves can't complete before another process does something: a get from a
+    /// pipe that is empty, or a put of more than any pipe holds.
+    fn must_wait(&self, step: usize) -> bool {
+        let Some(PipeEnd { pipe, .. }) = self.graph.awaited_end(step) else { return false };
+        self.graph.carries_only_whole_messages(step)
+            && !self.graph.edge(step).on.is_empty()
+            && match &self.graph.scenario.steps[step].verb {
+                Verb::Put { payload, .. } => payload.len() > LARGEST_PIPE,
+                _ => self.graph.evidence.bytes_in(pipe) == Some(0),
+            }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::{Outcome, parse};
-    use crate::trace::{BlockedIn, EvidenceTier, FdHolder, StepState, Trace};
-    use rstest::rstest;
-    use std::collections::BTreeMap;
-
-    /// Main and the child wait for each other. The cases differ in what the third process, which moves, does and holds.
-    const LINES: &str = "main        pipe r1 w1
-main        pipe r2 w2
-main        pipe r w
-main        spawn child r1 w2
-main        spawn third r
-child       get r1                      => eof
-main        get r2                      => eof
-";
-
-    #[rstest]
-    #[case::one_with_a_timer("third       get r                       => eof", "third r", &[5, 6, 7])]
-    #[case::one_that_could_write_to_main("third       get r                       => eof", "third w2", &[])]
-    #[case::one_that_could_write_to_the_child("third       get r                       => eof", "third w1", &[])]
-    #[case::one_that_holds_another_reader("third       get r                       => eof", "third r1", &[5, 6])]
-    #[case::one_whose_time_limit_may_pass("third       get r within 50ms           => timeout", "third r", &[5, 6])]
-    #[case::one_that_does_something_else("third       pipe r5 w5", "third r", &[])]
-    #[case::one_that_writes_parts_by_hand("third       get r                       => eof\nmain/task   cut w \"a\" at 1", "third r", &[5, 6])]
-    fn only_steps_that_no_process_can_release_are_deadlocked(
-        #[case] last: &str,
-        #[case] held: &str,
-        #[case] expected: &[usize],
-    ) {
-        let scenario =
-            parse("it", &format!("{LINES}{last}\n")).unwrap_or_else(|error| panic!("{error:?}"));
-        let ok = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
-        let mut steps = vec![StepState::Pending; scenario.steps.len()];
-        steps[..5].fill(ok);
-        steps[8..].fill(StepState::NotStarted);
-        let own = ["child r1", "child w2", "main w1", "main r2", "main w"];
-        let end = |name: &str| scenario.handles.end_named(name).expect("an end of this name");
-        let holders = own.into_iter().chain([held]).map(|words| {
-            let (process, name) = words.split_once(' ').expect("two words");
-            FdHolder { process: process.into(), end: end(name), descriptor: 7 }
-        });
-        let call =
-            |name: &str| (name.to_owned(), BlockedIn::Call { name: "epoll".into(), fd: None });
-        let evidence = StallEvidence {
-            trace: Trace { steps, ..Trace::default() },
-            tier: EvidenceTier::KernelPartial,
-            holders: holders.collect(),
-            fully_known_ends: ["r1", "w1", "r2", "w2", "r", "w"].map(end).into(),
-            blocked_in: BTreeMap::from(["main", "child"].map(call)),
-            still_running: BTreeMap::from([("third".into(), "a timer is set".into())]),
-            ..StallEvidence::default()
-        };
-        let found: Vec<usize> = deadlocked_steps(&scenario, &evidence).into_iter().collect();
-        assert_eq!(found, expected);
-    }
-}
+#[path = "deadlocked_set_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@
 mod deadlocked_set;
 mod explanation;
 mod pipe_report;
+mod release_graph;
 mod wait_for_graph;
 
 pub use deadlocked_set::deadlocked_steps;

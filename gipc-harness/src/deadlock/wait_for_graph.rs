@@ -98,6 +98,30 @@ impl<'a> WaitForGraph<'a> {
         matches!(self.evidence.trace.exits.get(process), None | Some(ProcessExit::Running))
     }
 
+    /// `main` and the processes that some step spawns, whether they were started or not.
+    pub(super) fn processes(&self) -> impl Iterator<Item = &'a str> {
+        let spawned = self.scenario.steps.iter().filter_map(|step| match &step.verb {
+            Verb::Spawn { child, .. } => Some(child.as_str()),
+            _ => None,
+        });
+        std::iter::once("main").chain(spawned)
+    }
+
+    /// The process that spawns a process; `None` for `main` and for processes that are not part of the scenario.
+    pub(super) fn parent(&self, process: &str) -> Option<&'a str> {
+        let mut steps = self.scenario.steps.iter();
+        let spawn = steps
+            .find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process))?;
+        Some(&spawn.task_id.process)
+    }
+
+    /// The processes that hold an end, and the one that should hold it: a descriptor on its way is shown in no process.
+    pub(super) fn possible_holders(&self, end: PipeEnd) -> BTreeSet<String> {
+        let mut holders = self.holders.get(&end).cloned().unwrap_or_default();
+        holders.extend(self.ownership.holder(end).map(str::to_owned));
+        holders
+    }
+
     /// Whether a signal has stopped a process.
     pub(super) fn is_stopped(&self, process: &str) -> bool {
         self.evidence.blocked_in.get(process) == Some(&BlockedIn::Stopped)

@@ -64,16 +64,19 @@ pub(super) async fn run(execution: &mut Execution<'_>) {
     }
 }
 
-/// Whether each step that is left is deadlocked, or has not begun and belongs to a process with a deadlocked step.
+/// Whether each step that is left is deadlocked, or has not begun because a deadlocked step stands before it.
+///
+/// A task that is between two of its steps goes on by itself, and may then do something to the other tasks of its process.
 fn is_rest_deadlocked(state: &RunState<'_>, deadlocked: &BTreeSet<usize>) -> bool {
-    let process_of = |step: usize| state.scenario.steps[step].task_id.process.as_str();
-    let processes: BTreeSet<&str> = deadlocked.iter().map(|step| process_of(*step)).collect();
+    let task_of = |step: usize| &state.scenario.steps[step].task_id;
+    let tasks: BTreeSet<&TaskId> = deadlocked.iter().map(|step| task_of(*step)).collect();
+    let is_held_up = |step: usize| match state.steps.was_sent(step) {
+        true => tasks.contains(task_of(step)),
+        // The task begins after steps of its process that were not sent either, or that have not completed.
+        false => tasks.iter().any(|task| task.process == task_of(step).process),
+    };
     !deadlocked.is_empty()
         && state.steps.uncompleted_steps().all(|step| {
-            if state.steps.is_open(step) {
-                deadlocked.contains(&step)
-            } else {
-                processes.contains(process_of(step))
-            }
+            if state.steps.is_open(step) { deadlocked.contains(&step) } else { is_held_up(step) }
         })
 }
