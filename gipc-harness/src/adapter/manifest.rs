@@ -236,4 +236,14 @@ mod tests {
             Manifest::parse(&text, "it.toml").expect_err("no variant is called odl").to_string();
         assert!(error.contains("names the variant odl; there are old, default"), "{error}");
     }
+
+    #[test]
+    fn what_an_implementation_keeps_needs_a_reason() {
+        let text = TEXT.replacen("[[variant]]", "keeps = { descriptors = 1 }\n[[variant]]", 1);
+        let error = Manifest::parse(&text, "it.toml").expect_err("it has no reason").to_string();
+        assert!(error.contains("keeps has no reason"), "{error}");
+        let with_reason = text.replace("1 }", "1, reason = \"a pidfd\" }");
+        let manifest = Manifest::parse(&with_reason, "it.toml").expect("it has a reason");
+        assert_eq!(manifest.keeps.descriptors, 1);
+    }
 }

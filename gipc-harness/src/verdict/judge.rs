@@ -115,7 +115,8 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
             verdict.status = Status::Fail;
         }
     }
-    if verdict.status != Status::Pass {
+    // The explanation of a stall names the holders itself.
+    if verdict.status != Status::Pass && verdict.stall.is_none() {
         verdict.notes.extend(leaks(scenario, observation));
     }
     verdict
