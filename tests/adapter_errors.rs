@@ -364,6 +364,7 @@ fn known() -> Result<(), Failed> {
     let (fails, passes) = ("close/sibling-does-not-inherit", "close/eof-after-close");
     let reason = "reason = \"it inherits\"";
     let sometimes = "reason = \"it inherits\"\nsometimes = true";
+    let keeps = "[keeps]\ninherited = true\nreason = \"it inherits\"\n";
     for (manifest, scenario, expected, part) in [
         (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
         (entry(fails, "reader get r", "eof", reason), fails, 1, "knows another failure here"),
@@ -376,9 +377,9 @@ fn known() -> Result<(), Failed> {
             2,
             "expected one of `defect`, `choice`, `adapter`, `suite`",
         ),
-        ("surprise = 1".into(), fails, 2, "unknown field `surprise`"),
+        ("[surprise]".into(), fails, 2, "unknown field `surprise`"),
     ] {
-        let (text, code) = run_with("inheriting", &manifest, &[scenario])?;
+        let (text, code) = run_with("inheriting", &format!("{keeps}{manifest}"), &[scenario])?;
         if code != expected || !text.contains(part) {
             return Err(format!("{manifest}exit {code}, and\n{text}").into());
         }

@@ -1,5 +1,5 @@
 //! Mutation tests of the harness: each mutant is the posix adapter with one change in its source. `explore` must find a
-//! failing scenario for each of them and shrink it, or, if the mutant names a scenario, that scenario must fail.
+//! failing scenario for each of them and shrink it, or, if the mutant names scenarios, each of these must fail.
 //!
 //! The tests take some minutes, so a plain `cargo test` skips them. Run `cargo test --release --test mutants`, with the
 //! names of mutants after `--` to run only these. It prints one line for each mutant, and fails if a mutant is not found
@@ -26,8 +26,9 @@ struct Mutants {
 struct Mutant {
     name: String,
     about: String,
-    /// The scenario that must fail; without one, `explore` must find a scenario.
-    asked: Option<String>,
+    /// The scenarios that must fail, each of them; without any, `explore` must find a scenario.
+    #[serde(default)]
+    asked: Vec<String>,
     file: String,
     old: String,
     new: String,
@@ -73,27 +74,34 @@ fn main() -> ExitCode {
 
 impl Mutant {
     /// Builds the mutant and searches for a failing scenario. Returns the seconds of the search and the number of lines of
-    /// the scenario found, or 0 lines if the scenario that the mutant names has failed.
+    /// the scenario found, or 0 lines if the scenarios that the mutant names have failed.
     fn find(&self, root: &Path) -> Result<(f64, usize), String> {
         let folder = self.build(root)?;
         let start = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
-        command.current_dir(root);
-        match &self.asked {
-            Some(scenario) => command.args(["run", scenario, "--adapter"]).arg(&folder),
-            None => command
-                .args(["explore", "--seed", "1", "--for", SEARCH_LIMIT, "--out"])
-                .arg(folder.join("found"))
-                .arg("--adapter")
-                .arg(&folder),
+        let harness = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+            command.current_dir(root).args(arguments).arg("--adapter").arg(&folder);
+            command.output().map_err(|error| error.to_string())
         };
-        let harness = command.output().map_err(|error| error.to_string())?;
+        for scenario in &self.asked {
+            let run = harness(&["run", scenario])?;
+            match run.status.code() {
+                Some(1) => {}
+                Some(0) => return Err(format!("NOT FOUND by {scenario}")),
+                _ => return Err(String::from_utf8_lossy(&run.stderr).into_owned()),
+            }
+        }
+        if !self.asked.is_empty() {
+            return Ok((start.elapsed().as_secs_f64(), 0));
+        }
+        let out = folder.join("found");
+        let out = out.to_str().ok_or("the path of the workspace is not UTF-8")?;
+        let search = harness(&["explore", "--seed", "1", "--for", SEARCH_LIMIT, "--out", out])?;
         let seconds = start.elapsed().as_secs_f64();
-        match harness.status.code() {
-            Some(1) if self.asked.is_some() => return Ok((seconds, 0)),
+        match search.status.code() {
             Some(1) => {}
             Some(0) => return Err("NOT FOUND".into()),
-            _ => return Err(String::from_utf8_lossy(&harness.stderr).into_owned()),
+            _ => return Err(String::from_utf8_lossy(&search.stderr).into_owned()),
         }
         let found = fs::read_dir(folder.join("found")).map_err(|error| error.to_string())?;
         let lines = found.flatten().map(|file| {

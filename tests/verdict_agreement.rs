@@ -54,9 +54,13 @@ const BASE: Case = Case {
 const LEAK: &str = "close/sibling-does-not-inherit";
 const LEAK_IS_KNOWN: &str = "[[known]]\nscenario = \"close/sibling-does-not-inherit\"\nstep = \"reader get r\"\n\
      outcome = \"blocks\"\nverdict = \"DEADLOCK\"\nsort = \"defect\"\nreason = \"it inherits\"\n";
-const EOF_IS_KNOWN: &str = "[[known]]\nscenario = \"close/eof-after-close\"\nstep = \"main get r\"\n\
+const EOF_IS_KNOWN: &str = "[keeps]\ninherited = true\nreason = \"it inherits\"\n[[known]]\nscenario = \"close/eof-after-close\"\nstep = \"main get r\"\n\
      outcome = \"blocks\"\nverdict = \"FAIL\"\nsort = \"defect\"\nreason = \"it did\"\n";
-const CASES: [Case; 16] = [
+/// The parent keeps a copy of the reader, which no outcome shows.
+const UNSEEN_LEAK: &str = "main        pipe r w\nmain        spawn child r\nmain        put w \"a\"\n\
+     child       get r                       => \"a\"\nmain        join child                  => exit 0\n";
+const LATE: &str = "main        pipe r w\nmain        get r within 20ms           => timeout\n";
+const CASES: [Case; 18] = [
     Case { name: "a_pass", ..BASE },
     Case { name: "a_kill", flags: "--kill child@1", ..BASE },
     Case { name: "a_pause", flags: "--pause child@2", ..BASE },
@@ -84,6 +88,8 @@ const CASES: [Case; 16] = [
         scenario: "frame/a-length-of-minus-one",
         ..BASE
     },
+    Case { status: "FAIL", name: "a_leak", agent: "keeps", scenario: UNSEEN_LEAK, ..BASE },
+    Case { status: "FAIL", name: "a_late_limit", agent: "late", scenario: LATE, ..BASE },
     Case { status: "DEADLOCK", name: "a_deadlock", agent: "inheriting", scenario: LEAK, ..BASE },
     Case {
         status: "KNOWN",

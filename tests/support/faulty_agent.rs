@@ -34,6 +34,8 @@ enum Fault {
     Deaf,
     /// A get that has to wait blocks the event loop.
     Blocks,
+    /// A get that has to wait blocks the event loop for some time, so that its limit expires late.
+    Late,
     /// A process that moves a handle to a child keeps a copy.
     Keeps,
     /// A get that is cancelled leaves its handle locked.
@@ -59,6 +61,8 @@ enum Delay {
 
 /// The interval of the timer.
 const TICK: Duration = Duration::from_millis(10);
+/// For how long a get blocks the event loop, in milliseconds.
+const LATE_MS: u16 = 1000;
 /// The duration of a delay, except for a stop.
 const DELAY: Duration = Duration::from_secs(3);
 
@@ -104,6 +108,7 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
     let fault = match kind {
         "deaf" => Fault::Deaf,
         "blocking" | "blocks" => Fault::Blocks,
+        "late" => Fault::Late,
         "keeps" => Fault::Keeps,
         "locks" => Fault::Locks,
         "ticks" => Fault::Ticks,
@@ -268,6 +273,7 @@ impl Faulty {
             }
             Fault::Deaf => {}
             Fault::Blocks => drop(poll(&mut descriptors, PollTimeout::NONE)),
+            Fault::Late => drop(poll(&mut descriptors, PollTimeout::from(LATE_MS))),
         }
     }
 

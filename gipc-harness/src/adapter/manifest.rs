@@ -4,7 +4,7 @@
 //! The doc comments of the types are the descriptions in the JSON Schema for authors of adapters. Reading a manifest does
 //! not check whether the files and programs that it names exist.
 
-use super::{AdapterError, DeclaredChoices, KnownFailure};
+use super::{AdapterError, DeclaredChoices, Keeps, KnownFailure};
 use gipc_agent::ControlChannel;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,6 +53,9 @@ pub struct Manifest {
     /// The choices of the implementation where the specification allows several behaviours.
     #[serde(default)]
     pub choices: DeclaredChoices,
+    /// What a process of the implementation keeps open for itself. If left out: nothing.
+    #[serde(default)]
+    pub keeps: Keeps,
     /// What the implementation does not support although it declares the profile: a verb or the id of a scenario, with
     /// the reason. The suite still performs these scenarios; the entry only permits `unsupported` as an answer.
     #[serde(default)]
@@ -92,6 +95,8 @@ pub struct Variant {
     pub lacks: BTreeMap<String, String>,
     /// The choices of the variant. If left out, those of the manifest are used.
     pub choices: Option<DeclaredChoices>,
+    /// What a process of the variant keeps open for itself. If left out, what the manifest says is used.
+    pub keeps: Option<Keeps>,
 }
 
 impl Manifest {
@@ -102,6 +107,15 @@ impl Manifest {
             .map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
         let names: Vec<&str> =
             manifest.variant.iter().map(|variant| variant.name.as_str()).chain([DEFAULT]).collect();
+        let all_keeps = manifest.variant.iter().filter_map(|variant| variant.keeps.as_ref());
+        for keeps in all_keeps.chain([&manifest.keeps]) {
+            let says_something = *keeps != Keeps::default();
+            if says_something && keeps.reason.trim().is_empty() {
+                return Err(invalid(
+                    "keeps has no reason: say what is kept, why, and where that is seen".into(),
+                ));
+            }
+        }
         for known in &manifest.known {
             let scenario = &known.scenario;
             if known.reason.trim().is_empty() {
@@ -147,6 +161,7 @@ impl Manifest {
         self.lacks.extend(chosen.lacks);
         self.profiles = chosen.profiles.unwrap_or(self.profiles);
         self.choices = chosen.choices.unwrap_or(self.choices);
+        self.keeps = chosen.keeps.unwrap_or(self.keeps);
         self.name = format!("{}@{name}", self.name);
         Ok(self)
     }
@@ -220,5 +235,15 @@ mod tests {
         let error =
             Manifest::parse(&text, "it.toml").expect_err("no variant is called odl").to_string();
         assert!(error.contains("names the variant odl; there are old, default"), "{error}");
+    }
+
+    #[test]
+    fn what_an_implementation_keeps_needs_a_reason() {
+        let text = TEXT.replacen("[[variant]]", "keeps = { descriptors = 1 }\n[[variant]]", 1);
+        let error = Manifest::parse(&text, "it.toml").expect_err("it has no reason").to_string();
+        assert!(error.contains("keeps has no reason"), "{error}");
+        let with_reason = text.replace("1 }", "1, reason = \"a pidfd\" }");
+        let manifest = Manifest::parse(&with_reason, "it.toml").expect("it has a reason");
+        assert_eq!(manifest.keeps.descriptors, 1);
     }
 }

@@ -8,9 +8,11 @@ pub mod manifest;
 pub mod schema;
 pub mod skip_list;
 mod choices;
+mod keeps;
 mod known_failures;
 
 pub use choices::{AfterCancel, DeclaredChoices, LateGet, Spawn};
+pub use keeps::Keeps;
 pub use known_failures::{FailureSort, KnownFailure};
 pub use manifest::Manifest;
 

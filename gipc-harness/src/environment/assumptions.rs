@@ -33,7 +33,7 @@ const LITTLE_SCRATCH_SPACE: Assumption = Assumption {
 };
 pub(super) const NO_PROC: Assumption = Assumption {
     means: "processes are not shown in /proc: a stall can be proved only by turns of the event loops, the holders of \
-            pipes are unknown, and a library may not find its own program",
+            pipes are unknown, what a process leaks is not seen, and a library may not find its own program",
     explains: &["/proc", "cannot observe blocking", "no process can be hit"],
 };
 const NO_SYSCALLS: Assumption = Assumption {

@@ -2,6 +2,7 @@
 //!
 //! This module only observes processes and sends signals. What an observation means for a run is decided elsewhere.
 
+pub mod open_files;
 pub mod pipe_holders;
 pub mod platform;
 pub mod process_tree;

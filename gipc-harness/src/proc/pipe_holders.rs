@@ -32,7 +32,13 @@ pub enum Access {
 #[must_use]
 pub fn pipe_of(pid: i32, fd: i32) -> Option<PipeInode> {
     let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
-    link.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+    pipe_in(link.to_str()?)
+}
+
+/// The pipe that the kernel names in this way; `None` if it names something else.
+#[must_use]
+pub fn pipe_in(target: &str) -> Option<PipeInode> {
+    target.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Every descriptor in these processes that is an end of one of these pipes.
@@ -52,7 +58,9 @@ pub fn holders(pids: &[i32], pipes: &BTreeSet<PipeInode>) -> Vec<Holder> {
     found
 }
 
-fn access(pid: i32, fd: i32) -> Option<Access> {
+/// How a descriptor of a process was opened; `None` if it is closed or not shown.
+#[must_use]
+pub fn access(pid: i32, fd: i32) -> Option<Access> {
     let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
     let flags = i32::from_str_radix(flags.trim(), 8).ok()?;

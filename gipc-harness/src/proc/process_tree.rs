@@ -50,6 +50,13 @@ pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     Some(found)
 }
 
+/// The children of a process, found by a look at all processes. `None` where the system does not show processes.
+pub(super) fn children(parent: i32) -> Option<Vec<i32>> {
+    let pids = fs::read_dir("/proc").ok()?.flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Some(pids.filter(|pid| stat(*pid).is_some_and(|process| process.parent == parent)).collect())
+}
+
 /// The command line of a process, in one line; empty if it has none or is gone.
 #[must_use]
 pub fn command_line(pid: i32) -> String {

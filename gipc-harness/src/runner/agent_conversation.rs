@@ -68,6 +68,9 @@ impl<'a> AgentConversation<'a> {
         if let Some(order) = self.mapping.command(step) {
             let spec = &self.scenario.steps[step];
             let (task, within_ms) = (spec.task_id.task.clone(), spec.within_ms);
+            if within_ms.is_some() {
+                state.limits.note_sent(step);
+            }
             let message = ToAgent::Step { id: step, task, command: order, within_ms };
             state.send(&spec.task_id.process, message);
         }
@@ -112,7 +115,7 @@ impl<'a> AgentConversation<'a> {
         if state.sessions.has_connected(process) {
             return state.fail(format!("{process} came twice (pid {})", hello.pid));
         }
-        state.sessions.connect(&hello, agent);
+        state.connect(&hello, agent);
         if process == "main" {
             for question in self.probe.start(&hello.profiles) {
                 state.send("main", question);
@@ -183,6 +186,7 @@ impl<'a> AgentConversation<'a> {
         let was_sent = |put: usize| state.steps.was_sent(put);
         let (outcome, from) = self.mapping.outcome(id, outcome, detail.as_deref(), was_sent);
         state.steps.complete(id, outcome, from, detail);
+        state.limits.note_end(id);
         state.finish_if_done(process);
     }
 

@@ -42,7 +42,7 @@ impl<'a> Execution<'a> {
             io::Error::other(format!("cannot listen at {socket}: {error}; is TMPDIR too long?"))
         })?;
         supervisor.start_main().await?;
-        let mut state = RunState::new(scenario);
+        let mut state = RunState::new(scenario, &adapter.manifest.keeps);
         // The pid of main must be known before its agent connects.
         match supervisor.next().await {
             Some(event) => drop(state.handle_supervisor_event(event)),
@@ -109,7 +109,13 @@ impl<'a> Execution<'a> {
                 }
                 Incoming::SupervisorGone => self.state.fail("the supervisor is gone"),
                 Incoming::Interrupted => self.state.fail("interrupted"),
-                Incoming::Silence => return false,
+                Incoming::Silence => {
+                    self.state.watch_limits();
+                    if self.state.settle_censuses() {
+                        break;
+                    }
+                    return false;
+                }
             }
             break;
         }
@@ -250,6 +256,8 @@ impl<'a> Execution<'a> {
             stall: self.stall,
             unsupported: result.unsupported,
             fault: result.fault,
+            censuses: result.censuses,
+            limit_times: result.limit_times,
             printed,
         };
         RunOutput { observation, events: result.events }

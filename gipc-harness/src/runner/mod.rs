@@ -5,12 +5,14 @@
 
 mod agent_conversation;
 mod capability_probe;
+mod census;
 mod concurrent;
 mod events;
 mod execution;
 mod executor;
 mod fault_injection;
 mod inbox;
+mod limit_watch;
 mod output;
 mod ping_log;
 mod pipe_names;

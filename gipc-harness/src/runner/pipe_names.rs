@@ -1,5 +1,6 @@
 //! Which pipe of the system stands behind each pipe end of the scenario.
 
+use crate::proc::open_files::OpenFile;
 use crate::proc::pipe_holders::{self, Access, Holder, PipeInode};
 use crate::proc::platform;
 use crate::scenario::PipeEnd;
@@ -22,6 +23,15 @@ impl PipeNames {
         if let Some(pipe) = pipe_holders::pipe_of(pid, descriptor) {
             let ends = self.0.entry(pipe).or_default();
             *(if end.is_writer() { &mut ends.writer } else { &mut ends.reader }) = Some(end);
+        }
+    }
+
+    /// The pipe end of the scenario that an open descriptor of a process is.
+    pub(super) fn end_of(&self, pid: i32, file: &OpenFile) -> Option<PipeEnd> {
+        let ends = self.0.get(&pipe_holders::pipe_in(&file.target)?)?;
+        match pipe_holders::access(pid, file.fd)? {
+            Access::Read => ends.reader,
+            Access::Write => ends.writer,
         }
     }
 

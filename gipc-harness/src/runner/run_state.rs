@@ -2,16 +2,20 @@
 //!
 //! The run state records what happened. When the next step is released is decided by the execution modes.
 
+use super::census::{CensusTaker, View};
 use super::events::{Event, EventKind, EventLog};
+use super::limit_watch::LimitWatch;
 use super::ping_log::PingLog;
 use super::pipe_names::{PipeNames, fill_levels};
 use super::sessions::Sessions;
 use super::step_table::StepTable;
 use super::supervisor::SupervisorEvent;
+use crate::adapter::Keeps;
+use crate::adapter::transport::AgentHandle;
 use crate::proc::process_tree;
 use crate::scenario::{Outcome, Scenario, TaskId};
-use crate::trace::{FdHolder, FillLevel, ProcessExit, Trace, Unsupported};
-use gipc_agent::ToAgent;
+use crate::trace::{Censuses, FdHolder, FillLevel, LimitTime, ProcessExit, Trace, Unsupported};
+use gipc_agent::{Hello, ToAgent};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 
@@ -21,6 +25,8 @@ pub(super) struct RunState<'a> {
     pub(super) sessions: Sessions,
     pub(super) pings: PingLog,
     pub(super) pipes: PipeNames,
+    pub(super) limits: LimitWatch,
+    census: CensusTaker<'a>,
     log: EventLog,
     /// How many events there were, answers to pings aside.
     activity: u64,
@@ -36,17 +42,21 @@ pub(super) struct RunResult {
     pub(super) trace: Trace,
     pub(super) unsupported: Option<Unsupported>,
     pub(super) fault: Option<String>,
+    pub(super) censuses: Censuses,
+    pub(super) limit_times: Vec<LimitTime>,
     pub(super) events: Vec<Event>,
 }
 
 impl<'a> RunState<'a> {
-    pub(super) fn new(scenario: &'a Scenario) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, keeps: &'a Keeps) -> Self {
         Self {
             scenario,
             steps: StepTable::new(scenario),
             sessions: Sessions::default(),
             pings: PingLog::default(),
             pipes: PipeNames::default(),
+            limits: LimitWatch::default(),
+            census: CensusTaker::new(keeps),
             log: EventLog::start(),
             activity: 0,
             remaining_handles: BTreeMap::new(),
@@ -120,11 +130,48 @@ impl<'a> RunState<'a> {
         self.sessions.send(process, message);
     }
 
-    /// Tells a process to finish, if all its steps have completed and it was not told before.
+    /// Tells a process to finish, if all its steps have completed and it was not told before. If it holds too much,
+    /// [`Self::settle_censuses`] tells it later.
     pub(super) fn finish_if_done(&mut self, process: &str) {
         if self.steps.has_completed_all_of(process) && self.sessions.mark_finishing(process) {
+            let (trace, sessions, pipes) = (self.trace(), &self.sessions, &self.pipes);
+            let view = View { scenario: self.scenario, trace, sessions, pipes };
+            if self.census.is_clean(process, &view) {
+                self.send(process, ToAgent::Finish);
+            }
+        }
+    }
+
+    /// Whether a process has completed all its steps and was not told to finish, because it holds too much.
+    pub(super) fn has_unsettled_census(&self) -> bool {
+        self.census.is_unsettled()
+    }
+
+    /// Looks again at the processes that hold too much, and tells those to finish that have reduced it, or that will
+    /// not. Returns whether there was one. To be called when nothing is heard.
+    pub(super) fn settle_censuses(&mut self) -> bool {
+        if !self.has_unsettled_census() {
+            return false;
+        }
+        let (trace, sessions, pipes) = (self.trace(), &self.sessions, &self.pipes);
+        let view = View { scenario: self.scenario, trace, sessions, pipes };
+        let settled = self.census.settle(&view);
+        for process in &settled {
+            self.note_activity();
             self.send(process, ToAgent::Finish);
         }
+        !settled.is_empty()
+    }
+
+    /// Adds a process that has said hello.
+    pub(super) fn connect(&mut self, hello: &Hello, agent: AgentHandle) {
+        self.census.note_hello(&hello.role, hello.pid);
+        self.sessions.connect(hello, agent);
+    }
+
+    /// Looks at the processes that are in a step with a time limit.
+    pub(super) fn watch_limits(&mut self) {
+        self.limits.look(self.scenario, &self.steps, &self.sessions);
     }
 
     /// Completes a step that the harness itself performs.
@@ -241,6 +288,8 @@ impl<'a> RunState<'a> {
             trace: self.trace(),
             unsupported: self.unsupported,
             fault: self.fault,
+            censuses: self.census.into_censuses(),
+            limit_times: self.limits.into_times(),
             events: self.log.into_events(),
         }
     }

@@ -132,13 +132,18 @@ fn is_deadlocked(
             .all(|process| !state.sessions.is_alive(process) || has_deadlocked_step(process))
 }
 
+/// Whether `main` has not ended, or the census of a process has not.
+fn is_going_on(state: &RunState<'_>) -> bool {
+    state.sessions.is_alive("main") || state.has_unsettled_census()
+}
+
 /// Waits, after the last release, until `main` has ended or nothing moves.
 async fn await_end(execution: &mut Execution<'_>) {
     let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
         !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)
     };
     let mut detector = execution.new_detector();
-    while !execution.state.is_over() && execution.state.sessions.is_alive("main") {
+    while !execution.state.is_over() && is_going_on(&execution.state) {
         if let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await {
             execution.record_stall(stall).await;
             return;

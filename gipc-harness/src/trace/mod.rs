@@ -16,11 +16,13 @@ mod snapshot;
 mod sequence_diagram;
 mod observation;
 mod stall_evidence;
+mod census;
 mod mismatch;
 
 pub use allowed::{Allowed, Alternative, Race};
 pub use blocked_on::blocked_on;
 pub use cause::Causes;
+pub use census::{Census, Censuses, HeldDescriptor, LimitTime, WrongTime};
 pub use mismatch::{Mismatch, disagreement, is_unexpected};
 pub use observation::{Observation, Unsupported};
 pub use ownership::{EndState, Ownership};

@@ -2,7 +2,7 @@
 //!
 //! Data only; no times, and nothing that could act.
 
-use super::{StallEvidence, StepState, Trace};
+use super::{Censuses, HeldDescriptor, LimitTime, StallEvidence, StepState, Trace};
 use crate::scenario::Scenario;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,12 @@ pub struct Observation {
     pub unsupported: Option<Unsupported>,
     /// The adapter broke the protocol or did not connect, so the trace says nothing about the implementation.
     pub fault: Option<String>,
+    /// What processes held at their end that they should not, by name. A process that held nothing of that sort is missing.
+    #[serde(default)]
+    pub censuses: Censuses,
+    /// How long the steps with a time limit took.
+    #[serde(default)]
+    pub limit_times: Vec<LimitTime>,
     /// What the processes of the run wrote to stdout and stderr.
     pub printed: String,
 }
@@ -25,7 +31,15 @@ impl Observation {
     /// An observation that consists of a trace alone, for example one that the model predicts.
     #[must_use]
     pub fn of(trace: Trace) -> Self {
-        Self { trace, stall: None, unsupported: None, fault: None, printed: String::new() }
+        Self {
+            trace,
+            stall: None,
+            unsupported: None,
+            fault: None,
+            censuses: Censuses::new(),
+            limit_times: Vec::new(),
+            printed: String::new(),
+        }
     }
 
     /// An observation in which no step began, because the harness itself failed.
@@ -46,9 +60,12 @@ impl Observation {
             };
             trace.steps.len() == steps && trace.steps.iter().all(is_source_known)
         };
+        let is_end_known = |held: &HeldDescriptor| held.end.is_none_or(|end| end.pipe < pipes);
         let unsupported_step = self.unsupported.as_ref().and_then(|unsupported| unsupported.step);
         matches_scenario(&self.trace)
             && unsupported_step.is_none_or(|step| step < steps)
+            && self.limit_times.iter().all(|time| time.step < steps)
+            && self.censuses.values().flat_map(|census| &census.descriptors).all(is_end_known)
             && self
                 .stall
                 .as_ref()

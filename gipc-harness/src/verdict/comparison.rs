@@ -2,7 +2,7 @@
 //! prediction fills in where the system shows nothing.
 
 use crate::scenario::{Outcome, Scenario, Verb};
-use crate::trace::{Causes, ProcessExit, StepState, Trace};
+use crate::trace::{Causes, Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
 
 /// How many differences are listed.
 const MAX_DIFFERENCES: usize = 8;
@@ -51,6 +51,54 @@ pub(super) fn handle_leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
         })
     };
     predicted.remaining_handles.iter().filter_map(leak).collect()
+}
+
+/// A sentence for each thing that a process held at its end and should not have held.
+pub(super) fn leaks(scenario: &Scenario, observation: &Observation) -> Vec<String> {
+    let censuses = observation.censuses.iter();
+    censuses.flat_map(|(process, census)| census.sentences(scenario, process)).collect()
+}
+
+/// The first step whose time limit expired too early or too late, with what is wrong and a sentence about it.
+pub(super) fn wrong_limit(
+    scenario: &Scenario,
+    observation: &Observation,
+) -> Option<(Mismatch, String)> {
+    observation.limit_times.iter().find_map(|time| {
+        let step = scenario.steps.get(time.step)?;
+        let limit = step.within_ms?;
+        let state = observation.trace.steps.get(time.step)?;
+        let outcome = match state {
+            StepState::Completed { outcome, .. } => Some(outcome),
+            _ => None,
+        };
+        let process = &step.task_id.process;
+        let ms = |us: u64| us / 1000;
+        let (got, sentence) = match time.wrong(limit, outcome)? {
+            WrongTime::Early => (
+                "early",
+                format!(
+                    "the limit of {limit} ms expired within {} ms of the moment when the step was sent",
+                    ms(time.at_most_us?)
+                ),
+            ),
+            WrongTime::Late => (
+                "late",
+                format!(
+                    "{process} slept for {} ms in this step, and the limit of {limit} ms did not wake it",
+                    ms(time.asleep_us)
+                ),
+            ),
+        };
+        let mismatch = Mismatch {
+            step: time.step,
+            expected: format!("its end after {limit} ms"),
+            because: String::new(),
+            got: got.into(),
+            detail: None,
+        };
+        Some((mismatch, sentence))
+    })
 }
 
 /// Sentences about exits and causes that differ, after the rules that the run broke.

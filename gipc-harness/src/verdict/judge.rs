@@ -1,9 +1,12 @@
 //! The judge: from a job and an observation to a verdict, in stages.
 //!
 //! First the run itself: whether it could be asked, whether a step has a wrong outcome, whether the trace as a whole is
-//! allowed, whether something leaked. Then the baseline of the adapter. Then the environment. Times are never judged.
+//! allowed, whether something leaked, whether a time limit expired when it should. Then the baseline of the adapter. Then the environment. No
+//! other time is judged.
 
-use super::comparison::{differences, fill_unobservable, handle_leaks, has_unended_process};
+use super::comparison::{
+    differences, fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit,
+};
 use super::{Baseline, Status, Verdict, closest_trace};
 use crate::deadlock::{self, StallKind, StallReport};
 use crate::environment::Environment;
@@ -100,9 +103,22 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
         verdict.notes.extend(differences(scenario, predicted, &trace));
     } else {
         verdict.notes = handle_leaks(predicted, &trace);
-        if !verdict.notes.is_empty() {
+        verdict.leaky = observation
+            .censuses
+            .iter()
+            .find(|(_, census)| !census.is_clean())
+            .map(|(process, _)| process.clone());
+        if let Some((mismatch, sentence)) = wrong_limit(scenario, observation) {
+            verdict.mismatch = Some(mismatch);
+            verdict.notes.push(sentence);
+        }
+        if !verdict.notes.is_empty() || verdict.leaky.is_some() {
             verdict.status = Status::Fail;
         }
+    }
+    // The explanation of a stall names the holders itself.
+    if verdict.status != Status::Pass && verdict.stall.is_none() {
+        verdict.notes.extend(leaks(scenario, observation));
     }
     verdict
 }

@@ -33,6 +33,8 @@ pub struct Verdict {
     pub stall: Option<StallReport>,
     /// The reason for a status that needs one: why it is skipped, which known failure it is, what broke.
     pub reason: Option<String>,
+    /// The first process that held something at its end that it should not have held, if no step is wrong.
+    pub leaky: Option<String>,
     /// Further sentences.
     pub notes: Vec<String>,
     /// The snapshot text of the trace, with the exits filled in that the system does not show.
@@ -55,6 +57,7 @@ impl Verdict {
             further_mismatches: Vec::new(),
             stall: None,
             reason: None,
+            leaky: None,
             notes: Vec::new(),
             trace_text,
             model_text,
@@ -92,7 +95,10 @@ impl Verdict {
                 let step = &scenario.steps[mismatch.step];
                 (format!("{} {}", step.task_id, step.what()), mismatch.got.clone())
             }
-            None => ("trace".into(), "differs".into()),
+            None => match &self.leaky {
+                Some(process) => (format!("{process} finish"), "leaks".into()),
+                None => ("trace".into(), "differs".into()),
+            },
         };
         [step, outcome, self.status.to_string()]
     }

@@ -4,7 +4,9 @@ use super::*;
 use crate::environment::Environment;
 use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
-use crate::trace::{FdHolder, Observation, StallEvidence, StepState, Trace};
+use crate::trace::{
+    Census, FdHolder, HeldDescriptor, LimitTime, Observation, StallEvidence, StepState, Trace,
+};
 use crate::variant::{Job, Variant};
 use std::path::Path;
 
@@ -34,6 +36,32 @@ fn a_handle_that_remains_fails_a_run_that_is_right_otherwise() {
     assert_eq!(verdict.status, Status::Fail);
     let expected = "main had 2 handles when its lines were done, and should have had 1";
     assert_eq!(verdict.notes, [expected]);
+}
+
+#[test]
+fn a_process_that_holds_a_closed_end_after_its_last_step_fails_the_run() {
+    let job = job(CLOSES);
+    let end = Some(PipeEnd::writer(0));
+    let held = HeldDescriptor { number: 7, what: "pipe:[42]".into(), end };
+    let mut observation = Observation::of(predict(&job.scenario, Choices::default()));
+    let census = Census { descriptors: vec![held], ..Census::default() };
+    observation.censuses.insert("main".into(), census);
+    let verdict = judge(&job, &observation, &Baseline::default(), &Environment::default());
+    assert_eq!(verdict.status, Status::Fail);
+    assert_eq!(verdict.fingerprint(&job.scenario), ["main finish", "leaks", "FAIL"]);
+    let expected = "main had done all its steps and still held fd 7, which is w (pipe:[42]); main does not own it";
+    assert_eq!(verdict.notes, [expected]);
+}
+
+#[test]
+fn a_limit_through_which_the_process_slept_fails_the_run_at_its_step() {
+    let job = job("main        pipe r w\nmain        get r within 20ms           => timeout\n");
+    let mut observation = Observation::of(predict(&job.scenario, Choices::default()));
+    let time = LimitTime { step: 1, at_most_us: Some(300_000), asleep_us: 200_000 };
+    observation.limit_times.push(time);
+    let verdict = judge(&job, &observation, &Baseline::default(), &Environment::default());
+    assert_eq!(verdict.status, Status::Fail);
+    assert_eq!(verdict.fingerprint(&job.scenario), ["main get r within 20ms", "late", "FAIL"]);
 }
 
 #[test]

@@ -1,0 +1,173 @@
+//! What a process still held when its last step had completed, and how long its time limits took.
+//!
+//! Data, and the rules by which it is judged. The runner uses the same rules to decide how long it looks.
+
+use crate::scenario::{Outcome, PipeEnd, Scenario};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a process held between its last step and the order to finish, beyond what it had when it connected.
+///
+/// The process was asleep while this was seen, so it was not about to close or reap anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// The descriptors that the process did not have when it connected, and that belong to no end which it owns.
+    pub descriptors: Vec<HeldDescriptor>,
+    /// How many of them that are no known pipe end the process may hold: what the manifest says under `[keeps]`, and one
+    /// for each open end whose descriptor the agent did not report.
+    pub allowed: u64,
+    /// The children that ended and should have been reaped, by name.
+    pub zombies: Vec<String>,
+}
+
+/// A descriptor that a process held.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldDescriptor {
+    /// The number of the descriptor.
+    pub number: i32,
+    /// What the descriptor refers to, as the kernel names it.
+    pub what: String,
+    /// The pipe end that the descriptor is, if it is one of the scenario. The process does not own this end, or it owns it
+    /// and holds a second descriptor of it.
+    pub end: Option<PipeEnd>,
+}
+
+impl Census {
+    /// The descriptors that are leaks: each that is a pipe end of the scenario, and all others if they are too many.
+    pub fn leaked(&self) -> impl Iterator<Item = &HeldDescriptor> {
+        let others = self.descriptors.iter().filter(|held| held.end.is_none()).count();
+        let are_too_many = others as u64 > self.allowed;
+        self.descriptors.iter().filter(move |held| held.end.is_some() || are_too_many)
+    }
+
+    /// Whether the process held nothing that it should not.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.zombies.is_empty() && self.leaked().next().is_none()
+    }
+
+    /// A sentence for each thing that the process should not have held.
+    #[must_use]
+    pub fn sentences(&self, scenario: &Scenario, process: &str) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let mut others = Vec::new();
+        for held in self.leaked() {
+            let HeldDescriptor { number, what, end } = held;
+            match end {
+                Some(end) => sentences.push(format!(
+                    "{process} had done all its steps and still held fd {number}, which is {} ({what}); {process} does not own it",
+                    scenario.handles.name(*end)
+                )),
+                None => others.push(format!("fd {number} ({what})")),
+            }
+        }
+        if !others.is_empty() {
+            sentences.push(format!(
+                "{process} had done all its steps and still held {} that it did not have when it connected, and may keep {}",
+                others.join(", "),
+                self.allowed
+            ));
+        }
+        let zombie = |child: &String| {
+            format!(
+                "{process} had done all its steps and had not reaped {child}, which is a zombie"
+            )
+        };
+        sentences.extend(self.zombies.iter().map(zombie));
+        sentences
+    }
+}
+
+/// What processes held at their end. `None` in an observation where the system does not show it.
+pub type Censuses = BTreeMap<String, Census>;
+
+/// How long a step with a time limit took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitTime {
+    /// The step.
+    pub step: usize,
+    /// The time from when the step was sent until its end was heard, in microseconds: the step took no longer than this.
+    /// `None` if it did not end.
+    pub at_most_us: Option<u64>,
+    /// The longest time within the step for which every thread of its process slept in one system call each, without being
+    /// switched to, in microseconds: the step took longer than this.
+    pub asleep_us: u64,
+}
+
+/// What is wrong with the time that a limit took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongTime {
+    /// The limit expired before its time.
+    Early,
+    /// The limit did not expire when it should have.
+    Late,
+}
+
+impl LimitTime {
+    /// What is wrong with the time, if anything is. No load makes this wrong:
+    ///
+    /// - A limit is early if it expired, and less time had passed from the sending of the step until its end was heard.
+    ///   Whatever delays a message makes this time longer. A millisecond, or a tenth of the limit, is left to clocks that
+    ///   are rounded.
+    /// - A limit is late if its process slept for five times the limit, and 100 ms more than the limit, without being
+    ///   switched to once. A timer that expires makes a thread runnable, however long it then waits for a processor, and a
+    ///   runnable thread is not asleep. So no timer for this limit expired in all this time. Whether the step began late
+    ///   does not matter, since only time after its begin is counted; nor does it matter how late its end was heard.
+    #[must_use]
+    pub fn wrong(&self, limit_ms: u64, outcome: Option<&Outcome>) -> Option<WrongTime> {
+        let limit = Duration::from_millis(limit_ms);
+        let asleep = Duration::from_micros(self.asleep_us);
+        let has_expired = matches!(outcome, Some(Outcome::Timeout | Outcome::Running));
+        let rounding = Duration::from_millis(1).max(limit / 10);
+        let is_early = |us: u64| Duration::from_micros(us) + rounding < limit;
+        if has_expired && self.at_most_us.is_some_and(is_early) {
+            return Some(WrongTime::Early);
+        }
+        let is_late = asleep >= limit * 5 && asleep >= limit + Duration::from_millis(100);
+        is_late.then_some(WrongTime::Late)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn held(number: i32, end: Option<PipeEnd>) -> HeldDescriptor {
+        HeldDescriptor { number, what: "pipe:[7]".into(), end }
+    }
+
+    #[rstest]
+    #[case::nothing(vec![], 0, vec![])]
+    #[case::one_that_it_may_keep(vec![held(7, None)], 1, vec![])]
+    #[case::one_too_many(vec![held(7, None), held(8, None)], 1, vec![7, 8])]
+    #[case::an_end_is_never_kept(vec![held(7, Some(PipeEnd::reader(0))), held(8, None)], 1, vec![7])]
+    fn descriptors_leak_if_they_are_ends_or_too_many(
+        #[case] descriptors: Vec<HeldDescriptor>,
+        #[case] allowed: u64,
+        #[case] leaked: Vec<i32>,
+    ) {
+        let census = Census { descriptors, allowed, zombies: Vec::new() };
+        assert_eq!(census.leaked().map(|held| held.number).collect::<Vec<_>>(), leaked);
+    }
+
+    #[rstest]
+    #[case::in_time(60_000, 45_000, Outcome::Timeout, None)]
+    #[case::late_to_be_heard(9_000_000, 49_000, Outcome::Timeout, None)]
+    #[case::a_little_late(200_000, 149_000, Outcome::Timeout, None)]
+    #[case::late(510_000, 251_000, Outcome::Timeout, Some(WrongTime::Late))]
+    #[case::late_although_a_message_came(510_000, 251_000, Outcome::Ok, Some(WrongTime::Late))]
+    #[case::rounded(49_500, 45_000, Outcome::Timeout, None)]
+    #[case::early(30_000, 25_000, Outcome::Running, Some(WrongTime::Early))]
+    #[case::a_message_may_be_early(30_000, 25_000, Outcome::Ok, None)]
+    fn a_limit_of_50_ms_is_judged_by_what_no_load_can_change(
+        #[case] at_most_us: u64,
+        #[case] asleep_us: u64,
+        #[case] outcome: Outcome,
+        #[case] wrong: Option<WrongTime>,
+    ) {
+        let time = LimitTime { step: 0, at_most_us: Some(at_most_us), asleep_us };
+        assert_eq!(time.wrong(50, Some(&outcome)), wrong);
+    }
+}
