@@ -48,6 +48,12 @@ impl Channel {
         self.watch.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
+    /// Ends the watch, and gives the descriptor back.
+    pub(crate) fn into_descriptor(mut self) -> OwnedFd {
+        self.watch = None;
+        Arc::into_inner(self.descriptor).expect("nothing but the watch shares the descriptor")
+    }
+
     fn set_nonblocking(&mut self) -> io::Result<()> {
         if !self.is_nonblocking {
             platform::set_nonblocking(&self.descriptor)?;

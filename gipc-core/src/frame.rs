@@ -217,7 +217,7 @@ impl Incoming<Channel> {
                     return Err(Error::WouldBlock);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Io(error)),
+                Err(error) => return Err(error.into()),
             }
         }
     }

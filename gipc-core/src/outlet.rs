@@ -41,7 +41,7 @@ impl Outlet {
                     self.rest = Rest::default(); // nothing can read it any more
                     return Err(Error::Broken);
                 }
-                Err(error) => return Err(Error::Io(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         self.rest = Rest::default();
@@ -113,7 +113,7 @@ impl<'e> Turn<'e> {
                 writing.frame.abandon(); // nothing can read the rest
                 Err(Error::Broken)
             }
-            Some(written) => written.map_err(Error::Io),
+            Some(written) => written.map_err(Error::from),
         }
     }
 }

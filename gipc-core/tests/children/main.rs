@@ -47,6 +47,8 @@ fn main() {
         nothing,
         orphan,
         surroundings,
+        surroundings_with,
+        takes_a_writer,
         leaves,
         leaves_a_thread,
         text,
@@ -84,7 +86,6 @@ fn main() {
         test("what_is_not_chosen_is_as_in_the_parent", inherited_surroundings),
         test("what_a_child_leaves_running_does_not_hold_its_join", left_running),
         test("no_descriptor_is_left_over", no_descriptor_left),
-        test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),
         test("a_child_begins_with_a_clean_signal_state", clean_signals),
         test("a_child_has_no_descriptor_of_strangers", no_strangers),
         test("what_was_given_is_closed_for_all_clones", given_is_closed),
@@ -126,7 +127,7 @@ where
 
 fn echoing() -> Result<(Duplex, Process<bool>), Failure> {
     let (near, far) = duplex()?;
-    Ok((near, Command::new(echo())?.handle(far).spawn(&())?))
+    Ok((near, Command::new(echo())?.handles(far).spawn(&())?))
 }
 
 /// One look at a future, as a task that is then cancelled would have had it.
