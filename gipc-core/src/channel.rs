@@ -5,7 +5,7 @@
 use crate::platform;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
@@ -129,6 +129,12 @@ fn attempt<'w>(
             }
             done => return Poll::Ready(done),
         }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 

@@ -6,6 +6,7 @@
 mod ends;
 mod entries;
 mod handles;
+mod options;
 mod starts;
 
 use ends::*;
@@ -13,6 +14,7 @@ use entries::*;
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
 use libtest_mimic::{Arguments, Trial};
+use options::*;
 use starts::*;
 use std::task::Poll;
 
@@ -54,7 +56,10 @@ fn main() {
         text,
         ignored,
         parent_of,
-        one_too_many
+        one_too_many,
+        stays,
+        describes,
+        sums
     );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -110,6 +115,10 @@ fn main() {
         test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
         test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
         test("a_child_whose_parent_dies_while_it_hands_over_does_not_begin", torn),
+        test("a_child_that_does_not_end_when_it_is_asked_to_is_killed", stopped),
+        test("a_child_reads_the_stdin_that_was_chosen", stdins),
+        test("a_child_can_have_a_process_group_of_its_own", groups),
+        test("lists_of_handles_come_with_their_lengths", lists),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();
