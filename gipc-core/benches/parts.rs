@@ -2,7 +2,7 @@
 //! other libraries there is `cargo compare`. Nothing here passes or fails.
 
 use divan::{Bencher, counter::BytesCount};
-use gipc_core::{Command, Postcard, duplex, entry, init, pipe};
+use gipc_core::{Command, Postcard, Start, duplex, entry, init, pipe};
 use tokio::runtime::Runtime;
 
 entry! {

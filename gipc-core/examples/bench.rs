@@ -6,15 +6,15 @@
 
 mod support;
 
-use gipc_core::{Command, Duplex, Exit, Postcard, Process, duplex, entry, init};
+use gipc_core::{Command, Duplex, Exit, Postcard, Process, Start, duplex, entry, init};
 use support::{Own, Task, Watch, cpu_seconds, peak_rss_kb};
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Takes so many messages and says what that cost.
-    async fn sink(start: Start<(usize, bool)>) -> () {
-        let Ok(both) = start.duplex(0) else { return };
+    async fn sink(start: Start<(usize, bool), Duplex>) -> () {
+        let both = start.handles;
         let (count, answers) = start.args;
         let _ = both.put(b"ready").await;
         let cpu = cpu_seconds();
@@ -31,8 +31,8 @@ entry! {
 
 entry! {
     /// Says one word, and waits for the end if it is to stay.
-    async fn word(start: Start<bool>) -> () {
-        let Ok(both) = start.duplex(0) else { return };
+    async fn word(start: Start<bool, Duplex>) -> () {
+        let both = start.handles;
         let _ = both.put(b"here").await;
         if start.args {
             let _ = both.get().await;
@@ -82,7 +82,7 @@ async fn run(task: &Task) -> Result<(), Failure> {
 async fn talk(task: &Task) -> Result<(), Failure> {
     let (near, far) = duplex()?;
     let answers = task.workload == "pingpong";
-    let child = Command::new(sink())?.handle(far).spawn(&(task.count, answers))?;
+    let child = Command::new(sink())?.handles(far).spawn(&(task.count, answers))?;
     near.get().await?;
     let message = vec![7; task.size];
     let watch = Watch::start();
@@ -108,7 +108,7 @@ async fn talk(task: &Task) -> Result<(), Failure> {
 
 fn start(stays: bool) -> Result<(Duplex, Process), Failure> {
     let (near, far) = duplex()?;
-    Ok((near, Command::new(word())?.handle(far).spawn(&stays)?))
+    Ok((near, Command::new(word())?.handles(far).spawn(&stays)?))
 }
 
 async fn join(child: Process) -> Result<(), Failure> {

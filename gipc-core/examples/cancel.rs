@@ -1,7 +1,7 @@
 //! What cancelling means: a get that is given up loses nothing, and a put that is given up in its middle is finished
 //! before the next, so that the reader never sees half a message.
 
-use gipc_core::{Command, Error, entry, init, pipe};
+use gipc_core::{Command, Error, Reader, Start, entry, init, pipe};
 use std::io::Write;
 use std::time::Duration;
 
@@ -9,8 +9,7 @@ type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Waits until it is told to read; then it says how long each message was.
-    async fn reader(start: Start<()>) -> Result<Vec<usize>, Error> {
-        let (r, go) = (start.reader(0)?, start.reader(1)?);
+    async fn reader(Start { handles: (r, go), .. }: Start<(), (Reader, Reader)>) -> Result<Vec<usize>, Error> {
         go.get().await?;
         let mut lengths = Vec::new();
         while let Some(message) = r.get().await? {
@@ -26,7 +25,7 @@ fn main() -> Result<(), Failure> {
         let (r, w) = pipe()?;
         assert!(matches!(r.get_within(Duration::from_millis(5)).await, Err(Error::Timeout)));
         let (hold, go) = pipe()?;
-        let child = Command::new(reader())?.handle(r).handle(hold).spawn(&())?;
+        let child = Command::new(reader())?.handles((r, hold)).spawn(&())?;
         // Larger than a pipe, and nobody reads: a part is written, and then the time is over.
         let long = vec![0; 4 << 20];
         assert!(matches!(

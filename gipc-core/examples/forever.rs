@@ -1,7 +1,7 @@
 //! Sending without end: the parent puts as fast as the child takes, and learns from `put` itself that the child has had
 //! enough. `forever [MESSAGES]`
 
-use gipc_core::{Command, Error, entry, init, pipe};
+use gipc_core::{Command, Error, Reader, Start, entry, init, pipe};
 use std::io::Write;
 use std::time::Instant;
 
@@ -9,10 +9,9 @@ type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Takes so many messages, and leaves.
-    async fn takes(start: Start<usize>) -> Result<usize, Error> {
-        let r = start.reader(0)?;
+    async fn takes(start: Start<usize, Reader>) -> Result<usize, Error> {
         let mut taken = 0;
-        while taken < start.args && r.get().await?.is_some() {
+        while taken < start.args && start.handles.get().await?.is_some() {
             taken += 1;
         }
         Ok(taken)
@@ -24,7 +23,7 @@ fn main() -> Result<(), Failure> {
     let wanted: usize = std::env::args().nth(1).map_or(Ok(200_000), |word| word.parse())?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (r, w) = pipe()?;
-        let child = Command::new(takes())?.handle(r).spawn(&wanted)?;
+        let child = Command::new(takes())?.handles(r).spawn(&wanted)?;
         let began = Instant::now();
         let mut sent = 0_usize;
         let over = loop {

@@ -1,6 +1,6 @@
 //! Synchronisation: a message each way, and both sides know that the other has come to the same point.
 
-use gipc_core::{Command, Error, Postcard, Raw, duplex, entry, init};
+use gipc_core::{Command, Duplex, Error, Postcard, Raw, Start, duplex, entry, init};
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,8 +12,8 @@ fn now() -> Duration {
 
 entry! {
     /// Says that it is there, waits for the answer, and returns when that was.
-    async fn other(start: Start<()>) -> Result<Duration, Error> {
-        let both = start.duplex(0)?;
+    async fn other(start: Start<(), Duplex>) -> Result<Duration, Error> {
+        let both = start.handles;
         both.put(b"here").await?;
         both.get().await?;
         Ok(now())
@@ -24,7 +24,7 @@ fn main() -> Result<(), Failure> {
     init!(other);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let (near, far) = duplex()?;
-        let child = Command::new(other())?.handle(far).spawn(&())?;
+        let child = Command::new(other())?.handles(far).spawn(&())?;
         near.get().await?; // the child has begun, however long that took
         near.with::<Raw, Postcard<()>>().put(&()).await?;
         let here = now();

@@ -1,6 +1,6 @@
 //! A server in the parent and a thousand clients in a child: sockets, pipes and children beside each other on one loop.
 
-use gipc_core::{Command, entry, init};
+use gipc_core::{Command, Start, entry, init};
 use std::io::Write;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};

@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "shared with programs that need more of it")]
 mod support;
 
-use gipc_core::{Command, Exit, entry, init, live_handles, pipe};
+use gipc_core::{Command, Exit, Reader, Start, entry, init, pipe};
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::pin::{Pin, pin};
@@ -24,8 +24,8 @@ entry! {
 entry! {
     /// Takes messages, giving up one get in four. Returns how many came, and whether each was whole and after the one
     /// before it.
-    async fn sink(start: Start<()>) -> (u64, bool) {
-        let Ok(r) = start.reader(0) else { return (0, false) };
+    async fn sink(start: Start<(), Reader>) -> (u64, bool) {
+        let r = start.handles;
         let (mut came, mut right, mut last, mut dice) = (0, true, None, Dice(1));
         loop {
             if dice.roll(4) == 0 {
@@ -102,8 +102,7 @@ fn main() -> Result<(), Failure> {
         writeln!(out, "{children} children, {messages} messages")?;
         writeln!(out, "before: {before:?}\nafter:  {after:?}, {alive} tasks")?;
         writeln!(out, "peak: {} KiB", support::peak_rss_kb())?;
-        let left = (before.descriptors, before.handles, 0, 0)
-            != (after.descriptors, after.handles, after.children, alive);
+        let left = (before.descriptors, 0, 0) != (after.descriptors, after.children, alive);
         if left || after.rss_kb > before.rss_kb + 4096 {
             Err("something is left over".into())
         } else {
@@ -129,7 +128,7 @@ async fn bursts(count: u64) -> Result<(), Failure> {
 
 async fn talk(count: u64) -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(sink())?.handle(r).spawn(&())?;
+    let child = Command::new(sink())?.handles(r).spawn(&())?;
     let (mut sent, mut dice) = (0, Dice(2));
     for number in 0..count {
         let message = message(number);
@@ -153,7 +152,6 @@ async fn talk(count: u64) -> Result<(), Failure> {
 #[derive(Clone, Copy, Debug)]
 struct State {
     descriptors: usize,
-    handles: usize,
     children: usize,
     rss_kb: u64,
 }
@@ -166,7 +164,6 @@ fn state() -> State {
         std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
     State {
         descriptors: std::fs::read_dir("/dev/fd").map_or(0, Iterator::count),
-        handles: live_handles(),
         children: children.split_whitespace().count(),
         rss_kb: pages * 4,
     }

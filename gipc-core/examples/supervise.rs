@@ -1,18 +1,17 @@
 //! A supervisor: a child that panics is started again, with what it had not done yet; one that is killed is given up.
 
-use gipc_core::{Command, Error, Exit, Postcard, entry, init, pipe};
+use gipc_core::{Command, Error, Exit, Postcard, Start, Writer, entry, init, pipe_of};
 use std::io::Write;
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
     /// Says each number from here on, and stumbles over every fourth on its first attempt.
-    async fn counter(start: Start<(u32, u32)>) -> Result<u32, Error> {
-        let w = start.writer(0)?.with::<Postcard<u32>>();
+    async fn counter(start: Start<(u32, u32), Writer<Postcard<u32>>>) -> Result<u32, Error> {
         let (first, attempt) = start.args;
         for n in first..10 {
             assert!(n % 4 != 3 || attempt % 2 == 1, "cannot say {n}");
-            w.put(&n).await?;
+            start.handles.put(n).await?;
         }
         Ok(10)
     }
@@ -27,12 +26,11 @@ async fn supervise() -> Result<(), Failure> {
     let mut out = std::io::stdout();
     let (mut next, mut attempt) = (0, 0);
     loop {
-        let (r, w) = pipe()?;
+        let (r, w) = pipe_of::<Postcard<u32>>()?;
         // A daemon: if this supervisor goes away, so does the child.
         let command =
-            Command::new(counter())?.handle(w).daemon(true).stderr(std::process::Stdio::null());
+            Command::new(counter())?.handles(w).daemon(true).stderr(std::process::Stdio::null());
         let child = command.name(format!("counter from {next}")).spawn(&(next, attempt))?;
-        let r = r.with::<Postcard<u32>>();
         while let Some(n) = r.get().await? {
             next = n + 1;
         }

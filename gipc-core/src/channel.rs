@@ -5,7 +5,7 @@
 use crate::platform;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
@@ -46,6 +46,12 @@ impl Channel {
                 Some(unsafe { AsyncFd::register_with_interest(descriptor, self.interest) }?);
         }
         self.watch.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    /// Ends the watch, and gives the descriptor back.
+    pub(crate) fn into_descriptor(mut self) -> OwnedFd {
+        self.watch = None;
+        Arc::into_inner(self.descriptor).expect("nothing but the watch shares the descriptor")
     }
 
     fn set_nonblocking(&mut self) -> io::Result<()> {
@@ -123,6 +129,12 @@ fn attempt<'w>(
             }
             done => return Poll::Ready(done),
         }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 

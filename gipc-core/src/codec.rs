@@ -34,6 +34,37 @@ pub trait Codec: 'static {
     fn decode(bytes: Vec<u8>) -> Result<Self::Got, CodecError>;
 }
 
+/// What `put` takes where the codec has `P` to put: bytes and text in any form for `[u8]`, text for `str`, and a value or a
+/// reference to it for any other type.
+pub trait Message<P: ?Sized> {
+    /// Returns what the codec encodes.
+    fn as_put(&self) -> &P;
+}
+
+impl<M: AsRef<[u8]> + ?Sized> Message<[u8]> for M {
+    fn as_put(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+impl<M: AsRef<str> + ?Sized> Message<str> for M {
+    fn as_put(&self) -> &str {
+        self.as_ref()
+    }
+}
+
+impl<T> Message<T> for T {
+    fn as_put(&self) -> &T {
+        self
+    }
+}
+
+impl<T> Message<T> for &T {
+    fn as_put(&self) -> &T {
+        self
+    }
+}
+
 /// Passes bytes unchanged: the fastest codec.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw;

@@ -5,16 +5,18 @@
 use crate::control::{self, Control};
 use crate::end::Body;
 use crate::entry::{self, Entry};
+use crate::handles::Bundle;
 use crate::handoff::{ENTRY_VARIABLE, Luggage};
-use crate::process::{Ended, Life, Ward, reap};
-use crate::{Error, Handle, Process, platform};
+use crate::process::{Ended, Life, Streams, Ward, reap};
+use crate::stdin::Stdin;
+use crate::{Error, Handles, Process, Start, platform};
 use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::io;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
@@ -27,51 +29,55 @@ const RESULT_LIMIT: usize = 64 << 20;
 
 /// Builds a child: its entry, its handles and its surroundings. The surroundings are this process's unless set otherwise, but
 /// stdin is the null device.
+///
+/// `H` are the handles that the entry still has to be given, `()` if there are none.
 #[derive(Debug)]
-pub struct Command<A, R> {
+pub struct Command<A, R, H = ()> {
     command: tokio::process::Command,
     /// What the child is told to begin with.
     signature: String,
     name: String,
-    handles: Vec<Handle>,
-    stdin: Option<OwnedFd>,
+    given: Bundle,
+    stdin: Stdin,
     daemon: bool,
     result_limit: usize,
-    types: PhantomData<fn(A) -> R>,
+    types: PhantomData<fn(A, H) -> R>,
 }
 
-impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
+impl<A, R, H: Handles> Command<A, R, H> {
     /// A child that begins with this entry.
     ///
     /// # Errors
     ///
     /// If this program's own file cannot be found. `Unsupported` if this program was started by way of the dynamic loader
     /// (`ld-linux.so.2 ./program`): Linux then takes the loader for the program.
-    pub fn new(entry: Entry<A, R>) -> io::Result<Self> {
+    pub fn new(entry: Entry<Start<A, H>, R>) -> io::Result<Self> {
         let (name, signature) = (entry.name(), entry.signature());
         let mut command = tokio::process::Command::new(platform::own_program()?);
         command.env(ENTRY_VARIABLE, &signature).arg(name);
         if let Some(own) = std::env::args_os().next() {
             command.arg0(own);
         }
-        let (handles, types) = (Vec::new(), PhantomData);
         Ok(Self {
             command,
             signature,
             name: name.to_owned(),
-            handles,
-            stdin: None,
+            given: Bundle::default(),
+            stdin: Stdin::Null,
             daemon: false,
             result_limit: RESULT_LIMIT,
-            types,
+            types: PhantomData,
         })
     }
 
-    /// Adds a handle. Once the child is spawned, the child owns it and this process does not.
+    /// Gives the child its handles, which have to be those that its entry names. Once the child is spawned, it owns them and
+    /// this process does not.
     #[must_use]
-    pub fn handle(mut self, handle: impl Into<Handle>) -> Self {
-        self.handles.push(handle.into());
-        self
+    pub fn handles(mut self, handles: H) -> Command<A, R> {
+        handles.pack(&mut self.given);
+        let Self { command, signature, name, given, stdin, daemon, result_limit, .. } = self;
+        let types = PhantomData;
+        Command { command, signature, name, given, stdin, daemon, result_limit, types }
     }
 
     /// Sets the display name, for logs. The default is the name of the entry.
@@ -135,10 +141,18 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self
     }
 
-    /// Sets the stdin: a file, the end of a pipe, or anything else that has a descriptor.
+    /// Sets the process group of the child; 0 makes it the first of a new one. Signals of the terminal, such as Ctrl-C, go to
+    /// the group of its foreground alone.
     #[must_use]
-    pub fn stdin(mut self, stdin: impl Into<OwnedFd>) -> Self {
-        self.stdin = Some(stdin.into());
+    pub fn process_group(mut self, group: i32) -> Self {
+        self.command.process_group(group);
+        self
+    }
+
+    /// Sets the stdin, which is the null device if this is not called.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
+        self.stdin = stdin.into();
         self
     }
 
@@ -155,16 +169,18 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self.command.stderr(stderr);
         self
     }
+}
 
+impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     /// Starts the child. When this returns, the handles are the child's; it need not have begun to run.
     ///
     /// It blocks for as long as the system takes to start a program, one or two milliseconds. A second call starts another
-    /// child, which can be given no handle that the first one has, and whose stdin is the null device.
+    /// child, which can be given no handle that the first one has.
     ///
     /// # Errors
     ///
-    /// `Closed`, `Locked` (of a handle), `Encode` (the arguments), and `Misuse` (a handle given twice;
-    /// [`init`](crate::init()) not called; no tokio runtime) before anything has happened; `Io` if the system refuses, and
+    /// `Closed`, `Locked` and `GivenTwice` (of a handle), `Encode` (the arguments), `NotInitialised` and `NoRuntime` before
+    /// anything has happened; `Io` if the system refuses, and
     /// then a child that was there already is ended before its entry has begun. After each error every handle is still with
     /// this process, and the command can be spawned again.
     ///
@@ -173,14 +189,14 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     /// If the runtime here has no I/O enabled.
     pub fn spawn(&mut self, args: &A) -> Result<Process<R>, Error> {
         if !entry::is_initialised() {
-            return Err(Error::Misuse(
-                "gipc_core::init! must be the first thing that main does".into(),
-            ));
+            return Err(Error::NotInitialised);
         }
-        let runtime =
-            runtime::Handle::try_current().map_err(|error| Error::Misuse(error.to_string()))?;
-        let args = postcard::to_stdvec(args).map_err(|error| Error::Encode(error.into()))?;
-        let luggage = Luggage::pack(&self.handles, self.stdin.as_ref())?;
+        let runtime = runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let args = postcard::to_stdvec(&(args, &self.given.counts))
+            .map_err(|error| Error::Encode(error.into()))?;
+        let (stdin, input) = self.stdin.open()?;
+        let luggage =
+            Luggage::pack(&self.given.handles, stdin.as_ref().map(|stdin| stdin.as_raw_fd()))?;
         let (control, theirs) = UnixStream::pair()?;
         self.command.stdin(Stdio::from(OwnedFd::from(theirs)));
         let label = luggage.label(&args);
@@ -198,7 +214,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
             let _ = child.start_kill();
         }
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw);
-        let pid = pid.ok_or_else(|| Error::Misuse("a child without a process id".into()))?;
+        let pid = pid.ok_or_else(|| io::Error::other("a child without a process id"))?;
         let child = Arc::new(Mutex::new(Some(child)));
         let (end, ended) = watch::channel(None);
         let ward = Ward { child: Arc::clone(&child), end };
@@ -213,13 +229,13 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
             }
         };
         let mut given = luggage.commit();
-        given.extend(self.stdin.take().map(|stdin| Box::new(stdin) as Body));
+        given.extend(stdin.map(|stdin| Box::new(stdin) as Body));
         control.keep(given);
         runtime.spawn(async move {
             let ended = control::accompany(control, &ward.child).await;
             ward.tell(ended);
         });
-        let streams = Mutex::new((stdout, stderr));
+        let streams = Mutex::new(Streams { stdin: input, stdout, stderr });
         let life = Life { pid, name: self.name.clone(), daemon: self.daemon, child, streams };
         Ok(Process { life: Arc::new(life), ended, result: PhantomData })
     }

@@ -2,21 +2,31 @@
 //!
 //! Nothing of its own but `close`: either half is a handle too, and can be closed or given away alone.
 
-use crate::{Codec, Error, Raw, Reader, Writer, pipe};
+use crate::{Codec, Error, Message, Raw, Reader, Writer, pipe_of};
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// Makes two handles that talk to each other.
 ///
 /// # Errors
 ///
-/// As [`pipe`].
+/// As [`pipe`](crate::pipe()).
 pub fn duplex() -> io::Result<(Duplex, Duplex)> {
-    let (near_reader, far_writer) = pipe()?;
-    let (far_reader, near_writer) = pipe()?;
-    let near = Duplex::from_halves(near_reader, near_writer);
-    let far = Duplex::from_halves(far_reader, far_writer);
-    Ok((near, far))
+    duplex_of()
+}
+
+/// Makes two handles that talk to each other: the first one gets messages of the codec `In` and puts messages of `Out`, the
+/// second one the reverse.
+///
+/// # Errors
+///
+/// As [`pipe`](crate::pipe()).
+pub fn duplex_of<In: Codec, Out: Codec>() -> io::Result<(Duplex<In, Out>, Duplex<Out, In>)> {
+    let (near_reader, far_writer) = pipe_of()?;
+    let (far_reader, near_writer) = pipe_of()?;
+    let near = Duplex { reader: near_reader, writer: near_writer };
+    Ok((near, Duplex { reader: far_reader, writer: far_writer }))
 }
 
 /// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child as
@@ -65,8 +75,30 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
     /// # Errors
     ///
     /// As [`Writer::put`].
-    pub async fn put(&self, message: &Out::Put) -> Result<(), Error> {
+    pub async fn put(&self, message: impl Message<Out::Put>) -> Result<(), Error> {
         self.writer.put(message).await
+    }
+
+    /// As [`Reader::get_within`], and as cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::get_within`].
+    pub async fn get_within(&self, limit: Duration) -> Result<Option<In::Got>, Error> {
+        self.reader.get_within(limit).await
+    }
+
+    /// As [`Writer::put_within`], and as cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::put_within`].
+    pub async fn put_within(
+        &self,
+        message: impl Message<Out::Put>,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        self.writer.put_within(message, limit).await
     }
 
     /// Closes what is still open: the writer, then the reader.

@@ -13,19 +13,9 @@ use std::os::fd::RawFd;
 use std::pin::pin;
 #[cfg(not(shuttle))]
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-/// How many ends of pipes this process has open: two for a pipe, four for a duplex pair, less those that were closed,
-/// dropped or given away.
-#[must_use]
-pub fn live_handles() -> usize {
-    LIVE.load(Ordering::Relaxed)
-}
 
 /// What was taken away from an end, of whatever kind. Dropping it closes its descriptor.
 pub(crate) type Body = Box<dyn Send + Sync>;
@@ -74,7 +64,6 @@ impl<T> State<T> {
 
 impl<T> End<T> {
     pub(crate) fn new(body: T, descriptor: RawFd) -> Arc<Self> {
-        LIVE.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::Free(Box::new(body)));
         Arc::new(Self { state, descriptor, aborted: Notify::new() })
     }
@@ -145,12 +134,11 @@ impl<T> End<T> {
         .await
     }
 
-    /// Counts an end that has just gone, and tells those who waited for it.
+    /// Tells those who waited for an end that has just gone.
     fn forget(&self, before: State<T>) -> bool {
         if let State::Gone = before {
             return false;
         }
-        LIVE.fetch_sub(1, Ordering::Relaxed);
         if let State::InUse(queue) = before {
             queue.waiting.into_iter().for_each(|(_, waker)| waker.wake());
         }
@@ -180,14 +168,6 @@ impl<T> End<T> {
 
     fn with<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl<T> Drop for End<T> {
-    fn drop(&mut self) {
-        if self.descriptor().is_some() {
-            LIVE.fetch_sub(1, Ordering::Relaxed);
-        }
     }
 }
 

@@ -4,9 +4,10 @@
 
 use crate::arrival::{self, Arrival};
 use crate::codec::whole;
+use crate::handles::Bundle;
 use crate::handoff::Parcel;
 use crate::report::{CANNOT_BEGIN, PANICKED, Report};
-use crate::{Duplex, Error, Handle, Reader, Writer, platform};
+use crate::{Error, Handles, platform};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
@@ -25,66 +26,16 @@ static INITIALISED: AtomicBool = AtomicBool::new(false);
 /// What tells this build from others, looked up when the process begins: later its file may be another.
 static BUILD: OnceLock<String> = OnceLock::new();
 
-/// What a child is started with. This process owns the handles now: one that is dropped with its last clone is closed.
+/// What a child is started with: `Start<A, H>` has arguments of the type `A` and the handles `H`.
 #[derive(Debug)]
-pub struct Start<A = ()> {
+#[non_exhaustive]
+pub struct Start<A = (), H = ()> {
     /// The arguments.
     pub args: A,
-    /// The handles, in the order in which they were given; `None` where [`reader`](Self::reader), [`writer`](Self::writer) or
-    /// [`duplex`](Self::duplex) took one out. What is left here closes with this value.
-    pub handles: Vec<Option<Handle>>,
+    /// The handles, which are this process's now. Each closes when its last clone is dropped.
+    pub handles: H,
     /// The process that started this one.
     pub parent: Parent,
-}
-
-impl<A> Start<A> {
-    /// Takes the reader out of this place, counted from 0.
-    ///
-    /// # Errors
-    ///
-    /// `Misuse` if another handle is there, or none any more.
-    pub fn reader(&mut self, place: usize) -> Result<Reader, Error> {
-        match self.take(place)? {
-            Handle::Reader(reader) => Ok(reader),
-            other => Err(self.put_back(place, "reader", other)),
-        }
-    }
-
-    /// Takes the writer out of this place, counted from 0.
-    ///
-    /// # Errors
-    ///
-    /// `Misuse` if another handle is there, or none any more.
-    pub fn writer(&mut self, place: usize) -> Result<Writer, Error> {
-        match self.take(place)? {
-            Handle::Writer(writer) => Ok(writer),
-            other => Err(self.put_back(place, "writer", other)),
-        }
-    }
-
-    /// Takes the duplex out of this place, counted from 0.
-    ///
-    /// # Errors
-    ///
-    /// `Misuse` if another handle is there, or none any more.
-    pub fn duplex(&mut self, place: usize) -> Result<Duplex, Error> {
-        match self.take(place)? {
-            Handle::Duplex(both) => Ok(both),
-            other => Err(self.put_back(place, "duplex", other)),
-        }
-    }
-
-    fn take(&mut self, place: usize) -> Result<Handle, Error> {
-        let handle = self.handles.get_mut(place).and_then(Option::take);
-        handle
-            .ok_or_else(|| Error::Misuse(format!("there is no handle at {place}, or it was taken")))
-    }
-
-    fn put_back(&mut self, place: usize, wanted: &str, handle: Handle) -> Error {
-        let error = Error::Misuse(format!("the handle at {place} is no {wanted}: {handle:?}"));
-        self.handles[place] = Some(handle);
-        error
-    }
 }
 
 /// The process that started this one.
@@ -110,17 +61,18 @@ type Running<R> = Pin<Box<dyn Future<Output = R>>>;
 /// What an entry came to: its result, or why it failed.
 type Outcome<R> = Result<R, String>;
 
-/// A function that a child can begin with: its name, its arguments and its result. Made by [`entry!`](crate::entry!).
-pub struct Entry<A, R> {
+/// A function that a child can begin with. Made by [`entry!`](crate::entry!): `S` is the [`Start`] that the function takes, and
+/// `R` its result.
+pub struct Entry<S, R> {
     name: &'static str,
-    run: fn(Start<A>) -> Running<Outcome<R>>,
+    run: fn(S) -> Running<Outcome<R>>,
 }
 
-impl<A, R> Entry<A, R> {
+impl<S, R> Entry<S, R> {
     /// What [`entry!`](crate::entry!) calls. The name must be unique in the program.
     #[doc(hidden)]
     #[must_use]
-    pub const fn new(name: &'static str, run: fn(Start<A>) -> Running<Outcome<R>>) -> Self {
+    pub const fn new(name: &'static str, run: fn(S) -> Running<Outcome<R>>) -> Self {
         Self { name, run }
     }
 
@@ -130,7 +82,7 @@ impl<A, R> Entry<A, R> {
         returned.map_err(|error| format!("{error:#}"))
     }
 
-    /// Its name: the module and the function.
+    /// Returns its name: the module and the function.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -138,21 +90,25 @@ impl<A, R> Entry<A, R> {
 
     /// What both sides must agree on. Another build of the program may have another idea of the same name.
     pub(crate) fn signature(&self) -> String {
-        let (args, result) = (type_name::<A>(), type_name::<R>());
+        let (start, result) = (type_name::<S>(), type_name::<R>());
         let (version, build) = (env!("CARGO_PKG_VERSION"), BUILD.get_or_init(platform::build));
-        format!("{}({args}) -> {result}, gipc-core {version}{build}", self.name)
+        format!("{}({start}) -> {result}, gipc-core {version}{build}", self.name)
     }
 }
 
-impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
+impl<A: DeserializeOwned + 'static, H: Handles + 'static, R: Serialize + 'static>
+    Entry<Start<A, H>, R>
+{
     /// Erases the types of arguments and result, so that the entry can be listed in [`init`].
     #[must_use]
     pub fn listed(&self) -> Listed {
         let (name, run) = (self.name, self.run);
         let begin = move |parcel: Parcel| -> Result<Running<Report>, Error> {
-            let args = whole(parcel.args()?).map_err(Error::Decode)?;
+            let (args, counts) = whole(parcel.args()?).map_err(Error::Decode)?;
             let control = parcel.control.try_clone()?;
-            let handles = parcel.open()?.into_iter().map(Some).collect();
+            let mut bundle = Bundle { handles: parcel.open()?, counts };
+            let handles =
+                H::unpack(&mut bundle).ok_or_else(|| io::Error::other("other handles"))?;
             let parent = Parent(platform::listener(control)?);
             Ok(Box::pin(async move {
                 let outcome = run(Start { args, handles, parent }).await;
@@ -167,7 +123,7 @@ impl<A: DeserializeOwned + 'static, R: Serialize + 'static> Entry<A, R> {
     }
 }
 
-impl<A, R> fmt::Debug for Entry<A, R> {
+impl<S, R> fmt::Debug for Entry<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Entry").field(&self.name).finish()
     }
@@ -252,7 +208,7 @@ pub(crate) fn is_initialised() -> bool {
 
 fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i32, Error> {
     let Some(entry) = entries.iter().find(|entry| entry.signature == signature) else {
-        return Err(Error::Misuse(unknown(entries, signature)));
+        return Err(io::Error::other(unknown(entries, signature)).into());
     };
     INITIALISED.store(true, Ordering::Relaxed);
     let parcel = Parcel::receive(control)?;
@@ -294,14 +250,13 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
 /// Makes an async function an entry, which a child can begin with:
 ///
 /// ```
-/// use gipc_core::{Error, Postcard, entry};
+/// use gipc_core::{Error, Postcard, Reader, Start, entry};
 ///
 /// entry! {
 ///     /// Sums what it gets.
-///     pub async fn sum(start: Start<i64>) -> Result<i64, Error> {
-///         let numbers = start.reader(0)?.with::<Postcard<i64>>();
+///     pub async fn sum(start: Start<i64, Reader<Postcard<i64>>>) -> Result<i64, Error> {
 ///         let mut sum = start.args;
-///         while let Some(number) = numbers.get().await? {
+///         while let Some(number) = start.handles.get().await? {
 ///             sum += number;
 ///         }
 ///         Ok(sum)
@@ -312,41 +267,54 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
 ///
 /// The name is then a function that returns the [`Entry`], to be listed in [`init!`](crate::init!) and started by
 /// [`Command::new`](crate::Command::new). serde must know the arguments and the result. An entry that returns nothing needs
-/// no `->`.
+/// no `->`. The parameter can be any pattern, for instance `Start { args, handles: (r, w), .. }: Start<u8, (Reader, Writer)>`.
 ///
 /// An entry that returns a `Result`, of this crate or of another such as anyhow, can use `?`: serde must know its value only,
 /// and its error must have a `Display` (with `#`, so that anyhow prints the whole chain). The child prints the error on its
 /// stderr and exits with 1, and its parent gets it as [`Exit::Failed`](crate::Exit::Failed). That holds where the type is
-/// written as `Result<…>` or `module::Result<…>`.
+/// written as `Result<…>`, alone or behind a path.
 #[macro_export]
 macro_rules! entry {
-    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
-        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [Result<$result $(, $error)?>] $body
-            $crate::Entry::<$args, $result>::outcome);
+    // Splits the parameter at its first colon.
+    (@parameter $head:tt $returns:tt $pattern:tt : $start:ty $(,)?) => {
+        $crate::entry!(@returns [$head $pattern [$start]] $returns);
     };
-    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> $module:ident::Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
-        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [$module::Result<$result $(, $error)?>] $body
-            $crate::Entry::<$args, $result>::outcome);
+    (@parameter $head:tt $returns:tt [$($pattern:tt)*] $next:tt $($rest:tt)+) => {
+        $crate::entry!(@parameter $head $returns [$($pattern)* $next] $($rest)+);
     };
-    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) -> $result:ty $body:block) => {
-        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [$result] [$result] $body ::std::result::Result::Ok);
+    (@returns $made:tt [$body:block]) => {
+        $crate::entry!(@made $made [()] [()] [::std::result::Result::Ok] $body);
     };
-    ($(#[$about:meta])* $visible:vis async fn $name:ident($($start:ident)+: Start<$args:ty> $(,)?) $body:block) => {
-        $crate::entry!(@made [$(#[$about])*] [$visible] $name [$($start)+] [$args] [()] [()] $body ::std::result::Result::Ok);
+    (@returns $made:tt [-> $($returned:tt)+]) => {
+        $crate::entry!(@path $made [$($returned)+] [] $($returned)+);
     };
-    // `start` and `mut start` are the same: what takes a handle out of it needs it to be mutable.
-    (@made $about:tt $visible:tt $name:ident [mut $start:ident] $($rest:tt)+) => {
-        $crate::entry!(@made $about $visible $name [$start] $($rest)+);
+    // Looks for `Result<` behind the segments of a path.
+    (@path $made:tt $returned:tt [$($path:tt)*] Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
+        $crate::entry!(@made $made [$result] [$($path)* Result<$result $(, $error)?>] [$crate::Entry::<(), $result>::outcome] $body);
     };
-    (@made [$(#[$about:meta])*] [$visible:vis] $name:ident [$start:ident] [$args:ty] [$result:ty] [$returned:ty] $body:block $($outcome:tt)+) => {
+    (@path $made:tt $returned:tt [$($path:tt)*] :: $($rest:tt)+) => {
+        $crate::entry!(@path $made $returned [$($path)* ::] $($rest)+);
+    };
+    (@path $made:tt $returned:tt [$($path:tt)*] $segment:ident :: $($rest:tt)+) => {
+        $crate::entry!(@path $made $returned [$($path)* $segment ::] $($rest)+);
+    };
+    (@path $made:tt [$($returned:tt)+] $path:tt $($rest:tt)+) => {
+        $crate::entry!(@value $made $($returned)+);
+    };
+    (@value $made:tt $result:ty $body:block) => {
+        $crate::entry!(@made $made [$result] [$result] [::std::result::Result::Ok] $body);
+    };
+    (@made [[[$(#[$about:meta])*] [$visible:vis] $name:ident] [$($pattern:tt)+] [$start:ty]] [$result:ty] [$returned:ty] [$outcome:expr] $body:block) => {
         $(#[$about])*
-        $visible const fn $name() -> $crate::Entry<$args, $result> {
-            #[allow(unused_mut)]
-            async fn run(mut $start: $crate::Start<$args>) -> $returned $body
+        $visible const fn $name() -> $crate::Entry<$start, $result> {
+            async fn run($($pattern)+: $start) -> $returned $body
             $crate::Entry::new(concat!(module_path!(), "::", stringify!($name)), |start| {
-                ::std::boxed::Box::pin(async { ($($outcome)+)(run(start).await) })
+                ::std::boxed::Box::pin(async { ($outcome)(run(start).await) })
             })
         }
+    };
+    ($(#[$about:meta])* $visible:vis async fn $name:ident($($parameter:tt)+) $($returns:tt)+) => {
+        $crate::entry!(@parameter [[$(#[$about])*] [$visible] $name] [$($returns)+] [] $($parameter)+);
     };
 }
 

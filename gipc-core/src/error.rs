@@ -3,6 +3,7 @@
 use crate::codec::CodecError;
 use std::fmt;
 use std::io;
+use tokio::runtime::{TryCurrentError, is_rt_shutdown_err};
 
 /// Why an operation did not do what it was asked. Unless a variant says otherwise, nothing has happened.
 #[derive(Debug)]
@@ -37,8 +38,12 @@ pub enum Error {
     Encode(CodecError),
     /// The bytes are not a value of the expected type. The next message is not affected.
     Decode(CodecError),
-    /// The caller's mistake: what it was, and what to do instead.
-    Misuse(String),
+    /// A handle is given to a child twice; a child can have it once.
+    GivenTwice,
+    /// [`init!`](crate::init!) was not called, which must be the first thing that `main` does.
+    NotInitialised,
+    /// No tokio runtime is here, or the one that the handle belongs to has ended.
+    NoRuntime,
     /// The system refused. The error is the system's own.
     Io(io::Error),
 }
@@ -62,7 +67,11 @@ impl fmt::Display for Error {
             Self::Decode(error) => {
                 write!(f, "this message is not a value of the expected type: {error}")
             }
-            Self::Misuse(what) => f.write_str(what),
+            Self::GivenTwice => f.write_str("a handle is given twice; a child can have it once"),
+            Self::NotInitialised => {
+                f.write_str("gipc_core::init! must be the first thing that main does")
+            }
+            Self::NoRuntime => f.write_str("no tokio runtime is here, or it has ended"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -81,6 +90,7 @@ impl std::error::Error for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        let is_elsewhere = error.get_ref().is_some_and(|inner| inner.is::<TryCurrentError>());
+        if is_elsewhere || is_rt_shutdown_err(&error) { Self::NoRuntime } else { Self::Io(error) }
     }
 }

@@ -27,6 +27,9 @@ const UNWAITED: u32 = 256;
 /// Up to how many bytes a message is copied behind its header.
 const SHORT: usize = 2048;
 
+/// From this length on a message makes its pipe larger.
+const LARGE: usize = 1 << 20;
+
 /// The receiving side: what came and has not been returned.
 pub(crate) struct Incoming<S> {
     pub(crate) source: S,
@@ -217,7 +220,7 @@ impl Incoming<Channel> {
                     return Err(Error::WouldBlock);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Io(error)),
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -295,6 +298,11 @@ impl<'a> Outgoing<'a> {
         self.what = What::Short;
         self.copied.clear();
         self.sent = 0;
+    }
+
+    /// Whether it is worth a larger pipe.
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(&self.what, What::One { message, .. } if message.len() >= LARGE)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -7,9 +7,10 @@
 use crate::end::{Body, Held};
 use crate::outlet::Outlet;
 use crate::pipe::Inlet;
-use crate::{Codec, Duplex, Error, Reader, Writer, platform};
+use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -19,35 +20,6 @@ pub(crate) const ENTRY_VARIABLE: &str = "GIPC_CORE_ENTRY";
 
 /// The bytes of a length on the control socket.
 const LENGTH: usize = 8;
-
-/// A handle on its way to a child, of whatever kind.
-#[derive(Clone, Debug)]
-pub enum Handle {
-    /// The end that gets.
-    Reader(Reader),
-    /// The end that puts.
-    Writer(Writer),
-    /// Both.
-    Duplex(Duplex),
-}
-
-impl<C: Codec> From<Reader<C>> for Handle {
-    fn from(reader: Reader<C>) -> Self {
-        Self::Reader(reader.with())
-    }
-}
-
-impl<C: Codec> From<Writer<C>> for Handle {
-    fn from(writer: Writer<C>) -> Self {
-        Self::Writer(writer.with())
-    }
-}
-
-impl<In: Codec, Out: Codec> From<Duplex<In, Out>> for Handle {
-    fn from(duplex: Duplex<In, Out>) -> Self {
-        Self::Duplex(duplex.with())
-    }
-}
 
 /// Handles that are about to go. Dropped before `commit`, they stay with their owner.
 pub(crate) struct Luggage {
@@ -63,7 +35,7 @@ enum Piece {
 
 impl Luggage {
     /// Reserves all of the handles, or refuses and changes nothing.
-    pub(crate) fn pack(handles: &[Handle], stdin: Option<&OwnedFd>) -> Result<Self, Error> {
+    pub(crate) fn pack(handles: &VecDeque<Handle>, stdin: Option<RawFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
         // What is closed is said first, and what is in use last: until then the call has to make sense.
         if handles.iter().any(is_closed) {
@@ -71,9 +43,7 @@ impl Luggage {
         }
         for descriptor in handles.iter().flat_map(descriptors).flatten() {
             if seen.contains(&descriptor) {
-                return Err(Error::Misuse(
-                    "a handle is given twice; a child can have it once".into(),
-                ));
+                return Err(Error::GivenTwice);
             }
             seen.push(descriptor);
         }
@@ -86,7 +56,6 @@ impl Luggage {
                 }
             })
         });
-        let stdin = stdin.map(AsRawFd::as_raw_fd);
         Ok(Self { pieces: pieces.collect::<Result<_, Error>>()?, stdin })
     }
 
@@ -260,14 +229,14 @@ impl Parcel {
     }
 
     /// Makes handles of it.
-    pub(crate) fn open(self) -> Result<Vec<Handle>, Error> {
+    pub(crate) fn open(self) -> Result<VecDeque<Handle>, Error> {
         let mut label = Label(&self.label);
         label.part()?; // the arguments
         let mut descriptors = self.descriptors.into_iter();
         let mut next = || descriptors.next().ok_or_else(torn);
-        let mut handles = Vec::new();
+        let mut handles = VecDeque::new();
         while let Some(kind) = label.kind() {
-            handles.push(match kind {
+            handles.push_back(match kind {
                 b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())),
                 b'w' => Handle::Writer(Writer::from_descriptor(next()?)),
                 b'i' => {

@@ -1,8 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 // Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec` and `bounded`: values, `end`: whose turn it is,
-// `outlet`: the turn of a put, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
-// `entry`: how a child begins, `control` and `report`: the socket to it, `handoff`: how handles reach it), `platform` (what differs between systems), `error`.
+// `outlet`: the turn of a put, `growth`: its large pipes, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
+// `entry`: how a child begins, `control` and `report`: the socket to it, `handles` and `handoff`: how handles reach it,
+// `stdin`), `platform` (what differs between systems), `error`.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
@@ -18,6 +19,8 @@ mod end;
 mod entry;
 mod error;
 mod frame;
+mod growth;
+mod handles;
 mod handoff;
 mod messages;
 mod outlet;
@@ -25,15 +28,18 @@ mod pipe;
 mod platform;
 mod process;
 mod report;
+mod stdin;
 
-pub use codec::{Codec, CodecError, Postcard, Raw};
+pub use codec::{Codec, CodecError, Message, Postcard, Raw};
 pub use command::Command;
-pub use duplex::{Duplex, duplex};
-pub use end::live_handles;
+pub use duplex::{Duplex, duplex, duplex_of};
 pub use entry::{Entry, Listed, Parent, Start, init, init_before_main};
 pub use error::Error;
 pub use frame::MAX_MESSAGE;
-pub use handoff::Handle;
+#[doc(hidden)]
+pub use handles::Bundle;
+pub use handles::{Handle, Handles};
 pub use messages::Messages;
-pub use pipe::{Reader, Writer, pipe};
+pub use pipe::{Reader, Writer, pipe, pipe_of};
 pub use process::{Exit, ExitError, Process};
+pub use stdin::Stdin;

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::channel::Channel;
 use crate::end::{End, InUse};
 use crate::frame::Outgoing;
+use crate::growth::Growth;
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -20,11 +21,18 @@ pub(crate) struct Outlet {
     scratch: Vec<u8>,
     /// The unwritten rest of a frame whose put was dropped or failed. It precedes everything else.
     rest: Rest,
+    /// Set once a large message was put: whether the pipe was made larger.
+    growth: Option<Growth>,
 }
 
 impl Outlet {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self { sink: Channel::for_writing(descriptor), scratch: Vec::new(), rest: Rest::default() }
+        Self {
+            sink: Channel::for_writing(descriptor),
+            scratch: Vec::new(),
+            rest: Rest::default(),
+            growth: None,
+        }
     }
 
     /// Whether a part of a frame is in the pipe and its rest is here.
@@ -41,7 +49,7 @@ impl Outlet {
                     self.rest = Rest::default(); // nothing can read it any more
                     return Err(Error::Broken);
                 }
-                Err(error) => return Err(Error::Io(error)),
+                Err(error) => return Err(error.into()),
             }
         }
         self.rest = Rest::default();
@@ -105,6 +113,9 @@ impl<'e> Turn<'e> {
     ) -> Result<(), Error> {
         let in_use = self.in_use();
         let end = in_use.end();
+        if in_use.growth.is_none() && frame.is_large() {
+            in_use.growth = Some(Growth::of(&in_use.sink));
+        }
         let mut writing = Writing { outlet: in_use, frame, left_rest };
         let written = end.unless_aborted(writing.frame.write(&mut writing.outlet.sink)).await;
         match written {
@@ -113,7 +124,7 @@ impl<'e> Turn<'e> {
                 writing.frame.abandon(); // nothing can read the rest
                 Err(Error::Broken)
             }
-            Some(written) => written.map_err(Error::Io),
+            Some(written) => written.map_err(Error::from),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::end::{End, Held};
 use crate::frame::{Batch, Incoming, MAX_MESSAGE, Outgoing, check_length};
 use crate::messages::Messages;
 use crate::outlet::{Outlet, Turn};
-use crate::{Codec, Error, Raw, platform};
+use crate::{Codec, Error, Message, Raw, platform};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Makes a pipe for bytes; [`Reader::with`] and [`Writer::with`] make it one for values.
+/// Makes a pipe for bytes; [`pipe_of`] makes one for values.
 ///
 /// Needs no runtime. An end registers with the runtime of its first `get` or `put`. It only makes progress while that runtime
 /// runs; after that runtime is dropped, calls fail with `Io`. Before the first call an end can be moved to another thread or
@@ -30,8 +30,17 @@ use tokio::time::timeout;
 ///
 /// What the system says, for instance that there are no descriptors left; then nothing is left over.
 pub fn pipe() -> io::Result<(Reader, Writer)> {
+    pipe_of()
+}
+
+/// Makes a pipe for messages of a codec: `pipe_of::<Postcard<Job>>()`. Otherwise as [`pipe`].
+///
+/// # Errors
+///
+/// As [`pipe`].
+pub fn pipe_of<C: Codec>() -> io::Result<(Reader<C>, Writer<C>)> {
     let (reader, writer) = platform::pipe()?;
-    Ok((Reader::from_descriptor(reader, Vec::new()), Writer::from_descriptor(writer)))
+    Ok((Reader::from(reader).with(), Writer::from(writer).with()))
 }
 
 /// The receiving end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
@@ -50,6 +59,22 @@ pub struct Writer<C = Raw> {
 
 /// What readers share.
 pub(crate) type Inlet = Incoming<Channel>;
+
+/// Takes over a descriptor, in which each message has to stand as four bytes of length, the least significant first, and then
+/// as many bytes. It must be one that can be waited for: a pipe, a FIFO, or a stream socket; with another, `get` fails with `Io`.
+impl From<OwnedFd> for Reader {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::from_descriptor(descriptor, Vec::new())
+    }
+}
+
+/// Takes over a descriptor, into which each message is written as four bytes of length, the least significant first, and then
+/// as many bytes. It must be one that can be waited for: a pipe, a FIFO, or a stream socket; with another, `put` fails with `Io`.
+impl From<OwnedFd> for Writer {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self::from_descriptor(descriptor)
+    }
+}
 
 impl Reader {
     /// Takes over a descriptor, and what its former owner had read ahead.
@@ -194,6 +219,19 @@ impl<C: Codec> Reader<C> {
         self.end.descriptor()
     }
 
+    /// Takes the descriptor away from all clones, with the bytes that were read from it and not returned by a get: they come
+    /// before all that can still be read. The descriptor is non-blocking once it was used.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn take_descriptor(&self) -> Result<(OwnedFd, Vec<u8>), Error> {
+        let incoming = self.reserve()?.commit();
+        let mut ahead = Vec::new();
+        incoming.leftover(&mut ahead);
+        Ok((incoming.source.into_descriptor(), ahead))
+    }
+
     pub(crate) fn reserve(&self) -> Result<Held<Inlet>, Error> {
         self.end.reserve()
     }
@@ -230,8 +268,8 @@ impl<C: Codec> Writer<C> {
     /// # Panics
     ///
     /// If the runtime here has no I/O enabled.
-    pub async fn put(&self, message: &C::Put) -> Result<(), Error> {
-        self.put_noting(message, &AtomicBool::new(false)).await
+    pub async fn put(&self, message: impl Message<C::Put>) -> Result<(), Error> {
+        self.put_noting(message.as_put(), &AtomicBool::new(false)).await
     }
 
     /// Notes in `left_rest` whether it was dropped or failed in the middle of its message.
@@ -254,9 +292,13 @@ impl<C: Codec> Writer<C> {
     /// # Panics
     ///
     /// As [`put`](Self::put), and if the runtime here has no time enabled.
-    pub async fn put_within(&self, message: &C::Put, limit: Duration) -> Result<(), Error> {
+    pub async fn put_within(
+        &self,
+        message: impl Message<C::Put>,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let left_rest = AtomicBool::new(false);
-        let put = timeout(limit, self.put_noting(message, &left_rest)).await;
+        let put = timeout(limit, self.put_noting(message.as_put(), &left_rest)).await;
         put.unwrap_or_else(|_| {
             let is_begun = left_rest.load(Ordering::Relaxed);
             Err(if is_begun { Error::StillSending } else { Error::Timeout })
@@ -276,15 +318,17 @@ impl<C: Codec> Writer<C> {
     /// # Panics
     ///
     /// As [`put`](Self::put).
-    pub async fn put_all<'m>(
+    pub async fn put_all<'m, M>(
         &self,
-        messages: impl IntoIterator<Item = &'m C::Put>,
+        messages: impl IntoIterator<Item = &'m M>,
     ) -> Result<(), Error>
     where
+        M: Message<C::Put> + ?Sized + 'm,
         C::Put: 'm,
     {
+        let messages = messages.into_iter().fuse();
         let mut messages =
-            messages.into_iter().fuse().map(|message| C::encode(message).map_err(Error::Encode));
+            messages.map(|message| C::encode(message.as_put()).map_err(Error::Encode));
         let mut turn = Turn::enter(&self.end).await?;
         let left_rest = AtomicBool::new(false);
         loop {
@@ -341,6 +385,15 @@ impl<C: Codec> Writer<C> {
     #[must_use]
     pub fn descriptor(&self) -> Option<RawFd> {
         self.end.descriptor()
+    }
+
+    /// Takes the descriptor away from all clones. It is non-blocking once it was used.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn take_descriptor(&self) -> Result<OwnedFd, Error> {
+        Ok(self.reserve()?.commit().sink.into_descriptor())
     }
 
     /// Reserves the writer, if it has no frame unfinished.

@@ -6,6 +6,7 @@ use nix::cmsg_space;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::unistd::Pid;
 use std::env;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::ffi::CString;
@@ -161,6 +162,13 @@ pub(crate) fn name_process() {
         let name = Path::new(&name).file_name().and_then(|name| CString::new(name.as_bytes()).ok());
         let _ = name.map(|name| nix::sys::prctl::set_name(&name));
     }
+}
+
+/// Sends a signal of any number, also those that nix has no name for.
+pub(crate) fn kill(pid: Pid, number: i32) -> io::Result<()> {
+    // SAFETY: it takes two numbers.
+    nix::errno::Errno::result(unsafe { nix::libc::kill(pid.as_raw(), number) })?;
+    Ok(())
 }
 
 /// All signals are blocked in this thread, and in a child that it forks meanwhile, until this is dropped.

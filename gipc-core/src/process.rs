@@ -2,10 +2,10 @@
 //!
 //! How it is started is `command`'s business.
 
-use crate::Error;
 use crate::codec::whole;
 use crate::report::Report;
-use nix::sys::signal::{Signal, kill};
+use crate::{Error, platform};
+use nix::libc;
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -15,10 +15,10 @@ use std::marker::PhantomData;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::process::{Child, ChildStderr, ChildStdout};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
 /// How a child ended.
@@ -112,7 +112,14 @@ pub(crate) struct Life {
     pub(crate) daemon: bool,
     /// Locked while it is reaped and while it is signalled, so that no signal goes to a number that was reused.
     pub(crate) child: Arc<Mutex<Option<Child>>>,
-    pub(crate) streams: Mutex<(Option<ChildStdout>, Option<ChildStderr>)>,
+    pub(crate) streams: Mutex<Streams>,
+}
+
+/// The ends of the pipes to a child that were not taken yet.
+pub(crate) struct Streams {
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
 }
 
 impl<R: DeserializeOwned> Process<R> {
@@ -142,6 +149,27 @@ impl<R: DeserializeOwned> Process<R> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
+    /// Stops it: asks it to end, by SIGTERM, and ends it by SIGKILL if it has not ended within `limit`. Returns how it ended.
+    /// Cancel-safe; dropped before it returns, it has asked only.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    ///
+    /// # Panics
+    ///
+    /// If the runtime here has no time enabled.
+    pub async fn stop(&self, limit: Duration) -> Result<Exit<R>, Error> {
+        self.terminate()?;
+        match self.join_within(limit).await {
+            Err(Error::Timeout) => {
+                self.kill()?;
+                self.join().await
+            }
+            ended => ended,
+        }
+    }
+
     /// How it ended, or `None` if that is not known yet. It becomes known when the runtime that spawned it has run since.
     ///
     /// # Errors
@@ -166,16 +194,26 @@ impl<R> Process<R> {
         &self.life.name
     }
 
-    /// Its stdout, if it was to be piped; the first who asks gets it.
+    /// Returns the pipe to its stdin, if it was to be piped and was not taken yet.
     #[must_use]
-    pub fn take_stdout(&self) -> Option<ChildStdout> {
-        self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).0.take()
+    pub fn take_stdin(&self) -> Option<ChildStdin> {
+        self.streams().stdin.take()
     }
 
-    /// Its stderr, if it was to be piped; the first who asks gets it.
+    /// Returns the pipe from its stdout, if it was to be piped and was not taken yet.
+    #[must_use]
+    pub fn take_stdout(&self) -> Option<ChildStdout> {
+        self.streams().stdout.take()
+    }
+
+    /// Returns the pipe from its stderr, if it was to be piped and was not taken yet.
     #[must_use]
     pub fn take_stderr(&self) -> Option<ChildStderr> {
-        self.life.streams.lock().unwrap_or_else(PoisonError::into_inner).1.take()
+        self.streams().stderr.take()
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.life.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
@@ -184,7 +222,7 @@ impl<R> Process<R> {
     ///
     /// What the system says.
     pub fn terminate(&self) -> io::Result<()> {
-        self.life.signal(Signal::SIGTERM)
+        self.signal(libc::SIGTERM)
     }
 
     /// Ends it, by SIGKILL. Nothing happens if it has ended.
@@ -193,15 +231,24 @@ impl<R> Process<R> {
     ///
     /// What the system says.
     pub fn kill(&self) -> io::Result<()> {
-        self.life.signal(Signal::SIGKILL)
+        self.signal(libc::SIGKILL)
+    }
+
+    /// Sends it the signal of this number. Nothing happens if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `InvalidInput` if it has no signal of this number.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        self.life.signal(number)
     }
 }
 
 impl Life {
-    fn signal(&self, signal: Signal) -> io::Result<()> {
+    fn signal(&self, number: i32) -> io::Result<()> {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         match child.as_ref().and_then(Child::id) {
-            Some(_) => Ok(kill(self.pid, signal)?),
+            Some(_) => platform::kill(self.pid, number),
             None => Ok(()), // reaped: the number is free for others
         }
     }
@@ -210,7 +257,7 @@ impl Life {
 impl Drop for Life {
     fn drop(&mut self) {
         if self.daemon {
-            let _ = self.signal(Signal::SIGKILL);
+            let _ = self.signal(libc::SIGKILL);
         }
     }
 }

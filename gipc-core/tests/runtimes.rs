@@ -1,6 +1,6 @@
 //! Children of a test binary whose main is libtest's own, on both kinds of runtime and on several at once.
 
-use gipc_core::{Command, Error, Exit, Reader, entry, init_in_tests, pipe};
+use gipc_core::{Command, Error, Exit, Handle, Reader, Start, Writer, entry, init_in_tests, pipe};
 use std::fs;
 
 entry! {
@@ -11,14 +11,21 @@ entry! {
 
 entry! {
     /// Stays until the other end is closed.
-    async fn wait(start: Start<()>) -> () {
-        if let Ok(r) = start.reader(0) {
+    async fn wait(start: Start<(), Handle>) -> () {
+        if let Handle::Reader(r) = start.handles {
             let _ = r.get().await;
         }
     }
 }
 
-init_in_tests!(square, wait);
+entry! {
+    /// Holds a writer until the other end of its reader is closed.
+    async fn wait_holding(Start { handles: (r, _held), .. }: Start<(), (Reader, Writer)>) {
+        let _ = r.get().await;
+    }
+}
+
+init_in_tests!(square, wait, wait_holding);
 
 async fn squares(count: i64) {
     let children: Vec<_> = (0..count)
@@ -63,7 +70,14 @@ fn a_child_that_outlives_its_runtime_is_killed_and_reaped() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (child, go) = runtime.block_on(async {
         let (r, w) = pipe().expect("a pipe");
-        (Command::new(wait()).expect("this program").handle(r).spawn(&()).expect("a process"), w)
+        (
+            Command::new(wait())
+                .expect("this program")
+                .handles(r.into())
+                .spawn(&())
+                .expect("a process"),
+            w,
+        )
     });
     let id = child.id();
     drop(runtime);
@@ -79,8 +93,8 @@ fn a_child_that_outlives_its_runtime_is_killed_and_reaped() {
 #[test]
 fn without_a_runtime_nothing_is_started() {
     let (r, _w) = pipe().expect("a pipe");
-    let said = Command::new(wait()).expect("this program").handle(r.clone()).spawn(&());
-    assert!(matches!(said, Err(Error::Misuse(_))), "{said:?}");
+    let said = Command::new(wait()).expect("this program").handles(r.clone().into()).spawn(&());
+    assert!(matches!(said, Err(Error::NoRuntime)), "{said:?}");
     r.close().expect("it is still here");
 }
 
@@ -102,7 +116,7 @@ fn a_writer_that_owes_half_a_message_is_not_given() {
         begun.await.expect("there is room for some of it");
     });
     drop(put); // where no runtime is
-    let give = || Command::new(wait()).expect("this program").handle(w.clone()).spawn(&());
+    let give = || Command::new(wait()).expect("this program").handles(w.clone().into()).spawn(&());
     runtime.block_on(async {
         assert!(matches!(give(), Err(Error::Locked)));
         let (put, got) = tokio::join!(w.put(b""), async { (r.get().await, r.get().await) });
@@ -138,10 +152,9 @@ fn two_entries_of_one_name_are_refused() {
 async fn a_child_begins_in_the_middle_of_a_test_and_other_tests_do_not_run_in_it() {
     let (r, w): (Reader, _) = pipe().expect("a pipe");
     let (gone, held) = pipe().expect("a pipe");
-    let child = Command::new(wait())
+    let child = Command::new(wait_holding())
         .expect("this program")
-        .handle(r)
-        .handle(held)
+        .handles((r, held))
         .spawn(&())
         .expect("a process");
     w.close().expect("open");

@@ -4,7 +4,7 @@ use gipc_agent::{
     Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
     ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
 };
-use gipc_core::{Codec, CodecError, Duplex, Error, Exit, Handle, Process, Reader, Writer};
+use gipc_core::{Codec, CodecError, Error, Exit, Handle, Process, Start, Writer};
 use nix::errno::Errno;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -16,10 +16,10 @@ use std::os::fd::RawFd;
 type ChildArguments = (String, Vec<String>, BTreeMap<String, String>);
 
 gipc_core::entry! {
-    async fn child_entry(start: Start<ChildArguments>) -> () {
+    async fn child_entry(start: Start<ChildArguments, Vec<Handle>>) {
         let (role, names, codecs) = start.args;
-        let handles = start.handles.into_iter().flatten();
-        match run_process(&role, names.into_iter().zip(handles).collect(), codecs).await {
+        let given = names.into_iter().zip(start.handles).collect();
+        match run_process(&role, given, codecs).await {
             0 => {}
             code => std::process::exit(code),
         }
@@ -88,14 +88,14 @@ struct Core {
 
 impl Resources for Core {
     fn remaining_handles(&self) -> Option<u64> {
-        Some(gipc_core::live_handles() as u64)
+        Some(self.open_ends())
     }
 
     fn descriptor(&self, name: &str) -> Result<RawFd, Failure> {
-        let descriptor = match self.handle(name)? {
-            Handle::Reader(r) => r.descriptor(),
-            Handle::Writer(w) => w.descriptor(),
+        let handle = self.handle(name)?;
+        let descriptor = match &handle {
             Handle::Duplex(both) => both.writer().descriptor(),
+            end => end_descriptor(end),
         };
         descriptor.ok_or(WireOutcome::Closed.into())
     }
@@ -151,7 +151,7 @@ impl Implementation for Core {
                     (Handle::Writer(w), None) => w.put(&payload).await,
                     (Handle::Writer(w), Some(codec)) => put_value(&w, codec, &payload).await,
                     (Handle::Duplex(both), _) => both.put(&payload).await,
-                    (Handle::Reader(_), _) => return Err(impossible("put into a reader")),
+                    (_, _) => return Err(impossible("put into a reader")),
                 }
                 .map_err(failure)?;
                 Ok(WireOutcome::Ok.into())
@@ -162,6 +162,7 @@ impl Implementation for Core {
                     Handle::Reader(r) => r.close(),
                     Handle::Writer(w) => w.close(),
                     Handle::Duplex(both) => both.close(),
+                    other => return Err(Failure::unsupported(format!("{other:?}"))),
                 }
                 .map_err(failure)?;
                 Ok(WireOutcome::Ok.into())
@@ -186,7 +187,7 @@ impl Implementation for Core {
                 Ok(exit.map_or(WireOutcome::Running, exit_outcome).into())
             }
             Command::Count { what } if what == "handles" => {
-                Ok(WireOutcome::Number { n: gipc_core::live_handles() as u64 }.into())
+                Ok(WireOutcome::Number { n: self.open_ends() }.into())
             }
             other => Err(Failure::unsupported(format!("{other:?}"))),
         }
@@ -195,12 +196,11 @@ impl Implementation for Core {
 
 impl Core {
     fn spawn(&self, child: String, handles: Vec<String>) -> Answer {
-        let mut command = gipc_core::Command::new(child_entry()).map_err(failure)?;
-        for name in &handles {
-            command = command.handle(self.handle(name)?);
-        }
+        let given = handles.iter().map(|name| self.handle(name)).collect::<Result<_, _>>()?;
+        let command = gipc_core::Command::new(child_entry()).map_err(failure)?;
         let codecs = self.codecs.borrow().clone();
-        let process = command.spawn(&(child.clone(), handles, codecs)).map_err(failure)?;
+        let process =
+            command.handles(given).spawn(&(child.clone(), handles, codecs)).map_err(failure)?;
         self.children.borrow_mut().insert(child, process);
         Ok(WireOutcome::Ok.into())
     }
@@ -214,7 +214,7 @@ impl Core {
             }
             (Handle::Reader(r), Some(_)) => r.with::<Failing>().get().await,
             (Handle::Duplex(both), _) => both.get().await,
-            (Handle::Writer(_), _) => return Err(impossible("get from a writer")),
+            (_, _) => return Err(impossible("get from a writer")),
         };
         match got {
             Ok(got) => Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into()),
@@ -248,13 +248,23 @@ impl Core {
 
     fn made(&self, names: &[String]) -> Completed {
         let handles = self.handles.borrow();
-        let descriptor = |name: &String| match handles.get(name)? {
-            Handle::Reader(r) => Reader::descriptor(r),
-            Handle::Writer(w) => Writer::descriptor(w),
-            Handle::Duplex(both) => Duplex::reader(both).descriptor(),
-        };
+        let descriptor = |name: &String| end_descriptor(handles.get(name)?);
         let descriptors = names.iter().filter_map(|name| Some((name.clone(), descriptor(name)?)));
         Completed::with_descriptors(descriptors.collect())
+    }
+
+    /// How many ends of pipes this process has open. The halves of a duplex are kept as handles too.
+    fn open_ends(&self) -> u64 {
+        self.handles.borrow().values().filter_map(end_descriptor).count() as u64
+    }
+}
+
+/// The descriptor of a reader or a writer, while it is open here.
+fn end_descriptor(handle: &Handle) -> Option<RawFd> {
+    match handle {
+        Handle::Reader(r) => r.descriptor(),
+        Handle::Writer(w) => w.descriptor(),
+        _ => None,
     }
 }
 
@@ -274,7 +284,7 @@ fn explain(error: &Error) -> Completed {
         Error::Truncated => WireOutcome::Truncated,
         Error::Broken => WireOutcome::Broken,
         Error::TooLarge { .. } => WireOutcome::TooLarge,
-        Error::Misuse(_) => WireOutcome::Misuse,
+        Error::GivenTwice | Error::NotInitialised | Error::NoRuntime => WireOutcome::Misuse,
         Error::Timeout | Error::StillSending => WireOutcome::Timeout,
         Error::Encode(_) => WireOutcome::Encode,
         Error::Decode(_) => WireOutcome::Decode,
@@ -302,7 +312,7 @@ fn exit_outcome(exit: Exit) -> WireOutcome {
 
 async fn put_value(writer: &Writer, codec: &str, payload: &[u8]) -> Result<(), Error> {
     match codec {
-        "json" => writer.with::<Json>().put(&String::from_utf8_lossy(payload)).await,
+        "json" => writer.with::<Json>().put(String::from_utf8_lossy(payload)).await,
         _ => writer.with::<Failing>().put(payload).await,
     }
 }

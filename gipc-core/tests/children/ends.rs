@@ -24,7 +24,7 @@ pub(crate) async fn codes() -> Result<(), Failure> {
     assert_eq!(panicking.join().await?, Exit::Panicked("on purpose: told".into()));
     assert!(printed.contains("on purpose: told"), "a panic is told on stderr too: {printed}");
     let (stay, go) = pipe()?;
-    let child = Command::new(wait())?.handle(stay).spawn(&())?;
+    let child = Command::new(wait())?.handles(vec![stay.into()]).spawn(&())?;
     assert_eq!(child.try_join()?, None);
     assert!(matches!(child.join_within(Duration::from_millis(1)).await, Err(Error::Timeout)));
     child.terminate()?;
@@ -48,7 +48,7 @@ pub(crate) async fn what_its_parent_ignores() -> Result<(), Failure> {
             signal(Signal::SIGTERM, SigHandler::SigIgn)
         }?;
         let (stay, go) = pipe()?;
-        let child = Command::new(wait())?.handle(stay).spawn(&())?;
+        let child = Command::new(wait())?.handles(vec![stay.into()]).spawn(&())?;
         let other = Command::new(ignored())?.spawn(&real_time)?;
         let hit = child.terminate();
         // SAFETY: as above.
@@ -71,8 +71,11 @@ pub(crate) async fn what_its_parent_ignores() -> Result<(), Failure> {
 pub(crate) async fn daemons() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let (stay, _go) = pipe()?;
-    let daemon =
-        Command::new(wait())?.handle(stay).handle(w).daemon(true).name("watcher").spawn(&())?;
+    let daemon = Command::new(wait())?
+        .handles(vec![stay.into(), w.into()])
+        .daemon(true)
+        .name("watcher")
+        .spawn(&())?;
     assert_eq!(daemon.name(), "watcher");
     let twin = daemon.clone();
     drop(daemon);
@@ -84,7 +87,7 @@ pub(crate) async fn daemons() -> Result<(), Failure> {
 
 pub(crate) async fn orphans() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(orphan())?.handle(w).spawn(&true)?;
+    let child = Command::new(orphan())?.handles((w, None)).spawn(&true)?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"alone"[..]));
     assert_eq!(child.join().await?, Exit::Signal(9));
     Ok(())
@@ -163,7 +166,7 @@ pub(crate) async fn after_the_end() -> Result<(), Failure> {
 
 pub(crate) async fn no_zombie() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let id = Command::new(put())?.handle(w).spawn(&1)?.id();
+    let id = Command::new(put())?.handles(w).spawn(&1)?.id();
     while r.get().await?.is_some() {}
     // The end of the pipe may be seen before the end of the process; its reaper needs turns of the loop.
     while fs::exists(format!("/proc/{id}"))? {
@@ -209,7 +212,7 @@ where
 
 pub(crate) async fn no_such_entry() -> Result<(), Failure> {
     entry! {
-        async fn nobody(_start: Start<()>) -> () {}
+        async fn nobody(_start: gipc_core::Start<()>) -> () {}
     }
     let words = refused(Command::new(nobody())?).await?;
     assert!(words.starts_with("no entry is named children::ends::nobody; list it in"), "{words}");
@@ -218,7 +221,8 @@ pub(crate) async fn no_such_entry() -> Result<(), Failure> {
 
 pub(crate) async fn another_build() -> Result<(), Failure> {
     // Its name is that of an entry which takes a number here, as if the program had been changed and built anew.
-    let changed = Entry::<(), u32>::new(nothing().name(), |_| Box::pin(async { Ok(0) }));
+    let changed =
+        Entry::<gipc_core::Start, u32>::new(nothing().name(), |_| Box::pin(async { Ok(0) }));
     let words = refused(Command::new(changed)?).await?;
     assert!(words.starts_with("the program was built anew since its parent started"), "{words}");
     Ok(())
@@ -244,7 +248,7 @@ pub(crate) async fn three_descriptors() -> Result<(), Failure> {
     Command::new(nothing())?.spawn(&0)?.join().await?; // what is opened once for all is open now
     let before = open()?;
     let (stay, go) = pipe()?;
-    let child = Command::new(wait())?.handle(stay).spawn(&())?;
+    let child = Command::new(wait())?.handles(vec![stay.into()]).spawn(&())?;
     let during = open()?;
     assert!(during <= before + 3, "{during} where {before} were before");
     go.close()?;

@@ -1,6 +1,6 @@
 //! What the children of these tests do.
 
-use gipc_core::{Command, Exit, Handle, entry, pipe};
+use gipc_core::{Command, Duplex, Exit, Handle, Reader, Start, Writer, entry, pipe};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
@@ -16,8 +16,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 entry! {
-    pub(crate) async fn echo(start: Start<()>) -> bool {
-        let Ok(both) = start.duplex(0) else { return false };
+    pub(crate) async fn echo(Start { handles: both, .. }: Start<(), Duplex>) -> bool {
         while let Ok(Some(message)) = both.get().await {
             if both.put(&message).await.is_err() {
                 return false;
@@ -47,9 +46,8 @@ entry! {
 
 entry! {
     /// Puts a message of so many bytes and returns.
-    pub(crate) async fn put(start: Start<usize>) -> bool {
-        let Ok(w) = start.writer(0) else { return false };
-        w.put(&vec![b'x'; start.args]).await.is_ok()
+    pub(crate) async fn put(start: Start<usize, Writer>) -> bool {
+        start.handles.put(vec![b'x'; start.args]).await.is_ok()
     }
 }
 
@@ -118,9 +116,9 @@ pub(crate) fn before_init() {
 
 entry! {
     /// Puts a message, then writes to what main has opened. Returns what came out of that.
-    pub(crate) async fn writes_early(start: Start<()>) -> Vec<u8> {
-        let (Ok(w), Some((r, early))) = (start.writer(0), EARLY.get()) else { return Vec::new() };
-        if w.put(b"hello").await.is_err() || nix::unistd::write(early, b"a line").is_err() {
+    pub(crate) async fn writes_early(start: Start<(), Writer>) -> Vec<u8> {
+        let Some((r, early)) = EARLY.get() else { return Vec::new() };
+        if start.handles.put(b"hello").await.is_err() || nix::unistd::write(early, b"a line").is_err() {
             return Vec::new();
         }
         if !CONSTRUCTED.get().is_some_and(|file| file.metadata().is_ok_and(|of| of.is_dir())) {
@@ -154,11 +152,9 @@ async fn many_under_way() -> Result<usize, Box<dyn Error>> {
     setrlimit(Resource::RLIMIT_NOFILE, 160, 160)?;
     let mut children = Vec::new();
     for _ in 0..5 {
-        let mut command = Command::new(count_handles())?.env("CHILD_STOPS_EARLY", "1");
-        for _ in 0..EACH {
-            command = command.handle(pipe()?.1);
-        }
-        children.push(command.spawn(&())?);
+        let command = Command::new(count_handles())?.env("CHILD_STOPS_EARLY", "1");
+        let writers = (0..EACH).map(|_| Ok(pipe()?.1)).collect::<io::Result<_>>()?;
+        children.push(command.handles(writers).spawn(&())?);
     }
     let stopped = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
     for child in &children {
@@ -174,7 +170,7 @@ async fn many_under_way() -> Result<usize, Box<dyn Error>> {
 }
 
 entry! {
-    pub(crate) async fn count_handles(start: Start<()>) -> usize {
+    pub(crate) async fn count_handles(start: Start<(), Vec<Writer>>) -> usize {
         start.handles.len()
     }
 }
@@ -191,8 +187,8 @@ entry! {
 
 entry! {
     /// Writes to the socket to its parent as long as that takes it, at most 64 MiB.
-    pub(crate) async fn says_too_much(start: Start<()>) -> () {
-        let Ok(w) = start.writer(0) else { return };
+    pub(crate) async fn says_too_much(start: Start<(), Writer>) -> () {
+        let w = start.handles;
         let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
         let is_socket = |path: &std::path::Path| fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("socket"));
         let control = open.map(|entry| entry.path()).find(|path| is_socket(path));
@@ -216,9 +212,8 @@ entry! {
 
 entry! {
     /// Starts a child with its two handles, and then ends in this way.
-    pub(crate) async fn ends_as_parent(start: Start<String>) -> () {
-        let (Ok(r), Ok(w)) = (start.reader(0), start.writer(1)) else { return };
-        let started = Command::new(answers()).map(|child| child.handle(r).handle(w).spawn(&()));
+    pub(crate) async fn ends_as_parent(start: Start<String, (Reader, Writer)>) -> () {
+        let started = Command::new(answers()).map(|child| child.handles(start.handles).spawn(&()));
         let Ok(Ok(_child)) = started else { return };
         match start.args.as_str() {
             "exit" => std::process::exit(0),
@@ -231,11 +226,9 @@ entry! {
 
 entry! {
     /// Answers one message.
-    pub(crate) async fn answers(start: Start<()>) -> () {
-        if let (Ok(r), Ok(w)) = (start.reader(0), start.writer(1)) {
-            if matches!(r.get().await, Ok(Some(_))) {
-                let _ = w.put(b"it goes on").await;
-            }
+    pub(crate) async fn answers(Start { handles: (r, w), .. }: Start<(), (Reader, Writer)>) -> () {
+        if matches!(r.get().await, Ok(Some(_))) {
+            let _ = w.put(b"it goes on").await;
         }
     }
 }
@@ -251,12 +244,8 @@ entry! {
 entry! {
     /// Fails in one of several ways, and can say so by `?`.
     pub(crate) async fn fails(mut start: Start<String>,) -> Result<u32, Box<dyn Error>> {
-        match start.args.as_str() {
-            "no handle" => drop(start.reader(0)?),
-            "no number" => return Ok("seven".parse()?),
-            number => return Ok(number.parse()?),
-        }
-        Ok(0)
+        start.args.push('0');
+        Ok(start.args.parse()?)
     }
 }
 
@@ -269,11 +258,9 @@ entry! {
 
 entry! {
     /// Drops the first handle that it was given, and stays until the other end of the second is closed.
-    pub(crate) async fn drops_a_handle(start: Start<()>) {
-        drop(start.writer(0));
-        if let Ok(r) = start.reader(1) {
-            let _ = r.get().await;
-        }
+    pub(crate) async fn drops_a_handle(Start { handles: (w, r), .. }: Start<(), (Writer, Reader)>) {
+        drop(w);
+        let _ = r.get().await;
     }
 }
 
@@ -284,19 +271,23 @@ entry! {
 }
 
 entry! {
-    pub(crate) async fn text(start: Start<String>) -> usize {
+    pub(crate) async fn takes_a_writer(_start: Start<u32, Writer>) {}
+}
+
+entry! {
+    pub(crate) async fn text(start: Start<String, Writer>) -> usize {
         start.args.len()
     }
 }
 
 entry! {
     /// Stays until the other ends of its readers are closed.
-    pub(crate) async fn wait(start: Start<()>) -> () {
-        for handle in start.handles.iter().flatten() {
+    pub(crate) async fn wait(start: Start<(), Vec<Handle>>) -> () {
+        for handle in &start.handles {
             match handle {
                 Handle::Reader(r) => drop(r.get().await),
                 Handle::Duplex(both) => drop(both.get().await),
-                Handle::Writer(_) => {}
+                _ => {}
             }
         }
     }
@@ -310,8 +301,8 @@ entry! {
 
 entry! {
     /// Tells what every descriptor above 2 is, apart from what it was given.
-    pub(crate) async fn open(start: Start<()>) -> Vec<String> {
-        let own = start.writer(0).ok().and_then(|w| w.descriptor());
+    pub(crate) async fn open(start: Start<(), Writer>) -> Vec<String> {
+        let own = start.handles.descriptor();
         let mut links = Vec::new();
         for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
             let number = entry.file_name().to_string_lossy().parse::<i32>().ok();
@@ -324,19 +315,17 @@ entry! {
 }
 
 entry! {
-    pub(crate) async fn parent(start: Start<()>) -> bool {
-        let Ok(w) = start.writer(0) else { return false };
-        let Ok(Ok(child)) = Command::new(put()).map(|child| child.handle(w).spawn(&5)) else { return false };
+    pub(crate) async fn parent(start: Start<(), Writer>) -> bool {
+        let Ok(Ok(child)) = Command::new(put()).map(|child| child.handles(start.handles).spawn(&5)) else { return false };
         matches!(child.join().await, Ok(Exit::Returned(true)))
     }
 }
 
 entry! {
     /// Counts the messages to the end.
-    pub(crate) async fn count(start: Start<()>) -> usize {
-        let Ok(r) = start.reader(0) else { return usize::MAX };
+    pub(crate) async fn count(start: Start<(), Reader>) -> usize {
         let mut n = 0;
-        while let Ok(Some(_)) = r.get().await {
+        while let Ok(Some(_)) = start.handles.get().await {
             n += 1;
         }
         n
@@ -345,15 +334,15 @@ entry! {
 
 entry! {
     /// Starts a child that says when its parent is gone, and is killed once that has begun.
-    pub(crate) async fn orphan(start: Start<bool>) -> () {
-        let Ok(w) = start.writer(0) else { return };
+    pub(crate) async fn orphan(start: Start<bool, (Writer, Option<Writer>)>) -> () {
+        let (w, begin) = start.handles;
         if start.args {
             let (Ok((begun, begin)), Ok(child)) = (pipe(), Command::new(orphan())) else { return };
-            let child = child.handle(w).handle(begin).spawn(&false);
+            let child = child.handles((w, Some(begin))).spawn(&false);
             if child.is_ok() && matches!(begun.get().await, Ok(Some(_))) {
                 let _ = nix::sys::signal::raise(Signal::SIGKILL);
             }
-        } else if let Ok(begin) = start.writer(1) {
+        } else if let Some(begin) = begin {
             let _ = begin.put(b"here").await;
             start.parent.ended().await;
             let _ = w.put(b"alone").await;
@@ -363,13 +352,23 @@ entry! {
 
 entry! {
     pub(crate) async fn surroundings(_start: Start<()>) -> (String, String, String, bool) {
-        let read = io::read_to_string(io::stdin()).unwrap_or_default();
-        let folder = std::env::current_dir().unwrap_or_default().display().to_string();
-        let _ = writeln!(io::stdout(), "to stdout");
-        let _ = writeln!(io::stderr(), "to stderr");
-        let hidden = std::env::var_os("GIPC_CORE_ENTRY").is_none();
-        (read, folder, std::env::var("COLOUR").unwrap_or_default(), hidden)
+        describe_surroundings()
     }
+}
+
+entry! {
+    pub(crate) async fn surroundings_with(_start: Start<(), Writer>) -> (String, String, String, bool) {
+        describe_surroundings()
+    }
+}
+
+fn describe_surroundings() -> (String, String, String, bool) {
+    let read = io::read_to_string(io::stdin()).unwrap_or_default();
+    let folder = std::env::current_dir().unwrap_or_default().display().to_string();
+    let _ = writeln!(io::stdout(), "to stdout");
+    let _ = writeln!(io::stderr(), "to stderr");
+    let hidden = std::env::var_os("GIPC_CORE_ENTRY").is_none();
+    (read, folder, std::env::var("COLOUR").unwrap_or_default(), hidden)
 }
 
 entry! {
@@ -395,7 +394,7 @@ entry! {
 
 async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box<dyn Error>> {
     let (r, w) = pipe()?;
-    let mut command = Command::new(nothing())?.handle(w.clone());
+    let mut command = Command::new(takes_a_writer())?.handles(w.clone());
     // Root is exempt from the limit: so it becomes nobody, of whom there is this process alone.
     if Uid::effective().is_root() {
         setuid(Uid::from_raw(65534))?;

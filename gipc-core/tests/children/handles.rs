@@ -2,7 +2,7 @@
 
 use crate::entries::{count, one_too_many, open, parent, put, text, wait};
 use crate::{Failure, echoing, once, readable};
-use gipc_core::{Command, Error, Exit, duplex, live_handles, pipe};
+use gipc_core::{Command, Error, Exit, duplex, pipe};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,7 +10,7 @@ use std::pin::pin;
 
 pub(crate) async fn the_end_is_seen() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(put())?.handle(w).spawn(&3)?;
+    let child = Command::new(put())?.handles(w).spawn(&3)?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"xxx"[..]));
     assert_eq!(r.get().await?, None);
     assert_eq!(r.get().await?, None, "the end stays");
@@ -34,7 +34,7 @@ pub(crate) async fn every_size() -> Result<(), Failure> {
 
 pub(crate) async fn cut_by_a_kill() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(put())?.handle(w).spawn(&8_000_000)?;
+    let child = Command::new(put())?.handles(w).spawn(&8_000_000)?;
     let descriptor = r.descriptor().ok_or("it is open")?;
     // Once a first byte is here, the child is inside its put: no pipe holds all of it.
     tokio::task::spawn_blocking(move || readable(descriptor)).await??;
@@ -48,8 +48,8 @@ pub(crate) async fn cut_by_a_kill() -> Result<(), Failure> {
 pub(crate) async fn sibling() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let (stay, go) = pipe()?;
-    let first = Command::new(put())?.handle(w).spawn(&1)?;
-    let second = Command::new(wait())?.handle(stay).spawn(&())?;
+    let first = Command::new(put())?.handles(w).spawn(&1)?;
+    let second = Command::new(wait())?.handles(vec![stay.into()]).spawn(&())?;
     assert!(r.get().await?.is_some());
     assert_eq!(r.get().await?, None, "although the sibling lives");
     assert_eq!(second.try_join()?, None);
@@ -61,7 +61,7 @@ pub(crate) async fn sibling() -> Result<(), Failure> {
 
 pub(crate) async fn grandchild() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(parent())?.handle(w).spawn(&())?;
+    let child = Command::new(parent())?.handles(w).spawn(&())?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"xxxxx"[..]));
     assert_eq!(r.get().await?, None);
     assert_eq!(child.join().await?, Exit::Returned(true));
@@ -98,29 +98,10 @@ pub(crate) async fn no_descriptor_left() -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) async fn live_handles_are_counted() -> Result<(), Failure> {
-    let before = live_handles();
-    let (r, w) = pipe()?;
-    let (near, far) = duplex()?;
-    assert_eq!(live_handles(), before + 6);
-    let twin = w.clone();
-    drop(w);
-    assert_eq!(live_handles(), before + 6, "a clone holds it");
-    twin.close()?;
-    near.writer().close()?;
-    assert_eq!(live_handles(), before + 4);
-    let child = Command::new(wait())?.handle(far).spawn(&())?;
-    assert_eq!(live_handles(), before + 2, "what was given away is the child's");
-    drop((r, near));
-    assert_eq!(live_handles(), before);
-    child.join().await?;
-    Ok(())
-}
-
 pub(crate) async fn no_strangers() -> Result<(), Failure> {
     let (stranger, _keep) = nix::unistd::pipe()?; // without close-on-exec, as careless libraries do
     let (_r, w) = pipe()?;
-    let child = Command::new(open())?.handle(w).spawn(&())?;
+    let child = Command::new(open())?.handles(w).spawn(&())?;
     let Exit::Returned(links) = child.join().await? else { return Err("it returns".into()) };
     assert!(stranger.as_fd().as_raw_fd() > 2);
     let unexpected: Vec<_> = links
@@ -138,11 +119,11 @@ pub(crate) async fn no_strangers() -> Result<(), Failure> {
 pub(crate) async fn given_is_closed() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let twin = w.clone();
-    let child = Command::new(put())?.handle(w).spawn(&1)?;
+    let child = Command::new(put())?.handles(w).spawn(&1)?;
     assert!(matches!(twin.put(b"a").await, Err(Error::Closed)));
     assert!(matches!(twin.close(), Err(Error::Closed)));
     assert_eq!(twin.descriptor(), None);
-    assert!(matches!(Command::new(put())?.handle(twin).spawn(&1), Err(Error::Closed)));
+    assert!(matches!(Command::new(put())?.handles(twin).spawn(&1), Err(Error::Closed)));
     while r.get().await?.is_some() {}
     child.join().await?;
     Ok(())
@@ -153,7 +134,10 @@ pub(crate) async fn in_use_is_locked() -> Result<(), Failure> {
     let mut get = pin!(r.get());
     assert!(once(get.as_mut()).await.is_none());
     assert!(matches!(r.close(), Err(Error::Locked)));
-    assert!(matches!(Command::new(wait())?.handle(r.clone()).spawn(&()), Err(Error::Locked)));
+    assert!(matches!(
+        Command::new(wait())?.handles(vec![r.clone().into()]).spawn(&()),
+        Err(Error::Locked)
+    ));
     w.put(b"a").await?;
     assert_eq!(get.await?.as_deref(), Some(&b"a"[..]));
     r.close()?;
@@ -162,8 +146,9 @@ pub(crate) async fn in_use_is_locked() -> Result<(), Failure> {
 
 pub(crate) async fn given_twice() -> Result<(), Failure> {
     let (near, _far) = duplex()?;
-    let mut twice = Command::new(wait())?.handle(near.clone()).handle(near.reader().clone());
-    assert!(matches!(twice.spawn(&()), Err(Error::Misuse(_))));
+    let mut twice =
+        Command::new(wait())?.handles(vec![near.clone().into(), near.reader().clone().into()]);
+    assert!(matches!(twice.spawn(&()), Err(Error::GivenTwice)));
     near.put(b"a").await?;
     Ok(())
 }
@@ -173,7 +158,7 @@ pub(crate) async fn failed_spawn() -> Result<(), Failure> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let before = fs::read_dir("/dev/fd")?.count();
     setrlimit(Resource::RLIMIT_NOFILE, 0, hard)?;
-    let refused = Command::new(put())?.handle(w.clone()).spawn(&1);
+    let refused = Command::new(put())?.handles(w.clone()).spawn(&1);
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
     assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
     assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
@@ -199,7 +184,7 @@ pub(crate) async fn failed_half_way() -> Result<(), Failure> {
             taken.push(one);
         }
         taken.truncate(taken.len() - free);
-        let child = Command::new(text()).map(|command| command.handle(w.clone()).spawn(&large));
+        let child = Command::new(text()).map(|command| command.handles(w.clone()).spawn(&large));
         drop(taken);
         setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
         match child {
@@ -244,7 +229,7 @@ pub(crate) async fn no_process() -> Result<(), Failure> {
 pub(crate) async fn no_program() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let before = fs::read_dir("/dev/fd")?.count();
-    let refused = Command::new(put())?.handle(w.clone()).current_dir("/nowhere").spawn(&1);
+    let refused = Command::new(put())?.handles(w.clone()).current_dir("/nowhere").spawn(&1);
     let Err(Error::Io(error)) = refused else { return Err(format!("{refused:?}").into()) };
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
@@ -259,7 +244,7 @@ pub(crate) async fn read_ahead_travels() -> Result<(), Failure> {
         w.put(message).await?;
     }
     assert!(r.get().await?.is_some());
-    let child = Command::new(count())?.handle(r).spawn(&())?;
+    let child = Command::new(count())?.handles(r).spawn(&())?;
     w.close()?;
     assert_eq!(child.join().await?, Exit::Returned(2));
     Ok(())

@@ -6,6 +6,7 @@
 mod ends;
 mod entries;
 mod handles;
+mod options;
 mod starts;
 
 use ends::*;
@@ -13,6 +14,7 @@ use entries::*;
 use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
 use libtest_mimic::{Arguments, Trial};
+use options::*;
 use starts::*;
 use std::task::Poll;
 
@@ -47,12 +49,17 @@ fn main() {
         nothing,
         orphan,
         surroundings,
+        surroundings_with,
+        takes_a_writer,
         leaves,
         leaves_a_thread,
         text,
         ignored,
         parent_of,
-        one_too_many
+        one_too_many,
+        stays,
+        describes,
+        sums
     );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -84,7 +91,6 @@ fn main() {
         test("what_is_not_chosen_is_as_in_the_parent", inherited_surroundings),
         test("what_a_child_leaves_running_does_not_hold_its_join", left_running),
         test("no_descriptor_is_left_over", no_descriptor_left),
-        test("each_end_is_counted_as_long_as_it_is_open", live_handles_are_counted),
         test("a_child_begins_with_a_clean_signal_state", clean_signals),
         test("a_child_has_no_descriptor_of_strangers", no_strangers),
         test("what_was_given_is_closed_for_all_clones", given_is_closed),
@@ -109,6 +115,10 @@ fn main() {
         test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
         test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
         test("a_child_whose_parent_dies_while_it_hands_over_does_not_begin", torn),
+        test("a_child_that_does_not_end_when_it_is_asked_to_is_killed", stopped),
+        test("a_child_reads_the_stdin_that_was_chosen", stdins),
+        test("a_child_can_have_a_process_group_of_its_own", groups),
+        test("lists_of_handles_come_with_their_lengths", lists),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -126,7 +136,7 @@ where
 
 fn echoing() -> Result<(Duplex, Process<bool>), Failure> {
     let (near, far) = duplex()?;
-    Ok((near, Command::new(echo())?.handle(far).spawn(&())?))
+    Ok((near, Command::new(echo())?.handles(far).spawn(&())?))
 }
 
 /// One look at a future, as a task that is then cancelled would have had it.

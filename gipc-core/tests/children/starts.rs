@@ -3,8 +3,8 @@
 use crate::Failure;
 use crate::entries::{
     drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
-    panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings, text_of,
-    unspeakable, writes_early,
+    panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings_with,
+    text_of, unspeakable, writes_early,
 };
 use gipc_core::{Command, Error, Exit, pipe};
 use std::fs;
@@ -33,7 +33,7 @@ pub(crate) async fn lost_result() -> Result<(), Failure> {
 
 pub(crate) async fn opened_early() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(writes_early())?.env("CHILD_OPENS_EARLY", "1").handle(w).spawn(&())?;
+    let child = Command::new(writes_early())?.env("CHILD_OPENS_EARLY", "1").handles(w).spawn(&())?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"hello"[..]));
     assert_eq!(r.get().await?, None, "nothing else went into the pipe");
     assert_eq!(child.join().await?, Exit::Returned(b"a line".to_vec()));
@@ -58,7 +58,7 @@ pub(crate) async fn spawned_again() -> Result<(), Failure> {
     let (input, line) = nix::unistd::pipe()?;
     nix::unistd::write(&line, b"from stdin")?;
     drop(line);
-    let command = Command::new(surroundings())?.handle(w).stdin(input).stdout(Stdio::null());
+    let command = Command::new(surroundings_with())?.handles(w).stdin(input).stdout(Stdio::null());
     let mut command = command.stderr(Stdio::null()).current_dir("/nowhere");
     assert!(matches!(command.spawn(&()), Err(Error::Io(_))));
     assert!(matches!(r.try_get(), Err(Error::WouldBlock)), "its writer is still open");
@@ -85,7 +85,7 @@ pub(crate) async fn reaped_by_the_system() -> Result<(), Failure> {
 
 pub(crate) async fn too_much_said() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let child = Command::new(says_too_much())?.handle(w).result_limit(1 << 20).spawn(&())?;
+    let child = Command::new(says_too_much())?.handles(w).result_limit(1 << 20).spawn(&())?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"stopped"[..]));
     let exit = child.join().await?;
     assert!(matches!(&exit, Exit::ResultLost(why) if why.contains("result_limit")), "{exit:?}");
@@ -109,7 +109,7 @@ pub(crate) async fn fates() -> Result<(), Failure> {
     for (way, goes_on) in [("return", false), ("panic", false), ("exit", true), ("killed", true)] {
         let (stay, go) = pipe()?;
         let (r, w) = pipe()?;
-        let command = Command::new(ends_as_parent())?.handle(stay).handle(w).stderr(Stdio::null());
+        let command = Command::new(ends_as_parent())?.handles((stay, w)).stderr(Stdio::null());
         let child = { command }.spawn(&way.to_owned())?;
         child.join().await?;
         let _ = go.put(b"go on").await; // broken, if it is killed
@@ -119,11 +119,8 @@ pub(crate) async fn fates() -> Result<(), Failure> {
 }
 
 pub(crate) async fn failures() -> Result<(), Failure> {
-    let cases = [
-        ("7", Ok(7), ""),
-        ("no number", Err("invalid digit"), "invalid digit found in string"),
-        ("no handle", Err("there is no handle at 0"), "there is no handle at 0, or it was taken"),
-    ];
+    let cases =
+        [("7", Ok(70), ""), ("no number", Err("invalid digit"), "invalid digit found in string")];
     for (args, expected, printed) in cases {
         let child = Command::new(fails())?.stderr(Stdio::piped()).spawn(&args.to_owned())?;
         let mut errors = String::new();
@@ -149,7 +146,7 @@ pub(crate) async fn failures() -> Result<(), Failure> {
 pub(crate) async fn dropped_in_the_child() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let (stay, go) = pipe()?;
-    let child = Command::new(drops_a_handle())?.handle(w).handle(stay).spawn(&())?;
+    let child = Command::new(drops_a_handle())?.handles((w, stay)).spawn(&())?;
     assert_eq!(r.get().await?, None);
     assert_eq!(child.try_join()?, None, "it still runs");
     go.close()?;
@@ -178,7 +175,10 @@ pub(crate) async fn torn() -> Result<(), Failure> {
 
 /// What tells a child to begin with `nothing`.
 fn nothing_by_name() -> String {
-    format!("children::entries::nothing(u32) -> u32, gipc-core {}", env!("CARGO_PKG_VERSION"))
+    format!(
+        "children::entries::nothing(gipc_core::entry::Start<u32>) -> u32, gipc-core {}",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// A copy of this program that runs as root whoever starts it, started by a user who gives it the environment and the
@@ -199,8 +199,8 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
         .stderr(Stdio::piped())
         .spawn()?;
     // No descriptors, then one byte of arguments: the number 7.
-    let _ =
-        ours.write_all(&[&[0; 4][..], &9_u64.to_le_bytes(), &1_u64.to_le_bytes(), &[7]].concat()); // it may have ended already
+    let _ = ours
+        .write_all(&[&[0; 4][..], &10_u64.to_le_bytes(), &2_u64.to_le_bytes(), &[7, 0]].concat()); // it may have ended already
     let mut said = Vec::new();
     let _ = ours.read_to_end(&mut said);
     let output = child.wait_with_output()?;
