@@ -85,7 +85,7 @@ impl RunPlan {
                         *notes.entry(note).or_default() += 1;
                     }
                 }
-                Err(text) => refused.push(text),
+                Err(refusal) => refused.push(refusal.to_string()),
             }
         }
         if !refused.is_empty() {
