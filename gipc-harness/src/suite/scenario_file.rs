@@ -16,6 +16,8 @@ pub struct ScenarioFile {
     pub path: PathBuf,
     /// The text.
     pub text: String,
+    /// The file is below the suite's folder.
+    pub is_in_suite: bool,
     /// The file itself was named, not a folder that contains it.
     pub is_named: bool,
 }
@@ -28,11 +30,13 @@ impl ScenarioFile {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let root = suite.canonicalize().unwrap_or_else(|_| suite.to_owned());
-        let id = match absolute.strip_prefix(&root) {
+        let inside = absolute.strip_prefix(&root);
+        let is_in_suite = inside.is_ok();
+        let id = match inside {
             Ok(inside) => inside.with_extension("").to_string_lossy().into_owned(),
             Err(_) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        Ok(Self { id, path: path.to_owned(), text, is_named })
+        Ok(Self { id, path: path.to_owned(), text, is_in_suite, is_named })
     }
 
     /// Whether the first comment says that the scenario is heavy. Does not parse the file.

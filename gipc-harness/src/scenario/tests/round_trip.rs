@@ -1,7 +1,6 @@
 //! Formatting and parsing are inverses, and no text makes the parser panic.
 
 use crate::scenario::mistake_list::MistakeList;
-use crate::scenario::mistake_list::MistakeList;
 use crate::scenario::parser::{self, parse};
 use crate::scenario::{
     ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
