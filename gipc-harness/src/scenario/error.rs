@@ -73,6 +73,18 @@ impl ParseError {
         Self::at((step.position.line, 1, width), message, hint)
     }
 
+    /// Ends the mark where the action of its line ends, if it is longer: the names in a line below an `each` are shorter in
+    /// the file than after its expansion.
+    pub fn limit_to(&mut self, line: &str) {
+        let is_outcome = line.chars().take(self.column.saturating_sub(1)).collect::<String>();
+        let end = match line.split_once(" => ").filter(|_| !is_outcome.contains("=>")) {
+            Some((action, _)) => action,
+            None => line,
+        };
+        let end = end.trim_end().chars().count();
+        self.width = self.width.min((end + 1).saturating_sub(self.column)).max(1);
+    }
+
     /// The error as several lines of text: the message, the position, the line of the file, the hint beside a caret, and
     /// the notes. `path` names the file, `text` is its content.
     pub fn render(&self, path: &str, text: &str) -> String {

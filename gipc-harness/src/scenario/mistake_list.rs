@@ -49,7 +49,8 @@ impl<'a> MistakeList<'a> {
     }
 
     /// Adds a mistake, unless its line has one already.
-    pub(super) fn add(&mut self, mistake: ParseError) {
+    pub(super) fn add(&mut self, mut mistake: ParseError) {
+        mistake.limit_to(self.line(mistake.line));
         if !self.wrong_lines.insert(mistake.line) {
             return;
         }

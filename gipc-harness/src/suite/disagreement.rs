@@ -244,3 +244,80 @@ fn outcome_position(scenario: &Scenario, step: &Step) -> (usize, usize, usize) {
     let (column, width) = position.outcome.unwrap_or((position.what, rest));
     (position.line, column, width)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::errors;
+    use crate::scenario::parse;
+    use rstest::rstest;
+
+    /// The lines, the line of the first error, a part of its message and a part of its hint.
+    #[rstest]
+    #[case::a_race(
+        "main pipe r w\nmain spawn child w\nchild put w \"a\"\nmain kill child\nmain join child => signal SIGKILL\n",
+        3,
+        "a race: it says ok, but ok or never can come",
+        "write `=> ok or never`"
+    )]
+    #[case::a_deadlock(
+        "main pipe r w\nmain spawn child r\nchild get r => eof\nmain join child => exit 0\n",
+        3,
+        "this step never returns",
+        "write `=> blocks`"
+    )]
+    #[case::a_process_that_is_killed_in_its_step(
+        "main pipe r w\nmain spawn child r\nchild get r => \"a\"\nmain until child blocks\nmain kill child\nmain join child => signal SIGKILL\n",
+        3,
+        "child ends (signal SIGKILL) while it is in this step",
+        "write `=> blocks`"
+    )]
+    #[case::a_question_of_capacity(
+        "main pipe r w\nmain put w 65536B\nmain get r => 65536B\n",
+        2,
+        "depends on how much a pipe holds",
+        "keep less than 512 bytes"
+    )]
+    #[case::a_step_after_one_that_blocks(
+        "main pipe r w\nmain get r => blocks\nmain close w => ok\n",
+        3,
+        "this step never begins",
+        "write `=> never`"
+    )]
+    #[case::another_outcome(
+        "main pipe r w\nmain put w \"a\"\nmain get r => \"b\"\n",
+        3,
+        "it says \"b\", but the model says \"a\"",
+        "write `=> \"a\"`"
+    )]
+    fn a_disagreement_is_called_what_it_is(
+        #[case] lines: &str,
+        #[case] line: usize,
+        #[case] message: &str,
+        #[case] hint: &str,
+    ) {
+        let scenario = parse("test", lines).expect("the lines are well-formed");
+        let errors = errors(&scenario);
+        let error = errors.first().expect("the model disagrees");
+        assert!(line == 0 || error.line == line, "{error:?}");
+        assert!(error.message.contains(message), "{error:?}");
+        assert!(error.hint.contains(hint), "{error:?}");
+    }
+
+    #[test]
+    fn a_deadlock_is_shown_with_its_cycle() {
+        let lines =
+            "main pipe r w\nmain spawn child r\nchild get r => eof\nmain join child => exit 0\n";
+        let scenario = parse("test", lines).expect("the lines are well-formed");
+        let errors = errors(&scenario);
+        assert_eq!(errors.len(), 1, "what waits for the deadlock says nothing new");
+        assert_eq!(errors[0].notes.last().map(String::as_str), Some("  child ▶ main ▶ child"));
+    }
+
+    #[test]
+    fn two_wrong_outcomes_are_reported_together() {
+        let lines = "main pipe r w\nmain put w \"a\"\nmain get r => \"b\"\nmain close w\nmain get r => \"c\"\n";
+        let scenario = parse("test", lines).expect("the lines are well-formed");
+        let lines: Vec<usize> = errors(&scenario).iter().map(|error| error.line).collect();
+        assert_eq!(lines, [3, 5]);
+    }
+}

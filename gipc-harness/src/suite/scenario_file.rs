@@ -83,7 +83,10 @@ impl ScenarioFile {
         self.refuse(lints::pauses_that_race_with_a_limit(scenario))
     }
 
-    fn refuse(&self, errors: Vec<ParseError>) -> Refusal {
+    fn refuse(&self, mut errors: Vec<ParseError>) -> Refusal {
+        for error in &mut errors {
+            error.limit_to(self.text.lines().nth(error.line - 1).unwrap_or_default());
+        }
         Refusal { path: self.path.clone(), text: self.text.clone(), errors }
     }
 }
