@@ -1,4 +1,6 @@
 //! The conformance harness as a library. Modules stand in the order in which a run uses them.
+pub mod similar;
+pub mod program;
 pub mod error;
 pub mod requirements;
 pub mod scenario;

@@ -16,6 +16,8 @@ pub use keeps::Keeps;
 pub use known_failures::{FailureSort, KnownFailure};
 pub use manifest::Manifest;
 
+use crate::program;
+use crate::similar::closest;
 use manifest::DEFAULT;
 use skip_list::SkipList;
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub const MODEL: &str = "model";
 pub struct Adapter {
     /// The manifest, with the changes of the selected variant.
     pub manifest: Manifest,
+    /// The adapter as the command line gave it: a name or a path.
+    pub asked: String,
     /// The folder of the manifest.
     pub here: PathBuf,
     /// The content of `skips.txt`, if there is such a file.
@@ -76,9 +80,12 @@ impl Adapter {
         let file = manifest_file(name, adapters);
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(&file).map_err(|error| {
+            let names = names(adapters);
+            let meant = closest(name, names.iter().map(String::as_str));
+            let meant = meant.map_or(String::new(), |name| format!("is it {name}? "));
+            let names = names.join(", ");
             AdapterError::Bad(format!(
-                "cannot read adapter {name}: {shown}: {error}; adapters here are {}",
-                names(adapters).join(", ")
+                "cannot read adapter {name}: {shown}: {error}; {meant}Adapters here are {names}"
             ))
         })?;
         let manifest = Manifest::parse(&text, &shown)?.choose(variant, &shown)?;
@@ -99,7 +106,8 @@ impl Adapter {
             )));
         }
         let variant = variant.unwrap_or(DEFAULT).to_owned();
-        Ok(Self { manifest, here, skips, variant, command, words })
+        let asked = which.to_owned();
+        Ok(Self { manifest, asked, here, skips, variant, command, words })
     }
 
     /// The adapter whose manifest and agent are part of the harness binary.
@@ -108,6 +116,7 @@ impl Adapter {
         let skips = include_str!("../../adapters/gipc-core/skips.txt");
         Ok(Self {
             manifest: Manifest::parse(manifest, EMBEDDED)?,
+            asked: EMBEDDED.to_owned(),
             here: adapters.join(EMBEDDED),
             skips: Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?),
             variant: DEFAULT.to_owned(),
@@ -136,9 +145,8 @@ impl Adapter {
             return Err(AdapterError::Absent(if self.manifest.setup.is_empty() {
                 format!("{name} cannot run here: there is no {need}")
             } else {
-                format!(
-                    "{name} is not set up: {need} is missing; run `cargo harness adapter setup {name}`"
-                )
+                let setup = program::command(&format!("adapter setup {}", self.asked));
+                format!("{name} is not set up: {need} is missing; run `{setup}`")
             }));
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::args::{AdapterCommand, Lang};
 use crate::adapter::{Adapter, AdapterError, MODEL, schema};
 use crate::error::Error;
+use crate::program;
 use crate::report::console::Console;
 use crate::report::{ScenarioReport, terminal};
 use crate::suite::Suite;
@@ -104,6 +105,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
                 console.line(&format!("  {status:<5} {shows}\n"));
                 let report = ScenarioReport {
                     scenario: job.scenario,
+                    name: job.path.display().to_string(),
                     path: job.path,
                     adapter: check.adapter().manifest.name.clone(),
                     asked: name.to_owned(),
@@ -120,7 +122,10 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     }
     console.line(&format!("\n  {}", check.times()));
     match failed {
-        0 => console.line(&format!("  it keeps the contract: cargo harness run --adapter {name}")),
+        0 => {
+            let run = program::command(&format!("run --adapter {name}"));
+            console.line(&format!("  it keeps the contract: {run}"));
+        }
         1 => console.line("  one part of the contract is not kept: adapters/README.md"),
         many => {
             console
@@ -135,9 +140,9 @@ fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u
         console.line(&path.display().to_string());
     }
     if lang == Lang::Rust {
-        console.line(&format!("next: cargo harness adapter setup {name}"));
+        console.line(&format!("next: {}", program::command(&format!("adapter setup {name}"))));
     }
-    console.line(&format!("next: cargo harness adapter check {name}"));
+    console.line(&format!("next: {}", program::command(&format!("adapter check {name}"))));
     Ok(0)
 }
 

@@ -1,6 +1,6 @@
 //! The command line: commands, flags and their defaults.
 
-use super::run_args::{Execution, Run, Selection, jobs_value};
+use super::run_args::{Execution, ReportFormat, Run, Selection, jobs_value};
 use crate::adapter::{EMBEDDED, MODEL};
 use crate::suite::scaffold::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -29,9 +29,9 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List scenarios and what each asks
-    List(Selection),
+    List(List),
     /// Check scenarios against the model, without starting a process
-    Check(Selection),
+    Check(Check),
     /// Run scenarios on an implementation and judge what comes
     Run(Box<Run>),
     /// Show what each task does, side by side: as the model predicts, as an adapter does it, or as a record has it
@@ -60,6 +60,24 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// The format of the list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// The format of the report; `json`: an object for each mistake, with file, line, column, width, message and hint
+    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Show {
     /// An id, a file or a record
     #[arg(value_name = "WHAT")]
@@ -67,6 +85,9 @@ pub(super) struct Show {
     /// Run it on this adapter, instead of asking the model
     #[arg(long, default_value = MODEL, value_name = "NAME|PATH")]
     pub(super) adapter: String,
+    /// Show it although the model disagrees with the outcomes in the file
+    #[arg(long)]
+    pub(super) unchecked: bool,
 }
 
 #[derive(Debug, Args)]

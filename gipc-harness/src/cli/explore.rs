@@ -4,6 +4,7 @@ use super::args::Explore;
 use crate::adapter::EMBEDDED;
 use crate::error::Error;
 use crate::explore::{ExploreRequest, Findings, explore as search};
+use crate::program;
 use crate::report::console::Console;
 use crate::suite::Suite;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -58,8 +59,9 @@ fn report(findings: &Findings, args: &Explore, console: &mut Console) {
         name => format!(" --adapter {name}"),
     };
     for (failure, (count, path)) in &findings.failures {
-        let (words, path, flags) = (failure.words(), path.display(), failure.flags());
+        let (words, path, flags) = (failure.words(), program::path(path), failure.flags());
         console.line(&format!("\n{words} ({count} times)"));
-        console.line(&format!("  again    cargo harness run {path}{named}{flags}"));
+        let again = program::command(&format!("run {path}{named}{flags}"));
+        console.line(&format!("  again    {again}"));
     }
 }

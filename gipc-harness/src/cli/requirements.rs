@@ -2,9 +2,11 @@
 
 use super::args::Spec;
 use crate::error::Error;
+use crate::program;
 use crate::report::console::Console;
 use crate::requirements::{self, Requirement, StandIn};
 use crate::scenario::{Scenario, parse};
+use crate::similar::closest;
 use crate::suite::Suite;
 use std::collections::BTreeMap;
 
@@ -29,9 +31,12 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
             .iter()
             .any(|one| one.id == **name || one.id.starts_with(&format!("{name}-")))
     }) {
-        return Err(Error::usage(format!(
-            "error: no requirement is called {unknown}; `cargo harness spec` lists all"
-        )));
+        let known = requirements::requirements().iter().map(|one| one.id.as_str());
+        let hint = match closest(unknown, known) {
+            Some(id) => format!("is it {id}?"),
+            None => format!("`{}` lists all", program::command("spec")),
+        };
+        return Err(Error::usage(format!("error: no requirement is called {unknown}; {hint}")));
     }
     let mut covering: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for scenario in &scenarios {

@@ -27,6 +27,7 @@ pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> 
         tally.add(&job.scenario.id, &verdict);
         let report = ScenarioReport {
             flags: job.flags(),
+            name: suite.name_of(&job.scenario.id, &job.path),
             path: job.path,
             scenario: job.scenario,
             adapter: record.case.adapter.clone(),

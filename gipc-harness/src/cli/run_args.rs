@@ -95,7 +95,7 @@ pub(super) struct Run {
 
 /// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
+pub(super) enum ReportFormat {
     /// Text for a person
     Terminal,
     /// One JSON object a line

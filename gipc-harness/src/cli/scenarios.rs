@@ -1,49 +1,68 @@
 //! `list`, `check` and `fmt`: commands that read scenario files.
 
-use super::args::Fmt;
-use super::run_args::Selection;
+use super::args::{Check, Fmt, List};
+use super::run_args::ReportFormat;
 use crate::error::Error;
 use crate::report::console::Console;
+use crate::report::json;
 use crate::scenario::parse;
 use crate::suite::Suite;
 
-pub(super) fn list(
-    suite: &Suite,
-    selection: &Selection,
-    console: &mut Console,
-) -> Result<u8, Error> {
-    for file in suite.select(&selection.names)? {
-        match parse(&file.id, &file.text) {
+/// The widest column of ids; longer ids are followed by their description all the same.
+const MAX_ID_WIDTH: usize = 60;
+
+pub(super) fn list(suite: &Suite, args: &List, console: &mut Console) -> Result<u8, Error> {
+    let files = suite.select(&args.selection.names)?;
+    let width = files.iter().map(|file| file.id.chars().count()).max().unwrap_or(0);
+    let width = width.min(MAX_ID_WIDTH);
+    for file in files {
+        let parsed = parse(&file.id, &file.text);
+        if args.format == ReportFormat::Json {
+            console.line(&json::listed(&file, parsed.as_ref()).to_string());
+            continue;
+        }
+        match parsed {
             Ok(scenario) => {
                 let mark = if scenario.heavy().is_some() { " (heavy)" } else { "" };
-                console.line(&format!("{:<40} {}{mark}", file.id, scenario.about()));
+                console.line(&format!("{:<width$} {}{mark}", file.id, scenario.about()));
             }
             Err(error) => {
-                console.line(&format!("{:<40} cannot be read: {}", file.id, error.message));
+                console.line(&format!("{:<width$} cannot be read: {}", file.id, error.message));
             }
         }
     }
     Ok(0)
 }
 
-pub(super) fn check(
-    suite: &Suite,
-    selection: &Selection,
-    console: &mut Console,
-) -> Result<u8, Error> {
-    let files = suite.select(&selection.names)?;
-    let mut refused = 0;
+pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Result<u8, Error> {
+    let files = suite.select(&args.selection.names)?;
+    let (count, mut refused) = (files.len(), 0);
     for file in &files {
-        if let Err(text) = file.checked() {
-            console.complain(&text);
-            refused += 1;
+        let refusal = match file.checked() {
+            Ok(scenario) => file.warnings(&scenario),
+            Err(refusal) => {
+                refused += 1;
+                refusal
+            }
+        };
+        match args.format {
+            ReportFormat::Json => {
+                for error in &refusal.errors {
+                    console.line(&json::mistake(&refusal.path, error).to_string());
+                }
+            }
+            ReportFormat::Terminal if !refusal.errors.is_empty() => {
+                console.complain(&refusal.to_string());
+            }
+            ReportFormat::Terminal => {}
         }
     }
-    let count = files.len();
     if refused > 0 {
         return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
     }
-    console.line(&format!("{count} scenarios read, and the model agrees with each"));
+    if args.format == ReportFormat::Terminal {
+        console.line(&format!("{count} scenarios read, and the model agrees with each"));
+    }
     Ok(0)
 }
 

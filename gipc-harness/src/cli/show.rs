@@ -23,7 +23,8 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
     let names = vec![args.name.clone()];
     let adapter = Some(args.adapter.clone());
     // What is named is shown, however heavy.
-    let request = RunRequest { names, adapter, heavy: true, ..RunRequest::default() };
+    let unchecked = args.unchecked;
+    let request = RunRequest { names, adapter, heavy: true, unchecked, ..RunRequest::default() };
     let run = SuiteRun::prepare(suite, request)?;
     run.execute(&mut |run| {
         console.line(&format!("{}  {}\n", run.job.scenario.id, args.adapter));
@@ -49,7 +50,7 @@ fn show_record(suite: &Suite, file: &Path, console: &mut Console) -> Result<u8, 
 
 fn show_prediction(suite: &Suite, args: &Show, console: &mut Console) -> Result<u8, Error> {
     for file in suite.select(std::slice::from_ref(&args.name))? {
-        let scenario = file.checked().map_err(Error::usage)?;
+        let scenario = if args.unchecked { file.parse()? } else { file.checked()? };
         let choices = Choices::default();
         console.line(&format!("{}  {MODEL}\n", scenario.id));
         console.text(&sequence_diagram(&scenario, &model::predict(&scenario, choices)));

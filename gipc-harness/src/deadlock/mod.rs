@@ -12,7 +12,7 @@ mod wait_for_graph;
 pub use deadlocked_set::deadlocked_steps;
 
 use crate::scenario::Scenario;
-use crate::trace::{EvidenceTier, Observation};
+use crate::trace::{EvidenceTier, Observation, StallEvidence, Trace};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wait_for_graph::WaitForGraph;
 
@@ -92,6 +92,14 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         waits,
         still_running: evidence.still_running.clone(),
     })
+}
+
+/// Explains where a trace of the model stalls: with each pipe end where it should be, and every process at rest.
+#[must_use]
+pub fn explain_model(scenario: &Scenario, trace: &Trace) -> Option<StallReport> {
+    let evidence = StallEvidence { trace: trace.clone(), ..StallEvidence::default() };
+    let observed = Observation { stall: Some(evidence), ..Observation::of(trace.clone()) };
+    explain(scenario, &observed)
 }
 
 /// The shortest cycle through the first process that is on one. A process that waits for itself alone (it holds the other

@@ -147,5 +147,16 @@ pub fn depends_on_capacity(scenario: &Scenario) -> bool {
     analyze(scenario, Choices::default()).depends_on_capacity
 }
 
+/// Returns the first step whose outcome in file order differs between the smallest and the largest pipe, if one does.
+#[must_use]
+pub fn first_capacity_dependent_step(scenario: &Scenario) -> Option<usize> {
+    let trace = |capacity| {
+        let program = Program::new(scenario, capacity, Choices::default());
+        simulation::trace(&program, &ReleaseOrder::File)
+    };
+    let (small, large) = (trace(CAPACITY_MIN), trace(CAPACITY_MAX));
+    small.steps.iter().zip(&large.steps).position(|(small, large)| small != large)
+}
+
 #[cfg(test)]
 mod tests;

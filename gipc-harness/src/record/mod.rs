@@ -48,6 +48,9 @@ pub struct Case {
     pub variant: Variant,
     /// Whether the outcomes in the file were taken for right.
     pub unchecked: bool,
+    /// Whether the scenario is not one of the suite.
+    #[serde(default)]
+    pub is_foreign: bool,
     /// How many bytes each pipe was made to hold, if that was asked for.
     pub capacity: Option<u32>,
     /// The choices of the implementation.
@@ -82,6 +85,7 @@ impl Record {
             adapter: adapter.into(),
             variant: job.variant.clone(),
             unchecked: job.unchecked,
+            is_foreign: job.is_foreign,
             capacity,
             choices: job.choices,
             observation: output.observation.clone(),
@@ -170,6 +174,7 @@ impl Record {
         let scenario = self.scenario()?;
         let mut job = Job::new(&scenario, &case.path, case.choices, case.variant.clone())?;
         job.unchecked = case.unchecked;
+        job.is_foreign = case.is_foreign;
         if !case.observation.is_of(&job.scenario) {
             return Err("its trace is that of another scenario".into());
         }
@@ -181,6 +186,7 @@ impl Record {
         let case = &self.case;
         let mut job = Job::new(&self.scenario()?, &case.path, choices, case.variant.clone())?;
         job.unchecked = case.unchecked;
+        job.is_foreign = case.is_foreign;
         Ok(job)
     }
 

@@ -3,8 +3,37 @@
 use super::{ScenarioReport, Tally};
 use crate::deadlock::WaitEdge;
 use crate::environment::Environment;
+use crate::scenario::{ParseError, Scenario};
+use crate::suite::ScenarioFile;
 use gipc_agent::PROTOCOL;
 use serde_json::{Value, json};
+use std::path::Path;
+
+/// A scenario in a list as a JSON object.
+pub fn listed(file: &ScenarioFile, parsed: Result<&Scenario, &ParseError>) -> Value {
+    json!({
+        "scenario": file.id,
+        "file": file.path,
+        "about": parsed.map(Scenario::about).ok(),
+        "covers": parsed.map(Scenario::covers).ok(),
+        "heavy": parsed.ok().and_then(Scenario::heavy),
+        "error": parsed.err().map(|error| &error.message),
+    })
+}
+
+/// A mistake in a scenario file as a JSON object.
+pub fn mistake(file: &Path, mistake: &ParseError) -> Value {
+    json!({
+        "severity": mistake.severity.word(),
+        "file": file,
+        "line": mistake.line,
+        "column": mistake.column,
+        "width": mistake.width,
+        "message": mistake.message,
+        "hint": mistake.hint,
+        "notes": mistake.notes,
+    })
+}
 
 /// One result as a JSON object.
 pub fn result(report: &ScenarioReport) -> Value {

@@ -78,6 +78,7 @@ mod tests {
         let verdict = Verdict::for_test(status, note);
         let report = ScenarioReport {
             scenario: scenario.expect("the scenario parses"),
+            name: "close/twice".into(),
             path: "scenarios/close/twice.scenario".into(),
             adapter: "any".into(),
             asked: "any".into(),

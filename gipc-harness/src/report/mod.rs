@@ -22,6 +22,8 @@ pub struct ScenarioReport {
     pub scenario: Scenario,
     /// The file of the scenario.
     pub path: PathBuf,
+    /// The scenario as the command line finds it: its id in the suite, or its path.
+    pub name: String,
     /// The adapter's name.
     pub adapter: String,
     /// The adapter as the command line gave it: a name or a path.

@@ -8,6 +8,7 @@ use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
+use crate::suite::Suite;
 use crate::suite::accept_baseline::{Found, accept};
 use crate::suite_run::{FinishedRun, SuiteRun, SuiteRunEnd};
 use crate::variant::{Job, Order, Variant};
@@ -68,6 +69,7 @@ impl Default for ReportOptions {
 pub struct RunReporter<'a> {
     console: &'a mut Console,
     options: ReportOptions,
+    suite: Suite,
     asked: String,
     adapter_name: String,
     adapter: Option<Arc<Adapter>>,
@@ -97,6 +99,7 @@ impl<'a> RunReporter<'a> {
         let (heavy, shard) = (run.heavy_left_out(), options.shard);
         Self {
             console,
+            suite: run.suite.clone(),
             asked: run.asked.clone(),
             adapter_name: run.adapter_name().to_owned(),
             adapter: run.adapter.clone(),
@@ -141,6 +144,7 @@ impl<'a> RunReporter<'a> {
         let report = ScenarioReport {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
+            name: self.suite.name_of(&job.scenario.id, &job.path),
             adapter: self.adapter_name.clone(),
             asked: self.asked.clone(),
             flags: job.flags(),

@@ -5,13 +5,13 @@
 use super::{ScenarioReport, Tally};
 use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
+use crate::program;
 use crate::requirements::{self, Requirement};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, mark};
 use crate::trace::Mismatch;
 use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
-use std::path::Path;
 
 /// The summary of a run of the suite: a line for each theme and a line for the whole, which took this many seconds.
 pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds: f64) -> String {
@@ -113,26 +113,27 @@ pub fn evidence(report: &ScenarioReport) -> String {
 
 /// The commands to type next, and where the record is.
 fn next_commands(report: &ScenarioReport) -> String {
-    let (scenario, mut out) = (&report.scenario, String::new());
+    let mut out = String::new();
     let adapter = if report.adapter == crate::adapter::EMBEDDED {
         String::new()
     } else {
         format!(" --adapter {}", report.asked)
     };
     let flags = if report.flags.is_empty() { String::new() } else { format!(" {}", report.flags) };
-    // The command line finds a scenario of the suite by its id, and any other by its path.
-    let is_in_suite =
-        report.path.with_extension("").ends_with(Path::new("scenarios").join(&scenario.id));
-    let name = if is_in_suite { scenario.id.clone() } else { report.path.display().to_string() };
-    let _ = writeln!(out, "\n  again    cargo harness run {name}{adapter}{flags}");
+    let name = &report.name;
+    let run = program::command(&format!("run {name}{adapter}{flags}"));
+    let _ = writeln!(out, "\n  again    {run}");
     let contradicts_baseline = match &report.verdict.baseline_change {
         None | Some(BaselineChange::Fails { instead: false, .. }) => false,
         Some(_) => true,
     };
     if contradicts_baseline {
-        let _ = writeln!(out, "  accept   cargo harness run {name}{adapter} --accept");
+        let accept = program::command(&format!("run {name}{adapter} --accept"));
+        let _ = writeln!(out, "  accept   {accept}");
     }
-    let _ = writeln!(out, "  lanes    cargo harness show {name}{adapter}");
+    let unchecked = if report.flags.contains("--unchecked") { " --unchecked" } else { "" };
+    let show = program::command(&format!("show {name}{adapter}{unchecked}"));
+    let _ = writeln!(out, "  lanes    {show}");
     if let Some(record) = &report.record {
         let _ = writeln!(out, "  record   {}", record.display());
     }
@@ -144,21 +145,21 @@ fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
     let position = scenario.steps[mismatch.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
-        if number + 2 < position.line || number > position.line {
+        if number + 2 < position.line || number >= position.line || text.trim().is_empty() {
             continue;
         }
-        if text.trim().is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "  {number:>5} │ {text}");
+        let (shown, _) = mark(text, 1, 1);
+        let _ = writeln!(out, "  {number:>5} │ {shown}");
     }
     let text = scenario.text.lines().nth(position.line - 1).unwrap_or_default();
     let (column, width) = position
         .outcome
         .unwrap_or((position.what, text.chars().count() + 1 - position.what.min(text.len())));
-    let carets = "^".repeat(width.max(1));
+    let (shown, carets) = mark(text, column, width);
+    let indentation = " ".repeat(carets.len() - carets.trim_start().len());
+    let carets = carets.trim_start();
     let carets = carets.if_supports_color(Stream::Stdout, |carets| carets.red()).to_string();
-    let indentation = " ".repeat(column.saturating_sub(1));
+    let _ = writeln!(out, "  {:>5} │ {shown}", position.line);
     let _ = writeln!(out, "        │ {indentation}{carets} got {}", mismatch.got);
     out
 }

@@ -1,15 +1,18 @@
 //! Expands every `each`: its paragraph is repeated, with the first index outermost.
 
+use super::mistake_list::MistakeList;
 use super::{Index, Item, Line, Outcome, ParseError, Payload, Script, SourcePosition, Step};
 
 /// The maximum number of steps of a scenario after expansion.
 const MAX_STEPS: u64 = 250_000;
 
-/// The steps of a script in file order. `positions` has one entry for each line of the file.
+/// The steps of a script in file order. `positions` has one entry for each line of the file. A line that cannot be
+/// expanded has no steps.
 pub(super) fn expand(
     script: &Script,
     positions: &[SourcePosition],
-) -> Result<Vec<Step>, ParseError> {
+    mistakes: &mut MistakeList<'_>,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut head: Option<(&[Index], SourcePosition)> = None;
     let mut paragraph: Vec<(&Line, SourcePosition)> = Vec::new();
@@ -17,24 +20,23 @@ pub(super) fn expand(
         match item {
             Item::Comment(_) => {}
             Item::Line(line) => paragraph.push((line, *position)),
-            Item::Blank => expand_paragraph(&mut steps, head.take(), &mut paragraph)?,
+            Item::Blank => expand_paragraph(&mut steps, head.take(), &mut paragraph, mistakes),
             Item::Each(indices) => {
                 if !paragraph.is_empty() || head.is_some() {
                     let hint = "leave an empty line above it: `each` heads a paragraph";
-                    return Err(each_error(*position, "`each` inside a paragraph", hint));
+                    mistakes.add(each_error(*position, "`each` inside a paragraph", hint));
                 }
                 head = Some((indices, *position));
             }
         }
     }
-    expand_paragraph(&mut steps, head, &mut paragraph)?;
-    Ok(steps)
+    expand_paragraph(&mut steps, head, &mut paragraph, mistakes);
+    steps
 }
 
 /// An error that marks the word `each`.
 fn each_error(position: SourcePosition, message: &str, hint: &str) -> ParseError {
-    let (message, hint) = (message.to_owned(), hint.to_owned());
-    ParseError { message, hint, line: position.line, column: position.what, width: 4 }
+    ParseError::at((position.line, position.what, 4), message, hint)
 }
 
 /// Appends the steps of a paragraph, once for each combination of the indices in its head, and empties it.
@@ -42,42 +44,59 @@ fn expand_paragraph(
     steps: &mut Vec<Step>,
     head: Option<(&[Index], SourcePosition)>,
     paragraph: &mut Vec<(&Line, SourcePosition)>,
-) -> Result<(), ParseError> {
+    mistakes: &mut MistakeList<'_>,
+) {
     let lines = std::mem::take(paragraph);
     let Some((indices, head_position)) = head else {
         for (line, position) in lines {
-            steps.push(Substitution { values: &[], position }.step(line)?);
+            match (Substitution { values: &[], position }).step(line) {
+                Ok(step) => steps.push(step),
+                Err(mistake) => mistakes.add_unless_doubtful(mistake),
+            }
         }
-        return Ok(());
+        return;
     };
-    if lines.is_empty() {
+    let refusal = if lines.is_empty() {
         let hint = "put the lines to repeat directly below it";
-        return Err(each_error(head_position, "`each` without a paragraph", hint));
-    }
-    let repetitions = indices
-        .iter()
-        .try_fold(1_u64, |product, index| product.checked_mul(index.last - index.first + 1));
-    let total = repetitions
-        .and_then(|repetitions| repetitions.checked_mul(lines.len() as u64))
-        .and_then(|added| added.checked_add(steps.len() as u64));
-    if total.is_none_or(|total| total > MAX_STEPS) {
-        let hint = "a scenario has at most 250000 when all is written out";
-        return Err(each_error(head_position, "too many steps", hint));
+        Some(("`each` without a paragraph", hint))
+    } else if !is_within_limit(indices, lines.len(), steps.len()) {
+        Some(("too many steps", "a scenario has at most 250000 when all is written out"))
+    } else {
+        None
+    };
+    if let Some((message, hint)) = refusal {
+        mistakes.add_unless_doubtful(each_error(head_position, message, hint));
+        lines.iter().for_each(|(_, position)| mistakes.doubt(position.line));
+        return;
     }
     let mut values: Vec<(String, u64)> =
         indices.iter().map(|index| (index.name.clone(), index.first)).collect();
     loop {
         for (line, position) in &lines {
-            steps.push(Substitution { values: &values, position: *position }.step(line)?);
+            match (Substitution { values: &values, position: *position }).step(line) {
+                Ok(step) => steps.push(step),
+                Err(mistake) => mistakes.add_unless_doubtful(mistake),
+            }
         }
         // Counts like an odometer: the last index changes first.
         let next = (0..indices.len()).rev().find(|at| values[*at].1 < indices[*at].last);
-        let Some(next) = next else { return Ok(()) };
+        let Some(next) = next else { return };
         values[next].1 += 1;
         for at in next + 1..indices.len() {
             values[at].1 = indices[at].first;
         }
     }
+}
+
+/// Whether the repetitions of a paragraph with this many lines keep the scenario below the maximum number of steps.
+fn is_within_limit(indices: &[Index], lines: usize, steps: usize) -> bool {
+    let repetitions = indices
+        .iter()
+        .try_fold(1_u64, |product, index| product.checked_mul(index.last - index.first + 1));
+    let total = repetitions
+        .and_then(|repetitions| repetitions.checked_mul(lines as u64))
+        .and_then(|added| added.checked_add(steps as u64));
+    total.is_some_and(|total| total <= MAX_STEPS)
 }
 
 /// Replaces the indices in one line by their values.
@@ -137,14 +156,16 @@ impl Substitution<'_> {
         if name.split('[').skip(1).all(is_number) {
             return Ok(());
         }
-        Err(ParseError {
-            message: format!("nothing to put into {name}"),
-            hint: "an index must be named by the `each` above its paragraph, and not fall below 0"
-                .into(),
-            line: self.position.line,
-            column: self.position.what,
-            width: name.len(),
-        })
+        let names: Vec<&str> = self.values.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = match names.first() {
+            None => "write `each i in 1..3` above its paragraph".to_owned(),
+            Some(first) => format!(
+                "the `each` above names {}: write [{first}], and let no index fall below 0",
+                names.join(" and ")
+            ),
+        };
+        let position = (self.position.line, self.position.what, name.chars().count());
+        Err(ParseError::at(position, format!("nothing to put into {name}"), hint))
     }
 
     fn payload(&self, payload: &mut Payload) {

@@ -12,20 +12,22 @@ mod step;
 mod lexer;
 mod token_line;
 mod grammar;
+mod common_mistakes;
 mod verb_parser;
 mod outcome_parser;
 mod parser;
 mod expansion;
+mod mistake_list;
 mod validation;
 mod formatter;
 mod pipe_ends;
 #[cfg(test)]
 mod tests;
 
-pub use error::ParseError;
+pub use error::{ParseError, Severity, mark};
 pub use grammar::{Profile, VERBS};
 pub use outcome::{Outcome, Payload};
-pub use parser::parse;
+pub use parser::{parse, parse_all};
 pub use pipe_ends::{HandleTable, PipeEnd, PipeId, Side};
 pub use script::{Index, Item, Line, Script, SourcePosition};
 pub use step::{Step, TaskId};

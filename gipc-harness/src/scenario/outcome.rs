@@ -117,10 +117,14 @@ impl Outcome {
         WORDS.iter().find(|(_, outcome)| outcome == self).map(|(word, _)| *word)
     }
 
+    /// The words of all outcomes that are one fixed word.
+    pub(super) fn words() -> impl Iterator<Item = &'static str> {
+        WORDS.iter().map(|(word, _)| *word)
+    }
+
     /// All outcomes of the language, as errors list them.
     pub(super) fn usage() -> String {
-        let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-        let words = words.join(", ");
+        let words = Self::words().collect::<Vec<_>>().join(", ");
         format!("a payload, a number, {words}, os:NAME, exit N, signal NAME, blocks [on WHO]")
     }
 

@@ -1,7 +1,7 @@
 //! Reads what stands after the `=>` of a line.
 
 use super::token_line::TokenLine;
-use super::{Outcome, ParseError};
+use super::{Outcome, ParseError, common_mistakes};
 
 /// Reads the outcomes from the token `at` to the end of the line: `eof or blocks on child`.
 pub(super) fn outcomes(tokens: &TokenLine<'_>, mut at: usize) -> Result<Vec<Outcome>, ParseError> {
@@ -46,8 +46,11 @@ fn outcome(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Outcome, ParseError
             Ok(Outcome::Message(tokens.payload(first)?))
         }
         _ => {
-            let message = if word.is_empty() { "an outcome is missing" } else { "unknown outcome" };
-            Err(tokens.error(first, message, format!("outcomes are {}", Outcome::usage())))
+            if word.is_empty() {
+                let hint = format!("outcomes are {}", Outcome::usage());
+                return Err(tokens.error(first, "an outcome is missing", hint));
+            }
+            Err(tokens.error(first, "unknown outcome", common_mistakes::outcome(word)))
         }
     }
 }

@@ -1,38 +1,65 @@
 //! Reads the text of a scenario. Every error has a line, a column, a caret and a hint; no input makes the parser panic.
 
+use super::mistake_list::MistakeList;
 use super::token_line::TokenLine;
 use super::{
-    Index, Item, Line, ParseError, Scenario, Script, SourcePosition, Verb, expansion,
-    outcome_parser, validation, verb_parser,
+    Index, Item, Line, ParseError, Scenario, Script, SourcePosition, Verb, common_mistakes,
+    expansion, outcome_parser, validation, verb_parser,
 };
 
-/// Reads a scenario: parses its layout, expands every `each`, and checks that the steps are well-formed.
+/// Reads a scenario: parses its layout, expands every `each`, and checks that the steps are well-formed. Returns the
+/// first mistake.
 pub fn parse(id: &str, text: &str) -> Result<Scenario, ParseError> {
-    let (script, positions) = script(text)?;
-    let steps = expansion::expand(&script, &positions)?;
+    // A list of mistakes is never empty.
+    parse_all(id, text).map_err(|mut mistakes| mistakes.swap_remove(0))
+}
+
+/// Reads a scenario like [`parse`]. Returns all mistakes in the order of their lines, without those that may only follow
+/// from others; the list is not empty.
+pub fn parse_all(id: &str, text: &str) -> Result<Scenario, Vec<ParseError>> {
+    let mut mistakes = MistakeList::new(text);
+    let (script, positions) = script(text, &mut mistakes);
+    let steps = expansion::expand(&script, &positions, &mut mistakes);
     let scenario = Scenario::new(id, text, script, steps);
-    validation::validate(&scenario)?;
-    Ok(scenario)
+    validation::validate(&scenario, &mut mistakes);
+    match mistakes.is_empty() {
+        true => Ok(scenario),
+        false => Err(mistakes.into_sorted()),
+    }
 }
 
 /// Reads the layout only: checks the spelling, and not whether the steps are well-formed. Returns a position for each
-/// line of the file.
-pub(super) fn script(text: &str) -> Result<(Script, Vec<SourcePosition>), ParseError> {
+/// item. A line that cannot be read is left out, and with a wrong `each` its paragraph.
+pub(super) fn script(text: &str, mistakes: &mut MistakeList<'_>) -> (Script, Vec<SourcePosition>) {
     let mut items = Vec::new();
     let mut positions = Vec::new();
+    let mut is_below_wrong_each = false;
     for (number, line) in (1..).zip(text.lines()) {
-        let (item, position) = item(number, line)?;
-        items.push(item);
-        positions.push(position);
+        match item(number, line) {
+            Ok((Item::Line(_), _)) if is_below_wrong_each => mistakes.doubt(number),
+            Ok((item, position)) => {
+                is_below_wrong_each &= item != Item::Blank;
+                items.push(item);
+                positions.push(position);
+            }
+            Err(mistake) => {
+                is_below_wrong_each |= line.trim_start().starts_with("each ");
+                mistakes.add(mistake);
+            }
+        }
     }
     while items.last() == Some(&Item::Blank) {
         items.pop();
     }
-    Ok((Script { items }, positions))
+    (Script { items }, positions)
 }
 
 fn item(number: usize, text: &str) -> Result<(Item, SourcePosition), ParseError> {
     let start_of_line = SourcePosition { line: number, what: 1, outcome: None };
+    if let Some(at) = text.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
+        let hint = "save the file as text in UTF-8";
+        return Err(ParseError::at((number, at + 1, 1), "this is not text", hint));
+    }
     let trimmed = text.trim();
     if trimmed.is_empty() {
         return Ok((Item::Blank, start_of_line));
@@ -52,6 +79,7 @@ fn item(number: usize, text: &str) -> Result<(Item, SourcePosition), ParseError>
 /// Reads `TASK ACTION [within LIMIT] [=> OUTCOMES]`.
 fn line(tokens: &TokenLine<'_>, number: usize) -> Result<(Line, SourcePosition), ParseError> {
     let task_id = tokens.task_id(0, "names are like main, child[i] or main/reader")?;
+    common_mistakes::in_line(tokens)?;
     let arrow = tokens.find("=>");
     let mut end = arrow.unwrap_or(tokens.len());
     let mut within_ms = None;
@@ -91,7 +119,8 @@ fn each(tokens: &TokenLine<'_>) -> Result<Vec<Index>, ParseError> {
             return Err(tokens.error(at + 1, "`in` is missing", hint));
         }
         let Some((first, last)) = range(tokens.text(at + 2)) else {
-            return Err(tokens.error(at + 2, "not a range", hint));
+            let (message, hint) = common_mistakes::range(tokens.text(at + 2));
+            return Err(tokens.error(at + 2, message, hint));
         };
         indices.push(Index { name, first, last });
         at += 3;

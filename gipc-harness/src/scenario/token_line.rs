@@ -1,7 +1,8 @@
 //! One line of a scenario as tokens: reads names, handles, payloads and numbers by their position in the line.
 
 use super::lexer::{self, Token};
-use super::{ParseError, Payload, TaskId};
+use super::{ParseError, Payload, TaskId, common_mistakes};
+use std::str::FromStr;
 
 /// The tokens of one line. Its errors mark the token at which the reading failed.
 pub(super) struct TokenLine<'a> {
@@ -48,13 +49,8 @@ impl<'a> TokenLine<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> ParseError {
-        ParseError {
-            message: message.into(),
-            hint: hint.into(),
-            line: self.number,
-            column: self.column(at),
-            width: self.tokens.get(at).map_or(1, Token::width),
-        }
+        let width = self.tokens.get(at).map_or(1, Token::width);
+        ParseError::at((self.number, self.column(at), width), message, hint)
     }
 
     /// A name such as `w` or `child[i]`.
@@ -63,7 +59,7 @@ impl<'a> TokenLine<'a> {
         if lexer::is_name(self.text(at)) {
             Ok(self.text(at).to_owned())
         } else {
-            Err(self.error(at, "not a name", hint))
+            Err(self.error(at, "not a name", common_mistakes::name_hint(self.text(at), hint)))
         }
     }
 
@@ -73,7 +69,7 @@ impl<'a> TokenLine<'a> {
         if lexer::is_handle(self.text(at)) {
             Ok(self.text(at).to_owned())
         } else {
-            Err(self.error(at, "not a handle", hint))
+            Err(self.error(at, "not a handle", common_mistakes::name_hint(self.text(at), hint)))
         }
     }
 
@@ -84,14 +80,17 @@ impl<'a> TokenLine<'a> {
 
     /// A process or a task such as `main/reader`.
     pub(super) fn task_id(&self, at: usize, hint: &str) -> Result<TaskId, ParseError> {
-        lexer::task_id(self.text(at)).ok_or_else(|| self.error(at, "not a process or a task", hint))
+        lexer::task_id(self.text(at)).ok_or_else(|| {
+            let hint = common_mistakes::name_hint(self.text(at), hint);
+            self.error(at, "not a process or a task", hint)
+        })
     }
 
     /// A payload such as `"a"` or `64KiB`.
     pub(super) fn payload(&self, at: usize) -> Result<Payload, ParseError> {
         let payload = lexer::payload(self.text(at)).ok_or_else(|| {
-            let hint = "write a text such as \"a\", or a size such as 64KiB";
-            self.error(at, "expected a payload", hint)
+            let (message, hint) = common_mistakes::payload(self.text(at));
+            self.error(at, message, hint)
         })?;
         if payload.len() > 1 << 40 {
             let hint = "1024GiB is the most that can be written";
@@ -107,7 +106,9 @@ impl<'a> TokenLine<'a> {
         message: &str,
         hint: &str,
     ) -> Result<u64, ParseError> {
-        lexer::milliseconds(self.text(at)).ok_or_else(|| self.error(at, message, hint))
+        lexer::milliseconds(self.text(at)).ok_or_else(|| {
+            self.error(at, message, common_mistakes::milliseconds(self.text(at), hint))
+        })
     }
 
     /// An exit code, 0 to 255.
@@ -124,7 +125,13 @@ impl<'a> TokenLine<'a> {
         if is_signal {
             Ok(self.text(at).to_owned())
         } else {
-            Err(self.error(at, "not a signal", "write its name, such as SIGKILL"))
+            let name = self.text(at).to_uppercase();
+            let name = name.strip_prefix("SIG").unwrap_or(&name);
+            let hint = match nix::sys::signal::Signal::from_str(&format!("SIG{name}")) {
+                Ok(_) => format!("write SIG{name}"),
+                Err(_) => "write its name, such as SIGKILL".to_owned(),
+            };
+            Err(self.error(at, "not a signal", hint))
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The parser checks spelling only. Whether a name exists is checked in `validation`.
 
+use super::common_mistakes::{too_many_words, unknown_verb};
 use super::grammar::{first_words, usages};
 use super::lexer;
 use super::token_line::TokenLine;
@@ -73,22 +74,24 @@ fn check_argument_count(
         "get" | "close" | "join" | "kill" | "exit" | "cancel" | "pause" | "terminate" | "alive"
         | "code" | "reap" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => (1, 1),
         "duplex" | "announce" | "signal" => (2, 2),
-        "put" | "until" | "limit" => (2, 3),
-        "pipe" => (2, 4),
+        "put" if tokens.text(3) == "handle" => (3, 3),
+        "put" => (2, 2),
+        "until" if tokens.text(3) == "blocks" => (2, 2),
+        "until" | "limit" => (2, 3),
+        "pipe" if tokens.text(4) == "with" => (4, 4),
+        "pipe" => (2, 2),
         "stall" => (3, 3),
         "cut" => (4, 4),
         "spawn" | "enter" | "leave" => (1, usize::MAX),
         _ => {
-            let hint = format!("verbs are {}", first_words());
-            return Err(tokens.error(1, "unknown verb", hint));
+            return Err(unknown_verb(tokens));
         }
     };
     if given < least {
         return Err(wrong(tokens, 2 + given, "something is missing", verb));
     }
     if given > most {
-        let hint = format!("write {} and no more", usages(verb));
-        return Err(tokens.error(2 + most, "too many words", hint));
+        return Err(too_many_words(tokens, 2 + most, verb));
     }
     Ok(())
 }
@@ -115,8 +118,7 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
         (4, ..) => None,
         (6, "with", "json") => Some(Codec::Json),
         (6, "with", "failing") => Some(Codec::Failing),
-        (6, "with", _) => return Err(wrong(tokens, 5, "too many words", "pipe")),
-        _ => return Err(wrong(tokens, 4, "too many words", "pipe")),
+        _ => return Err(wrong(tokens, 5, "unknown codec", "pipe")),
     };
     Ok(Verb::Pipe { reader: tokens.name(2)?, writer: tokens.name(3)?, codec })
 }
@@ -140,7 +142,6 @@ fn put(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {
         3 if tokens.text(3) == "handle" => {
             Ok(Verb::Pass { handle: tokens.handle(2)?, passed: tokens.handle(4)? })
         }
-        3 => Err(wrong(tokens, 4, "too many words", "put")),
         _ => Ok(Verb::Put { handle: tokens.handle(2)?, payload: tokens.payload(3)? }),
     }
 }

@@ -1,43 +1,63 @@
 //! Alternatives of a line (`=> ok or broken`): each must be an outcome that a correct implementation can have.
 
 use crate::model::{self, AfterCancel, Choices};
-use crate::scenario::{Outcome, ParseError, Scenario, Verb};
+use crate::scenario::{Outcome, ParseError, Scenario, Step, Verb};
 use crate::trace::{Allowed, StepState, Trace};
+use std::collections::BTreeMap;
 
-/// The error for the first alternative that no correct implementation yields, whatever it chose where the specification
-/// leaves a choice.
-pub(super) fn impossible_alternative(scenario: &Scenario, allowed: &Allowed) -> Option<ParseError> {
+/// The errors for the alternatives that no correct implementation yields, whatever it chose where the specification
+/// leaves a choice. At most one for each line.
+pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) -> Vec<ParseError> {
     let has_alternatives = scenario.steps.iter().any(|step| step.expected.len() > 1);
     if !has_alternatives || !allowed.complete {
-        return None;
+        return Vec::new();
     }
     let mut traces = allowed.traces.clone();
     for choices in other_choices() {
         let other = model::allowed(scenario, choices);
         if !other.complete {
-            return None;
+            return Vec::new();
         }
         traces.extend(other.traces);
     }
-    scenario.steps.iter().enumerate().find_map(|(index, step)| {
-        let yielded: Vec<&StepState> =
-            traces.iter().map(|trace: &Trace| &trace.steps[index]).collect();
-        let is_possible = |outcome: &&Outcome| {
-            yielded
+    // The alternatives of a line that is repeated by `each` are possible if any repetition yields them.
+    let mut impossible: BTreeMap<(usize, usize), (&Step, &Outcome, bool)> = BTreeMap::new();
+    for (index, step) in
+        scenario.steps.iter().enumerate().filter(|(_, step)| step.expected.len() > 1)
+    {
+        for (number, outcome) in step.expected.iter().enumerate() {
+            let is_possible = traces
                 .iter()
-                .any(|state| state.satisfies(outcome) || is_left_open(&step.verb, state, outcome))
-        };
-        let alternatives = step.expected.iter().filter(|_| step.expected.len() > 1);
-        let impossible = alternatives.into_iter().find(|outcome| !is_possible(outcome))?;
-        let (column, width) = step.position.outcome.unwrap_or((step.position.what, 1));
-        Some(ParseError {
-            message: format!("no correct implementation comes to {impossible} here"),
-            hint: "leave out this alternative: the model never yields it".into(),
-            line: step.position.line,
-            column,
-            width,
-        })
-    })
+                .map(|trace: &Trace| &trace.steps[index])
+                .any(|state| state.satisfies(outcome) || is_left_open(&step.verb, state, outcome));
+            let entry = impossible.entry((step.position.line, number));
+            entry.or_insert((step, outcome, false)).2 |= is_possible;
+        }
+    }
+    let mut errors: Vec<ParseError> = Vec::new();
+    for (step, outcome, is_possible) in impossible.into_values() {
+        if !is_possible && errors.last().is_none_or(|error| error.line != step.position.line) {
+            let message = format!("no correct implementation comes to {outcome} here");
+            let hint = "leave out this alternative: the model never yields it";
+            errors.push(ParseError::at(position(scenario, step, outcome), message, hint));
+        }
+    }
+    errors
+}
+
+/// The position of an alternative in its line; of all alternatives if it is not written as it is displayed.
+fn position(scenario: &Scenario, step: &Step, alternative: &Outcome) -> (usize, usize, usize) {
+    let (column, width) = step.position.outcome.unwrap_or((step.position.what, 1));
+    let line = scenario.text.lines().nth(step.position.line - 1).unwrap_or_default();
+    let written: String = line.chars().skip(column - 1).take(width).collect();
+    let word = alternative.to_string();
+    match written.find(&word) {
+        Some(at) => {
+            let before = written[..at].chars().count();
+            (step.position.line, column + before, word.chars().count())
+        }
+        None => (step.position.line, column, width),
+    }
 }
 
 /// Choices that the specification leaves to an implementation, each other than the suite's own.

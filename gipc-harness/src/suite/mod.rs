@@ -3,13 +3,18 @@
 pub mod accept_baseline;
 mod adapters;
 mod alternatives;
+mod disagreement;
+mod header;
+mod lints;
 pub mod scaffold;
 mod scenario_file;
 
 pub use adapters::own_program;
-pub use scenario_file::ScenarioFile;
+pub use scenario_file::{Refusal, ScenarioFile};
 
 use crate::error::Error;
+use crate::program;
+use crate::similar::closest;
 use std::path::{Path, PathBuf};
 
 /// The extension of scenario files.
@@ -88,15 +93,35 @@ impl Suite {
     fn unknown(&self, name: &str) -> Error {
         let mut all = Vec::new();
         let _ = self.walk(&self.scenarios, &mut all);
-        let mut similar: Vec<&str> =
-            all.iter().map(|file| file.id.as_str()).filter(|id| id.contains(name)).collect();
+        let ids: Vec<&str> = all.iter().map(|file| file.id.as_str()).collect();
+        let mut similar: Vec<&str> = ids.iter().copied().filter(|id| id.contains(name)).collect();
+        if similar.is_empty() {
+            let last = |id: &'_ str| id.rsplit('/').next().map(str::to_owned);
+            similar.extend(closest(name, ids.iter().copied()));
+            if similar.is_empty() && !name.contains('/') {
+                let names: Vec<String> = ids.iter().filter_map(|id| last(id)).collect();
+                let meant = closest(name, names.iter().map(String::as_str));
+                similar.extend(ids.iter().copied().filter(|id| last(id).as_deref() == meant));
+            }
+        }
         similar.sort_unstable();
         similar.truncate(MAX_SUGGESTIONS);
         let cure = match similar.is_empty() {
-            true => "`cargo harness list` shows what there is".to_owned(),
+            true => format!("`{}` shows what there is", program::command("list")),
             false => format!("is it {}?", similar.join(" or ")),
         };
         Error::usage(format!("error: no scenario, folder or file is called {name}; {cure}"))
+    }
+
+    /// The scenario as the command line finds it: its id if the suite has this file, else its path.
+    #[must_use]
+    pub fn name_of(&self, id: &str, path: &Path) -> String {
+        let inside = self.scenarios.join(format!("{id}.{EXTENSION}"));
+        let is_inside = match (inside.canonicalize(), path.canonicalize()) {
+            (Ok(inside), Ok(path)) => inside == path,
+            _ => inside == path,
+        };
+        if is_inside { id.to_owned() } else { program::path(path) }
     }
 
     fn walk(&self, folder: &Path, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {

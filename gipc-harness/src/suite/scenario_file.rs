@@ -1,11 +1,10 @@
 //! One scenario file: its text, and the scenario in it, checked against the model or not.
 
-use super::alternatives::impossible_alternative;
+use super::{disagreement, header, lints};
 use crate::error::Error;
-use crate::model::{self, Analysis, Choices, Deadlock};
-use crate::requirements;
-use crate::scenario::{ParseError, Scenario, parse};
-use crate::trace::{Mismatch, disagreement};
+use crate::program;
+use crate::scenario::{ParseError, Scenario, parse_all};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A scenario file that was read.
@@ -17,22 +16,27 @@ pub struct ScenarioFile {
     pub path: PathBuf,
     /// The text.
     pub text: String,
+    /// The file is below the suite's folder.
+    pub is_in_suite: bool,
     /// The file itself was named, not a folder that contains it.
     pub is_named: bool,
 }
 
 impl ScenarioFile {
     pub(super) fn read(path: &Path, suite: &Path, is_named: bool) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let bytes = std::fs::read(path).map_err(|error| {
             Error::usage(format!("error: cannot read {}: {error}", path.display()))
         })?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let root = suite.canonicalize().unwrap_or_else(|_| suite.to_owned());
-        let id = match absolute.strip_prefix(&root) {
+        let inside = absolute.strip_prefix(&root);
+        let is_in_suite = inside.is_ok();
+        let id = match inside {
             Ok(inside) => inside.with_extension("").to_string_lossy().into_owned(),
             Err(_) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        Ok(Self { id, path: path.to_owned(), text, is_named })
+        Ok(Self { id, path: path.to_owned(), text, is_in_suite, is_named })
     }
 
     /// Whether the first comment says that the scenario is heavy. Does not parse the file.
@@ -44,87 +48,71 @@ impl ScenarioFile {
             .any(|line| line.starts_with("# heavy: "))
     }
 
-    /// Parses the scenario and checks the words of its first comment. An error is a complete message.
-    pub fn parse(&self) -> Result<Scenario, String> {
-        let scenario = parse(&self.id, &self.text).map_err(|error| self.render(&error))?;
-        let unknown =
-            scenario.covers().into_iter().find(|id| requirements::requirement(id).is_none());
-        if let Some(id) = unknown {
-            let message = format!("no requirement is called {id}");
-            let error =
-                self.comment_error("# covers", id, &message, "`cargo harness spec` lists all");
-            return Err(self.render(&error));
+    /// Parses the scenario and checks the words of its first comment.
+    pub fn parse(&self) -> Result<Scenario, Refusal> {
+        let mut errors = header::mistakes(&self.text);
+        match parse_all(&self.id, &self.text) {
+            Ok(scenario) => {
+                errors.extend(header::unknown_task_in_order(&scenario));
+                if errors.is_empty() {
+                    return Ok(scenario);
+                }
+            }
+            Err(mistakes) => errors.extend(mistakes),
         }
-        if let Some(Err(word)) = scenario.order() {
-            let message = format!("{word} is no process or task of this scenario");
-            let hint = "name those that have lines, child*3 for three in turn";
-            return Err(self.render(&self.comment_error("# order: ", &word, &message, hint)));
-        }
-        Ok(scenario)
+        errors.sort_by_key(|error| (error.line, error.column));
+        Err(self.refuse(errors))
     }
 
     /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds.
-    pub fn checked(&self) -> Result<Scenario, String> {
+    pub fn checked(&self) -> Result<Scenario, Refusal> {
         let scenario = self.parse()?;
-        let Analysis { allowed, depends_on_capacity } =
-            model::analyze(&scenario, Choices::default());
-        let mismatch = allowed.traces.iter().find_map(|trace| disagreement(&scenario, trace));
-        if let Some(mismatch) = mismatch {
-            return Err(self.render(&self.disagreement_error(&scenario, &mismatch)));
-        }
-        if let Some(error) = impossible_alternative(&scenario, &allowed) {
-            return Err(self.render(&error));
-        }
-        if depends_on_capacity {
-            return Err(self.capacity_error(&scenario));
+        let mut errors = disagreement::errors(&scenario);
+        if let Some(first) = errors.first_mut() {
+            let command =
+                program::command(&format!("run --unchecked {}", program::path(&self.path)));
+            first.notes.push(format!("if you think that the model is wrong: {command}"));
+            return Err(self.refuse(errors));
         }
         Ok(scenario)
     }
 
-    fn render(&self, error: &ParseError) -> String {
-        error.render(&self.path.display().to_string(), &self.text)
+    /// What is probably not meant in a scenario that the model agrees with.
+    #[must_use]
+    pub fn warnings(&self, scenario: &Scenario) -> Refusal {
+        self.refuse(lints::pauses_that_race_with_a_limit(scenario))
     }
 
-    fn disagreement_error(&self, scenario: &Scenario, mismatch: &Mismatch) -> ParseError {
-        let position = scenario.steps[mismatch.step].position;
-        let text = self.text.lines().nth(position.line - 1).unwrap_or_default();
-        let (column, width) = position
-            .outcome
-            .unwrap_or((position.what, (text.chars().count() + 1).saturating_sub(position.what)));
-        let why = match mismatch.because.is_empty() {
-            true => String::new(),
-            false => format!(": {}", mismatch.because),
-        };
-        let message =
-            format!("it says {}, but the model says {}{why}", mismatch.expected, mismatch.got);
-        let hint = "write what must come of it, or change the steps before it".into();
-        ParseError { message, hint, line: position.line, column, width }
+    fn refuse(&self, mut errors: Vec<ParseError>) -> Refusal {
+        for error in &mut errors {
+            error.limit_to(self.text.lines().nth(error.line - 1).unwrap_or_default());
+        }
+        Refusal { path: self.path.clone(), text: self.text.clone(), errors }
     }
+}
 
-    fn capacity_error(&self, scenario: &Scenario) -> String {
-        let stops = match model::deadlock(scenario, Choices::default()) {
-            Deadlock::Below(bytes) => {
-                format!("it stops where a pipe holds less than {bytes} bytes; ")
-            }
-            _ => String::new(),
-        };
-        format!(
-            "error: what it comes to depends on how much a pipe holds\n --> {}\n  \
-             {stops}keep less than {} bytes in flight, or put more than {}\n",
-            self.path.display(),
-            model::CAPACITY_MIN,
-            model::CAPACITY_MAX
-        )
+/// Why a scenario file is refused: all its mistakes. Displayed as a complete message.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// The mistakes in the order of their lines.
+    pub errors: Vec<ParseError>,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::usage(refusal.to_string())
     }
+}
 
-    /// An error about a word of the first comment, at its position.
-    fn comment_error(&self, head: &str, word: &str, message: &str, hint: &str) -> ParseError {
-        let mark = format!(" {word}");
-        let mut lines = (1..).zip(self.text.lines());
-        let found = lines.find(|(_, text)| text.starts_with(head) && text.contains(&mark));
-        let (line, text) = found.unwrap_or((1, ""));
-        let column = text.find(&mark).map_or(1, |at| at + 2);
-        let (message, hint) = (message.into(), hint.into());
-        ParseError { message, hint, line, column, width: word.len() }
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display().to_string();
+        let errors: Vec<String> =
+            self.errors.iter().map(|error| error.render(&path, &self.text)).collect();
+        f.write_str(&errors.join("\n"))
     }
 }

@@ -20,6 +20,7 @@ use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::model::Choices;
 use crate::proc::platform::raise_descriptor_limit;
+use crate::program;
 use crate::runner::{RunOutput, Settings};
 use crate::suite::{Suite, own_program};
 use crate::trace::Observation;
@@ -63,6 +64,8 @@ pub struct SuiteRunEnd {
 pub struct SuiteRun {
     request: RunRequest,
     plan: RunPlan,
+    /// The suite that the scenarios are selected from.
+    pub suite: Suite,
     /// The adapter as it was asked for.
     pub asked: String,
     /// The adapter; `None` for the model, which executes nothing.
@@ -91,9 +94,9 @@ impl SuiteRun {
         let stale = adapter.as_ref().map_or(Ok(Vec::new()), |it| suite.stale_scenarios(it))?;
         if let (Some(id), Some(adapter), false) = (stale.first(), &adapter, request.accept) {
             return Err(Error::usage(format!(
-                "error: {} speaks of {id}, and there is no such scenario\n  \
-                 accept   cargo harness run --adapter {asked} --accept",
+                "error: {} speaks of {id}, and there is no such scenario\n  accept   {}",
                 adapter.here.display(),
+                program::command(&format!("run --adapter {asked} --accept")),
             )));
         }
         let choices = adapter.as_ref().map(declared_choices).unwrap_or_default();
@@ -101,7 +104,8 @@ impl SuiteRun {
         raise_descriptor_limit();
         let environment = environment::look(&own_program()?);
         let adapter = adapter.map(Arc::new);
-        Ok(Self { request, plan, asked, adapter, choices, environment, stale })
+        let suite = suite.clone();
+        Ok(Self { request, plan, suite, asked, adapter, choices, environment, stale })
     }
 
     /// The name of the adapter.

@@ -78,6 +78,7 @@ impl RunPlan {
                     let set = JobSet::for_request(&scenario, &file.path, choices, &request.variant);
                     let jobs = set.jobs.into_iter().map(|mut job| {
                         job.unchecked = request.unchecked;
+                        job.is_foreign = !file.is_in_suite;
                         Arc::new(job)
                     });
                     self.jobs.extend(jobs);
@@ -85,7 +86,7 @@ impl RunPlan {
                         *notes.entry(note).or_default() += 1;
                     }
                 }
-                Err(text) => refused.push(text),
+                Err(refusal) => refused.push(refusal.to_string()),
             }
         }
         if !refused.is_empty() {

@@ -31,6 +31,8 @@ pub struct Job {
     pub exemption: Option<ChoiceExemption>,
     /// The outcomes in the file are taken for right, whatever the model says (`--unchecked`).
     pub unchecked: bool,
+    /// The scenario is not one of the suite, so the folder of the adapter does not speak of it.
+    pub is_foreign: bool,
     /// The comment line that gives the file this order of releases, where the order is not that of the file.
     pub order_comment: Option<String>,
 }
@@ -139,6 +141,7 @@ impl Job {
             mode: ExecutionMode::Concurrent,
             exemption: None,
             unchecked: false,
+            is_foreign: false,
             order_comment: None,
         };
         match job.variant.clone() {

@@ -35,10 +35,15 @@ pub fn judge(
         verdict.notes.extend(printed(observation));
     }
     Baseline::apply_exemption(&mut verdict, job.exemption.as_ref());
-    baseline.enforce_profiles(&mut verdict, &job.scenario, observation);
-    // A fault that is injected may prevent that a step is asked which the implementation lacks.
-    if job.variant.is_default() {
-        baseline.enforce_skip_list(&mut verdict, &job.scenario.id);
+    if job.is_foreign {
+        // The folder of an adapter lists scenarios of the suite. It need not list others, nor may `--accept` add them.
+        verdict.baseline_change = None;
+    } else {
+        baseline.enforce_profiles(&mut verdict, &job.scenario, observation);
+        // A fault that is injected may prevent that a step is asked which the implementation lacks.
+        if job.variant.is_default() {
+            baseline.enforce_skip_list(&mut verdict, &job.scenario.id);
+        }
     }
     attribute_to_environment(&mut verdict, environment);
     verdict

@@ -1,11 +1,13 @@
 //! The judge on traces that are made up.
 
 use super::*;
+use crate::adapter::skip_list::SkipList;
 use crate::environment::Environment;
 use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, LimitTime, Observation, StallEvidence, StepState, Trace,
+    Unsupported,
 };
 use crate::variant::{Job, Variant};
 use std::path::Path;
@@ -107,4 +109,34 @@ fn a_step_that_blocks_on_another_process_than_the_file_says_is_wrong() {
     let mismatch = verdict.mismatch.expect("the get is wrong");
     assert_eq!(mismatch.expected, "blocks on main");
     assert_eq!(mismatch.got, "blocks on main, pid 9 (helper)");
+}
+
+/// What an adapter cannot do is listed in its folder, for scenarios of the suite.
+#[test]
+fn a_scenario_outside_the_suite_that_an_adapter_cannot_do_is_skipped_and_not_an_error() {
+    let mut job = job(CLOSES);
+    let unsupported = Unsupported { step: Some(2), reason: "no pipes here".into() };
+    let trace = predict(&job.scenario, Choices::default());
+    let observation =
+        Observation { unsupported: Some(unsupported), ..Observation::of(trace.clone()) };
+    let skips = SkipList::parse("", &["default"], "skips.txt").expect("an empty list");
+    let profiles = ["core".to_owned()];
+    let baseline = Baseline {
+        profiles: &profiles,
+        skips: Some(&skips),
+        variant: "default",
+        ..Baseline::default()
+    };
+    let verdict = |job: &Job| judge(job, &observation, &baseline, &Environment::default());
+    assert_eq!(verdict(&job).status, Status::Error);
+    job.is_foreign = true;
+    let skipped = verdict(&job);
+    assert_eq!(skipped.status, Status::Skip);
+    assert_eq!(skipped.reason.as_deref(), Some("get r: no pipes here"));
+    assert_eq!(skipped.baseline_change, None);
+    let mut failed = trace;
+    failed.steps[2] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+    let failed = judge(&job, &Observation::of(failed), &baseline, &Environment::default());
+    assert_eq!(failed.status, Status::Fail);
+    assert_eq!(failed.baseline_change, None, "`--accept` must not write it into the manifest");
 }

@@ -4,6 +4,7 @@ use super::{Change, Column, Matrix, ScenarioInfo, markdown, page};
 use crate::adapter::AdapterError;
 use crate::error::Error;
 use crate::model::{self, Choices};
+use crate::program;
 use crate::report::console::Console;
 use crate::report::{ReportOptions, RunReporter};
 use crate::suite::{ScenarioFile, Suite};
@@ -60,7 +61,8 @@ pub fn read(path: &Path) -> Result<Matrix, Error> {
         .map_err(|error| Error::usage(format!("error: cannot read {shown}: {error}")))?;
     Matrix::parse(&text).map_err(|error| {
         Error::usage(format!(
-            "error: {shown} is no matrix: {error}; `cargo harness matrix` writes one"
+            "error: {shown} is no matrix: {error}; `{}` writes one",
+            program::command("matrix --output DIR")
         ))
     })
 }
@@ -94,7 +96,7 @@ pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Resu
 
 /// What a scenario asks, and what the model says comes of it.
 fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
-    let scenario = file.parse().map_err(Error::usage)?;
+    let scenario = file.parse()?;
     let allowed = model::allowed(&scenario, Choices::default());
     let model = match allowed.traces.len() {
         2.. => snapshot_class_text(&scenario, &allowed.traces),

@@ -1,6 +1,6 @@
 //! Each mistake in a scenario gives an error that marks the mistake.
 
-use crate::scenario::parse;
+use crate::scenario::{parse, parse_all};
 use rstest::rstest;
 
 /// The lines with a mistake, and then the line, the first column and the marked text of the error (0 or empty: not
@@ -142,7 +142,7 @@ use rstest::rstest;
     "pause 5ms",
     "a pause orders nothing"
 )]
-#[case::no_outcome_that_is_tested("main        pipe r w", 3, 13, "pipe r w", "this asks nothing")]
+#[case::no_outcome_that_is_tested("main        pipe r w", 3, 13, "pipe r w", "asks nothing")]
 #[case::an_empty_file("", 1, 1, "", "nothing happens here")]
 #[case::an_each_without_a_paragraph(
     "each i in 1..3\n\nmain        pipe r w                    => ok",
@@ -208,7 +208,7 @@ use rstest::rstest;
     "",
     "noise is no value"
 )]
-#[case::an_unknown_codec("main        pipe r w with zip", 3, 27, "zip", "too many words")]
+#[case::an_unknown_codec("main        pipe r w with zip", 3, 27, "zip", "unknown codec")]
 #[case::a_signal_without_its_sig("main        trap TERM", 3, 18, "TERM", "not a signal")]
 #[case::a_join_of_a_ghost(
     "main        exec ghost\nmain        join ghost                  => exit 7",
@@ -253,4 +253,68 @@ fn each_mistake_is_marked_where_it_is(
     assert!(marked.is_empty() || above_caret == marked, "{above_caret:?} is marked\n{screen}");
     assert!(error.message.contains(message), "{screen}");
     assert!(!error.message.is_empty() && !error.hint.is_empty(), "{screen}");
+}
+
+/// The lines with a mistake, and a part of the hint.
+#[rstest]
+#[case::another_arrow("main        get r -> eof", "and no more", "write `=>`")]
+#[case::no_arrow("main        join child exit 0", "", "write `=> exit 0`")]
+#[case::a_comment("main        pipe r w # why", "", "a line of its own")]
+#[case::a_semicolon("main        pipe r w; close w", "", "a line of its own")]
+#[case::two_steps("main        pipe r w close w", "", "a line of its own")]
+#[case::a_unit_of_ten("main        put w 10KB", "", "is it 10KiB?")]
+#[case::a_short_unit("main        put w 1M", "", "is it 1MiB?")]
+#[case::no_unit("main        put w 5", "", "is it 5B?")]
+#[case::capitals_in_a_verb("main        Pipe r w", "", "is it pipe?")]
+#[case::capitals_in_a_process("Main        pipe r w", "", "is it main?")]
+#[case::capitals_in_an_outcome("main        get r => EOF", "", "is it eof?")]
+#[case::a_signal_alone("main        join c => SIGKILL", "", "is it signal SIGKILL?")]
+#[case::an_error_alone("main        pipe r w => EMFILE", "", "is it os:EMFILE?")]
+#[case::a_reversed_range("each i in 3..1\nmain        pipe r[i] w[i]", "", "write 1..3")]
+#[case::each_without_an_index("each i in 1..3\nmain        pipe r w", "", "write r[i]")]
+#[case::a_missing_process("pipe r w", "", "`main        pipe r w`")]
+#[case::seconds("main        get r within 1s => eof", "", "is it 1000ms?")]
+#[case::a_misspelled_handle(
+    "main        pipe reader w\nmain        get raeder => eof",
+    "",
+    "is it reader?"
+)]
+#[case::a_misspelled_process("main        spawn child\nchld        exit 3", "", "is it child?")]
+#[case::a_misspelled_child(
+    "main        spawn child\nmain        join chidl => exit 0",
+    "",
+    "is it child?"
+)]
+fn a_common_mistake_has_the_hint_that_fits_it(
+    #[case] lines: &str,
+    #[case] not: &str,
+    #[case] hint: &str,
+) {
+    let text = format!("# A mistake.\n\n{lines}\n");
+    let error = parse("mistake", &text).expect_err("there is a mistake");
+    let screen = error.render("mistake.scenario", &text);
+    assert!(error.hint.contains(hint), "{screen}");
+    assert!(not.is_empty() || !error.hint.contains(not), "{screen}");
+}
+
+#[test]
+fn all_mistakes_are_reported_without_those_that_follow_from_others() {
+    let text = "main        spwan child w\n\
+                child       put w \"a\"\n\
+                main        pipe r2 w2\n\
+                main        get r2 => EOF\n\
+                main        put r3 \"a\"\n\
+                main        close r3\n";
+    let mistakes = parse_all("mistake", text).expect_err("there are mistakes");
+    let found: Vec<(usize, &str)> =
+        mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
+    let expected = [(1, "unknown verb"), (4, "unknown outcome"), (5, "there is no handle r3 yet")];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_mark_is_as_wide_as_the_line_that_each_repeats() {
+    let text = "each i in 10..12\nmain        pipe r[i] w[i]\nmain        put r[i] \"a\"\n";
+    let error = parse("mistake", text).expect_err("a reader cannot put");
+    assert_eq!((error.line, error.column, error.width), (3, 13, "put r[i] \"a\"".len()));
 }

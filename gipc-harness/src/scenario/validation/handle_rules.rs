@@ -1,6 +1,7 @@
 //! The rules about handles: which process owns each pipe end at a step, and whether the step may use it.
 
 use crate::scenario::{HandleTable, ParseError, PipeEnd, Side, Step};
+use crate::similar::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The owners of all pipe ends as far as the steps were checked, in file order.
@@ -30,7 +31,13 @@ impl<'a> HandleRules<'a> {
     pub(super) fn make(&mut self, step: &'a Step, name: &'a str) -> Result<(), ParseError> {
         if !self.names.insert(name) {
             let message = format!("there is a handle {name} already");
-            return Err(ParseError::at_action(step, message, "give each handle a name of its own"));
+            let hint = match step.indices.first() {
+                Some((index, _)) if !name.contains('[') => {
+                    format!("`each` repeats this line: write {name}[{index}]")
+                }
+                _ => "give each handle a name of its own".to_owned(),
+            };
+            return Err(ParseError::at_action(step, message, hint));
         }
         for end in self.table.ends(name) {
             self.ends.insert(*end, EndStatus::Held(&step.task_id.process));
@@ -70,7 +77,10 @@ impl<'a> HandleRules<'a> {
             return Ok(());
         }
         let message = format!("there is no handle {handle} yet");
-        let hint = "`pipe` or `duplex` must name it above";
+        let hint = match closest(handle, self.names.iter().copied()) {
+            Some(name) => format!("is it {name}?"),
+            None => "`pipe` or `duplex` must name it above".to_owned(),
+        };
         Err(ParseError::at_action(step, message, hint))
     }
 
@@ -101,7 +111,7 @@ impl<'a> HandleRules<'a> {
         let reason = match ends.first().and_then(|end| self.ends.get(end)) {
             Some(EndStatus::Closed(line)) => format!("it was closed in line {line}"),
             Some(EndStatus::Held(owner)) => format!("{owner} owns it here"),
-            None => "nobody owns it".to_owned(),
+            None => "no process owns it".to_owned(),
         };
         let message = format!("{} does not own {handle}", step.task_id.process);
         let hint = format!("{reason}; if that is the question, write `=> closed` or `=> misuse`");

@@ -8,14 +8,15 @@ mod frame_rules;
 mod handle_rules;
 mod process_rules;
 
+use super::mistake_list::MistakeList;
 use super::{Outcome, ParseError, Payload, PipeEnd, Scenario, Side, Step, TaskId, Verb};
 use frame_rules::FrameRules;
 use handle_rules::HandleRules;
 use process_rules::ProcessRules;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks the steps in file order, and then the scenario as a whole. Returns the first mistake.
-pub(super) fn validate(scenario: &Scenario) -> Result<(), ParseError> {
+/// Checks the steps in file order, and then, if no mistake was found, the scenario as a whole.
+pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
     let mut validator = Validator {
         scenario,
         processes: ProcessRules::new(&scenario.steps),
@@ -23,11 +24,18 @@ pub(super) fn validate(scenario: &Scenario) -> Result<(), ParseError> {
         frames: FrameRules::new(scenario),
     };
     for step in scenario.steps.iter() {
-        validator.check_step(step)?;
+        if let Err(mistake) = validator.check_step(step) {
+            mistakes.add_unless_doubtful(mistake);
+        }
     }
-    check_that_something_is_tested(scenario)?;
-    validator.processes.check_tasks(&scenario.steps)?;
-    check_that_senders_differ(scenario)
+    if mistakes.is_empty() {
+        let checks = [
+            check_that_something_is_tested(scenario),
+            validator.processes.check_tasks(&scenario.steps),
+            check_that_senders_differ(scenario),
+        ];
+        checks.into_iter().filter_map(Result::err).for_each(|mistake| mistakes.add(mistake));
+    }
 }
 
 struct Validator<'a> {
@@ -146,16 +154,24 @@ impl<'a> Validator<'a> {
 
 /// Some step must have an outcome other than `ok`.
 fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError> {
-    let Some(first) = scenario.steps.first() else {
-        let hint = "write a line such as `main        pipe r w`".to_owned();
-        let message = "nothing happens here".to_owned();
-        return Err(ParseError { message, hint, line: 1, column: 1, width: 1 });
-    };
+    if scenario.steps.is_empty() {
+        let hint = "write a line such as `main        pipe r w`";
+        return Err(ParseError::at((1, 1, 1), "nothing happens here", hint));
+    }
     if scenario.steps.iter().any(|step| step.expected != [Outcome::Ok]) {
         return Ok(());
     }
-    let hint = "write what must come of a step after `=>`";
-    Err(ParseError::at_action(first, "this asks nothing", hint))
+    // The step that most probably should have an outcome: one that returns something.
+    let returns = |step: &&Step| matches!(step.verb, Verb::Get { .. } | Verb::Join { .. });
+    let last = scenario.steps.iter().rfind(returns).or(scenario.steps.last());
+    let Some(step) = last else { return Ok(()) };
+    let example = match &step.verb {
+        Verb::Get { handle } => format!("`get {handle} => \"a\"`"),
+        Verb::Join { child } => format!("`join {child} => exit 0`"),
+        _ => "`main get r => eof` or `main join child => exit 0`".to_owned(),
+    };
+    let hint = format!("write what must come of a step after `=>`, such as {example}");
+    Err(ParseError::at_action(step, "this scenario asks nothing: no line has an outcome", hint))
 }
 
 /// Where several tasks write to a pipe, each message must show which of them sent it.

@@ -1,6 +1,7 @@
 //! The rules about processes and tasks: which of them exist at a step, and what may be done to them.
 
 use crate::scenario::{ChildAct, ParseError, Step, TaskId, Verb};
+use crate::similar::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The processes and tasks of a scenario as far as its steps were checked, in file order.
@@ -38,7 +39,10 @@ impl<'a> ProcessRules<'a> {
             let hint = "its spawn is expected to fail: it has no lines".to_owned();
             (format!("{process} never comes into being"), hint)
         } else if process != "main" && !self.parents.contains_key(process) {
-            let hint = format!("`spawn {process}` must stand above its first line");
+            let hint = match self.meant_process(process) {
+                Some(name) => format!("is it {name}?"),
+                None => format!("`spawn {process}` must stand above its first line"),
+            };
             (format!("no process {process} here"), hint)
         } else if let Some(line) = self.exited.get(&step.task_id) {
             let hint = format!("nothing can follow the exit of line {line}");
@@ -49,15 +53,28 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_task(step, message, hint))
     }
 
+    /// The process or task that an unknown process may stand for: one with a similar name, or a task that was written
+    /// with `-` for `/`.
+    fn meant_process(&self, name: &str) -> Option<String> {
+        let processes = || ["main"].into_iter().chain(self.parents.keys().copied());
+        let as_task = processes().find_map(|process| {
+            let task = name.strip_prefix(process)?.strip_prefix('-')?;
+            Some(format!("{process}/{task}"))
+        });
+        as_task.or_else(|| closest(name, processes()).map(str::to_owned))
+    }
+
     /// A new process needs a name that no other process has.
     pub(super) fn check_new_name(&self, step: &Step, name: &str) -> Result<(), ParseError> {
         if name == "main" || self.parents.contains_key(name) || self.ghosts.contains_key(name) {
             let message = format!("there is a process {name} already");
-            return Err(ParseError::at_action(
-                step,
-                message,
-                "give each process a name of its own",
-            ));
+            let hint = match step.indices.first() {
+                Some((index, _)) if !name.contains('[') => {
+                    format!("`each` repeats this line: write {name}[{index}]")
+                }
+                _ => "give each process a name of its own".to_owned(),
+            };
+            return Err(ParseError::at_action(step, message, hint));
         }
         Ok(())
     }
@@ -90,7 +107,13 @@ impl<'a> ProcessRules<'a> {
         if self.parents.get(child) == Some(&process) || (accepts_ghost && is_ghost) {
             return Ok(());
         }
-        let hint = format!("`spawn {child}` must stand above it, by {process}");
+        let children =
+            self.parents.iter().filter(|(_, parent)| **parent == process).map(|(name, _)| *name);
+        let hint = match (self.parents.get(child), closest(child, children)) {
+            (Some(parent), _) => format!("{parent} spawned {child}, and only {parent} can do this"),
+            (None, Some(name)) => format!("is it {name}?"),
+            (None, None) => format!("`spawn {child}` must stand above it, by {process}"),
+        };
         Err(ParseError::at_action(step, format!("{child} is no child of {process}"), hint))
     }
 
@@ -110,7 +133,19 @@ impl<'a> ProcessRules<'a> {
     pub(super) fn until(&mut self, step: &'a Step, awaited: &'a TaskId) -> Result<(), ParseError> {
         if !self.task_ids.contains(awaited) || *awaited == step.task_id {
             let message = format!("{awaited} has no lines that could block");
-            let hint = "name another process or task of this scenario";
+            let names: Vec<String> = self
+                .task_ids
+                .iter()
+                .filter(|id| **id != &step.task_id)
+                .map(|id| id.to_string())
+                .collect();
+            let awaited = awaited.to_string();
+            let hint = match closest(&awaited, names.iter().map(String::as_str)) {
+                Some(name) => format!("is it {name}?"),
+                None => {
+                    format!("name another process or task of this scenario: {}", names.join(", "))
+                }
+            };
             return Err(ParseError::at_action(step, message, hint));
         }
         self.untils.insert(&step.task_id, (awaited, step));
@@ -139,7 +174,9 @@ impl<'a> ProcessRules<'a> {
         let step = orphan.and_then(|orphan| steps.iter().find(|step| step.task_id == **orphan));
         let Some(step) = step else { return Ok(()) };
         let message = format!("{} is a task without a process", step.task_id);
-        let hint = format!("{} needs lines of its own", step.task_id.process);
+        let process = &step.task_id.process;
+        let hint =
+            format!("{process} needs lines of its own: write {process} in one of these lines");
         Err(ParseError::at_task(step, message, hint))
     }
 }

@@ -1,0 +1,74 @@
+//! The JSON that `list`, `check` and `run` print is the one that docs/output.schema.json describes, with the exit codes of
+//! docs/output.md.
+
+use rstest::rstest;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The exit code of a command, and the JSON objects that it prints.
+fn objects(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let records = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+    command.args(arguments).args(["--format", "json"]).current_dir(root());
+    if arguments[0] == "run" {
+        command.arg("--record").arg(records.path());
+    }
+    let output = command.output().expect("the harness starts");
+    let text = String::from_utf8(output.stdout).expect("the output is text");
+    let read = |line: &str| {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    (output.status.code(), text.lines().map(read).collect())
+}
+
+/// Checks an object against a definition of the schema.
+fn check(definition: &str, object: &Value) {
+    let file = root().join("docs/output.schema.json");
+    let text = std::fs::read_to_string(file).expect("the schema can be read");
+    let mut compiler = boon::Compiler::new();
+    let schema: Value = serde_json::from_str(&text).expect("the schema is JSON");
+    compiler.add_resource("output.json", schema).expect("the schema can be added");
+    let mut schemas = boon::Schemas::new();
+    let place = format!("output.json#/$defs/{definition}");
+    let index = compiler.compile(&place, &mut schemas).expect("the schema is valid");
+    if let Err(error) = schemas.validate(object, index) {
+        panic!("{error}\n{object:#}");
+    }
+}
+
+#[rstest]
+#[case::list(&["list", "close"], 0, "listed")]
+#[case::check_of_a_wrong_file(&["check", "tests/mistakes/b2-17-three-errors.scenario"], 2, "mistake")]
+#[case::check_that_warns(&["check", "tests/mistakes/b2-18-timeout-race.scenario"], 0, "mistake")]
+#[case::run(&["run", "close/twice", "close/eof-after-close"], 0, "result")]
+#[case::run_with_a_failure(&["run", "--unchecked", "tests/mistakes/27-join-wrong.scenario"], 1, "result")]
+#[case::run_with_a_deadlock(&["run", "--unchecked", "tests/mistakes/07-deadlock-accident.scenario"], 1, "result")]
+fn each_line_is_an_object_of_the_schema(
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+    #[case] definition: &str,
+) {
+    let (found, mut objects) = objects(arguments);
+    assert_eq!(found, Some(code), "{objects:#?}");
+    if definition == "result" {
+        let summary = objects.pop().expect("the last line is the summary");
+        check("summary", &summary);
+    }
+    assert!(!objects.is_empty());
+    objects.iter().for_each(|object| check(definition, object));
+}
+
+#[test]
+fn the_schema_refuses_an_object_without_a_field() {
+    let (_, mut objects) = objects(&["list", "close/twice"]);
+    let object = objects.pop().expect("a scenario is listed");
+    let mut without = object.clone();
+    without.as_object_mut().expect("an object").remove("file");
+    check("listed", &object);
+    assert!(std::panic::catch_unwind(|| check("listed", &without)).is_err());
+}
