@@ -5,7 +5,8 @@ use super::run_args::Selection;
 use crate::error::Error;
 use crate::report::console::Console;
 use crate::scenario::parse;
-use crate::suite::Suite;
+use crate::suite::{self, Suite};
+use std::path::Path;
 
 pub(super) fn list(
     suite: &Suite,
@@ -57,6 +58,12 @@ pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8
         if text == file.text {
             continue;
         }
+        if file.is_embedded {
+            return Err(Error::usage(format!(
+                "error: {} is built in and cannot be changed: export the suite first, `scenarios export DIR`",
+                file.id
+            )));
+        }
         changed += 1;
         console.line(&format!("{} {path}", if args.check { "would change" } else { "changed" }));
         if !args.check {
@@ -65,4 +72,10 @@ pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8
         }
     }
     Ok(u8::from(args.check && changed > 0))
+}
+
+pub(super) fn export(folder: &Path, console: &mut Console) -> Result<u8, Error> {
+    let count = suite::export(folder)?;
+    console.line(&format!("{count} files in {}", folder.display()));
+    Ok(0)
 }
