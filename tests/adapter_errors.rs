@@ -162,7 +162,7 @@ fn skips() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let adapter = folder.path().to_str().ok_or("a path")?;
     let own = include_str!("../adapters/gipc-core/adapter.toml");
-    let command = json!([env!("CARGO_BIN_EXE_gipc-harness"), "agent"]);
+    let command = json!([env!("CARGO_BIN_EXE_gipc-harness"), "gipc-harness:embedded-agent"]);
     let manifest = format!("command = {command}\n{own}");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
     fs::write(folder.path().join("skips.txt"), "close/twice\n")?;

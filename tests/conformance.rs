@@ -4,20 +4,19 @@
 //! them. If gipc-core skips a scenario, because its types do not allow the operation, the snapshot is the reason, so a
 //! new skip shows up as a changed snapshot.
 
-mod support;
-
 use gipc_harness::scenario::Scenario;
 use gipc_harness::verdict::{Status, Verdict};
+use std::path::Path;
 
-fn main() {
-    support::conformance("gipc-core", compare);
-}
+gipc_harness::conformance! { adapter: "gipc-core", inspect: compare }
 
 /// Compares the trace with its snapshot. Only this test target writes snapshots, and only of runs that the model allows.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
     let (theme, name) = scenario.id.split_once('/').unwrap_or(("", &scenario.id));
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(support::root().join("tests/snapshots").join(theme));
+    settings.set_snapshot_path(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots").join(theme),
+    );
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let text = match verdict.status {

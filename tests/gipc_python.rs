@@ -1,21 +1,19 @@
 //! The suite on the real gipc. Without the environment that `cargo harness adapter setup gipc-python` creates, every
 //! scenario is ignored, and the reason is printed.
 
-mod support;
-
 use gipc_harness::scenario::Scenario;
 use gipc_harness::verdict::{Status, Verdict};
+use std::path::Path;
 
-fn main() {
-    support::conformance("gipc-python", compare);
-}
+gipc_harness::conformance! { adapter: "gipc-python", inspect: compare }
 
 /// Compares the trace of a passed scenario with the snapshot of gipc-core: the trace does not depend on the
 /// implementation.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
     assert_ne!(verdict.status, Status::Skip, "{:?}: gipc supports every scenario", verdict.reason);
     if verdict.status == Status::Pass {
-        let path = support::root().join("tests/snapshots").join(format!("{}.snap", scenario.id));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots");
+        let path = folder.join(format!("{}.snap", scenario.id));
         let snapshot =
             std::fs::read_to_string(&path).expect("gipc-core has a snapshot of each scenario");
         let text = snapshot.splitn(3, "---\n").nth(2).expect("a snapshot has a header");

@@ -139,7 +139,7 @@ const CASES: [Case; 18] = [
 ];
 
 fn main() {
-    embedded_agent::init();
+    gipc_harness::init();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let argument = |index: usize| {
         let argument = arguments.get(index);
@@ -151,7 +151,6 @@ fn main() {
             let rest: Vec<String> = (2..arguments.len()).map(argument).collect();
             support::faulty_agent::play(&argument(1), &rest)
         }
-        ("supervisor", _) => runner::supervisor::supervisor_main(arguments[1..].to_vec()),
         ("library", _) => library(&argument(1), &argument(2), &argument(3)),
         _ => {
             let trial = |case: &'static Case| {
@@ -170,6 +169,7 @@ fn main() {
 fn library(adapter: &str, flags: &str, scenario: &str) -> i32 {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let suite = Suite::find(Some(root.join("scenarios")), Some(root.join("adapters")));
+    let suite = suite.expect("the suite is here");
     let mut request = RunRequest {
         names: vec![scenario.to_owned()],
         adapter: Some(adapter.to_owned()),

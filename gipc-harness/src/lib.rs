@@ -1,7 +1,22 @@
-//! The conformance harness as a library. Modules stand in the order in which a run uses them.
+//! A conformance suite and test harness for child processes that talk through pipes.
+//!
+//! It runs scripted multi-process scenarios against an implementation in any language, compares what happened with a model,
+//! and explains a stall: which process waits for which, and why.
+//!
+//! The suite as the tests of a crate, in a test target with `harness = false`:
+//!
+//! ```no_run
+//! gipc_harness::conformance! { adapter: "tests/my-adapter", scenarios: ["close/"] }
+//! ```
+//!
+//! The same from a program: [`Harness`]. The command `gipc-harness` does the rest: `gipc-harness --help`.
+//!
+//! The public surface is what this page lists. The modules are documented for contributors, in the order in which a run uses
+//! them, and may change with any release.
 pub mod similar;
 pub mod program;
 pub mod error;
+pub mod process_role;
 pub mod requirements;
 pub mod scenario;
 pub mod trace;
@@ -20,3 +35,13 @@ pub mod explore;
 pub mod report;
 pub mod runner;
 pub mod cli;
+mod conformance;
+mod harness;
+mod init;
+
+pub use conformance::ConformanceTests;
+pub use error::Error;
+pub use harness::Harness;
+pub use init::{init, init_with_agent};
+pub use process_role::AgentFunction;
+pub use report::{Report, ScenarioResult};

@@ -8,7 +8,7 @@ use std::path::Path;
 #[must_use]
 pub fn command(words: &str) -> String {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").is_some();
+    let by_cargo = std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "gipc-harness");
     command_of(&arguments, by_cargo, words)
 }
 
@@ -18,8 +18,9 @@ fn command_of(arguments: &[OsString], by_cargo: bool, words: &str) -> String {
     let typed = arguments.first().copied().filter(|typed| !typed.is_empty());
     let program = match typed {
         _ if by_cargo => "cargo harness".to_owned(),
-        None => "gipc-harness".to_owned(),
-        Some(typed) => quoted(typed),
+        Some(typed) if typed.rsplit('/').next() == Some("gipc-harness") => quoted(typed),
+        // A program that uses the library has no such commands.
+        _ => "gipc-harness".to_owned(),
     };
     let mut command = format!("{program} {words}");
     for flag in ["--scenarios", "--adapters"] {
@@ -59,8 +60,9 @@ mod tests {
     #[rstest]
     #[case::the_program_as_it_was_typed(&["./target/debug/gipc-harness", "run"], false, "./target/debug/gipc-harness show a/b")]
     #[case::a_program_in_the_path(&["gipc-harness"], false, "gipc-harness show a/b")]
+    #[case::another_program(&["target/debug/deps/conformance-1a2b"], false, "gipc-harness show a/b")]
     #[case::the_alias_of_the_workspace(&["target/release/gipc-harness"], true, "cargo harness show a/b")]
-    #[case::the_folders_are_kept(&["it", "run", "--scenarios", "my dir", "--adapters=x"], false, "it show a/b --scenarios 'my dir' --adapters x")]
+    #[case::the_folders_are_kept(&["bin/gipc-harness", "run", "--scenarios", "my dir", "--adapters=x"], false, "bin/gipc-harness show a/b --scenarios 'my dir' --adapters x")]
     fn a_command_can_be_typed_where_the_program_was_called(
         #[case] arguments: &[&str],
         #[case] by_cargo: bool,

@@ -16,6 +16,7 @@ pub use keeps::Keeps;
 pub use known_failures::{FailureSort, KnownFailure};
 pub use manifest::Manifest;
 
+use crate::process_role::{AGENT, EMBEDDED_AGENT, has_agent};
 use crate::program;
 use crate::similar::closest;
 use manifest::DEFAULT;
@@ -99,7 +100,11 @@ impl Adapter {
         // The words of the manifest may contain the two built-in ones.
         let declared = manifest.words.iter().map(|(name, word)| (name.clone(), fill(word, &words)));
         words.extend(declared.collect::<Vec<_>>());
-        let command: Vec<String> = manifest.command.iter().map(|word| fill(word, &words)).collect();
+        let mut command: Vec<String> =
+            manifest.command.iter().map(|word| fill(word, &words)).collect();
+        if command.is_empty() && has_agent() {
+            command = vec![exe.to_string_lossy().into_owned(), AGENT.to_owned()];
+        }
         if command.is_empty() {
             return Err(AdapterError::Bad(format!(
                 "{shown}: `command` is missing: the program to start"
@@ -120,7 +125,30 @@ impl Adapter {
             here: adapters.join(EMBEDDED),
             skips: Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?),
             variant: DEFAULT.to_owned(),
-            command: vec![exe.to_string_lossy().into_owned(), "agent".to_owned()],
+            command: vec![exe.to_string_lossy().into_owned(), EMBEDDED_AGENT.to_owned()],
+            words: BTreeMap::new(),
+        })
+    }
+
+    /// The adapter whose agent is a function of this program, without a manifest: it declares nothing, so that its agent may
+    /// answer `unsupported` to anything.
+    ///
+    /// Fails if the program has no agent.
+    pub fn of_this_program(name: &str) -> Result<Self, AdapterError> {
+        let exe =
+            std::env::current_exe().map_err(|error| AdapterError::Absent(error.to_string()))?;
+        if !has_agent() {
+            return Err(AdapterError::Absent(format!(
+                "{name} has no agent: this program did not call gipc_harness::init_with_agent"
+            )));
+        }
+        let text = format!("name = {name:?}\nlanguage = \"Rust\"\n");
+        Ok(Self {
+            manifest: Manifest::parse(&text, name)?,
+            here: std::env::current_dir().unwrap_or_default(),
+            skips: None,
+            variant: DEFAULT.to_owned(),
+            command: vec![exe.to_string_lossy().into_owned(), AGENT.to_owned()],
             words: BTreeMap::new(),
         })
     }

@@ -18,10 +18,10 @@ use std::path::PathBuf;
 pub struct Options {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// The folder with the scenarios [default: the nearest `scenarios` here or above]
+    /// The folder with the scenarios [default: of `gipc-harness.toml` or of an exported suite, here or above; else the built-in ones]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) scenarios: Option<PathBuf>,
-    /// The folder with the adapters [default: the nearest `adapters` here or above]
+    /// The folder with the adapters [default: `adapters` beside that file, or here]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) adapters: Option<PathBuf>,
 }
@@ -48,6 +48,11 @@ pub(super) enum Command {
     Explore(Explore),
     /// List the requirements, and the scenarios that ask for each
     Spec(Spec),
+    /// Write the built-in scenarios into a folder
+    Scenarios {
+        #[command(subcommand)]
+        command: ScenariosCommand,
+    },
     /// Align the columns of scenario files
     Fmt(Fmt),
     /// Check what the suite assumes of this system; exit 1 if something does not hold
@@ -56,6 +61,16 @@ pub(super) enum Command {
     Adapter {
         #[command(subcommand)]
         command: AdapterCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ScenariosCommand {
+    /// Write the built-in scenarios, and the page that explains their language
+    Export {
+        /// A new folder. Commands use it if it is called `scenarios` and is in the current folder or above
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
 }
 

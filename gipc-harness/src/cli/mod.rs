@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::report::console::Console;
 use crate::report::terminal;
 use crate::suite::{Suite, own_program};
-use args::Command;
+use args::{Command, ScenariosCommand};
 use run_args::Run;
 
 /// Does what was typed. Returns the exit code.
@@ -39,11 +39,14 @@ pub fn main(options: Options) -> u8 {
 }
 
 fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
-    let suite = Suite::find(options.scenarios, options.adapters);
+    let suite = Suite::find(options.scenarios, options.adapters)?;
     let default = || Command::Run(Box::new(Run::default_flags()));
     match options.command.unwrap_or_else(default) {
         Command::List(selection) => scenarios::list(&suite, &selection, console),
         Command::Check(selection) => scenarios::check(&suite, &selection, console),
+        Command::Scenarios { command: ScenariosCommand::Export { folder } } => {
+            scenarios::export(&folder, console)
+        }
         Command::Fmt(args) => scenarios::fmt(&suite, &args, console),
         Command::Run(args) => run::run(&suite, &args, console),
         Command::Judge { records } => run::judge(&suite, &records, console),

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::report::console::Console;
 use crate::report::json;
 use crate::scenario::parse;
-use crate::suite::Suite;
+use crate::suite::{self, Suite};
+use std::path::Path;
 
 /// The widest column of ids; longer ids are followed by their description all the same.
 const MAX_ID_WIDTH: usize = 60;
@@ -76,6 +77,12 @@ pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8
         if text == file.text {
             continue;
         }
+        if file.is_embedded {
+            return Err(Error::usage(format!(
+                "error: {} is built in and cannot be changed: export the suite first, `scenarios export DIR`",
+                file.id
+            )));
+        }
         changed += 1;
         console.line(&format!("{} {path}", if args.check { "would change" } else { "changed" }));
         if !args.check {
@@ -84,4 +91,10 @@ pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8
         }
     }
     Ok(u8::from(args.check && changed > 0))
+}
+
+pub(super) fn export(folder: &Path, console: &mut Console) -> Result<u8, Error> {
+    let count = suite::export(folder)?;
+    console.line(&format!("{count} files in {}", folder.display()));
+    Ok(0)
 }

@@ -1,5 +1,6 @@
 //! Measures how fast the machine starts processes, to extend timeouts on slow machines.
 
+use crate::process_role::NOTHING;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A process that takes up to twice this time to start and end still counts as an ordinary machine under load.
 const ORDINARY: Duration = Duration::from_millis(10);
 
-/// Starts `exe --version` three times. Returns the best time as a text, and the factor for timeouts.
+/// Starts a process that does nothing three times. Returns the best time as a text, and the factor for timeouts.
 pub(super) fn measure(exe: &Path) -> (String, u32) {
     let Some(best) = (0..3).filter_map(|_| start_and_end(exe)).min() else {
         return ("no process could be started".into(), 1);
@@ -21,6 +22,6 @@ pub(super) fn measure(exe: &Path) -> (String, u32) {
 fn start_and_end(exe: &Path) -> Option<Duration> {
     let start = Instant::now();
     let mut command = Command::new(exe);
-    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+    command.arg(NOTHING).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
     Some(start.elapsed())
 }

@@ -12,13 +12,16 @@ impl Suite {
     /// An adapter that can run here, by name or path, with `@VARIANT` behind it if one is wanted.
     pub fn adapter(&self, name: &str) -> Result<Adapter, Error> {
         let adapter = self.load_adapter(name)?;
-        check_vocabulary(&adapter)?;
+        self.check_vocabulary(&adapter)?;
         adapter.ready()?;
         Ok(adapter)
     }
 
     /// The same, whether or not it can run here.
     pub fn load_adapter(&self, name: &str) -> Result<Adapter, AdapterError> {
+        if let Some(own) = self.own_adapter.as_ref().filter(|own| own.manifest.name == name) {
+            return Ok(own.clone());
+        }
         let exe = own_program().map_err(|error| AdapterError::Absent(error.to_string()))?;
         Adapter::load(name, &self.adapters, &exe)
     }
@@ -68,30 +71,33 @@ impl Suite {
     }
 }
 
-/// Refuses a manifest that names a profile or a verb that does not exist.
-fn check_vocabulary(adapter: &Adapter) -> Result<(), Error> {
-    let (manifest, mut profiles, mut verbs) = (&adapter.manifest, Vec::new(), Vec::new());
-    for (usage, profile) in VERBS {
-        profiles.push(profile.word());
-        verbs.push(usage.split(' ').next().unwrap_or_default());
-    }
-    profiles.dedup();
-    verbs.dedup();
-    let unknown = |what: &str, word: &str, existing: &[&str]| {
-        let file = adapter.here.join("adapter.toml");
-        let existing = existing.join(", ");
-        Error::usage(format!(
-            "error: {}: {word} is no {what}; there are {existing}",
-            file.display()
-        ))
-    };
-    if let Some(word) = manifest.profiles.iter().find(|word| !profiles.contains(&word.as_str())) {
-        return Err(unknown("profile", word, &profiles));
-    }
-    let is_known = |word: &&String| word.contains('/') || verbs.contains(&word.as_str());
-    match manifest.lacks.keys().find(|word| !is_known(word)) {
-        Some(word) => Err(unknown("verb or scenario (in `lacks`)", word, &verbs)),
-        None => Ok(()),
+impl Suite {
+    /// Refuses a manifest that names a profile or a verb that does not exist.
+    pub(crate) fn check_vocabulary(&self, adapter: &Adapter) -> Result<(), Error> {
+        let (manifest, mut profiles, mut verbs) = (&adapter.manifest, Vec::new(), Vec::new());
+        for (usage, profile) in VERBS {
+            profiles.push(profile.word());
+            verbs.push(usage.split(' ').next().unwrap_or_default());
+        }
+        profiles.dedup();
+        verbs.dedup();
+        let unknown = |what: &str, word: &str, existing: &[&str]| {
+            let file = adapter.here.join("adapter.toml");
+            let existing = existing.join(", ");
+            Error::usage(format!(
+                "error: {}: {word} is no {what}; there are {existing}",
+                file.display()
+            ))
+        };
+        if let Some(word) = manifest.profiles.iter().find(|word| !profiles.contains(&word.as_str()))
+        {
+            return Err(unknown("profile", word, &profiles));
+        }
+        let is_known = |word: &&String| word.contains('/') || verbs.contains(&word.as_str());
+        match manifest.lacks.keys().find(|word| !is_known(word)) {
+            Some(word) => Err(unknown("verb or scenario (in `lacks`)", word, &verbs)),
+            None => Ok(()),
+        }
     }
 }
 

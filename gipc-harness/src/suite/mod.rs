@@ -4,64 +4,53 @@ pub mod accept_baseline;
 mod adapters;
 mod alternatives;
 mod disagreement;
+mod embedded;
 mod header;
 mod lints;
+mod location;
 pub mod scaffold;
 mod scenario_file;
 
 pub use adapters::own_program;
+pub use embedded::export;
 pub use scenario_file::{Refusal, ScenarioFile};
 
+use crate::adapter::Adapter;
 use crate::error::Error;
 use crate::program;
+use crate::scenario::{VERBS, parse};
 use crate::similar::closest;
 use std::path::{Path, PathBuf};
 
 /// The extension of scenario files.
 const EXTENSION: &str = "scenario";
+/// The first line of the README in the folder of a suite.
+const MARKER: &str = "<!-- gipc-harness suite -->";
+/// The folder that stands before the ids of built-in scenarios where a path is shown.
+const BUILT_IN: &str = "scenarios";
 /// How many similar names an error suggests.
 const MAX_SUGGESTIONS: usize = 5;
 
-/// The folders with scenarios and adapters.
+/// Where scenarios and adapters come from.
 #[derive(Clone, Debug)]
 pub struct Suite {
-    /// The folder with the scenarios.
-    pub scenarios: PathBuf,
+    /// The folder with the scenarios; `None` for those inside the program.
+    pub scenarios: Option<PathBuf>,
     /// The folder with the adapters.
     pub adapters: PathBuf,
+    /// The adapter that runs if none is named; the embedded one if there is none either.
+    pub default_adapter: Option<String>,
+    /// An adapter that is in no folder. It is found by its name.
+    pub own_adapter: Option<Adapter>,
 }
 
 impl Suite {
-    /// The folders that were named; else the nearest ones in the current folder or above it; else those that this program
-    /// was built beside.
-    #[must_use]
-    pub fn find(scenarios: Option<PathBuf>, adapters: Option<PathBuf>) -> Self {
-        let nearest = |name: &str| {
-            let here = std::env::current_dir().unwrap_or_default();
-            let above =
-                here.ancestors().map(|folder| folder.join(name)).find(|folder| folder.is_dir());
-            let short = above
-                .map(|folder| folder.strip_prefix(&here).map(Path::to_owned).unwrap_or(folder));
-            short.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name))
-        };
-        Self {
-            scenarios: scenarios.unwrap_or_else(|| nearest("scenarios")),
-            adapters: adapters.unwrap_or_else(|| nearest("adapters")),
-        }
-    }
-
     /// The scenario files with these ids, in these folders or at these paths, in the order of their ids; all files if
     /// nothing is named.
     pub fn select(&self, names: &[String]) -> Result<Vec<ScenarioFile>, Error> {
         let mut found = Vec::new();
         if names.is_empty() {
-            self.walk(&self.scenarios, &mut found)?;
-            if found.is_empty() {
-                return Err(Error::usage(format!(
-                    "error: no scenarios in {}; name a folder with --scenarios",
-                    self.scenarios.display()
-                )));
-            }
+            self.all(&mut found)?;
         }
         for name in names {
             self.select_one(name, &mut found)?;
@@ -71,28 +60,93 @@ impl Suite {
         Ok(found)
     }
 
-    fn select_one(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
-        let id = name.strip_suffix(".scenario").unwrap_or(name);
-        let inside = self.scenarios.join(format!("{id}.{EXTENSION}"));
-        let folder = self.scenarios.join(name);
-        let outside = PathBuf::from(name);
-        if inside.is_file() {
-            found.push(ScenarioFile::read(&inside, &self.scenarios, true)?);
-        } else if folder.is_dir() && !name.is_empty() {
-            self.walk(&folder, found)?;
-        } else if outside.is_file() {
-            found.push(ScenarioFile::read(&outside, &self.scenarios, true)?);
-        } else if outside.is_dir() {
-            self.walk(&outside, found)?;
-        } else {
-            return Err(self.unknown(name));
+    /// Adds all scenarios.
+    fn all(&self, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
+        let Some(folder) = &self.scenarios else {
+            found.extend(
+                embedded::scenarios().map(|(path, text)| ScenarioFile::embedded(path, text)),
+            );
+            return Ok(());
+        };
+        self.walk(folder, found)?;
+        match found.is_empty() {
+            true => Err(Error::usage(format!(
+                "error: no scenarios in {}; name a folder with --scenarios",
+                folder.display()
+            ))),
+            false => Ok(()),
         }
+    }
+
+    fn select_one(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
+        let outside = PathBuf::from(name);
+        if let Some(profile) = name.strip_prefix("profile:") {
+            return self.select_profile(profile, found);
+        }
+        if self.select_inside(name, found)? {
+            return Ok(());
+        }
+        if outside.is_file() {
+            found.push(ScenarioFile::read(&outside, self.scenarios.as_deref(), true)?);
+            Ok(())
+        } else if outside.is_dir() {
+            self.walk(&outside, found)
+        } else {
+            Err(self.unknown(name))
+        }
+    }
+
+    /// Adds the scenarios that need no other profile than this one and `core`.
+    fn select_profile(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
+        let mut existing: Vec<&str> = VERBS.iter().map(|(_, profile)| profile.word()).collect();
+        existing.dedup();
+        if !existing.contains(&name) {
+            return Err(Error::usage(format!(
+                "error: no profile is called {name}; there are {}",
+                existing.join(", ")
+            )));
+        }
+        let mut all = Vec::new();
+        self.all(&mut all)?;
+        found.extend(all.into_iter().filter(|file| {
+            parse(&file.id, &file.text).is_ok_and(|scenario| {
+                let mut profiles = scenario.steps.iter().map(|step| step.verb.profile().word());
+                profiles.all(|word| word == name || word == "core")
+            })
+        }));
         Ok(())
+    }
+
+    /// Adds the scenarios of the suite that an id or a folder names. Returns whether there are any.
+    fn select_inside(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<bool, Error> {
+        let id = name.strip_suffix(".scenario").unwrap_or(name);
+        if let Some(root) = &self.scenarios {
+            let (file, folder) = (root.join(format!("{id}.{EXTENSION}")), root.join(name));
+            if file.is_file() {
+                found.push(ScenarioFile::read(&file, Some(root), true)?);
+                return Ok(true);
+            }
+            let is_folder = folder.is_dir() && !name.is_empty();
+            if is_folder {
+                self.walk(&folder, found)?;
+            }
+            return Ok(is_folder);
+        }
+        let id = id.strip_prefix("scenarios/").unwrap_or(id);
+        let folder = format!("{}/", id.trim_end_matches('/'));
+        let before = found.len();
+        for (path, text) in embedded::scenarios() {
+            let is_named = path.strip_suffix(".scenario") == Some(id);
+            if is_named || path.starts_with(&folder) {
+                found.push(ScenarioFile { is_named, ..ScenarioFile::embedded(path, text) });
+            }
+        }
+        Ok(found.len() > before)
     }
 
     fn unknown(&self, name: &str) -> Error {
         let mut all = Vec::new();
-        let _ = self.walk(&self.scenarios, &mut all);
+        let _ = self.all(&mut all);
         let ids: Vec<&str> = all.iter().map(|file| file.id.as_str()).collect();
         let mut similar: Vec<&str> = ids.iter().copied().filter(|id| id.contains(name)).collect();
         if similar.is_empty() {
@@ -133,7 +187,7 @@ impl Suite {
             if path.is_dir() {
                 self.walk(&path, found)?;
             } else if path.extension().is_some_and(|extension| extension == EXTENSION) {
-                found.push(ScenarioFile::read(&path, &self.scenarios, false)?);
+                found.push(ScenarioFile::read(&path, self.scenarios.as_deref(), false)?);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! One scenario file: its text, and the scenario in it, checked against the model or not.
 
-use super::{disagreement, header, lints};
+use super::{BUILT_IN, disagreement, header, lints};
 use crate::error::Error;
 use crate::program;
 use crate::scenario::{ParseError, Scenario, parse_all};
@@ -20,23 +20,33 @@ pub struct ScenarioFile {
     pub is_in_suite: bool,
     /// The file itself was named, not a folder that contains it.
     pub is_named: bool,
+    /// The scenario is inside the program, and there is no file at the path.
+    pub is_embedded: bool,
 }
 
 impl ScenarioFile {
-    pub(super) fn read(path: &Path, suite: &Path, is_named: bool) -> Result<Self, Error> {
+    /// Reads a file. `suite` is the folder of the suite, if it is one.
+    pub(super) fn read(path: &Path, suite: Option<&Path>, is_named: bool) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(|error| {
             Error::usage(format!("error: cannot read {}: {error}", path.display()))
         })?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let root = suite.canonicalize().unwrap_or_else(|_| suite.to_owned());
-        let inside = absolute.strip_prefix(&root);
-        let is_in_suite = inside.is_ok();
+        let root = suite.map(|suite| suite.canonicalize().unwrap_or_else(|_| suite.to_owned()));
+        let inside = root.as_ref().and_then(|root| absolute.strip_prefix(root).ok());
+        let is_in_suite = inside.is_some();
         let id = match inside {
-            Ok(inside) => inside.with_extension("").to_string_lossy().into_owned(),
-            Err(_) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            Some(inside) => inside.with_extension("").to_string_lossy().into_owned(),
+            None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        Ok(Self { id, path: path.to_owned(), text, is_in_suite, is_named })
+        Ok(Self { id, path: path.to_owned(), text, is_in_suite, is_named, is_embedded: false })
+    }
+
+    /// A scenario inside the program, with its path below the suite's folder.
+    pub(super) fn embedded(path: &str, text: &str) -> Self {
+        let id = path.strip_suffix(".scenario").unwrap_or(path).to_owned();
+        let (path, text) = (Path::new(BUILT_IN).join(path), text.to_owned());
+        Self { id, path, text, is_in_suite: true, is_named: false, is_embedded: true }
     }
 
     /// Whether the first comment says that the scenario is heavy. Does not parse the file.

@@ -2,6 +2,7 @@
 //!
 //! Each process exits when its stdin closes, so that none outlives the harness, however the harness ends.
 
+use crate::process_role::LOAD;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,11 +15,8 @@ impl CpuLoad {
     pub(super) fn start(count: u16, exe: &Path) -> io::Result<Self> {
         let mut load = Self(Vec::new());
         for _ in 0..count {
-            let child = Command::new(exe)
-                .arg("busy")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()?;
+            let child =
+                Command::new(exe).arg(LOAD).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
             load.0.push(child);
         }
         Ok(load)

@@ -81,7 +81,7 @@ pub struct SuiteRun {
 impl SuiteRun {
     /// Loads the adapter and the scenarios, and looks at the system. Starts no process of a scenario.
     pub fn prepare(suite: &Suite, request: RunRequest) -> Result<Self, Error> {
-        let asked = adapter_of(&request)?;
+        let asked = adapter_of(suite, &request)?;
         let adapter = (asked != MODEL).then(|| suite.adapter(&asked)).transpose()?;
         if let Some(adapter) = &adapter {
             if matches!(request.variant, VariantRequest::ExhaustFds(_)) && !adapter.has("limits") {
@@ -178,14 +178,16 @@ impl SuiteRun {
     }
 }
 
-/// The adapter that is asked for: the named one, that of the records, or the embedded one.
-fn adapter_of(request: &RunRequest) -> Result<String, Error> {
+/// The adapter that is asked for: the named one, that of the records, that of the project, or the embedded one.
+fn adapter_of(suite: &Suite, request: &RunRequest) -> Result<String, Error> {
     if let Some(named) = &request.adapter {
         return Ok(named.clone());
     }
     let (records, _) = split_records(&request.names)?;
     let mut adapters = records.into_iter().map(|(_, record)| record.case.adapter);
-    let Some(first) = adapters.next() else { return Ok(EMBEDDED.into()) };
+    let Some(first) = adapters.next() else {
+        return Ok(suite.default_adapter.clone().unwrap_or_else(|| EMBEDDED.into()));
+    };
     match adapters.find(|other| *other != first) {
         None => Ok(first),
         Some(other) => Err(Error::usage(format!(

@@ -1,6 +1,7 @@
 //! The harness's side of the supervisor: starts it, reads its events, and ends the run.
 
 use super::messages::{END, LeakedProcess, START, SupervisorEvent};
+use crate::process_role::SUPERVISOR;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::io;
@@ -38,7 +39,7 @@ impl Supervisor {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let process = tokio::process::Command::new(exe)
-            .arg("supervisor")
+            .arg(SUPERVISOR)
             .args(command)
             .envs(env)
             .stdin(OwnedFd::from(theirs))

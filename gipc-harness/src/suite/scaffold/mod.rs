@@ -3,6 +3,7 @@
 //! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
 use super::Suite;
+use super::embedded::{NODE_KIT, PYTHON_KIT, RUST_KIT, export_kit};
 use crate::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -19,6 +20,15 @@ pub enum Language {
 }
 
 impl Language {
+    /// The name of the folder of the kit, and its files.
+    fn kit(self) -> (&'static str, &'static [(&'static str, &'static str)]) {
+        match self {
+            Self::Python => ("python", PYTHON_KIT),
+            Self::Node => ("node", NODE_KIT),
+            Self::Rust => ("rust", RUST_KIT),
+        }
+    }
+
     /// The templates, by their paths in the folder of the adapter.
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -40,7 +50,8 @@ impl Language {
     }
 }
 
-/// Writes the files of a new adapter into a new folder of the suite. Returns their paths.
+/// Writes the files of a new adapter into a new folder beside the other adapters, and the kit of its language unless it is
+/// there. Returns the paths of the files, and of the kit if it was written.
 ///
 /// Fails if the name is not valid, if the folder exists, or if a file cannot be written.
 pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<PathBuf>, Error> {
@@ -55,7 +66,9 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
         let shown = folder.display();
         return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
     }
-    let mut paths = Vec::new();
+    let (kit, kit_files) = language.kit();
+    let mut paths: Vec<PathBuf> =
+        export_kit(&suite.adapters, kit, kit_files)?.into_iter().collect();
     for (file, text) in language.files() {
         let path = folder.join(file);
         let parent = path.parent().unwrap_or(&folder);
