@@ -3,7 +3,7 @@
 use crate::adapter::Adapter;
 use crate::environment::{self, Environment};
 use crate::error::Error;
-use crate::init;
+use crate::init::{init, init_with_agent};
 use crate::process_role::AgentFunction;
 use crate::report::{ScenarioReport, terminal};
 use crate::scenario::Scenario;
@@ -106,8 +106,8 @@ impl ConformanceTests {
     /// harness started it plays its role instead and does not return.
     pub fn main(self) -> ExitCode {
         match self.agent {
-            Some(agent) => init::init_with_agent(agent),
-            None => init::init(),
+            Some(agent) => init_with_agent(agent),
+            None => init(),
         }
         let arguments = Arguments::from_args();
         match self.trials() {
@@ -185,6 +185,7 @@ impl Shared {
         let report = ScenarioReport {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
+            name: job.scenario.id.clone(),
             adapter: self.adapter.manifest.name.clone(),
             asked: self.asked.clone(),
             flags: String::new(),

@@ -145,6 +145,7 @@ impl Adapter {
         let text = format!("name = {name:?}\nlanguage = \"Rust\"\n");
         Ok(Self {
             manifest: Manifest::parse(&text, name)?,
+            asked: name.to_owned(),
             here: std::env::current_dir().unwrap_or_default(),
             skips: None,
             variant: DEFAULT.to_owned(),

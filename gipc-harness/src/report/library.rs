@@ -58,6 +58,7 @@ impl Report {
         let report = ScenarioReport {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
+            name: job.scenario.id.clone(),
             adapter: self.adapter.clone(),
             asked: self.asked.clone(),
             flags: job.flags(),

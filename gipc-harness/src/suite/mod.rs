@@ -170,7 +170,8 @@ impl Suite {
     /// The scenario as the command line finds it: its id if the suite has this file, else its path.
     #[must_use]
     pub fn name_of(&self, id: &str, path: &Path) -> String {
-        let inside = self.scenarios.join(format!("{id}.{EXTENSION}"));
+        let folder = self.scenarios.as_deref().unwrap_or(Path::new(BUILT_IN));
+        let inside = folder.join(format!("{id}.{EXTENSION}"));
         let is_inside = match (inside.canonicalize(), path.canonicalize()) {
             (Ok(inside), Ok(path)) => inside == path,
             _ => inside == path,
