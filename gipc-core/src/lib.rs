@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-// Where things are: `pipe`, `reader` and `writer` (below them `messages`, `frame`: bytes on the wire, `codec` and `bounded`: values, `end`: whose turn it is,
-// `outlet`: the turn of a put, `growth`: its large pipes, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
-// `entry`: how a child begins, `exit`: how it ended, `control` and `report`: the socket to it, `handles` and `handoff`: how handles reach it,
-// `stdin`), `platform` (what differs between systems), `error`.
+// Where things are: `pipe`, `reader`, `writer` and `duplex`; below them `messages`, `codec` and `bounded` (values), `frame` (bytes
+// on the wire), `outlet` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is), `channel` (the descriptor).
+// `command`, `process` and `exit`; below them `entry` and `arrival` (how a child begins), `handles`, `handoff` and `stdin` (what
+// it is given), `control` and `report` (the socket to it). For all of them `error`, and `platform`: what differs between systems.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
