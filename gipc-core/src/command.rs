@@ -47,6 +47,19 @@ pub struct Command<A, R, H = ()> {
 impl<A, R, H: Handles> Command<A, R, H> {
     /// A child that begins with this entry.
     ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// use gipc_core::Command;
+    ///
+    /// let mut command = Command::new(work())?;
+    /// let child = command.spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If this program's own file cannot be found. `Unsupported` if this program was started by way of the dynamic loader
@@ -72,6 +85,26 @@ impl<A, R, H: Handles> Command<A, R, H> {
 
     /// Gives the child its handles, which have to be those that its entry names. Once the child is spawned, it owns them and
     /// this process does not.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gipc_core::{Command, Reader, Start, Writer, entry, pipe};
+    ///
+    /// entry! {
+    ///     async fn copy(Start { handles: (r, w), .. }: Start<(), (Reader, Writer)>) -> Result<(), gipc_core::Error> {
+    ///         while let Some(message) = r.get().await? {
+    ///             w.put(message).await?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let ((r, near_w), (near_r, w)) = (pipe()?, pipe()?);
+    /// let child = Command::new(copy())?.handles((r, w)).spawn(&())?;
+    /// # drop((child, near_w, near_r));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn handles(mut self, handles: H) -> Command<A, R> {
         handles.pack(&mut self.given);
@@ -81,6 +114,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// Sets the display name, for logs. The default is the name of the entry.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.name("worker 1").spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -88,6 +131,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// Sets whether the child is killed when the last [`Process`] of it is dropped. It is reaped in any case.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.daemon(true).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = daemon;
@@ -97,6 +150,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     /// How many bytes the encoded result of its entry may have, 64 MiB if this is not called. A longer one is
     /// [`Exit::ResultLost`](crate::Exit::ResultLost); the parent takes no more memory for it. Large results are better put
     /// into a pipe.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.result_limit(1 << 30).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn result_limit(mut self, bytes: usize) -> Self {
         self.result_limit = bytes;
@@ -104,6 +167,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::env`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.env("RUST_LOG", "debug").spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
@@ -111,6 +184,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::envs`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.envs([("LANG", "C"), ("TZ", "UTC")]).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
         mut self,
@@ -121,6 +204,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::env_remove`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.env_remove("LD_PRELOAD").spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.command.env_remove(name);
@@ -128,6 +221,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::env_clear`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.env_clear().spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.command.env_clear().env(ENTRY_VARIABLE, &self.signature);
@@ -135,6 +238,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::current_dir`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.current_dir("/").spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn current_dir(mut self, folder: impl AsRef<Path>) -> Self {
         self.command.current_dir(folder);
@@ -143,6 +256,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
 
     /// Sets the process group of the child; 0 makes it the first of a new one. Signals of the terminal, such as Ctrl-C, go to
     /// the group of its foreground alone.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.process_group(0).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn process_group(mut self, group: i32) -> Self {
         self.command.process_group(group);
@@ -150,6 +273,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// Sets the stdin, which is the null device if this is not called.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.stdin(std::fs::File::open("input")?).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
         self.stdin = stdin.into();
@@ -157,6 +290,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::stdout`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.stdout(std::process::Stdio::null()).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.command.stdout(stdout);
@@ -164,6 +307,16 @@ impl<A, R, H: Handles> Command<A, R, H> {
     }
 
     /// As [`std::process::Command::stderr`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.stderr(std::process::Stdio::piped()).spawn(&1)?;
+    /// # drop(child);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
         self.command.stderr(stderr);
@@ -176,6 +329,16 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     ///
     /// It blocks for as long as the system takes to start a program, one or two milliseconds. A second call starts another
     /// child, which can be given no handle that the first one has.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// let child = gipc_core::Command::new(work())?.spawn(&7)?;
+    /// println!("process {}", child.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

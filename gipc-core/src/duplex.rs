@@ -9,6 +9,18 @@ use std::time::Duration;
 
 /// Makes two handles that talk to each other.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (near, far) = gipc_core::duplex()?;
+/// near.put("question").await?;
+/// assert!(far.get().await?.is_some());
+/// far.put("answer").await?;
+/// assert!(near.get().await?.is_some());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// As [`pipe`](crate::pipe()).
@@ -18,6 +30,20 @@ pub fn duplex() -> io::Result<(Duplex, Duplex)> {
 
 /// Makes two handles that talk to each other: the first one gets messages of the codec `In` and puts messages of `Out`, the
 /// second one the reverse.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use gipc_core::{Postcard, duplex_of};
+///
+/// let (near, far) = duplex_of::<Postcard<usize>, Postcard<String>>()?;
+/// near.put("word".to_owned()).await?;
+/// let word = far.get().await?.unwrap_or_default();
+/// far.put(word.len()).await?;
+/// assert_eq!(near.get().await?, Some(4));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
@@ -44,24 +70,67 @@ impl Duplex {
 
 impl<In: Codec, Out: Codec> Duplex<In, Out> {
     /// The same handle with other codecs: what it gets, and what it puts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gipc_core::Postcard;
+    ///
+    /// let (near, far) = gipc_core::duplex()?;
+    /// let near = near.with::<Postcard<u8>, Postcard<u16>>();
+    /// near.put(300).await?;
+    /// assert_eq!(far.with::<Postcard<u16>, Postcard<u8>>().get().await?, Some(300));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with<I: Codec, O: Codec>(&self) -> Duplex<I, O> {
         Duplex { reader: self.reader.with(), writer: self.writer.with() }
     }
 
     /// The half that gets.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, _far) = gipc_core::duplex()?;
+    /// near.reader().limit(1000)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn reader(&self) -> &Reader<In> {
         &self.reader
     }
 
     /// The half that puts. Closing it alone tells the other side that no more will come.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// near.writer().close()?;
+    /// assert_eq!(far.get().await?, None);
+    /// far.put("the other direction is open").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn writer(&self) -> &Writer<Out> {
         &self.writer
     }
 
     /// As [`Reader::get`], and as cancel-safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// far.put("text").await?;
+    /// assert_eq!(near.get().await?.as_deref(), Some(&b"text"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -72,6 +141,16 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
 
     /// As [`Writer::put`], and as cancel-safe.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// near.put("text").await?;
+    /// assert_eq!(far.get().await?.as_deref(), Some(&b"text"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Writer::put`].
@@ -81,6 +160,19 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
 
     /// As [`Reader::get_within`], and as cancel-safe.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gipc_core::{Error, duplex};
+    /// use std::time::Duration;
+    ///
+    /// let (near, _far) = duplex()?;
+    /// let got = near.get_within(Duration::from_millis(1)).await;
+    /// assert!(matches!(got, Err(Error::Timeout)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Reader::get_within`].
@@ -89,6 +181,16 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
     }
 
     /// As [`Writer::put_within`], and as cancel-safe.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// near.put_within("text", std::time::Duration::from_secs(1)).await?;
+    /// assert!(far.get().await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -102,6 +204,16 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
     }
 
     /// Closes what is still open: the writer, then the reader.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// near.close()?;
+    /// assert_eq!(far.get().await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -125,6 +237,18 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
 impl<In: Codec, Out: Codec> Duplex<In, Out> {
     /// Waits until every put and every get before it is done, and closes what is still open: the writer, then the reader.
     /// Cancel-safe, but the writer may then be closed alone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (near, far) = gipc_core::duplex()?;
+    /// near.put("last").await?;
+    /// near.close_when_idle().await?;
+    /// assert!(far.get().await?.is_some());
+    /// assert_eq!(far.get().await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

@@ -44,6 +44,21 @@ pub struct Parent(pipe::Receiver);
 
 impl Parent {
     /// Waits until it is gone, however it ended. Cancel-safe.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use gipc_core::{Start, entry};
+    ///
+    /// entry! {
+    ///     async fn serve(start: Start<()>) {
+    ///         start.parent.ended().await; // then nothing is left to serve
+    ///     }
+    /// }
+    /// # let _ = serve();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ended(&self) {
         let mut nothing = [0];
         loop {
@@ -83,6 +98,15 @@ impl<S, R> Entry<S, R> {
     }
 
     /// Returns its name: the module and the function.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// gipc_core::entry! { async fn work(_start: gipc_core::Start) {} }
+    /// assert!(work().name().ends_with("::work"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -100,6 +124,15 @@ impl<A: DeserializeOwned + 'static, H: Handles + 'static, R: Serialize + 'static
     Entry<Start<A, H>, R>
 {
     /// Erases the types of arguments and result, so that the entry can be listed in [`init`].
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// gipc_core::entry! { async fn work(_start: gipc_core::Start) {} }
+    /// gipc_core::init(&[work().listed()]); // what `init!(work)` does
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn listed(&self) -> Listed {
         let (name, run) = (self.name, self.run);

@@ -19,8 +19,8 @@ pub enum Error {
     Truncated,
     /// The other end is closed, so nothing can read what is put. A part may have been written.
     Broken,
-    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) says. From `get`, the pipe is of no use any more:
-    /// where the next message begins is unknown.
+    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) says. From `get`,
+    /// the pipe is of no use any more: where the next message begins is unknown.
     TooLarge {
         /// How long it is, or says that it is, in bytes.
         len: u64,

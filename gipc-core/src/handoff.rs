@@ -6,7 +6,7 @@
 
 use crate::end::{Body, Held};
 use crate::outlet::Outlet;
-use crate::pipe::Inlet;
+use crate::reader::Inlet;
 use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};

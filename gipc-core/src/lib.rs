@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 
-// Where things are: `pipe` (below it `messages`, `frame`: bytes on the wire, `codec` and `bounded`: values, `end`: whose turn it is,
-// `outlet`: the turn of a put, `growth`: its large pipes, `channel`: the descriptor), `duplex`, `command` and `process` (below them `arrival` and
-// `entry`: how a child begins, `control` and `report`: the socket to it, `handles` and `handoff`: how handles reach it,
-// `stdin`), `platform` (what differs between systems), `error`.
+// Where things are: `pipe`, `reader`, `writer` and `duplex`; below them `messages`, `codec` and `bounded` (values), `frame` (bytes
+// on the wire), `outlet` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is), `channel` (the descriptor).
+// `command`, `process` and `exit`; below them `entry` and `arrival` (how a child begins), `handles`, `handoff` and `stdin` (what
+// it is given), `control` and `report` (the socket to it). For all of them `error`, and `platform`: what differs between systems.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");
@@ -18,6 +18,7 @@ mod duplex;
 mod end;
 mod entry;
 mod error;
+mod exit;
 mod frame;
 mod growth;
 mod handles;
@@ -27,19 +28,24 @@ mod outlet;
 mod pipe;
 mod platform;
 mod process;
+mod reader;
 mod report;
 mod stdin;
+mod writer;
 
 pub use codec::{Codec, CodecError, Message, Postcard, Raw};
 pub use command::Command;
 pub use duplex::{Duplex, duplex, duplex_of};
 pub use entry::{Entry, Listed, Parent, Start, init, init_before_main};
 pub use error::Error;
+pub use exit::{Exit, ExitError};
 pub use frame::MAX_MESSAGE;
 #[doc(hidden)]
 pub use handles::Bundle;
 pub use handles::{Handle, Handles};
 pub use messages::Messages;
-pub use pipe::{Reader, Writer, pipe, pipe_of};
-pub use process::{Exit, ExitError, Process};
+pub use pipe::{pipe, pipe_of};
+pub use process::Process;
+pub use reader::Reader;
 pub use stdin::Stdin;
+pub use writer::Writer;

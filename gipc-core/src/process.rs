@@ -4,7 +4,7 @@
 
 use crate::codec::whole;
 use crate::report::Report;
-use crate::{Error, platform};
+use crate::{Error, Exit, platform};
 use nix::libc;
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
@@ -20,75 +20,6 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
-
-/// How a child ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exit<R = ()> {
-    /// Its entry returned this.
-    Returned(R),
-    /// Its entry returned an error, which this displays.
-    Failed(String),
-    /// Its entry panicked. Holds the message of the panic, empty if that was not a string.
-    Panicked(String),
-    /// It could not begin, for this reason: for instance because the program was rebuilt in the meantime. No code of the
-    /// entry has run.
-    NotBegun(String),
-    /// Its entry ran to its end, but what it returned could not be sent to the parent, for this reason.
-    ResultLost(String),
-    /// It exited with this code.
-    Code(i32),
-    /// A signal of this number ended it.
-    Signal(i32),
-}
-
-impl<R> Exit<R> {
-    /// What the entry returned, or an error that says how else the child ended: `let sum = child.join().await?.returned()?;`
-    ///
-    /// # Errors
-    ///
-    /// If it did not return, or returned an error.
-    pub fn returned(self) -> Result<R, ExitError> {
-        let without = match self {
-            Self::Returned(result) => return Ok(result),
-            Self::Failed(why) => Exit::Failed(why),
-            Self::Panicked(text) => Exit::Panicked(text),
-            Self::NotBegun(why) => Exit::NotBegun(why),
-            Self::ResultLost(why) => Exit::ResultLost(why),
-            Self::Code(code) => Exit::Code(code),
-            Self::Signal(number) => Exit::Signal(number),
-        };
-        Err(ExitError(without))
-    }
-}
-
-/// The end of a child that did not return a result, as an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExitError(Exit);
-
-impl ExitError {
-    /// How it ended; never `Returned`.
-    #[must_use]
-    pub fn exit(&self) -> &Exit {
-        &self.0
-    }
-}
-
-impl fmt::Display for ExitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Exit::Returned(()) => f.write_str("the child returned"),
-            Exit::Failed(why) => write!(f, "the child failed: {why}"),
-            Exit::Panicked(text) => write!(f, "the child panicked: {text}"),
-            Exit::NotBegun(why) => write!(f, "the child could not begin: {why}"),
-            Exit::ResultLost(why) => write!(f, "the result of the child is lost: {why}"),
-            Exit::Code(code) => write!(f, "the child exited with code {code}"),
-            Exit::Signal(number) => write!(f, "signal {number} ended the child"),
-        }
-    }
-}
-
-impl std::error::Error for ExitError {}
 
 /// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
 /// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and
@@ -126,6 +57,22 @@ impl<R: DeserializeOwned> Process<R> {
     /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same.
     /// Cancel-safe.
     ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// use gipc_core::Exit;
+    ///
+    /// match child.join().await? {
+    ///     Exit::Returned(result) => println!("{result}"),
+    ///     Exit::Panicked(message) => println!("a panic: {message}"),
+    ///     other => println!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// `Io` if something else in this process took its status (a `waitpid` of another library) and the entry did not end by
@@ -137,6 +84,20 @@ impl<R: DeserializeOwned> Process<R> {
     }
 
     /// As [`join`](Self::join), for at most so long. Cancel-safe.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// use gipc_core::Error;
+    ///
+    /// if let Err(Error::Timeout) = child.join_within(std::time::Duration::from_secs(1)).await {
+    ///     println!("it still runs");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +112,17 @@ impl<R: DeserializeOwned> Process<R> {
 
     /// Stops it: asks it to end, by SIGTERM, and ends it by SIGKILL if it has not ended within `limit`. Returns how it ended.
     /// Cancel-safe; dropped before it returns, it has asked only.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// let exit = child.stop(std::time::Duration::from_secs(5)).await?;
+    /// println!("{exit:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -172,6 +144,17 @@ impl<R: DeserializeOwned> Process<R> {
 
     /// How it ended, or `None` if that is not known yet. It becomes known when the runtime that spawned it has run since.
     ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// let is_running = child.try_join()?.is_none();
+    /// # drop(is_running);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`join`](Self::join).
@@ -183,30 +166,97 @@ impl<R: DeserializeOwned> Process<R> {
 
 impl<R> Process<R> {
     /// Its process id. After it ended the number may be another's.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// println!("process {}", child.id());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn id(&self) -> u32 {
         self.life.pid.as_raw().unsigned_abs()
     }
 
     /// The display name, for logs.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// println!("{}", child.name());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.life.name
     }
 
     /// Returns the pipe to its stdin, if it was to be piped and was not taken yet.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.stdin(gipc_core::Stdin::Piped).stdout(std::process::Stdio::piped())
+    /// #     .stderr(std::process::Stdio::piped()).spawn(&1)?;
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// if let Some(mut input) = child.take_stdin() {
+    ///     input.write_all(b"a line\n").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn take_stdin(&self) -> Option<ChildStdin> {
         self.streams().stdin.take()
     }
 
     /// Returns the pipe from its stdout, if it was to be piped and was not taken yet.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.stdin(gipc_core::Stdin::Piped).stdout(std::process::Stdio::piped())
+    /// #     .stderr(std::process::Stdio::piped()).spawn(&1)?;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut text = String::new();
+    /// if let Some(mut output) = child.take_stdout() {
+    ///     output.read_to_string(&mut text).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn take_stdout(&self) -> Option<ChildStdout> {
         self.streams().stdout.take()
     }
 
     /// Returns the pipe from its stderr, if it was to be piped and was not taken yet.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.stdin(gipc_core::Stdin::Piped).stdout(std::process::Stdio::piped())
+    /// #     .stderr(std::process::Stdio::piped()).spawn(&1)?;
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let mut text = String::new();
+    /// if let Some(mut output) = child.take_stderr() {
+    ///     output.read_to_string(&mut text).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn take_stderr(&self) -> Option<ChildStderr> {
         self.streams().stderr.take()
@@ -218,6 +268,17 @@ impl<R> Process<R> {
 
     /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
     ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// child.terminate()?;
+    /// child.join().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the system says.
@@ -227,6 +288,17 @@ impl<R> Process<R> {
 
     /// Ends it, by SIGKILL. Nothing happens if it has ended.
     ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// child.kill()?;
+    /// child.join().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the system says.
@@ -235,6 +307,17 @@ impl<R> Process<R> {
     }
 
     /// Sends it the signal of this number. Nothing happens if it has ended.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # gipc_core::entry! { async fn work(_start: gipc_core::Start<u8>) -> u8 { 1 } }
+    /// # let child = gipc_core::Command::new(work())?.spawn(&1)?;
+    /// const SIGHUP: i32 = 1;
+    /// child.signal(SIGHUP)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

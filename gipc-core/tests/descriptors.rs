@@ -44,14 +44,6 @@ async fn a_duplex_has_the_time_limits_of_its_halves() {
     assert!(matches!(far.put_within(&long, soon).await, Err(Error::StillSending)));
 }
 
-#[test]
-fn where_no_runtime_is_an_operation_says_so() {
-    let (r, _w) = pipe().expect("a pipe");
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let got = std::pin::pin!(r.get()).as_mut().poll(&mut context);
-    assert!(matches!(got, std::task::Poll::Ready(Err(Error::NoRuntime))), "{got:?}");
-}
-
 /// How many bytes the pipe of this writer holds.
 #[cfg(target_os = "linux")]
 fn capacity(w: &Writer) -> i32 {

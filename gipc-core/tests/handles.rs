@@ -203,8 +203,8 @@ async fn a_duplex_in_use_keeps_both_halves() {
 fn without_a_runtime_it_says_so() {
     let (r, w) = pipe().expect("a pipe needs none");
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let said = pin!(w.put(b"a")).poll(&mut context).map_err(|error| error.to_string());
-    assert!(matches!(said, Poll::Ready(Err(words)) if words.contains("no reactor")));
+    let said = pin!(w.put(b"a")).poll(&mut context);
+    assert!(matches!(said, Poll::Ready(Err(Error::NoRuntime))), "{said:?}");
     new_runtime().block_on(async {
         w.put(b"b").await.expect("nothing has happened before");
         assert_eq!(r.get().await.expect("open").as_deref(), Some(&b"b"[..]));
@@ -227,7 +227,7 @@ fn a_handle_belongs_to_the_runtime_it_first_waits_on() {
     });
     drop(second);
     let said = new_runtime().block_on(r.get());
-    assert!(matches!(said, Err(Error::Io(_))), "{said:?}");
+    assert!(matches!(said, Err(Error::NoRuntime)), "{said:?}");
 }
 
 #[test]
