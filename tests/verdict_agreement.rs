@@ -12,7 +12,7 @@ mod support {
 
 use gipc_harness::suite::Suite;
 use gipc_harness::suite_run::{RunRequest, SuiteRun};
-use gipc_harness::{embedded_agent, runner};
+use gipc_harness::embedded_agent;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::ffi::OsString;
 use std::fs;
