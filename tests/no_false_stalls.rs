@@ -1,8 +1,9 @@
 //! No false positives of the stall analysis: a process that computes, sleeps, is stopped and continued, or gets no
-//! processor for some seconds is never reported as stalled, although another process waits for it.
+//! processor for some seconds is never reported as stalled, although another process waits for it. Neither is a process
+//! that the scenario blocks as a whole.
 //!
 //! By default each case runs twice; `GIPC_HARNESS_RUNS=400 cargo test --release --test no_false_stalls` makes 2,000
-//! runs of all five.
+//! runs of the first five.
 
 #![cfg(target_os = "linux")]
 
@@ -30,26 +31,35 @@ fn main() {
             check("is-stopped", 0, 40)
         }),
         Trial::test("a_process_that_gets_no_processor_is_not_stalled", || check("right", 8, 4)),
+        Trial::test("steps_of_a_process_that_is_blocked_on_purpose_are_not_stalled", || {
+            run(Path::new("adapters/gipc-core"), "two-gets-of-a-process-that-stalls", 0, 1)
+        }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
 /// Runs the scenario repeatedly with an agent of this kind: `jobs` runs at a time, beside `load` busy processes.
 fn check(kind: &str, load: usize, jobs: usize) -> Result<(), Failed> {
-    let runs = std::env::var("GIPC_HARNESS_RUNS").unwrap_or_else(|_| "2".into());
     let folder = tempfile::tempdir()?;
     let own = std::env::current_exe()?;
     let manifest = format!("name = {kind:?}\ncommand = [{own:?}, \"agent\", {kind:?}]\n");
     fs::write(folder.path().join("adapter.toml"), manifest)?;
+    run(folder.path(), "reader-waits-for-a-slow-writer", load, jobs)
+}
+
+/// Runs a scenario of `tests/not_stalled` repeatedly on an adapter.
+fn run(adapter: &Path, scenario: &str, load: usize, jobs: usize) -> Result<(), Failed> {
+    let runs = std::env::var("GIPC_HARNESS_RUNS").unwrap_or_else(|_| "2".into());
+    let records = tempfile::tempdir()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
         .current_dir(&root)
         .args(["run", "--repeat", &runs, "--load", &load.to_string()])
         .args(["--jobs", &jobs.to_string(), "--record"])
-        .arg(folder.path().join("record"))
+        .arg(records.path())
         .arg("--adapter")
-        .arg(folder.path())
-        .arg(root.join("tests/not_stalled/reader-waits-for-a-slow-writer.scenario"))
+        .arg(adapter)
+        .arg(root.join(format!("tests/not_stalled/{scenario}.scenario")))
         .output()?;
     let shown = [output.stdout, output.stderr].concat();
     let shown = String::from_utf8_lossy(&shown);

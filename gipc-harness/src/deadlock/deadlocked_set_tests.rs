@@ -46,8 +46,9 @@ impl Stall<'_> {
         let graph = WaitForGraph::new(&scenario, &evidence);
         let ends = graph.ownership.all().map(|(end, _)| end).collect();
         let sleeping = graph.processes().filter(|process| !self.moving.contains(process));
-        let call =
-            |name: &str| (name.to_owned(), BlockedIn::Call { name: "epoll".into(), fd: None });
+        let call = |name: &str| {
+            (name.to_owned(), BlockedIn::Call { name: "epoll".into(), fd: None, far_timer: None })
+        };
         let blocked_in = sleeping.map(call).collect();
         let pipes: BTreeSet<_> = graph.ownership.all().map(|(end, _)| end.pipe).collect();
         evidence.fully_known_ends = ends;

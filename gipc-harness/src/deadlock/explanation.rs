@@ -14,17 +14,23 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
     let call = graph.evidence.blocked_in.get(process);
     let in_call = call.map_or(String::new(), |call| format!(" in {call}"));
     match graph.evidence.loops_turning.get(process) {
-        Some(false) if call.is_none() => {
-            format!("{process}'s loop does not turn, and it was not seen to sleep: it is busy")
-        }
         Some(false) => format!(
             "{process}'s loop does not turn: it sleeps{in_call}, and its neighbours with it"
         ),
         Some(true) if graph.evidence.woken_by_ping.contains(&wait.step) => {
             format!("{process} went on when its loop was asked: its wake-up had been lost")
         }
+        Some(true) if graph.waits_for_missing_bytes(wait.step) => {
+            format!(
+                "{process}'s loop turns, and {} waits for more bytes than there are",
+                step.what()
+            )
+        }
         Some(true) => {
             format!("{process}'s loop turns, and {} does not end: a wake-up was lost", step.what())
+        }
+        None if call.is_none() => {
+            format!("{process} was not seen to sleep: it is busy, or gets no processor time")
         }
         None => format!("{process} sleeps{in_call}"),
     }

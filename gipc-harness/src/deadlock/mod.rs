@@ -23,6 +23,8 @@ pub struct StallReport {
     pub kind: StallKind,
     /// What proves that nothing moved.
     pub evidence: EvidenceTier,
+    /// The proof as half a sentence.
+    pub proof: &'static str,
     /// Every step that waits, in the order of the scenario.
     pub waits: Vec<WaitEdge>,
     /// A shortest cycle of processes that wait for each other; the first name is repeated at the end. Empty if there is
@@ -85,6 +87,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
     Some(StallReport {
         kind,
         evidence: evidence.tier,
+        proof: evidence.words(),
         explanations: explanations.collect(),
         pipes: pipe_report::awaited_pipes(&graph, &waits),
         leaks: pipe_report::leaks(&graph, &waits),

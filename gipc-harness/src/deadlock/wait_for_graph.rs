@@ -34,6 +34,8 @@ pub(super) struct WaitForGraph<'a> {
     contents: BTreeMap<PipeId, Content>,
     /// The pipes in which a put was given up, so that their content is unknown, and the line of the put.
     given_up: BTreeMap<PipeId, usize>,
+    /// The pipes at which a get was given up, and the line of the get.
+    given_up_gets: BTreeMap<PipeId, usize>,
 }
 
 /// What was put into a pipe and not yet got.
@@ -54,6 +56,7 @@ impl<'a> WaitForGraph<'a> {
             holders,
             contents: BTreeMap::new(),
             given_up: BTreeMap::new(),
+            given_up_gets: BTreeMap::new(),
         };
         graph.replay_contents();
         graph
@@ -76,6 +79,9 @@ impl<'a> WaitForGraph<'a> {
                 }
                 (Verb::Put { .. }, Outcome::Cancelled | Outcome::Timeout) => {
                     self.given_up.insert(pipe, step.position.line);
+                }
+                (Verb::Get { .. }, Outcome::Cancelled | Outcome::Timeout) => {
+                    self.given_up_gets.insert(pipe, step.position.line);
                 }
                 (Verb::Get { .. }, Outcome::Message(payload)) => {
                     let content = self.contents.entry(pipe).or_default();
@@ -177,12 +183,14 @@ impl<'a> WaitForGraph<'a> {
         }
         match self.content(reader.pipe).messages {
             ..=0 => {}
+            _ if self.lacks_bytes(reader.pipe) => {
+                return (Vec::new(), self.why_bytes_are_missing(reader));
+            }
             1 => return (Vec::new(), format!("a whole message is in the pipe of {handle}")),
             many => return (Vec::new(), format!("{many} messages are in the pipe of {handle}")),
         }
         if writers.is_empty() {
-            let writer = self.ownership.name(reader.opposite());
-            return (Vec::new(), format!("nobody holds {writer} any more, so eof is due"));
+            return (Vec::new(), self.why_end_is_due(reader.opposite(), "eof"));
         }
         let why = format!("{handle} is empty, and {} can still write it", list_names(&writers));
         (writers, why)
@@ -195,7 +203,7 @@ impl<'a> WaitForGraph<'a> {
         let readers = self.holders_of(writer.opposite());
         let reader = self.ownership.name(writer.opposite());
         if readers.is_empty() {
-            return (Vec::new(), format!("nobody holds {reader} any more, so broken is due"));
+            return (Vec::new(), self.why_end_is_due(writer.opposite(), "broken"));
         }
         let reader_names = list_names(&readers);
         if self.is_being_read(pipe) {
@@ -206,6 +214,46 @@ impl<'a> WaitForGraph<'a> {
             return (Vec::new(), format!("there is room for {len} bytes in the pipe of {handle}"));
         }
         (readers, format!("{handle} is full, and only {reader_names} can read it"))
+    }
+
+    /// Why a step has nothing to wait for once this end has no holder. Where the kernel does not show the holders, the trace
+    /// says only which process should hold the end, and an inherited descriptor would not be seen.
+    fn why_end_is_due(&self, end: PipeEnd, outcome: &str) -> String {
+        let name = self.ownership.name(end);
+        match self.evidence.fully_known_ends.contains(&end) {
+            true => format!("nobody holds {name} any more, so {outcome} is due"),
+            false => format!(
+                "no process should hold {name} any more; the system does not show whether one does"
+            ),
+        }
+    }
+
+    /// Whether a step is a get from a pipe that lacks bytes of its messages.
+    pub(super) fn waits_for_missing_bytes(&self, step: usize) -> bool {
+        let is_get = matches!(self.scenario.steps[step].verb, Verb::Get { .. });
+        is_get && self.awaited_end(step).is_some_and(|end| self.lacks_bytes(end.pipe))
+    }
+
+    /// Whether the kernel shows fewer bytes in a pipe than its messages have.
+    fn lacks_bytes(&self, pipe: PipeId) -> bool {
+        self.evidence.bytes_in(pipe).is_some_and(|bytes| bytes < self.content(pipe).bytes)
+    }
+
+    /// Where the bytes of messages are that were put into a pipe, were not got, and are not in the pipe.
+    fn why_bytes_are_missing(&self, reader: PipeEnd) -> String {
+        let (r, w) = (self.ownership.name(reader), self.ownership.name(reader.opposite()));
+        let missing =
+            self.content(reader.pipe).bytes - self.evidence.bytes_in(reader.pipe).unwrap_or(0);
+        match self.given_up_gets.get(&reader.pipe) {
+            Some(line) => format!(
+                "{missing} bytes of messages that were put are not in the pipe: {r} was read further than any get \
+                 returned, so its reader has lost its place in the stream (a get was given up, line {line})"
+            ),
+            None => format!(
+                "{missing} bytes of messages that were put are not in the pipe: either a put to {w} returned and the \
+                 writer kept them, or the reader of {r} has taken them and returned no message"
+            ),
+        }
     }
 
     /// The end that a handle stands for, if its pipe was made.

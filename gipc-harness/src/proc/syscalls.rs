@@ -54,22 +54,27 @@ pub(super) fn decode_blocking_call(
         TimeoutArg::Futex => Ok(Some(0)),
     };
     let waits_for_work = *name == "futex" || *name == "epoll";
-    let remaining_ms = match timers {
-        TimerPolicy::TimersIgnored => None,
-        TimerPolicy::HelperTimersIgnored if waits_for_work => None,
-        TimerPolicy::AnyTimerWakes | TimerPolicy::HelperTimersIgnored => remaining_ms()?,
+    let counts = match timers {
+        TimerPolicy::AnyTimerWakes => true,
+        TimerPolicy::HelperTimersIgnored => !waits_for_work,
+        TimerPolicy::TimersIgnored => false,
     };
+    let remaining_ms = if counts { remaining_ms()? } else { remaining_ms().unwrap_or(None) };
     match remaining_ms {
         Some(GO_SYSMON_MS) if *name == "futex" => {}
-        Some(ms) if ms < NEVER_MS && !LIBEV_TICKS_MS.contains(&ms) => {
+        Some(ms) if counts && ms < FAR_MS && !LIBEV_TICKS_MS.contains(&ms) => {
             return Err(format!("a timer is set, in {name}"));
         }
         _ => {}
     }
+    let far_timer = remaining_ms.filter(|ms| (FAR_MS..NEVER_MS).contains(ms)).map(|ms| ms / 1000);
     // A descriptor is an int in a register; the upper half of the register is not part of it.
     let fd = (*target == Target::Descriptor).then(|| argument(0) as u32 as i32);
-    Ok(BlockedIn::Call { name: (*name).to_owned(), fd })
+    Ok(BlockedIn::Call { name: (*name).to_owned(), fd, far_timer })
 }
+
+/// A timer that is further away than this does not count as movement: no run waits for it. The report names it.
+const FAR_MS: u64 = 10 * 60 * 1000;
 
 /// A timer that is further away than this counts as never: libev writes "for ever" as some seventeen days.
 const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
@@ -205,4 +210,26 @@ fn remaining_seconds(info: &str) -> Option<Option<u64>> {
     let seconds = seconds.parse().ok()?;
     let is_armed = seconds > 0 || !nanoseconds.starts_with("0)");
     Some(is_armed.then_some(seconds))
+}
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::no_timer("0xffffffff", Ok("poll"))]
+    #[case::a_second("0x3e8", Err("a timer is set, in poll"))]
+    #[case::just_under_ten_minutes("0x927bf", Err("a timer is set, in poll"))]
+    #[case::almost_an_hour("0x36ceba", Ok("poll (its timer ends in 3591 s)"))]
+    #[case::libevs_for_ever("0x59682f00", Ok("poll"))]
+    fn a_timer_that_no_run_waits_for_is_named_and_does_not_count_as_movement(
+        #[case] milliseconds: &str,
+        #[case] expected: Result<&str, &str>,
+    ) {
+        let thread = ThreadState::asleep_in(&format!("{} 0x7f 0x1 {milliseconds}", libc::SYS_poll));
+        let call = decode_blocking_call(1, &thread, TimerPolicy::AnyTimerWakes);
+        let call = call.map(|call| call.to_string());
+        assert_eq!(call.as_deref().map_err(String::as_str), expected);
+    }
 }

@@ -17,6 +17,12 @@ pub(super) struct ThreadState {
 }
 
 impl ThreadState {
+    /// A thread that sleeps in a call, as the kernel writes the call.
+    #[cfg(test)]
+    pub(super) fn asleep_in(syscall: &str) -> Self {
+        Self { state: 'S', syscall: syscall.to_owned(), handles_alarms: false, switches: [0; 3] }
+    }
+
     /// Reads the account of a thread.
     pub(super) fn read(pid: i32, tid: i32) -> io::Result<Self> {
         let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}"));

@@ -195,7 +195,7 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
         StallKind::Hang => "Something could move, and does not".to_owned(),
         StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
-    let _ = writeln!(out, "\n  {head}: {}.\n", stall.evidence.words());
+    let _ = writeln!(out, "\n  {head}: {}.\n", stall.proof);
     for wait in &stall.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());

@@ -10,8 +10,8 @@ use super::stall;
 use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
 use crate::adapter::{Adapter, transport};
 use crate::scenario::{Scenario, TaskId};
-use crate::trace::{EvidenceTier, Observation, ProcessExit, StallEvidence};
-use std::collections::BTreeSet;
+use crate::trace::{BlockedIn, EvidenceTier, Observation, ProcessExit, StallEvidence};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use tokio::time::Instant;
 
@@ -221,17 +221,42 @@ impl<'a> Execution<'a> {
         }
         // The loops are pinged only after the evidence was collected: a ping wakes a loop, and could end the stall.
         let open = self.state.steps.open_steps().clone();
-        let ping = self.state.ping_all();
-        self.handle_until_silent().await;
+        evidence.loops_turning = self.ping_loops(&evidence.blocked_in).await;
         let state = &self.state;
-        evidence.loops_turning = state
-            .sessions
-            .alive_loops()
-            .map(|process| (process.to_owned(), state.pings.last_answer(process) >= ping))
-            .collect();
         evidence.woken_by_ping =
             open.into_iter().filter(|step| state.steps.has_completed(*step)).collect();
         evidence
+    }
+
+    /// Pings all loops, and says of each whether it turned: it has answered, or it still sleeps although the ping has reached
+    /// it. A process that slept and was woken by the ping is waited for until it has done either. Nothing is said of a
+    /// process that did not sleep and does not answer, since it may only lack processor time.
+    async fn ping_loops(&mut self, slept: &BTreeMap<String, BlockedIn>) -> BTreeMap<String, bool> {
+        let ping = self.state.ping_all();
+        let detector = self.new_detector();
+        let mut turning = BTreeMap::new();
+        while !self.state.is_over() {
+            self.handle_until_silent().await;
+            let asleep = self.state.sleeping_loops();
+            // What a process sent before it went to sleep must be handled before its sleep counts.
+            self.handle_until_silent().await;
+            let state = &self.state;
+            let mut are_all_known = true;
+            for process in state.sessions.alive_loops() {
+                if state.pings.last_answer(process) >= ping {
+                    turning.insert(process.to_owned(), true);
+                } else if asleep.contains(process) {
+                    turning.insert(process.to_owned(), false);
+                } else {
+                    turning.remove(process);
+                    are_all_known &= !slept.contains_key(process);
+                }
+            }
+            if are_all_known || detector.has_timed_out() {
+                break;
+            }
+        }
+        turning
     }
 
     /// Ends the run: kills and reaps what is left of it, and returns what was observed.

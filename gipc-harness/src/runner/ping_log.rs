@@ -1,16 +1,21 @@
 //! The pings that were sent to the agents of a run, and their answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which pings were sent and answered. Their numbers increase over the whole run.
 #[derive(Debug, Default)]
 pub(super) struct PingLog {
     /// The number of the last ping of the run.
     last: u64,
-    /// The number of the last ping that each process was sent.
-    sent: BTreeMap<String, u64>,
-    /// The number of the last ping that each process answered.
-    answered: BTreeMap<String, u64>,
+    by_process: BTreeMap<String, Pings>,
+}
+
+/// The pings of one process.
+#[derive(Debug, Default)]
+struct Pings {
+    unanswered: BTreeSet<u64>,
+    /// The largest number that was answered; 0 if there is none.
+    last_answer: u64,
 }
 
 impl PingLog {
@@ -21,18 +26,42 @@ impl PingLog {
     }
 
     pub(super) fn record_sent(&mut self, process: &str, number: u64) {
-        self.sent.insert(process.to_owned(), number);
+        self.by_process.entry(process.to_owned()).or_default().unanswered.insert(number);
     }
 
-    /// Records an answer. Returns false if no unanswered ping up to this number was sent to the process.
+    /// Records an answer. Returns false if no ping of this number was sent to the process, or if it was answered before.
+    /// The order does not matter: two tasks of an agent may have read two pings before the first of them answers.
     pub(super) fn record_answer(&mut self, process: &str, number: u64) -> bool {
-        let sent = self.sent.get(process).copied().unwrap_or(0);
-        let before = self.answered.insert(process.to_owned(), number).unwrap_or(0);
-        before < number && number <= sent
+        let Some(pings) = self.by_process.get_mut(process) else { return false };
+        let is_expected = pings.unanswered.remove(&number);
+        if is_expected {
+            pings.last_answer = pings.last_answer.max(number);
+        }
+        is_expected
     }
 
-    /// The number of the last ping that a process answered; 0 if it answered none.
+    /// The largest number of a ping that a process answered; 0 if it answered none. Its loop has turned since this ping
+    /// was sent, and so since each earlier one.
     pub(super) fn last_answer(&self, process: &str) -> u64 {
-        self.answered.get(process).copied().unwrap_or(0)
+        self.by_process.get(process).map_or(0, |pings| pings.last_answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_may_be_answered_in_any_order_and_each_only_once() {
+        let mut pings = PingLog::default();
+        assert!(!pings.record_answer("main", 1), "no ping was sent");
+        let numbers = [pings.next_number(), pings.next_number(), pings.next_number()];
+        numbers.into_iter().for_each(|number| pings.record_sent("main", number));
+        assert!(pings.record_answer("main", 3));
+        assert!(pings.record_answer("main", 1));
+        assert_eq!(pings.last_answer("main"), 3);
+        assert!(!pings.record_answer("main", 3), "it was answered before");
+        assert!(!pings.record_answer("child", 2), "it was sent to another process");
+        assert!(pings.record_answer("main", 2));
     }
 }

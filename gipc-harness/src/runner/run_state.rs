@@ -13,11 +13,12 @@ use super::supervisor::SupervisorEvent;
 use crate::adapter::Keeps;
 use crate::adapter::transport::AgentHandle;
 use crate::proc::process_tree;
+use crate::proc::snapshot::ProcSnapshot;
 use crate::scenario::{Outcome, Scenario, TaskId};
 use crate::trace::{Censuses, FdHolder, FillLevel, LimitTime, ProcessExit, Trace, Unsupported};
 use gipc_agent::{Hello, ToAgent};
 use nix::sys::signal::Signal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct RunState<'a> {
     pub(super) scenario: &'a Scenario,
@@ -208,6 +209,16 @@ impl<'a> RunState<'a> {
     /// Whether all living processes have answered a ping of this number or a later one.
     pub(super) fn have_all_answered(&self, number: u64) -> bool {
         self.sessions.alive_processes().all(|process| self.pings.last_answer(process) >= number)
+    }
+
+    /// The living processes with an event loop that sleep now, with or without a timer.
+    pub(super) fn sleeping_loops(&self) -> BTreeSet<String> {
+        let loops = self.sessions.alive_loops();
+        let pids: Vec<i32> = loops
+            .filter_map(|process| self.sessions.pid_and_control(process).map(|(pid, _)| pid))
+            .collect();
+        let asleep = ProcSnapshot::take(&pids).blocked_in(&ProcSnapshot::take(&pids));
+        asleep.into_keys().map(|pid| self.display_name(pid)).collect()
     }
 
     /// Handles an event of the supervisor. Returns false if it is the end of a process that is not part of the scenario:

@@ -88,6 +88,17 @@ impl<'a> StepTable<'a> {
         self.open.iter().copied().filter(is_exit).collect()
     }
 
+    /// Whether another task of the process of a step has a `stall` open, which keeps the step from completing.
+    pub(super) fn is_held_up_by_stall(&self, step: usize) -> bool {
+        let stalled = &self.scenario.steps[step].task_id.process;
+        self.open.iter().any(|other| {
+            let spec = &self.scenario.steps[*other];
+            *other != step
+                && spec.task_id.process == *stalled
+                && matches!(spec.verb, Verb::Child { act: ChildAct::Stall, .. })
+        })
+    }
+
     /// Whether an open step will end by itself after some time.
     pub(super) fn has_open_time_limit(&self) -> bool {
         self.open.iter().any(|step| {

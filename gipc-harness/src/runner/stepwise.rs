@@ -92,10 +92,13 @@ async fn await_effects(execution: &mut Execution<'_>, release: &Release, steps: 
 }
 
 fn has_taken_effect(state: &RunState<'_>, release: &Release, steps: &[usize]) -> bool {
-    // A step that was never released, or whose process is gone, is not waited for.
+    // A step that was never released, or whose process is gone, is not waited for. Neither is one whose process stalls: the
+    // model does not know that a stalled process completes nothing, and the step completes when the stall is over.
     let is_over = |step: &usize| {
         let process = &state.scenario.steps[*step].task_id.process;
-        !state.steps.is_open(*step) || !state.sessions.is_alive(process)
+        !state.steps.is_open(*step)
+            || !state.sessions.is_alive(process)
+            || state.steps.is_held_up_by_stall(*step)
     };
     let has_started =
         |child: &String| state.sessions.has_connected(child) || !has_spawned(state, release);

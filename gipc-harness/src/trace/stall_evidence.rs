@@ -45,6 +45,19 @@ impl StallEvidence {
         self.fill_levels.iter().find(|level| level.pipe == pipe).map(|level| level.bytes)
     }
 
+    /// The proof that nothing moves, as half a sentence for a report.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        let has_far_timer =
+            |call: &BlockedIn| matches!(call, BlockedIn::Call { far_timer: Some(_), .. });
+        match self.tier {
+            EvidenceTier::Kernel if self.blocked_in.values().any(has_far_timer) => {
+                "every thread of every process sleeps, and no timer ends within ten minutes"
+            }
+            tier => tier.words(),
+        }
+    }
+
     /// Whether every step and every pipe that the evidence mentions exists in a scenario of this size.
     pub(super) fn fits(&self, steps: usize, pipes: usize) -> bool {
         let ends = self.fully_known_ends.iter().chain(self.holders.iter().map(|one| &one.end));
@@ -64,6 +77,10 @@ pub enum BlockedIn {
         name: String,
         /// The descriptor that the call waits for, if its first argument is one.
         fd: Option<i32>,
+        /// After how many seconds a timer ends the call, if that is later than any run waits. A shorter timer counts as
+        /// moving.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        far_timer: Option<u64>,
     },
 }
 
@@ -71,8 +88,11 @@ impl fmt::Display for BlockedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("stopped"),
-            Self::Call { name, fd: Some(fd) } => write!(f, "{name}(fd {fd})"),
-            Self::Call { name, fd: None } => f.write_str(name),
+            Self::Call { name, fd, far_timer } => {
+                f.write_str(name)?;
+                fd.map_or(Ok(()), |fd| write!(f, "(fd {fd})"))?;
+                far_timer.map_or(Ok(()), |seconds| write!(f, " (its timer ends in {seconds} s)"))
+            }
         }
     }
 }
