@@ -31,7 +31,7 @@ pub(super) enum Command {
     /// List scenarios and what each asks
     List(Selection),
     /// Check scenarios against the model, without starting a process
-    Check(Selection),
+    Check(Check),
     /// Run scenarios on an implementation and judge what comes
     Run(Box<Run>),
     /// Show what each task does, side by side: as the model predicts, as an adapter does it, or as a record has it
@@ -57,6 +57,15 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: AdapterCommand,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// Check for the choices that this adapter declares
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) adapter: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
 //! `list`, `check` and `fmt`: commands that read scenario files.
 
-use super::args::Fmt;
+use super::args::{Check, Fmt};
 use super::run_args::Selection;
 use crate::error::Error;
+use crate::model::Choices;
 use crate::report::console::Console;
 use crate::scenario::parse;
 use crate::suite::Suite;
+use crate::variant::declared_choices;
 
 pub(super) fn list(
     suite: &Suite,
@@ -26,17 +28,23 @@ pub(super) fn list(
     Ok(0)
 }
 
-pub(super) fn check(
-    suite: &Suite,
-    selection: &Selection,
-    console: &mut Console,
-) -> Result<u8, Error> {
-    let files = suite.select(&selection.names)?;
+pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Result<u8, Error> {
+    let choices = match &args.adapter {
+        Some(name) => declared_choices(&suite.adapter(name)?),
+        None => Choices::default(),
+    };
+    let files = suite.select(&args.selection.names)?;
     let mut refused = 0;
     for file in &files {
-        if let Err(text) = file.checked() {
-            console.complain(&text);
-            refused += 1;
+        match file.checked_for(choices) {
+            Ok(scenario) if file.is_named => {
+                file.notes(&scenario).iter().for_each(|note| console.line(note));
+            }
+            Ok(_) => {}
+            Err(text) => {
+                console.complain(&text);
+                refused += 1;
+            }
         }
     }
     let count = files.len();

@@ -3,6 +3,7 @@
 pub mod accept_baseline;
 mod adapters;
 mod alternatives;
+mod notes;
 pub mod scaffold;
 mod scenario_file;
 

@@ -1,6 +1,7 @@
 //! One scenario file: its text, and the scenario in it, checked against the model or not.
 
 use super::alternatives::impossible_alternative;
+use super::notes::unknown_outcomes;
 use crate::error::Error;
 use crate::model::{self, Analysis, Choices, Deadlock};
 use crate::requirements;
@@ -63,14 +64,22 @@ impl ScenarioFile {
         Ok(scenario)
     }
 
-    /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds.
+    /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds. Refuses a
+    /// scenario of which the model cannot find all outcomes. An error is a complete message.
     pub fn checked(&self) -> Result<Scenario, String> {
+        self.checked_for(Choices::default())
+    }
+
+    /// The same as [`ScenarioFile::checked`] for an implementation with these choices.
+    pub fn checked_for(&self, choices: Choices) -> Result<Scenario, String> {
         let scenario = self.parse()?;
-        let Analysis { allowed, depends_on_capacity } =
-            model::analyze(&scenario, Choices::default());
+        let Analysis { allowed, depends_on_capacity } = model::analyze(&scenario, choices);
         let mismatch = allowed.traces.iter().find_map(|trace| disagreement(&scenario, trace));
         if let Some(mismatch) = mismatch {
             return Err(self.render(&self.disagreement_error(&scenario, &mismatch)));
+        }
+        if !allowed.is_known() {
+            return Err(self.render(&unknown_outcomes(&scenario, choices)));
         }
         if let Some(error) = impossible_alternative(&scenario, &allowed) {
             return Err(self.render(&error));
