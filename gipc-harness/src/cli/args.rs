@@ -90,6 +90,9 @@ pub(super) struct Check {
     /// The format of the report; `json`: an object for each mistake, with file, line, column, width, message and hint
     #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
     pub(super) format: ReportFormat,
+    /// Check for the choices that this adapter declares
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) adapter: Option<String>,
 }
 
 #[derive(Debug, Args)]

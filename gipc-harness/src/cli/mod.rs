@@ -43,7 +43,7 @@ fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
     let default = || Command::Run(Box::new(Run::default_flags()));
     match options.command.unwrap_or_else(default) {
         Command::List(selection) => scenarios::list(&suite, &selection, console),
-        Command::Check(selection) => scenarios::check(&suite, &selection, console),
+        Command::Check(args) => scenarios::check(&suite, &args, console),
         Command::Scenarios { command: ScenariosCommand::Export { folder } } => {
             scenarios::export(&folder, console)
         }

@@ -3,11 +3,13 @@
 use super::args::{Check, Fmt, List};
 use super::run_args::ReportFormat;
 use crate::error::Error;
+use crate::model::Choices;
 use crate::report::console::Console;
 use crate::report::json;
 use crate::scenario::parse;
 use crate::suite::{self, Suite};
 use std::path::Path;
+use crate::variant::declared_choices;
 
 /// The widest column of ids; longer ids are followed by their description all the same.
 const MAX_ID_WIDTH: usize = 60;
@@ -36,11 +38,20 @@ pub(super) fn list(suite: &Suite, args: &List, console: &mut Console) -> Result<
 }
 
 pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Result<u8, Error> {
+    let choices = match &args.adapter {
+        Some(name) => declared_choices(&suite.adapter(name)?),
+        None => Choices::default(),
+    };
     let files = suite.select(&args.selection.names)?;
     let (count, mut refused) = (files.len(), 0);
     for file in &files {
-        let refusal = match file.checked() {
-            Ok(scenario) => file.warnings(&scenario),
+        let refusal = match file.checked_for(choices) {
+            Ok(scenario) => {
+                if file.is_named && args.format == ReportFormat::Terminal {
+                    file.notes(&scenario).iter().for_each(|note| console.line(note));
+                }
+                file.warnings(&scenario)
+            }
             Err(refusal) => {
                 refused += 1;
                 refusal

@@ -76,6 +76,7 @@ impl State<'_> {
             }
             if !self.is(Mutation::GivenStays) {
                 self.processes[info.process].ends.remove(&end);
+                self.processes[info.process].return_descriptor();
             }
             self.processes[child].ends.insert(end);
         }

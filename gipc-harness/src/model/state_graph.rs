@@ -11,8 +11,8 @@ use foldhash::{HashMap, HashMapExt};
 
 /// The most nodes of a graph.
 const MAX_NODES: usize = 20_000;
-/// The most work for the graphs of one question, which take about half a second: one unit for each agent that is considered when a set of transitions is chosen, and one
-/// for each part of a state that is copied or hashed.
+/// The most work for the graphs of one question, which take about half a second: one unit for each agent that is
+/// considered when a set of transitions is chosen, and one for each part of a state that is copied or hashed.
 pub(super) const MAX_WORK: usize = 25_000_000;
 /// The most memory for one graph, in facts and in parts of pending states, each of about a hundred bytes.
 const MAX_KEPT: usize = 300_000;

@@ -13,7 +13,7 @@ pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) ->
         return Vec::new();
     }
     let mut traces = allowed.traces.clone();
-    for choices in other_choices() {
+    for (_, choices) in other_choices() {
         let other = model::allowed(scenario, choices);
         if !other.complete {
             return Vec::new();
@@ -60,14 +60,14 @@ fn position(scenario: &Scenario, step: &Step, alternative: &Outcome) -> (usize, 
     }
 }
 
-/// Choices that the specification leaves to an implementation, each other than the suite's own.
-fn other_choices() -> Vec<Choices> {
+/// Choices that the specification leaves to an implementation, each other than the suite's own, as in a manifest.
+pub(super) fn other_choices() -> [(&'static str, Choices); 4] {
     let suite = Choices::default();
-    vec![
-        Choices { late_get_waits: !suite.late_get_waits, ..suite },
-        Choices { max_message: 1 << 40, ..suite },
-        Choices { start_needs: 0, ..suite },
-        Choices { after_cancel: AfterCancel::Poison, ..suite },
+    [
+        ("late-get = \"waits\"", Choices { late_get_waits: !suite.late_get_waits, ..suite }),
+        ("max-message = 1TiB", Choices { max_message: 1 << 40, ..suite }),
+        ("start-needs = 0", Choices { start_needs: 0, ..suite }),
+        ("after-cancel = \"poison\"", Choices { after_cancel: AfterCancel::Poison, ..suite }),
     ]
 }
 

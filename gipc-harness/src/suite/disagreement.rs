@@ -2,6 +2,7 @@
 //! question of how much a pipe holds, or another outcome.
 
 use super::alternatives::impossible_alternatives;
+use super::notes::unknown_outcomes;
 use crate::deadlock;
 use crate::model::{self, Analysis, Choices, Deadlock};
 use crate::scenario::{Outcome, ParseError, Scenario, Step};
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 const MAX_OUTCOMES: usize = 6;
 
 /// All disagreements, in the order of the lines.
-pub(super) fn errors(scenario: &Scenario) -> Vec<ParseError> {
-    let Analysis { allowed, depends_on_capacity } = model::analyze(scenario, Choices::default());
+pub(super) fn errors(scenario: &Scenario, choices: Choices) -> Vec<ParseError> {
+    let Analysis { allowed, depends_on_capacity } = model::analyze(scenario, choices);
     let disagreements = disagreements(scenario, &allowed);
     // Where more fits into a pipe, other steps may block: what the file should say cannot be known before that is settled.
     // The search that compares all orders says nothing where it cannot finish, or where the file is refused anyway.
@@ -23,9 +24,12 @@ pub(super) fn errors(scenario: &Scenario) -> Vec<ParseError> {
     if is_dependent {
         return vec![capacity_error(scenario)];
     }
-    match disagreements.is_empty() {
+    if !disagreements.is_empty() {
+        return disagreements;
+    }
+    match allowed.is_known() {
         true => impossible_alternatives(scenario, &allowed),
-        false => disagreements,
+        false => vec![unknown_outcomes(scenario, choices)],
     }
 }
 

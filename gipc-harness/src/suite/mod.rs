@@ -8,6 +8,7 @@ mod embedded;
 mod header;
 mod lints;
 mod location;
+mod notes;
 pub mod scaffold;
 mod scenario_file;
 

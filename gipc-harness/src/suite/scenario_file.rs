@@ -2,6 +2,7 @@
 
 use super::{BUILT_IN, disagreement, header, lints};
 use crate::error::Error;
+use crate::model::Choices;
 use crate::program;
 use crate::scenario::{ParseError, Scenario, parse_all};
 use std::fmt;
@@ -74,10 +75,16 @@ impl ScenarioFile {
         Err(self.refuse(errors))
     }
 
-    /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds.
+    /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds. Refuses a
+    /// scenario of which the model cannot find all outcomes.
     pub fn checked(&self) -> Result<Scenario, Refusal> {
+        self.checked_for(Choices::default())
+    }
+
+    /// The same as [`ScenarioFile::checked`] for an implementation with these choices.
+    pub fn checked_for(&self, choices: Choices) -> Result<Scenario, Refusal> {
         let scenario = self.parse()?;
-        let mut errors = disagreement::errors(&scenario);
+        let mut errors = disagreement::errors(&scenario, choices);
         if let Some(first) = errors.first_mut() {
             let command =
                 program::command(&format!("run --unchecked {}", program::path(&self.path)));

@@ -46,6 +46,7 @@ impl ChoiceExemption {
             ("start-needs", Choices { start_needs: suite.start_needs, ..choices }),
             ("max-message", Choices { max_message: suite.max_message, ..choices }),
             ("after-cancel", Choices { after_cancel: suite.after_cancel, ..choices }),
+            ("late-get", Choices { late_get_waits: suite.late_get_waits, ..choices }),
         ];
         let explains = |usual: &&(&str, Choices)| {
             usual.1 != choices
@@ -67,7 +68,10 @@ mod tests {
     const START: &str = "main limit descriptors 0 free\nmain spawn child => ";
     const LENGTH: &str = "main pipe r w\nmain announce w 3GiB\nmain get r => ";
 
+    const LATE: &str = "main pipe r w\nmain cut w \"hello\" at 2\nmain get r within 50ms => ";
+
     #[rstest]
+    #[case::a_get_that_waits_for_the_rest(LATE, "timeout", Choices { late_get_waits: true, ..Choices::default() }, true)]
     #[case::the_suites_own_choice(START, "os:EMFILE", Choices::default(), false)]
     #[case::a_start_that_needs_none(START, "os:EMFILE", Choices { start_needs: 0, ..Choices::default() }, true)]
     #[case::a_line_that_allows_both(START, "os:EMFILE or ok", Choices { start_needs: 0, ..Choices::default() }, false)]

@@ -1,7 +1,7 @@
 //! How a trace differs from the prediction, beyond the outcome of a step: exits, causes, handles that remain. And what the
 //! prediction fills in where the system shows nothing.
 
-use crate::scenario::{Outcome, Scenario, Verb};
+use crate::scenario::{ChildAct, Outcome, Scenario, Verb};
 use crate::trace::{Causes, Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
 
 /// How many differences are listed.
@@ -15,7 +15,11 @@ pub(super) fn fill_unobservable(scenario: &Scenario, observed: &Trace, predicted
         let is_same = match (trace.exits.get(process), exit) {
             (Some(ProcessExit::Unseen), _) => true,
             (Some(ProcessExit::Code(code)), ProcessExit::Failed) => *code != 0,
-            (None, ProcessExit::Signal(_)) => was_spawned(scenario, observed, process),
+            (None, exit) => {
+                let may_be_killed = matches!(exit, ProcessExit::Signal(_))
+                    || was_signalled(scenario, observed, process);
+                may_be_killed && was_spawned(scenario, observed, process)
+            }
             _ => false,
         };
         if is_same {
@@ -37,6 +41,18 @@ fn was_spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
     scenario.steps.iter().zip(&observed.steps).any(|(step, state)| {
         matches!(&step.verb, Verb::Spawn { child, .. } if child == process)
             && state.is(&Outcome::Ok)
+    })
+}
+
+/// Whether a step killed, terminated or signalled the process. How it ended is what its join says.
+fn was_signalled(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
+    scenario.steps.iter().zip(&observed.steps).any(|(step, state)| {
+        let is_signal = match &step.verb {
+            Verb::Kill { child } | Verb::Signal { child, .. } => child == process,
+            Verb::Child { child, act: ChildAct::Terminate } => child == process,
+            _ => false,
+        };
+        is_signal && state.is(&Outcome::Ok)
     })
 }
 

@@ -83,6 +83,37 @@ fn later_wrong_steps_are_listed_after_the_first() {
     assert_eq!(further, [(4, "ok", "closed")]);
 }
 
+#[test]
+fn a_child_that_is_killed_before_it_connects_passes() {
+    let text = "main        spawn child\n\
+                main        kill child\n\
+                main        join child                  => signal SIGKILL or exit 0\n";
+    let job = job(text);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.exits.remove("child");
+    let killed = Outcome::Signal("SIGKILL".into());
+    trace.steps[2] = StepState::Completed { outcome: killed, from: None, detail: None };
+    assert_eq!(judged(&job, trace.clone()).status, Status::Pass);
+    trace.steps[2] = StepState::Completed { outcome: Outcome::Exit(3), from: None, detail: None };
+    assert_eq!(judged(&job, trace).status, Status::Fail);
+}
+
+#[test]
+fn two_hundred_children_that_are_killed_have_a_known_outcome() {
+    let text = "each i in 1..200\n\
+                main        pipe r[i] w[i]\n\
+                main        spawn child[i] r[i]\n\
+                child[i]    get r[i]                    => blocks or never\n\
+                main        kill child[i]\n\
+                main        join child[i]               => signal SIGKILL\n";
+    let job = job(text);
+    let trace = predict(&job.scenario, Choices::default());
+    assert_eq!(judged(&job, trace.clone()).status, Status::Pass);
+    let mut wrong = trace;
+    wrong.steps[4] = StepState::Completed { outcome: Outcome::Exit(0), from: None, detail: None };
+    assert_eq!(judged(&job, wrong).status, Status::Fail);
+}
+
 /// A helper of the implementation holds the writer too, which the file does not say.
 #[test]
 fn a_step_that_blocks_on_another_process_than_the_file_says_is_wrong() {

@@ -1,8 +1,8 @@
 //! All outcomes of small scenarios that race, and whether they block.
 
-use crate::model::{Choices, Deadlock, allowed, deadlock, racing_steps};
+use crate::model::{Choices, Deadlock, allowed, deadlock, predict, racing_steps};
 use crate::scenario::parse;
-use crate::trace::{Trace, outcome_text};
+use crate::trace::{Trace, disagreement, outcome_text};
 use rstest::rstest;
 use std::collections::BTreeSet;
 
@@ -79,4 +79,17 @@ fn the_model_tells_whether_and_for_which_capacities_a_scenario_blocks(
     #[case] expected: Deadlock,
 ) {
     assert_eq!(deadlock(&parse("blocks", text).unwrap(), Choices::default()), expected);
+}
+
+#[test]
+fn the_descriptor_of_an_end_that_was_given_away_is_free_again() {
+    let text = "main        limit descriptors 4 free\n\n\
+                each i in 1..40\n\
+                main        pipe r[i] w[i]\n\
+                main        spawn child[i] w[i]\n\
+                main        get r[i]                    => eof\n\
+                main        close r[i]\n\
+                main        join child[i]               => exit 0\n";
+    let scenario = parse("given", text).unwrap();
+    assert_eq!(disagreement(&scenario, &predict(&scenario, Choices::default())), None);
 }
