@@ -10,9 +10,9 @@ mod support {
     pub(crate) mod faulty_agent;
 }
 
+use gipc_harness::embedded_agent;
 use gipc_harness::suite::Suite;
 use gipc_harness::suite_run::{RunRequest, SuiteRun};
-use gipc_harness::embedded_agent;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::ffi::OsString;
 use std::fs;

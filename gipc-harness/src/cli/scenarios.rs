@@ -8,8 +8,8 @@ use crate::report::console::Console;
 use crate::report::json;
 use crate::scenario::parse;
 use crate::suite::{self, Suite};
-use std::path::Path;
 use crate::variant::declared_choices;
+use std::path::Path;
 
 /// The widest column of ids; longer ids are followed by their description all the same.
 const MAX_ID_WIDTH: usize = 60;

@@ -300,7 +300,7 @@ mod tests {
         #[case] hint: &str,
     ) {
         let scenario = parse("test", lines).expect("the lines are well-formed");
-        let errors = errors(&scenario);
+        let errors = errors(&scenario, Choices::default());
         let error = errors.first().expect("the model disagrees");
         assert!(line == 0 || error.line == line, "{error:?}");
         assert!(error.message.contains(message), "{error:?}");
@@ -312,7 +312,7 @@ mod tests {
         let lines =
             "main pipe r w\nmain spawn child r\nchild get r => eof\nmain join child => exit 0\n";
         let scenario = parse("test", lines).expect("the lines are well-formed");
-        let errors = errors(&scenario);
+        let errors = errors(&scenario, Choices::default());
         assert_eq!(errors.len(), 1, "what waits for the deadlock says nothing new");
         assert_eq!(errors[0].notes.last().map(String::as_str), Some("  child ▶ main ▶ child"));
     }
@@ -321,7 +321,7 @@ mod tests {
     fn two_wrong_outcomes_are_reported_together() {
         let lines = "main pipe r w\nmain put w \"a\"\nmain get r => \"b\"\nmain close w\nmain get r => \"c\"\n";
         let scenario = parse("test", lines).expect("the lines are well-formed");
-        let lines: Vec<usize> = errors(&scenario).iter().map(|error| error.line).collect();
+        let lines: Vec<usize> = errors(&scenario, Choices::default()).iter().map(|error| error.line).collect();
         assert_eq!(lines, [3, 5]);
     }
 }
