@@ -10,7 +10,7 @@ use super::stall;
 use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
 use crate::adapter::{Adapter, transport};
 use crate::scenario::{Scenario, TaskId};
-use crate::trace::{EvidenceTier, Observation, ProcessExit, StallEvidence};
+use crate::trace::{EvidenceTier, Leftover, Observation, Occurrence, ProcessExit, StallEvidence};
 use std::collections::BTreeSet;
 use std::io;
 use tokio::time::Instant;
@@ -188,7 +188,10 @@ impl<'a> Execution<'a> {
     pub(super) async fn record_stall(&mut self, stall: StallEvidence) {
         self.stall = Some(match self.stall.take() {
             Some(first) => self.update(first, stall),
-            None => self.examine_stall(stall).await,
+            None => {
+                self.state.steps.note(Occurrence::Stalled);
+                self.examine_stall(stall).await
+            }
         });
     }
 
@@ -241,9 +244,10 @@ impl<'a> Execution<'a> {
             self.state.fail(error.to_string());
             Default::default()
         });
-        if has_finished {
-            leaked.iter().for_each(|process| report_leak(&mut self.state, process));
-        }
+        let leftovers = match has_finished {
+            true => leaked.iter().filter_map(|one| report_leak(&mut self.state, one)).collect(),
+            false => Vec::new(),
+        };
         let result = self.state.into_result();
         let observation = Observation {
             trace: result.trace,
@@ -251,16 +255,24 @@ impl<'a> Execution<'a> {
             unsupported: result.unsupported,
             fault: result.fault,
             printed,
+            history: result.history,
+            pids: result.pids,
+            leftovers,
         };
         RunOutput { observation, events: result.events }
     }
 }
 
 /// Records a violation for a process that was left behind, unless it is known to be a zombie of the scenario.
-fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) {
-    let process = state.display_name(leaked.pid);
+fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) -> Option<Leftover> {
+    let LeakedProcess { pid, parent, .. } = *leaked;
+    let process = state.display_name(pid);
     let is_running = state.sessions.exits().get(&process) == Some(&ProcessExit::Running);
-    if !is_running || leaked.state != "Z" {
-        state.add_violation(format!("{process} was left behind ({})", leaked.command));
+    let is_zombie = leaked.state == "Z";
+    if is_running && is_zombie {
+        return None;
     }
+    state.add_violation(format!("{process} was left behind ({})", leaked.command));
+    let parent = state.sessions.name_of(parent).map(str::to_owned);
+    Some(Leftover { process, pid, parent, is_zombie, command: leaked.command.clone() })
 }

@@ -10,7 +10,7 @@ use super::step_table::StepTable;
 use super::supervisor::SupervisorEvent;
 use crate::proc::process_tree;
 use crate::scenario::{Outcome, Scenario, TaskId};
-use crate::trace::{FdHolder, FillLevel, ProcessExit, Trace, Unsupported};
+use crate::trace::{FdHolder, FillLevel, Occurrence, ProcessExit, Trace, Unsupported};
 use gipc_agent::ToAgent;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub(super) struct RunResult {
     pub(super) unsupported: Option<Unsupported>,
     pub(super) fault: Option<String>,
     pub(super) events: Vec<Event>,
+    pub(super) history: Vec<Occurrence>,
+    pub(super) pids: BTreeMap<String, i32>,
 }
 
 impl<'a> RunState<'a> {
@@ -198,6 +200,7 @@ impl<'a> RunState<'a> {
     fn record_exit(&mut self, process: &str, exit: ProcessExit) {
         self.log(EventKind::Exited { process: process.to_owned(), exit: exit.clone() });
         self.sessions.record_exit(process, exit);
+        self.steps.note(Occurrence::Exited(process.to_owned()));
         // A process can't report that its own exit has completed.
         for step in self.steps.open_exits_of(process) {
             self.steps.complete(step, Outcome::Ok, None, None);
@@ -242,6 +245,8 @@ impl<'a> RunState<'a> {
             unsupported: self.unsupported,
             fault: self.fault,
             events: self.log.into_events(),
+            history: self.steps.into_history(),
+            pids: self.sessions.pids(),
         }
     }
 }

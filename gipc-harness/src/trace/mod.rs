@@ -15,6 +15,7 @@ mod blocked_on;
 mod snapshot;
 mod sequence_diagram;
 mod observation;
+mod occurrence;
 mod stall_evidence;
 mod mismatch;
 
@@ -23,6 +24,7 @@ pub use blocked_on::blocked_on;
 pub use cause::Causes;
 pub use mismatch::{Mismatch, disagreement, is_unexpected};
 pub use observation::{Observation, Unsupported};
+pub use occurrence::{Leftover, Occurrence};
 pub use ownership::{EndState, Ownership};
 pub use schedule::{ExecutionMode, InjectionPoint, Moment, Release, Schedule};
 pub use sequence_diagram::sequence_diagram;

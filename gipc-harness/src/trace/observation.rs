@@ -2,9 +2,10 @@
 //!
 //! Data only; no times, and nothing that could act.
 
-use super::{StallEvidence, StepState, Trace};
+use super::{Leftover, Occurrence, StallEvidence, StepState, Trace};
 use crate::scenario::Scenario;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The result of executing a scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,13 +20,31 @@ pub struct Observation {
     pub fault: Option<String>,
     /// What the processes of the run wrote to stdout and stderr.
     pub printed: String,
+    /// What happened, in order. Empty for a trace of the model.
+    #[serde(default)]
+    pub history: Vec<Occurrence>,
+    /// The process id of each process that connected.
+    #[serde(default)]
+    pub pids: BTreeMap<String, i32>,
+    /// The processes that were left when the run was over, as far as the trace reports them.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
 }
 
 impl Observation {
     /// An observation that consists of a trace alone, for example one that the model predicts.
     #[must_use]
     pub fn of(trace: Trace) -> Self {
-        Self { trace, stall: None, unsupported: None, fault: None, printed: String::new() }
+        Self {
+            trace,
+            stall: None,
+            unsupported: None,
+            fault: None,
+            printed: String::new(),
+            history: Vec::new(),
+            pids: BTreeMap::new(),
+            leftovers: Vec::new(),
+        }
     }
 
     /// An observation in which no step began, because the harness itself failed.
@@ -49,6 +68,7 @@ impl Observation {
         let unsupported_step = self.unsupported.as_ref().and_then(|unsupported| unsupported.step);
         matches_scenario(&self.trace)
             && unsupported_step.is_none_or(|step| step < steps)
+            && self.history.iter().filter_map(Occurrence::step).all(|step| step < steps)
             && self
                 .stall
                 .as_ref()
