@@ -7,7 +7,7 @@ use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
 use crate::requirements::{self, Requirement};
 use crate::scenario::Scenario;
-use crate::trace::Mismatch;
+use crate::trace::{EvidenceTier, Mismatch};
 use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
@@ -208,6 +208,9 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
             "It waits, and what it waits for does not come".to_owned()
         }
         StallKind::Hang => "Something could move, and does not".to_owned(),
+        StallKind::Slow if stall.evidence == EvidenceTier::Interrupted => {
+            "It was interrupted".to_owned()
+        }
         StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
     let _ = writeln!(out, "\n  {head}: {}.\n", stall.evidence.words());

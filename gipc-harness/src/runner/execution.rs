@@ -6,6 +6,7 @@ use super::output::RunOutput;
 use super::quiescence::{Quiescence, QuiescenceDetector};
 use super::run_state::RunState;
 use super::settings::Settings;
+use super::silence::SilenceWatch;
 use super::stall;
 use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
 use crate::adapter::{Adapter, transport};
@@ -23,6 +24,7 @@ pub(super) struct Execution<'a> {
     inbox: Inbox,
     /// The first stall. Later ones follow from it.
     stall: Option<StallEvidence>,
+    silence: SilenceWatch,
 }
 
 impl<'a> Execution<'a> {
@@ -56,6 +58,7 @@ impl<'a> Execution<'a> {
             agents: AgentConversation::new(scenario, profiles, settings.capacity),
             inbox: Inbox::new(agents, supervisor, settings.interrupt.clone()),
             stall: None,
+            silence: SilenceWatch::new(settings.notices.clone()),
         })
     }
 
@@ -97,6 +100,10 @@ impl<'a> Execution<'a> {
 
     /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
+        let state = &self.state;
+        self.silence.notice(|| {
+            (state.steps.open_steps().iter().copied().collect(), state.expected_processes())
+        });
         let before = self.state.activity();
         let deadline = Instant::now() + detector.delay();
         loop {
@@ -108,7 +115,7 @@ impl<'a> Execution<'a> {
                     }
                 }
                 Incoming::SupervisorGone => self.state.fail("the supervisor is gone"),
-                Incoming::Interrupted => self.state.fail("interrupted"),
+                Incoming::Interrupted => self.interrupt(),
                 Incoming::Silence => return false,
             }
             break;
@@ -116,8 +123,20 @@ impl<'a> Execution<'a> {
         // The answer to a ping shows no activity.
         if self.state.activity() != before {
             detector.reset();
+            self.silence.reset();
         }
         true
+    }
+
+    /// Gives the run up, and records where it stands.
+    fn interrupt(&mut self) {
+        if !self.state.has_failed() {
+            let evidence =
+                StallEvidence { tier: EvidenceTier::Interrupted, ..StallEvidence::default() };
+            let supervisor = self.inbox.supervisor_pid();
+            self.stall = Some(stall::collect(&self.state, supervisor, evidence));
+        }
+        self.state.fail("interrupted");
     }
 
     /// Handles the next thing that arrives. If nothing arrives, returns the evidence for a stall, if there is one.

@@ -111,9 +111,16 @@ impl<'a> RunState<'a> {
 
     /// Whether a process was started that has not connected, and that no step has killed or signalled.
     pub(super) fn expects_a_process(&self) -> bool {
+        !self.expected_processes().is_empty()
+    }
+
+    /// The processes that were started and have not connected, and that no step has killed or signalled.
+    pub(super) fn expected_processes(&self) -> Vec<String> {
         let is_expected =
-            |child: &str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
-        !self.sessions.has_connected("main") || self.steps.spawned_children().any(is_expected)
+            |child: &&str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
+        let children = self.steps.spawned_children().filter(is_expected);
+        let main = (!self.sessions.has_connected("main")).then_some("main");
+        main.into_iter().chain(children).map(str::to_owned).collect()
     }
 
     /// Sends a message to the agent of a process that has connected.
