@@ -98,11 +98,11 @@ fn an_interrupted_run_reports_partial_results_and_leaves_nothing(#[case] signal:
     assert_nothing_left(folder.path(), true);
 }
 
-/// A scenario in which a process has a timer for ten minutes, so that nothing proves that the run has stalled.
+/// A scenario in which a process has a timer for most of a minute, so that nothing proves that the run has stalled.
 const SLOW: &str = "main        pipe r w
 main        spawn child w
-child       pause 600000ms
-main        get r within 900000ms       => eof
+child       pause 50000ms
+main        get r within 60000ms        => eof
 main        join child                  => exit 0
 ";
 
@@ -122,13 +122,13 @@ fn an_interrupted_run_says_what_it_waited_for(#[case] signal: i32) {
         .expect("the harness starts");
     let mut notices = BufReader::new(harness.stderr.take().expect("stderr is piped")).lines();
     let notice = notices.next().expect("a notice").expect("text");
-    let expected = "s; waiting: child pause 600000ms (line 3)";
+    let expected = "s; waiting: child pause 50000ms (line 3)";
     assert!(notice.contains("slow: nothing for") && notice.contains(expected), "{notice}");
     send_signal(&harness, signal);
     let report = std::io::read_to_string(harness.stdout.take().expect("stdout is piped"));
     let report = report.expect("text");
     assert_eq!(harness.wait().expect("the harness exits").code(), Some(3));
-    for part in ["INTERRUPTED  slow", "child      pause 600000ms", "main       pid ", "PARTIAL"] {
+    for part in ["INTERRUPTED  slow", "child      pause 50000ms", "main       pid ", "PARTIAL"] {
         assert!(report.contains(part), "{part}\n{report}");
     }
     assert_nothing_left(folder.path(), true);
