@@ -21,14 +21,18 @@ use tempfile::TempDir;
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 fn start(folder: &Path, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+    command(folder, arguments).spawn().expect("the harness starts")
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+    command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(arguments)
         .env("TMPDIR", folder)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the harness starts")
+        .stderr(Stdio::null());
+    command
 }
 
 fn temporary_folder() -> TempDir {
@@ -91,6 +95,42 @@ fn an_interrupted_run_reports_partial_results_and_leaves_nothing(#[case] signal:
     let report: Vec<String> = report.lines().map_while(Result::ok).collect();
     assert_eq!(harness.wait().expect("the harness exits").code(), Some(3));
     assert!(report.iter().any(|line| line.contains("PARTIAL")), "{report:#?}");
+    assert_nothing_left(folder.path(), true);
+}
+
+/// A scenario in which a process has a timer for most of a minute, so that nothing proves that the run has stalled.
+const SLOW: &str = "main        pipe r w
+main        spawn child w
+child       pause 50000ms
+main        get r within 60000ms        => eof
+main        join child                  => exit 0
+";
+
+#[rstest]
+#[case::by_sigint(libc::SIGINT)]
+#[case::by_sigterm(libc::SIGTERM)]
+#[file_serial]
+fn an_interrupted_run_says_what_it_waited_for(#[case] signal: i32) {
+    let folder = temporary_folder();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let file = elsewhere.path().join("slow.scenario");
+    std::fs::write(&file, SLOW).expect("the directory is writable");
+    let file = file.to_str().expect("a plain path");
+    let mut harness = command(folder.path(), &["run", file])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    let mut notices = BufReader::new(harness.stderr.take().expect("stderr is piped")).lines();
+    let notice = notices.next().expect("a notice").expect("text");
+    let expected = "s; waiting: child pause 50000ms (line 3)";
+    assert!(notice.contains("slow: nothing for") && notice.contains(expected), "{notice}");
+    send_signal(&harness, signal);
+    let report = std::io::read_to_string(harness.stdout.take().expect("stdout is piped"));
+    let report = report.expect("text");
+    assert_eq!(harness.wait().expect("the harness exits").code(), Some(3));
+    for part in ["INTERRUPTED  slow", "child      pause 50000ms", "main       pid ", "PARTIAL"] {
+        assert!(report.contains(part), "{part}\n{report}");
+    }
     assert_nothing_left(folder.path(), true);
 }
 

@@ -9,7 +9,8 @@ pub const ANY: &str = "*";
 /// A failure that is known. The run still performs the scenario. A failure that matches is reported as KNOWN and does
 /// not fail the run; a scenario that passes is reported as FIXED and fails the run until the entry is deleted.
 ///
-/// A failure matches by its first wrong step, the outcome of that step, and its verdict. A scenario that fails in
+/// A failure matches by the first wrong step of the file, the outcome of that step, and the verdict, where DEADLOCK and
+/// HANG are the same: which of them a stall is may depend on where the other processes were. A scenario that fails in
 /// several ways has one entry for each.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -40,7 +41,10 @@ impl KnownFailure {
     #[must_use]
     pub fn is(&self, fingerprint: [&str; 3]) -> bool {
         let entry = [&self.step, &self.outcome, &self.verdict];
-        entry.into_iter().zip(fingerprint).all(|(entry, actual)| entry == ANY || entry == actual)
+        let is_stall = |verdict: &str| ["DEADLOCK", "HANG"].contains(&verdict);
+        entry.into_iter().zip(fingerprint).all(|(entry, actual)| {
+            entry == ANY || entry == actual || is_stall(entry) && is_stall(actual)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
     let run = SuiteRun::prepare(suite, args.request())?;
     let mut reporter = RunReporter::new(&run, args.report_options(), console, None);
-    let end = run.execute(&mut |finished| reporter.add(finished))?;
+    let end = run.execute(&mut |event| reporter.handle(event))?;
     Ok(reporter.finish(end)?.exit_code())
 }
 

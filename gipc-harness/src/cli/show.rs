@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::report::console::Console;
 use crate::scenario::Scenario;
 use crate::suite::Suite;
-use crate::suite_run::{RunRequest, SuiteRun};
+use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
 use crate::trace::sequence_diagram;
 use std::path::Path;
 
@@ -26,7 +26,8 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
     let unchecked = args.unchecked;
     let request = RunRequest { names, adapter, heavy: true, unchecked, ..RunRequest::default() };
     let run = SuiteRun::prepare(suite, request)?;
-    run.execute(&mut |run| {
+    run.execute(&mut |event| {
+        let RunEvent::Finished(run) = event else { return true };
         console.line(&format!("{}  {}\n", run.job.scenario.id, args.adapter));
         console.text(&sequence_diagram(&run.job.scenario, &run.output.observation.trace));
         console.line(&format!("\n{}", run.verdict.status));

@@ -77,7 +77,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
     unblocked.dedup_by_key(|wait| &scenario.steps[wait.step].task_id.process);
     let idle = explanation::idle_processes(&graph);
     let kind = match evidence.tier {
-        EvidenceTier::Timeout => StallKind::Slow,
+        EvidenceTier::Timeout | EvidenceTier::Interrupted => StallKind::Slow,
         _ if waits.is_empty() && idle.is_empty() => return None,
         _ if unblocked.is_empty() && !cycle.is_empty() => StallKind::Deadlock,
         _ => StallKind::Hang,

@@ -5,6 +5,7 @@ use crate::deadlock::WaitEdge;
 use crate::environment::Environment;
 use crate::scenario::{ParseError, Scenario};
 use crate::suite::ScenarioFile;
+use crate::trace::Mismatch;
 use gipc_agent::PROTOCOL;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -42,7 +43,7 @@ pub fn result(report: &ScenarioReport) -> Value {
         let step = &report.scenario.steps[step];
         (step.position.line, format!("{} {}", step.task_id, step.what()))
     };
-    let mismatch = verdict.mismatch.as_ref().map(|mismatch| {
+    let mismatch = |mismatch: &Mismatch| {
         let (line, step) = line_and_step(mismatch.step);
         json!({
             "line": line,
@@ -51,8 +52,9 @@ pub fn result(report: &ScenarioReport) -> Value {
             "because": mismatch.because,
             "got": mismatch.got,
             "detail": mismatch.detail,
+            "late": mismatch.late,
         })
-    });
+    };
     let wait = |wait: &WaitEdge| {
         let (line, step) = line_and_step(wait.step);
         json!({
@@ -79,7 +81,9 @@ pub fn result(report: &ScenarioReport) -> Value {
         "adapter": report.adapter,
         "flags": report.flags,
         "verdict": verdict.status.to_string(),
-        "first": mismatch,
+        "first": verdict.mismatch.as_ref().map(mismatch),
+        "further": verdict.further_mismatches.iter().map(mismatch).collect::<Vec<_>>(),
+        "differences": verdict.differences.iter().map(|one| &one.detail).collect::<Vec<_>>(),
         "stall": stall,
         "notes": verdict.sentences().collect::<Vec<_>>(),
         "record": report.record,

@@ -1,6 +1,7 @@
 //! Reports for people and programs: terminal, JSON, JUnit XML and the matrix. The verdicts are made by `verdict`.
 
 pub mod console;
+mod in_flight;
 pub mod json;
 pub mod junit;
 mod library;

@@ -3,14 +3,14 @@
 use super::console::Console;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
-use super::{ScenarioReport, Tally, json, terminal};
+use super::{ScenarioReport, Tally, in_flight, json, terminal};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
 use crate::suite::Suite;
 use crate::suite::accept_baseline::{Found, accept};
-use crate::suite_run::{FinishedRun, SuiteRun, SuiteRunEnd};
+use crate::suite_run::{FinishedRun, RunEvent, SuiteRun, SuiteRunEnd};
 use crate::variant::{Job, Order, Variant};
 use crate::verdict::{BaselineChange, Status};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -115,8 +115,29 @@ impl<'a> RunReporter<'a> {
         }
     }
 
+    /// Reports what happened. Returns whether it is as expected.
+    pub fn handle(&mut self, event: RunEvent) -> bool {
+        match event {
+            RunEvent::Finished(run) => return self.add(run),
+            RunEvent::Silent(job, notice) => {
+                let text = in_flight::silent(&job.scenario, &notice);
+                self.progress.suspend(|| self.console.complain(&text));
+            }
+            RunEvent::Interrupted(job, output) => {
+                let text =
+                    in_flight::interrupted(&job.scenario, &self.adapter_name, &output.observation);
+                let is_shown = self.options.format == Format::Terminal && self.column.is_none();
+                match is_shown {
+                    true => self.progress.suspend(|| self.console.line(&text)),
+                    false => self.console.complain(&text),
+                }
+            }
+        }
+        true
+    }
+
     /// Reports one run. Returns whether it is as expected.
-    pub fn add(&mut self, run: FinishedRun) -> bool {
+    fn add(&mut self, run: FinishedRun) -> bool {
         let FinishedRun { job, output, mut verdict, time } = run;
         let change = verdict.baseline_change.take_if(|_| self.options.accept);
         let is_accepted = change.is_some();

@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::program;
 use crate::requirements::{self, Requirement};
 use crate::scenario::{Scenario, mark};
-use crate::trace::Mismatch;
+use crate::trace::{EvidenceTier, Mismatch};
 use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
@@ -92,11 +92,15 @@ pub fn evidence(report: &ScenarioReport) -> String {
     for mismatch in &verdict.further_mismatches {
         let step = &scenario.steps[mismatch.step];
         let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
-        let _ = writeln!(
-            out,
-            "\n  Also wrong: line {line}, {task_id} {what}: {}, and not {}.",
-            mismatch.got, mismatch.expected
-        );
+        let Mismatch { got, expected, .. } = mismatch;
+        let wrong = match &mismatch.late {
+            Some(late) => format!("{got} came too late, {late}"),
+            None => format!("{got}, and not {expected}"),
+        };
+        let _ = writeln!(out, "\n  Also wrong: line {line}, {task_id} {what}: {wrong}.");
+    }
+    for difference in &verdict.differences {
+        let _ = writeln!(out, "\n  {}.", capitalized(&difference.detail));
     }
     for requirement in scenario.covers().into_iter().filter_map(requirements::requirement) {
         let Requirement { id, level, what, .. } = requirement;
@@ -105,7 +109,8 @@ pub fn evidence(report: &ScenarioReport) -> String {
     if let Some(report) = &verdict.stall {
         out.push_str(&stall(scenario, report));
     }
-    for note in verdict.sentences() {
+    let is_said = |note: &&String| verdict.differences.iter().any(|one| one.summary == **note);
+    for note in verdict.sentences().filter(|note| !is_said(note)) {
         let _ = writeln!(out, "\n  {note}");
     }
     out
@@ -159,8 +164,9 @@ fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
     let indentation = " ".repeat(carets.len() - carets.trim_start().len());
     let carets = carets.trim_start();
     let carets = carets.if_supports_color(Stream::Stdout, |carets| carets.red()).to_string();
+    let late = if mismatch.late.is_some() { ", too late" } else { "" };
     let _ = writeln!(out, "  {:>5} │ {shown}", position.line);
-    let _ = writeln!(out, "        │ {indentation}{carets} got {}", mismatch.got);
+    let _ = writeln!(out, "        │ {indentation}{carets} got {}{late}", mismatch.got);
     out
 }
 
@@ -168,7 +174,9 @@ fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
 fn explanation(mismatch: &Mismatch) -> String {
     let Mismatch { expected, because, .. } = mismatch;
     let mut out = String::new();
-    if because.is_empty() {
+    if let Some(late) = &mismatch.late {
+        let _ = writeln!(out, "\n  {expected} is right and came too late: {late}.");
+    } else if because.is_empty() {
         let _ = writeln!(out, "\n  It should come to {expected}.");
     } else {
         let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
@@ -178,6 +186,14 @@ fn explanation(mismatch: &Mismatch) -> String {
         let _ = writeln!(out, "  In its own words: {detail}");
     }
     out
+}
+
+/// A sentence with its first letter as a capital, unless it begins with a name.
+fn capitalized(sentence: &str) -> String {
+    match sentence.strip_prefix("line ") {
+        Some(rest) => format!("Line {rest}"),
+        None => sentence.to_owned(),
+    }
 }
 
 /// The report of a stall: the evidence, the steps that wait, the cycle, the pipes and the leaked pipe ends.
@@ -193,6 +209,9 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
             "It waits, and what it waits for does not come".to_owned()
         }
         StallKind::Hang => "Something could move, and does not".to_owned(),
+        StallKind::Slow if stall.evidence == EvidenceTier::Interrupted => {
+            "It was interrupted".to_owned()
+        }
         StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
     };
     let _ = writeln!(out, "\n  {head}: {}.\n", stall.proof);
@@ -200,7 +219,8 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
         let line = format!("line {}", step.position.line);
-        let _ = writeln!(out, "    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
+        let text = format!("    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
+        let _ = writeln!(out, "{}", text.trim_end());
     }
     if !stall.cycle.is_empty() {
         let _ = writeln!(out, "\n    {}", stall.cycle.join(" ▶ "));

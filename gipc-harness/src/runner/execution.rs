@@ -6,11 +6,14 @@ use super::output::RunOutput;
 use super::quiescence::{Quiescence, QuiescenceDetector};
 use super::run_state::RunState;
 use super::settings::Settings;
+use super::silence::SilenceWatch;
 use super::stall;
 use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
 use crate::adapter::{Adapter, transport};
 use crate::scenario::{Scenario, TaskId};
-use crate::trace::{BlockedIn, EvidenceTier, Observation, ProcessExit, StallEvidence};
+use crate::trace::{
+    BlockedIn, EvidenceTier, Leftover, Observation, Occurrence, ProcessExit, StallEvidence,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use tokio::time::Instant;
@@ -23,6 +26,7 @@ pub(super) struct Execution<'a> {
     inbox: Inbox,
     /// The first stall. Later ones follow from it.
     stall: Option<StallEvidence>,
+    silence: SilenceWatch,
 }
 
 impl<'a> Execution<'a> {
@@ -56,6 +60,7 @@ impl<'a> Execution<'a> {
             agents: AgentConversation::new(scenario, profiles, settings.capacity),
             inbox: Inbox::new(agents, supervisor, settings.interrupt.clone()),
             stall: None,
+            silence: SilenceWatch::new(settings.notices.clone()),
         })
     }
 
@@ -97,6 +102,10 @@ impl<'a> Execution<'a> {
 
     /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
+        let state = &self.state;
+        self.silence.notice(|| {
+            (state.steps.open_steps().iter().copied().collect(), state.expected_processes())
+        });
         let before = self.state.activity();
         let deadline = Instant::now() + detector.delay();
         loop {
@@ -108,7 +117,7 @@ impl<'a> Execution<'a> {
                     }
                 }
                 Incoming::SupervisorGone => self.state.fail("the supervisor is gone"),
-                Incoming::Interrupted => self.state.fail("interrupted"),
+                Incoming::Interrupted => self.interrupt(),
                 Incoming::Silence => {
                     self.state.watch_limits();
                     if self.state.settle_censuses() {
@@ -122,8 +131,20 @@ impl<'a> Execution<'a> {
         // The answer to a ping shows no activity.
         if self.state.activity() != before {
             detector.reset();
+            self.silence.reset();
         }
         true
+    }
+
+    /// Gives the run up, and records where it stands.
+    fn interrupt(&mut self) {
+        if !self.state.has_failed() {
+            let evidence =
+                StallEvidence { tier: EvidenceTier::Interrupted, ..StallEvidence::default() };
+            let supervisor = self.inbox.supervisor_pid();
+            self.stall = Some(stall::collect(&self.state, supervisor, evidence));
+        }
+        self.state.fail("interrupted");
     }
 
     /// Handles the next thing that arrives. If nothing arrives, returns the evidence for a stall, if there is one.
@@ -194,7 +215,10 @@ impl<'a> Execution<'a> {
     pub(super) async fn record_stall(&mut self, stall: StallEvidence) {
         self.stall = Some(match self.stall.take() {
             Some(first) => self.update(first, stall),
-            None => self.examine_stall(stall).await,
+            None => {
+                self.state.steps.note(Occurrence::Stalled);
+                self.examine_stall(stall).await
+            }
         });
     }
 
@@ -272,9 +296,10 @@ impl<'a> Execution<'a> {
             self.state.fail(error.to_string());
             Default::default()
         });
-        if has_finished {
-            leaked.iter().for_each(|process| report_leak(&mut self.state, process));
-        }
+        let leftovers = match has_finished {
+            true => leaked.iter().filter_map(|one| report_leak(&mut self.state, one)).collect(),
+            false => Vec::new(),
+        };
         let result = self.state.into_result();
         let observation = Observation {
             trace: result.trace,
@@ -284,16 +309,24 @@ impl<'a> Execution<'a> {
             censuses: result.censuses,
             limit_times: result.limit_times,
             printed,
+            history: result.history,
+            pids: result.pids,
+            leftovers,
         };
         RunOutput { observation, events: result.events }
     }
 }
 
 /// Records a violation for a process that was left behind, unless it is known to be a zombie of the scenario.
-fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) {
-    let process = state.display_name(leaked.pid);
+fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) -> Option<Leftover> {
+    let LeakedProcess { pid, parent, .. } = *leaked;
+    let process = state.display_name(pid);
     let is_running = state.sessions.exits().get(&process) == Some(&ProcessExit::Running);
-    if !is_running || leaked.state != "Z" {
-        state.add_violation(format!("{process} was left behind ({})", leaked.command));
+    let is_zombie = leaked.state == "Z";
+    if is_running && is_zombie {
+        return None;
     }
+    state.add_violation(format!("{process} was left behind ({})", leaked.command));
+    let parent = state.sessions.name_of(parent).map(str::to_owned);
+    Some(Leftover { process, pid, parent, is_zombie, command: leaked.command.clone() })
 }

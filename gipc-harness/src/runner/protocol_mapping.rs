@@ -10,6 +10,16 @@ use gipc_agent::WireOutcome;
 use gipc_agent::{Command, FramePosition, WirePayload, digest, noise_digest};
 use std::collections::BTreeMap;
 
+/// The origin of a message that no step put.
+const NO_STEP: &str = "which no step put";
+
+/// A message as an agent reports it.
+struct Received<'a> {
+    len: u64,
+    sha256: &'a str,
+    text: Option<&'a str>,
+}
+
 /// The translation for one run.
 pub(super) struct ProtocolMapping<'a> {
     scenario: &'a Scenario,
@@ -125,20 +135,13 @@ impl<'a> ProtocolMapping<'a> {
             _ => None,
         };
         let puts = pipe.and_then(|pipe| self.unreceived.get(&pipe)).map_or(&[][..], Vec::as_slice);
-        let from = puts.iter().copied().find(|put| {
-            was_sent(*put)
-                && match &self.scenario.steps[*put].verb {
-                    Verb::Put { payload: Payload::Text(text), .. }
-                    | Verb::Cut { payload: Payload::Text(text), .. } => {
-                        text.len() as u64 == len && digest(text.as_bytes()) == sha256
-                    }
-                    Verb::Put { payload: Payload::Size(size), .. }
-                    | Verb::Cut { payload: Payload::Size(size), .. } => {
-                        *size == len && noise_digest(&self.seed(*put), len) == sha256
-                    }
-                    _ => false,
-                }
-        });
+        let message = Received { len, sha256: &sha256, text: text.as_deref() };
+        let from =
+            puts.iter().copied().find(|put| was_sent(*put) && self.is_message_of(*put, &message));
+        let origin = match from {
+            Some(_) => String::new(),
+            None => self.origin_of_stray(pipe, &message, &was_sent),
+        };
         if let Some(puts) = pipe.and_then(|pipe| self.unreceived.get_mut(&pipe)) {
             puts.retain(|put| Some(*put) != from);
         }
@@ -146,11 +149,65 @@ impl<'a> ProtocolMapping<'a> {
             (Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }), _) => {
                 Outcome::Message(payload.clone())
             }
-            // No step put this message. The text can't be written in a scenario, so it matches no expectation.
-            (_, Some(text)) => Outcome::Other(format!("{text:?}, which nobody put")),
-            (_, None) => Outcome::Other(format!("{len} bytes that nobody put")),
+            // The text can't be written in a scenario, so it matches no expectation.
+            (_, Some(text)) => Outcome::Other(format!("{text:?}, {origin}")),
+            (_, None) => Outcome::Other(format!("{len} bytes, {origin}")),
         };
         (outcome, from)
+    }
+
+    /// Whether a message has the bytes of a put.
+    fn is_message_of(&self, put: usize, message: &Received<'_>) -> bool {
+        match &self.scenario.steps[put].verb {
+            Verb::Put { payload, .. } | Verb::Cut { payload, .. } => match payload {
+                Payload::Text(text) => {
+                    text.len() as u64 == message.len && digest(text.as_bytes()) == message.sha256
+                }
+                Payload::Size(size) => {
+                    *size == message.len
+                        && noise_digest(&self.seed(put), message.len) == message.sha256
+                }
+            },
+            _ => false,
+        }
+    }
+
+    /// Where a message comes from that no put into this pipe has left to receive, as half a sentence.
+    fn origin_of_stray(
+        &self,
+        pipe: Option<PipeId>,
+        message: &Received<'_>,
+        was_sent: impl Fn(usize) -> bool,
+    ) -> String {
+        let puts = || self.put_numbers.keys().copied().filter(|put| was_sent(*put));
+        let same = |put: &usize| self.is_message_of(*put, message);
+        let is_unreceived = |put: &usize| self.unreceived.values().any(|puts| puts.contains(put));
+        let found = puts().filter(same).max_by_key(|put| is_unreceived(put));
+        if let Some(put) = found {
+            let step = &self.scenario.steps[put];
+            let (Verb::Put { handle, .. } | Verb::Cut { handle, .. }) = &step.verb else {
+                return NO_STEP.to_owned();
+            };
+            let task = &step.task_id;
+            return match self.scenario.handles.pipe(handle, Side::Writer) == pipe {
+                true => format!("which {task} put and a get had received already"),
+                false => format!("which {task} put into {handle}"),
+            };
+        }
+        let text = message.text.filter(|text| !text.is_empty());
+        let holds = |put: &usize| match &self.scenario.steps[*put].verb {
+            Verb::Put { payload: Payload::Text(whole), .. }
+            | Verb::Cut { payload: Payload::Text(whole), .. } => {
+                text.is_some_and(|part| whole.contains(part))
+            }
+            _ => false,
+        };
+        match puts().find(holds) {
+            Some(put) => {
+                format!("which is a part of what {} put", self.scenario.steps[put].task_id)
+            }
+            None => NO_STEP.to_owned(),
+        }
     }
 
     /// The seed of the random message of a put: its task and its number among the puts of the task.
@@ -190,3 +247,6 @@ fn plain_outcome(reported: WireOutcome, detail: Option<&str>) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,9 @@ use crate::adapter::transport::AgentHandle;
 use crate::proc::process_tree;
 use crate::proc::snapshot::ProcSnapshot;
 use crate::scenario::{Outcome, Scenario, TaskId};
-use crate::trace::{Censuses, FdHolder, FillLevel, LimitTime, ProcessExit, Trace, Unsupported};
+use crate::trace::{
+    Censuses, FdHolder, FillLevel, LimitTime, Occurrence, ProcessExit, Trace, Unsupported,
+};
 use gipc_agent::{Hello, ToAgent};
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,8 @@ pub(super) struct RunResult {
     pub(super) censuses: Censuses,
     pub(super) limit_times: Vec<LimitTime>,
     pub(super) events: Vec<Event>,
+    pub(super) history: Vec<Occurrence>,
+    pub(super) pids: BTreeMap<String, i32>,
 }
 
 impl<'a> RunState<'a> {
@@ -120,9 +124,16 @@ impl<'a> RunState<'a> {
 
     /// Whether a process was started that has not connected, and that no step has killed or signalled.
     pub(super) fn expects_a_process(&self) -> bool {
+        !self.expected_processes().is_empty()
+    }
+
+    /// The processes that were started and have not connected, and that no step has killed or signalled.
+    pub(super) fn expected_processes(&self) -> Vec<String> {
         let is_expected =
-            |child: &str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
-        !self.sessions.has_connected("main") || self.steps.spawned_children().any(is_expected)
+            |child: &&str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
+        let children = self.steps.spawned_children().filter(is_expected);
+        let main = (!self.sessions.has_connected("main")).then_some("main");
+        main.into_iter().chain(children).map(str::to_owned).collect()
     }
 
     /// Sends a message to the agent of a process that has connected.
@@ -256,6 +267,7 @@ impl<'a> RunState<'a> {
     fn record_exit(&mut self, process: &str, exit: ProcessExit) {
         self.log(EventKind::Exited { process: process.to_owned(), exit: exit.clone() });
         self.sessions.record_exit(process, exit);
+        self.steps.note(Occurrence::Exited(process.to_owned()));
         // A process can't report that its own exit has completed.
         for step in self.steps.open_exits_of(process) {
             self.steps.complete(step, Outcome::Ok, None, None);
@@ -302,6 +314,8 @@ impl<'a> RunState<'a> {
             censuses: self.census.into_censuses(),
             limit_times: self.limits.into_times(),
             events: self.log.into_events(),
+            history: self.steps.into_history(),
+            pids: self.sessions.pids(),
         }
     }
 }

@@ -71,6 +71,11 @@ impl Sessions {
         self.alive().map(|(process, _)| process)
     }
 
+    /// The pid of each process that has connected.
+    pub(super) fn pids(&self) -> BTreeMap<String, i32> {
+        self.by_process.iter().map(|(process, session)| (process.clone(), session.pid)).collect()
+    }
+
     /// The pids of the processes that are alive.
     pub(super) fn alive_pids(&self) -> Vec<i32> {
         self.alive().map(|(_, session)| session.pid).collect()

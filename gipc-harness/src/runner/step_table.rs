@@ -1,7 +1,7 @@
 //! The state of each step of a run: not started, open, completed; and how many steps each process has left.
 
 use crate::scenario::{ChildAct, Outcome, Scenario, Step, TaskId, Verb};
-use crate::trace::StepState;
+use crate::trace::{Occurrence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct StepTable<'a> {
@@ -15,6 +15,8 @@ pub(super) struct StepTable<'a> {
     open: BTreeSet<usize>,
     /// The number of steps of each process that have not completed.
     remaining: BTreeMap<&'a str, usize>,
+    /// What happened, in order.
+    history: Vec<Occurrence>,
 }
 
 impl<'a> StepTable<'a> {
@@ -30,7 +32,17 @@ impl<'a> StepTable<'a> {
             begun: BTreeSet::new(),
             open: BTreeSet::new(),
             remaining,
+            history: Vec::new(),
         }
+    }
+
+    /// Adds an occurrence that is no start and no end of a step.
+    pub(super) fn note(&mut self, occurrence: Occurrence) {
+        self.history.push(occurrence);
+    }
+
+    pub(super) fn into_history(self) -> Vec<Occurrence> {
+        self.history
     }
 
     pub(super) fn states(&self) -> &[StepState] {
@@ -139,6 +151,7 @@ impl<'a> StepTable<'a> {
     /// Opens a step.
     pub(super) fn open(&mut self, step: usize) {
         self.states[step] = StepState::Pending;
+        self.history.push(Occurrence::Started(step));
         self.open.insert(step);
     }
 
@@ -163,6 +176,7 @@ impl<'a> StepTable<'a> {
         detail: Option<String>,
     ) {
         self.states[step] = StepState::Completed { outcome, from, detail };
+        self.history.push(Occurrence::Completed(step));
         let process = self.scenario.steps[step].task_id.process.as_str();
         if let (true, Some(steps)) = (self.open.remove(&step), self.remaining.get_mut(process)) {
             *steps -= 1;

@@ -39,6 +39,7 @@ pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {
         timeout: TIMEOUT,
         capacity: None,
         find_deadlocked: deadlocked_steps,
+        notices: None,
         interrupt,
     };
     (settings, keep)

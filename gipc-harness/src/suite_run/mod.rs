@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::model::Choices;
 use crate::proc::platform::raise_descriptor_limit;
 use crate::program;
-use crate::runner::{RunOutput, Settings};
+use crate::runner::{RunOutput, Settings, SilenceNotice};
 use crate::suite::{Suite, own_program};
 use crate::trace::Observation;
 use crate::variant::{Job, VariantRequest, declared_choices};
@@ -47,6 +47,17 @@ pub struct FinishedRun {
     pub verdict: Verdict,
     /// How long it took.
     pub time: Duration,
+}
+
+/// What a run of the suite reports while it continues.
+#[derive(Clone, Debug)]
+pub enum RunEvent {
+    /// A run has ended, and was judged.
+    Finished(FinishedRun),
+    /// A run has made no progress for some seconds.
+    Silent(Arc<Job>, SilenceNotice),
+    /// SIGINT or SIGTERM ended a run before its end. It has no verdict.
+    Interrupted(Arc<Job>, RunOutput),
 }
 
 /// How a run of the suite ended.
@@ -132,17 +143,15 @@ impl SuiteRun {
         &self.plan.notes
     }
 
-    /// Executes and judges everything. `on_result` gets each run as it ends, and says whether it is as expected.
-    pub fn execute(
-        self,
-        on_result: &mut dyn FnMut(FinishedRun) -> bool,
-    ) -> Result<SuiteRunEnd, Error> {
+    /// Executes and judges everything. `on_event` gets each run as it ends, and says whether it is as expected; what it
+    /// returns for other events does not matter.
+    pub fn execute(self, on_event: &mut dyn FnMut(RunEvent) -> bool) -> Result<SuiteRunEnd, Error> {
         let began = Instant::now();
         let exe = own_program()?;
         let _load = CpuLoad::start(self.request.load, &exe)?;
         let mut end = match &self.adapter {
             None => {
-                self.predict(on_result);
+                self.predict(on_event);
                 SuiteRunEnd::default()
             }
             Some(adapter) => {
@@ -154,11 +163,12 @@ impl SuiteRun {
                     timeout: Duration::from_secs(self.request.timeout) * factor,
                     capacity: self.request.capacity,
                     find_deadlocked: deadlocked_steps,
+                    notices: None,
                     interrupt,
                 };
                 let pool = WorkerPool { adapter: Arc::clone(adapter), settings, stop };
                 let environment = &self.environment;
-                pool.execute_all(&self.plan.jobs, &self.request, environment, on_result)?
+                pool.execute_all(&self.plan.jobs, &self.request, environment, on_event)?
             }
         };
         end.time = began.elapsed();
@@ -166,13 +176,13 @@ impl SuiteRun {
     }
 
     /// The model's own traces, judged like a run: what the file says must be what the model says.
-    fn predict(&self, on_result: &mut dyn FnMut(FinishedRun) -> bool) {
+    fn predict(&self, on_event: &mut dyn FnMut(RunEvent) -> bool) {
         for job in &self.plan.jobs {
             for _ in 0..self.request.repeat {
                 let observation = Observation::of(job.allowed.in_file_order().clone());
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
                 let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
-                on_result(FinishedRun { job, output, verdict, time });
+                on_event(RunEvent::Finished(FinishedRun { job, output, verdict, time }));
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The worker pool: so many executions at once, each on a thread of its own, each judged as it ends.
 
 use super::execute_one::execute_one;
-use super::{FinishedRun, RunRequest, SuiteRunEnd};
+use super::{FinishedRun, RunEvent, RunRequest, SuiteRunEnd};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::runner::{RunOutput, Settings};
-use crate::trace::Observation;
+use crate::runner::{RunOutput, Settings, SilenceNotice};
+use crate::trace::{EvidenceTier, Observation};
 use crate::variant::Job;
 use crate::verdict::{Baseline, judge};
 use std::io;
@@ -16,8 +16,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// An execution that ended.
-type Ended = (Arc<Job>, io::Result<RunOutput>, Duration);
+/// What happens to an execution.
+enum Happened {
+    Ended(io::Result<RunOutput>, Duration),
+    Silent(SilenceNotice),
+}
+
+/// The channel on which executions report.
+type Reports = mpsc::UnboundedSender<(Arc<Job>, Happened)>;
 
 /// Executes jobs of one adapter.
 pub(super) struct WorkerPool {
@@ -28,93 +34,111 @@ pub(super) struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Executes each job as often as is asked. SIGINT and SIGTERM interrupt; what was cut short is not reported.
+    /// Executes each job as often as is asked. SIGINT and SIGTERM interrupt; what was cut short has no verdict.
     pub(super) fn execute_all(
         self,
         jobs: &[Arc<Job>],
         request: &RunRequest,
         environment: &Environment,
-        on_result: &mut dyn FnMut(FinishedRun) -> bool,
+        on_event: &mut dyn FnMut(RunEvent) -> bool,
     ) -> Result<SuiteRunEnd, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let baseline_adapter = Arc::clone(&self.adapter);
-        let mut report = |(job, output, time): Ended| {
+        let mut judged = |job: Arc<Job>, output: io::Result<RunOutput>, time| {
             let output = output.unwrap_or_else(|error| {
                 let fault = format!("the harness could not perform it: {error}");
                 Observation::unperformed(&job.scenario, fault).into()
             });
             let baseline = Baseline::of(&baseline_adapter);
             let verdict = judge(&job, &output.observation, &baseline, environment);
-            on_result(FinishedRun { job, output, verdict, time })
+            FinishedRun { job, output, verdict, time }
         };
-        runtime.block_on(self.run(jobs, request, &mut report))
+        runtime.block_on(self.run(jobs, request, &mut judged, on_event))
     }
 
     async fn run(
         self,
         jobs: &[Arc<Job>],
         request: &RunRequest,
-        report: &mut dyn FnMut(Ended) -> bool,
+        judged: &mut dyn FnMut(Arc<Job>, io::Result<RunOutput>, Duration) -> FinishedRun,
+        on_event: &mut dyn FnMut(RunEvent) -> bool,
     ) -> Result<SuiteRunEnd, Error> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let at_once = request.jobs.unwrap_or_else(processors);
         let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned());
-        let (sender, mut ended) = mpsc::unbounded_channel::<Ended>();
+        let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
         for job in waiting.by_ref().take(at_once) {
             running.spawn(self.start(job, sender.clone()));
         }
         let mut end = SuiteRunEnd::default();
-        let is_stopped = || *self.stop.borrow();
+        // Returns whether the run is as expected. A run that was cut short has no verdict.
+        let mut report = |job: Arc<Job>, happened: Happened, end: &SuiteRunEnd| match happened {
+            Happened::Silent(notice) => on_event(RunEvent::Silent(job, notice)),
+            Happened::Ended(Ok(output), _) if end.interrupted && was_interrupted(&output) => {
+                on_event(RunEvent::Interrupted(job, output))
+            }
+            Happened::Ended(..) if end.interrupted || end.stopped_at_failure => true,
+            Happened::Ended(output, time) => {
+                on_event(RunEvent::Finished(judged(job, output, time)))
+            }
+        };
         while !running.is_empty() {
             tokio::select! {
                 _ = interrupt.recv() => end.interrupted = true,
                 _ = terminate.recv() => end.interrupted = true,
-                Some(run) = ended.recv() => {
-                    if !is_stopped() && !report(run) && request.until_failure {
+                Some((job, happened)) = reports.recv() => {
+                    if !report(job, happened, &end) && request.until_failure {
                         end.stopped_at_failure = true;
-                        self.stop.send_replace(true);
                     }
                 }
                 Some(joined) = running.join_next() => {
                     if let Err(error) = joined {
                         std::panic::resume_unwind(error.into_panic());
                     }
-                    let stopped = is_stopped();
-                    if let Some(job) = waiting.next().filter(|_| !stopped) {
+                    let is_stopped = end.interrupted || end.stopped_at_failure;
+                    if let Some(job) = waiting.next().filter(|_| !is_stopped) {
                         running.spawn(self.start(job, sender.clone()));
                     }
                 }
             }
-            if end.interrupted {
+            if end.interrupted || end.stopped_at_failure {
                 self.stop.send_replace(true);
             }
         }
-        while let Ok(run) = ended.try_recv() {
-            if !is_stopped() {
-                report(run);
-            }
+        while let Ok((job, happened)) = reports.try_recv() {
+            report(job, happened, &end);
         }
         Ok(end)
     }
 
-    fn start(
-        &self,
-        job: Arc<Job>,
-        sender: mpsc::UnboundedSender<Ended>,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        let (adapter, settings) = (Arc::clone(&self.adapter), self.settings.clone());
+    fn start(&self, job: Arc<Job>, reports: Reports) -> impl Future<Output = ()> + Send + 'static {
+        let (notices, mut noticed) = mpsc::unbounded_channel();
+        let settings = Settings { notices: Some(notices), ..self.settings.clone() };
+        let adapter = Arc::clone(&self.adapter);
+        let (silent_job, silences) = (Arc::clone(&job), reports.clone());
         let execute = move || {
             let began = Instant::now();
             let output = execute_one(&job.scenario, &job.mode, &adapter, &settings);
-            let _ = sender.send((job, output, began.elapsed()));
+            let _ = reports.send((job, Happened::Ended(output, began.elapsed())));
+        };
+        let pass_on = async move {
+            while let Some(notice) = noticed.recv().await {
+                let _ = silences.send((Arc::clone(&silent_job), Happened::Silent(notice)));
+            }
         };
         async move {
-            if let Err(error) = tokio::task::spawn_blocking(execute).await {
+            let (executed, ()) = tokio::join!(tokio::task::spawn_blocking(execute), pass_on);
+            if let Err(error) = executed {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
     }
+}
+
+fn was_interrupted(output: &RunOutput) -> bool {
+    let stall = output.observation.stall.as_ref();
+    stall.is_some_and(|stall| stall.tier == EvidenceTier::Interrupted)
 }

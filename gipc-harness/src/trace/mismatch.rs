@@ -1,7 +1,7 @@
 //! A step whose outcome is not the expected one, as a report shows it.
 
 use super::{Causes, ProcessExit, StepState, Trace, blocked_on, outcome_text};
-use crate::scenario::{Outcome, Scenario};
+use crate::scenario::{ChildAct, Outcome, Scenario, Verb};
 
 /// A step with another outcome than expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Mismatch {
     pub got: String,
     /// The implementation's own words.
     pub detail: Option<String>,
+    /// The outcome is right and came too late: what had to happen before, as half a sentence.
+    pub late: Option<String>,
 }
 
 impl Mismatch {
@@ -50,10 +52,35 @@ impl Mismatch {
         let is_refuted = self::is_unexpected(scenario, predicted, step);
         let because = match is_refuted && !std::ptr::eq(predicted, trace) {
             true => String::new(),
-            false => Causes::new(scenario, predicted).of(step),
+            false => sender_of_signal(scenario, predicted, step)
+                .unwrap_or_else(|| Causes::new(scenario, predicted).of(step)),
         };
-        Self { step, expected, because, got, detail }
+        Self { step, expected, because, got, detail, late: None }
     }
+}
+
+/// The step that sent the signal which ends a child, if the predicted outcome of a step is that signal.
+fn sender_of_signal(scenario: &Scenario, predicted: &Trace, step: usize) -> Option<String> {
+    let (Verb::Join { child } | Verb::Child { child, .. }) = &scenario.steps[step].verb else {
+        return None;
+    };
+    let StepState::Completed { outcome: Outcome::Signal(signal), .. } = &predicted.steps[step]
+    else {
+        return None;
+    };
+    let sends = |verb: &Verb| match verb {
+        Verb::Kill { child: target } => target == child && signal == "SIGKILL",
+        Verb::Child { child: target, act: ChildAct::Terminate } => {
+            target == child && signal == "SIGTERM"
+        }
+        Verb::Signal { child: target, signal: sent } => target == child && signal == sent,
+        _ => false,
+    };
+    let mut steps = scenario.steps.iter().zip(&predicted.steps);
+    let sender = steps
+        .find(|(step, state)| sends(&step.verb) && matches!(state, StepState::Completed { .. }))?;
+    let (line, task) = (sender.0.position.line, &sender.0.task_id);
+    Some(format!("{task} sent {child} {signal} (line {line})"))
 }
 
 /// Whether the file does not allow the outcome that a step has in a trace.

@@ -2,9 +2,12 @@
 //!
 //! Data only; no times, and nothing that could act.
 
-use super::{Censuses, HeldDescriptor, LimitTime, StallEvidence, StepState, Trace};
+use super::{
+    Censuses, HeldDescriptor, Leftover, LimitTime, Occurrence, StallEvidence, StepState, Trace,
+};
 use crate::scenario::Scenario;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The result of executing a scenario.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +28,15 @@ pub struct Observation {
     pub limit_times: Vec<LimitTime>,
     /// What the processes of the run wrote to stdout and stderr.
     pub printed: String,
+    /// What happened, in order. Empty for a trace of the model.
+    #[serde(default)]
+    pub history: Vec<Occurrence>,
+    /// The process id of each process that connected.
+    #[serde(default)]
+    pub pids: BTreeMap<String, i32>,
+    /// The processes that were left when the run was over, as far as the trace reports them.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
 }
 
 impl Observation {
@@ -39,6 +51,9 @@ impl Observation {
             censuses: Censuses::new(),
             limit_times: Vec::new(),
             printed: String::new(),
+            history: Vec::new(),
+            pids: BTreeMap::new(),
+            leftovers: Vec::new(),
         }
     }
 
@@ -66,6 +81,7 @@ impl Observation {
             && unsupported_step.is_none_or(|step| step < steps)
             && self.limit_times.iter().all(|time| time.step < steps)
             && self.censuses.values().flat_map(|census| &census.descriptors).all(is_end_known)
+            && self.history.iter().filter_map(Occurrence::step).all(|step| step < steps)
             && self
                 .stall
                 .as_ref()

@@ -110,6 +110,8 @@ pub enum EvidenceTier {
     LoopTurns,
     /// Only time has passed, which proves nothing.
     Timeout,
+    /// The user interrupted the run, which proves nothing.
+    Interrupted,
 }
 
 impl EvidenceTier {
@@ -123,6 +125,7 @@ impl EvidenceTier {
             }
             Self::LoopTurns => "every loop has turned twice, and nothing came of it",
             Self::Timeout => "time went by; this proves nothing",
+            Self::Interrupted => "this is where it stood, and it may have gone on",
         }
     }
 
@@ -134,6 +137,7 @@ impl EvidenceTier {
             Self::KernelPartial => "kernel-partial",
             Self::LoopTurns => "loop-turns",
             Self::Timeout => "timeout",
+            Self::Interrupted => "interrupted",
         }
     }
 }

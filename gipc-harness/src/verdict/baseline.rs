@@ -77,6 +77,11 @@ impl<'a> Baseline<'a> {
         self.lacks.is_some_and(|lacks| lacks.contains_key(name))
     }
 
+    /// Whether the skip list has this scenario.
+    pub(super) fn skips(&self, id: &str) -> bool {
+        self.skips.is_some_and(|skips| skips.says(id, self.variant).is_some())
+    }
+
     /// Says KNOWN where the failure has the fingerprint of a listed one, and FIXED where a listed failure passes. A
     /// scenario that fails in one of several ways has an entry for each.
     pub(super) fn match_known_failure(&self, verdict: &mut Verdict, scenario: &Scenario) {
@@ -103,7 +108,14 @@ impl<'a> Baseline<'a> {
             return;
         }
         let [step, outcome, status] = &verdict.fingerprint(scenario);
-        if let Some(entry) = entries.iter().find(|entry| entry.is([step, outcome, status])) {
+        // Where another step was wrong before, the status is that of the other step.
+        let is_first = verdict.mismatch.as_ref().map(|it| it.step)
+            == verdict.first_in_file().map(|it| it.step);
+        let matches = |entry: &&&KnownFailure| {
+            let status = if is_first { status } else { &entry.verdict };
+            entry.is([step, outcome, status])
+        };
+        if let Some(entry) = entries.iter().find(matches) {
             verdict.status = Status::Known;
             verdict.flaky = entry.sometimes;
             verdict.sort = Some(entry.sort);
@@ -121,7 +133,7 @@ impl<'a> Baseline<'a> {
     /// others. What follows that line does not apply to it.
     pub(super) fn apply_exemption(verdict: &mut Verdict, exemption: Option<&ChoiceExemption>) {
         let applies = |exemption: &&ChoiceExemption| {
-            let mismatch = verdict.mismatch.as_ref();
+            let mismatch = verdict.first_in_file();
             mismatch.is_some_and(|it| it.step == exemption.step && it.got == exemption.got)
         };
         let Some(exemption) = exemption.filter(applies) else { return };

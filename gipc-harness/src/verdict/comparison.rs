@@ -1,11 +1,7 @@
-//! How a trace differs from the prediction, beyond the outcome of a step: exits, causes, handles that remain. And what the
-//! prediction fills in where the system shows nothing.
+//! What the prediction fills in where the system shows nothing, and handles that remain.
 
 use crate::scenario::{ChildAct, Outcome, Scenario, Verb};
-use crate::trace::{Causes, Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
-
-/// How many differences are listed.
-const MAX_DIFFERENCES: usize = 8;
+use crate::trace::{Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
 
 /// The trace with what the system cannot show filled in from the prediction: an exit that was not observed, a non-zero
 /// code where the entry of a child failed, a process that was killed before it could connect.
@@ -112,35 +108,10 @@ pub(super) fn wrong_limit(
             because: String::new(),
             got: got.into(),
             detail: None,
+            late: None,
         };
         Some((mismatch, sentence))
     })
-}
-
-/// Sentences about exits and causes that differ, after the rules that the run broke.
-pub(super) fn differences(scenario: &Scenario, predicted: &Trace, trace: &Trace) -> Vec<String> {
-    let mut notes = trace.violations.clone();
-    for (process, expected) in &predicted.exits {
-        match trace.exits.get(process) {
-            Some(exit) if exit != expected => {
-                notes.push(format!("{process} ended with {exit}, not with {expected}"));
-            }
-            Some(_) => {}
-            None => notes.push(format!("{process} was never seen")),
-        }
-    }
-    let (model, observed) = (Causes::new(scenario, predicted), Causes::new(scenario, trace));
-    for step in 0..scenario.steps.len() {
-        let (model, observed) = (model.of(step), observed.of(step));
-        if model != observed {
-            let (task_id, what) = (&scenario.steps[step].task_id, scenario.steps[step].what());
-            notes.push(format!(
-                "{task_id} {what} came because \"{observed}\", not because \"{model}\""
-            ));
-        }
-    }
-    notes.truncate(MAX_DIFFERENCES);
-    notes
 }
 
 /// Whether a process still runs that the model has ended.

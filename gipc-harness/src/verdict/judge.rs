@@ -4,9 +4,11 @@
 //! allowed, whether something leaked, whether a time limit expired when it should. Then the baseline of the adapter. Then the environment. No
 //! other time is judged.
 
+use super::causal_order::{Moments, released_by};
 use super::comparison::{
-    differences, fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit,
+    fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit,
 };
+use super::difference::Differences;
 use super::{Baseline, Status, Verdict, closest_trace};
 use crate::deadlock::{self, StallKind, StallReport};
 use crate::environment::Environment;
@@ -29,7 +31,8 @@ pub fn judge(
     baseline: &Baseline<'_>,
     environment: &Environment,
 ) -> Verdict {
-    let mut verdict = judge_run(&job.scenario, &job.allowed, observation);
+    let is_skipped = baseline.skips(&job.scenario.id);
+    let mut verdict = judge_run(&job.scenario, &job.allowed, observation, is_skipped);
     baseline.match_known_failure(&mut verdict, &job.scenario);
     if !verdict.status.is_expected() {
         verdict.notes.extend(printed(observation));
@@ -49,8 +52,13 @@ pub fn judge(
     verdict
 }
 
-/// Judges the run alone.
-fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) -> Verdict {
+/// Judges the run alone. `is_skipped` says that the adapter's folder lists the scenario as one that cannot be asked.
+fn judge_run(
+    scenario: &Scenario,
+    allowed: &Allowed,
+    observation: &Observation,
+    is_skipped: bool,
+) -> Verdict {
     let allowed = &*allowed.near(&observation.trace);
     let (predicted, agrees) = closest_trace::closest_trace(scenario, allowed, &observation.trace);
     let trace = fill_unobservable(scenario, &observation.trace, predicted);
@@ -64,7 +72,8 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
         verdict.reason = Some(fault.clone());
         return verdict;
     }
-    if let Some(unsupported) = &observation.unsupported {
+    let has_failed = !is_skipped && has_failed_before_refusal(scenario, observation, &trace);
+    if let Some(unsupported) = observation.unsupported.as_ref().filter(|_| !has_failed) {
         verdict.status = Status::Skip;
         let step = unsupported.step.and_then(|step| scenario.steps.get(step));
         verdict.reason = Some(match step {
@@ -83,18 +92,13 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
         return verdict;
     }
     let run = Run { scenario, allowed, observation, predicted, trace: &trace };
+    let differences = Differences { scenario, observation, predicted, trace: &trace };
     let stall = deadlock::explain(scenario, observation);
-    let wrong = run.first_wrong(stall.as_ref());
-    let overdue = run.first_overdue();
-    let first = [wrong, overdue].into_iter().flatten().min();
-    if let Some(first) = first {
-        let is_only_overdue = overdue == Some(first) && wrong != Some(first);
-        run.report_mismatch(&mut verdict, first, is_only_overdue, stall);
-        if overdue.is_some() && wrong.is_none() && verdict.status != Status::Slow {
-            verdict
-                .notes
-                .push("it came all the same, but only after later steps had let it go".into());
-        }
+    let wrong = run.wrong_steps(stall.as_ref());
+    if !wrong.is_empty() {
+        run.report_mismatches(&mut verdict, &wrong, stall);
+        verdict.notes.extend(refusal(scenario, observation));
+        verdict.add_differences(differences.violations());
     } else if !(agrees && allowed.traces.len() > 1) && verdict.trace_text != verdict.model_text {
         verdict.status = Status::Fail;
         if has_unended_process(predicted, &trace) {
@@ -105,7 +109,7 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
             };
             verdict.stall = stall;
         }
-        verdict.notes.extend(differences(scenario, predicted, &trace));
+        verdict.add_differences(differences.all());
     } else {
         verdict.notes = handle_leaks(predicted, &trace);
         verdict.leaky = observation
@@ -128,6 +132,29 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
     verdict
 }
 
+/// Whether a step had returned what the file does not allow when an agent refused a later one: what it was refused for
+/// may follow from that.
+fn has_failed_before_refusal(
+    scenario: &Scenario,
+    observation: &Observation,
+    trace: &Trace,
+) -> bool {
+    observation.unsupported.as_ref().is_some_and(|unsupported| unsupported.step.is_some())
+        && (0..scenario.steps.len()).any(|step| {
+            matches!(trace.steps[step], StepState::Completed { .. })
+                && is_unexpected(scenario, trace, step)
+        })
+}
+
+/// That a step was refused after others had failed.
+fn refusal(scenario: &Scenario, observation: &Observation) -> Option<String> {
+    let unsupported = observation.unsupported.as_ref()?;
+    let step = scenario.steps.get(unsupported.step?)?;
+    let (line, task, what) = (step.position.line, &step.task_id, step.what());
+    let reason = &unsupported.reason;
+    Some(format!("After that, the agent refused line {line}, {task} {what}: {reason}"))
+}
+
 /// A run beside the closest prediction.
 struct Run<'a> {
     scenario: &'a Scenario,
@@ -138,19 +165,28 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The first step whose outcome the file or the model does not allow.
-    fn first_wrong(&self, stall: Option<&StallReport>) -> Option<usize> {
-        (0..self.scenario.steps.len()).find(|step| {
-            is_unexpected(self.scenario, self.trace, *step)
-                || !closest_trace::same(
-                    self.scenario,
-                    self.allowed,
-                    self.predicted,
-                    self.trace,
-                    *step,
-                )
-                || self.real_blockers(stall, *step).is_some()
-        })
+    /// The steps whose outcome the file or the model does not allow, and the first one that had not completed when it
+    /// should have, in the order in which they happened.
+    fn wrong_steps(&self, stall: Option<&StallReport>) -> Vec<usize> {
+        let overdue = self.first_overdue();
+        let mut steps: Vec<usize> = (0..self.scenario.steps.len())
+            .filter(|step| overdue == Some(*step) || self.is_wrong(stall, *step))
+            .collect();
+        let moments = Moments::new(self.scenario, self.observation);
+        steps.sort_by_key(|step| (moments.of(*step), *step));
+        steps
+    }
+
+    fn is_wrong(&self, stall: Option<&StallReport>, step: usize) -> bool {
+        let Self { scenario, allowed, predicted, trace, .. } = self;
+        // What an agent refuses ends the run, and what is open then could not go on.
+        let is_cut_short = self.observation.unsupported.is_some() && !self.is_completed(step);
+        if is_cut_short {
+            return false;
+        }
+        is_unexpected(scenario, trace, step)
+            || !closest_trace::same(scenario, allowed, predicted, trace, step)
+            || self.real_blockers(stall, step).is_some()
     }
 
     /// The first step that had not completed when it should have. Where the run took another course than that of the file,
@@ -176,28 +212,49 @@ impl Run<'_> {
         (differs && !wait.on.is_empty()).then(|| wait.on.clone())
     }
 
-    fn report_mismatch(
+    /// Describes one wrong step.
+    fn mismatch(&self, stall: Option<&StallReport>, step: usize) -> Mismatch {
+        let mut mismatch = Mismatch::new(self.scenario, self.predicted, self.trace, step);
+        let is_unexpected = is_unexpected(self.scenario, self.trace, step);
+        if let Some(on) = self.real_blockers(stall, step).filter(|_| !is_unexpected) {
+            let written = self.scenario.steps[step].expected.iter().map(Outcome::to_string);
+            mismatch.expected = written.collect::<Vec<_>>().join(" or ");
+            mismatch.got = format!("blocks on {}", on.join(", "));
+        } else if !self.is_wrong(stall, step) && self.is_completed(step) {
+            mismatch.late = released_by(self.scenario, self.observation, step);
+        }
+        mismatch
+    }
+
+    fn is_completed(&self, step: usize) -> bool {
+        matches!(self.trace.steps[step], StepState::Completed { .. })
+    }
+
+    /// Reports the wrong steps, of which there is at least one, in the order in which they happened.
+    fn report_mismatches(
         &self,
         verdict: &mut Verdict,
-        first: usize,
-        is_only_overdue: bool,
+        wrong: &[usize],
         stall: Option<StallReport>,
     ) {
-        let mismatch = |step: usize| Mismatch::new(self.scenario, self.predicted, self.trace, step);
-        let is_completed =
-            |step: &usize| matches!(self.trace.steps[*step], StepState::Completed { .. });
-        let mut at_first = mismatch(first);
-        if !is_unexpected(self.scenario, self.trace, first) {
-            if let Some(on) = self.real_blockers(stall.as_ref(), first) {
-                let written = self.scenario.steps[first].expected.iter().map(Outcome::to_string);
-                at_first.expected = written.collect::<Vec<_>>().join(" or ");
-                at_first.got = format!("blocks on {}", on.join(", "));
-            }
+        let first = wrong[0];
+        let first_in_file = wrong.iter().copied().min();
+        let is_only_overdue = !self.is_wrong(stall.as_ref(), first);
+        // Steps that are pending or never began follow from the others.
+        let is_shown = |step: &usize| {
+            self.is_completed(*step) && is_unexpected(self.scenario, self.trace, *step)
+        };
+        let mut further: Vec<usize> = wrong[1..].iter().copied().filter(is_shown).collect();
+        further.retain(|step| Some(*step) != first_in_file);
+        further.truncate(MAX_FURTHER);
+        if let Some(step) = first_in_file.filter(|step| *step != first) {
+            further.truncate(MAX_FURTHER - 1);
+            further.push(step);
+            further.sort_by_key(|step| wrong.iter().position(|other| other == step));
         }
-        verdict.mismatch = Some(at_first);
-        let later = (first + 1..self.scenario.steps.len())
-            .filter(|step| is_completed(step) && is_unexpected(self.scenario, self.trace, *step));
-        verdict.further_mismatches = later.take(MAX_FURTHER).map(mismatch).collect();
+        let mismatch = |step: &usize| self.mismatch(stall.as_ref(), *step);
+        verdict.mismatch = Some(mismatch(&first));
+        verdict.further_mismatches = further.iter().map(mismatch).collect();
         let is_pending = self.trace.steps[first] == StepState::Pending;
         // A first wrong step that completed is a failure, however late it completed. A pending one is what its stall is.
         // One that is only overdue is slow if there is no evidence that it stalled.

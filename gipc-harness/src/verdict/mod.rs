@@ -4,14 +4,17 @@
 //! [`judge`] is the only way from an observation to a verdict. Why a run stalled is for `deadlock` to say.
 
 mod baseline;
+mod causal_order;
 mod closest_trace;
 mod comparison;
+mod difference;
 mod judge;
 mod status;
 #[cfg(test)]
 mod tests;
 
 pub use baseline::{Baseline, BaselineChange};
+pub use difference::Difference;
 pub use judge::judge;
 pub use status::Status;
 
@@ -25,10 +28,13 @@ use crate::trace::Mismatch;
 pub struct Verdict {
     /// The verdict in one word.
     pub status: Status,
-    /// The first step with another outcome than allowed.
+    /// The step that first got another outcome than allowed, or got it too late: what happened first, and not the first
+    /// line of the file.
     pub mismatch: Option<Mismatch>,
-    /// The next such steps: the first one may be the victim of a later one.
+    /// Further such steps, in the order in which they happened; the first one of the file is among them.
     pub further_mismatches: Vec<Mismatch>,
+    /// How the trace differs otherwise, the likely cause first. The notes have the summaries.
+    pub differences: Vec<Difference>,
     /// Why the run stalled, if it did.
     pub stall: Option<StallReport>,
     /// The reason for a status that needs one: why it is skipped, which known failure it is, what broke.
@@ -55,6 +61,7 @@ impl Verdict {
             status: Status::Pass,
             mismatch: None,
             further_mismatches: Vec::new(),
+            differences: Vec::new(),
             stall: None,
             reason: None,
             leaky: None,
@@ -79,6 +86,13 @@ impl Verdict {
         self.reason.iter().chain(&self.notes)
     }
 
+    fn add_differences(&mut self, differences: impl IntoIterator<Item = Difference>) {
+        for difference in differences {
+            self.notes.push(difference.summary.clone());
+            self.differences.push(difference);
+        }
+    }
+
     /// Makes a sentence the reason. An earlier reason becomes the first note.
     pub fn explain(&mut self, reason: String) {
         if let Some(earlier) = self.reason.replace(reason) {
@@ -86,11 +100,18 @@ impl Verdict {
         }
     }
 
-    /// The fingerprint of a failure: its first wrong step, the outcome of that step, and the status. It has no line
-    /// numbers, so that it survives changes of the file.
+    /// The wrong step that stands first in the file.
+    #[must_use]
+    pub fn first_in_file(&self) -> Option<&Mismatch> {
+        self.mismatch.iter().chain(&self.further_mismatches).min_by_key(|mismatch| mismatch.step)
+    }
+
+    /// The fingerprint of a failure: the wrong step that stands first in the file, the outcome of that step, and the
+    /// status. It has no line numbers, so that it survives changes of the file, and it does not depend on which of
+    /// several wrong steps happened first.
     #[must_use]
     pub fn fingerprint(&self, scenario: &Scenario) -> [String; 3] {
-        let (step, outcome) = match &self.mismatch {
+        let (step, outcome) = match self.first_in_file() {
             Some(mismatch) => {
                 let step = &scenario.steps[mismatch.step];
                 (format!("{} {}", step.task_id, step.what()), mismatch.got.clone())

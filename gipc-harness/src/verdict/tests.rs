@@ -6,7 +6,8 @@ use crate::environment::Environment;
 use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
-    Census, FdHolder, HeldDescriptor, LimitTime, Observation, StallEvidence, StepState, Trace,
+    Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
+    StallEvidence, StepState, Trace,
     Unsupported,
 };
 use crate::variant::{Job, Variant};
@@ -170,4 +171,181 @@ fn a_scenario_outside_the_suite_that_an_adapter_cannot_do_is_skipped_and_not_an_
     let failed = judge(&job, &Observation::of(failed), &baseline, &Environment::default());
     assert_eq!(failed.status, Status::Fail);
     assert_eq!(failed.baseline_change, None, "`--accept` must not write it into the manifest");
+}
+
+fn completed(outcome: Outcome) -> StepState {
+    StepState::Completed { outcome, from: None, detail: None }
+}
+
+fn judge_alone(job: &Job, observation: &Observation) -> Verdict {
+    judge(job, observation, &Baseline::default(), &Environment::default())
+}
+
+const TWO_READERS: &str = "main        pipe r w
+main        pipe r2 w2
+main        spawn child r w2
+child       get r                       => eof
+child       close w2
+main        close w
+main        get r2                      => eof
+main        join child                  => exit 0
+";
+
+/// The child's get of line 4 returns after the main's get of line 7, and both are wrong.
+#[test]
+fn what_went_wrong_first_is_the_head_although_it_stands_later_in_the_file() {
+    let job = job(TWO_READERS);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[3] = completed(Outcome::Truncated);
+    trace.steps[6] = completed(Outcome::Broken);
+    let history = vec![Occurrence::Completed(6), Occurrence::Completed(3)];
+    let verdict = judge_alone(&job, &Observation { history, ..Observation::of(trace) });
+    assert_eq!(verdict.mismatch.as_ref().map(|first| first.step), Some(6));
+    let further: Vec<usize> = verdict.further_mismatches.iter().map(|it| it.step).collect();
+    assert_eq!(further, [3]);
+    let fingerprint = verdict.fingerprint(&job.scenario);
+    assert_eq!(
+        fingerprint,
+        ["child get r", "truncated", "FAIL"],
+        "it does not depend on the order"
+    );
+}
+
+/// The child is killed in its get: main learns that first, by its join.
+#[test]
+fn the_step_in_which_a_process_died_is_before_what_others_learn_of_it() {
+    let job = job(TWO_READERS);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[3] = StepState::Pending;
+    trace.steps[4] = StepState::NotStarted;
+    trace.steps[7] = completed(Outcome::Signal("SIGSEGV".into()));
+    trace.exits.insert("child".into(), ProcessExit::Signal("SIGSEGV".into()));
+    let history = vec![
+        Occurrence::Started(3),
+        Occurrence::Started(7),
+        Occurrence::Completed(7),
+        Occurrence::Exited("child".into()),
+    ];
+    let verdict = judge_alone(&job, &Observation { history, ..Observation::of(trace) });
+    let first = verdict.mismatch.expect("two steps are wrong");
+    assert_eq!((first.step, first.got.as_str()), (3, "child ended: signal SIGSEGV"));
+    assert_eq!(verdict.further_mismatches[0].step, 7);
+}
+
+#[test]
+fn a_right_outcome_that_came_too_late_names_the_step_that_released_it() {
+    let job = job(TWO_READERS);
+    let trace = predict(&job.scenario, Choices::default());
+    let mut stalled = trace.clone();
+    stalled.steps[3] = StepState::Pending;
+    stalled.steps[4..].fill(StepState::NotStarted);
+    stalled.exits.clear();
+    let stall = StallEvidence { trace: stalled, overdue: vec![3], ..StallEvidence::default() };
+    let history = vec![
+        Occurrence::Started(3),
+        Occurrence::Stalled,
+        Occurrence::Started(5),
+        Occurrence::Completed(5),
+        Occurrence::Completed(3),
+    ];
+    let verdict =
+        judge_alone(&job, &Observation { history, stall: Some(stall), ..Observation::of(trace) });
+    let first = verdict.mismatch.expect("it came too late");
+    assert_eq!((first.step, first.got.as_str()), (3, "eof"));
+    assert_eq!(first.late.as_deref(), Some("only after line 6, main close w, had begun"));
+}
+
+#[test]
+fn a_process_whose_spawn_was_refused_is_named_with_its_pid_and_its_end() {
+    let job = job("main        pipe r w
+main        close w
+main        spawn child w               => closed
+main        get r                       => eof
+");
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.exits.insert("child".into(), ProcessExit::Code(1));
+    let pids = [("child".to_owned(), 4242)].into();
+    let verdict = judge_alone(&job, &Observation { pids, ..Observation::of(trace) });
+    assert_eq!(verdict.status, Status::Fail);
+    let refused = "line 3, main spawn child w, returned closed as it should, but child";
+    assert_eq!(verdict.notes, [format!("{refused} began, and ended: exit 1")]);
+    let detail = format!("{refused} (pid 4242) began, and ended: exit 1");
+    assert_eq!(verdict.differences[0].detail, detail);
+}
+
+#[test]
+fn a_process_that_was_left_behind_has_its_line_pid_parent_and_requirement() {
+    let job = job("main        spawn child
+child       spawn grandchild
+main        join child                  => exit 0
+");
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.violations.push("grandchild was left behind (agent)".into());
+    let leftover = Leftover {
+        process: "grandchild".into(),
+        pid: 77,
+        parent: None,
+        is_zombie: false,
+        command: "agent".into(),
+    };
+    let verdict =
+        judge_alone(&job, &Observation { leftovers: vec![leftover], ..Observation::of(trace) });
+    assert_eq!(verdict.status, Status::Fail);
+    assert_eq!(
+        verdict.differences[0].detail,
+        "grandchild (pid 77, spawned by child in line 2: agent) was left behind: it still ran when main had ended; \
+         its parent, which had ended before it, did not end it (LEAK-7: when all is done, no process is left)"
+    );
+}
+
+/// The agent refuses the join because the spawn before it failed.
+#[test]
+fn what_is_refused_after_a_wrong_step_does_not_hide_that_step() {
+    let job = job("main        spawn child\nmain        join child                  => exit 0\n");
+    let steps = vec![completed(Outcome::Os("EMFILE".into())), StepState::Pending];
+    let reason = "there is no such child".to_owned();
+    let observation = Observation {
+        unsupported: Some(Unsupported { step: Some(1), reason }),
+        ..Observation::of(Trace { steps, ..Trace::default() })
+    };
+    let verdict = judge_alone(&job, &observation);
+    assert_eq!(verdict.status, Status::Fail);
+    assert_eq!(
+        verdict.mismatch.map(|first| (first.step, first.got)),
+        Some((0, "os:EMFILE".into()))
+    );
+    assert_eq!(verdict.further_mismatches, []);
+    assert!(verdict.notes[0].ends_with("refused line 2, main join child: there is no such child"));
+    let skips = crate::adapter::skip_list::SkipList::parse("close/twice\n", &[], "skips.txt")
+        .expect("a list");
+    let baseline = Baseline { skips: Some(&skips), ..Baseline::default() };
+    let listed = judge(&job, &observation, &baseline, &Environment::default());
+    assert_eq!(listed.status, Status::Skip, "the adapter says that it cannot be asked");
+}
+
+#[test]
+fn the_cause_of_a_signal_is_its_sender() {
+    let job = job("main        pipe r w
+main        spawn child r
+child       get r                       => blocks or never
+main        kill child
+main        join child                  => signal SIGKILL
+");
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[4] = completed(Outcome::Exit(0));
+    let verdict = judged(&job, trace);
+    let first = verdict.mismatch.expect("the join is wrong");
+    assert_eq!(first.because, "main sent child SIGKILL (line 4)");
+}
+
+#[test]
+fn a_known_deadlock_is_also_a_known_hang_of_the_same_step() {
+    let known: crate::adapter::KnownFailure = toml::from_str(
+        "scenario = \"close/twice\"\nstep = \"main get r\"\noutcome = \"blocks\"\n\
+         verdict = \"DEADLOCK\"\nsort = \"defect\"\nreason = \"a test\"\n",
+    )
+    .expect("an entry");
+    assert!(known.is(["main get r", "blocks", "HANG"]));
+    assert!(known.is(["main get r", "blocks", "DEADLOCK"]));
+    assert!(!known.is(["main get r", "blocks", "FAIL"]));
 }

@@ -40,7 +40,7 @@ pub fn collect(
         let run = SuiteRun::prepare(suite, request)?;
         let target = Some((&mut column, &matrix.scenarios));
         let mut reporter = RunReporter::new(&run, options, console, target);
-        let end = run.execute(&mut |finished| reporter.add(finished))?;
+        let end = run.execute(&mut |event| reporter.handle(event))?;
         let tally = reporter.finish(end)?;
         let words: Vec<String> =
             tally.statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
