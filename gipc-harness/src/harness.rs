@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::process_role::is_initialized;
 use crate::report::Report;
 use crate::suite::Suite;
-use crate::suite_run::{RunRequest, SuiteRun};
+use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
 use crate::variant::VariantRequest;
 use std::path::PathBuf;
 
@@ -135,7 +135,10 @@ impl Harness {
     pub fn run(self) -> Result<Report, Error> {
         let run = SuiteRun::prepare(&self.suite, self.request)?;
         let mut report = Report::of(&run);
-        let end = run.execute(&mut |finished| report.add(finished))?;
+        let end = run.execute(&mut |event| match event {
+            RunEvent::Finished(finished) => report.add(finished),
+            RunEvent::Silent(..) | RunEvent::Interrupted(..) => true,
+        })?;
         report.end(end);
         Ok(report)
     }

@@ -252,6 +252,7 @@ fn outcome_position(scenario: &Scenario, step: &Step) -> (usize, usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::errors;
+    use crate::model::Choices;
     use crate::scenario::parse;
     use rstest::rstest;
 
@@ -321,7 +322,8 @@ mod tests {
     fn two_wrong_outcomes_are_reported_together() {
         let lines = "main pipe r w\nmain put w \"a\"\nmain get r => \"b\"\nmain close w\nmain get r => \"c\"\n";
         let scenario = parse("test", lines).expect("the lines are well-formed");
-        let lines: Vec<usize> = errors(&scenario, Choices::default()).iter().map(|error| error.line).collect();
+        let lines: Vec<usize> =
+            errors(&scenario, Choices::default()).iter().map(|error| error.line).collect();
         assert_eq!(lines, [3, 5]);
     }
 }

@@ -5,9 +5,7 @@
 //! other time is judged.
 
 use super::causal_order::{Moments, released_by};
-use super::comparison::{
-    fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit,
-};
+use super::comparison::{fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit};
 use super::difference::Differences;
 use super::{Baseline, Status, Verdict, closest_trace};
 use crate::deadlock::{self, StallKind, StallReport};

@@ -7,8 +7,7 @@ use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
-    StallEvidence, StepState, Trace,
-    Unsupported,
+    StallEvidence, StepState, Trace, Unsupported,
 };
 use crate::variant::{Job, Variant};
 use std::path::Path;
@@ -316,8 +315,7 @@ fn what_is_refused_after_a_wrong_step_does_not_hide_that_step() {
     );
     assert_eq!(verdict.further_mismatches, []);
     assert!(verdict.notes[0].ends_with("refused line 2, main join child: there is no such child"));
-    let skips = crate::adapter::skip_list::SkipList::parse("close/twice\n", &[], "skips.txt")
-        .expect("a list");
+    let skips = SkipList::parse("close/twice\n", &[], "skips.txt").expect("a list");
     let baseline = Baseline { skips: Some(&skips), ..Baseline::default() };
     let listed = judge(&job, &observation, &baseline, &Environment::default());
     assert_eq!(listed.status, Status::Skip, "the adapter says that it cannot be asked");
