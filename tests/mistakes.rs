@@ -34,7 +34,7 @@ fn check(name: &str, flags: &[&str]) -> Output {
         .arg(format!("{name}.scenario"))
         .args(flags)
         .current_dir(folder())
-        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_PKG_NAME")
         .output()
         .expect("the harness starts")
 }

@@ -12,7 +12,7 @@ mod support {
 
 use gipc_harness::embedded_agent;
 use gipc_harness::suite::Suite;
-use gipc_harness::suite_run::{RunRequest, SuiteRun};
+use gipc_harness::suite_run::{RunEvent, RunRequest, SuiteRun};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::ffi::OsString;
 use std::fs;
@@ -204,7 +204,8 @@ fn library(adapter: &str, flags: &str, scenario: &str) -> i32 {
             return error.exit_code().into();
         }
     };
-    let result = run.execute(&mut |run| {
+    let result = run.execute(&mut |event| {
+        let RunEvent::Finished(run) = event else { return true };
         let _ = writeln!(std::io::stdout(), "{}", run.verdict.status);
         run.verdict.status.is_expected()
     });

@@ -86,7 +86,7 @@ impl Adapter {
             let meant = meant.map_or(String::new(), |name| format!("is it {name}? "));
             let names = names.join(", ");
             AdapterError::Bad(format!(
-                "cannot read adapter {name}: {shown}: {error}; {meant}Adapters here are {names}"
+                "cannot read adapter {name}: {shown}: {error}; {meant}adapters here are {names}"
             ))
         })?;
         let manifest = Manifest::parse(&text, &shown)?.choose(variant, &shown)?;
