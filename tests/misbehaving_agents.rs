@@ -84,6 +84,8 @@ fn run(misbehavior: &str, file: &Path, patience: &str) -> Run {
         .arg(folder.path())
         .arg("--record")
         .arg(folder.path().join("record"))
+        .arg("--scenarios")
+        .arg(file.parent().expect("the file is in a folder"))
         .arg(file)
         .output()
         .expect("the harness starts");

@@ -42,7 +42,9 @@ fn main() {
 fn check(kind: &str, load: usize, jobs: usize) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let own = std::env::current_exe()?;
-    let manifest = format!("name = {kind:?}\ncommand = [{own:?}, \"agent\", {kind:?}]\n");
+    // The agent closes nothing: these tests are about stalls.
+    let keeps = "[keeps]\ninherited = true\nreason = \"an agent for tests of stalls\"\n";
+    let manifest = format!("name = {kind:?}\ncommand = [{own:?}, \"agent\", {kind:?}]\n{keeps}");
     fs::write(folder.path().join("adapter.toml"), manifest)?;
     run(folder.path(), "reader-waits-for-a-slow-writer", load, jobs)
 }

@@ -270,7 +270,7 @@ impl Case {
                 true => format!("[choices]{choices}"),
                 false => self.manifest.to_owned(),
             };
-            format!("command = [{HARNESS:?}, \"agent\"]\n{head}\n{choices}")
+            format!("command = [{HARNESS:?}, \"gipc-harness:embedded-agent\"]\n{head}\n{choices}")
         } else {
             let (own, kind) = (std::env::current_exe()?, self.agent);
             format!(

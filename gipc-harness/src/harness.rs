@@ -32,7 +32,7 @@ pub struct Harness {
 impl Harness {
     /// Looks for `gipc-harness.toml` in the current folder and above it, as the command does.
     ///
-    /// Fails if `main` of this program did not call [`init`](crate::init), since the harness starts the program again for
+    /// Fails if `main` of this program did not call `init`, since the harness starts the program again for
     /// its own processes; and if `gipc-harness.toml` cannot be read.
     pub fn new() -> Result<Self, Error> {
         if !is_initialized() {
@@ -53,7 +53,7 @@ impl Harness {
         Ok(self)
     }
 
-    /// Selects the agent that this program gave to [`init_with_agent`](crate::init_with_agent). `name` is shown in
+    /// Selects the agent that this program gave to `init_with_agent`. `name` is shown in
     /// reports. It may answer `unsupported` to everything that it lacks: such scenarios are skipped.
     ///
     /// Fails if the program has no agent.

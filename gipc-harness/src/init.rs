@@ -3,23 +3,25 @@
 //! The harness needs processes of its own, and starts the running program for them, so that no other binary has to be
 //! found. The first argument says which role the process has.
 
+use crate::embedded_agent;
 use crate::process_role::{
     AGENT, AgentFunction, EMBEDDED_AGENT, LOAD, NOTHING, SUPERVISOR, initialize,
 };
-use crate::{embedded_agent, runner, suite_run};
+use crate::runner::supervisor;
+use crate::suite_run;
 use std::env;
 use std::ffi::OsString;
 
 /// Takes over a process that the harness started: in such a process it does not return.
 ///
-/// A program that uses [`Harness`](crate::Harness) calls this first in its `main`, before it starts a thread.
-/// [`conformance!`](crate::conformance!) does it. Calling it again does nothing.
+/// A program that uses `Harness` calls this first in its `main`, before it starts a thread.
+/// `conformance!` does it. Calling it again does nothing.
 pub fn init() {
     dispatch(None);
 }
 
 /// Like [`init`], for a program that contains an agent. The adapter is started with
-/// [`Harness::agent`](crate::Harness::agent).
+/// `Harness::agent`.
 pub fn init_with_agent(agent: AgentFunction) {
     dispatch(Some(agent));
 }
@@ -30,7 +32,7 @@ fn dispatch(agent: Option<AgentFunction>) {
     let mut arguments = env::args_os().skip(1);
     let first = arguments.next();
     let code = match first.as_deref().and_then(|word| word.to_str()) {
-        Some(SUPERVISOR) => runner::supervisor::supervisor_main(arguments.collect()),
+        Some(SUPERVISOR) => supervisor::supervisor_main(arguments.collect()),
         Some(LOAD) => suite_run::busy_main(),
         Some(NOTHING) => 0,
         Some(EMBEDDED_AGENT) => embedded_agent::main_agent(&role(arguments.next())),

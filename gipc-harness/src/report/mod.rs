@@ -4,13 +4,13 @@ pub mod console;
 mod in_flight;
 pub mod json;
 pub mod junit;
-mod library;
 pub mod matrix;
+mod run_report;
 mod run_reporter;
 mod tally;
 pub mod terminal;
 
-pub use library::{Report, ScenarioResult};
+pub use run_report::{Report, ScenarioResult};
 pub use run_reporter::{Format, ReportOptions, RunReporter};
 pub use tally::Tally;
 

@@ -49,7 +49,11 @@ pub(super) fn unknown_verb(tokens: &TokenLine<'_>) -> ParseError {
     let is_verb = |word: &str| verbs.split(", ").any(|verb| verb == word);
     let letters = word.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
     let (at, message, hint) = if is_verb(first) {
-        (0, "the process is missing", format!("write who does it: `main        {}`", all_words(tokens)))
+        (
+            0,
+            "the process is missing",
+            format!("write who does it: `main        {}`", all_words(tokens)),
+        )
     } else if letters != word && is_verb(letters) {
         (1, "unknown verb", format!("separate the words by blanks: {}", usages(letters)))
     } else if let Some(verb) = closest(word, verbs.split(", ")) {

@@ -18,9 +18,10 @@ pub(super) fn errors(scenario: &Scenario, choices: Choices) -> Vec<ParseError> {
     let disagreements = disagreements(scenario, &allowed);
     // Where more fits into a pipe, other steps may block: what the file should say cannot be known before that is settled.
     // The search that compares all orders says nothing where it cannot finish, or where the file is refused anyway.
-    let is_searched = disagreements.is_empty() && allowed.complete;
-    let is_dependent = model::first_capacity_dependent_step(scenario).is_some()
-        || (is_searched && depends_on_capacity);
+    let is_dependent = match disagreements.is_empty() {
+        true => allowed.complete && depends_on_capacity,
+        false => model::first_capacity_dependent_step(scenario).is_some(),
+    };
     if is_dependent {
         return vec![capacity_error(scenario)];
     }
