@@ -1,7 +1,8 @@
 //! The command: reads the arguments, runs, exits with the verdict.
 
 use clap::Parser;
-use gipc_harness::{cli, embedded_agent, runner, suite_run};
+use gipc_harness::proc::platform::reset_sigchld;
+use gipc_harness::{cli, embedded_agent, environment, runner, suite_run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -15,7 +16,11 @@ fn main() -> ExitCode {
         }
         Some("busy") => code(suite_run::busy_main()),
         Some("supervisor") => code(runner::supervisor::supervisor_main(arguments.collect())),
-        _ => ExitCode::from(cli::main(cli::Options::parse())),
+        Some(environment::SLEEPER) => code(environment::sleeper_main()),
+        _ => {
+            reset_sigchld();
+            ExitCode::from(cli::main(cli::Options::parse()))
+        }
     }
 }
 

@@ -56,6 +56,12 @@ fn judge_run(scenario: &Scenario, allowed: &Allowed, observation: &Observation) 
         return verdict;
     }
     if let Some(unsupported) = &observation.unsupported {
+        let run = Run { scenario, allowed, observation, predicted, trace: &trace };
+        // What an agent refuses may only follow from an earlier step that failed, such as a spawn.
+        if let Some(first) = run.first_wrong_completed() {
+            run.report_mismatch(&mut verdict, first, false, None);
+            return verdict;
+        }
         verdict.status = Status::Skip;
         let step = unsupported.step.and_then(|step| scenario.steps.get(step));
         verdict.reason = Some(match step {
@@ -131,6 +137,14 @@ impl Run<'_> {
         })
     }
 
+    /// The first step that completed with an outcome that the file does not allow.
+    fn first_wrong_completed(&self) -> Option<usize> {
+        (0..self.scenario.steps.len()).find(|step| {
+            matches!(self.trace.steps[*step], StepState::Completed { .. })
+                && is_unexpected(self.scenario, self.trace, *step)
+        })
+    }
+
     /// The first step that had not completed when it should have. Where the run took another course than that of the file,
     /// the schedule waited for what was not due.
     fn first_overdue(&self) -> Option<usize> {
@@ -201,7 +215,8 @@ fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment) {
     if verdict.status.is_expected() {
         return;
     }
-    let mismatch = verdict.mismatch.iter().flat_map(|mismatch| {
+    let mismatches = verdict.mismatch.iter().chain(&verdict.further_mismatches);
+    let mismatch = mismatches.flat_map(|mismatch| {
         [Some(mismatch.got.as_str()), mismatch.detail.as_deref()].into_iter().flatten()
     });
     let texts = mismatch.chain(verdict.sentences().map(String::as_str));
