@@ -2,7 +2,7 @@
 //! harness passes what can pass there, reports what cannot and why, and leaves nothing behind. If an environment cannot
 //! be created on this machine, its tests are skipped and the reason is printed.
 
-#![cfg(target_os = "linux")]
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
 mod support {
     pub(crate) mod leftover_processes;
@@ -29,6 +29,8 @@ struct Environment {
 
 const FEW_DESCRIPTORS: Environment =
     Environment { probe: &["true"], script: "ulimit -n 64; exec \"$@\"" };
+const FOR_FEW_CHILDREN: Environment =
+    Environment { probe: &["true"], script: "ulimit -n 256; exec \"$@\"" };
 const FEW_PROCESSES: Environment = Environment {
     probe: &["prlimit", "setpriv", "--reuid=65533", "--clear-groups", "true"],
     script: "exec prlimit --nproc=200 setpriv --reuid=65533 --clear-groups \"$@\"",
@@ -57,12 +59,38 @@ const LONG_TMPDIR: Environment = Environment {
     probe: &["true"],
     script: "TMPDIR=$PWD/$(printf 'x%.0s' $(seq 120)); mkdir \"$TMPDIR\"; export TMPDIR; exec \"$@\"",
 };
+const NO_SIGCHLD: Environment =
+    Environment { probe: &["true"], script: "trap '' CHLD; exec \"$@\"" };
+/// A seccomp filter answers ENOSYS to pidfd_open, close_range and clone3.
+const NO_PIDFD: Environment = Environment {
+    probe: &["python3", "-c", "import ctypes; assert 'x86_64' in __import__('platform').machine()"],
+    script: "export RUST_BACKTRACE=1; exec python3 \"$SECCOMP\" 434,436,435 \"$@\"",
+};
+const PORTABLE: Environment =
+    Environment { probe: &["true"], script: "GIPC_HARNESS_PORTABLE=1 exec \"$@\"" };
+/// As on FreeBSD: a program finds itself, and nothing lists processes or descriptors.
+const NO_DEV_FD: Environment = Environment {
+    probe: &["unshare", "-m", "true"],
+    script: "exec unshare -m sh -c 'mount -t tmpfs none /proc && mkdir /proc/self && ln -s \"$1\" /proc/self/exe \
+             && exec \"$@\"' sh \"$@\"",
+};
+const NO_SHELL: Environment =
+    Environment { probe: &["true"], script: "PATH=/nowhere; export PATH; exec \"$@\"" };
+const NO_DEV_NULL: Environment = Environment {
+    probe: &["unshare", "-m", "true"],
+    script: "exec unshare -m sh -c 'mount -t tmpfs none /dev && exec \"$@\"' sh \"$@\"",
+};
 
 /// Scenarios that gipc-core passes.
 const PASSING: &[&str] = &["run", "close", "deadlock", "own"];
 /// A scenario that hangs on an implementation that loses wake-ups. `FAULTY` stands for the folder of its adapter.
 const HANGING: &[&str] = &["run", "task/neighbour-runs-while-one-waits", "--adapter", "FAULTY"];
 
+/// What these tests do to a process, or look up about it, only Linux can do.
+#[cfg(not(target_os = "linux"))]
+fn main() {}
+
+#[cfg(target_os = "linux")]
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_some_and(|word| word == "agent") {
@@ -77,6 +105,20 @@ fn main() {
             3,
             "1 ENVIRONMENT",
         ),
+        trial(
+            "too_few_descriptors_for_a_hundred_children_are_not_a_failure_of_the_implementation",
+            FOR_FEW_CHILDREN,
+            &["run", "children/alive-100"],
+            3,
+            "1 ENVIRONMENT",
+        ),
+        trial(
+            "the_doctor_reports_too_few_descriptors_for_a_hundred_children",
+            FOR_FEW_CHILDREN,
+            &["doctor"],
+            1,
+            "children/alive-100",
+        ),
         trial("two_hundred_processes_are_enough", FEW_PROCESSES, PASSING, 0, "ulimit -u"),
         trial("the_harness_needs_no_privileges", UNPRIVILEGED, PASSING, 0, "passed"),
         trial("a_passing_run_writes_no_evidence", READ_ONLY, PASSING, 0, "passed"),
@@ -84,8 +126,80 @@ fn main() {
             "evidence_that_cannot_be_written_is_reported",
             READ_ONLY,
             HANGING,
+            1,
+            "name another folder with --record DIR",
+        ),
+        trial(
+            "evidence_that_is_asked_for_and_cannot_be_written_is_no_success",
+            READ_ONLY,
+            &["run", "close/twice", "--keep"],
             3,
             "cannot keep the evidence",
+        ),
+        trial("an_ignored_sigchld_changes_nothing", NO_SIGCHLD, PASSING, 0, "passed"),
+        trial(
+            "without_pidfd_a_child_that_prints_its_panic_is_no_stall",
+            NO_PIDFD,
+            &["run", "process/a-failing-entry", "close/failing-writer-gives-eof", "--repeat", "5"],
+            0,
+            "10 passed",
+        ),
+        trial(
+            "without_pidfd_a_process_can_be_killed_all_the_same",
+            NO_PIDFD,
+            &["run", "close/eof-after-exit", "--kill", "all"],
+            0,
+            "passed",
+        ),
+        trial(
+            "without_pidfd_and_proc_the_suite_passes_with_turns_of_the_loops",
+            PORTABLE,
+            PASSING,
+            0,
+            "passed",
+        ),
+        trial(
+            "without_proc_what_follows_from_a_failed_start_is_attributed_to_the_environment",
+            NO_PROC,
+            &["run", "process/terminate", "process/a-task-of-the-parent-stays-there"],
+            3,
+            "2 ENVIRONMENT",
+        ),
+        trial(
+            "without_a_list_of_descriptors_agents_write_frames_and_set_limits",
+            NO_DEV_FD,
+            &[
+                "run",
+                "frame",
+                "pipe/close-frees-the-descriptor",
+                "pipe/fails-half-way-and-leaves-nothing",
+            ],
+            0,
+            "passed",
+        ),
+        trial("the_doctor_reports_a_missing_shell", NO_SHELL, &["doctor"], 1, "no program `sh`"),
+        trial(
+            "a_missing_shell_is_not_a_failure_of_the_implementation",
+            NO_SHELL,
+            &["run", "process/a-stranger-ends-first"],
+            3,
+            "1 ENVIRONMENT",
+        ),
+        trial("the_doctor_reports_a_missing_dev_null", NO_DEV_NULL, &["doctor"], 1, "/dev/null"),
+        trial(
+            "a_missing_dev_null_is_not_a_failure_of_the_implementation",
+            NO_DEV_NULL,
+            &["run", "close/twice"],
+            3,
+            "1 ENVIRONMENT",
+        ),
+        trial("the_doctor_reports_a_missing_folder", NO_TMPDIR, &["doctor"], 1, "that exists"),
+        trial(
+            "the_doctor_reports_a_too_long_path",
+            LONG_TMPDIR,
+            &["doctor"],
+            1,
+            "set TMPDIR to a shorter path",
         ),
         trial(
             "without_a_temporary_directory_no_scenario_runs",
@@ -171,6 +285,7 @@ fn check(
     let output = Command::new("sh")
         .current_dir(folder)
         .env("TMPDIR", &scratch)
+        .env("SECCOMP", root.join("tests/support/seccomp.py"))
         .args(["-c", environment.script, "sh"])
         .arg(program)
         .arg("--scenarios")

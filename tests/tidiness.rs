@@ -82,6 +82,7 @@ fn unsafe_blocks_are_only_in_the_listed_files() {
         "gipc-core/src/arrival.rs",
         "gipc-core/src/channel.rs",
         "gipc-harness/src/proc/platform.rs",
+        "gipc-harness/src/proc/platform/linux.rs",
         "adapters/kit/rust/src/signals.rs",
     ];
     // Adapters start processes and act on the system without the implementation, as the contract demands.
@@ -98,6 +99,23 @@ fn unsafe_blocks_are_only_in_the_listed_files() {
     }
 }
 
+/// FreeBSD and others have the same few names in /dev/fd, whatever is open.
+#[test]
+fn no_agent_and_no_test_of_gipc_core_relies_on_a_list_of_descriptors() {
+    let folder = ["/dev", "/fd"].concat();
+    for path in files(&["rs", "py", "mjs", "go"]) {
+        let counts = path.starts_with("adapters/") || path.starts_with("gipc-core/tests/");
+        let code = read(&path);
+        let mut lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        assert!(
+            !counts
+                || !lines.any(|line| line.contains(&format!("{folder}/"))
+                    || line.contains(&format!("{folder}\""))),
+            "{path}"
+        );
+    }
+}
+
 /// The modules of the harness, and the modules that each may use.
 #[rstest]
 #[case("similar", &[])]
@@ -107,7 +125,7 @@ fn unsafe_blocks_are_only_in_the_listed_files() {
 #[case("adapter", &["process_role", "program", "similar"])]
 #[case("environment", &["process_role"])]
 #[case("process_role", &[])]
-#[case("init", &["process_role", "embedded_agent", "runner", "suite_run"])]
+#[case("init", &["process_role", "embedded_agent", "environment", "runner", "suite_run"])]
 #[case("harness", &["process_role", "init", "adapter", "error", "report", "suite", "suite_run", "variant", "Harness"])]
 #[case("requirements", &[])]
 #[case("error", &["adapter"])]

@@ -5,6 +5,7 @@ This file runs on every Python from 2.7 on. System calls that an old Python lack
 
 import ctypes
 import errno
+import fcntl
 import os
 import pickle
 import resource
@@ -86,10 +87,18 @@ def block(name):
     LIBC.pthread_sigmask(0, signals, None)
 
 
+def is_open(fd):
+    """Whether this process has a descriptor of this number. /dev/fd does not list them on every system."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GETFD)
+    except (OSError, IOError):
+        return False
+    return True
+
+
 def limit(free):
     """Lets this process open `free` more descriptors; None restores the original limit."""
     soft, hard = LIMITS
     if free is not None:
-        # Each path is tested on its own: listing the folder would itself use a descriptor.
-        soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
+        soft = [fd for fd in range(min(soft, 4096)) if not is_open(fd)][free]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

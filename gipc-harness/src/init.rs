@@ -4,6 +4,7 @@
 //! found. The first argument says which role the process has.
 
 use crate::embedded_agent;
+use crate::environment;
 use crate::process_role::{
     AGENT, AgentFunction, EMBEDDED_AGENT, LOAD, NOTHING, SUPERVISOR, initialize,
 };
@@ -35,6 +36,7 @@ fn dispatch(agent: Option<AgentFunction>) {
         Some(SUPERVISOR) => supervisor::supervisor_main(arguments.collect()),
         Some(LOAD) => suite_run::busy_main(),
         Some(NOTHING) => 0,
+        Some(environment::SLEEPER) => environment::sleeper_main(),
         Some(EMBEDDED_AGENT) => embedded_agent::main_agent(&role(arguments.next())),
         Some(AGENT) => match agent {
             Some(agent) => {

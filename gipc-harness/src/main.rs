@@ -2,9 +2,11 @@
 
 use clap::Parser;
 use gipc_harness::cli;
+use gipc_harness::proc::platform::reset_sigchld;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     gipc_harness::init();
+    reset_sigchld();
     ExitCode::from(cli::main(cli::Options::parse()))
 }

@@ -6,7 +6,7 @@ use gipc_agent::{
     Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
     ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
 };
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,7 +188,7 @@ impl Faulty {
             Command::Pipe { reader, writer, .. } => {
                 let (r, w) = match self.fault {
                     Fault::Inherits | Fault::Keeps | Fault::Delays(_) => nix::unistd::pipe()?,
-                    _ => nix::unistd::pipe2(OFlag::O_CLOEXEC)?,
+                    _ => close_on_exec_pipe()?,
                 };
                 let descriptors = BTreeMap::from([
                     (reader.clone(), r.as_raw_fd()),
@@ -286,4 +286,13 @@ impl Faulty {
     fn take(&self, name: &str) -> io::Result<Handle> {
         self.handles.borrow_mut().remove(name).ok_or(io::ErrorKind::NotFound.into())
     }
+}
+
+/// A pipe that children do not inherit. The agent has one thread, so no other starts a child meanwhile.
+fn close_on_exec_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    for end in [&reader, &writer] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok((reader, writer))
 }

@@ -3,6 +3,7 @@
 The functions here use the operating system directly; they know neither the library nor the protocol client.
 """
 
+import fcntl
 import hashlib
 import os
 import resource
@@ -142,10 +143,18 @@ def block(name):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal_number(name)])
 
 
+def is_open(fd):
+    """Whether this process has a descriptor of this number. /dev/fd does not list them on every system."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GETFD)
+    except (OSError, IOError):
+        return False
+    return True
+
+
 def limit(free):
     """Lets this process open `free` more descriptors; None restores the original limit."""
     soft, hard = LIMITS
     if free is not None:
-        # Each path is tested on its own: listing the folder would itself use a descriptor.
-        soft = [fd for fd in range(min(soft, 4096)) if not os.path.lexists("/dev/fd/%d" % fd)][free]
+        soft = [fd for fd in range(min(soft, 4096)) if not is_open(fd)][free]
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -5,6 +5,7 @@ use crate::entries::{
     code, ignored, leaves, leaves_a_thread, nothing, orphan, panics, parent_of, put, status,
     surroundings, wait,
 };
+use crate::open_descriptors;
 use gipc_core::{Command, Entry, Error, Exit, entry, pipe};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use std::fs;
@@ -40,7 +41,11 @@ pub(crate) async fn threads_of_its_runtime() -> Result<(), Failure> {
 }
 
 pub(crate) async fn what_its_parent_ignores() -> Result<(), Failure> {
+    #[cfg(target_os = "linux")]
     let real_time = nix::libc::SIGRTMIN() + 3;
+    // Other systems may have no real-time signals.
+    #[cfg(not(target_os = "linux"))]
+    let real_time = nix::libc::SIGUSR2;
     for _ in 0..20 {
         // SAFETY: nobody else of this process looks at these signals now, and both are put back.
         let before = unsafe {
@@ -244,15 +249,14 @@ pub(crate) async fn strangers_child() -> Result<(), Failure> {
 
 /// The end of its pipe, the socket to it, and what tells that it ended.
 pub(crate) async fn three_descriptors() -> Result<(), Failure> {
-    let open = || fs::read_dir("/dev/fd").map(Iterator::count);
     Command::new(nothing())?.spawn(&0)?.join().await?; // what is opened once for all is open now
-    let before = open()?;
+    let before = open_descriptors();
     let (stay, go) = pipe()?;
     let child = Command::new(wait())?.handles(vec![stay.into()]).spawn(&())?;
-    let during = open()?;
+    let during = open_descriptors();
     assert!(during <= before + 3, "{during} where {before} were before");
     go.close()?;
     child.join().await?;
-    assert_eq!(open()?, before);
+    assert_eq!(open_descriptors(), before);
     Ok(())
 }

@@ -4,7 +4,6 @@ use gipc_core::{Command, Duplex, Exit, Handle, Reader, Start, Writer, entry, pip
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, Uid, setuid};
 use std::error::Error;
 use std::ffi::OsStr;
@@ -156,10 +155,9 @@ async fn many_under_way() -> Result<usize, Box<dyn Error>> {
         let writers = (0..EACH).map(|_| Ok(pipe()?.1)).collect::<io::Result<_>>()?;
         children.push(command.handles(writers).spawn(&())?);
     }
-    let stopped = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT;
     for child in &children {
         let pid = Pid::from_raw(i32::try_from(child.id())?);
-        waitid(Id::Pid(pid), stopped)?;
+        crate::wait_id(nix::libc::P_PID, child.id(), nix::libc::WSTOPPED | nix::libc::WNOWAIT)?;
         kill(pid, Signal::SIGCONT)?;
     }
     let mut complete = 0;
@@ -399,7 +397,10 @@ async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box
     if Uid::effective().is_root() {
         setuid(Uid::from_raw(65534))?;
     }
-    setrlimit(Resource::RLIMIT_NPROC, 0, 0)?;
+    let none = nix::libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // nix has this limit on some systems only.
+    // SAFETY: the call only reads the structure.
+    Errno::result(unsafe { nix::libc::setrlimit(nix::libc::RLIMIT_NPROC, &raw const none) })?;
     let refused = match command.spawn(&0) {
         Ok(_) => "it was started".to_owned(),
         Err(gipc_core::Error::Io(error)) => {

@@ -2,7 +2,9 @@
 
 use crate::entries::{count, one_too_many, open, parent, put, text, wait};
 use crate::{Failure, echoing, once, readable};
+use crate::{open_descriptors, wait_id};
 use gipc_core::{Command, Error, Exit, duplex, pipe};
+use nix::libc::{P_ALL, WEXITED, WNOHANG, WNOWAIT};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
@@ -92,7 +94,7 @@ pub(crate) async fn no_descriptor_left() -> Result<(), Failure> {
         child.join().await?;
         drop(child);
         tokio::task::yield_now().await;
-        Ok(fs::read_dir("/dev/fd")?.count())
+        Ok(open_descriptors())
     };
     assert_eq!(run().await?, run().await?);
     Ok(())
@@ -156,12 +158,12 @@ pub(crate) async fn given_twice() -> Result<(), Failure> {
 pub(crate) async fn failed_spawn() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let before = fs::read_dir("/dev/fd")?.count();
+    let before = open_descriptors();
     setrlimit(Resource::RLIMIT_NOFILE, 0, hard)?;
     let refused = Command::new(put())?.handles(w.clone()).spawn(&1);
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
     assert!(matches!(refused, Err(Error::Io(_))), "{refused:?}");
-    assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
+    assert_eq!(open_descriptors(), before);
     w.put(b"still mine").await?;
     assert!(r.get().await?.is_some());
     Ok(())
@@ -174,7 +176,7 @@ pub(crate) async fn failed_half_way() -> Result<(), Failure> {
     let (r, w) = pipe()?;
     w.put(b"registered").await?;
     r.get().await?;
-    let before = fs::read_dir("/dev/fd")?.count();
+    let before = open_descriptors();
     let (mut failed, mut started) = (0, 0);
     for free in 0..12 {
         // All but so many are taken, wherever their numbers are.
@@ -201,17 +203,10 @@ pub(crate) async fn failed_half_way() -> Result<(), Failure> {
             }
         }
         // A child that was there already is reaped by its own task.
-        while nix::sys::wait::waitid(
-            nix::sys::wait::Id::All,
-            nix::sys::wait::WaitPidFlag::WEXITED
-                | nix::sys::wait::WaitPidFlag::WNOHANG
-                | nix::sys::wait::WaitPidFlag::WNOWAIT,
-        )
-        .is_ok()
-        {
+        while wait_id(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT).is_ok() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(fs::read_dir("/dev/fd")?.count(), before, "with {free} free");
+        assert_eq!(open_descriptors(), before, "with {free} free");
     }
     assert!(failed > 1 && started == 1, "{failed} failed, {started} started");
     Ok(())
@@ -228,11 +223,11 @@ pub(crate) async fn no_process() -> Result<(), Failure> {
 /// the child.
 pub(crate) async fn no_program() -> Result<(), Failure> {
     let (r, w) = pipe()?;
-    let before = fs::read_dir("/dev/fd")?.count();
+    let before = open_descriptors();
     let refused = Command::new(put())?.handles(w.clone()).current_dir("/nowhere").spawn(&1);
     let Err(Error::Io(error)) = refused else { return Err(format!("{refused:?}").into()) };
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-    assert_eq!(fs::read_dir("/dev/fd")?.count(), before);
+    assert_eq!(open_descriptors(), before);
     w.put(b"still mine").await?;
     assert_eq!(r.get().await?.as_deref(), Some(&b"still mine"[..]));
     Ok(())

@@ -20,6 +20,21 @@ use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// waitid, which nix has on some systems only.
+fn wait_id(kind: nix::libc::idtype_t, id: u32, flags: nix::libc::c_int) -> nix::Result<()> {
+    let mut info = std::mem::MaybeUninit::<nix::libc::siginfo_t>::uninit();
+    // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
+    let waited = unsafe { nix::libc::waitid(kind, id, info.as_mut_ptr(), flags) };
+    nix::errno::Errno::result(waited).map(drop)
+}
+
+/// The number of open descriptors below 1024. Not every system lists them in /dev/fd.
+fn open_descriptors() -> usize {
+    // SAFETY: F_GETFD only asks whether the descriptor exists.
+    let is_open = |number: &i32| unsafe { nix::libc::fcntl(*number, nix::libc::F_GETFD) != -1 };
+    (0..1024).filter(is_open).count()
+}
+
 fn main() {
     before_init();
     init!(

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -23,6 +24,8 @@ pub enum AgentEvent {
     Message(String, FromAgent),
     /// A connection broke the protocol: its process, if that is known, and what is wrong, as half a sentence.
     ProtocolError(Option<String>, String),
+    /// The harness could not accept a connection. It goes on listening.
+    CannotAccept(io::Error),
     /// The connection of a process ended, which does not prove that the process did.
     HungUp(String),
     /// A process has exited, as [`AgentHandle::process_exited`] reported, and all its messages were delivered.
@@ -50,6 +53,9 @@ impl AgentHandle {
     }
 }
 
+/// How long to wait after a connection that could not be accepted.
+const ACCEPT_INTERVAL: Duration = Duration::from_millis(10);
+
 /// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
 ///
 /// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket
@@ -65,9 +71,11 @@ pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<
                         tokio::spawn(serve(stream, token.clone(), events.clone()));
                     }
                     Err(error) => {
-                        let what = format!("cannot accept: {error}");
-                        let _ = events.send(AgentEvent::ProtocolError(None, what));
-                        return;
+                        if error.kind() != io::ErrorKind::ConnectionAborted {
+                            let _ = events.send(AgentEvent::CannotAccept(error));
+                        }
+                        // Descriptors become free when other runs end.
+                        tokio::time::sleep(ACCEPT_INTERVAL).await;
                     }
                 },
                 () = events.closed() => return,
@@ -80,7 +88,9 @@ pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<
 /// Reads the messages of one connection until it and its process have ended.
 async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<AgentEvent>) {
     // The pid of the peer, where the system knows it: signals must not reach a process that is not part of the run.
-    let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    // gVisor answers with the pid of the one that asks.
+    let own = i32::try_from(std::process::id()).ok();
+    let peer = stream.peer_cred().ok().and_then(|peer| peer.pid()).filter(|pid| Some(*pid) != own);
     let (reader, writer) = stream.into_split();
     let mut messages = MessageReader { reader, lines: LineDecoder::default() };
     let (sender, queue) = mpsc::unbounded_channel();
@@ -204,5 +214,30 @@ async fn write_messages(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedRe
         if writer.write_all(&line).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixStream as Client;
+
+    /// gVisor says that the peer of a socket is the process that asks, here this one.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_own_pid_as_the_peer_of_a_socket_contradicts_no_hello() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let mut events = listen(&path, "secret".into()).expect("the path is short");
+        let mut client = Client::connect(&path).expect("it listens");
+        let hello = serde_json::json!({
+            "type": "hello", "protocol": PROTOCOL, "token": "secret", "role": "main", "pid": 1,
+            "implementation": { "name": "x", "version": "0" }, "profiles": [], "control": "loop",
+        });
+        writeln!(client, "{hello}").expect("it listens");
+        assert!(matches!(events.recv().await, Some(AgentEvent::Hello(..))));
+        let mut answer = String::new();
+        BufReader::new(client).read_line(&mut answer).expect("an answer");
+        assert!(answer.contains("welcome"), "{answer}");
     }
 }

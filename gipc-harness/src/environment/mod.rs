@@ -7,6 +7,7 @@ mod facts;
 mod speed;
 
 use assumptions::Assumption;
+pub use assumptions::{SLEEPER, sleeper_main};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::path::Path;
@@ -54,8 +55,7 @@ impl From<Assumption> for UnmetAssumption {
     }
 }
 
-/// Inspects the system. Starts a few short-lived processes; `exe` is the program of the harness, which is started with
-/// `--version`.
+/// Inspects the system. Starts a few short-lived processes; `exe` is the program of the harness.
 #[must_use]
 pub fn look(exe: &Path) -> Environment {
     let (speed, slow_factor) = speed::measure(exe);
@@ -65,7 +65,7 @@ pub fn look(exe: &Path) -> Environment {
         SystemFact::new("processors", processors, None),
         SystemFact::new("user", facts::user(), None),
         SystemFact::new("container", facts::container(), None),
-        assumptions::process_information(),
+        assumptions::process_information(exe),
         SystemFact::new("ptrace", facts::ptrace(), None),
         SystemFact::new("cgroups", facts::cgroups(), None),
         SystemFact::new("clock", facts::clock(), None),
@@ -74,7 +74,9 @@ pub fn look(exe: &Path) -> Environment {
         assumptions::processes(),
         SystemFact::new("pipes", facts::pipes(), None),
         assumptions::memory(),
-        assumptions::scratch_space(),
+        assumptions::scratch_folder(),
+        assumptions::dev_null(),
+        assumptions::shell(),
         SystemFact::new("speed", speed, None),
     ];
     Environment { facts, slow_factor }

@@ -5,6 +5,7 @@
 pub mod open_files;
 pub mod pipe_holders;
 pub mod platform;
+pub mod process_handle;
 pub mod process_tree;
 pub mod snapshot;
 mod syscalls;

@@ -1,5 +1,6 @@
 //! Which processes hold which end of a pipe, as the kernel shows it.
 
+use super::platform::is_portable_forced;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -31,6 +32,9 @@ pub enum Access {
 /// The pipe behind a descriptor; `None` if the descriptor is no pipe or is not shown.
 #[must_use]
 pub fn pipe_of(pid: i32, fd: i32) -> Option<PipeInode> {
+    if is_portable_forced() {
+        return None;
+    }
     let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
     pipe_in(link.to_str()?)
 }

@@ -1,41 +1,34 @@
-//! What only some systems have: process descriptors, subreapers, access to the pipes of other processes. On other systems
-//! the functions return `None` or `false`, and the caller does without.
+//! What the harness asks of the system: process descriptors, limits, signals, access to the pipes of other processes. Where
+//! the system has no such thing, a function returns `None` or `false`, and the caller does without.
 
-use crate::trace::ProcessExit;
-use nix::errno::Errno;
-use nix::sys::signal::{SigAction, SigHandler, SigSet, Signal, sigaction};
-use std::os::fd::{AsRawFd, OwnedFd};
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod other;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc::rlim_t;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A descriptor of a process, which never refers to another process that was given the same pid.
-pub struct PidFd(AsyncFd<OwnedFd>);
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use other as system;
+pub(crate) use system::{bytes_in_pipe, send_to, set_pipe_capacity, wait_status};
 
-impl PidFd {
-    /// Waits until the process has ended; it may not be reaped yet. Cancel-safe.
-    pub async fn wait_for_exit(&self) {
-        // An error only means that the runtime is shutting down.
-        let _ = self.0.readable().await;
-    }
-}
+/// The environment variable that makes the harness do without process descriptors and without `/proc`, as it must on other
+/// systems than Linux. Only the end of a process is still read from `/proc`, where other systems have kqueue.
+pub const PORTABLE_VARIABLE: &str = "GIPC_HARNESS_PORTABLE";
 
-/// Opens a descriptor of a process; `None` if the process is gone or the system has no such descriptors.
-#[must_use]
-pub fn pidfd(pid: i32) -> Option<PidFd> {
-    // SAFETY: the `AsyncFd` owns the descriptor, and no other code uses it.
-    unsafe { AsyncFd::register_with_interest(open(pid)?, tokio::io::Interest::READABLE) }
-        .ok()
-        .map(PidFd)
-}
-
-/// How a process ended that is not a child of the caller. Known once its parent has reaped it, on Linux 6.15 and later.
-#[must_use]
-pub fn exit_status(process: &PidFd) -> Option<ProcessExit> {
-    let status = wait_status(process.0.get_ref())?;
-    match (libc::WIFEXITED(status), libc::WIFSIGNALED(status)) {
-        (true, _) => Some(ProcessExit::Code(libc::WEXITSTATUS(status))),
-        (_, true) => Some(ProcessExit::Signal(signal_name(libc::WTERMSIG(status)))),
-        _ => None,
-    }
+/// Whether [`PORTABLE_VARIABLE`] is set.
+pub(crate) fn is_portable_forced() -> bool {
+    static IS_FORCED: OnceLock<bool> = OnceLock::new();
+    *IS_FORCED.get_or_init(|| std::env::var_os(PORTABLE_VARIABLE).is_some())
 }
 
 /// The name of a signal: `SIGKILL` for 9.
@@ -45,33 +38,73 @@ pub fn signal_name(number: i32) -> String {
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
 
+/// Opens a descriptor that becomes readable when the process has ended. `None` if the process is gone, or the system has
+/// no such descriptors.
+pub(crate) fn open_process(pid: i32) -> Option<OwnedFd> {
+    if is_portable_forced() { None } else { system::open(pid) }
+}
+
+/// Registers such a descriptor with the runtime.
+pub(crate) fn register(process: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    // SAFETY: the `AsyncFd` owns the descriptor, and no other code uses it.
+    unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }.ok()
+}
+
 /// Sends SIGKILL to a process, unless `is_same_process` says that its pid belongs to another process by now.
 pub(crate) fn kill(pid: i32, is_same_process: impl Fn() -> bool) {
-    let process = open(pid);
+    let process = open_process(pid);
     if !is_same_process() {
         return;
     }
     if let Some(process) = process {
-        send_to(&process, Signal::SIGKILL);
+        send_to(&process, pid, Signal::SIGKILL);
     } else {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 
-/// Sends a signal to a process. A process that has ended does not get it, which is no error. Returns false if the system
-/// does not allow it.
-pub(crate) fn send(process: &PidFd, signal: Signal) -> bool {
-    send_to(process.0.get_ref(), signal)
-}
-
 /// Raises the limit of open descriptors of this process and its children to what the system allows, at most 65536: a
 /// thousand children need several thousand, and the usual limit is 1024.
 pub fn raise_descriptor_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // If the system refuses, a scenario that needs more fails with EMFILE.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536).max(soft), hard);
+        let set = |limit| setrlimit(Resource::RLIMIT_NOFILE, limit, hard).is_ok();
+        // If the system refuses all, a scenario that needs more fails with EMFILE.
+        let _ = highest_accepted(soft, hard.min(65_536), set);
     }
+}
+
+/// Tries `wanted`, and halves it as long as it is refused and above `current`: macOS refuses more than its own maximum,
+/// whatever the hard limit says. Returns what was accepted.
+fn highest_accepted(
+    current: rlim_t,
+    mut wanted: rlim_t,
+    mut accepts: impl FnMut(rlim_t) -> bool,
+) -> Option<rlim_t> {
+    while wanted > current {
+        if accepts(wanted) {
+            return Some(wanted);
+        }
+        wanted /= 2;
+    }
+    None
+}
+
+/// Creates a pipe that children do not inherit: its end for reading, then its end for writing. Not every system can do
+/// that in one call, so no other thread may start a process meanwhile.
+pub(crate) fn close_on_exec_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    for end in [&reader, &writer] {
+        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    }
+    Ok((reader, writer))
+}
+
+/// Gives SIGCHLD its default disposition. Where it is ignored, which passes through exec, the system discards the exit
+/// codes of children.
+pub fn reset_sigchld() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is installed.
+    let _ = unsafe { sigaction(Signal::SIGCHLD, &default) };
 }
 
 /// Makes this process the parent of all orphans among its descendants. Does nothing on other systems than Linux.
@@ -82,11 +115,17 @@ pub(crate) fn become_subreaper() {
 
 /// Closes every descriptor above 2, since the program that started this one may have leaked some.
 pub(crate) fn close_inherited_fds() {
-    let numbers = std::fs::read_dir("/dev/fd").map(|entries| {
+    // Elsewhere /dev/fd has the same few names, whatever is open.
+    let lists_open = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+    let listed = std::fs::read_dir("/dev/fd").ok().filter(|_| lists_open).map(|entries| {
         let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
         entries.flatten().filter_map(number).collect::<Vec<i32>>()
     });
-    for number in numbers.unwrap_or_else(|_| (3..1024).collect()) {
+    let all_possible = || {
+        let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+        (3..i32::try_from(limit.min(65_536)).unwrap_or(1024)).collect()
+    };
+    for number in listed.unwrap_or_else(all_possible) {
         if number > 2 {
             let _ = nix::unistd::close(number);
         }
@@ -108,106 +147,26 @@ pub(crate) fn reset_signals() -> nix::Result<()> {
             Signal::SIGPIPE => SigHandler::SigIgn,
             _ => SigHandler::SigDfl,
         };
-        let action =
-            SigAction::new(handler, nix::sys::signal::SaFlags::SA_RESTART, SigSet::empty());
+        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
         // SAFETY: the handler does nothing, so it may run at any moment.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
 }
 
-#[cfg(target_os = "linux")]
-fn open(pid: i32) -> Option<OwnedFd> {
-    use std::os::fd::FromRawFd;
-    // SAFETY: the call takes two numbers and returns a descriptor or an error.
-    let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, libc::PIDFD_NONBLOCK) };
-    let number = i32::try_from(number).ok().filter(|number| *number >= 0)?;
-    // SAFETY: the system call has just returned this descriptor, so nothing else owns it. It is close-on-exec.
-    Some(unsafe { OwnedFd::from_raw_fd(number) })
-}
+#[cfg(test)]
+mod tests {
+    use super::highest_accepted;
 
-#[cfg(target_os = "linux")]
-fn send_to(process: &OwnedFd, signal: Signal) -> bool {
-    let no_info: *const libc::siginfo_t = std::ptr::null();
-    let (process, signal) = (process.as_raw_fd(), signal as libc::c_int);
-    // SAFETY: the null pointer is allowed; with it the call does the same as kill(2).
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, no_info, 0) };
-    sent == 0 || Errno::last() == Errno::ESRCH
-}
-
-/// Opens the pipe behind a descriptor of another process for reading, whichever end the descriptor is.
-///
-/// This adds a reader for a moment, which wakes no process as long as the pipe has other readers and writers.
-#[cfg(target_os = "linux")]
-fn open_reader(pid: i32, descriptor: i32) -> std::io::Result<std::fs::File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = format!("/proc/{pid}/fd/{descriptor}");
-    std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
-}
-
-/// The number of bytes in the pipe behind a descriptor of another process.
-#[cfg(target_os = "linux")]
-pub(crate) fn bytes_in_pipe(pid: i32, descriptor: i32) -> Option<u64> {
-    nix::ioctl_read_bad!(fionread, libc::FIONREAD, libc::c_int);
-    let reader = open_reader(pid, descriptor).ok()?;
-    let mut bytes = 0;
-    // SAFETY: the request writes one int to the address of `bytes`.
-    unsafe { fionread(reader.as_raw_fd(), &raw mut bytes) }.ok()?;
-    u64::try_from(bytes).ok()
-}
-
-/// Sets the capacity of the pipe behind a descriptor of another process, in bytes, as far as the system allows it.
-#[cfg(target_os = "linux")]
-pub(crate) fn set_pipe_capacity(pid: i32, descriptor: i32, bytes: u32) {
-    use nix::fcntl::{FcntlArg, fcntl};
-    let reader = open_reader(pid, descriptor);
-    // If the system refuses, the pipe keeps its capacity: a scenario must hold with any.
-    if let (Ok(reader), Ok(bytes)) = (reader, i32::try_from(bytes)) {
-        let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(bytes));
+    #[test]
+    fn a_descriptor_limit_that_the_system_refuses_is_halved_until_it_is_accepted() {
+        let mut tried = Vec::new();
+        let accepted = highest_accepted(256, 65_536, |limit| {
+            tried.push(limit);
+            limit <= 10_240
+        });
+        assert_eq!((accepted, tried), (Some(8192), vec![65_536, 32_768, 16_384, 8192]));
+        assert_eq!(highest_accepted(256, 65_536, |_| false), None);
+        assert_eq!(highest_accepted(1024, 1024, |_| true), None, "nothing is to be raised");
     }
-}
-
-/// Reads the wait status of a process with `PIDFD_GET_INFO`, which the C library does not know yet.
-#[cfg(target_os = "linux")]
-fn wait_status(process: &OwnedFd) -> Option<i32> {
-    const WANT_EXIT: u64 = 1 << 3;
-
-    #[repr(C)]
-    #[derive(Default)]
-    struct Info {
-        mask: u64,
-        cgroup: u64,
-        ids: [u32; 11],
-        exit_code: i32,
-    }
-
-    nix::ioctl_readwrite!(pidfd_get_info, 0xff, 11, Info);
-    let mut info = Info { mask: WANT_EXIT, ..Info::default() };
-    // SAFETY: the structure has the length that the request number encodes. It is the first version of the structure,
-    // which every kernel that knows the request fills.
-    unsafe { pidfd_get_info(process.as_raw_fd(), &raw mut info) }.ok()?;
-    (info.mask & WANT_EXIT != 0).then_some(info.exit_code)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open(_: i32) -> Option<OwnedFd> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send_to(_: &OwnedFd, _: Signal) -> bool {
-    false
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn set_pipe_capacity(_: i32, _: i32, _: u32) {}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn bytes_in_pipe(_: i32, _: i32) -> Option<u64> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn wait_status(_: &OwnedFd) -> Option<i32> {
-    None
 }

@@ -1,5 +1,6 @@
 //! The processes below a process, from `/proc`. On systems without `/proc` nothing is known.
 
+use super::platform::is_portable_forced;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -19,7 +20,24 @@ pub struct ProcStat {
 /// Reads one process; `None` if it does not exist, or the system has no `/proc`.
 #[must_use]
 pub fn stat(pid: i32) -> Option<ProcStat> {
+    if is_portable_forced() { None } else { read_stat(pid) }
+}
+
+fn read_stat(pid: i32) -> Option<ProcStat> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// When a process started; `None` if it is gone, or the system has no `/proc`.
+pub(super) fn start_time(pid: i32) -> Option<u64> {
+    read_stat(pid).map(|process| process.start_time)
+}
+
+/// Whether the process with this pid and start time has not ended. A zombie has ended.
+pub(super) fn is_running(pid: i32, start_time: u64) -> bool {
+    let Some(process) = read_stat(pid) else { return false };
+    // The first thread is a zombie while other threads of the process still run.
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    process.start_time == start_time && (!matches!(process.state, 'Z' | 'X') || threads() > 1)
 }
 
 /// Whether the system shows processes at all, which it does if it shows the calling one.
@@ -32,13 +50,13 @@ pub fn is_shown() -> bool {
 #[must_use]
 pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     let mut children: BTreeMap<i32, Vec<ProcStat>> = BTreeMap::new();
+    stat(root)?;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(process) = pid.and_then(stat) {
             children.entry(process.parent).or_default().push(process);
         }
     }
-    stat(root)?;
     let mut found = Vec::new();
     let mut unvisited = vec![root];
     while let Some(pid) = unvisited.pop() {
@@ -60,6 +78,9 @@ pub(super) fn children(parent: i32) -> Option<Vec<i32>> {
 /// The command line of a process, in one line; empty if it has none or is gone.
 #[must_use]
 pub fn command_line(pid: i32) -> String {
+    if is_portable_forced() {
+        return String::new();
+    }
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<_> = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     words.join(" ").trim_end().to_owned()

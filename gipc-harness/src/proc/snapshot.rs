@@ -5,7 +5,7 @@
 //! processor time is runnable and not asleep, so no load can make this wrong.
 
 use super::process_tree;
-use super::syscalls::{decode_blocking_call, has_armed_timerfd};
+use super::syscalls::{are_numbers_native, decode_blocking_call, has_armed_timerfd};
 use super::thread_state::ThreadState;
 use crate::trace::BlockedIn;
 use std::collections::BTreeMap;
@@ -112,6 +112,9 @@ enum ProcessState {
 
 impl ProcessState {
     fn read(pid: i32) -> Self {
+        if !are_numbers_native() {
+            return Self::Hidden;
+        }
         let Some(process) = process_tree::stat(pid) else {
             return if process_tree::is_shown() { Self::Gone } else { Self::Hidden };
         };

@@ -4,6 +4,8 @@ use super::thread_state::ThreadState;
 use crate::trace::BlockedIn;
 use std::fs;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::{sync::OnceLock, sync::mpsc, thread, time::Duration};
 
 /// Which timers make a sleeping thread count as awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,8 @@ pub(super) fn decode_blocking_call(
         return Err("an alarm may wake it".into());
     }
     let words: Vec<&str> = thread.syscall.split_ascii_whitespace().collect();
-    let number: i64 = words.first().and_then(|word| word.parse().ok()).ok_or("it is running")?;
+    let number: libc::c_long =
+        words.first().and_then(|word| word.parse().ok()).ok_or("it is running")?;
     let argument = |index: usize| {
         let word = words.get(index + 1).and_then(|word| word.strip_prefix("0x"));
         word.and_then(|word| u64::from_str_radix(word, 16).ok()).unwrap_or(0)
@@ -48,10 +51,12 @@ pub(super) fn decode_blocking_call(
         TimeoutArg::Never => Ok(None),
         TimeoutArg::Always => Ok(Some(0)),
         TimeoutArg::Milliseconds(index) => Ok(signed_milliseconds(argument(*index))),
-        TimeoutArg::Timespec(index) => read_timespec(pid, argument(*index)),
-        TimeoutArg::Futex if argument(3) == 0 => Ok(None),
-        TimeoutArg::Futex if argument(1) & 0x7f == 0 => read_timespec(pid, argument(3)),
-        TimeoutArg::Futex => Ok(Some(0)),
+        TimeoutArg::Timespec(index, width) => read_timespec(pid, argument(*index), *width),
+        TimeoutArg::Futex(_) if argument(3) == 0 => Ok(None),
+        TimeoutArg::Futex(width) if argument(1) & 0x7f == 0 => {
+            read_timespec(pid, argument(3), *width)
+        }
+        TimeoutArg::Futex(_) => Ok(Some(0)),
     };
     let waits_for_work = *name == "futex" || *name == "epoll";
     let counts = match timers {
@@ -88,7 +93,7 @@ const GO_SYSMON_MS: u64 = 60_000;
 
 /// A system call that may block.
 struct Syscall {
-    number: i64,
+    number: libc::c_long,
     name: &'static str,
     target: Target,
     timeout: TimeoutArg,
@@ -96,12 +101,14 @@ struct Syscall {
 
 /// What the first argument of a system call is.
 #[derive(PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 enum Target {
     Descriptor,
     Other,
 }
 
 /// Where a system call has its timeout.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 enum TimeoutArg {
     /// It has none.
     Never,
@@ -109,20 +116,25 @@ enum TimeoutArg {
     Always,
     /// In this argument, in milliseconds; negative means no timeout.
     Milliseconds(usize),
-    /// This argument points to seconds and a fraction, relative to the start of the call; null means no timeout.
-    Timespec(usize),
+    /// This argument points to seconds and a fraction of this many bytes each, relative to the start of the call; null
+    /// means no timeout.
+    Timespec(usize, usize),
     /// The same at argument 3, but relative only if the operation (argument 1) is a plain wait.
-    Futex,
+    Futex(usize),
 }
+
+/// The size of a number of seconds in the calls that every architecture has.
+#[cfg(target_os = "linux")]
+const WORD: usize = size_of::<libc::c_long>();
 
 /// A call whose first argument is a descriptor, and which has no timeout.
 #[cfg(target_os = "linux")]
-const fn on_fd(number: i64, name: &'static str) -> Syscall {
+const fn on_fd(number: libc::c_long, name: &'static str) -> Syscall {
     Syscall { number, name, target: Target::Descriptor, timeout: TimeoutArg::Never }
 }
 
 #[cfg(target_os = "linux")]
-const fn other(number: i64, name: &'static str, timeout: TimeoutArg) -> Syscall {
+const fn other(number: libc::c_long, name: &'static str, timeout: TimeoutArg) -> Syscall {
     Syscall { number, name, target: Target::Other, timeout }
 }
 
@@ -140,26 +152,106 @@ const SYSCALLS: &[Syscall] = &[
     other(libc::SYS_wait4, "wait", TimeoutArg::Never),
     other(libc::SYS_waitid, "wait", TimeoutArg::Never),
     other(libc::SYS_rt_sigsuspend, "sigsuspend", TimeoutArg::Never),
-    other(libc::SYS_futex, "futex", TimeoutArg::Futex),
-    other(libc::SYS_ppoll, "poll", TimeoutArg::Timespec(2)),
-    other(libc::SYS_pselect6, "select", TimeoutArg::Timespec(4)),
+    other(libc::SYS_futex, "futex", TimeoutArg::Futex(WORD)),
+    other(libc::SYS_ppoll, "poll", TimeoutArg::Timespec(2, WORD)),
+    other(libc::SYS_pselect6, "select", TimeoutArg::Timespec(4, WORD)),
     other(libc::SYS_epoll_pwait, "epoll", TimeoutArg::Milliseconds(3)),
-    other(libc::SYS_rt_sigtimedwait, "sigwait", TimeoutArg::Timespec(2)),
+    other(libc::SYS_rt_sigtimedwait, "sigwait", TimeoutArg::Timespec(2, WORD)),
     other(libc::SYS_clock_nanosleep, "sleep", TimeoutArg::Always),
     other(libc::SYS_nanosleep, "sleep", TimeoutArg::Always),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "loongarch64"
+    )))]
     other(libc::SYS_epoll_wait, "epoll", TimeoutArg::Milliseconds(3)),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "loongarch64"
+    )))]
     other(libc::SYS_poll, "poll", TimeoutArg::Milliseconds(2)),
-    #[cfg(target_arch = "x86_64")]
-    other(libc::SYS_select, "select", TimeoutArg::Timespec(4)),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(not(any(
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "riscv32",
+        target_arch = "loongarch64"
+    )))]
     other(libc::SYS_pause, "pause", TimeoutArg::Never),
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "s390x"))]
+    other(libc::SYS_select, "select", TimeoutArg::Timespec(4, WORD)),
+    #[cfg(any(
+        target_arch = "x86",
+        target_arch = "arm",
+        target_arch = "powerpc",
+        target_arch = "powerpc64"
+    ))]
+    other(libc::SYS__newselect, "select", TimeoutArg::Timespec(4, WORD)),
+    // The socket calls of x86 before Linux 4.3, and of s390x, go through one call with the arguments in memory.
+    #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
     on_fd(libc::SYS_accept, "accept"),
+    // 32-bit systems have calls with 64-bit times besides. Their numbers are the same on all of them.
+    #[cfg(target_pointer_width = "32")]
+    other(407, "sleep", TimeoutArg::Always),
+    #[cfg(target_pointer_width = "32")]
+    other(413, "select", TimeoutArg::Timespec(4, 8)),
+    #[cfg(target_pointer_width = "32")]
+    other(414, "poll", TimeoutArg::Timespec(2, 8)),
+    #[cfg(target_pointer_width = "32")]
+    other(421, "sigwait", TimeoutArg::Timespec(2, 8)),
+    #[cfg(target_pointer_width = "32")]
+    other(422, "futex", TimeoutArg::Futex(8)),
 ];
 #[cfg(not(target_os = "linux"))]
 const SYSCALLS: &[Syscall] = &[];
+
+/// Whether `/proc` shows system calls with the numbers of the architecture that this program is built for. Under an
+/// emulator it shows those of the machine.
+#[cfg(target_os = "linux")]
+pub(super) fn are_numbers_native() -> bool {
+    static ARE_NATIVE: OnceLock<bool> = OnceLock::new();
+    *ARE_NATIVE.get_or_init(|| shown_number_of_read().is_none_or(|it| it == libc::SYS_read))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn are_numbers_native() -> bool {
+    true
+}
+
+/// The number under which `/proc` shows a read of this process; `None` if it shows no calls.
+#[cfg(target_os = "linux")]
+fn shown_number_of_read() -> Option<libc::c_long> {
+    use std::io::Read;
+    let (reader, writer) = nix::unistd::pipe().ok()?;
+    let (tell, told) = mpsc::channel();
+    let sleeper = thread::spawn(move || {
+        let _ = tell.send(nix::unistd::gettid());
+        // The other end is closed when the number was seen.
+        let _ = fs::File::from(reader).read(&mut [0]);
+    });
+    let tid = told.recv().ok()?;
+    let mut shown = None;
+    for _ in 0..ATTEMPTS {
+        let text = fs::read_to_string(format!("/proc/self/task/{tid}/syscall"));
+        let Ok(text) = text else { break };
+        // Until it sleeps, the thread is shown as running or in no call.
+        let number = text.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
+        shown = number.filter(|number| *number >= 0).or(shown);
+        if shown == Some(libc::SYS_read) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    drop(writer);
+    let _ = sleeper.join();
+    shown
+}
+
+/// How often [`shown_number_of_read`] looks before it believes a number that is not the expected one.
+#[cfg(target_os = "linux")]
+const ATTEMPTS: u32 = 200;
 
 /// Reads a register as an `int` number of milliseconds; `None` if it is negative.
 fn signed_milliseconds(argument: u64) -> Option<u64> {
@@ -168,16 +260,21 @@ fn signed_milliseconds(argument: u64) -> Option<u64> {
 }
 
 /// Reads a relative timeout out of the memory of a process, in milliseconds; `None` at a null pointer.
-fn read_timespec(pid: i32, address: u64) -> Result<Option<u64>, String> {
+/// Seconds and fraction have `width` bytes each, 4 or 8.
+fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, String> {
     if address == 0 {
         return Ok(None);
     }
     use std::os::unix::fs::FileExt;
     let unreadable = |error: io::Error| format!("a timer is set that cannot be read ({error})");
     let memory = fs::File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?;
-    let mut words = [[0; size_of::<libc::time_t>()]; 2];
-    memory.read_exact_at(words.as_flattened_mut(), address).map_err(unreadable)?;
-    let [seconds, fraction] = words.map(libc::time_t::from_ne_bytes);
+    let mut bytes = [0; 16];
+    memory.read_exact_at(&mut bytes[..2 * width], address).map_err(unreadable)?;
+    let number = |start: usize| match bytes[start..start + width].try_into() {
+        Ok(eight) => i64::from_ne_bytes(eight),
+        Err(_) => bytes[start..start + 4].try_into().map_or(0, i32::from_ne_bytes).into(),
+    };
+    let (seconds, fraction) = (number(0), number(width));
     let ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
     // The unit of the fraction depends on the call. Any fraction is more than none.
     Ok(Some(ms.saturating_add(u64::from(fraction != 0))))
@@ -231,5 +328,21 @@ mod tests {
         let call = decode_blocking_call(1, &thread, TimerPolicy::AnyTimerWakes);
         let call = call.map(|call| call.to_string());
         assert_eq!(call.as_deref().map_err(String::as_str), expected);
+    }
+
+    #[test]
+    fn a_read_is_shown_under_its_number_unless_the_program_is_emulated() {
+        // `None` where the system shows no calls at all.
+        assert!(matches!(shown_number_of_read(), Some(libc::SYS_read) | None));
+    }
+
+    #[test]
+    fn a_time_limit_is_read_in_both_widths() {
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let (long, short) = ([2_i64, 5], [3_i32, 0]);
+        let read = |address: u64, width| read_timespec(own, address, width);
+        assert_eq!(read(long.as_ptr() as u64, 8), Ok(Some(2001)));
+        assert_eq!(read(short.as_ptr() as u64, 4), Ok(Some(3000)));
+        assert_eq!(read(0, 8), Ok(None), "no time limit");
     }
 }

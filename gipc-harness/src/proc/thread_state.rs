@@ -64,9 +64,10 @@ fn undo_restart_syscall(syscall: &str, sleeps_in: impl Fn() -> io::Result<String
 
 /// The numbers of `restart_syscall` and `poll`, on systems that have a plain `poll`.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const RESTART_AND_POLL: Option<[i64; 2]> = Some([libc::SYS_restart_syscall, libc::SYS_poll]);
+const RESTART_AND_POLL: Option<[libc::c_long; 2]> =
+    Some([libc::SYS_restart_syscall, libc::SYS_poll]);
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
-const RESTART_AND_POLL: Option<[i64; 2]> = None;
+const RESTART_AND_POLL: Option<[libc::c_long; 2]> = None;
 
 /// Whether a process that catches and ignores these sets of signals may have set an alarm.
 ///

@@ -203,9 +203,14 @@ impl<'a> RunReporter<'a> {
         match record.write(&folder) {
             Ok(file) => Some(file),
             Err(error) => {
-                let text =
-                    format!("error: cannot keep the evidence in {}: {error}", folder.display());
-                self.unwritten = Some(Error::unable(text));
+                // One complaint is enough: the folder is the same for all.
+                if !std::mem::replace(&mut self.tally.evidence_lost, true) {
+                    let folder = folder.display();
+                    let text = format!(
+                        "error: cannot keep the evidence in {folder}: {error}; name another folder with --record DIR"
+                    );
+                    self.progress.suspend(|| self.console.complain(&text));
+                }
                 None
             }
         }

@@ -18,6 +18,8 @@ pub struct Tally {
     pub unstable: usize,
     /// Whether the run was interrupted.
     pub interrupted: bool,
+    /// Whether a record could not be written.
+    pub evidence_lost: bool,
     /// How many heavy scenarios were left out.
     pub heavy: usize,
     /// Which part of all scenarios this is, and of how many parts.
@@ -49,14 +51,15 @@ impl Tally {
     }
 
     /// The exit code: 0 if all verdicts are as expected, 3 if the run is partial or a verdict is inconclusive,
-    /// otherwise 1.
+    /// or if nothing else is wrong and a record could not be written; otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let is_partial = self.interrupted || self.done() < self.planned;
         if is_partial || self.statuses.keys().any(|status| status.is_inconclusive()) {
             3
         } else if self.unstable == 0 && self.statuses.keys().all(|status| status.is_expected()) {
-            0
+            // Only records of failures are written unless all are asked for.
+            if self.evidence_lost { 3 } else { 0 }
         } else {
             1
         }

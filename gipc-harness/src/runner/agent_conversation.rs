@@ -84,7 +84,11 @@ impl<'a> AgentConversation<'a> {
         match event {
             AgentEvent::Hello(hello, agent) => self.handle_hello(state, hello, agent),
             AgentEvent::ProtocolError(process, what) => {
-                state.fail(format!("{} {what}", process.as_deref().unwrap_or("somebody")));
+                state
+                    .fail(format!("{} {what}", process.as_deref().unwrap_or("an unknown process")));
+            }
+            AgentEvent::CannotAccept(error) => {
+                state.fail(format!("the harness cannot accept a connection: {error}"));
             }
             AgentEvent::HungUp(process) => {
                 state.log(EventKind::HungUp { process: process.clone() });

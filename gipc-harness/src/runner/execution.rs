@@ -68,12 +68,20 @@ impl<'a> Execution<'a> {
     pub(super) async fn await_main(&mut self) {
         let mut detector = self.new_detector();
         while !self.state.is_over() && !self.state.sessions.has_connected("main") {
-            if let Some(stall) = self.next_or_stall(&mut detector, |_, _| false).await {
+            if self.state.sessions.exit_of_unconnected_main().is_some() {
+                // What it sent before its end may arrive after the report of its end, but not after a silence.
+                if !self.next(&mut detector).await {
+                    break;
+                }
+            } else if let Some(stall) = self.next_or_stall(&mut detector, |_, _| false).await {
                 self.record_stall(stall).await;
                 break;
             }
         }
-        if !self.state.sessions.is_alive("main") {
+        if let Some(exit) = self.state.sessions.exit_of_unconnected_main() {
+            self.state.fail(format!("main ended before it said hello ({exit})"));
+        }
+        if !self.state.sessions.has_connected("main") {
             self.state.fail("main did not dial back");
         }
         let mut detector = self.new_detector();

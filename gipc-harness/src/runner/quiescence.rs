@@ -124,6 +124,10 @@ impl QuiescenceDetector {
         supervisor: Option<i32>,
     ) -> Quiescence {
         self.examinations += 1;
+        // The report of an end is an event that is still to come, although no process can move.
+        if state.sessions.has_unheard_end() && !self.has_timed_out() {
+            return Quiescence::None;
+        }
         let snapshots = snapshot_of_run(supervisor).zip(snapshot_of_run(supervisor));
         let sleep = |timers: TimerPolicy| {
             let snapshots = snapshots.as_ref();

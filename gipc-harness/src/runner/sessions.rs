@@ -1,7 +1,7 @@
 //! The processes of a run that have connected, and how each process ended.
 
 use crate::adapter::transport::AgentHandle;
-use crate::proc::platform::{self, PidFd};
+use crate::proc::process_handle::ProcessHandle;
 use crate::trace::{BlockedIn, ProcessExit};
 use gipc_agent::{ControlChannel, Hello, ToAgent};
 use nix::sys::signal::Signal;
@@ -13,8 +13,8 @@ struct AgentSession {
     pid: i32,
     control: ControlChannel,
     agent: AgentHandle,
-    /// `None` on systems without process descriptors.
-    pidfd: Option<Arc<PidFd>>,
+    /// `None` on systems that show no ends of processes.
+    handle: Option<Arc<ProcessHandle>>,
     was_told_to_finish: bool,
     /// The process has ended, and everything it had sent was handled.
     is_drained: bool,
@@ -112,13 +112,13 @@ impl Sessions {
         &self.exits
     }
 
-    /// Adds a process that has said hello, and watches for its end where the system has process descriptors.
+    /// Adds a process that has said hello, and watches for its end where the system shows it.
     pub(super) fn connect(&mut self, hello: &Hello, agent: AgentHandle) {
-        let pidfd = platform::pidfd(hello.pid).map(Arc::new);
-        if let Some(pidfd) = pidfd.clone() {
+        let handle = ProcessHandle::open(hello.pid).map(Arc::new);
+        if let Some(handle) = handle.clone() {
             let agent = agent.clone();
             tokio::spawn(async move {
-                pidfd.wait_for_exit().await;
+                handle.wait_for_exit().await;
                 agent.process_exited();
             });
         }
@@ -126,7 +126,7 @@ impl Sessions {
             pid: hello.pid,
             control: hello.control,
             agent,
-            pidfd,
+            handle,
             was_told_to_finish: false,
             is_drained: false,
         };
@@ -147,14 +147,14 @@ impl Sessions {
 
     /// Sends a signal to a process. Returns false if the system does not allow it.
     pub(super) fn signal(&self, process: &str, signal: Signal) -> bool {
-        let pidfd = self.by_process.get(process).and_then(|session| session.pidfd.as_deref());
-        pidfd.is_some_and(|pidfd| platform::send(pidfd, signal))
+        let handle = self.by_process.get(process).and_then(|session| session.handle.as_deref());
+        handle.is_some_and(|handle| handle.send(signal))
     }
 
-    /// Kills all processes of which there is a process descriptor.
+    /// Kills all processes whose pids are known to be theirs.
     pub(super) fn kill_all(&self) {
-        for pidfd in self.by_process.values().filter_map(|session| session.pidfd.as_deref()) {
-            platform::send(pidfd, Signal::SIGKILL);
+        for handle in self.by_process.values().filter_map(|session| session.handle.as_deref()) {
+            let _ = handle.send(Signal::SIGKILL);
         }
     }
 
@@ -162,7 +162,20 @@ impl Sessions {
     /// that this system gives.
     pub(super) fn hang_up(&mut self, process: &str) -> bool {
         self.hung_up.insert(process.to_owned());
-        self.by_process.get(process).is_some_and(|session| session.pidfd.is_none())
+        self.by_process.get(process).is_some_and(|session| session.handle.is_none())
+    }
+
+    /// Whether a process has ended of whose end the run has not heard yet.
+    pub(super) fn has_unheard_end(&self) -> bool {
+        let has_ended =
+            |session: &AgentSession| session.handle.as_ref().is_some_and(|it| it.has_ended());
+        self.alive().any(|(_, session)| has_ended(session))
+    }
+
+    /// How `main` ended, if it was reaped and has not connected.
+    pub(super) fn exit_of_unconnected_main(&self) -> Option<ProcessExit> {
+        let pid = self.main_pid.filter(|pid| self.is_unconnected_main(*pid))?;
+        self.reaped.get(&pid).cloned()
     }
 
     /// A living process that has hung up and sleeps all the same. A process that is about to end does not sleep.
@@ -206,7 +219,7 @@ impl Sessions {
             if exit.is_some_and(|exit| *exit != ProcessExit::Unseen) {
                 continue;
             }
-            let seen = || session.pidfd.as_deref().and_then(platform::exit_status);
+            let seen = || session.handle.as_deref()?.exit_status();
             let found = match exit {
                 None => Some(ProcessExit::Running),
                 Some(_) => self.reaped.get(&session.pid).cloned().or_else(seen),

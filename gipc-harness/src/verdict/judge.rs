@@ -278,7 +278,8 @@ fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment) {
     if verdict.status.is_expected() {
         return;
     }
-    let mismatch = verdict.mismatch.iter().flat_map(|mismatch| {
+    let mismatches = verdict.mismatch.iter().chain(&verdict.further_mismatches);
+    let mismatch = mismatches.flat_map(|mismatch| {
         [Some(mismatch.got.as_str()), mismatch.detail.as_deref()].into_iter().flatten()
     });
     let texts = mismatch.chain(verdict.sentences().map(String::as_str));

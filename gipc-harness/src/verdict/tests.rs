@@ -40,6 +40,28 @@ fn a_handle_that_remains_fails_a_run_that_is_right_otherwise() {
     assert_eq!(verdict.notes, [expected]);
 }
 
+/// A spawn that fails leaves nothing to join, and some agents then refuse the join.
+#[test]
+fn a_refused_step_does_not_outrank_an_earlier_step_that_failed() {
+    let job = job(CLOSES);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[2] = StepState::Pending;
+    let refused = Unsupported { step: Some(2), reason: "there is no such handle".into() };
+    let observation = |trace: &Trace| Observation {
+        unsupported: Some(refused.clone()),
+        ..Observation::of(trace.clone())
+    };
+    let judged = |trace: &Trace, environment: &Environment| {
+        judge(&job, &observation(trace), &Baseline::default(), environment)
+    };
+    assert_eq!(judged(&trace, &Environment::default()).status, Status::Skip);
+    let outcome = Outcome::Os("EMFILE".into());
+    trace.steps[1] = StepState::Completed { outcome, from: None, detail: None };
+    let verdict = judged(&trace, &Environment::default());
+    assert_eq!(verdict.status, Status::Fail);
+    assert_eq!(verdict.mismatch.map(|first| first.step), Some(1));
+}
+
 #[test]
 fn a_process_that_holds_a_closed_end_after_its_last_step_fails_the_run() {
     let job = job(CLOSES);

@@ -2,17 +2,21 @@
 //! and waiting for a child with the system's own calls.
 
 use crate::command::{Command, FramePosition, WirePayload};
-use crate::implementation::{Answer, Failure, Resources, payload_bytes};
+use crate::implementation::{Answer, Completed, Failure, Resources, payload_bytes};
 use crate::protocol::WireOutcome;
 use crate::signals;
 use nix::errno::Errno;
+use nix::libc::{self, rlim_t};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::process::{Child, Stdio};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,7 +28,7 @@ pub struct OsActions {
     /// The programs that `exec` started, by name.
     programs: Mutex<BTreeMap<String, Child>>,
     /// The limits on descriptors before the first `limit`: soft and hard.
-    limits: Mutex<Option<(u64, u64)>>,
+    limits: Mutex<Option<(rlim_t, rlim_t)>>,
     /// What `cut` left out, by handle.
     rests: Mutex<BTreeMap<String, Vec<u8>>>,
 }
@@ -115,9 +119,10 @@ impl OsActions {
         kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
     }
 
-    fn exec(&self, name: String) -> io::Result<()> {
+    fn exec(&self, name: String) -> Result<(), Failure> {
         let mut shell = std::process::Command::new("sh");
-        let program = shell.args(["-c", "read x; exit 7"]).stdin(Stdio::piped()).spawn()?;
+        let program = shell.args(["-c", "read x; exit 7"]).stdin(Stdio::piped()).spawn();
+        let program = program.map_err(|error| Failure::Outcome(no_shell(&error)))?;
         lock(&self.programs).insert(name, program);
         Ok(())
     }
@@ -158,10 +163,8 @@ impl OsActions {
         let mut limits = lock(&self.limits);
         let (soft, hard) = limits.map_or_else(|| getrlimit(Resource::RLIMIT_NOFILE), Ok)?;
         *limits = Some((soft, hard));
-        // One name after the other, since a listing of the folder would itself take a descriptor.
-        let is_unused = |fd: &u64| fs::symlink_metadata(format!("/dev/fd/{fd}")).is_err();
         let nth = free.map(|free| usize::try_from(free).unwrap_or(usize::MAX));
-        let lowered = nth.and_then(|nth| (0..soft).filter(is_unused).nth(nth));
+        let lowered = nth.and_then(|nth| (0..soft).filter(|fd| !is_open(*fd)).nth(nth));
         Ok(setrlimit(Resource::RLIMIT_NOFILE, lowered.unwrap_or(soft), hard)?)
     }
 }
@@ -171,15 +174,50 @@ fn header(resources: &impl Resources, len: u64) -> Result<Vec<u8>, Failure> {
     header.ok_or_else(|| Failure::unsupported(format!("no header announces {len} bytes")))
 }
 
-/// Writes to the pipe behind a descriptor that the library owns. The pipe is opened anew for that, so that the write
-/// blocks although the library's own descriptor may be non-blocking.
-fn write(descriptor: i32, bytes: &[u8]) -> io::Result<()> {
-    OpenOptions::new().write(true).open(format!("/dev/fd/{descriptor}"))?.write_all(bytes)
+/// The outcome of an `exec` for which there is no shell, which is not the fault of an implementation.
+fn no_shell(error: &io::Error) -> Completed {
+    Completed { detail: Some(format!("cannot start sh: {error}")), ..error.into() }
+}
+
+/// Whether this process has a descriptor of this number.
+fn is_open(descriptor: rlim_t) -> bool {
+    let is_open = |descriptor: RawFd| {
+        // SAFETY: F_GETFD only asks whether the descriptor exists.
+        unsafe { libc::fcntl(descriptor, libc::F_GETFD) != -1 }
+    };
+    RawFd::try_from(descriptor).is_ok_and(is_open)
+}
+
+/// Writes to the pipe behind a descriptor that the library owns, and waits while the pipe is full, although the
+/// descriptor may be non-blocking.
+fn write(descriptor: RawFd, mut bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: the library has just named this descriptor as open. It is only copied, and the copy is owned here.
+    let library_owned = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let mut pipe = File::from(library_owned.try_clone_to_owned()?);
+    while !bytes.is_empty() {
+        match pipe.write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut writable = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
+                // An error, such as an interruption, shows at the next write.
+                let _ = poll(&mut writable, PollTimeout::NONE);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Waits until a child has ended, and leaves it to be reaped.
 fn stall(pid: i32) -> io::Result<()> {
-    match waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+    let id = libc::id_t::try_from(pid).map_err(io::Error::other)?;
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    // nix has this call on some systems only.
+    // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
+    let waited =
+        unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) };
+    match Errno::result(waited) {
         // ECHILD: it ended before, and was reaped.
         Ok(_) | Err(Errno::ECHILD) => Ok(()),
         Err(error) => Err(error.into()),

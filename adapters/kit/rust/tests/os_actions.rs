@@ -48,6 +48,30 @@ fn a_frame_is_cut_and_continued() {
     assert_eq!(rest, b"bc\x01\x02");
 }
 
+/// Libraries with an event loop make their descriptors non-blocking.
+#[test]
+fn a_frame_that_does_not_fit_into_the_pipe_waits_for_the_reader_on_a_non_blocking_descriptor() {
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    let non_blocking = nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK);
+    nix::fcntl::fcntl(&writer, non_blocking).expect("the flag exists");
+    let large = u16::MAX.into();
+    let read = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        File::from(reader).read_to_end(&mut all).map(|_| all.len())
+    });
+    let (os, resources) = (OsActions::default(), OnePipe(Some(writer)));
+    for _ in 0..4 {
+        let payload = WirePayload::Noise { seed: "main#1".into(), len: large };
+        let at = FramePosition::Header(1);
+        let cut = Command::Cut { handle: "w".into(), payload, at };
+        assert_eq!(outcome(&os, cut, &resources), WireOutcome::Ok);
+        assert_eq!(outcome(&os, Command::Rest { handle: "w".into() }, &resources), WireOutcome::Ok);
+    }
+    drop(resources);
+    let total = 4 * (2 + usize::from(u16::MAX));
+    assert_eq!(read.join().expect("no panic").expect("a reader"), total);
+}
+
 #[test]
 fn a_frame_that_cannot_be_written_has_the_answer_of_the_implementation() {
     let (os, closed) = (OsActions::default(), OnePipe(None));

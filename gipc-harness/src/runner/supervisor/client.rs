@@ -4,11 +4,11 @@ use super::messages::{END, LeakedProcess, START, SupervisorEvent};
 use crate::process_role::SUPERVISOR;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -36,6 +36,9 @@ impl Supervisor {
         env: &BTreeMap<String, String>,
         exe: &Path,
     ) -> io::Result<Self> {
+        let null = File::options().write(true).open("/dev/null");
+        let null =
+            null.map_err(|error| io::Error::other(format!("cannot open /dev/null: {error}")))?;
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let process = tokio::process::Command::new(exe)
@@ -43,8 +46,8 @@ impl Supervisor {
             .args(command)
             .envs(env)
             .stdin(OwnedFd::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stdout(null.try_clone()?)
+            .stderr(null)
             // A Ctrl-C in the terminal is for the harness, which tells the supervisor over the socket.
             .process_group(0)
             .spawn()?;

@@ -5,7 +5,6 @@ use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
 use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::wait::{WaitStatus, wait};
 use std::ffi::OsString;
 use std::fs::File;
@@ -99,7 +98,7 @@ impl SupervisedRun<'_> {
     }
 
     fn start_main(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<(i32, File)> {
-        let (output, input) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        let (output, input) = platform::close_on_exec_pipe()?;
         let child = Command::new(program)
             .args(arguments)
             .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
