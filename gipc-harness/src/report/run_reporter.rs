@@ -118,7 +118,7 @@ impl<'a> RunReporter<'a> {
     /// Reports what happened. Returns whether it is as expected.
     pub fn handle(&mut self, event: RunEvent) -> bool {
         match event {
-            RunEvent::Finished(run) => return self.add(run),
+            RunEvent::Finished(run) => return self.add(*run),
             RunEvent::Silent(job, notice) => {
                 let text = in_flight::silent(&job.scenario, &notice);
                 self.progress.suspend(|| self.console.complain(&text));
