@@ -187,11 +187,11 @@ fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
 )]
 #[case::no_such_error(
     "main        close w                     => ok or os:ENONSENSE",
-    "no correct implementation comes to os:ENONSENSE here"
+    "no correct implementation returns os:ENONSENSE here"
 )]
 #[case::an_impossible_alternative(
     "main        close w                     => ok or eof",
-    "no correct implementation comes to eof here"
+    "no correct implementation returns eof here"
 )]
 fn an_outcome_that_the_model_never_yields_is_refused(#[case] line: &str, #[case] said: &str) {
     let folder = tempfile::tempdir().expect("a folder");

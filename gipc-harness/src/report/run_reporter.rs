@@ -170,10 +170,11 @@ impl<'a> RunReporter<'a> {
             asked: self.asked.clone(),
             flags: job.flags(),
             verdict,
+            time,
             record: record.and_then(|record| self.keep(&job, &record)),
         };
         if let Some(junit) = &mut self.junit {
-            junit.add(&report, time);
+            junit.add(&report);
         }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
