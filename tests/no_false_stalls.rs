@@ -37,7 +37,7 @@ fn main() {
         }),
         Trial::test("a_process_that_gets_no_processor_is_not_stalled", || check("right", 8, 4)),
         Trial::test("steps_of_a_process_that_is_blocked_on_purpose_are_not_stalled", || {
-            run(Path::new("adapters/gipc-core"), "two-gets-of-a-process-that-stalls", 0, 1)
+            run(Path::new("gipc-core"), "two-gets-of-a-process-that-stalls", 0, 1)
         }),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

@@ -20,9 +20,8 @@ fn objects(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     }
     let output = command.output().expect("the harness starts");
     let text = String::from_utf8(output.stdout).expect("the output is text");
-    let read = |line: &str| {
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    };
+    let read =
+        |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     (output.status.code(), text.lines().map(read).collect())
 }
 

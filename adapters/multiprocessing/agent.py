@@ -9,9 +9,11 @@ import sys
 
 def stop_helpers():
     """Stops the fork server and the resource tracker, which would otherwise end a moment after main."""
-    with contextlib.suppress(FileNotFoundError):  # the folder of its socket is removed already
+    # The folder of its socket is removed already, or the system has reaped it since SIGCHLD is ignored.
+    with contextlib.suppress(FileNotFoundError, ChildProcessError):
         multiprocessing.forkserver._forkserver._stop()
-    multiprocessing.resource_tracker._resource_tracker._stop()
+    with contextlib.suppress(ChildProcessError):
+        multiprocessing.resource_tracker._resource_tracker._stop()
 
 
 METHOD = os.environ.get("ADAPTER_METHOD", "fork")

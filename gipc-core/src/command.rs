@@ -30,7 +30,7 @@ const RESULT_LIMIT: usize = 64 << 20;
 /// Builds a child: its entry, its handles and its surroundings. The surroundings are this process's unless set otherwise, but
 /// stdin is the null device.
 ///
-/// `H` are the handles that the entry still has to be given, `()` if there are none.
+/// `H` is the type of the handles that the entry still needs; `()` if it needs no handle.
 #[derive(Debug)]
 pub struct Command<A, R, H = ()> {
     command: tokio::process::Command,

@@ -80,6 +80,7 @@ one!(Duplex<In, Out>);
 macro_rules! tuple {
     ($($each:ident)*) => {
         impl<$($each: Handles),*> Handles for ($($each,)*) {
+            // The names of the type parameters are also the names of the variables.
             #[allow(non_snake_case)]
             fn pack(self, _into: &mut Bundle) {
                 let ($($each,)*) = self;

@@ -61,8 +61,8 @@ impl<C: Codec> Writer<C> {
     ///
     /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that its rest is copied, which takes
     /// as long as it is long, and written in the background, before any other put, because half a message would spoil
-    /// what follows. Until then the handle is in use. Where no runtime is there to do it, or it ends, the
-    /// next put writes the rest first; if there is none, the reader sees `Truncated`.
+    /// what follows. Until then the handle is in use. If no runtime can do it, or the runtime ends, the
+    /// next put writes the rest first; without a next put, the reader gets `Truncated`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

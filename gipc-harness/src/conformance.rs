@@ -15,6 +15,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The environment variable with the adapters that must be able to run, separated by commas. Without it, the tests of an
 /// adapter that is not set up are ignored.
@@ -190,6 +191,7 @@ impl Shared {
             asked: self.asked.clone(),
             flags: String::new(),
             verdict,
+            time: Duration::ZERO,
             record: None,
         };
         Err(terminal::failure(&report).into())

@@ -136,7 +136,7 @@ impl Harness {
         let run = SuiteRun::prepare(&self.suite, self.request)?;
         let mut report = Report::of(&run);
         let end = run.execute(&mut |event| match event {
-            RunEvent::Finished(finished) => report.add(finished),
+            RunEvent::Finished(finished) => report.add(*finished),
             RunEvent::Silent(..) | RunEvent::Interrupted(..) => true,
         })?;
         report.end(end);

@@ -13,6 +13,7 @@ use crate::verdict::Status;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub(super) fn adapter(
     suite: &Suite,
@@ -111,6 +112,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
                     asked: name.to_owned(),
                     flags: String::new(),
                     verdict: *verdict,
+                    time: Duration::ZERO,
                     record: None,
                 };
                 console.line(&terminal::evidence(&report));

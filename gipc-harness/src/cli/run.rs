@@ -8,6 +8,7 @@ use crate::report::{RunReporter, ScenarioReport, Tally, terminal};
 use crate::suite::Suite;
 use crate::suite_run::SuiteRun;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
     let run = SuiteRun::prepare(suite, args.request())?;
@@ -33,6 +34,7 @@ pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> 
             adapter: record.case.adapter.clone(),
             asked: record.case.adapter,
             verdict,
+            time: Duration::ZERO,
             record: Some(file.clone()),
         };
         match report.verdict.status {

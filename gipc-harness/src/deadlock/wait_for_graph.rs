@@ -221,7 +221,7 @@ impl<'a> WaitForGraph<'a> {
     fn why_end_is_due(&self, end: PipeEnd, outcome: &str) -> String {
         let name = self.ownership.name(end);
         match self.evidence.fully_known_ends.contains(&end) {
-            true => format!("nobody holds {name} any more, so {outcome} is due"),
+            true => format!("no process holds {name} any more, so {outcome} is due"),
             false => format!(
                 "no process should hold {name} any more; the system does not show whether one does"
             ),

@@ -31,11 +31,11 @@ pub(super) struct PipeUse {
 #[derive(Default)]
 pub(super) struct ProcessUse {
     pub(super) spawners: Vec<LastUse>,
-    /// Who kills, terminates or signals it.
+    /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
-    /// Who waits for its end.
+    /// Tasks that wait for its end.
     pub(super) joiners: Vec<LastUse>,
-    /// Who asks whether it has ended, without waiting.
+    /// Tasks that ask whether it has ended, without waiting.
     pub(super) observers: Vec<LastUse>,
 }
 

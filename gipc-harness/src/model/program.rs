@@ -42,7 +42,7 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) own_task: Option<usize>,
     /// The processes that its steps spawn.
     pub(super) children: Vec<usize>,
-    /// Who waits for its end or asks about it, or reads its exit status afterwards.
+    /// Tasks that wait for its end, ask whether it has ended, or read its exit status afterwards.
     pub(super) status_users: Vec<LastUse>,
 }
 

@@ -59,11 +59,8 @@ impl<T: Clone> IndexMut<usize> for Table<T> {
 impl<T: Hash> Hash for Table<T> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         for chunk in &self.chunks {
-            let hash = chunk.hash.get().unwrap_or_else(|| {
-                let mut hasher = FixedState::default().build_hasher();
-                chunk.items.hash(&mut hasher);
-                hasher.finish()
-            });
+            let hash =
+                chunk.hash.get().unwrap_or_else(|| FixedState::default().hash_one(&chunk.items));
             chunk.hash.set(Some(hash));
             hash.hash(hasher);
         }

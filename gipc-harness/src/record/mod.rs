@@ -28,11 +28,11 @@ pub struct Record {
     pub environment: Environment,
     /// What was sent and heard, in order.
     pub events: Vec<Event>,
-    /// What was executed, and what came of it.
+    /// What was executed, and what was observed.
     pub case: Case,
 }
 
-/// What was executed, and what came of it. The edits of the variant follow from the variant.
+/// What was executed, and what was observed. The edits of the variant follow from the variant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Case {
     version: u32,

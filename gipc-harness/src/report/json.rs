@@ -87,6 +87,7 @@ pub fn result(report: &ScenarioReport) -> Value {
         "stall": stall,
         "notes": verdict.sentences().collect::<Vec<_>>(),
         "record": report.record,
+        "seconds": report.time.as_secs_f64(),
     })
 }
 

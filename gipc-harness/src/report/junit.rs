@@ -15,8 +15,8 @@ pub struct Junit {
 }
 
 impl Junit {
-    /// Adds the result of a run that took `time`.
-    pub fn add(&mut self, report: &ScenarioReport, time: Duration) {
+    /// Adds the result of a run.
+    pub fn add(&mut self, report: &ScenarioReport) {
         let verdict = &report.verdict;
         let (theme, name) = report.scenario.id.split_once('/').unwrap_or(("", &report.scenario.id));
         let mut case_status = match verdict.status {
@@ -38,7 +38,7 @@ impl Junit {
         let flags =
             if report.flags.is_empty() { String::new() } else { format!(" ({})", report.flags) };
         let mut case = TestCase::new(format!("{name}{flags}"), case_status);
-        case.set_classname(format!("{}.{theme}", report.adapter)).set_time(time);
+        case.set_classname(format!("{}.{theme}", report.adapter)).set_time(report.time);
         self.themes.entry(theme.to_owned()).or_default().push(case);
     }
 
@@ -84,12 +84,13 @@ mod tests {
             asked: "any".into(),
             flags: String::new(),
             verdict,
+            time: Duration::from_millis(7),
             record: None,
         };
         let fact = SystemFact { name: "system".into(), found: "any & all".into(), unmet: None };
         let environment = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
-        junit.add(&report, Duration::from_millis(7));
+        junit.add(&report);
         let text = junit.text("any", &environment, Duration::from_millis(9)).expect("it is XML");
         for part in expected {
             assert!(text.contains(part), "{part} is not in\n{text}");

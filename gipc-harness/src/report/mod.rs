@@ -17,6 +17,7 @@ pub use tally::Tally;
 use crate::scenario::Scenario;
 use crate::verdict::Verdict;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The verdict of one run of a scenario, with what a report shows beside it.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct ScenarioReport {
     pub flags: String,
     /// The verdict on the run.
     pub verdict: Verdict,
+    /// How long the run took; zero if it was not measured.
+    pub time: Duration,
     /// The file of the record, if one was kept.
     pub record: Option<PathBuf>,
 }

@@ -63,6 +63,7 @@ impl Report {
             asked: self.asked.clone(),
             flags: job.flags(),
             verdict: verdict.clone(),
+            time,
             record: None,
         };
         self.results.push(ScenarioResult { id: job.scenario.id.clone(), verdict, time, report });

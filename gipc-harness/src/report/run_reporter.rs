@@ -118,7 +118,7 @@ impl<'a> RunReporter<'a> {
     /// Reports what happened. Returns whether it is as expected.
     pub fn handle(&mut self, event: RunEvent) -> bool {
         match event {
-            RunEvent::Finished(run) => return self.add(run),
+            RunEvent::Finished(run) => return self.add(*run),
             RunEvent::Silent(job, notice) => {
                 let text = in_flight::silent(&job.scenario, &notice);
                 self.progress.suspend(|| self.console.complain(&text));
@@ -170,10 +170,11 @@ impl<'a> RunReporter<'a> {
             asked: self.asked.clone(),
             flags: job.flags(),
             verdict,
+            time,
             record: record.and_then(|record| self.keep(&job, &record)),
         };
         if let Some(junit) = &mut self.junit {
-            junit.add(&report, time);
+            junit.add(&report);
         }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {

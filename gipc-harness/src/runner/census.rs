@@ -16,6 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// After how many looks at a process that never sleeps without a timer its census is given up.
 const MAX_LOOKS: u32 = 40;
 
+/// What an event loop opens for itself when it is first needed. One of each is no leak.
+const LOOP_FILES: [&str; 4] = [
+    "anon_inode:[eventpoll]",
+    "anon_inode:[eventfd]",
+    "anon_inode:[signalfd]",
+    "anon_inode:[timerfd]",
+];
+
 /// The censuses of a run.
 pub(super) struct CensusTaker<'a> {
     keeps: &'a Keeps,
@@ -115,6 +123,7 @@ impl<'a> CensusTaker<'a> {
         let owned = owned_ends(process, view);
         let mut unseen = owned.clone();
         let mut descriptors = Vec::new();
+        let mut loop_files = BTreeSet::new();
         for file in open_files(pid)? {
             let end = view.pipes.end_of(pid, &file);
             // The first descriptor of an end that the process owns. A second one is too many.
@@ -122,6 +131,10 @@ impl<'a> CensusTaker<'a> {
                 continue;
             }
             let was_there = at_hello.contains(&file);
+            let is_of_loop = LOOP_FILES.contains(&file.target.as_str());
+            if is_of_loop && !was_there && loop_files.insert(file.target.clone()) {
+                continue;
+            }
             if !(was_there && (end.is_none() || self.keeps.inherited)) {
                 descriptors.push(HeldDescriptor { number: file.fd, what: file.target, end });
             }

@@ -14,7 +14,7 @@ pub(super) struct PingLog {
 #[derive(Debug, Default)]
 struct Pings {
     unanswered: BTreeSet<u64>,
-    /// The largest number that was answered; 0 if there is none.
+    /// The largest number of an answered ping; 0 before the first answer.
     last_answer: u64,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) ->
     let mut errors: Vec<ParseError> = Vec::new();
     for (step, outcome, is_possible) in impossible.into_values() {
         if !is_possible && errors.last().is_none_or(|error| error.line != step.position.line) {
-            let message = format!("no correct implementation comes to {outcome} here");
+            let message = format!("no correct implementation returns {outcome} here");
             let hint = "leave out this alternative: the model never yields it";
             errors.push(ParseError::at(position(scenario, step, outcome), message, hint));
         }

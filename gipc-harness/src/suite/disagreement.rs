@@ -186,7 +186,7 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     error
 }
 
-/// A step that never begins, although the file says what comes of it.
+/// A step that never begins, although the file says how it ends.
 fn not_started(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let step = &scenario.steps[index];
     let before = (0..index).rev().find(|before| {
@@ -210,7 +210,7 @@ fn not_started(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
 fn capacity_error(scenario: &Scenario) -> ParseError {
     let index = model::first_capacity_dependent_step(scenario).unwrap_or(0);
     let step = &scenario.steps[index];
-    let message = "what comes of it depends on how much a pipe holds";
+    let message = "the outcome depends on how much a pipe holds";
     let hint = format!(
         "keep less than {} bytes unread in each pipe, or put more than {} at once",
         model::CAPACITY_MIN,

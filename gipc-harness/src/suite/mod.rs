@@ -39,7 +39,7 @@ pub struct Suite {
     pub scenarios: Option<PathBuf>,
     /// The folder with the adapters.
     pub adapters: PathBuf,
-    /// The adapter that runs if none is named; the embedded one if there is none either.
+    /// The adapter that runs if the command line names no adapter. `None` stands for the embedded one.
     pub default_adapter: Option<String>,
     /// An adapter that is in no folder. It is found by its name.
     pub own_adapter: Option<Adapter>,

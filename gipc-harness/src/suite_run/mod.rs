@@ -53,11 +53,11 @@ pub struct FinishedRun {
 #[derive(Clone, Debug)]
 pub enum RunEvent {
     /// A run has ended, and was judged.
-    Finished(FinishedRun),
+    Finished(Box<FinishedRun>),
     /// A run has made no progress for some seconds.
     Silent(Arc<Job>, SilenceNotice),
     /// SIGINT or SIGTERM ended a run before its end. It has no verdict.
-    Interrupted(Arc<Job>, RunOutput),
+    Interrupted(Arc<Job>, Box<RunOutput>),
 }
 
 /// How a run of the suite ended.
@@ -182,7 +182,8 @@ impl SuiteRun {
                 let observation = Observation::of(job.allowed.in_file_order().clone());
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
                 let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
-                on_event(RunEvent::Finished(FinishedRun { job, output, verdict, time }));
+                let run = FinishedRun { job, output, verdict, time };
+                on_event(RunEvent::Finished(Box::new(run)));
             }
         }
     }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 /// What happens to an execution.
 enum Happened {
-    Ended(io::Result<RunOutput>, Duration),
+    Ended(Box<io::Result<RunOutput>>, Duration),
     Silent(SilenceNotice),
 }
 
@@ -77,13 +77,13 @@ impl WorkerPool {
         // Returns whether the run is as expected. A run that was cut short has no verdict.
         let mut report = |job: Arc<Job>, happened: Happened, end: &SuiteRunEnd| match happened {
             Happened::Silent(notice) => on_event(RunEvent::Silent(job, notice)),
-            Happened::Ended(Ok(output), _) if end.interrupted && was_interrupted(&output) => {
-                on_event(RunEvent::Interrupted(job, output))
-            }
-            Happened::Ended(..) if end.interrupted || end.stopped_at_failure => true,
-            Happened::Ended(output, time) => {
-                on_event(RunEvent::Finished(judged(job, output, time)))
-            }
+            Happened::Ended(output, time) => match *output {
+                Ok(output) if end.interrupted && was_interrupted(&output) => {
+                    on_event(RunEvent::Interrupted(job, Box::new(output)))
+                }
+                _ if end.interrupted || end.stopped_at_failure => true,
+                output => on_event(RunEvent::Finished(Box::new(judged(job, output, time)))),
+            },
         };
         while !running.is_empty() {
             tokio::select! {
@@ -122,7 +122,7 @@ impl WorkerPool {
         let execute = move || {
             let began = Instant::now();
             let output = execute_one(&job.scenario, &job.mode, &adapter, &settings);
-            let _ = reports.send((job, Happened::Ended(output, began.elapsed())));
+            let _ = reports.send((job, Happened::Ended(Box::new(output), began.elapsed())));
         };
         let pass_on = async move {
             while let Some(notice) = noticed.recv().await {
