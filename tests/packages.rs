@@ -135,3 +135,37 @@ fn each_command_has_a_manual_page() {
         assert!(text.starts_with(".ie") && text.contains(word), "{page}");
     }
 }
+
+#[test]
+fn the_project_file_of_the_guide_is_read() {
+    let guide = read("docs/guides/in-your-ci.md");
+    let file = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("gipc-harness.toml"), file.expect("a file"))
+        .expect("written");
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .args(["run", "--preset", "ci", "--adapter", "model", "close/twice"])
+        .current_dir(folder.path())
+        .output()
+        .expect("the harness starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("3 of 3 ran"), "{text}");
+    assert!(folder.path().join("junit.xml").is_file());
+}
+
+#[rstest]
+#[case::an_unknown_command(&["runn"], "unrecognized subcommand 'runn'")]
+#[case::a_missing_value_without_a_command(&["--scenarios"], "a value is required for '--scenarios <DIR>'")]
+#[case::an_unknown_flag_without_a_command(&["--bogus"], "unexpected argument '--bogus'")]
+#[case::a_missing_argument(&["matrix"], "--output <DIR>")]
+fn a_wrong_command_line_is_reported_as_it_was_typed(
+    #[case] words: &[&str],
+    #[case] expected: &str,
+) {
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness")).args(words).output();
+    let output = output.expect("the harness starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains(expected), "{text}");
+}

@@ -64,6 +64,8 @@ pub(super) enum Command {
     /// Check what the suite assumes of this system; exit 1 if something does not hold
     Doctor,
     /// Print completions for a shell
+    ///
+    /// For bash: gipc-harness completions bash > ~/.local/share/bash-completion/completions/gipc-harness
     Completions {
         /// The shell
         #[arg(value_name = "SHELL")]

@@ -24,6 +24,7 @@ impl Options {
         let lenient = Self::command().ignore_errors(true);
         let typed = lenient.try_get_matches_from(&words).unwrap_or_else(|error| error.exit());
         let name = typed.subcommand_name().unwrap_or_else(|| {
+            Self::command().get_matches_from(&words);
             words.push(DEFAULT_COMMAND.into());
             DEFAULT_COMMAND
         });
@@ -90,7 +91,7 @@ fn with_defaults(command: Command, flags: &Flags, typed: Option<&ArgMatches>) ->
     let defaults = flags.iter().filter_map(|(name, value)| {
         let arg = built.get_arguments().find(|arg| arg.get_long() == Some(name))?;
         let contradicts = |typed: &&Arg| conflict(typed, arg) || conflict(arg, typed);
-        let is_kept = !typed.iter().any(|typed| contradicts(&typed));
+        let is_kept = !typed.iter().any(contradicts);
         is_kept.then_some((arg.get_id().clone(), texts(value)?))
     });
     defaults.fold(command, |command, (id, values)| {
