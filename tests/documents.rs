@@ -185,6 +185,25 @@ fn each_finding_has_its_program_and_a_line_in_the_index() {
     assert!(count >= 19, "only {count} findings");
 }
 
+/// A page that is not in the summary is not in the book, and links to it would lead nowhere there.
+#[test]
+fn every_page_is_in_the_summary_of_the_book() {
+    let summary = read("docs/SUMMARY.md");
+    let mut pending = vec![root().join("docs")];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            let shown =
+                path.strip_prefix(root().join("docs")).expect("inside").display().to_string();
+            if path.is_dir() {
+                pending.push(path);
+            } else if shown.ends_with(".md") && shown != "SUMMARY.md" {
+                assert!(summary.contains(&format!("]({shown})")), "docs/SUMMARY.md lacks {shown}");
+            }
+        }
+    }
+}
+
 #[test]
 fn each_of_the_82_tests_of_gipc_has_a_row() {
     let page = read("docs/gipc-tests.md");

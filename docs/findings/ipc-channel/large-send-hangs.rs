@@ -18,7 +18,7 @@ fn main() {
 
     println!("expected: both sends return an error");
     println!("observed: the small one returns {small:?}");
-    match large {
+    match &large {
         Ok(returned) => println!("observed: the large one returns {returned:?}"),
         Err(_) => println!("observed: the large one has not returned after 5 seconds"),
     }
