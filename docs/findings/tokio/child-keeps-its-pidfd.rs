@@ -12,9 +12,9 @@ async fn main() {
     if env::args().len() == 1 {
         // Once more with SIGCHLD ignored: then the system reaps children, and `wait` finds none.
         let program = env::current_exe().unwrap();
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "trap '' CHLD; exec \"$0\" ignored"]).arg(program);
-        exit(shell.status().await.unwrap().code().unwrap());
+        let mut again = Command::new("env");
+        again.arg("--ignore-signal=CHLD").arg(program).arg("ignored");
+        exit(again.status().await.unwrap().code().unwrap());
     }
     let mut children = Vec::new();
     let _ = Command::new("true").spawn().unwrap().wait().await;
