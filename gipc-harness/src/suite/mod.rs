@@ -9,6 +9,7 @@ mod header;
 mod lints;
 mod location;
 mod notes;
+mod reaped_elsewhere;
 pub mod scaffold;
 mod scenario_file;
 
