@@ -184,6 +184,8 @@ impl<'a> AgentConversation<'a> {
             }
             if let Some(end) = ends.iter().find(|end| self.scenario.handles.name(**end) == name) {
                 state.pipes.learn(pid, *descriptor, *end);
+            } else {
+                state.pipes.learn_socket(pid, *descriptor, self.scenario.handles.ends(name));
             }
         }
         // A put that was handed over may have begun although its begin was not reported yet.

@@ -132,17 +132,15 @@ impl<'a> Baseline<'a> {
     /// Says SKIP where the implementation did what is right for its declared choices, on a line that is written for
     /// others. What follows that line does not apply to it.
     pub(super) fn apply_exemption(verdict: &mut Verdict, exemption: Option<&ChoiceExemption>) {
-        let applies = |exemption: &&ChoiceExemption| {
-            let mismatch = verdict.first_in_file();
-            mismatch.is_some_and(|it| it.step == exemption.step && it.got == exemption.got)
-        };
-        let Some(exemption) = exemption.filter(applies) else { return };
+        let first = verdict.first_in_file();
+        let reason = exemption.zip(first).and_then(|(it, first)| it.reason(first.step, &first.got));
+        let Some(reason) = reason else { return };
         if verdict.status.is_failure() || verdict.status == Status::Known {
             let texts =
                 (std::mem::take(&mut verdict.trace_text), std::mem::take(&mut verdict.model_text));
             *verdict = Verdict {
                 status: Status::Skip,
-                reason: Some(exemption.reason.clone()),
+                reason: Some(reason),
                 flaky: verdict.flaky,
                 ..Verdict::new(texts.0, texts.1)
             };
