@@ -278,7 +278,7 @@ fn every_known_failure_names_the_requirement_it_violates() {
             assert!(
                 !ids.is_empty(),
                 "{shown}: the reason of {} does not begin with a requirement",
-                known.scenario
+                known.scenarios[0]
             );
         }
     }
