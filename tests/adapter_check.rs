@@ -55,7 +55,7 @@ fn check(lines: &str) -> String {
 
 /// The agent keeps the parent's connection in a list.
 const KEEPS: &str = "
-import session
+import gipc_agent.session as session
 KEPT = []
 connect = Agent.connect
 def keep(agent):

@@ -1,6 +1,7 @@
 //! `adapter list`, `setup`, `check`, `new` and `schema`.
 
 use super::args::{AdapterCommand, Lang};
+use super::next;
 use crate::adapter::{Adapter, AdapterError, MODEL, schema};
 use crate::error::Error;
 use crate::program;
@@ -184,15 +185,13 @@ fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u
         console.line(&path.display().to_string());
     }
     if lang == Lang::Rust {
-        console.line(&format!("next: {}", program::command(&format!("adapter setup {name}"))));
+        next::print(&format!("adapter setup {name}"), console);
     }
     match lang {
         Lang::Other => {
-            console.line("next: read WALKTHROUGH.md, which leads through the agent in six stages")
+            console.line("next: read WALKTHROUGH.md, which leads through the agent in six stages");
         }
-        _ => {
-            console.line(&format!("next: {}", program::command(&format!("adapter check {name}"))));
-        }
+        _ => next::print(&format!("adapter check {name}"), console),
     }
     Ok(0)
 }

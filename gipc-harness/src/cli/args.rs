@@ -4,6 +4,7 @@ use super::run_args::{Execution, ReportFormat, Run, Selection, jobs_value};
 use crate::adapter::{EMBEDDED, MODEL};
 use crate::suite::scaffold::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// The command line.
@@ -11,30 +12,35 @@ use std::path::PathBuf;
 #[command(
     name = "gipc-harness",
     version,
+    subcommand_required = false,
+    arg_required_else_help = false,
     about = "Runs scripted multi-process scenarios against an implementation, and explains what went wrong",
     after_help = "Without a command it runs every scenario on the embedded gipc-core.\n\
-                  Exit: 0 all as expected, 1 something is not, 2 usage or a bad scenario, 3 could not find out."
+                  Exit codes: 0 as expected, 1 something is not, 2 wrong usage or a refused file, 3 could not be found out."
 )]
-pub struct Options {
+pub(super) struct Options {
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(super) command: Command,
     /// The folder with the scenarios [default: of `gipc-harness.toml` or of an exported suite, here or above; else the built-in ones]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) scenarios: Option<PathBuf>,
     /// The folder with the adapters [default: `adapters` beside that file, or here]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) adapters: Option<PathBuf>,
+    /// The flags of this preset, from `gipc-harness.toml`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) preset: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List scenarios and what each asks
+    /// List the scenarios and what each tests
     List(List),
     /// Check scenarios against the model, without starting a process
     Check(Check),
-    /// Run scenarios on an implementation and judge what comes
+    /// Run scenarios on an implementation and judge the outcomes
     Run(Box<Run>),
-    /// Show what each task does, side by side: as the model predicts, as an adapter does it, or as a record has it
+    /// Draw what each task does, side by side: as the model predicts it, as an adapter does it, or from a record
     Show(Show),
     /// Judge recorded runs again, without running anything
     Judge {
@@ -44,11 +50,11 @@ pub(super) enum Command {
     },
     /// Run the suite on many adapters and write a report: for terminals, as Markdown, JSON and HTML
     Matrix(Matrix),
-    /// Run random scenarios until one fails, and make that one small
+    /// Run random scenarios until one fails, and shrink that one
     Explore(Explore),
-    /// List the requirements, and the scenarios that ask for each
+    /// List the requirements, and the scenarios that test each
     Spec(Spec),
-    /// Write the built-in scenarios into a folder
+    /// Write a first scenario, or the built-in ones
     Scenarios {
         #[command(subcommand)]
         command: ScenariosCommand,
@@ -57,6 +63,20 @@ pub(super) enum Command {
     Fmt(Fmt),
     /// Check what the suite assumes of this system; exit 1 if something does not hold
     Doctor,
+    /// Print completions for a shell
+    ///
+    /// For bash: gipc-harness completions bash > ~/.local/share/bash-completion/completions/gipc-harness
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write manual pages, one for each command
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Commands for adapters
     Adapter {
         #[command(subcommand)]
@@ -66,6 +86,12 @@ pub(super) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScenariosCommand {
+    /// Write a scenario of ten lines, to be changed
+    New {
+        /// A new file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Write the built-in scenarios, and the page that explains their language
     Export {
         /// A new folder. Commands use it if it is called `scenarios` and is in the current folder or above
@@ -79,8 +105,17 @@ pub(super) struct List {
     #[command(flatten)]
     pub(super) selection: Selection,
     /// The format of the list
-    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
-    pub(super) format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = ListFormat::Terminal)]
+    pub(super) format: ListFormat,
+}
+
+/// The format of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// Text for a person
+    Terminal,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -149,10 +184,10 @@ pub(super) struct Explore {
     /// Only verbs of this profile and of core; may be given several times [default: all that the adapter has]
     #[arg(long, value_name = "PROFILE")]
     pub(super) profile: Vec<String>,
-    /// Go on after a failure, and keep one of each kind
+    /// Continue after a failure, and keep one failure of each kind
     #[arg(long)]
     pub(super) all: bool,
-    /// How many scenarios run at once [default: one a processor]
+    /// How many scenarios run at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = jobs_value())]
     pub(super) jobs: Option<u16>,
     /// The folder that failures are written to
@@ -165,10 +200,10 @@ pub(super) struct Spec {
     /// Requirements or groups of them, such as EOF-4 or EOF; all if nothing is named
     #[arg(value_name = "ID")]
     pub(super) ids: Vec<String>,
-    /// Only requirements that no scenario asks for and nothing stands in for; exit 1 if there are any
+    /// Only requirements that neither a scenario nor anything else tests; exit 1 if there are any
     #[arg(long)]
     pub(super) uncovered: bool,
-    /// The other way round: each scenario, and the requirements that it asks for
+    /// List each scenario with the requirements that it tests
     #[arg(long, conflicts_with = "uncovered")]
     pub(super) by_scenario: bool,
 }

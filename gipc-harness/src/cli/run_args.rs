@@ -4,7 +4,7 @@ use crate::report::{Format, ReportOptions};
 use crate::suite_run::RunRequest;
 use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
 use clap::builder::RangedI64ValueParser;
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Scenarios by name.
@@ -100,6 +100,8 @@ pub(super) enum ReportFormat {
     Terminal,
     /// One JSON object a line
     Json,
+    /// Text for a person, with annotations for GitHub Actions
+    Github,
 }
 
 impl Execution {
@@ -117,16 +119,6 @@ impl Execution {
 }
 
 impl Run {
-    /// The flags of `run` when nothing is typed.
-    pub(super) fn default_flags() -> Self {
-        #[derive(Parser)]
-        struct Alone {
-            #[command(flatten)]
-            run: Run,
-        }
-        Alone::parse_from(["run"]).run
-    }
-
     /// What is asked for.
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
@@ -141,6 +133,21 @@ impl Run {
             accept: self.accept,
             ..self.execution.request(&Selection { names: self.names.clone() })
         }
+    }
+
+    /// The names of the scenarios.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The adapter, if one is named.
+    pub(super) fn adapter(&self) -> Option<&str> {
+        self.adapter.as_deref()
+    }
+
+    /// Whether the report is text for a person at a terminal.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.format == ReportFormat::Terminal
     }
 
     fn variant(&self) -> VariantRequest {
@@ -159,6 +166,7 @@ impl Run {
             format: match self.format {
                 ReportFormat::Terminal => Format::Terminal,
                 ReportFormat::Json => Format::Json,
+                ReportFormat::Github => Format::Github,
             },
             junit: self.junit.clone(),
             accept: self.accept,

@@ -1,6 +1,7 @@
-//! Reports for people and programs: terminal, JSON, JUnit XML and the matrix. The verdicts are made by `verdict`.
+//! Reports for people and programs: terminal, JSON, JUnit XML, annotations of GitHub and the matrix. The verdicts are made by `verdict`.
 
 pub mod console;
+pub mod github;
 mod in_flight;
 pub mod json;
 pub mod junit;

@@ -3,7 +3,7 @@
 use super::console::Console;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
-use super::{ScenarioReport, Tally, in_flight, json, terminal};
+use super::{ScenarioReport, Tally, github, in_flight, json, terminal};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -25,6 +25,8 @@ pub enum Format {
     /// Text for a person.
     #[default]
     Terminal,
+    /// The same, with annotations for GitHub Actions.
+    Github,
     /// One JSON object a line, for a program.
     Json,
 }
@@ -126,7 +128,7 @@ impl<'a> RunReporter<'a> {
             RunEvent::Interrupted(job, output) => {
                 let text =
                     in_flight::interrupted(&job.scenario, &self.adapter_name, &output.observation);
-                let is_shown = self.options.format == Format::Terminal && self.column.is_none();
+                let is_shown = self.options.format != Format::Json && self.column.is_none();
                 match is_shown {
                     true => self.progress.suspend(|| self.console.line(&text)),
                     false => self.console.complain(&text),
@@ -190,12 +192,15 @@ impl<'a> RunReporter<'a> {
             }
             (Format::Json, None) => self.console.line(&json::result(&report).to_string()),
             // The skips that were accepted are listed at the end, and have nothing to show.
-            (Format::Terminal, None)
+            (format, None)
                 if !is_expected || is_accepted && report.verdict.status != Status::Skip =>
             {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
+                if format == Format::Github && !is_expected {
+                    self.console.line(&github::result(&report));
+                }
             }
-            (Format::Terminal, None) => {}
+            (Format::Terminal | Format::Github, None) => {}
         }
         self.progress.inc(1);
         is_expected
@@ -238,7 +243,7 @@ impl<'a> RunReporter<'a> {
                     let summary = json::summary(&self.adapter_name, &self.tally, &self.environment);
                     self.console.line(&summary.to_string());
                 }
-                Format::Terminal => {
+                Format::Terminal | Format::Github => {
                     let seconds = end.time.as_secs_f64();
                     self.console.text(&terminal::summary(
                         &self.adapter_name,
@@ -251,7 +256,7 @@ impl<'a> RunReporter<'a> {
         }
         let is_accepted = |id: &str| self.options.accept && self.seen.contains_key(id);
         self.tally.unstable = self.stability.report(self.console, is_accepted);
-        let says_stable = self.options.repeat > 1 && self.options.format == Format::Terminal;
+        let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         if self.tally.unstable == 0 && says_stable {
             let count = self.stability.len();
             self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));

@@ -1,5 +1,5 @@
-//! `adapter new`: generates the files of a new adapter. In a language with a kit they pass `adapter check` unchanged; in
-//! any other they are a manifest, a skip list and a walk-through.
+//! `adapter new` and `scenarios new`: generate the files of a new adapter, and a first scenario. In a language with a kit an
+//! adapter passes `adapter check` unchanged; in any other it is a manifest, a skip list and a walk-through.
 //!
 //! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
@@ -8,7 +8,7 @@ use super::embedded::{NODE_KIT, PYTHON_KIT, RUST_KIT, export_kit};
 use crate::error::Error;
 use crate::program;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The language of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,4 +97,15 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Writes a scenario of ten lines into a new file.
+///
+/// Fails if the file exists or cannot be written.
+pub fn scaffold_scenario(file: &Path) -> Result<(), Error> {
+    if file.exists() {
+        let shown = file.display();
+        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
+    }
+    fs::write(file, include_str!("first.scenario")).map_err(|error| Error::unwritable(file, &error))
 }
