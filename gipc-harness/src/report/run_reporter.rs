@@ -9,10 +9,10 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
 use crate::suite::Suite;
-use crate::suite::accept_baseline::{Found, accept};
+use crate::suite::accept_baseline::{Seen, SeenScenarios, accept};
 use crate::suite_run::{FinishedRun, RunEvent, SuiteRun, SuiteRunEnd};
 use crate::variant::{Job, Order, Variant};
-use crate::verdict::{BaselineChange, Status};
+use crate::verdict::Status;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -78,8 +78,8 @@ pub struct RunReporter<'a> {
     environment: Environment,
     tally: Tally,
     stability: Stability,
-    /// The changes of the baseline.
-    changes: Vec<Found>,
+    /// What was seen of each scenario, for `--accept`.
+    seen: SeenScenarios,
     /// The first error of writing a file.
     unwritten: Option<Error>,
     junit: Option<Junit>,
@@ -108,7 +108,7 @@ impl<'a> RunReporter<'a> {
             environment: run.environment.clone(),
             tally: Tally { planned, heavy, shard, ..Tally::default() },
             stability: Stability::default(),
-            changes: run.stale.iter().map(|id| (id.clone(), BaselineChange::Nothing)).collect(),
+            seen: run.stale.iter().map(|id| (id.clone(), Seen::gone())).collect(),
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
             column,
@@ -141,12 +141,16 @@ impl<'a> RunReporter<'a> {
     /// Reports one run. Returns whether it is as expected.
     fn add(&mut self, run: FinishedRun) -> bool {
         let FinishedRun { job, output, mut verdict, time } = run;
-        let change = verdict.baseline_change.take_if(|_| self.options.accept);
+        // The lists are about the suite, and about runs without an injected fault.
+        let is_listable = !job.is_foreign && matches!(job.variant, Variant::Stepwise(_));
+        if self.options.accept && is_listable {
+            self.seen.entry(job.scenario.id.clone()).or_default().add(&job.scenario, &verdict);
+        }
+        let change = verdict.baseline_change.take_if(|_| self.options.accept && is_listable);
         let is_accepted = change.is_some();
         if let Some(change) = change {
             verdict.status = change.status();
             verdict.explain("accepted".into());
-            self.changes.push((job.scenario.id.clone(), change));
         }
         let is_expected = verdict.status.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
@@ -187,7 +191,10 @@ impl<'a> RunReporter<'a> {
                 column.add(&report, model);
             }
             (Format::Json, None) => self.console.line(&json::result(&report).to_string()),
-            (format, None) if !is_expected || is_accepted => {
+            // The skips that were accepted are listed at the end, and have nothing to show.
+            (format, None)
+                if !is_expected || is_accepted && report.verdict.status != Status::Skip =>
+            {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
                 if format == Format::Github && !is_expected {
                     self.console.line(&github::result(&report));
@@ -247,15 +254,17 @@ impl<'a> RunReporter<'a> {
                 }
             }
         }
-        self.tally.unstable = self.stability.report(self.console);
+        let is_accepted = |id: &str| self.options.accept && self.seen.contains_key(id);
+        self.tally.unstable = self.stability.report(self.console, is_accepted);
         let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         if self.tally.unstable == 0 && says_stable {
             let count = self.stability.len();
             self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));
         }
-        if let (false, Some(adapter)) = (self.changes.is_empty(), &self.adapter) {
-            let message = accept(&adapter.here, &self.adapter_name, &self.changes)?;
-            self.console.line(&format!("  {message}"));
+        if let (true, Some(adapter)) = (self.options.accept, &self.adapter) {
+            for line in accept(&adapter.here, &self.adapter_name, &self.seen)? {
+                self.console.line(&format!("  {line}"));
+            }
         }
         match self.unwritten {
             Some(error) => Err(error),
@@ -297,8 +306,8 @@ impl Stability {
         self.by_scenario.len()
     }
 
-    /// Reports the unstable scenarios. Returns their number.
-    fn report(&self, console: &mut Console) -> usize {
+    /// Reports the unstable scenarios. Returns the number of those that `is_accepted` does not contain.
+    fn report(&self, console: &mut Console, is_accepted: impl Fn(&str) -> bool) -> usize {
         for (key, (_, traces)) in self.by_scenario.iter().filter(|(_, (_, all))| all.len() > 1) {
             console.complain(&format!("{key} gave {} different traces", traces.len()));
         }
@@ -306,10 +315,12 @@ impl Stability {
             let statuses: Vec<String> = statuses.iter().map(Status::to_string).collect();
             console.complain(&format!("{key} was {}", statuses.join(" and ")));
         }
-        let is_unstable = |(statuses, traces): &&(BTreeSet<Status>, BTreeSet<String>)| {
+        let is_unstable = |(statuses, traces): &(BTreeSet<Status>, BTreeSet<String>)| {
             statuses.len() > 1 || traces.len() > 1
         };
-        self.by_scenario.values().filter(is_unstable).count()
+        let id = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();
+        let all = self.by_scenario.iter().filter(|(_, all)| is_unstable(all));
+        all.filter(|(key, _)| !is_accepted(&id(key))).count()
     }
 }
 

@@ -45,7 +45,7 @@ pub fn judge(
         baseline.enforce_profiles(&mut verdict, &job.scenario, observation);
         // A fault that is injected may prevent that a step is asked which the implementation lacks.
         if job.variant.is_default() {
-            baseline.enforce_skip_list(&mut verdict, &job.scenario.id);
+            baseline.enforce_skip_list(&mut verdict, &job.scenario);
         }
     }
     attribute_to_environment(&mut verdict, environment);
