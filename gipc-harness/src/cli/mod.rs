@@ -3,6 +3,7 @@
 mod adapter;
 mod args;
 mod explore;
+mod last_failed;
 mod matrix;
 mod requirements;
 mod run;
