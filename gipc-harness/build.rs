@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
 
 /// Adds the text files of a folder and of the folders in it.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    const KEPT: [&str; 7] = ["scenario", "md", "py", "mjs", "rs", "toml", "txt"];
+    const KEPT: [&str; 8] = ["scenario", "md", "py", "mjs", "json", "rs", "toml", "txt"];
     println!("cargo::rerun-if-changed={}", folder.display());
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -72,3 +72,51 @@ fn the_schema_refuses_an_object_without_a_field() {
     check("listed", &object);
     assert!(std::panic::catch_unwind(|| check("listed", &without)).is_err());
 }
+
+/// What a command prints to stdout with `--format github`, without the lines of the report.
+fn annotations(arguments: &[&str], workspace: &Path) -> Vec<String> {
+    let records = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+    command.args(arguments).args(["--format", "github"]).current_dir(root());
+    command.env("GITHUB_WORKSPACE", workspace);
+    if arguments[0] == "run" {
+        command.arg("--record").arg(records.path());
+    }
+    let output = command.output().expect("the harness starts");
+    let text = String::from_utf8(output.stdout).expect("the output is text");
+    text.lines().filter(|line| line.starts_with("::")).map(str::to_owned).collect()
+}
+
+#[rstest]
+#[case::a_failure(
+    &["run", "--unchecked", "tests/mistakes/27-join-wrong.scenario"],
+    "::error file=tests/mistakes/27-join-wrong.scenario,line=4,title=FAIL 27-join-wrong on gipc-core::main join child: exit 0, and not 0%0A",
+)]
+#[case::a_deadlock_with_its_cycle(
+    &["run", "--unchecked", "tests/mistakes/07-deadlock-accident.scenario"],
+    "title=DEADLOCK 07-deadlock-accident on gipc-core::",
+)]
+#[case::a_mistake_with_its_columns(
+    &["check", "tests/mistakes/b2-16-wrong-size-unit.scenario"],
+    "::error file=tests/mistakes/b2-16-wrong-size-unit.scenario,line=",
+)]
+#[case::a_warning(
+    &["check", "tests/mistakes/b2-18-timeout-race.scenario"],
+    "::warning file=tests/mistakes/b2-18-timeout-race.scenario,line=",
+)]
+fn a_job_of_github_gets_annotations(#[case] arguments: &[&str], #[case] expected: &str) {
+    let found = annotations(arguments, &root());
+    assert!(found.iter().any(|line| line.contains(expected)), "{found:#?}");
+}
+
+#[test]
+fn a_job_of_github_gets_no_annotation_for_what_is_expected() {
+    assert_eq!(annotations(&["run", "close/twice"], &root()), [""; 0]);
+}
+
+#[test]
+fn an_annotation_names_the_file_by_its_path_in_the_repository() {
+    let file = "tests/mistakes/b2-18-timeout-race.scenario";
+    let found = annotations(&["check", file], &root().join("tests"));
+    assert!(found[0].starts_with("::warning file=mistakes/b2-18"), "{found:#?}");
+}

@@ -1,6 +1,5 @@
 //! The command: reads the arguments, runs, exits with the verdict.
 
-use clap::Parser;
 use gipc_harness::cli;
 use gipc_harness::proc::platform::reset_sigchld;
 use std::process::ExitCode;
@@ -8,5 +7,5 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     gipc_harness::init();
     reset_sigchld();
-    ExitCode::from(cli::main(cli::Options::parse()))
+    ExitCode::from(cli::main(std::env::args_os().collect()))
 }

@@ -1,6 +1,7 @@
 //! `adapter list`, `setup`, `check`, `new` and `schema`.
 
 use super::args::{AdapterCommand, Lang};
+use super::next;
 use crate::adapter::{Adapter, AdapterError, MODEL, schema};
 use crate::error::Error;
 use crate::program;
@@ -167,9 +168,9 @@ fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u
         console.line(&path.display().to_string());
     }
     if lang == Lang::Rust {
-        console.line(&format!("next: {}", program::command(&format!("adapter setup {name}"))));
+        next::print(&format!("adapter setup {name}"), console);
     }
-    console.line(&format!("next: {}", program::command(&format!("adapter check {name}"))));
+    next::print(&format!("adapter check {name}"), console);
     Ok(0)
 }
 

@@ -4,6 +4,7 @@ use super::run_args::{Execution, ReportFormat, Run, Selection, jobs_value};
 use crate::adapter::{EMBEDDED, MODEL};
 use crate::suite::scaffold::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// What the verdicts and the exit codes of `run` mean.
@@ -35,19 +36,24 @@ Exit codes:
 #[command(
     name = "gipc-harness",
     version,
+    subcommand_required = false,
+    arg_required_else_help = false,
     about = "Runs scripted multi-process scenarios against an implementation, and explains what went wrong",
     after_help = "Without a command it runs every scenario on the embedded gipc-core.\n\
                   Exit: 0 all as expected, 1 something is not, 2 usage or a bad scenario, 3 could not find out."
 )]
-pub struct Options {
+pub(super) struct Options {
     #[command(subcommand)]
-    pub(super) command: Option<Command>,
+    pub(super) command: Command,
     /// The folder with the scenarios [default: of `gipc-harness.toml` or of an exported suite, here or above; else the built-in ones]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) scenarios: Option<PathBuf>,
     /// The folder with the adapters [default: `adapters` beside that file, or here]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) adapters: Option<PathBuf>,
+    /// The flags of this preset, from `gipc-harness.toml`
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) preset: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,7 +79,7 @@ pub(super) enum Command {
     Explore(Explore),
     /// List the requirements, and the scenarios that ask for each
     Spec(Spec),
-    /// Write the built-in scenarios into a folder
+    /// Write a first scenario, or the built-in ones
     Scenarios {
         #[command(subcommand)]
         command: ScenariosCommand,
@@ -82,6 +88,20 @@ pub(super) enum Command {
     Fmt(Fmt),
     /// Check what the suite assumes of this system; exit 1 if something does not hold
     Doctor,
+    /// Print completions for a shell
+    ///
+    /// For bash: gipc-harness completions bash > ~/.local/share/bash-completion/completions/gipc-harness
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write manual pages, one for each command
+    Man {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Commands for adapters
     Adapter {
         #[command(subcommand)]
@@ -91,6 +111,12 @@ pub(super) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScenariosCommand {
+    /// Write a scenario of ten lines, to be changed
+    New {
+        /// A new file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Write the built-in scenarios, and the page that explains their language
     Export {
         /// A new folder. Commands use it if it is called `scenarios` and is in the current folder or above
@@ -104,8 +130,17 @@ pub(super) struct List {
     #[command(flatten)]
     pub(super) selection: Selection,
     /// The format of the list
-    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
-    pub(super) format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = ListFormat::Terminal)]
+    pub(super) format: ListFormat,
+}
+
+/// The format of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// Text for a person
+    Terminal,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Args)]

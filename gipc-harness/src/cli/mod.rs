@@ -3,32 +3,36 @@
 mod adapter;
 mod args;
 mod explore;
+mod flags;
+mod generate;
 mod last_failed;
 mod matrix;
+mod next;
 mod requirements;
 mod run;
 mod run_args;
 mod scenarios;
 mod show;
 
-pub use args::Options;
-
 use crate::environment;
 use crate::error::Error;
 use crate::report::console::Console;
 use crate::report::terminal;
 use crate::suite::{Suite, own_program};
-use args::{Command, ScenariosCommand};
-use run_args::Run;
+use args::{Command, Options, ScenariosCommand};
+use std::ffi::OsString;
 
-/// Does what was typed. Returns the exit code.
+/// Does what a command line asks for, the name of the program first. Returns the exit code.
 #[must_use]
-pub fn main(options: Options) -> u8 {
+pub fn main(words: Vec<OsString>) -> u8 {
     let mut console = Console::default();
-    let code = dispatch(options, &mut console).unwrap_or_else(|error| {
-        console.complain(&error.to_string());
-        error.exit_code()
-    });
+    let folder = std::env::current_dir().unwrap_or_default();
+    let options = Options::read(words, &folder);
+    let code =
+        options.and_then(|options| dispatch(options, &mut console)).unwrap_or_else(|error| {
+            console.complain(&error.to_string());
+            error.exit_code()
+        });
     // A verdict that could not be written is none.
     match console.finish() {
         Ok(()) => code,
@@ -41,12 +45,14 @@ pub fn main(options: Options) -> u8 {
 
 fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
     let suite = Suite::find(options.scenarios, options.adapters)?;
-    let default = || Command::Run(Box::new(Run::default_flags()));
-    match options.command.unwrap_or_else(default) {
+    match options.command {
         Command::List(selection) => scenarios::list(&suite, &selection, console),
         Command::Check(args) => scenarios::check(&suite, &args, console),
         Command::Scenarios { command: ScenariosCommand::Export { folder } } => {
             scenarios::export(&folder, console)
+        }
+        Command::Scenarios { command: ScenariosCommand::New { file } } => {
+            scenarios::new(&file, console)
         }
         Command::Fmt(args) => scenarios::fmt(&suite, &args, console),
         Command::Run(args) => run::run(&suite, &args, console),
@@ -56,12 +62,15 @@ fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
         Command::Explore(args) => explore::explore(&suite, &args, console),
         Command::Spec(args) => requirements::spec(&suite, &args, console),
         Command::Adapter { command } => adapter::adapter(&suite, command, console),
-        Command::Doctor => doctor(console),
+        Command::Doctor => doctor(&suite, console),
+        Command::Completions { shell } => generate::completions(shell, console),
+        Command::Man { folder } => generate::man(&folder, console),
     }
 }
 
-fn doctor(console: &mut Console) -> Result<u8, Error> {
+fn doctor(suite: &Suite, console: &mut Console) -> Result<u8, Error> {
     let environment = environment::look(&own_program()?);
     console.text(&terminal::environment(&environment));
+    next::after_doctor(suite, console);
     Ok(u8::from(environment.unmet().next().is_some()))
 }

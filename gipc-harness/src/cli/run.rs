@@ -1,6 +1,7 @@
 //! `run` and `judge`.
 
 use super::last_failed::LastFailed;
+use super::next;
 use super::run_args::Run;
 use crate::error::Error;
 use crate::record::Record;
@@ -44,7 +45,14 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     }
     let mut reporter = RunReporter::new(&run, options, console, None);
     let end = run.execute(&mut |event| reporter.handle(event))?;
-    Ok(reporter.finish(end)?.exit_code())
+    let code = reporter.finish(end)?.exit_code();
+    match args.adapter() {
+        _ if !args.is_for_people() => {}
+        Some(adapter) if args.names().is_empty() => next::after_adapter(suite, adapter, console),
+        None if code == 0 => next::after_pass(suite, args.names(), console),
+        _ => {}
+    }
+    Ok(code)
 }
 
 pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> Result<u8, Error> {

@@ -6,7 +6,7 @@ use crate::suite::{ScenarioFile, Suite};
 use crate::suite_run::RunRequest;
 use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
 use clap::builder::RangedI64ValueParser;
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Scenarios by name.
@@ -111,6 +111,8 @@ pub(super) enum ReportFormat {
     Terminal,
     /// One JSON object a line
     Json,
+    /// Text for a person, with annotations for GitHub Actions
+    Github,
 }
 
 impl Selection {
@@ -136,16 +138,6 @@ impl Execution {
 }
 
 impl Run {
-    /// The flags of `run` when nothing is typed.
-    pub(super) fn default_flags() -> Self {
-        #[derive(Parser)]
-        struct Alone {
-            #[command(flatten)]
-            run: Run,
-        }
-        Alone::parse_from(["run"]).run
-    }
-
     /// What is asked for.
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
@@ -160,6 +152,21 @@ impl Run {
             accept: self.accept,
             ..self.execution.request(&self.selection)
         }
+    }
+
+    /// The names of the scenarios.
+    pub(super) fn names(&self) -> &[String] {
+        &self.selection.names
+    }
+
+    /// The adapter, if one is named.
+    pub(super) fn adapter(&self) -> Option<&str> {
+        self.adapter.as_deref()
+    }
+
+    /// Whether the report is text for a person at a terminal.
+    pub(super) fn is_for_people(&self) -> bool {
+        self.format == ReportFormat::Terminal
     }
 
     fn variant(&self) -> VariantRequest {
@@ -179,6 +186,7 @@ impl Run {
             format: match self.format {
                 ReportFormat::Terminal => Format::Terminal,
                 ReportFormat::Json => Format::Json,
+                ReportFormat::Github => Format::Github,
             },
             junit: self.junit.clone(),
             accept: self.accept,

@@ -1,11 +1,13 @@
 //! `list`, `check` and `fmt`: commands that read scenario files.
 
-use super::args::{Check, Fmt, List};
+use super::args::{Check, Fmt, List, ListFormat};
+use super::next;
 use super::run_args::ReportFormat;
 use crate::error::Error;
 use crate::model::Choices;
+use crate::program;
 use crate::report::console::Console;
-use crate::report::json;
+use crate::report::{github, json};
 use crate::scenario::parse;
 use crate::suite::{self, Suite};
 use crate::variant::declared_choices;
@@ -17,7 +19,7 @@ pub(super) fn list(suite: &Suite, args: &List, console: &mut Console) -> Result<
     let width = files.iter().map(|file| file.id.chars().count()).max().unwrap_or(0);
     for file in files {
         let parsed = parse(&file.id, &file.text);
-        if args.format == ReportFormat::Json {
+        if args.format == ListFormat::Json {
             console.verbatim(&format!("{}\n", json::listed(&file, parsed.as_ref())));
             continue;
         }
@@ -48,7 +50,7 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
         progress.set_message(file.id.clone());
         let refusal = match file.checked_for(choices) {
             Ok(scenario) => {
-                if file.is_named && args.format == ReportFormat::Terminal {
+                if file.is_named && args.format != ReportFormat::Json {
                     let notes = file.notes(&scenario);
                     progress.suspend(|| notes.iter().for_each(|note| console.line(note)));
                 }
@@ -65,10 +67,14 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
                     console.verbatim(&format!("{}\n", json::mistake(&refusal.path, error)));
                 }
             }
-            ReportFormat::Terminal if !refusal.errors.is_empty() => {
+            _ if refusal.errors.is_empty() => {}
+            ReportFormat::Terminal => console.complain(&refusal.to_string()),
+            ReportFormat::Github => {
                 console.complain(&refusal.to_string());
+                for error in &refusal.errors {
+                    console.verbatim(&format!("{}\n", github::mistake(&refusal.path, error)));
+                }
             }
-            ReportFormat::Terminal => {}
         });
         progress.inc(1);
     }
@@ -76,8 +82,9 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
     if refused > 0 {
         return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
     }
-    if args.format == ReportFormat::Terminal {
+    if args.format != ReportFormat::Json {
         console.line(&format!("{count} scenarios read, and the model agrees with each"));
+        next::after_check(suite, &args.selection.names, console);
     }
     Ok(0)
 }
@@ -106,6 +113,13 @@ pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8
         }
     }
     Ok(u8::from(args.check && changed > 0))
+}
+
+pub(super) fn new(file: &Path, console: &mut Console) -> Result<u8, Error> {
+    suite::scaffold::scaffold_scenario(file)?;
+    console.line(&file.display().to_string());
+    next::print(&format!("check {}", program::path(file)), console);
+    Ok(0)
 }
 
 pub(super) fn export(folder: &Path, console: &mut Console) -> Result<u8, Error> {

@@ -146,7 +146,7 @@ impl State {
             self.running.iter().map(|run| (lasted(run), run)).collect();
         runs.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut names = runs.iter().map(|(lasted, run)| {
-            let flags = run.job.flags();
+            let flags = run.job.variant.flags();
             let name = format!("{} {flags}", run.job.scenario.id);
             match *lasted >= LONG {
                 true => format!("{} ({lasted:.0} s)", name.trim_end()),

@@ -6,7 +6,9 @@ use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
 use super::progress::Progress;
 use super::stability::Stability;
-use super::{LastRuns, RunTimes, ScenarioReport, Tally, in_flight, json, summary, terminal};
+use super::{
+    LastRuns, RunTimes, ScenarioReport, Tally, github, in_flight, json, summary, terminal,
+};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -28,6 +30,8 @@ pub enum Format {
     /// Text for a person.
     #[default]
     Terminal,
+    /// The same, with annotations for GitHub Actions.
+    Github,
     /// One JSON object a line, for a program.
     Json,
 }
@@ -110,7 +114,7 @@ impl<'a> RunReporter<'a> {
         let names: Vec<String> = names.collect();
         let names: Vec<String> = names.iter().cycle().take(planned).cloned().collect();
         // Lines for a program on a terminal are not interrupted by bars.
-        let is_visible = options.format == Format::Terminal || !io::stdout().is_terminal();
+        let is_visible = options.format != Format::Json || !io::stdout().is_terminal();
         let (adapter, seconds) = (run.adapter_name(), last_runs.seconds());
         let progress = Progress::new(adapter, &names, seconds, run.at_once(), is_visible);
         Self {
@@ -145,7 +149,7 @@ impl<'a> RunReporter<'a> {
             RunEvent::Interrupted(job, output) => {
                 let text =
                     in_flight::interrupted(&job.scenario, &self.adapter_name, &output.observation);
-                let is_shown = self.options.format == Format::Terminal && self.column.is_none();
+                let is_shown = self.options.format != Format::Json && self.column.is_none();
                 match is_shown {
                     true => self.progress.suspend(|| self.console.line(&text)),
                     false => self.console.complain(&text),
@@ -209,10 +213,13 @@ impl<'a> RunReporter<'a> {
                 let line = format!("{}\n", json::result(&report));
                 self.progress.suspend(|| self.console.verbatim(&line));
             }
-            (Format::Terminal, None) if !is_expected || is_accepted => {
+            (format, None) if !is_expected || is_accepted => {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
+                if format == Format::Github && !is_expected {
+                    self.console.verbatim(&format!("{}\n", github::result(&report)));
+                }
             }
-            (Format::Terminal, None) => {}
+            (Format::Terminal | Format::Github, None) => {}
         }
         self.progress.end(&job, is_expected);
         is_expected
@@ -256,7 +263,7 @@ impl<'a> RunReporter<'a> {
                     let summary = json::summary(&self.adapter_name, &self.tally, &self.environment);
                     self.console.verbatim(&format!("{summary}\n"));
                 }
-                Format::Terminal => {
+                Format::Terminal | Format::Github => {
                     let seconds = end.time.as_secs_f64();
                     let slowest = self.times.slowest(self.options.slowest);
                     if !slowest.is_empty() {
@@ -272,7 +279,7 @@ impl<'a> RunReporter<'a> {
             }
         }
         self.tally.unstable = self.stability.report(self.console);
-        let says_stable = self.options.repeat > 1 && self.options.format == Format::Terminal;
+        let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         if self.tally.unstable == 0 && says_stable {
             let count = self.stability.len();
             self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));

@@ -8,6 +8,8 @@ use crate::verdict::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+/// The least width of the column of themes.
+const MIN_THEME: usize = 11;
 /// How many scenarios with the same cause are named.
 const MAX_NAMED: usize = 3;
 /// How many outcomes that were expected are listed.
@@ -18,8 +20,10 @@ const MAX_LENGTH: usize = 120;
 /// The summary of a run of the suite: a line for each theme and a line for the whole, which took this many seconds.
 pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds: f64) -> String {
     let mut out = format!("  {adapter}\n\n");
+    let width = tally.themes.keys().map(|theme| theme.chars().count()).max().unwrap_or(0);
+    let width = width.max(MIN_THEME);
     for (theme, statuses) in &tally.themes {
-        let mut line = format!("  {theme:<12}");
+        let mut line = format!("  {theme:<width$} ");
         for (status, count) in statuses {
             let _ = write!(line, "{:<14}", format!("{count:>3} {}", participle(*status)));
         }

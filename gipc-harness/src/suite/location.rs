@@ -1,25 +1,8 @@
 //! Where the suite is: in the folders that were named, in those that a marker names, or inside the program.
 
-use super::{MARKER, Suite};
+use super::{ProjectFile, Suite, is_suite};
 use crate::error::Error;
-use serde::Deserialize;
-use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The file that names the folders of a project.
-const PROJECT_FILE: &str = "gipc-harness.toml";
-
-/// The content of `gipc-harness.toml`. Paths are relative to its folder.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ProjectFile {
-    /// The folder with scenarios of the project's own; the built-in suite if left out.
-    scenarios: Option<PathBuf>,
-    /// The folder with adapters, `adapters` if left out.
-    adapters: Option<PathBuf>,
-    /// The adapter that runs if none is named.
-    adapter: Option<String>,
-}
 
 impl Suite {
     /// The folders that were named; else those of the nearest `gipc-harness.toml`, or of the nearest folder `scenarios`
@@ -41,27 +24,22 @@ impl Suite {
 
     fn nearest(here: &Path) -> Result<Self, Error> {
         let short = |path: PathBuf| path.strip_prefix(here).map(Path::to_owned).unwrap_or(path);
-        for folder in here.ancestors() {
-            let file = folder.join(PROJECT_FILE);
-            if file.is_file() {
-                let project = ProjectFile::read(&file)?;
-                return Ok(Self {
-                    scenarios: project.scenarios.map(|path| short(folder.join(path))),
-                    adapters: short(
-                        folder.join(project.adapters.unwrap_or_else(|| "adapters".into())),
-                    ),
-                    default_adapter: project.adapter,
-                    own_adapter: None,
-                });
-            }
-            if is_suite(&folder.join("scenarios")) {
-                return Ok(Self {
-                    scenarios: Some(short(folder.join("scenarios"))),
-                    adapters: short(folder.join("adapters")),
-                    default_adapter: None,
-                    own_adapter: None,
-                });
-            }
+        if let Some(project) = ProjectFile::nearest(here)? {
+            let folder = project.path.parent().unwrap_or(here);
+            return Ok(Self {
+                scenarios: project.scenarios.map(|path| short(folder.join(path))),
+                adapters: short(folder.join(project.adapters.unwrap_or_else(|| "adapters".into()))),
+                default_adapter: project.adapter,
+                own_adapter: None,
+            });
+        }
+        if let Some(folder) = here.ancestors().find(|folder| is_suite(&folder.join("scenarios"))) {
+            return Ok(Self {
+                scenarios: Some(short(folder.join("scenarios"))),
+                adapters: short(folder.join("adapters")),
+                default_adapter: None,
+                own_adapter: None,
+            });
         }
         Ok(Self {
             scenarios: None,
@@ -70,25 +48,6 @@ impl Suite {
             own_adapter: None,
         })
     }
-}
-
-impl ProjectFile {
-    fn read(file: &Path) -> Result<Self, Error> {
-        let shown = file.display();
-        let text = fs::read_to_string(file)
-            .map_err(|error| Error::usage(format!("error: cannot read {shown}: {error}")))?;
-        toml::from_str(&text).map_err(|error| {
-            Error::usage(format!(
-                "error: {shown}: {}\n  it may set scenarios, adapters and adapter",
-                error.to_string().trim_end()
-            ))
-        })
-    }
-}
-
-/// Whether a folder says that it is a suite, by the first line of its README.
-fn is_suite(folder: &Path) -> bool {
-    fs::read_to_string(folder.join("README.md")).is_ok_and(|text| text.starts_with(MARKER))
 }
 
 #[cfg(test)]

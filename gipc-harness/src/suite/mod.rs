@@ -9,12 +9,14 @@ mod header;
 mod lints;
 mod location;
 mod notes;
+mod project_file;
 pub mod scaffold;
 mod scenario_file;
 mod selection;
 
 pub use adapters::own_program;
 pub use embedded::export;
+pub use project_file::{Flags, ProjectFile};
 pub use scenario_file::{Refusal, ScenarioFile};
 
 use crate::adapter::Adapter;
@@ -72,6 +74,12 @@ impl Suite {
             _ => inside == path,
         }
     }
+}
+
+/// Whether a folder says that it is a suite, by the first line of its README.
+fn is_suite(folder: &Path) -> bool {
+    let readme = std::fs::read_to_string(folder.join("README.md"));
+    readme.is_ok_and(|text| text.starts_with(MARKER))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod implementation;
 mod line_decoder;
 mod os_actions;
 mod payload;
+#[cfg(feature = "tokio")]
+mod pipes;
 mod protocol;
 #[cfg(feature = "tokio")]
 mod session;
@@ -34,6 +36,8 @@ pub use implementation::{
 pub use line_decoder::LineDecoder;
 pub use os_actions::OsActions;
 pub use payload::{NOISE_BLOCK, digest, noise, noise_digest};
+#[cfg(feature = "tokio")]
+pub use pipes::{Pipes, serve_pipes};
 pub use protocol::{
     ControlChannel, FromAgent, Hello, ImplementationId, MAX_LINE, PROTOCOL, SOCKET_VARIABLE,
     TOKEN_VARIABLE, ToAgent, WireOutcome,

@@ -1,7 +1,6 @@
 //! The library under test: messages with a length before them, in an operating-system pipe.
 
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::{AsRawFd, RawFd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
@@ -25,11 +24,6 @@ impl Writer {
         let frame = [&length.to_be_bytes(), message].concat();
         self.0.lock().await.write_all(&frame).await
     }
-
-    /// The descriptor.
-    pub async fn descriptor(&self) -> RawFd {
-        self.0.lock().await.as_raw_fd()
-    }
 }
 
 impl Reader {
@@ -45,10 +39,5 @@ impl Reader {
         let mut message = vec![0; length];
         reader.read_exact(&mut message).await?;
         Ok(Some(message))
-    }
-
-    /// The descriptor.
-    pub async fn descriptor(&self) -> RawFd {
-        self.0.lock().await.as_raw_fd()
     }
 }

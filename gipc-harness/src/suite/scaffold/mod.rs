@@ -1,4 +1,5 @@
-//! `adapter new`: generates the files of a new adapter, which pass `adapter check` unchanged.
+//! `adapter new` and `scenarios new`: generate the files of a new adapter, which pass `adapter check` unchanged, and a first
+//! scenario.
 //!
 //! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
@@ -6,7 +7,7 @@ use super::Suite;
 use super::embedded::{NODE_KIT, PYTHON_KIT, RUST_KIT, export_kit};
 use crate::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The language of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,4 +79,15 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Writes a scenario of ten lines into a new file.
+///
+/// Fails if the file exists or cannot be written.
+pub fn scaffold_scenario(file: &Path) -> Result<(), Error> {
+    if file.exists() {
+        let shown = file.display();
+        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
+    }
+    fs::write(file, include_str!("first.scenario")).map_err(|error| Error::unwritable(file, &error))
 }

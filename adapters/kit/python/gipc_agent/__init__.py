@@ -27,8 +27,8 @@ import sys
 import threading
 import time
 
-import os_actions
-from session import Agent, Closed, Raised, Unsupported, content, ended, message  # noqa: F401, for adapters
+from . import os_actions
+from .session import Agent, Closed, Raised, Unsupported, content, ended, message  # noqa: F401, for adapters
 
 # The number of turns that the loop takes before it answers a ping.
 TURNS = 20

@@ -11,8 +11,8 @@ import os
 import socket
 import threading
 
-import os_actions
-from os_actions import content, ended, message  # noqa: F401, re-exported for adapters
+from . import os_actions
+from .os_actions import content, ended, message  # noqa: F401, re-exported for adapters
 
 # The profile of each verb that is not in core. `Agent.method_for` handles `count`, and the optional arguments of `pipe`
 # and `spawn` that need another profile.

@@ -1,0 +1,114 @@
+//! The pages in docs/reference have everything that the program has: each field of a manifest, each verdict, each tier of
+//! evidence. `GUIDES=overwrite` writes the table of the manifest anew.
+
+use gipc_harness::trace::EvidenceTier;
+use gipc_harness::verdict::Status;
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The tables of a manifest in reading order: the prefix of the fields in the page, and the definition in the schema.
+const TABLES: [(&str, &str); 5] = [
+    ("", ""),
+    ("choices.", "DeclaredChoices"),
+    ("keeps.", "Keeps"),
+    ("known.", "KnownFailure"),
+    ("variant.", "Variant"),
+];
+
+/// The part of a schema that a reference leads to, or the part itself.
+fn resolve<'a>(schema: &'a Value, part: &'a Value) -> &'a Value {
+    let inner = part["anyOf"].as_array().and_then(|choices| choices.first()).unwrap_or(part);
+    match inner["$ref"].as_str() {
+        Some(place) => schema.pointer(&place[1..]).expect("the definition exists"),
+        None => inner,
+    }
+}
+
+/// What may be written for a field.
+fn value_of(schema: &Value, field: &Value) -> String {
+    let part = resolve(schema, field);
+    if let Some(choices) = part["oneOf"].as_array() {
+        let words = choices.iter().map(|choice| format!("`{}`", choice["const"].as_str().unwrap()));
+        return words.collect::<Vec<_>>().join(", ");
+    }
+    let kind = part["type"].as_array().map_or(&part["type"], |kinds| &kinds[0]);
+    match kind.as_str().expect("a type") {
+        "array" => match resolve(schema, &part["items"])["type"].as_str() {
+            Some("string") => "list of texts".into(),
+            Some("object") => "tables".into(),
+            _ => "list of lists of texts".into(),
+        },
+        "object" if part["properties"].is_object() => "table".into(),
+        "object" => "table of texts".into(),
+        "boolean" => "`true`, `false`".into(),
+        "integer" => "number".into(),
+        _ => "text".into(),
+    }
+}
+
+fn manifest_table() -> String {
+    let schema: Value = serde_json::from_str(&read("docs/protocol/manifest.json")).expect("JSON");
+    let mut table = "| field | value | meaning |\n|---|---|---|\n".to_owned();
+    for (prefix, name) in TABLES {
+        let definition = if name.is_empty() { &schema } else { &schema["$defs"][name] };
+        let required = definition["required"].as_array().cloned().unwrap_or_default();
+        for (field, value) in definition["properties"].as_object().expect("fields") {
+            let is_required = required.iter().any(|one| one == field.as_str());
+            let mark = if is_required { " (required)" } else { "" };
+            let about = value["description"].as_str().unwrap_or_default().replace('\n', " ");
+            let allowed = value_of(&schema, value);
+            let _ = writeln!(table, "| `{prefix}{field}` | {allowed}{mark} | {about} |");
+        }
+    }
+    table
+}
+
+#[test]
+fn the_manifest_page_has_every_field() {
+    let path = "docs/reference/manifest.md";
+    let page = read(path);
+    let (before, rest) = page.split_once("| field | value").expect("the page has the table");
+    let (_, after) = rest.split_once("\n\n").expect("text follows the table");
+    let wanted = format!("{before}{}\n{after}", manifest_table());
+    if std::env::var("GUIDES").is_ok_and(|value| value == "overwrite") {
+        fs::write(root().join(path), &wanted).expect("the page is written");
+    }
+    assert!(
+        page == wanted,
+        "{path} is outdated: run `GUIDES=overwrite cargo test --test reference`"
+    );
+}
+
+#[test]
+fn the_page_of_verdicts_has_every_word_and_every_tier() {
+    let page = read("docs/reference/verdicts.md");
+    for status in Status::ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{status}` |")));
+        let row = row.unwrap_or_else(|| panic!("the page lacks {status}"));
+        assert_eq!(row.ends_with("| 0 |"), status.is_expected(), "{row}");
+    }
+    let tiers = [
+        EvidenceTier::Kernel,
+        EvidenceTier::KernelPartial,
+        EvidenceTier::LoopTurns,
+        EvidenceTier::Timeout,
+        EvidenceTier::Interrupted,
+    ];
+    let guide = read("docs/guides/read-a-failure.md");
+    for tier in tiers {
+        assert!(page.contains(&format!("| `{}` |", tier.name())), "the page lacks {}", tier.name());
+        let words = tier.words().split(',').next().expect("words");
+        let is_explained = tier == EvidenceTier::Interrupted || guide.contains(words);
+        assert!(is_explained, "Read a failure does not explain {words:?}");
+    }
+}
