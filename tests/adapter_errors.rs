@@ -232,6 +232,7 @@ fn explored_with_a_finding() -> Result<(), Failed> {
 /// Starts the harness at the root of the project. Returns stdout, then stderr, and the exit code.
 fn harness(arguments: &[&str]) -> Result<(String, i32), Failed> {
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(arguments)
         .output()?;
@@ -402,6 +403,7 @@ fn unwritable() -> Result<(), Failed> {
 fn full_disk() -> Result<(), Failed> {
     let Ok(full) = fs::File::options().write(true).open("/dev/full") else { return Ok(()) };
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(["run", "close", "--adapter", "model"])
         .stdout(full)

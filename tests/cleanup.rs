@@ -26,6 +26,7 @@ fn start(folder: &Path, arguments: &[&str]) -> Child {
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+    command.env("GIPC_HARNESS_CACHE", "");
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(arguments)

@@ -222,6 +222,7 @@ fn an_unknown_requirement_is_reported_at_its_position() {
                 main        close r                     => closed\n";
     fs::write(&path, text).expect("the scenario is written");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .arg("check")
         .arg(&path)
         .output()
@@ -273,6 +274,7 @@ fn every_message_of_a_run_matches_its_schema() {
     let (from_agent, to_agent) = (compile("from-agent"), compile("to-agent"));
     let folder = tempfile::tempdir().expect("a folder");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(root())
         .args(["run", "frame", "task", "process", "--keep", "--record"])
         .arg(folder.path())

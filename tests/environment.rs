@@ -285,6 +285,7 @@ fn check(
     let output = Command::new("sh")
         .current_dir(folder)
         .env("TMPDIR", &scratch)
+        .env("GIPC_HARNESS_CACHE", folder.join("cache"))
         .env("SECCOMP", root.join("tests/support/seccomp.py"))
         .args(["-c", environment.script, "sh"])
         .arg(program)

@@ -60,6 +60,7 @@ fn root() -> PathBuf {
 /// Renders the stored matrix into the folder, and returns the HTML of the page.
 fn page(folder: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(root())
         .args(["matrix", "--from", "docs/matrix", "--output"])
         .arg(folder)

@@ -82,6 +82,7 @@ fn run(misbehavior: &str, file: &Path, patience: &str) -> Run {
     fs::create_dir(&scratch).expect("a folder");
     fs::write(folder.path().join("adapter.toml"), manifest).expect("the manifest is written");
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(root())
         .env("TMPDIR", &scratch)
         .env("NO_COLOR", "1")

@@ -80,6 +80,7 @@ impl Mutant {
         let start = Instant::now();
         let harness = |arguments: &[&str]| {
             let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+            command.env("GIPC_HARNESS_CACHE", "");
             command.current_dir(root).args(arguments).arg("--adapter").arg(&folder);
             command.output().map_err(|error| error.to_string())
         };

@@ -60,6 +60,7 @@ fn run(adapter: &Path, scenario: &str, load: usize, jobs: usize) -> Result<(), F
     let records = tempfile::tempdir()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(&root)
         .args(["run", "--repeat", &runs, "--load", &load.to_string()])
         .args(["--jobs", &jobs.to_string(), "--record"])

@@ -14,6 +14,7 @@ fn root() -> PathBuf {
 fn objects(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let records = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gipc-harness"));
+    command.env("GIPC_HARNESS_CACHE", "");
     command.args(arguments).args(["--format", "json"]).current_dir(root());
     if arguments[0] == "run" {
         command.arg("--record").arg(records.path());

@@ -142,6 +142,7 @@ fn check(language: &Language, stall: &str, file: &Path, text: &str) -> Result<()
     let load = std::env::var("GIPC_HARNESS_LOAD").unwrap_or_else(|_| "0".into());
     let start = Instant::now();
     let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
         .current_dir(root())
         .env("NO_COLOR", "1")
         .args(["run", "--unchecked", "--load", &load, "--adapter", &adapter, "--record"])

@@ -312,6 +312,7 @@ impl Case {
         };
         let output = command
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("GIPC_HARNESS_CACHE", "")
             .args(arguments)
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -70,8 +70,8 @@ impl Harness {
         self
     }
 
-    /// Selects scenarios: ids (`close/twice`), themes (`close/`), `profile:NAME`, or paths of files and folders. All
-    /// scenarios run if none is selected. May be called several times.
+    /// Selects scenarios: ids (`close/twice`), themes (`close/`), patterns (`*/eof-*`), requirements (`EOF-6`),
+    /// `profile:NAME`, or paths of files and folders. All scenarios run if none is selected. May be called several times.
     ///
     /// Fails if a name selects nothing.
     pub fn scenarios<S: Into<String>>(
@@ -137,7 +137,7 @@ impl Harness {
         let mut report = Report::of(&run);
         let end = run.execute(&mut |event| match event {
             RunEvent::Finished(finished) => report.add(*finished),
-            RunEvent::Silent(..) | RunEvent::Interrupted(..) => true,
+            RunEvent::Started(..) | RunEvent::Silent(..) | RunEvent::Interrupted(..) => true,
         })?;
         report.end(end);
         Ok(report)

@@ -32,6 +32,14 @@ pub struct StandIn {
     pub mark: String,
 }
 
+impl Requirement {
+    /// Whether a name is that of the requirement, or of its group: `EOF` is the group of `EOF-1`.
+    #[must_use]
+    pub fn is_in(&self, name: &str) -> bool {
+        self.id == name || self.id.split('-').next() == Some(name)
+    }
+}
+
 static REQUIREMENTS: LazyLock<Vec<Requirement>> = LazyLock::new(|| {
     let rows = table_rows::<5>(include_str!("../docs/spec.md"));
     rows.map(|cells| {

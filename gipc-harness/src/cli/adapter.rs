@@ -32,34 +32,59 @@ pub(super) fn adapter(
     }
 }
 
+/// A line for each adapter: its name, whether it can run here, and what it is. Its variants share a line, if they can
+/// run or cannot alike.
 fn list(suite: &Suite, console: &mut Console) -> u8 {
+    let mut rows: Vec<[String; 3]> = Vec::new();
     for name in suite.adapter_names() {
         if name == MODEL {
-            console.line(&format!(
-                "{name:<24} ready     the model itself: predicts, and starts no process"
-            ));
+            let about = "the model itself: predicts, and starts no process".to_owned();
+            rows.push([name, "ready".to_owned(), about]);
             continue;
         }
         let loaded = suite.load_adapter(&name);
         let variants = loaded.as_ref().ok().map(|adapter| adapter.manifest.variant.clone());
-        console.line(&state(&name, loaded));
+        rows.push(row(&name, loaded));
+        let (mut ready, mut absent) = (Vec::new(), Vec::new());
         for variant in variants.unwrap_or_default() {
-            let name = format!("{name}@{}", variant.name);
-            console.line(&state(&name, suite.load_adapter(&name)));
+            let full = format!("{name}@{}", variant.name);
+            match suite.load_adapter(&full) {
+                Ok(adapter) if adapter.ready().is_ok() => ready.push(format!("@{}", variant.name)),
+                Ok(_) => absent.push(format!("@{}", variant.name)),
+                broken => rows.push(row(&full, broken)),
+            }
         }
+        for (state, variants) in [("ready", ready), ("absent", absent)] {
+            if !variants.is_empty() {
+                let what = if variants.len() == 1 { "variant" } else { "variants" };
+                let head = format!("  {} {what}", variants.len());
+                rows.push([head, state.to_owned(), variants.join(", ")]);
+            }
+        }
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let (name_width, state_width) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
+    for [name, state, about] in &rows {
+        console.line(&format!("{name:<name_width$}  {state:<state_width$}  {about}"));
+    }
+    if rows.iter().any(|row| row[1] == "absent") {
+        let setup = program::command("adapter setup NAME");
+        console.line(&format!("\n`{setup}` makes what an absent adapter or variant needs"));
     }
     0
 }
 
-fn state(name: &str, loaded: Result<Adapter, AdapterError>) -> String {
+fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
     let (state, about) = match loaded {
         Ok(adapter) => match adapter.ready() {
             Ok(()) => ("ready", adapter.manifest.about),
-            Err(absent) => ("absent", absent.to_string()),
+            // Nothing can be set up: the system lacks a program.
+            Err(absent) if adapter.manifest.setup.is_empty() => ("absent", absent.to_string()),
+            Err(_) => ("absent", adapter.manifest.about),
         },
-        Err(bad) => ("broken", bad.to_string()),
+        Err(broken) => ("broken", broken.to_string()),
     };
-    format!("{name:<24} {state:<9} {about}")
+    [name.to_owned(), state.to_owned(), about]
 }
 
 fn setup(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> {

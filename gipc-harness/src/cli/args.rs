@@ -7,6 +7,30 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// What the verdicts and the exit codes of `run` mean.
+const VERDICTS: &str = "\
+Verdicts:
+  PASS         each step has an outcome that the file and the model allow
+  KNOWN        it fails exactly as the adapter's manifest says
+  SKIP         the implementation cannot be asked this
+  FAIL         a step has another outcome than allowed, or something is leaked
+  DEADLOCK     processes wait for each other for ever
+  HANG         a step could complete, and does not
+  SLOW         it did not end in time, and there is no evidence why
+  UNKNOWN      more can come of it than the model can enumerate
+  FIXED        the manifest says that it fails or is skipped, and it passes
+  ERROR        the adapter or the harness is at fault
+  ENVIRONMENT  the system lacks what the suite assumes, which explains it
+
+Exit codes:
+  0  everything is as expected: PASS, KNOWN or SKIP
+  1  something is not: FAIL, DEADLOCK, HANG or FIXED, or verdicts or traces
+     that differ between repeated runs
+  2  wrong usage, or a scenario or a manifest that is refused; nothing was
+     started
+  3  it could not be found out: SLOW, UNKNOWN, ERROR, ENVIRONMENT, an
+     interrupted run, or a file that could not be written";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -39,6 +63,7 @@ pub(super) enum Command {
     /// Check scenarios against the model, without starting a process
     Check(Check),
     /// Run scenarios on an implementation and judge the outcomes
+    #[command(after_long_help = VERDICTS)]
     Run(Box<Run>),
     /// Draw what each task does, side by side: as the model predicts it, as an adapter does it, or from a record
     Show(Show),
@@ -158,7 +183,7 @@ pub(super) struct Matrix {
     #[arg(long, value_name = "FILE|DIR")]
     pub(super) against: Option<PathBuf>,
     /// Run nothing, and merge these matrices
-    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["names", "adapter", "heavy", "jobs", "shard"])]
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["names", "skip", "adapter", "heavy", "jobs", "shard"])]
     pub(super) from: Vec<PathBuf>,
     /// Exit 3 if anything is missing: an adapter that cannot run here, a scenario that did not run
     #[arg(long)]

@@ -8,6 +8,7 @@ use crate::program;
 use crate::report::console::Console;
 use crate::suite::Suite;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::fs;
 use std::time::Instant;
 
 pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> Result<u8, Error> {
@@ -21,6 +22,7 @@ pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> R
         jobs: args.jobs.map(usize::from),
         out: args.out.clone(),
     };
+    fs::create_dir_all(&args.out).map_err(|error| Error::unwritable(&args.out, &error))?;
     let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} s, {eta} left, {msg}");
     let bar = ProgressBar::new(args.seconds)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

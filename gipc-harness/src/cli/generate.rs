@@ -14,7 +14,7 @@ pub(super) fn completions(shell: Shell, console: &mut Console) -> Result<u8, Err
     let name = command.get_name().to_owned();
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
-    console.text(&String::from_utf8_lossy(&text));
+    console.verbatim(&String::from_utf8_lossy(&text));
     Ok(0)
 }
 

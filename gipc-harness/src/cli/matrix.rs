@@ -5,11 +5,10 @@ use crate::error::Error;
 use crate::report::console::Console;
 use crate::report::matrix::{Direction, changes, collect, table};
 use crate::suite::Suite;
-use std::fs;
 
 pub(super) fn matrix(suite: &Suite, args: &Matrix, console: &mut Console) -> Result<u8, Error> {
     let before = args.against.as_deref().map(collect::read).transpose()?;
-    fs::create_dir_all(&args.output).map_err(|error| Error::unwritable(&args.output, &error))?;
+    collect::check_folder(&args.output)?;
     let matrix = match args.from.split_first() {
         Some((first, others)) => collect::merge(first, others)?,
         None => {
@@ -19,7 +18,7 @@ pub(super) fn matrix(suite: &Suite, args: &Matrix, console: &mut Console) -> Res
     };
     let changes = before.as_ref().map(|before| changes(before, &matrix));
     collect::write(&args.output, &matrix, changes.as_deref())?;
-    console.text(&table(&matrix, changes.as_deref()));
+    console.verbatim(&table(&matrix, changes.as_deref()));
     console.line(&format!("\n  {}", args.output.join("index.html").display()));
     let is_worse = |all: &Vec<_>| {
         all.iter().any(|change: &crate::report::matrix::Change| change.way == Direction::Worse)

@@ -5,6 +5,7 @@ mod args;
 mod explore;
 mod flags;
 mod generate;
+mod last_failed;
 mod matrix;
 mod next;
 mod requirements;

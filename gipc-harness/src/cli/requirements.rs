@@ -22,15 +22,10 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
             })
         })
         .collect::<Result<_, _>>()?;
-    let is_selected = |id: &str| {
-        let group = id.split('-').next().unwrap_or_default();
-        args.ids.is_empty() || args.ids.iter().any(|name| name == id || name == group)
-    };
-    if let Some(unknown) = args.ids.iter().find(|name| {
-        !requirements::requirements()
-            .iter()
-            .any(|one| one.id == **name || one.id.starts_with(&format!("{name}-")))
-    }) {
+    let is_selected =
+        |one: &Requirement| args.ids.is_empty() || args.ids.iter().any(|name| one.is_in(name));
+    let is_known = |name: &&String| requirements::requirements().iter().any(|one| one.is_in(name));
+    if let Some(unknown) = args.ids.iter().find(|name| !is_known(name)) {
         let known = requirements::requirements().iter().map(|one| one.id.as_str());
         let hint = match closest(unknown, known) {
             Some(id) => format!("is it {id}?"),
@@ -45,17 +40,19 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
         }
     }
     if args.by_scenario {
+        let width = scenarios.iter().map(|one| one.id.chars().count()).max().unwrap_or(0);
         for scenario in &scenarios {
+            let covered = scenario.covers().into_iter().filter_map(requirements::requirement);
             let ids: Vec<&str> =
-                scenario.covers().into_iter().filter(|id| is_selected(id)).collect();
+                covered.filter(|one| is_selected(one)).map(|one| one.id.as_str()).collect();
             if !ids.is_empty() {
-                console.line(&format!("{:<52} {}", scenario.id, ids.join(" ")));
+                console.line(&format!("{:<width$}  {}", scenario.id, ids.join(" ")));
             }
         }
         return Ok(0);
     }
     let mut uncovered_count = 0;
-    for one in requirements::requirements().iter().filter(|one| is_selected(&one.id)) {
+    for one in requirements::requirements().iter().filter(|one| is_selected(one)) {
         let scenarios = covering.get(one.id.as_str());
         let stand_in = requirements::stand_ins().get(&one.id);
         let is_uncovered = scenarios.is_none() && stand_in.is_none();

@@ -1,19 +1,49 @@
 //! `run` and `judge`.
 
+use super::last_failed::LastFailed;
 use super::next;
 use super::run_args::Run;
 use crate::error::Error;
 use crate::record::Record;
 use crate::report::console::Console;
-use crate::report::{RunReporter, ScenarioReport, Tally, terminal};
+use crate::report::{RunReporter, ScenarioReport, Tally, check_writable, terminal};
 use crate::suite::Suite;
 use crate::suite_run::SuiteRun;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
-    let run = SuiteRun::prepare(suite, args.request())?;
-    let mut reporter = RunReporter::new(&run, args.report_options(), console, None);
+    let (mut request, options) = (args.request(), args.report_options());
+    let last_failed = match args.last_failed {
+        true => Some(LastFailed::of(suite, &request)?),
+        false => None,
+    };
+    if let Some(last_failed) = &last_failed {
+        request.names = last_failed.names(suite, &request)?;
+        request.skip.clear();
+        if request.names.is_empty() {
+            console.line(&last_failed.nothing());
+            return Ok(0);
+        }
+    }
+    let mut run = SuiteRun::prepare(suite, request)?;
+    if let Some(last_failed) = &last_failed {
+        last_failed.narrow(&mut run)?;
+    }
+    if let Some(file) = &options.junit {
+        check_writable(file)?;
+    }
+    if let Some(folder) = &args.record {
+        // The verdicts do not depend on it, so the run begins all the same.
+        if let Err(error) = fs::create_dir_all(folder) {
+            let folder = folder.display();
+            console.complain(&format!(
+                "no evidence can be kept in {folder}: {error}; name another folder with --record DIR"
+            ));
+        }
+    }
+    let mut reporter = RunReporter::new(&run, options, console, None);
     let end = run.execute(&mut |event| reporter.handle(event))?;
     let code = reporter.finish(end)?.exit_code();
     match args.adapter() {

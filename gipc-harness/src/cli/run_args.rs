@@ -1,6 +1,8 @@
 //! The flags of `run`, and those that it shares with `matrix`.
 
+use crate::error::Error;
 use crate::report::{Format, ReportOptions};
+use crate::suite::{ScenarioFile, Suite};
 use crate::suite_run::RunRequest;
 use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
 use clap::builder::RangedI64ValueParser;
@@ -10,9 +12,13 @@ use std::path::PathBuf;
 /// Scenarios by name.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Selection {
-    /// Ids, folders or files; all scenarios if nothing is named
+    /// An id, a folder, a file, a pattern such as 'close/*', a requirement such as EOF-6, or profile:NAME; `run` takes
+    /// records too [default: all scenarios]
     #[arg(value_name = "WHAT")]
     pub(super) names: Vec<String>,
+    /// Leave out these scenarios, named in the same ways; may be given several times
+    #[arg(long, value_name = "WHAT")]
+    pub(super) skip: Vec<String>,
 }
 
 /// How many scenarios run, and which.
@@ -34,10 +40,9 @@ pub(super) struct Execution {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Run {
-    /// Ids, folders, files or records; all scenarios if nothing is named
-    #[arg(value_name = "WHAT")]
-    names: Vec<String>,
-    /// The name or folder of an adapter; `model` runs nothing and predicts [default: gipc-core, or that of the record]
+    #[command(flatten)]
+    pub(super) selection: Selection,
+    /// The name or folder of an adapter; `model` runs nothing and predicts [default: that of the record or of `gipc-harness.toml`, or gipc-core]
     #[arg(long, value_name = "NAME|PATH")]
     adapter: Option<String>,
     #[command(flatten)]
@@ -46,8 +51,14 @@ pub(super) struct Run {
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Stop at the first run that is not as expected
-    #[arg(long)]
+    #[arg(long, visible_alias = "fail-fast")]
     until_failure: bool,
+    /// Run what was not as expected when it last ran on this adapter in the same way
+    #[arg(long, conflicts_with = "accept")]
+    pub(super) last_failed: bool,
+    /// List the slowest scenarios at the end: N of them, or ten
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_value_t = 0, default_missing_value = "10", hide_default_value = true)]
+    slowest: usize,
     /// The order in which steps are released: `file`, `random:SEED`, or `all` orders that differ
     #[arg(long, default_value = "file", value_name = "ORDER", value_parser = str::parse::<OrderOption>)]
     order: OrderOption,
@@ -85,9 +96,9 @@ pub(super) struct Run {
     /// Keep the records of passed runs too
     #[arg(long)]
     keep: bool,
-    /// The folder for the records of failures
-    #[arg(long, default_value = "target/gipc-harness", value_name = "DIR")]
-    record: PathBuf,
+    /// The folder for the records of failures [default: target/gipc-harness]
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
     /// How many seconds to wait where there is no evidence of a stall
     #[arg(long, alias = "patience", default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -104,11 +115,19 @@ pub(super) enum ReportFormat {
     Github,
 }
 
+impl Selection {
+    /// The scenarios that are selected, as files.
+    pub(super) fn files(&self, suite: &Suite) -> Result<Vec<ScenarioFile>, Error> {
+        suite.select_without(&self.names, &self.skip)
+    }
+}
+
 impl Execution {
     /// The request to run these scenarios.
     pub(super) fn request(&self, selection: &Selection) -> RunRequest {
         RunRequest {
             names: selection.names.clone(),
+            skip: selection.skip.clone(),
             heavy: self.heavy,
             jobs: self.jobs.map(usize::from),
             shard: self.shard,
@@ -131,13 +150,13 @@ impl Run {
             load: self.load,
             timeout: self.timeout,
             accept: self.accept,
-            ..self.execution.request(&Selection { names: self.names.clone() })
+            ..self.execution.request(&self.selection)
         }
     }
 
     /// The names of the scenarios.
     pub(super) fn names(&self) -> &[String] {
-        &self.names
+        &self.selection.names
     }
 
     /// The adapter, if one is named.
@@ -162,6 +181,7 @@ impl Run {
 
     /// How it is reported.
     pub(super) fn report_options(&self) -> ReportOptions {
+        let default = ReportOptions::default();
         ReportOptions {
             format: match self.format {
                 ReportFormat::Terminal => Format::Terminal,
@@ -171,10 +191,11 @@ impl Run {
             junit: self.junit.clone(),
             accept: self.accept,
             keep_all: self.keep,
-            records: self.record.clone(),
+            records: self.record.clone().unwrap_or(default.records),
             repeat: self.repeat,
             shard: self.execution.shard,
             capacity: self.capacity,
+            slowest: self.slowest,
         }
     }
 }

@@ -11,28 +11,25 @@ use crate::report::{github, json};
 use crate::scenario::parse;
 use crate::suite::{self, Suite};
 use crate::variant::declared_choices;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
-/// The widest column of ids; longer ids are followed by their description all the same.
-const MAX_ID_WIDTH: usize = 60;
-
 pub(super) fn list(suite: &Suite, args: &List, console: &mut Console) -> Result<u8, Error> {
-    let files = suite.select(&args.selection.names)?;
+    let files = args.selection.files(suite)?;
     let width = files.iter().map(|file| file.id.chars().count()).max().unwrap_or(0);
-    let width = width.min(MAX_ID_WIDTH);
     for file in files {
         let parsed = parse(&file.id, &file.text);
         if args.format == ListFormat::Json {
-            console.line(&json::listed(&file, parsed.as_ref()).to_string());
+            console.verbatim(&format!("{}\n", json::listed(&file, parsed.as_ref())));
             continue;
         }
         match parsed {
             Ok(scenario) => {
                 let mark = if scenario.heavy().is_some() { " (heavy)" } else { "" };
-                console.line(&format!("{:<width$} {}{mark}", file.id, scenario.about()));
+                console.line(&format!("{:<width$}  {}{mark}", file.id, scenario.about()));
             }
             Err(error) => {
-                console.line(&format!("{:<width$} cannot be read: {}", file.id, error.message));
+                console.line(&format!("{:<width$}  cannot be read: {}", file.id, error.message));
             }
         }
     }
@@ -44,13 +41,18 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
         Some(name) => declared_choices(&suite.adapter(name)?),
         None => Choices::default(),
     };
-    let files = suite.select(&args.selection.names)?;
+    let files = args.selection.files(suite)?;
     let (count, mut refused) = (files.len(), 0);
+    let style = ProgressStyle::with_template("  {bar:20} {pos} of {len}  {wide_msg}");
+    let progress = ProgressBar::new(count as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     for file in &files {
+        progress.set_message(file.id.clone());
         let refusal = match file.checked_for(choices) {
             Ok(scenario) => {
                 if file.is_named && args.format != ReportFormat::Json {
-                    file.notes(&scenario).iter().for_each(|note| console.line(note));
+                    let notes = file.notes(&scenario);
+                    progress.suspend(|| notes.iter().for_each(|note| console.line(note)));
                 }
                 file.warnings(&scenario)
             }
@@ -59,10 +61,10 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
                 refusal
             }
         };
-        match args.format {
+        progress.suspend(|| match args.format {
             ReportFormat::Json => {
                 for error in &refusal.errors {
-                    console.line(&json::mistake(&refusal.path, error).to_string());
+                    console.verbatim(&format!("{}\n", json::mistake(&refusal.path, error)));
                 }
             }
             _ if refusal.errors.is_empty() => {}
@@ -70,11 +72,13 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
             ReportFormat::Github => {
                 console.complain(&refusal.to_string());
                 for error in &refusal.errors {
-                    console.line(&github::mistake(&refusal.path, error));
+                    console.verbatim(&format!("{}\n", github::mistake(&refusal.path, error)));
                 }
             }
-        }
+        });
+        progress.inc(1);
     }
+    progress.finish_and_clear();
     if refused > 0 {
         return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
     }
@@ -87,7 +91,7 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
 
 pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8, Error> {
     let mut changed = 0;
-    for file in suite.select(&args.selection.names)? {
+    for file in args.selection.files(suite)? {
         let path = file.path.display();
         let scenario = parse(&file.id, &file.text)
             .map_err(|error| Error::usage(error.render(&path.to_string(), &file.text)))?;

@@ -29,7 +29,7 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
     run.execute(&mut |event| {
         let RunEvent::Finished(run) = event else { return true };
         console.line(&format!("{}  {}\n", run.job.scenario.id, args.adapter));
-        console.text(&sequence_diagram(&run.job.scenario, &run.output.observation.trace));
+        console.verbatim(&sequence_diagram(&run.job.scenario, &run.output.observation.trace));
         console.line(&format!("\n{}", run.verdict.status));
         run.verdict.status.is_expected()
     })?;
@@ -44,7 +44,7 @@ fn show_record(suite: &Suite, file: &Path, console: &mut Console) -> Result<u8, 
     let (id, adapter) = (&job.scenario.id, &record.case.adapter);
     console.line(format!("{id}  {adapter} {}", job.flags()).trim_end());
     console.line("");
-    console.text(&sequence_diagram(&job.scenario, &record.case.observation.trace));
+    console.verbatim(&sequence_diagram(&job.scenario, &record.case.observation.trace));
     console.line(&format!("\n{}", verdict.status));
     Ok(0)
 }
@@ -54,7 +54,7 @@ fn show_prediction(suite: &Suite, args: &Show, console: &mut Console) -> Result<
         let scenario = if args.unchecked { file.parse()? } else { file.checked()? };
         let choices = Choices::default();
         console.line(&format!("{}  {MODEL}\n", scenario.id));
-        console.text(&sequence_diagram(&scenario, &model::predict(&scenario, choices)));
+        console.verbatim(&sequence_diagram(&scenario, &model::predict(&scenario, choices)));
         console.line(&format!("\n{}", summary(&scenario, choices)));
     }
     Ok(0)

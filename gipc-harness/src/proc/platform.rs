@@ -19,7 +19,9 @@ use tokio::io::unix::AsyncFd;
 use linux as system;
 #[cfg(not(target_os = "linux"))]
 use other as system;
-pub(crate) use system::{bytes_in_pipe, send_to, set_pipe_capacity, wait_status};
+pub(crate) use system::{
+    bytes_in_pipe, possible_pipe_capacity, send_to, set_pipe_capacity, wait_status,
+};
 
 /// The environment variable that makes the harness do without process descriptors and without `/proc`, as it must on other
 /// systems than Linux. Only the end of a process is still read from `/proc`, where other systems have kqueue.

@@ -1,8 +1,14 @@
-//! Standard output and standard error: the only place that writes to the terminal, progress bars aside.
+//! Standard output and standard error: the only place that writes to the terminal, progress bars aside, and that knows
+//! how wide it is.
 
-use std::io::{self, Write};
+use super::wrap::wrap;
+use crate::program;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use terminal_size::{Width, terminal_size_of};
 
-/// Writes text, and remembers the first failure, so that a full disk is reported once, at the end.
+/// Writes text, and remembers the first failure, so that a full disk is reported once, at the end. On a terminal, long
+/// lines are wrapped at its width.
 #[derive(Debug, Default)]
 pub struct Console {
     failure: Option<io::Error>,
@@ -11,6 +17,16 @@ pub struct Console {
 impl Console {
     /// Writes text to stdout.
     pub fn text(&mut self, text: &str) {
+        self.verbatim(&fitted(text, io::stdout()));
+    }
+
+    /// Writes a line to stdout.
+    pub fn line(&mut self, line: &str) {
+        self.text(&format!("{line}\n"));
+    }
+
+    /// Writes to stdout what no terminal changes: diagrams, tables, and lines for programs.
+    pub fn verbatim(&mut self, text: &str) {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
             // A reader that closed the pipe, such as `head`, is no failure.
@@ -20,13 +36,9 @@ impl Console {
         }
     }
 
-    /// Writes a line to stdout.
-    pub fn line(&mut self, line: &str) {
-        self.text(&format!("{line}\n"));
-    }
-
     /// Writes a line to stderr. A failure to do so cannot be reported anywhere.
     pub fn complain(&mut self, line: &str) {
+        let line = fitted(line, io::stderr());
         let _ = writeln!(io::stderr(), "{line}");
     }
 
@@ -34,4 +46,18 @@ impl Console {
     pub fn finish(self) -> io::Result<()> {
         self.failure.map_or(Ok(()), Err)
     }
+}
+
+/// The text as it fits a stream: wrapped if the stream is a terminal, and unchanged otherwise.
+fn fitted(text: &str, stream: impl AsFd + IsTerminal) -> String {
+    match width_of(stream) {
+        Some(width) => wrap(text, width, &program::command("")),
+        None => text.to_owned(),
+    }
+}
+
+/// How many columns a terminal has; `None` if the stream is none, or does not say it.
+pub(super) fn width_of(stream: impl AsFd + IsTerminal) -> Option<usize> {
+    let size = if stream.is_terminal() { terminal_size_of(stream) } else { None };
+    size.map(|(Width(width), _)| usize::from(width))
 }

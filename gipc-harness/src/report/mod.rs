@@ -1,16 +1,26 @@
-//! Reports for people and programs: terminal, JSON, JUnit XML, annotations of GitHub and the matrix. The verdicts are made by `verdict`.
+//! Reports for people and programs: terminal, JSON, JUnit XML, annotations of GitHub and the matrix; and what is remembered
+//! of the last runs. The verdicts are made by `verdict`.
 
 pub mod console;
+mod file_check;
 pub mod github;
 mod in_flight;
 pub mod json;
 pub mod junit;
+mod last_runs;
 pub mod matrix;
+mod progress;
+mod remaining_time;
 mod run_report;
 mod run_reporter;
+mod stability;
+pub mod summary;
 mod tally;
 pub mod terminal;
+mod wrap;
 
+pub use file_check::check_writable;
+pub use last_runs::{LastRuns, RunTimes};
 pub use run_report::{Report, ScenarioResult};
 pub use run_reporter::{Format, ReportOptions, RunReporter};
 pub use tally::Tally;

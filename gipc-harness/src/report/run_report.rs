@@ -1,6 +1,6 @@
 //! The report of a run that a program asked for.
 
-use super::{ScenarioReport, Tally, json, terminal};
+use super::{ScenarioReport, Tally, json, summary, terminal};
 use crate::environment::Environment;
 use crate::suite_run::{FinishedRun, SuiteRun, SuiteRunEnd};
 use crate::verdict::Verdict;
@@ -117,6 +117,6 @@ impl fmt::Display for Report {
             writeln!(f, "{}", failure.screen())?;
         }
         let seconds = self.time.as_secs_f64();
-        f.write_str(&terminal::summary(&self.adapter, &self.tally, &self.environment, seconds))
+        f.write_str(&summary::summary(&self.adapter, &self.tally, &self.environment, seconds))
     }
 }

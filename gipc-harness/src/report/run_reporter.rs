@@ -1,9 +1,14 @@
-//! Reports a run of the suite while it continues: failures when they occur, the records of failures, and the summary.
+//! Reports a run of the suite while it continues: progress, failures when they occur, the records of failures, and the
+//! summary; and remembers what the run took.
 
 use super::console::Console;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
-use super::{ScenarioReport, Tally, github, in_flight, json, terminal};
+use super::progress::Progress;
+use super::stability::Stability;
+use super::{
+    LastRuns, RunTimes, ScenarioReport, Tally, github, in_flight, json, summary, terminal,
+};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -11,12 +16,12 @@ use crate::record::Record;
 use crate::suite::Suite;
 use crate::suite::accept_baseline::{Seen, SeenScenarios, accept};
 use crate::suite_run::{FinishedRun, RunEvent, SuiteRun, SuiteRunEnd};
-use crate::variant::{Job, Order, Variant};
+use crate::variant::{Job, Variant};
 use crate::verdict::Status;
-use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The format of a report on stdout.
@@ -50,6 +55,8 @@ pub struct ReportOptions {
     pub shard: Option<(usize, usize)>,
     /// The capacity of each pipe, if it was set; kept in the record.
     pub capacity: Option<u32>,
+    /// How many of the slowest scenarios are listed at the end.
+    pub slowest: usize,
 }
 
 impl Default for ReportOptions {
@@ -63,6 +70,7 @@ impl Default for ReportOptions {
             repeat: 1,
             shard: None,
             capacity: None,
+            slowest: 0,
         }
     }
 }
@@ -85,7 +93,9 @@ pub struct RunReporter<'a> {
     junit: Option<Junit>,
     /// The column of a matrix that the results go to instead of stdout, and the scenarios of the matrix.
     column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
-    progress: ProgressBar,
+    progress: Progress,
+    last_runs: LastRuns,
+    times: RunTimes,
 }
 
 impl<'a> RunReporter<'a> {
@@ -99,6 +109,14 @@ impl<'a> RunReporter<'a> {
         run.notes().iter().for_each(|note| console.complain(note));
         let planned = run.planned();
         let (heavy, shard) = (run.heavy_left_out(), options.shard);
+        let last_runs = LastRuns::of(&run.suite, run.adapter.as_deref());
+        let names = run.jobs().iter().map(|job| lasting_name(&run.suite, job));
+        let names: Vec<String> = names.collect();
+        let names: Vec<String> = names.iter().cycle().take(planned).cloned().collect();
+        // Lines for a program on a terminal are not interrupted by bars.
+        let is_visible = options.format != Format::Json || !io::stdout().is_terminal();
+        let (adapter, seconds) = (run.adapter_name(), last_runs.seconds());
+        let progress = Progress::new(adapter, &names, seconds, run.at_once(), is_visible);
         Self {
             console,
             suite: run.suite.clone(),
@@ -112,7 +130,9 @@ impl<'a> RunReporter<'a> {
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
             column,
-            progress: progress_bar(planned, options.format),
+            progress,
+            last_runs,
+            times: RunTimes::default(),
             options,
         }
     }
@@ -120,6 +140,7 @@ impl<'a> RunReporter<'a> {
     /// Reports what happened. Returns whether it is as expected.
     pub fn handle(&mut self, event: RunEvent) -> bool {
         match event {
+            RunEvent::Started(job) => self.progress.start(&job, &lasting_name(&self.suite, &job)),
             RunEvent::Finished(run) => return self.add(*run),
             RunEvent::Silent(job, notice) => {
                 let text = in_flight::silent(&job.scenario, &notice);
@@ -154,6 +175,8 @@ impl<'a> RunReporter<'a> {
         }
         let is_expected = verdict.status.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
+        let name = lasting_name(&self.suite, &job);
+        self.times.add(&name, &job.flags(), time.as_secs_f64(), is_expected);
         let is_comparable = !verdict.status.is_inconclusive() && verdict.status != Status::Skip;
         if is_comparable && !verdict.flaky {
             self.stability.add(&job, verdict.status, &verdict.trace_text);
@@ -190,19 +213,22 @@ impl<'a> RunReporter<'a> {
                 let model = scenarios.get(&report.scenario.id).map_or("", |info| &info.model);
                 column.add(&report, model);
             }
-            (Format::Json, None) => self.console.line(&json::result(&report).to_string()),
+            (Format::Json, None) => {
+                let line = format!("{}\n", json::result(&report));
+                self.progress.suspend(|| self.console.verbatim(&line));
+            }
             // The skips that were accepted are listed at the end, and have nothing to show.
             (format, None)
                 if !is_expected || is_accepted && report.verdict.status != Status::Skip =>
             {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
                 if format == Format::Github && !is_expected {
-                    self.console.line(&github::result(&report));
+                    self.console.verbatim(&format!("{}\n", github::result(&report)));
                 }
             }
             (Format::Terminal | Format::Github, None) => {}
         }
-        self.progress.inc(1);
+        self.progress.end(&job, is_expected);
         is_expected
     }
 
@@ -231,7 +257,8 @@ impl<'a> RunReporter<'a> {
 
     /// Ends the report: summary, instability, what was accepted. Returns the counts.
     pub fn finish(mut self, end: SuiteRunEnd) -> Result<Tally, Error> {
-        self.progress.finish_and_clear();
+        self.progress.finish();
+        self.remember();
         self.tally.interrupted = end.interrupted;
         if end.stopped_at_failure {
             self.tally.planned = self.tally.done();
@@ -241,11 +268,15 @@ impl<'a> RunReporter<'a> {
             match self.options.format {
                 Format::Json => {
                     let summary = json::summary(&self.adapter_name, &self.tally, &self.environment);
-                    self.console.line(&summary.to_string());
+                    self.console.verbatim(&format!("{summary}\n"));
                 }
                 Format::Terminal | Format::Github => {
                     let seconds = end.time.as_secs_f64();
-                    self.console.text(&terminal::summary(
+                    let slowest = self.times.slowest(self.options.slowest);
+                    if !slowest.is_empty() {
+                        self.console.text(&summary::slowest(&slowest));
+                    }
+                    self.console.text(&summary::summary(
                         &self.adapter_name,
                         &self.tally,
                         &self.environment,
@@ -272,6 +303,17 @@ impl<'a> RunReporter<'a> {
         }
     }
 
+    /// Remembers what ran. That it cannot be remembered matters only for failures, which `--last-failed` would miss.
+    fn remember(&mut self) {
+        let Err(error) = self.last_runs.remember(&self.times) else { return };
+        if !self.tally.unexpected.is_empty() {
+            let file = self.last_runs.file().unwrap_or(Path::new("")).display();
+            self.console.complain(&format!(
+                "cannot remember the failures for --last-failed in {file}: {error}; name another folder with GIPC_HARNESS_CACHE"
+            ));
+        }
+    }
+
     fn write_junit(&mut self, end: SuiteRunEnd) {
         let (Some(file), Some(junit)) = (&self.options.junit, self.junit.take()) else { return };
         let written = junit
@@ -283,52 +325,6 @@ impl<'a> RunReporter<'a> {
     }
 }
 
-/// The statuses and traces of each scenario. A scenario with several of either is unstable.
-#[derive(Debug, Default)]
-struct Stability {
-    by_scenario: BTreeMap<String, (BTreeSet<Status>, BTreeSet<String>)>,
-}
-
-impl Stability {
-    fn add(&mut self, job: &Job, status: Status, trace: &str) {
-        // Runs in several orders of one scenario must agree; runs with different faults need not.
-        let flags = match &job.variant {
-            Variant::Stepwise(Order::Random(_) | Order::Tasks(_)) => String::new(),
-            variant => variant.flags(),
-        };
-        let key = format!("{} {flags}", job.scenario.id).trim_end().to_owned();
-        let (statuses, traces) = self.by_scenario.entry(key).or_default();
-        statuses.insert(status);
-        traces.insert(trace.to_owned());
-    }
-
-    fn len(&self) -> usize {
-        self.by_scenario.len()
-    }
-
-    /// Reports the unstable scenarios. Returns the number of those that `is_accepted` does not contain.
-    fn report(&self, console: &mut Console, is_accepted: impl Fn(&str) -> bool) -> usize {
-        for (key, (_, traces)) in self.by_scenario.iter().filter(|(_, (_, all))| all.len() > 1) {
-            console.complain(&format!("{key} gave {} different traces", traces.len()));
-        }
-        for (key, (statuses, _)) in self.by_scenario.iter().filter(|(_, (all, _))| all.len() > 1) {
-            let statuses: Vec<String> = statuses.iter().map(Status::to_string).collect();
-            console.complain(&format!("{key} was {}", statuses.join(" and ")));
-        }
-        let is_unstable = |(statuses, traces): &(BTreeSet<Status>, BTreeSet<String>)| {
-            statuses.len() > 1 || traces.len() > 1
-        };
-        let id = |key: &str| key.split(' ').next().unwrap_or_default().to_owned();
-        let all = self.by_scenario.iter().filter(|(_, all)| is_unstable(all));
-        all.filter(|(key, _)| !is_accepted(&id(key))).count()
-    }
-}
-
-/// A progress bar on stderr, which is shown only if stderr is a terminal.
-fn progress_bar(runs: usize, format: Format) -> ProgressBar {
-    if format == Format::Json {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len}, {eta} left");
-    ProgressBar::new(runs as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+fn lasting_name(suite: &Suite, job: &Job) -> String {
+    suite.lasting_name_of(&job.scenario.id, &job.path)
 }

@@ -2,7 +2,7 @@
 //! excerpt of the file; the actual outcome, and why another one was expected; the commands to type next; where the
 //! record is.
 
-use super::{ScenarioReport, Tally};
+use super::ScenarioReport;
 use crate::deadlock::{StallKind, StallReport};
 use crate::environment::Environment;
 use crate::program;
@@ -12,45 +12,6 @@ use crate::trace::{EvidenceTier, Mismatch};
 use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
-
-/// The summary of a run of the suite: a line for each theme and a line for the whole, which took this many seconds.
-pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds: f64) -> String {
-    let mut out = format!("  {adapter}\n\n");
-    for (theme, statuses) in &tally.themes {
-        let mut line = format!("  {theme:<12}");
-        for (status, count) in statuses {
-            let _ = write!(line, "{:<14}", format!("{count:>3} {}", participle(*status)));
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-    if !tally.reasons.is_empty() {
-        out.push('\n');
-    }
-    for ((status, id), reason) in &tally.reasons {
-        let _ = writeln!(out, "  {}  {id:<36} {reason}", colored(*status));
-    }
-    let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
-    let statuses = tally.statuses.iter();
-    let counts: Vec<String> =
-        statuses.map(|(status, count)| format!("{count} {}", participle(*status))).collect();
-    out.push_str(&counts.join(", "));
-    if tally.heavy > 0 {
-        let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
-    }
-    if let Some((part, parts)) = tally.shard {
-        let _ = write!(out, ". This is part {part} of {parts}");
-    }
-    out.push('\n');
-    if tally.interrupted || tally.done() < tally.planned {
-        out.push_str(
-            "  PARTIAL: this run was interrupted, and says nothing about what is missing\n",
-        );
-    }
-    for (fact, unmet) in environment.unmet() {
-        let _ = writeln!(out, "  here, {}: {}", fact.name, unmet.means);
-    }
-    out
-}
 
 /// The facts about the system, a line for each; below each assumption that does not hold, what follows from that.
 pub fn environment(environment: &Environment) -> String {
@@ -257,7 +218,7 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
 }
 
 /// The status as it follows a number of runs: `3 passed`.
-fn participle(status: Status) -> &'static str {
+pub(super) fn participle(status: Status) -> &'static str {
     match status {
         Status::Pass => "passed",
         Status::Known => "known",
@@ -274,7 +235,7 @@ fn participle(status: Status) -> &'static str {
 }
 
 /// The status in its color, if stdout supports colors.
-fn colored(status: Status) -> String {
+pub(super) fn colored(status: Status) -> String {
     let style = match status {
         Status::Pass => Style::new().green(),
         Status::Known | Status::Skip => Style::new().yellow(),

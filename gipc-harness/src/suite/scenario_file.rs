@@ -53,10 +53,18 @@ impl ScenarioFile {
     /// Whether the first comment says that the scenario is heavy. Does not parse the file.
     #[must_use]
     pub fn is_heavy(&self) -> bool {
-        self.text
-            .lines()
-            .take_while(|line| line.starts_with('#'))
-            .any(|line| line.starts_with("# heavy: "))
+        self.first_comment().any(|line| line.starts_with("# heavy: "))
+    }
+
+    /// The requirements that the first comment names. Does not parse the file.
+    pub fn covers(&self) -> impl Iterator<Item = &str> {
+        self.first_comment()
+            .filter_map(|line| line.strip_prefix("# covers "))
+            .flat_map(str::split_whitespace)
+    }
+
+    fn first_comment(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().take_while(|line| line.starts_with('#'))
     }
 
     /// Parses the scenario and checks the words of its first comment.

@@ -14,12 +14,12 @@ pub use cpu_load::busy_main;
 pub use execute_one::{execute_one, settings_for_one};
 pub use request::RunRequest;
 
-use crate::adapter::{Adapter, EMBEDDED, MODEL};
+use crate::adapter::{Adapter, MODEL};
 use crate::deadlock::deadlocked_steps;
 use crate::environment::{self, Environment};
 use crate::error::Error;
 use crate::model::Choices;
-use crate::proc::platform::raise_descriptor_limit;
+use crate::proc::platform::{possible_pipe_capacity, raise_descriptor_limit};
 use crate::program;
 use crate::runner::{RunOutput, Settings, SilenceNotice};
 use crate::suite::{Suite, own_program};
@@ -28,7 +28,7 @@ use crate::variant::{Job, VariantRequest, declared_choices};
 use crate::verdict::{Baseline, Verdict, judge};
 use cpu_load::CpuLoad;
 use pool::WorkerPool;
-use run_plan::{RunPlan, split_records};
+use run_plan::RunPlan;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -52,6 +52,8 @@ pub struct FinishedRun {
 /// What a run of the suite reports while it continues.
 #[derive(Clone, Debug)]
 pub enum RunEvent {
+    /// A run begins.
+    Started(Arc<Job>),
     /// A run has ended, and was judged.
     Finished(Box<FinishedRun>),
     /// A run has made no progress for some seconds.
@@ -92,7 +94,7 @@ pub struct SuiteRun {
 impl SuiteRun {
     /// Loads the adapter and the scenarios, and looks at the system. Starts no process of a scenario.
     pub fn prepare(suite: &Suite, request: RunRequest) -> Result<Self, Error> {
-        let asked = adapter_of(suite, &request)?;
+        let asked = request.adapter_in(suite)?;
         let adapter = (asked != MODEL).then(|| suite.adapter(&asked)).transpose()?;
         if let Some(adapter) = &adapter {
             if matches!(request.variant, VariantRequest::ExhaustFds(_)) && !adapter.has("limits") {
@@ -111,7 +113,8 @@ impl SuiteRun {
             )));
         }
         let choices = adapter.as_ref().map(declared_choices).unwrap_or_default();
-        let plan = RunPlan::new(suite, &request, choices)?;
+        let mut plan = RunPlan::new(suite, &request, choices)?;
+        plan.notes.extend(request.capacity.and_then(capacity_note));
         raise_descriptor_limit();
         let environment = environment::look(&own_program()?);
         let adapter = adapter.map(Arc::new);
@@ -129,6 +132,23 @@ impl SuiteRun {
     #[must_use]
     pub fn planned(&self) -> usize {
         self.plan.jobs.len() * self.request.repeat as usize
+    }
+
+    /// What is executed, as often as the request says.
+    #[must_use]
+    pub fn jobs(&self) -> &[Arc<Job>] {
+        &self.plan.jobs
+    }
+
+    /// Leaves out the jobs of which `is_wanted` says no.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&Job) -> bool) {
+        self.plan.jobs.retain(|job| is_wanted(job));
+    }
+
+    /// How many runs are executed at once.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        self.request.at_once()
     }
 
     /// How many heavy scenarios are left out.
@@ -189,20 +209,11 @@ impl SuiteRun {
     }
 }
 
-/// The adapter that is asked for: the named one, that of the records, that of the project, or the embedded one.
-fn adapter_of(suite: &Suite, request: &RunRequest) -> Result<String, Error> {
-    if let Some(named) = &request.adapter {
-        return Ok(named.clone());
-    }
-    let (records, _) = split_records(&request.names)?;
-    let mut adapters = records.into_iter().map(|(_, record)| record.case.adapter);
-    let Some(first) = adapters.next() else {
-        return Ok(suite.default_adapter.clone().unwrap_or_else(|| EMBEDDED.into()));
-    };
-    match adapters.find(|other| *other != first) {
-        None => Ok(first),
-        Some(other) => Err(Error::usage(format!(
-            "error: these records are of {first} and of {other}; name one adapter with --adapter"
-        ))),
+/// What to say of a capacity that the system does not set as it was asked for.
+fn capacity_note(bytes: u32) -> Option<String> {
+    match possible_pipe_capacity(bytes) {
+        Some(set) if set == bytes => None,
+        Some(set) => Some(format!("--capacity {bytes}: here a pipe then holds {set} bytes")),
+        None => Some(format!("--capacity {bytes}: here the capacity of a pipe cannot be set so")),
     }
 }

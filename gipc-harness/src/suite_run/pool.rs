@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 /// What happens to an execution.
 enum Happened {
+    Began,
     Ended(Box<io::Result<RunOutput>>, Duration),
     Silent(SilenceNotice),
 }
@@ -65,17 +66,16 @@ impl WorkerPool {
     ) -> Result<SuiteRunEnd, Error> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        let at_once = request.jobs.unwrap_or_else(processors);
         let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned());
         let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
-        for job in waiting.by_ref().take(at_once) {
+        for job in waiting.by_ref().take(request.at_once()) {
             running.spawn(self.start(job, sender.clone()));
         }
         let mut end = SuiteRunEnd::default();
         // Returns whether the run is as expected. A run that was cut short has no verdict.
         let mut report = |job: Arc<Job>, happened: Happened, end: &SuiteRunEnd| match happened {
+            Happened::Began => on_event(RunEvent::Started(job)),
             Happened::Silent(notice) => on_event(RunEvent::Silent(job, notice)),
             Happened::Ended(output, time) => match *output {
                 Ok(output) if end.interrupted && was_interrupted(&output) => {
@@ -120,6 +120,7 @@ impl WorkerPool {
         let adapter = Arc::clone(&self.adapter);
         let (silent_job, silences) = (Arc::clone(&job), reports.clone());
         let execute = move || {
+            let _ = reports.send((Arc::clone(&job), Happened::Began));
             let began = Instant::now();
             let output = execute_one(&job.scenario, &job.mode, &adapter, &settings);
             let _ = reports.send((job, Happened::Ended(Box::new(output), began.elapsed())));

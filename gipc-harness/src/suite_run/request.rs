@@ -1,12 +1,22 @@
 //! What is asked of a run of the suite.
 
+use crate::adapter::EMBEDDED;
+use crate::error::Error;
+use crate::record::Record;
+use crate::suite::Suite;
 use crate::variant::VariantRequest;
+use std::path::{Path, PathBuf};
+
+/// Records with their files.
+type Records = Vec<(PathBuf, Record)>;
 
 /// A run of scenarios on one adapter. The default is what `run` does without arguments.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// Ids, folders, files or records; all scenarios of the suite if nothing is named.
+    /// Ids, folders, files, patterns, requirements or records; all scenarios of the suite if nothing is named.
     pub names: Vec<String>,
+    /// Scenarios that are left out, named in the same ways, records aside.
+    pub skip: Vec<String>,
     /// The name or path of the adapter; that of the record, or the embedded one, if none is named.
     pub adapter: Option<String>,
     /// How many scenarios run at once; one a processor if not given.
@@ -39,6 +49,7 @@ impl Default for RunRequest {
     fn default() -> Self {
         Self {
             names: Vec::new(),
+            skip: Vec::new(),
             adapter: None,
             jobs: None,
             repeat: 1,
@@ -53,5 +64,42 @@ impl Default for RunRequest {
             slow_factor: None,
             accept: false,
         }
+    }
+}
+
+impl RunRequest {
+    /// The adapter that is asked for, as a name or path: the named one, that of the records, that of the project, or the
+    /// embedded one.
+    ///
+    /// Fails if a record cannot be read, or if the records are of several adapters.
+    pub fn adapter_in(&self, suite: &Suite) -> Result<String, Error> {
+        if let Some(named) = &self.adapter {
+            return Ok(named.clone());
+        }
+        let (records, _) = self.records_and_names()?;
+        let mut adapters = records.into_iter().map(|(_, record)| record.case.adapter);
+        let Some(first) = adapters.next() else {
+            return Ok(suite.default_adapter.clone().unwrap_or_else(|| EMBEDDED.into()));
+        };
+        match adapters.find(|other| *other != first) {
+            None => Ok(first),
+            Some(other) => Err(Error::usage(format!(
+                "error: these records are of {first} and of {other}; name one adapter with --adapter"
+            ))),
+        }
+    }
+
+    /// The records among the names, with their files, and the other names.
+    pub(super) fn records_and_names(&self) -> Result<(Records, Vec<String>), Error> {
+        let (records, others): (Vec<&String>, Vec<&String>) =
+            self.names.iter().partition(|name| Record::is_one(Path::new(name)));
+        let read = |name: &String| Ok((PathBuf::from(name), Record::read(Path::new(name))?));
+        let records = records.into_iter().map(read).collect::<Result<_, Error>>()?;
+        Ok((records, others.into_iter().cloned().collect()))
+    }
+
+    /// How many runs are executed at once.
+    pub(super) fn at_once(&self) -> usize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 }

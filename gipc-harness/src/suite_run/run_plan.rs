@@ -7,8 +7,10 @@ use crate::record::Record;
 use crate::suite::{ScenarioFile, Suite};
 use crate::variant::{InjectionSelector, Job, JobSet, VariantRequest};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// How many processes an error lists.
+const MAX_ROLES: usize = 5;
 
 /// The jobs of a run, and what was left out.
 #[derive(Debug, Default)]
@@ -18,18 +20,8 @@ pub(super) struct RunPlan {
     pub(super) heavy: usize,
     /// Sentences about what could not be done as requested.
     pub(super) notes: Vec<String>,
-}
-
-/// Records with their files.
-type Records = Vec<(PathBuf, Record)>;
-
-/// The records among the names of a request, and the other names.
-pub(super) fn split_records(names: &[String]) -> Result<(Records, Vec<String>), Error> {
-    let (records, others): (Vec<&String>, Vec<&String>) =
-        names.iter().partition(|name| Record::is_one(Path::new(name)));
-    let read = |name: &String| Ok((PathBuf::from(name), Record::read(Path::new(name))?));
-    let records = records.into_iter().map(read).collect::<Result<_, Error>>()?;
-    Ok((records, others.into_iter().cloned().collect()))
+    /// At how many moments of one scenario each process can be killed or paused, if that is requested.
+    moments: BTreeMap<String, usize>,
 }
 
 impl RunPlan {
@@ -39,17 +31,17 @@ impl RunPlan {
         request: &RunRequest,
         choices: Choices,
     ) -> Result<Self, Error> {
-        let (records, names) = split_records(&request.names)?;
+        let (records, names) = request.records_and_names()?;
         let mut plan = Self::default();
         for (file, record) in &records {
             let job = record.rerun(choices).map_err(|reason| Record::refuse(file, &reason))?;
             plan.jobs.push(Arc::new(job));
         }
         if records.is_empty() || !names.is_empty() {
-            plan.add_scenarios(suite.select(&names)?, request, choices)?;
+            plan.add_scenarios(suite.select_without(&names, &request.skip)?, request, choices)?;
         }
         if plan.jobs.is_empty() && plan.heavy == 0 {
-            return Err(plan.nothing_to_do(&request.variant));
+            return Err(plan.nothing_to_do(request));
         }
         Ok(plan)
     }
@@ -82,6 +74,10 @@ impl RunPlan {
                         Arc::new(job)
                     });
                     self.jobs.extend(jobs);
+                    for (role, count) in set.moments {
+                        let most = self.moments.entry(role).or_default();
+                        *most = count.max(*most);
+                    }
                     if let Some(note) = set.note {
                         *notes.entry(note).or_default() += 1;
                     }
@@ -99,18 +95,31 @@ impl RunPlan {
         Ok(())
     }
 
+    /// How many moments a process has in the selected scenarios; which processes have any, if it has none.
+    fn moments_of(&self, role: &str) -> String {
+        if let Some(count) = self.moments.get(role) {
+            return format!("{role} has {count} at most");
+        }
+        let roles: Vec<&str> = self.moments.keys().take(MAX_ROLES).map(String::as_str).collect();
+        match roles.is_empty() {
+            true => "they have no child".to_owned(),
+            false => format!("there are {}", roles.join(", ")),
+        }
+    }
+
     /// The error for a request that leaves nothing to execute.
-    fn nothing_to_do(&self, request: &VariantRequest) -> Error {
+    fn nothing_to_do(&self, request: &RunRequest) -> Error {
         let one = |selector: &InjectionSelector| match selector {
             InjectionSelector::One(role, k) => Some((role.clone(), *k)),
             InjectionSelector::All => None,
         };
-        let message = match request {
+        let message = match &request.variant {
             VariantRequest::Kill(selector) | VariantRequest::Pause(selector) => {
                 one(selector).map(|(role, k)| {
                     format!(
-                        "error: none of these scenarios has a moment {role}@{k} at which a child can be hit; \
-                         `all` hits each at each of its begins and ends"
+                        "error: none of these scenarios has a moment {role}@{k} at which a child can be hit: {}; \
+                         `all` hits each at each of its begins and ends",
+                        self.moments_of(&role)
                     )
                 })
             }
@@ -122,7 +131,10 @@ impl RunPlan {
             }),
             _ => None,
         };
-        let fallback = || "error: none of these scenarios can be performed in this way".to_owned();
+        let fallback = || match request.skip.is_empty() || !self.notes.is_empty() {
+            true => "error: none of these scenarios can be performed in this way".to_owned(),
+            false => "error: nothing is left to run: --skip names all that is selected".to_owned(),
+        };
         let lines = self.notes.iter().cloned().chain([message.unwrap_or_else(fallback)]);
         Error::usage(lines.collect::<Vec<_>>().join("\n"))
     }

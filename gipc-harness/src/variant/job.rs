@@ -46,6 +46,8 @@ pub struct JobSet {
     pub jobs: Vec<Job>,
     /// What could not be done as requested; completes the sentence "N scenarios …".
     pub note: Option<&'static str>,
+    /// How many moments each process has at which it can be killed or paused, if that is requested.
+    pub moments: BTreeMap<String, usize>,
 }
 
 impl JobSet {
@@ -66,6 +68,7 @@ impl JobSet {
         choices: Choices,
         request: &VariantRequest,
     ) -> Self {
+        let mut moments = BTreeMap::new();
         let (variants, note) = match request {
             VariantRequest::Order(OrderOption::File) => (vec![Variant::default()], None),
             VariantRequest::Order(OrderOption::Random(seed)) => {
@@ -78,16 +81,16 @@ impl JobSet {
             VariantRequest::Concurrent => (Vec::new(), Some(Self::STEPWISE_ONLY)),
             VariantRequest::Kill(selector) => {
                 let kill = |role, number, at| Variant::Kill { role, number, at };
-                (injections(scenario, choices, selector, kill), None)
+                (injections(scenario, choices, selector, kill, &mut moments), None)
             }
             VariantRequest::Pause(selector) => {
                 let pause = |role, number, at| Variant::Pause { role, number, at };
-                (injections(scenario, choices, selector, pause), None)
+                (injections(scenario, choices, selector, pause, &mut moments), None)
             }
             VariantRequest::ExhaustFds(selector) => fd_exhaustion::variants(scenario, selector),
         };
         let job = |variant| Job::new(scenario, path, choices, variant).ok();
-        Self { jobs: variants.into_iter().filter_map(job).collect(), note }
+        Self { jobs: variants.into_iter().filter_map(job).collect(), note, moments }
     }
 }
 
@@ -106,12 +109,12 @@ fn injections(
     choices: Choices,
     selector: &InjectionSelector,
     variant: impl Fn(String, usize, InjectionPoint) -> Variant,
+    moments: &mut BTreeMap<String, usize>,
 ) -> Vec<Variant> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut variants = Vec::new();
     for at in model::injection_points(scenario, choices) {
         let role = scenario.steps[at.step].task_id.process.clone();
-        let count = counts.entry(role.clone()).or_insert(0);
+        let count = moments.entry(role.clone()).or_insert(0);
         *count += 1;
         if selector.selects(&role, *count) {
             variants.push(variant(role, *count, at));

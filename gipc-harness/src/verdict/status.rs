@@ -54,6 +54,16 @@ impl Status {
         matches!(self, Self::Pass | Self::Known | Self::Skip)
     }
 
+    /// The exit code of a command whose only verdict this is: 0 as expected, 1 not as expected, 3 not found out.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Pass | Self::Known | Self::Skip => 0,
+            Self::Fail | Self::Deadlock | Self::Hang | Self::Fixed => 1,
+            Self::Slow | Self::Unknown | Self::Error | Self::Environment => 3,
+        }
+    }
+
     /// Whether the run could not find out what is right.
     #[must_use]
     pub fn is_inconclusive(self) -> bool {

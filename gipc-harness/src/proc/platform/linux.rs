@@ -2,8 +2,9 @@
 
 use super::is_portable_forced;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
+use nix::unistd::pipe2;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -55,6 +56,13 @@ pub(crate) fn set_pipe_capacity(pid: i32, descriptor: i32, bytes: u32) {
     if let (Ok(reader), Ok(bytes)) = (reader, i32::try_from(bytes)) {
         let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(bytes));
     }
+}
+
+/// The capacity in bytes that a pipe gets which is set to this many; `None` if the system refuses.
+pub(crate) fn possible_pipe_capacity(bytes: u32) -> Option<u32> {
+    let (reader, _writer) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let set = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(i32::try_from(bytes).ok()?)).ok()?;
+    u32::try_from(set).ok()
 }
 
 /// Reads the wait status of a process with `PIDFD_GET_INFO`, which the C library does not know yet.

@@ -48,6 +48,10 @@ pub(crate) fn send_to(process: &OwnedFd, pid: i32, signal: Signal) -> bool {
 
 pub(crate) fn set_pipe_capacity(_: i32, _: i32, _: u32) {}
 
+pub(crate) fn possible_pipe_capacity(_: u32) -> Option<u32> {
+    None
+}
+
 pub(crate) fn bytes_in_pipe(_: i32, _: i32) -> Option<u64> {
     None
 }

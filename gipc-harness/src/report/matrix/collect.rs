@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::model::{self, Choices};
 use crate::program;
 use crate::report::console::Console;
-use crate::report::{ReportOptions, RunReporter};
+use crate::report::{ReportOptions, RunReporter, check_writable};
 use crate::suite::{ScenarioFile, Suite};
 use crate::suite_run::{RunRequest, SuiteRun};
 use crate::trace::{snapshot_class_text, snapshot_text};
@@ -26,7 +26,7 @@ pub fn collect(
     let files = suite.select(&[])?;
     let scenarios: BTreeMap<String, ScenarioInfo> =
         files.iter().map(described).collect::<Result<_, _>>()?;
-    suite.select(&request.names)?;
+    suite.select_without(&request.names, &request.skip)?;
     let mut matrix = Matrix::new(timestamp(), scenarios);
     for name in suite.adapters_named(adapters)? {
         let mut column = new_column(suite, &name)?;
@@ -78,16 +78,21 @@ pub fn merge(first: &Path, others: &[PathBuf]) -> Result<Matrix, Error> {
     Ok(matrix)
 }
 
+/// The files of a matrix: its data, a page in Markdown and a page in HTML.
+const FILES: [&str; 3] = ["matrix.json", "matrix.md", "index.html"];
+
+/// Checks that a matrix can be written into a folder. Makes the folder.
+pub fn check_folder(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, &error))?;
+    FILES.iter().try_for_each(|name| check_writable(&folder.join(name)))
+}
+
 /// Writes `matrix.json`, `matrix.md` and `index.html` into a folder.
 pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Result<(), Error> {
     let json = serde_json::to_string_pretty(matrix)
         .map_err(|error| Error::unable(format!("error: {error}")))?;
-    let files = [
-        ("matrix.json", json + "\n"),
-        ("matrix.md", markdown(matrix, changes)),
-        ("index.html", page(matrix, changes)),
-    ];
-    for (name, text) in files {
+    let texts = [json + "\n", markdown(matrix, changes), page(matrix, changes)];
+    for (name, text) in FILES.into_iter().zip(texts) {
         let file = folder.join(name);
         fs::write(&file, text).map_err(|error| Error::unwritable(&file, &error))?;
     }

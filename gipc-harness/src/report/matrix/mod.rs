@@ -210,15 +210,11 @@ impl Matrix {
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
-    /// The exit code: 3 if a verdict is inconclusive, 0 if all verdicts are as expected, otherwise 1.
+    /// The exit code: 3 if a verdict could not be found out, 0 if all verdicts are as expected, otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let cells = || self.columns.iter().flat_map(|column| column.cells.values());
-        if cells().any(|cell| cell.verdict.is_inconclusive()) {
-            3
-        } else {
-            u8::from(!cells().all(|cell| cell.verdict.is_expected()))
-        }
+        let cells = self.columns.iter().flat_map(|column| column.cells.values());
+        cells.map(|cell| cell.verdict.exit_code()).max().unwrap_or(0)
     }
 }
 
