@@ -83,7 +83,10 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
         return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
     }
     if args.format != ReportFormat::Json {
-        console.line(&format!("{count} scenarios read, and the model agrees with each"));
+        console.line(&match count {
+            1 => "1 scenario read, and the model agrees with it".to_owned(),
+            _ => format!("{count} scenarios read, and the model agrees with each"),
+        });
         next::after_check(suite, &args.selection.names, console);
     }
     Ok(0)

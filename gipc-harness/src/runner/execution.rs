@@ -110,12 +110,16 @@ impl<'a> Execution<'a> {
 
     /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
+        let deadline = Instant::now() + detector.delay();
+        self.next_until(detector, deadline).await
+    }
+
+    async fn next_until(&mut self, detector: &mut QuiescenceDetector, deadline: Instant) -> bool {
         let state = &self.state;
         self.silence.notice(|| {
             (state.steps.open_steps().iter().copied().collect(), state.expected_processes())
         });
         let before = self.state.activity();
-        let deadline = Instant::now() + detector.delay();
         loop {
             match self.inbox.next(deadline).await {
                 Incoming::Agent(event) => self.agents.handle(&mut self.state, event),
@@ -196,6 +200,11 @@ impl<'a> Execution<'a> {
         while !self.state.is_over() && self.next(&mut detector).await {}
     }
 
+    /// Handles what has arrived, without waiting for more.
+    async fn handle_arrived(&mut self, detector: &mut QuiescenceDetector) {
+        while !self.state.is_over() && self.next_until(detector, Instant::now()).await {}
+    }
+
     /// Waits until a task has begun a step that stays open, and its loop has turned twice since, or all its threads sleep.
     /// Returns false if the task has no open step any more, or if the timeout passes first.
     pub(super) async fn await_blocked(&mut self, task: &TaskId) -> bool {
@@ -204,7 +213,15 @@ impl<'a> Execution<'a> {
         while let Some(step) = self.state.steps.open_step_of(task) {
             if self.state.steps.has_begun(step) {
                 match detector.is_blocked(&mut self.state, &task.process, was_silent) {
-                    Some(true) => return true,
+                    // The end of the step may have been sent after the inbox was looked at and before the task slept.
+                    Some(true) => {
+                        self.handle_arrived(&mut detector).await;
+                        if self.state.steps.is_open(step) {
+                            return true;
+                        }
+                        detector = self.new_detector();
+                        continue;
+                    }
                     Some(false) => {}
                     None => self.state.stop_as_unsupported(None, "cannot observe blocking here"),
                 }
