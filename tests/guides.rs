@@ -208,8 +208,9 @@ fn every_guide_is_executed_by_a_test() {
     let tested = include_str!("guides.rs");
     for entry in fs::read_dir(root().join("docs/guides")).expect("a folder").flatten() {
         let name = entry.file_name().into_string().expect("a name");
-        // The crate that this guide builds is a test of its own, `.ci/package`; its text is compared below.
-        let is_tested = name == "cargo-test.md" || tested.contains(&format!("docs/guides/{name}"));
+        // `.ci/package` tests the crate of the first, whose text is compared below, and `.ci/workflows` the second.
+        let is_tested = ["cargo-test.md", "in-your-ci.md"].contains(&name.as_str())
+            || tested.contains(&format!("docs/guides/{name}"));
         assert!(is_tested, "no test executes docs/guides/{name}");
     }
 }

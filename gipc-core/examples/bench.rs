@@ -1,31 +1,31 @@
 //! gipc-core under load: `bench WORKLOAD SIZE COUNT`, for `compare` and for anybody else who wants to measure it.
 //!
-//! Workloads: `oneway` (COUNT messages to a child), `batched` (the same by `put_all`), `pingpong` (there and back),
-//! `spawnseq` (children one after the other), `spawnconc` (all started, then all joined), `alive` (all alive at once,
-//! each with its own pipes). Prints one line of JSON.
+//! Workloads: `oneway` (COUNT messages to a child), `fresh` (each from a buffer of its own), `reused` (each into the same
+//! buffer), `batched` (by `put_all`), `pingpong` (there and back), `spawnseq` (children one after the other), `spawnconc`
+//! (all started, then all joined), `alive` (all alive at once, each with its own pipes). Prints one line of JSON.
 
 mod support;
 
-use gipc_core::{Command, Duplex, Exit, Postcard, Process, Start, duplex, entry, init};
-use support::{Own, Task, Watch, cpu_seconds, peak_rss_kb};
+use gipc_core::{Command, Duplex, Error, Exit, Process, Start, duplex, entry, init};
+use support::{Task, Usage, Watch};
 
 type Failure = Box<dyn std::error::Error>;
 
 entry! {
-    /// Takes so many messages and says what that cost.
-    async fn sink(start: Start<(usize, bool), Duplex>) -> () {
-        let both = start.handles;
-        let (count, answers) = start.args;
-        let _ = both.put(b"ready").await;
-        let cpu = cpu_seconds();
+    /// Gets as many messages as it is told and says what that cost.
+    async fn sink(start: Start<(usize, String), Duplex>) -> Result<(), Error> {
+        let (both, (count, workload)) = (start.handles, start.args);
+        both.put(b"ready").await?;
+        let began = Usage::now();
+        let mut buffer = Vec::new();
         for _ in 0..count {
-            let Ok(Some(message)) = both.get().await else { return };
-            if answers && both.put(&message).await.is_err() {
-                return;
+            match workload.as_str() {
+                "reused" => drop(both.reader().get_into(&mut buffer).await?),
+                "pingpong" => both.put(both.get().await?.unwrap_or_default()).await?,
+                _ => drop(both.get().await?),
             }
         }
-        let cost = (cpu_seconds() - cpu, peak_rss_kb());
-        let _ = both.with::<gipc_core::Raw, Postcard<(f64, u64)>>().put(&cost).await;
+        both.put(began.words_since().as_bytes()).await
     }
 }
 
@@ -42,14 +42,15 @@ entry! {
 
 fn main() -> Result<(), Failure> {
     init!(sink, word);
-    let task = Task::from_args().ok_or("usage: bench WORKLOAD SIZE COUNT")?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let task = Task::parse(&words).ok_or("usage: bench WORKLOAD SIZE COUNT")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(&task))
 }
 
 async fn run(task: &Task) -> Result<(), Failure> {
     match task.workload.as_str() {
-        "oneway" | "batched" | "pingpong" => talk(task).await,
+        "oneway" | "fresh" | "reused" | "batched" | "pingpong" => talk(task).await,
         "spawnseq" => {
             let watch = Watch::start();
             for _ in 0..task.count {
@@ -57,7 +58,7 @@ async fn run(task: &Task) -> Result<(), Failure> {
                 near.get().await?;
                 join(child).await?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
             Ok(())
         }
         "spawnconc" | "alive" => {
@@ -72,7 +73,7 @@ async fn run(task: &Task) -> Result<(), Failure> {
                 near.close()?;
                 join(child).await?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
             Ok(())
         }
         other => Err(format!("no workload is called {other}").into()),
@@ -81,28 +82,29 @@ async fn run(task: &Task) -> Result<(), Failure> {
 
 async fn talk(task: &Task) -> Result<(), Failure> {
     let (near, far) = duplex()?;
-    let answers = task.workload == "pingpong";
-    let child = Command::new(sink())?.handles(far).spawn(&(task.count, answers))?;
+    let args = (task.count, task.workload.clone());
+    let child = Command::new(sink())?.handles(far).spawn(&args)?;
     near.get().await?;
     let message = vec![7; task.size];
     let watch = Watch::start();
     match task.workload.as_str() {
         "batched" => near.writer().put_all(std::iter::repeat_n(&message[..], task.count)).await?,
-        "oneway" => {
-            for _ in 0..task.count {
-                near.put(&message).await?;
-            }
-        }
-        _ => {
+        "pingpong" => {
             for _ in 0..task.count {
                 near.put(&message).await?;
                 near.get().await?;
             }
         }
+        workload => {
+            for _ in 0..task.count {
+                match workload {
+                    "fresh" => near.put(vec![7; task.size]).await?,
+                    _ => near.put(&message).await?,
+                }
+            }
+        }
     }
-    let (cpu_seconds, peak_rss_kb) =
-        near.reader().with::<Postcard<(f64, u64)>>().get().await?.ok_or("the child is gone")?;
-    watch.report(task, Own { cpu_seconds, peak_rss_kb });
+    watch.report(task, &near.get().await?.ok_or("the child is gone")?);
     join(child).await
 }
 

@@ -72,10 +72,14 @@ impl Control {
                 let _ = tokio::task::spawn_blocking(|| std::thread::sleep(AGAIN)).await;
             }
             drop(rest.bodies);
-            platform::speaker(rest.socket)?.write_all(&rest.label).await?;
+            let mut speaker = platform::speaker(rest.socket)?;
+            while !rest.label.is_empty() {
+                let sent = uninterrupted(speaker.write(&rest.label).await)?.unwrap_or(0);
+                rest.label.drain(..sent);
+            }
         }
         while let room @ 1.. = self.room(said) {
-            if (&mut self.listener).take(room).read_buf(said).await? == 0 {
+            if uninterrupted((&mut self.listener).take(room).read_buf(said).await)? == Some(0) {
                 break;
             }
         }
@@ -85,6 +89,14 @@ impl Control {
     /// How many more bytes are read: one more than the child may say, besides the kind of its report.
     fn room(&self, said: &[u8]) -> u64 {
         (self.result_limit.saturating_add(2)).saturating_sub(said.len()) as u64
+    }
+}
+
+/// `None` for a call that a signal interrupted: it is made again.
+fn uninterrupted(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -64,7 +64,8 @@ impl Parent {
         loop {
             // It says nothing any more, so whatever comes is the end.
             match self.0.readable().await.and_then(|()| self.0.try_read(&mut nothing)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 _ => return,
             }
         }
@@ -138,8 +139,8 @@ impl<A: DeserializeOwned + 'static, H: Handles + 'static, R: Serialize + 'static
         let (name, run) = (self.name, self.run);
         let begin = move |parcel: Parcel| -> Result<Running<Report>, Error> {
             let (args, counts) = whole(parcel.args()?).map_err(Error::Decode)?;
-            let control = parcel.control.try_clone()?;
-            let mut bundle = Bundle { handles: parcel.open()?, counts };
+            let (handles, control) = parcel.open()?;
+            let mut bundle = Bundle { handles, counts };
             let handles =
                 H::unpack(&mut bundle).ok_or_else(|| io::Error::other("other handles"))?;
             let parent = Parent(platform::listener(control)?);

@@ -15,8 +15,9 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// Names the entry in the child's environment, for as long as it takes to read it.
-pub(crate) const ENTRY_VARIABLE: &str = "GIPC_CORE_ENTRY";
+/// Names the entry in the child's environment, for as long as it takes to read it. A program may contain two versions of this
+/// crate; each starts and answers its own children.
+pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_PKG_VERSION"));
 
 /// The bytes of a length on the control socket.
 const LENGTH: usize = 8;
@@ -138,6 +139,7 @@ impl Sent {
             let none = MsgFlags::empty();
             match sendmsg::<()>(control.as_raw_fd(), &bytes, &rights, none, None) {
                 Ok(_) => self.count += some.len(),
+                Err(Errno::EINTR) => {}
                 Err(Errno::ETOOMANYREFS | Errno::EAGAIN) => return Ok(false),
                 Err(error) if is_gone(&error.into()) => self.count = self.descriptors.len(),
                 Err(error) => return Err(error.into()),
@@ -193,7 +195,7 @@ fn append_with(bytes: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) {
 /// What came, in the child.
 pub(crate) struct Parcel {
     /// The socket to the parent, which stays open: its end is the parent's.
-    pub(crate) control: UnixStream,
+    control: UnixStream,
     descriptors: Vec<OwnedFd>,
     label: Vec<u8>,
 }
@@ -228,8 +230,8 @@ impl Parcel {
         Label(&self.label).part()
     }
 
-    /// Makes handles of it.
-    pub(crate) fn open(self) -> Result<VecDeque<Handle>, Error> {
+    /// Makes handles of it, and returns them with the socket to the parent.
+    pub(crate) fn open(self) -> Result<(VecDeque<Handle>, UnixStream), Error> {
         let mut label = Label(&self.label);
         label.part()?; // the arguments
         let mut descriptors = self.descriptors.into_iter();
@@ -249,7 +251,7 @@ impl Parcel {
                 }
             });
         }
-        Ok(handles)
+        Ok((handles, self.control))
     }
 }
 

@@ -25,7 +25,9 @@ async fn a_limit_of_the_address_space_refuses_no_message_that_fits() {
     raw.extend(vec![7; 200_000]);
     let long = vec![7; LONG];
     let (_, hard) = getrlimit(Resource::RLIMIT_AS).expect("a limit");
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("it is there");
+    let Ok(statm) = std::fs::read_to_string("/proc/self/statm") else {
+        return; // without it, the limit that is just large enough is not known
+    };
     let pages: u64 = statm.split(' ').next().and_then(|size| size.parse().ok()).expect("pages");
     setrlimit(Resource::RLIMIT_AS, pages * 4096 + (64 << 20), hard).expect("it is lower");
     let (put, got) = tokio::join!(w.put(&long), r.get());

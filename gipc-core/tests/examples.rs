@@ -4,6 +4,9 @@ use rstest::rstest;
 use std::path::PathBuf;
 use std::process::Command;
 
+// Undoes what its starter may have chosen: without the end of a child no program can be waited for.
+gipc_core::init_in_tests!();
+
 /// The file of an example.
 fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("this test is a file");

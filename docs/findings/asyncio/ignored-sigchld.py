@@ -3,7 +3,7 @@ import asyncio
 import signal
 import warnings
 
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # or inherited: `trap '' CHLD` in a shell
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # or inherited: `env --ignore-signal=CHLD`
 warnings.simplefilter("ignore")
 
 

@@ -1,5 +1,6 @@
-"""gipc or multiprocessing under load: `contender.py gipc|multiprocessing WORKLOAD SIZE COUNT`, the same contract as
-`bench`. Both are used as their documentation shows: gipc with a raw pipe, multiprocessing with a Pipe and its bytes."""
+"""gipc or multiprocessing under load: `contender.py gipc|multiprocessing|shared_memory WORKLOAD SIZE COUNT`, the same
+contract as `bench`. They are used as their documentation shows: gipc with a raw pipe, multiprocessing with a Pipe and its
+bytes, and shared memory as one block that the sender fills when the receiver has copied the message before."""
 
 import json
 import resource
@@ -7,10 +8,21 @@ import sys
 import time
 
 
-def cpu_seconds():
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + reaped.ru_utime + reaped.ru_stime
+class Usage:
+    """Processor time and page faults of this process and its reaped children, since it began or between two moments."""
+
+    def __init__(self):
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.clock = time.perf_counter()
+        self.cpu = own.ru_utime + own.ru_stime + reaped.ru_utime + reaped.ru_stime
+        self.faults = own.ru_minflt + reaped.ru_minflt
+
+    def since(self, earlier):
+        self.clock -= earlier.clock
+        self.cpu -= earlier.cpu
+        self.faults -= earlier.faults
+        return self
 
 
 def peak_rss_kb():
@@ -21,7 +33,7 @@ def peak_rss_kb():
     return 0
 
 
-def serve(connection, kind, count):
+def serve(connection, kind, count, block=None):
     put, get = WAYS(connection)
     put(b"ready")
     if kind == "word":
@@ -32,16 +44,30 @@ def serve(connection, kind, count):
         except EOFError:
             pass
         return
-    cpu = cpu_seconds()
+    began = Usage()
+    buffer = bytearray()
     for _ in range(count):
-        message = get()
-        if kind == "pingpong":
-            put(message)
-    put(b"%f %d" % (cpu_seconds() - cpu, peak_rss_kb()))
+        if kind == "reused":
+            size = int.from_bytes(get(), "little")
+            if len(buffer) < size:
+                buffer = bytearray(size)
+            connection.recv_bytes_into(buffer)
+        elif kind == "shared":
+            get()
+            message = bytes(block.buf)
+            put(b"taken")
+        else:
+            message = get()
+            if kind == "pingpong":
+                put(message)
+    used = Usage().since(began)
+    put(b"%f %d %d" % (used.cpu, used.faults, peak_rss_kb()))
+    if block:
+        block.close()
 
 
 if len(sys.argv) != 5:
-    sys.exit("usage: contender.py gipc|multiprocessing WORKLOAD SIZE COUNT")
+    sys.exit("usage: contender.py gipc|multiprocessing|shared_memory WORKLOAD SIZE COUNT")
 
 if sys.argv[1] == "gipc":
     import gipc
@@ -58,63 +84,91 @@ else:
     def WAYS(connection):
         return connection.send_bytes, connection.recv_bytes
 
-    def start(kind, count=0):
+    def start(kind, count=0, block=None):
         near, far = multiprocessing.Pipe()
-        child = multiprocessing.Process(target=serve, args=(far, kind, count))
+        child = multiprocessing.Process(target=serve, args=(far, kind, count, block))
         child.start()
         far.close()
         return near, child
 
 
 def run(workload, size, count):
-    """Returns how long it took, and what the child measured of itself."""
+    """Returns what was used, and what the child measured of itself in its words."""
     if workload == "spawnseq":
-        began = time.perf_counter(), cpu_seconds()
+        began = Usage()
         for _ in range(count):
             near, child = start("word")
             WAYS(near)[1]()
             child.join()
             near.close()
-        return began, (0, 0)
+        return Usage().since(began), b"0 0 0"
     if workload in ("spawnconc", "alive"):
-        began = time.perf_counter(), cpu_seconds()
+        began = Usage()
         children = [start("stay" if workload == "alive" else "word") for _ in range(count)]
         for near, _ in children:
             WAYS(near)[1]()
         for near, child in children:
-            # A forked sibling holds a copy of this end, so that closing it would tell nobody.
+            # A forked sibling holds a copy of this end, so that the child would not see the end of a closed one.
             if workload == "alive":
                 WAYS(near)[0](b"go")
             child.join()
             near.close()
-        return began, (0, 0)
-    if workload not in ("oneway", "pingpong"):
+        return Usage().since(began), b"0 0 0"
+    if sys.argv[1] == "shared_memory":
+        return share(workload, size, count)
+    if workload not in ("oneway", "fresh", "reused", "pingpong"):
         sys.exit("no workload is called " + workload)
     near, child = start(workload, count)
     put, get = WAYS(near)
     get()
     message = b"\7" * size
-    began = time.perf_counter(), cpu_seconds()
+    began = Usage()
     for _ in range(count):
-        put(message)
+        if workload == "reused":
+            put(size.to_bytes(8, "little"))
+        put(b"\7" * size if workload == "fresh" else message)
         if workload == "pingpong":
             get()
-    cpu, rss = get().split()
-    ended = time.perf_counter(), cpu_seconds()
+    words = get()
+    used = Usage().since(began)
     child.join()
-    return (began[0] + time.perf_counter() - ended[0], began[1] + cpu_seconds() - ended[1]), (float(cpu), int(rss))
+    return used, words
+
+
+def share(workload, size, count):
+    from multiprocessing import shared_memory
+
+    block = shared_memory.SharedMemory(create=True, size=size)
+    try:
+        near, child = start("shared", count, block)
+        near.recv_bytes()
+        message = b"\7" * size
+        began = Usage()
+        for _ in range(count):
+            block.buf[:size] = b"\7" * size if workload == "fresh" else message
+            near.send_bytes(b"full")
+            near.recv_bytes()
+        words = near.recv_bytes()
+        used = Usage().since(began)
+        child.join()
+        return used, words
+    finally:
+        block.close()
+        block.unlink()
 
 
 def main():
     workload, size, count = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    began, (cpu, rss) = run(workload, size, count)
+    used, words = run(workload, size, count)
+    cpu, faults, rss = words.split()
     print(json.dumps({
-        "seconds": time.perf_counter() - began[0],
+        "seconds": used.clock,
         "messages": count,
         "bytes": count * size,
-        "cpu_seconds": cpu_seconds() - began[1] + cpu,
+        "cpu_seconds": used.cpu + float(cpu),
+        "page_faults": used.faults + int(faults),
         "peak_rss_kb_parent": peak_rss_kb(),
-        "peak_rss_kb_child": rss,
+        "peak_rss_kb_child": int(rss),
     }))
 
 

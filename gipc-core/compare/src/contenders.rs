@@ -7,9 +7,20 @@ use std::process::{Command, Stdio};
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     command: Vec<PathBuf>,
-    /// What it does for the row where messages are put together, if it can.
-    batched: Option<&'static str>,
+    /// The workloads that it runs.
+    workloads: &'static [&'static str],
+    /// The smallest message that it is asked to send.
+    from_size: usize,
 }
+
+const COMMON: &[&str] = &["oneway", "fresh", "pingpong", "spawnseq", "alive"];
+const REUSING: &[&str] = &["oneway", "fresh", "reused", "pingpong", "spawnseq", "alive"];
+const BATCHING: &[&str] =
+    &["oneway", "fresh", "reused", "batched", "pingpong", "spawnseq", "alive"];
+const SHARING: &[&str] = &["oneway", "fresh"];
+
+/// Nobody shares memory for less.
+const SHARED_FROM: usize = 64 << 10;
 
 /// Who is not here, and what would change that.
 pub(crate) type Absent = (&'static str, String);
@@ -29,26 +40,53 @@ pub(crate) fn find() -> io::Result<(Vec<Contender>, Vec<Absent>)> {
     if !built.success() {
         return Err(io::Error::other("the contenders cannot be built; see above"));
     }
-    let rust = |name, file, batched| Contender { name, command: vec![folder.join(file)], batched };
+    let rust = |name, file, workloads| Contender {
+        name,
+        command: vec![folder.join(file)],
+        workloads,
+        from_size: 0,
+    };
     let mut contenders = vec![
-        rust("raw pipe", "raw", Some("oneway")),
-        rust("raw pipe, batching", "raw", Some("batched")),
-        rust("gipc-core", "gipc-core", Some("batched")),
-        rust("naive tokio", "naive", None),
-        rust("ipc-channel", "ipc_channel", None),
+        rust("raw pipe", "raw", BATCHING),
+        rust("gipc-core", "gipc-core", BATCHING),
+        rust("naive tokio", "naive", REUSING),
+        rust("ipc-channel", "ipc_channel", COMMON),
     ];
+    contenders.push(Contender {
+        name: "ipc-channel, shared memory",
+        command: vec![folder.join("ipc_channel"), "shared".into()],
+        workloads: SHARING,
+        from_size: SHARED_FROM,
+    });
     let mut absent = Vec::new();
     let script = manifest.join("python/contender.py");
     let venv = manifest.join("../../adapters/gipc-python/.venv/bin/python");
-    for (name, library, python, cure) in [
-        ("gipc 1.8", "gipc", venv, "`cargo harness adapter setup gipc-python` installs it"),
-        ("multiprocessing", "multiprocessing", "python3".into(), "there is no Python 3"),
+    let python = || PathBuf::from("python3");
+    for (name, library, python, cure, workloads, from_size) in [
+        (
+            "gipc 1.8",
+            "gipc",
+            venv,
+            "`cargo harness adapter setup gipc-python` installs it",
+            COMMON,
+            0,
+        ),
+        ("multiprocessing", "multiprocessing", python(), "there is no Python 3", REUSING, 0),
+        (
+            "its shared_memory",
+            "shared_memory",
+            python(),
+            "there is no Python 3",
+            SHARING,
+            SHARED_FROM,
+        ),
     ] {
-        let import = format!("import {library}");
+        let package = if library == "gipc" { "gipc" } else { "multiprocessing" };
+        let import = format!("import {package}");
         let probe = Command::new(&python).args(["-c", &import]).stderr(Stdio::null()).status();
         if probe.is_ok_and(|status| status.success()) {
             let command = vec![python, script.clone(), library.into()];
-            contenders.push(Contender { name, command, batched: None });
+            contenders.push(Contender { name, command, workloads, from_size });
         } else {
             absent.push((name, cure.to_owned()));
         }
@@ -57,15 +95,10 @@ pub(crate) fn find() -> io::Result<(Vec<Contender>, Vec<Absent>)> {
 }
 
 impl Contender {
-    /// What it is asked for this row, if it is asked at all.
-    pub(crate) fn workload<'w>(&self, row: &'w str) -> Option<&'w str> {
-        match (row, self.name) {
-            ("batched", _) => {
-                self.batched.map(|batched| if batched == "oneway" { "oneway" } else { row })
-            }
-            (_, "raw pipe, batching") => None,
-            _ => Some(row),
-        }
+    /// Whether it is asked for messages of this size under this workload.
+    pub(crate) fn runs(&self, workload: &str, size: usize) -> bool {
+        let moves_messages = matches!(workload, "oneway" | "fresh");
+        self.workloads.contains(&workload) && (!moves_messages || size >= self.from_size)
     }
 
     /// Runs it once, and reads its line.

@@ -14,10 +14,9 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// Reads the command line.
-    pub(crate) fn from_args() -> Option<Self> {
-        let words: Vec<String> = std::env::args().skip(1).collect();
-        let [workload, size, count] = &words[..] else { return None };
+    /// Reads the words of a command line behind the program's name.
+    pub(crate) fn parse(words: &[String]) -> Option<Self> {
+        let [workload, size, count] = words else { return None };
         Some(Self {
             workload: workload.clone(),
             size: size.parse().ok()?,
@@ -26,15 +25,41 @@ impl Task {
     }
 }
 
-/// Processor time of this process and its reaped children, in seconds.
-pub(crate) fn cpu_seconds() -> f64 {
-    let of = |who| {
-        getrusage(who).map_or(0.0, |usage| {
-            (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64
-                / 1e6
-        })
-    };
-    of(UsageWho::RUSAGE_SELF) + of(UsageWho::RUSAGE_CHILDREN)
+/// What a process has used since it began, its reaped children included, or between two moments.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Processor time in seconds.
+    cpu_seconds: f64,
+    /// Page faults that needed no device.
+    page_faults: i64,
+}
+
+impl Usage {
+    pub(crate) fn now() -> Self {
+        [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN]
+            .into_iter()
+            .filter_map(|who| getrusage(who).ok())
+            .map(|usage| {
+                let time = usage.user_time() + usage.system_time();
+                Self {
+                    cpu_seconds: time.num_microseconds() as f64 / 1e6,
+                    page_faults: usage.minor_page_faults(),
+                }
+            })
+            .fold(Self::default(), |sum, usage| Self {
+                cpu_seconds: sum.cpu_seconds + usage.cpu_seconds,
+                page_faults: sum.page_faults + usage.page_faults,
+            })
+    }
+
+    /// What was used since `self`, in the words that a child sends its parent: seconds, page faults, and the most memory
+    /// that the process ever had in KiB.
+    pub(crate) fn words_since(self) -> String {
+        let now = Self::now();
+        let (cpu, faults) =
+            (now.cpu_seconds - self.cpu_seconds, now.page_faults - self.page_faults);
+        format!("{cpu} {faults} {}", peak_rss_kb())
+    }
 }
 
 /// The most memory that this process ever had, in KiB; 0 where the system does not show it.
@@ -44,42 +69,33 @@ pub(crate) fn peak_rss_kb() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// What a child measured of itself between being ready and its last acknowledgement.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Own {
-    pub(crate) cpu_seconds: f64,
-    pub(crate) peak_rss_kb: u64,
-}
-
-impl From<&[u8]> for Own {
-    /// As a child without a codec says it: the seconds, a space, the KiB.
-    fn from(words: &[u8]) -> Self {
-        let words = String::from_utf8_lossy(words);
-        let (cpu, rss) = words.split_once(' ').unwrap_or_default();
-        Self { cpu_seconds: cpu.parse().unwrap_or(0.0), peak_rss_kb: rss.parse().unwrap_or(0) }
-    }
-}
-
 /// A measurement that goes on.
 pub(crate) struct Watch {
     began: Instant,
-    cpu: f64,
+    usage: Usage,
 }
 
 impl Watch {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now(), cpu: cpu_seconds() }
+        Self { began: Instant::now(), usage: Usage::now() }
     }
 
-    /// Prints the line.
-    pub(crate) fn report(self, task: &Task, child: Own) {
+    /// Prints the line. `child` is what a child said of itself by [`Usage::words_since`]; it is empty where the children were
+    /// reaped before, since their parent's usage then contains theirs.
+    pub(crate) fn report(self, task: &Task, child: &[u8]) {
+        let now = Usage::now();
+        let child = String::from_utf8_lossy(child);
+        let mut words = child.split(' ');
+        let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
+        let (child_cpu, child_faults, child_peak): (f64, f64, f64) = (number(), number(), number());
         let line = serde_json::json!({
             "seconds": self.began.elapsed().as_secs_f64(),
             "messages": task.count,
             "bytes": task.count * task.size,
-            "cpu_seconds": cpu_seconds() - self.cpu + child.cpu_seconds,
+            "cpu_seconds": now.cpu_seconds - self.usage.cpu_seconds + child_cpu,
+            "page_faults": (now.page_faults - self.usage.page_faults) as f64 + child_faults,
             "peak_rss_kb_parent": peak_rss_kb(),
-            "peak_rss_kb_child": child.peak_rss_kb,
+            "peak_rss_kb_child": child_peak as u64,
         });
         let _ = writeln!(std::io::stdout(), "{line}");
     }

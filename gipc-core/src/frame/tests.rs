@@ -70,23 +70,23 @@ async fn an_impossible_length_is_refused_for_ever() {
     check(&[0, 0, 0, 0x80, 1], &[words, words]).await;
 }
 
-/// Bytes of this process that are in memory.
+/// Bytes of this process that are in memory, where the system shows it.
 #[cfg(target_os = "linux")]
-fn resident() -> usize {
-    let sizes = std::fs::read_to_string("/proc/self/statm").expect("it is there");
-    sizes.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("pages") * 4096
+fn resident() -> Option<usize> {
+    let sizes = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(sizes.split(' ').nth(1)?.parse::<usize>().ok()? * 4096)
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_length_alone_costs_no_memory() {
-    let before = resident();
+    let Some(before) = resident() else { return };
     let mut liars: Vec<_> =
         (0..32).map(|_| Incoming::new(&[0xff, 0xff, 0xff, 0x7f, 1][..], Vec::new())).collect();
     for incoming in &mut liars {
         assert!(matches!(incoming.next().await, Err(Error::Truncated)));
     }
-    let grown = resident().saturating_sub(before);
+    let grown = resident().expect("as before").saturating_sub(before);
     assert!(grown < 32 * (3 << 20), "{grown} bytes for 32 false lengths");
 }
 

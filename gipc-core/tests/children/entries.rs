@@ -1,5 +1,6 @@
 //! What the children of these tests do.
 
+use crate::starts::ENTRY_VARIABLE;
 use gipc_core::{Command, Duplex, Exit, Handle, Reader, Start, Writer, entry, pipe};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, setrlimit};
@@ -187,10 +188,13 @@ entry! {
     /// Writes to the socket to its parent as long as that takes it, at most 64 MiB.
     pub(crate) async fn says_too_much(start: Start<(), Writer>) -> () {
         let w = start.handles;
-        let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-        let is_socket = |path: &std::path::Path| fs::read_link(path).is_ok_and(|link| link.to_string_lossy().starts_with("socket"));
-        let control = open.map(|entry| entry.path()).find(|path| is_socket(path));
-        let number = control.and_then(|path| path.file_name()?.to_str()?.parse().ok()).unwrap_or(-1);
+        // SAFETY: the call only reads what kind of file has this number, if there is one.
+        let mode = |number: &i32| unsafe {
+            let mut about = std::mem::zeroed::<nix::libc::stat>();
+            (nix::libc::fstat(*number, &raw mut about) == 0).then_some(about.st_mode)
+        };
+        let is_socket = |number: &i32| mode(number).is_some_and(|mode| mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK);
+        let number = (3..64).find(is_socket).unwrap_or(-1);
         // SAFETY: this process has it until its end.
         let control = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
         let mut written = 0;
@@ -365,7 +369,7 @@ fn describe_surroundings() -> (String, String, String, bool) {
     let folder = std::env::current_dir().unwrap_or_default().display().to_string();
     let _ = writeln!(io::stdout(), "to stdout");
     let _ = writeln!(io::stderr(), "to stderr");
-    let hidden = std::env::var_os("GIPC_CORE_ENTRY").is_none();
+    let hidden = std::env::var_os(ENTRY_VARIABLE).is_none();
     (read, folder, std::env::var("COLOUR").unwrap_or_default(), hidden)
 }
 

@@ -134,6 +134,7 @@ fn main() {
         test("a_child_reads_the_stdin_that_was_chosen", stdins),
         test("a_child_can_have_a_process_group_of_its_own", groups),
         test("lists_of_handles_come_with_their_lengths", lists),
+        test("another_version_of_the_crate_answers_its_own_children", another_version),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
     ];
     libtest_mimic::run(&arguments, trials).exit();

@@ -13,6 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(crate) async fn named_as_its_program() -> Result<(), Failure> {
     };
     if !name.is_empty() {
         let own = std::env::args_os().next().ok_or("it has a name")?;
-        let own = std::path::Path::new(&own).file_name().ok_or("a file")?.to_string_lossy();
+        let own = Path::new(&own).file_name().ok_or("a file")?.to_string_lossy();
         // Linux keeps 15 bytes of it.
         assert_eq!(name.trim_end(), &own[..own.len().min(15)]);
     }
@@ -71,7 +72,16 @@ pub(crate) async fn spawned_again() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether a child can be another user. In a user namespace that maps its own user alone it cannot.
+pub(crate) fn has_another_user() -> bool {
+    let root = nix::unistd::Uid::effective().is_root();
+    !root || std::process::Command::new("true").uid(65534).status().is_ok()
+}
+
 pub(crate) async fn many_handles_under_way() -> Result<(), Failure> {
+    if !has_another_user() {
+        return Ok(()); // root may have any number under way
+    }
     let child = Command::new(starts_slow_children())?.spawn(&())?;
     assert_eq!(child.join().await?, Exit::Returned("5 had all".into()));
     Ok(())
@@ -163,13 +173,28 @@ pub(crate) async fn torn() -> Result<(), Failure> {
         ours.write_all(handed_over)?;
         ours.shutdown(std::net::Shutdown::Write)?;
         let output = std::process::Command::new(std::env::current_exe()?)
-            .env("GIPC_CORE_ENTRY", nothing_by_name())
+            .env(ENTRY_VARIABLE, nothing_by_name())
             .stdin(OwnedFd::from(theirs))
             .output()?;
         assert_eq!(output.status.code(), Some(127), "{handed_over:?}");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(errors.contains("its parent went away"), "{handed_over:?}: {errors}");
     }
+    Ok(())
+}
+
+/// Where a child of this version of the crate finds what it begins with.
+pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_PKG_VERSION"));
+
+/// A child of another version of this crate in the same program: it is not answered by this one, whose main goes on.
+pub(crate) async fn another_version() -> Result<(), Failure> {
+    let output = std::process::Command::new(std::env::current_exe()?)
+        .arg("--list")
+        .env("GIPC_CORE_ENTRY_0.0.0", nothing_by_name())
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    let listed = String::from_utf8_lossy(&output.stdout);
+    assert!(listed.contains("another_version_of_the_crate"), "{listed}");
     Ok(())
 }
 
@@ -187,12 +212,32 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     if !nix::unistd::Uid::effective().is_root() {
         return Ok(()); // only root can make such a program
     }
-    let copy = std::env::temp_dir().join(format!("gipc-core-privileged-{}", std::process::id()));
-    fs::copy(std::env::current_exe()?, &copy)?;
+    let folder = std::env::temp_dir().join(format!("gipc-core-privileged-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    let checked = refuses_as_privileged(&folder);
+    fs::remove_dir_all(folder)?;
+    checked
+}
+
+/// A copy of a program that runs as root, whoever starts it.
+fn set_user_id(program: &Path, folder: &Path) -> Result<PathBuf, Failure> {
+    let copy = folder.join(program.file_name().unwrap_or_default());
+    fs::copy(program, &copy)?;
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755))?;
+    Ok(copy)
+}
+
+fn refuses_as_privileged(folder: &Path) -> Result<(), Failure> {
+    // A file system may be mounted without this, and a tracer takes it away.
+    let id = set_user_id(Path::new("/usr/bin/id"), folder).ok();
+    let user = id.map(|id| std::process::Command::new(id).arg("-u").uid(65534).output());
+    if !user.is_some_and(|user| user.is_ok_and(|user| user.stdout == b"0\n")) {
+        return Ok(());
+    }
+    let copy = set_user_id(&std::env::current_exe()?, folder)?;
     let (mut ours, theirs) = UnixStream::pair()?;
     let child = std::process::Command::new(&copy)
-        .env("GIPC_CORE_ENTRY", nothing_by_name())
+        .env(ENTRY_VARIABLE, nothing_by_name())
         .uid(65534)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
@@ -204,7 +249,6 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     let mut said = Vec::new();
     let _ = ours.read_to_end(&mut said);
     let output = child.wait_with_output()?;
-    fs::remove_file(copy)?;
     assert_eq!(said, b"", "it did what it was told");
     assert_eq!(output.status.code(), Some(127));
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -40,7 +40,7 @@ Exit codes:
     arg_required_else_help = false,
     about = "Runs scripted multi-process scenarios against an implementation, and explains what went wrong",
     after_help = "Without a command it runs every scenario on the embedded gipc-core.\n\
-                  Exit: 0 all as expected, 1 something is not, 2 usage or a bad scenario, 3 could not find out."
+                  Exit codes: 0 as expected, 1 something is not, 2 wrong usage or a refused file, 3 could not be found out."
 )]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -58,14 +58,14 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List scenarios and what each asks
+    /// List the scenarios and what each tests
     List(List),
     /// Check scenarios against the model, without starting a process
     Check(Check),
-    /// Run scenarios on an implementation and judge what comes
+    /// Run scenarios on an implementation and judge the outcomes
     #[command(after_long_help = VERDICTS)]
     Run(Box<Run>),
-    /// Show what each task does, side by side: as the model predicts, as an adapter does it, or as a record has it
+    /// Draw what each task does, side by side: as the model predicts it, as an adapter does it, or from a record
     Show(Show),
     /// Judge recorded runs again, without running anything
     Judge {
@@ -75,9 +75,9 @@ pub(super) enum Command {
     },
     /// Run the suite on many adapters and write a report: for terminals, as Markdown, JSON and HTML
     Matrix(Matrix),
-    /// Run random scenarios until one fails, and make that one small
+    /// Run random scenarios until one fails, and shrink that one
     Explore(Explore),
-    /// List the requirements, and the scenarios that ask for each
+    /// List the requirements, and the scenarios that test each
     Spec(Spec),
     /// Write a first scenario, or the built-in ones
     Scenarios {
@@ -209,10 +209,10 @@ pub(super) struct Explore {
     /// Only verbs of this profile and of core; may be given several times [default: all that the adapter has]
     #[arg(long, value_name = "PROFILE")]
     pub(super) profile: Vec<String>,
-    /// Go on after a failure, and keep one of each kind
+    /// Continue after a failure, and keep one failure of each kind
     #[arg(long)]
     pub(super) all: bool,
-    /// How many scenarios run at once [default: one a processor]
+    /// How many scenarios run at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = jobs_value())]
     pub(super) jobs: Option<u16>,
     /// The folder that failures are written to
@@ -225,10 +225,10 @@ pub(super) struct Spec {
     /// Requirements or groups of them, such as EOF-4 or EOF; all if nothing is named
     #[arg(value_name = "ID")]
     pub(super) ids: Vec<String>,
-    /// Only requirements that no scenario asks for and nothing stands in for; exit 1 if there are any
+    /// Only requirements that neither a scenario nor anything else tests; exit 1 if there are any
     #[arg(long)]
     pub(super) uncovered: bool,
-    /// The other way round: each scenario, and the requirements that it asks for
+    /// List each scenario with the requirements that it tests
     #[arg(long, conflicts_with = "uncovered")]
     pub(super) by_scenario: bool,
 }

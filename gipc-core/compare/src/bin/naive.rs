@@ -7,7 +7,7 @@ mod support;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::Stdio;
-use support::{Own, Task, Watch, cpu_seconds, peak_rss_kb};
+use support::{Task, Usage, Watch};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
         match words.first().map(String::as_str) {
             Some("child") => child(&words[1..]).await,
             _ => {
-                let task = Task::from_args()
+                let task = Task::parse(&words)
                     .ok_or_else(|| io::Error::other("usage: naive WORKLOAD SIZE COUNT"))?;
                 run(&task).await
             }
@@ -37,6 +37,15 @@ async fn get(reader: &mut (impl AsyncReadExt + Unpin)) -> io::Result<Vec<u8>> {
     let mut message = vec![0; len];
     reader.read_exact(&mut message).await?;
     Ok(message)
+}
+
+async fn get_into(
+    reader: &mut (impl AsyncReadExt + Unpin),
+    message: &mut Vec<u8>,
+) -> io::Result<()> {
+    let len = reader.read_u32().await? as usize;
+    message.resize(len, 0);
+    reader.read_exact(message).await.map(drop)
 }
 
 struct Peer {
@@ -67,15 +76,16 @@ async fn child(words: &[String]) -> io::Result<()> {
         "word" => {}
         "stay" => drop(get(&mut reader).await),
         kind => {
-            let cpu = cpu_seconds();
+            let began = Usage::now();
+            let mut buffer = Vec::new();
             for _ in 0..count {
-                let message = get(&mut reader).await?;
-                if kind == "pingpong" {
-                    put(&mut writer, &message).await?;
+                match kind {
+                    "reused" => get_into(&mut reader, &mut buffer).await?,
+                    "pingpong" => put(&mut writer, &get(&mut reader).await?).await?,
+                    _ => drop(get(&mut reader).await?),
                 }
             }
-            let cost = format!("{} {}", cpu_seconds() - cpu, peak_rss_kb());
-            put(&mut writer, cost.as_bytes()).await?;
+            put(&mut writer, began.words_since().as_bytes()).await?;
         }
     }
     Ok(())
@@ -90,7 +100,7 @@ async fn run(task: &Task) -> io::Result<()> {
                 get(&mut peer.reader).await?;
                 peer.process.wait().await?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
         }
         "spawnconc" | "alive" => {
             let kind = if task.workload == "alive" { "stay" } else { "word" };
@@ -104,9 +114,9 @@ async fn run(task: &Task) -> io::Result<()> {
                 drop(peer.writer);
                 peer.process.wait().await?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
         }
-        "oneway" | "pingpong" => talk(task).await?,
+        "oneway" | "fresh" | "reused" | "pingpong" => talk(task).await?,
         other => return Err(io::Error::other(format!("no workload is called {other}"))),
     }
     Ok(())
@@ -118,11 +128,14 @@ async fn talk(task: &Task) -> io::Result<()> {
     let message = vec![7; task.size];
     let watch = Watch::start();
     for _ in 0..task.count {
-        put(&mut peer.writer, &message).await?;
+        match task.workload.as_str() {
+            "fresh" => put(&mut peer.writer, &vec![7; task.size]).await?,
+            _ => put(&mut peer.writer, &message).await?,
+        }
         if task.workload == "pingpong" {
             get(&mut peer.reader).await?;
         }
     }
-    watch.report(task, Own::from(&get(&mut peer.reader).await?[..]));
+    watch.report(task, &get(&mut peer.reader).await?);
     peer.process.wait().await.map(drop)
 }

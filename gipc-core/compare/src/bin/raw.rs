@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, IoSlice, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
-use support::{Own, Task, Watch, cpu_seconds, peak_rss_kb};
+use support::{Task, Usage, Watch};
 
 /// How much is written or read at once where that is left to us.
 const BUFFER: usize = 64 * 1024;
@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
     match words.first().map(String::as_str) {
         Some("child") => child(&words[1..]),
         _ => {
-            let task = Task::from_args()
+            let task = Task::parse(&words)
                 .ok_or_else(|| io::Error::other("usage: raw WORKLOAD SIZE COUNT"))?;
             run(&task)
         }
@@ -55,13 +55,19 @@ fn put(writer: &mut impl Write, message: &[u8]) -> io::Result<()> {
 }
 
 fn get(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut message = Vec::new();
+    get_into(reader, &mut message)?;
+    Ok(message)
+}
+
+fn get_into(reader: &mut impl Read, message: &mut Vec<u8>) -> io::Result<()> {
     let mut header = [0; 4];
     reader.read_exact(&mut header)?;
     let len = u32::from_le_bytes(header) as usize;
-    let mut message = Vec::with_capacity(len);
+    message.clear();
+    message.reserve(len);
     // Reads into memory that was never zeroed.
-    reader.take(len as u64).read_to_end(&mut message)?;
-    Ok(message)
+    reader.take(len as u64).read_to_end(message).map(drop)
 }
 
 fn child(words: &[String]) -> io::Result<()> {
@@ -75,15 +81,16 @@ fn child(words: &[String]) -> io::Result<()> {
         "word" => {}
         "stay" => drop(get(&mut reader)),
         kind => {
-            let cpu = cpu_seconds();
+            let began = Usage::now();
+            let mut buffer = Vec::new();
             for _ in 0..count {
-                let message = get(&mut reader)?;
-                if kind == "pingpong" {
-                    put(&mut writer, &message)?;
+                match kind {
+                    "reused" => get_into(&mut reader, &mut buffer)?,
+                    "pingpong" => put(&mut writer, &get(&mut reader)?)?,
+                    _ => drop(get(&mut reader)?),
                 }
             }
-            let cost = format!("{} {}", cpu_seconds() - cpu, peak_rss_kb());
-            put(&mut writer, cost.as_bytes())?;
+            put(&mut writer, began.words_since().as_bytes())?;
         }
     }
     Ok(())
@@ -98,7 +105,7 @@ fn run(task: &Task) -> io::Result<()> {
                 get(&mut peer.reader)?;
                 peer.process.wait()?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
         }
         "spawnconc" | "alive" => {
             let kind = if task.workload == "alive" { "stay" } else { "word" };
@@ -113,7 +120,7 @@ fn run(task: &Task) -> io::Result<()> {
                 drop(peer.writer);
                 peer.process.wait()?;
             }
-            watch.report(task, Own::default());
+            watch.report(task, b"");
         }
         _ => talk(task)?,
     }
@@ -129,6 +136,7 @@ fn talk(task: &Task) -> io::Result<()> {
     for _ in 0..task.count {
         match task.workload.as_str() {
             "batched" => put(&mut batch, &message)?,
+            "fresh" => put(&mut &peer.writer, &vec![7; task.size])?,
             _ => put(&mut &peer.writer, &message)?,
         }
         if task.workload == "pingpong" {
@@ -137,6 +145,6 @@ fn talk(task: &Task) -> io::Result<()> {
     }
     batch.flush()?;
     drop(batch);
-    watch.report(task, Own::from(&get(&mut peer.reader)?[..]));
+    watch.report(task, &get(&mut peer.reader)?);
     peer.process.wait().map(drop)
 }
