@@ -1,5 +1,5 @@
 //! Tests what the harness reports about faulty adapters, and that a run continues after them; and tests the baseline,
-//! the output formats, `adapter new`, `adapter check` and `explore`.
+//! the output formats, `adapter check` and `explore`.
 //!
 //! The faulty agents are this program, started with `agent KIND ROLE`.
 
@@ -74,7 +74,6 @@ fn main() {
         Trial::test("a_report_that_cannot_be_written_is_not_a_pass", full_disk),
         Trial::test("the_terminal_output_matches_its_snapshot", screens),
         Trial::test("an_unknown_adapter_is_a_usage_error", unknown),
-        Trial::test("a_scaffolded_adapter_passes_the_contract_check", scaffold),
         Trial::test("a_failed_contract_check_shows_the_messages", inspected),
         Trial::test("exploring_a_correct_implementation_finds_nothing", explored_without_a_finding),
         Trial::test(
@@ -161,7 +160,10 @@ fn folder(kind: &str, more: &str) -> Result<tempfile::TempDir, Failed> {
 fn skips() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let adapter = folder.path().to_str().ok_or("a path")?;
+    // Without profiles the manifest makes no statement, so that each skip must be listed.
     let own = include_str!("../adapters/gipc-core/adapter.toml");
+    let own = own.lines().filter(|line| !line.starts_with("profiles"));
+    let own = own.collect::<Vec<_>>().join("\n");
     let command = json!([env!("CARGO_BIN_EXE_gipc-harness"), "gipc-harness:embedded-agent"]);
     let manifest = format!("command = {command}\n{own}");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
@@ -178,7 +180,7 @@ fn skips() -> Result<(), Failed> {
     check(&["close/twice"], 1, "skips.txt lists it")?;
     check(&["scope/closed-before"], 3, "skips.txt does not list it")?;
     check(&["scope/closed-before"], 3, "--accept")?;
-    check(&["close/twice", "scope/closed-before", "--accept"], 0, "skips.txt is written anew")?;
+    check(&["close/twice", "scope/closed-before", "--accept"], 0, "skips.txt is changed")?;
     let text = fs::read_to_string(folder.path().join("skips.txt"))?;
     if text != "scope/closed-before\n" {
         return Err(format!("skips.txt contains {text:?}").into());
@@ -188,50 +190,15 @@ fn skips() -> Result<(), Failed> {
     let manifest = format!("{manifest}\n[[known]]\n{known}\nreason = \"it was there\"\n");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
     check(&["close/twice"], 2, "speaks of close/thrice, and there is no such scenario")?;
-    check(&["close/twice", "--accept"], 0, "adapter.toml is written anew")?;
+    check(&["close/twice", "--accept"], 0, "removed    close/thrice: there is no such scenario")?;
     check(&["close/twice"], 0, "1 passed")
-}
-
-/// Checks new adapters in Python and Node, beside copies of their kits. The one in Rust takes a minute to build, and CI
-/// checks it.
-fn scaffold() -> Result<(), Failed> {
-    let adapters = tempfile::tempdir()?;
-    let folder = adapters.path().to_str().ok_or("a path")?;
-    let check = |arguments: &[&str], expected: i32, part: &str| {
-        let (text, code) = harness(&[&["--adapters", folder, "adapter"], arguments].concat())?;
-        match code == expected && text.contains(part) {
-            true => Ok(()),
-            false => Err(Failed::from(format!("{arguments:?}: exit {code}, and\n{text}"))),
-        }
-    };
-    for (lang, program) in [("python", "python3"), ("node", "node")] {
-        if Command::new(program).arg("--version").output().is_err() {
-            writeln!(std::io::stdout(), "skipped: {program} is not installed")?;
-            continue;
-        }
-        let kit = adapters.path().join("kit").join(lang);
-        fs::create_dir_all(&kit)?;
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/kit").join(lang);
-        for file in fs::read_dir(from)?.flatten().filter(|file| file.path().is_file()) {
-            fs::copy(file.path(), kit.join(file.file_name()))?;
-        }
-        let name = format!("in-{lang}");
-        check(
-            &["new", &name, "--lang", lang],
-            0,
-            &format!("next: cargo harness adapter check {name}"),
-        )?;
-        check(&["check", &name], 0, "it keeps the contract")?;
-        check(&["new", &name, "--lang", lang], 2, "is there already")?;
-    }
-    check(&["new", "My Own", "--lang", "rust"], 2, "is no name of an adapter")
 }
 
 fn inspected() -> Result<(), Failed> {
     let folder = folder("eager", "")?;
     let (text, code) = harness(&["adapter", "check", folder.path().to_str().ok_or("a path")?])?;
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("the conversation") && text.contains("spoke of step"), "{text}");
+    assert!(text.contains("the conversation") && text.contains("did not refuse"), "{text}");
     Ok(())
 }
 
@@ -369,11 +336,22 @@ fn known() -> Result<(), Failed> {
     for (manifest, scenario, expected, part) in [
         (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
         (entry(fails, "reader get r", "eof", reason), fails, 1, "knows another failure here"),
-        (entry(passes, "main get r", "blocks", reason), passes, 1, "delete that entry"),
+        (entry(passes, "main get r", "blocks", reason), passes, 1, "delete the entry"),
         (entry(passes, "main get r", "blocks", sometimes), passes, 0, "1 passed"),
-        (entry(fails, "reader get r", "blocks", "reason = \"\""), fails, 2, "has no reason"),
+        (
+            entry(fails, "reader get r", "blocks", "reason = \"\""),
+            fails,
+            1,
+            "its sort or its reason is empty",
+        ),
         (
             entry(fails, "reader get r", "blocks", reason).replace("defect", ""),
+            fails,
+            1,
+            "its sort or its reason is empty",
+        ),
+        (
+            entry(fails, "reader get r", "blocks", reason).replace("defect", "mishap"),
             fails,
             2,
             "expected one of `defect`, `choice`, `adapter`, `suite`",

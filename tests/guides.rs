@@ -67,6 +67,8 @@ fn run(command: &str, folder: &Path) -> Vec<String> {
         .env("PATH", format!("{programs}:{path}"))
         .env("COLUMNS", "100")
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Nothing of the times of earlier runs of this user.
+        .env("GIPC_HARNESS_CACHE", "")
         .env_remove("CARGO")
         .stdin(Stdio::null())
         .output()

@@ -2,7 +2,7 @@
 //! `PROPTEST_CASES=10000 cargo test --release --test model_properties` tests as many as a release should.
 
 use gipc_harness::explore::script;
-use gipc_harness::model::{self, AfterCancel, Analysis, Choices, ReleaseOrder};
+use gipc_harness::model::{self, AfterCancel, Analysis, Choices, ReleaseOrder, Unjoined};
 use gipc_harness::scenario::{Item, Outcome, PipeId, Scenario, Script, Side, TaskId, Verb, parse};
 use gipc_harness::trace::{StepState, Trace, snapshot_text};
 use proptest::prelude::*;
@@ -156,11 +156,17 @@ proptest! {
     /// The race detector and partial-order reduction leave out no outcome, and add none.
     #[test]
     fn the_model_finds_the_outcomes_of_all_orders(
-        seed: u64, poisons: bool, late_get_waits: bool, limits_messages: bool,
+        seed: u64, poisons: bool, late_get_waits: bool, limits_messages: bool, unjoined in 0..4_u8,
     ) {
         let after_cancel = if poisons { AfterCancel::Poison } else { AfterCancel::Complete };
         let max_message = if limits_messages { 300 } else { Choices::default().max_message };
-        let choices = Choices { after_cancel, late_get_waits, max_message, ..Choices::default() };
+        let unjoined = match unjoined {
+            0 => Unjoined::Left,
+            1 => Unjoined::Killed,
+            2 => Unjoined::Joined,
+            _ => Unjoined::JoinedOnReturn,
+        };
+        let choices = Choices { after_cancel, late_get_waits, max_message, unjoined, ..Choices::default() };
         if let Some(scenario) = read(&random(seed)) {
             let Analysis { allowed, depends_on_capacity } = model::analyze(&scenario, choices);
             // If nothing races, one run with small pipes counts; `check` refuses what depends on them. The schedule

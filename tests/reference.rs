@@ -36,7 +36,11 @@ fn resolve<'a>(schema: &'a Value, part: &'a Value) -> &'a Value {
 
 /// What may be written for a field.
 fn value_of(schema: &Value, field: &Value) -> String {
-    let part = resolve(schema, field);
+    let mut part = resolve(schema, field);
+    // A choice of forms, as that of one scenario or several: the first one is the simplest.
+    while part["anyOf"].is_array() {
+        part = resolve(schema, part);
+    }
     if let Some(choices) = part["oneOf"].as_array() {
         let words = choices.iter().map(|choice| format!("`{}`", choice["const"].as_str().unwrap()));
         return words.collect::<Vec<_>>().join(", ");

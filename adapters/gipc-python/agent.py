@@ -7,6 +7,7 @@ Python 2.7 to the newest; an operation that a release lacks is unsupported.
 
 import atexit
 import encodings.hex_codec  # noqa: F401, loaded early: later there may be no descriptor left to load it
+import fcntl
 import json
 import os
 import signal
@@ -37,11 +38,12 @@ import gipc  # noqa: E402
 import gipc.gipc  # noqa: E402
 
 import os_actions  # noqa: E402
-from protocol import CODECS, Raised, Unsupported, content, ended, explain, message, signal_number  # noqa: E402
+from protocol import CODECS, Malformed, Raised, Unsupported, content, ended, explain, message, signal_number  # noqa: E402
 
 PROTOCOL = 1
-# Before 0.4.0 all messages are pickled.
-PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames
+SESSION_NUMBER = 500
+# Before 0.4.0 all messages are pickled; from then on those of a pipe without a codec of its own.
+PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames or os.environ.get("ADAPTER_CODEC") == "default"
 PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities"]
 PROFILES += [] if PICKLED else ["codec"]
 HAS_DUPLEX = "duplex" in gipc.pipe.__code__.co_varnames
@@ -82,6 +84,8 @@ class Agent(object):
         global session_fd
         self.socket = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM)
         self.socket.connect(os.environ["GIPC_HARNESS_SOCKET"])
+        if METHOD == "forkserver":
+            self.move_session()
         session_fd = self.socket.fileno()
         self.send(
             type="hello",
@@ -95,6 +99,14 @@ class Agent(object):
         )
         gevent.spawn(self.receive)
         return self.finished.get()
+
+    def move_session(self):
+        """Gives the session a high descriptor number. With forkserver a child's handles have the numbers that they had
+        in its parent, and what is written to them goes to any file of the child."""
+        moved = fcntl.fcntl(self.socket.fileno(), fcntl.F_DUPFD_CLOEXEC, SESSION_NUMBER)
+        socket = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM, fileno=moved)
+        self.socket.close()
+        self.socket = socket
 
     def send(self, **fields):
         with self.send_lock:
@@ -195,7 +207,7 @@ class Agent(object):
 
     def do_pipe(self, reader, writer, codec=None):
         if PICKLED and codec is not None:
-            raise Unsupported("no codecs before 0.4.0")
+            raise Unsupported("messages are pickled here")
         encoder, decoder = CODECS[codec]
         pair = gipc.pipe() if PICKLED else gipc.pipe(encoder=encoder, decoder=decoder)
         self.pairs.append(pair)
@@ -227,7 +239,13 @@ class Agent(object):
             self.handle(handle).put(content(payload))
 
     def do_get(self, handle, limit=None):
-        received = self.handle(handle).get(timeout=limit)
+        try:
+            received = self.handle(handle).get(timeout=limit)
+        except (gipc.GIPCClosed, gipc.GIPCLocked):
+            raise
+        except gipc.GIPCError as error:
+            self.handle(handle)._validate()  # raises what is wrong with the handle itself
+            raise Malformed(str(error))  # what is in the pipe is not a message
         return message(received.encode("utf-8") if handle in self.typed else received)
 
     def do_close(self, handle):

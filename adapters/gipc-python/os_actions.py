@@ -6,6 +6,7 @@ This file runs on every Python from 2.7 on. System calls that an old Python lack
 import ctypes
 import errno
 import fcntl
+import multiprocessing
 import os
 import pickle
 import resource
@@ -51,8 +52,32 @@ def reap(pid):
     return ended(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
+class PlainProcess(object):
+    """A child of plain multiprocessing, used like a `subprocess.Popen`. It holds nothing of its parent but its stdin."""
+
+    def __init__(self):
+        reader, writer = os.pipe()
+        self.process = multiprocessing.Process(target=PlainProcess.run, args=(reader,))
+        self.process.start()
+        os.close(reader)
+        self.pid, self.stdin = self.process.pid, os.fdopen(writer, "wb", 0)
+
+    @staticmethod
+    def run(reader):
+        os.closerange(3, reader)
+        os.closerange(reader + 1, 4096)
+        os.read(reader, 1)
+        os._exit(7)
+
+    def wait(self):
+        self.process.join()
+        return self.process.exitcode
+
+
 def start_foreign_program():
     """Starts a program that is not part of the scenario. It exits with code 7 when its stdin is closed."""
+    if os.environ.get("ADAPTER_GHOST") == "multiprocessing":
+        return PlainProcess()
     return subprocess.Popen(["sh", "-c", "read x; exit 7"], stdin=subprocess.PIPE)
 
 

@@ -26,6 +26,10 @@ class Undecodable(Exception):
     """The bytes can't be decoded."""
 
 
+class Malformed(Exception):
+    """The library says that the bytes in the pipe are not a message."""
+
+
 class Raised(Exception):
     """The scenario says that this entry, or the body of a scope, fails."""
 
@@ -104,6 +108,7 @@ def ended(code):
 OUTCOMES = [
     (Unencodable, "encode"),
     (Undecodable, "decode"),
+    (Malformed, "protocol"),
     (TypeError, "misuse"),
     (gipc.GIPCLocked, "locked"),
     (gipc.GIPCClosed, "closed"),

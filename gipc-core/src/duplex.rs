@@ -55,8 +55,8 @@ pub fn duplex_of<In: Codec, Out: Codec>() -> io::Result<(Duplex<In, Out>, Duplex
     Ok((near, Duplex { reader: far_reader, writer: far_writer }))
 }
 
-/// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child as
-/// long as both halves are there, and each half can be given alone.
+/// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child
+/// with what is open of it, and each half can be given alone.
 pub struct Duplex<In = Raw, Out = Raw> {
     reader: Reader<In>,
     writer: Writer<Out>,

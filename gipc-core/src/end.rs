@@ -68,6 +68,11 @@ impl<T> End<T> {
         Arc::new(Self { state, descriptor, aborted: Notify::new() })
     }
 
+    /// An end that was closed before it came here.
+    pub(crate) fn gone() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::Gone), descriptor: -1, aborted: Notify::new() })
+    }
+
     /// The descriptor, while this process has it.
     pub(crate) fn descriptor(&self) -> Option<RawFd> {
         self.with(|state| match state {

@@ -31,7 +31,8 @@ pub(crate) struct Luggage {
 enum Piece {
     Reader(Held<Inlet>),
     Writer(Held<Outlet>),
-    Duplex(Held<Inlet>, Held<Outlet>),
+    /// What is open of a duplex; not neither.
+    Duplex(Option<Held<Inlet>>, Option<Held<Outlet>>),
 }
 
 impl Luggage {
@@ -53,7 +54,12 @@ impl Luggage {
                 Handle::Reader(reader) => Piece::Reader(reader.reserve()?),
                 Handle::Writer(writer) => Piece::Writer(writer.reserve()?),
                 Handle::Duplex(both) => {
-                    Piece::Duplex(both.reader().reserve()?, both.writer().reserve()?)
+                    let reader = unless_closed(both.reader().reserve())?;
+                    let writer = unless_closed(both.writer().reserve())?;
+                    if reader.is_none() && writer.is_none() {
+                        return Err(Error::Closed);
+                    }
+                    Piece::Duplex(reader, writer)
                 }
             })
         });
@@ -87,8 +93,9 @@ impl Luggage {
                     bytes.push(b'r');
                     append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
                 }
-                Piece::Duplex(reader, _) => {
-                    bytes.push(b'd');
+                Piece::Duplex(None, _) => bytes.push(b'p'),
+                Piece::Duplex(Some(reader), writer) => {
+                    bytes.push(if writer.is_some() { b'd' } else { b'g' });
                     append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
                 }
             }
@@ -109,7 +116,8 @@ impl Luggage {
                 Piece::Reader(reader) => vec![reader.commit() as Body],
                 Piece::Writer(writer) => vec![writer.commit() as Body],
                 Piece::Duplex(reader, writer) => {
-                    vec![writer.commit() as Body, reader.commit()]
+                    let writer = writer.map(|writer| writer.commit() as Body);
+                    writer.into_iter().chain(reader.map(|reader| reader.commit() as Body)).collect()
                 }
             })
             .collect()
@@ -159,7 +167,8 @@ impl Piece {
             Self::Reader(reader) => vec![reader.body().source.as_raw_fd()],
             Self::Writer(writer) => vec![writer.body().sink.as_raw_fd()],
             Self::Duplex(reader, writer) => {
-                vec![reader.body().source.as_raw_fd(), writer.body().sink.as_raw_fd()]
+                let reader = reader.iter().map(|reader| reader.body().source.as_raw_fd());
+                reader.chain(writer.iter().map(|writer| writer.body().sink.as_raw_fd())).collect()
             }
         }
     }
@@ -173,10 +182,16 @@ fn descriptors(handle: &Handle) -> [Option<RawFd>; 2] {
     }
 }
 
-/// Whether there is nothing to give; of a duplex, whether a half is missing.
+/// Whether there is nothing to give. Of a duplex, one half is enough.
 fn is_closed(handle: &Handle) -> bool {
-    let open = descriptors(handle).iter().flatten().count();
-    open < if matches!(handle, Handle::Duplex(_)) { 2 } else { 1 }
+    descriptors(handle).iter().flatten().next().is_none()
+}
+
+fn unless_closed<T>(reserved: Result<Held<T>, Error>) -> Result<Option<Held<T>>, Error> {
+    match reserved {
+        Err(Error::Closed) => Ok(None),
+        reserved => reserved.map(Some),
+    }
 }
 
 /// Adds a part behind its length.
@@ -245,9 +260,16 @@ impl Parcel {
                     nix::unistd::dup2_stdin(next()?).map_err(io::Error::from)?;
                     continue;
                 }
-                _ => {
-                    let reader = Reader::from_descriptor(next()?, label.part()?.to_vec());
-                    Handle::Duplex(Duplex::from_halves(reader, Writer::from_descriptor(next()?)))
+                kind => {
+                    let reader = match kind {
+                        b'p' => Reader::closed(),
+                        _ => Reader::from_descriptor(next()?, label.part()?.to_vec()),
+                    };
+                    let writer = match kind {
+                        b'g' => Writer::closed(),
+                        _ => Writer::from_descriptor(next()?),
+                    };
+                    Handle::Duplex(Duplex::from_halves(reader, writer))
                 }
             });
         }

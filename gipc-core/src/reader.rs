@@ -40,6 +40,11 @@ impl Reader {
         Self { end: End::new(body, number), codec: PhantomData }
     }
 
+    /// A reader that is closed.
+    pub(crate) fn closed() -> Self {
+        Self { end: End::gone(), codec: PhantomData }
+    }
+
     /// Waits for the next message and puts its bytes into `buffer`, instead of what is there; returns how many, or `None` at the
     /// end. A buffer that is used again costs large messages less than half of the time.
     ///

@@ -35,6 +35,11 @@ impl Writer {
         let number = descriptor.as_raw_fd();
         Self { end: End::new(Outlet::new(descriptor), number), codec: PhantomData }
     }
+
+    /// A writer that is closed.
+    pub(crate) fn closed() -> Self {
+        Self { end: End::gone(), codec: PhantomData }
+    }
 }
 
 impl<C: Codec> Writer<C> {

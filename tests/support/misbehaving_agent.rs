@@ -204,6 +204,7 @@ impl MisbehavingAgent {
         let (id, command) = (&step["id"], &step["do"]);
         let verb = command["verb"].as_str().unwrap_or_default();
         let is_core = ["pipe", "spawn", "put", "get", "close", "join"].contains(&verb);
+        let is_core = is_core && command["codec"].is_null();
         if !is_core && self.misbehavior != "accepts-an-unknown-verb" {
             let reason = "the verb is not in the profile core";
             self.send(&json!({ "type": "unsupported", "id": id, "reason": reason }));

@@ -21,6 +21,23 @@ pub struct DeclaredChoices {
     /// The number of free descriptors without which a process cannot be started. If left out: 2. An implementation that
     /// only forks needs 0. A scenario that expects another number is skipped.
     pub start_needs: Option<u64>,
+    /// What becomes of the children of a process that ends by itself without having joined them. A scenario that is
+    /// written for another choice is skipped. If left out: `left`.
+    pub unjoined: Option<Unjoined>,
+}
+
+/// What becomes of children that their parent has not joined when it ends by itself.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unjoined {
+    /// They go on.
+    Left,
+    /// They are killed when their parent returns. They go on if it exits.
+    Killed,
+    /// Their parent ends only after they have ended, whether it returns or exits.
+    Joined,
+    /// Their parent returns only after they have ended. They go on if it exits.
+    JoinedOnReturn,
 }
 
 /// How handles reach a child.

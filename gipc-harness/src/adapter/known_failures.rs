@@ -1,6 +1,7 @@
 //! The failures that a manifest declares beforehand, each with the party at fault and a reason.
 
 use schemars::JsonSchema;
+use serde::de::{Deserializer, IntoDeserializer, value::StrDeserializer};
 use serde::{Deserialize, Serialize};
 
 /// Stands for any step, outcome or verdict.
@@ -15,18 +16,26 @@ pub const ANY: &str = "*";
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct KnownFailure {
-    /// The id of the scenario: `close/eof-after-close`.
-    pub scenario: String,
+    /// The id of the scenario, or a list of ids if several scenarios fail in this way: `close/eof-after-close`.
+    #[serde(rename = "scenario", deserialize_with = "one_or_several")]
+    #[schemars(with = "OneOrSeveral")]
+    pub scenarios: Vec<String>,
     /// The first wrong step with its process or task: `main get r`. `*` matches any step.
     pub step: String,
     /// The outcome of that step: `eof`, `blocks`, `never`. `*` matches any outcome.
     pub outcome: String,
     /// The verdict: `FAIL`, `DEADLOCK` or `HANG`. `*` matches any of them.
     pub verdict: String,
-    /// The party at fault.
-    pub sort: FailureSort,
-    /// Why the scenario fails, and where this is documented or can be seen. It must not be empty.
+    /// The party at fault. `--accept` leaves it empty; until a person has written it, the failure does not count as known.
+    #[serde(deserialize_with = "sort_or_empty")]
+    #[schemars(with = "FailureSort")]
+    pub sort: Option<FailureSort>,
+    /// Why the scenario fails, and where this is documented or can be seen. `--accept` leaves it empty; until a person has
+    /// written it, the failure does not count as known.
     pub reason: String,
+    /// A short name of the root cause, which entries with the same cause share. Reports count causes as well as failures.
+    #[serde(default)]
+    pub cause: Option<String>,
     /// Whether the scenario may also pass. If so, a pass is not reported as FIXED, and the reason should say what the
     /// result depends on.
     #[serde(default)]
@@ -37,6 +46,19 @@ pub struct KnownFailure {
 }
 
 impl KnownFailure {
+    /// Whether the entry is about this scenario.
+    #[must_use]
+    pub fn is_about(&self, id: &str) -> bool {
+        self.scenarios.iter().any(|scenario| scenario == id)
+    }
+
+    /// The party at fault and the reason, as a sentence; `None` if one of them is not written yet.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        let sort = self.sort.filter(|_| !self.reason.trim().is_empty())?;
+        Some(format!("{sort}: {}", self.reason))
+    }
+
     /// Whether a failure with this first wrong step, outcome and verdict matches the entry.
     #[must_use]
     pub fn is(&self, fingerprint: [&str; 3]) -> bool {
@@ -73,4 +95,28 @@ impl std::fmt::Display for FailureSort {
             Self::Suite => "suite",
         })
     }
+}
+
+/// A value, or a list of values.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrSeveral::deserialize(source)? {
+        OneOrSeveral::One(id) => vec![id],
+        OneOrSeveral::Several(ids) => ids,
+    })
+}
+
+fn sort_or_empty<'de, D: Deserializer<'de>>(source: D) -> Result<Option<FailureSort>, D::Error> {
+    let word = String::deserialize(source)?;
+    if word.is_empty() {
+        return Ok(None);
+    }
+    let word: StrDeserializer<'_, D::Error> = word.as_str().into_deserializer();
+    FailureSort::deserialize(word).map(Some)
 }

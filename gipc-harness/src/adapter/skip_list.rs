@@ -2,7 +2,7 @@
 //! scenarios unnoticed.
 //!
 //! A line is the id of a scenario, then `sometimes` if the scenario is not always skipped, then the variants that skip
-//! it, if these are not all. Lines that begin with `#` are comments.
+//! it, if these are not all. A `#` begins a comment, in a line of its own or behind an entry; `--accept` keeps comments.
 
 use super::AdapterError;
 use std::collections::BTreeMap;
@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 pub struct SkipList {
     /// The entries, by the id of the scenario.
     entries: BTreeMap<String, Entry>,
+    /// The comment at the beginning of the file that an empty line separates from the entries.
+    header: String,
+    /// The comments behind the last entry.
+    trailing: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +23,10 @@ struct Entry {
     sometimes: bool,
     /// The variants that skip the scenario. Empty if all do.
     variants: Vec<String>,
+    /// The comments in the lines above the entry.
+    above: String,
+    /// The comment behind the entry, with its `#`.
+    behind: String,
 }
 
 /// The word of an entry whose scenario is not always skipped.
@@ -27,27 +35,43 @@ const SOMETIMES: &str = "sometimes";
 impl SkipList {
     /// Reads the file. `variants` are all variants of the adapter; `shown` names the file in errors.
     pub fn parse(text: &str, variants: &[&str], shown: &str) -> Result<Self, AdapterError> {
-        let mut entries = BTreeMap::new();
+        let mut list = Self::default();
+        let mut comments = String::new();
         for (number, line) in (1..).zip(text.lines()) {
             let invalid = |what: String| AdapterError::Bad(format!("{shown}:{number}: {what}"));
-            let mut words = line.split_whitespace().peekable();
-            let Some(id) = words.next().filter(|word| !word.starts_with('#')) else { continue };
+            let (entry, behind) = line.split_at(line.find('#').unwrap_or(line.len()));
+            let mut words = entry.split_whitespace().peekable();
+            let Some(id) = words.next() else {
+                if line.trim().is_empty() && list.entries.is_empty() && !comments.is_empty() {
+                    list.header = std::mem::take(&mut comments) + "\n";
+                } else if !line.trim().is_empty() {
+                    comments += &format!("{line}\n");
+                }
+                continue;
+            };
             let sometimes = words.next_if_eq(&SOMETIMES).is_some();
-            let named: Vec<String> = words.map(str::to_owned).collect();
-            if let Some(unknown) = named.iter().find(|name| !variants.contains(&name.as_str())) {
+            let variants_of_entry: Vec<String> = words.map(str::to_owned).collect();
+            let mut named = variants_of_entry.iter();
+            if let Some(unknown) = named.find(|name| !variants.contains(&name.as_str())) {
                 let variants = variants.join(", ");
                 return Err(invalid(format!(
                     "there is no variant {unknown}; there are {variants}"
                 )));
             }
-            let entry = Entry { sometimes, variants: named };
-            if entries.insert(id.to_owned(), entry).is_some() {
+            let entry = Entry {
+                sometimes,
+                variants: variants_of_entry,
+                above: std::mem::take(&mut comments),
+                behind: behind.to_owned(),
+            };
+            if list.entries.insert(id.to_owned(), entry).is_some() {
                 return Err(invalid(format!(
                     "{id} is there twice: put its variants into one line"
                 )));
             }
         }
-        Ok(Self { entries })
+        list.trailing = comments;
+        Ok(list)
     }
 
     /// Whether the list says that a variant (or `default`) skips a scenario: `None` if not, `Some(true)` if it does
@@ -68,7 +92,6 @@ impl SkipList {
     /// Changes whether one variant skips a scenario. `variants` are all variants of the adapter.
     pub fn set(&mut self, id: &str, variant: &str, variants: &[&str], skips: bool) {
         let entry = self.entries.remove(id);
-        let sometimes = entry.as_ref().is_some_and(|entry| entry.sometimes);
         let before = match &entry {
             None => Vec::new(),
             Some(entry) if entry.variants.is_empty() => variants.to_vec(),
@@ -81,25 +104,35 @@ impl SkipList {
             .collect();
         if !after.is_empty() {
             let variants = if after.len() == variants.len() { Vec::new() } else { after };
-            self.entries.insert(id.to_owned(), Entry { sometimes, variants });
+            let entry = Entry { variants, ..entry.unwrap_or_default() };
+            self.entries.insert(id.to_owned(), entry);
         }
     }
 
-    /// Removes the entry of a scenario.
-    pub fn forget(&mut self, id: &str) {
-        self.entries.remove(id);
+    /// Says that a scenario of the list is not always skipped.
+    pub fn set_sometimes(&mut self, id: &str) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.sometimes = true;
+        }
+    }
+
+    /// Removes the entry of a scenario. Returns false if there is none.
+    pub fn forget(&mut self, id: &str) -> bool {
+        self.entries.remove(id).is_some()
     }
 }
 
 impl std::fmt::Display for SkipList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (id, Entry { sometimes, variants }) in &self.entries {
+        f.write_str(&self.header)?;
+        for (id, Entry { sometimes, variants, above, behind }) in &self.entries {
             let sometimes = sometimes.then_some(SOMETIMES);
             let words = [id.as_str()].into_iter().chain(sometimes);
-            let words: Vec<&str> = words.chain(variants.iter().map(String::as_str)).collect();
-            writeln!(f, "{}", words.join(" "))?;
+            let words = words.chain(variants.iter().map(String::as_str));
+            let words: Vec<&str> = words.chain(Some(behind.as_str())).collect();
+            writeln!(f, "{above}{}", words.join(" ").trim_end())?;
         }
-        Ok(())
+        f.write_str(&self.trailing)
     }
 }
 
@@ -118,7 +151,7 @@ mod tests {
     #[case::one_of_all_is_removed("a/b\n", ("new", false), "a/b default old\n")]
     #[case::the_last_variant_is_removed("a/b old\n", ("old", false), "")]
     #[case::sometimes_is_kept("a/b sometimes old\n", ("new", true), "a/b sometimes old new\n")]
-    #[case::other_entries_are_kept("# why\na/c\n", ("old", true), "a/b old\na/c\n")]
+    #[case::other_entries_are_kept("# all\n\n# why\na/c  # so\n# end\n", ("old", true), "# all\n\na/b old\n# why\na/c # so\n# end\n")]
     fn a_change_for_one_variant_keeps_the_others(
         #[case] before: &str,
         #[case] (variant, skips): (&str, bool),

@@ -7,10 +7,12 @@ use crate::error::Error;
 use crate::program;
 use crate::report::console::Console;
 use crate::report::{ScenarioReport, terminal};
+use crate::runner::{Event, EventKind};
 use crate::suite::Suite;
 use crate::suite::scaffold::scaffold;
 use crate::suite_run::{ContractCheck, QuestionResult};
 use crate::verdict::Status;
+use gipc_agent::{FromAgent, ToAgent};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -112,14 +114,15 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     let mut check = ContractCheck::new(suite.adapter(name)?)?;
     let manifest = &check.adapter().manifest;
     console.line(&format!("{}: {}\n", manifest.name, manifest.about));
-    let mut failed = 0;
+    let (mut failed, mut left_out) = (0, 0);
+    let count = ContractCheck::questions().count();
     for (index, shows) in ContractCheck::questions().enumerate() {
-        let (job, verdict, events) = match check.ask(index)? {
-            QuestionResult::NotDeclared(profile) => {
-                console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
-                continue;
-            }
-            QuestionResult::Asked { job, verdict, events } => (job, verdict, events),
+        let result = check.ask(index)?;
+        let QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest } = result
+        else {
+            let QuestionResult::NotDeclared(profile) = result else { continue };
+            console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
+            continue;
         };
         match verdict.status {
             Status::Pass => console.line(&format!("  ok    {shows}")),
@@ -130,6 +133,10 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
             status => {
                 failed += 1;
                 console.line(&format!("  {status:<5} {shows}\n"));
+                if let Some(diagnosis) = diagnosis {
+                    console.line(&format!("  {diagnosis}\n"));
+                }
+                let steps = job.scenario.steps.len();
                 let report = ScenarioReport {
                     scenario: job.scenario,
                     name: job.path.display().to_string(),
@@ -143,12 +150,24 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
                 };
                 console.line(&terminal::evidence(&report));
                 console.line("  the conversation\n");
-                events.iter().for_each(|event| console.line(&format!("    {event}")));
+                for line in conversation(&events, steps) {
+                    console.line(&format!("    {line}"));
+                }
                 console.line("");
             }
         }
+        if explains_the_rest {
+            left_out = count - index - 1;
+            break;
+        }
     }
-    console.line(&format!("\n  {}", check.times()));
+    if left_out > 0 {
+        console.line(&format!(
+            "  {left_out} further checks are left out: what failed here can explain that they fail too"
+        ));
+    } else {
+        console.line(&format!("\n  {}", check.times()));
+    }
     match failed {
         0 => {
             let run = program::command(&format!("run --adapter {name}"));
@@ -163,6 +182,29 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     Ok(u8::from(failed > 0))
 }
 
+/// The events of a run with so many steps as lines, without pings and without what an agent is asked to refuse before
+/// the first step; of a long run the beginning and the end.
+fn conversation(events: &[Event], steps: usize) -> Vec<String> {
+    const BEGINNING: usize = 20;
+    const END: usize = 30;
+    let is_left_out = |event: &&Event| match &event.kind {
+        EventKind::Sent { is: ToAgent::Step { id, .. }, .. }
+        | EventKind::Received { is: FromAgent::Begin { id, .. }, .. }
+        | EventKind::Received { is: FromAgent::Unsupported { id, .. }, .. } => *id >= steps,
+        EventKind::Sent { is: ToAgent::Ping { .. }, .. }
+        | EventKind::Received { is: FromAgent::Pong { .. }, .. } => true,
+        _ => false,
+    };
+    let mut lines: Vec<String> =
+        events.iter().filter(|event| !is_left_out(event)).map(ToString::to_string).collect();
+    if lines.len() > BEGINNING + END {
+        let left_out = lines.len() - BEGINNING - END;
+        let note = format!("… {left_out} lines are left out …");
+        lines.splice(BEGINNING..BEGINNING + left_out, [note]);
+    }
+    lines
+}
+
 fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u8, Error> {
     for path in scaffold(suite, name, lang.into())? {
         console.line(&path.display().to_string());
@@ -170,7 +212,12 @@ fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u
     if lang == Lang::Rust {
         next::print(&format!("adapter setup {name}"), console);
     }
-    next::print(&format!("adapter check {name}"), console);
+    match lang {
+        Lang::Other => {
+            console.line("next: read WALKTHROUGH.md, which leads through the agent in six stages");
+        }
+        _ => next::print(&format!("adapter check {name}"), console),
+    }
     Ok(0)
 }
 

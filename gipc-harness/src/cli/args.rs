@@ -256,7 +256,7 @@ pub(super) enum AdapterCommand {
         /// The name or folder
         name: String,
     },
-    /// Write the first files of an adapter, which pass `adapter check`
+    /// Write the first files of an adapter: with a kit they pass `adapter check`; in another language a walk-through
     New {
         /// The name, which becomes that of the folder
         name: String,
@@ -281,6 +281,8 @@ pub(super) enum Lang {
     Node,
     /// With the crate gipc-agent, adapters/kit/rust
     Rust,
+    /// Without a kit: a manifest, a skip list, and a walk-through for an agent in any language
+    Other,
 }
 
 impl From<Lang> for Language {
@@ -289,6 +291,7 @@ impl From<Lang> for Language {
             Lang::Python => Self::Python,
             Lang::Node => Self::Node,
             Lang::Rust => Self::Rust,
+            Lang::Other => Self::Other,
         }
     }
 }

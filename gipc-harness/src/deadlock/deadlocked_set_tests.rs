@@ -25,7 +25,7 @@ impl Stall<'_> {
 
     fn deadlocked_after(&self, exits: BTreeMap<String, ProcessExit>) -> Vec<usize> {
         let scenario = parse("it", self.lines).unwrap_or_else(|error| panic!("{error:?}"));
-        let ok = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+        let ok = StepState::completed(Outcome::Ok);
         let state = |step| match step {
             _ if step < self.completed => ok.clone(),
             _ if self.unbegun.contains(&step) => StepState::NotStarted,

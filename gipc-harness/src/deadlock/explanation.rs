@@ -43,9 +43,16 @@ pub(super) fn idle_processes(graph: &WaitForGraph<'_>) -> Vec<String> {
         .filter(|(process, _)| graph.is_running(process) && !has_waiting_step(graph, process))
         .filter_map(|(process, call)| match call {
             BlockedIn::Stopped => Some(stopped(process)),
-            BlockedIn::Call { .. } if has_completed_all_steps(graph, process) => Some(format!(
-                "{process} has nothing more to do, and does not end: it sleeps in {call}"
-            )),
+            BlockedIn::Call { .. } if has_completed_all_steps(graph, process) => {
+                let children = graph.running_children(process);
+                let while_they_run = match children.is_empty() {
+                    true => String::new(),
+                    false => format!(" while its children still run: {}", children.join(", ")),
+                };
+                Some(format!(
+                    "{process} has nothing more to do, and does not end{while_they_run}: it sleeps in {call}"
+                ))
+            }
             BlockedIn::Call { .. } => None,
         })
         .collect()

@@ -7,6 +7,7 @@ mod deadlocked_set;
 mod explanation;
 mod pipe_report;
 mod release_graph;
+mod signal_report;
 mod wait_for_graph;
 
 pub use deadlocked_set::deadlocked_steps;
@@ -82,8 +83,11 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         _ if unblocked.is_empty() && !cycle.is_empty() => StallKind::Deadlock,
         _ => StallKind::Hang,
     };
-    let explanations =
-        unblocked.iter().map(|wait| explanation::why_it_does_not_move(&graph, wait)).chain(idle);
+    let explanations = unblocked
+        .iter()
+        .map(|wait| explanation::why_it_does_not_move(&graph, wait))
+        .chain(idle)
+        .chain(signal_report::undelivered(&graph));
     Some(StallReport {
         kind,
         evidence: evidence.tier,

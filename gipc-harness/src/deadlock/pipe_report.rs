@@ -4,8 +4,8 @@
 
 use super::WaitEdge;
 use super::wait_for_graph::{WaitForGraph, list_names};
-use crate::scenario::{PipeEnd, PipeId, Verb};
-use crate::trace::{EndState, FdHolder};
+use crate::scenario::{Outcome, PipeEnd, PipeId, Side, Verb};
+use crate::trace::{EndState, FdHolder, GhostInput};
 use std::collections::BTreeSet;
 
 fn awaited_ends(graph: &WaitForGraph<'_>, waits: &[WaitEdge]) -> BTreeSet<PipeEnd> {
@@ -45,11 +45,43 @@ fn describe(graph: &WaitForGraph<'_>, pipe: PipeId) -> String {
     )
 }
 
-/// A sentence for each descriptor at an awaited end whose process should not hold that end.
+/// A sentence for each descriptor at an awaited end whose process should not hold that end; also at the end whose holder
+/// let a put return that should have been refused, and at the input of a program that is waited for.
 pub(super) fn leaks(graph: &WaitForGraph<'_>, waits: &[WaitEdge]) -> Vec<String> {
-    let awaited = awaited_ends(graph, waits);
-    let holders = graph.evidence.holders.iter().filter(|holder| awaited.contains(&holder.end));
-    holders.filter(|holder| is_leak(graph, holder)).map(|leak| describe_leak(graph, leak)).collect()
+    let mut ends = awaited_ends(graph, waits);
+    ends.extend(unbroken_ends(graph));
+    let holders = graph.evidence.holders.iter().filter(|holder| ends.contains(&holder.end));
+    let of_pipes =
+        holders.filter(|holder| is_leak(graph, holder)).map(|leak| describe_leak(graph, leak));
+    of_pipes.chain(graph.evidence.ghost_inputs.iter().map(|input| {
+        let GhostInput { ghost, process, descriptor } = input;
+        let line = spawn_line(graph, process);
+        format!(
+            "{process} holds the other end of {ghost}'s input as fd {descriptor}, so {ghost} sees no end of it; {process} inherited it when it was spawned{line}"
+        )
+    }))
+    .collect()
+}
+
+/// The reading ends of the pipes to which a put returned `ok` where the file says `broken`.
+fn unbroken_ends(graph: &WaitForGraph<'_>) -> BTreeSet<PipeEnd> {
+    let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
+    let unbroken = steps.filter(|(step, state)| {
+        state.is(&Outcome::Ok) && step.expected.iter().all(|outcome| *outcome == Outcome::Broken)
+    });
+    let writers = unbroken.filter_map(|(step, _)| match &step.verb {
+        Verb::Put { handle, .. } => graph.scenario.handles.end(handle, Side::Writer),
+        _ => None,
+    });
+    writers.map(PipeEnd::opposite).collect()
+}
+
+/// ` (line 7)`, if a step in that line spawns the process.
+fn spawn_line(graph: &WaitForGraph<'_>, process: &str) -> String {
+    let mut steps = graph.scenario.steps.iter();
+    let spawn =
+        steps.find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process));
+    spawn.map_or(String::new(), |step| format!(" (line {})", step.position.line))
 }
 
 fn is_leak(graph: &WaitForGraph<'_>, holder: &FdHolder) -> bool {
@@ -69,15 +101,22 @@ fn describe_leak(graph: &WaitForGraph<'_>, leak: &FdHolder) -> String {
             "{process} gave {name} away or closed it, and still holds it as fd {descriptor}"
         );
     }
-    let mut steps = graph.scenario.steps.iter();
-    let spawn =
-        steps.find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process));
-    if spawn.is_none() && process != "main" {
-        return format!(
-            "{process}, a process of the implementation's own, holds {name} as fd {descriptor}"
-        );
+    let line = spawn_line(graph, process);
+    if line.is_empty() && process != "main" {
+        let exec = graph.scenario.steps.iter().find(|step| match &step.verb {
+            Verb::Exec { ghost } => process.starts_with(&format!("{ghost}, pid ")),
+            _ => false,
+        });
+        return match exec {
+            Some(step) => format!(
+                "{process}, a program that {} started beside the library (line {}), inherited {name} and holds it as fd {descriptor}",
+                step.task_id, step.position.line
+            ),
+            None => format!(
+                "{process}, a process of the implementation's own, holds {name} as fd {descriptor}"
+            ),
+        };
     }
-    let line = spawn.map_or(String::new(), |step| format!(" (line {})", step.position.line));
     format!(
         "{process} was never given {name}; it inherited it, as fd {descriptor}, when it was spawned{line}"
     )

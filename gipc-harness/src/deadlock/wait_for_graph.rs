@@ -157,11 +157,28 @@ impl<'a> WaitForGraph<'a> {
             _ if self.is_stopped(process) => (Vec::new(), format!("{process} is stopped")),
             Verb::Get { handle } => self.get_edge(handle),
             Verb::Put { handle, payload } => self.put_edge(step, handle, payload.len()),
+            Verb::Child { child, .. } if !self.ghost_input_holders(child).is_empty() => {
+                let holders = self.ghost_input_holders(child);
+                let why = format!(
+                    "{child} still runs: {} can still write its input",
+                    list_names(&holders)
+                );
+                (holders, why)
+            }
             Verb::Join { child } | Verb::Child { child, .. } if self.is_running(child) => {
                 (vec![child.clone()], format!("{child} still runs"))
             }
             Verb::Join { child } | Verb::Child { child, .. } => {
                 (Vec::new(), format!("{child} has ended"))
+            }
+            Verb::Exit { .. } | Verb::Raise if !self.running_children(process).is_empty() => {
+                let children = self.running_children(process);
+                let (still, run) =
+                    (list_names(&children), if children.len() == 1 { "runs" } else { "run" });
+                let why = format!(
+                    "{process} waits for its children before it ends, and {still} still {run}"
+                );
+                (children, why)
             }
             Verb::Until { task_id } => {
                 (vec![task_id.process.clone()], format!("{task_id} is in no step that blocks"))
@@ -169,6 +186,21 @@ impl<'a> WaitForGraph<'a> {
             _ => (Vec::new(), "nothing holds it".into()),
         };
         WaitEdge { step, on, why }
+    }
+
+    /// The processes that keep the input of a program beside the library open.
+    fn ghost_input_holders(&self, ghost: &str) -> Vec<String> {
+        let inputs = self.evidence.ghost_inputs.iter().filter(|input| input.ghost == ghost);
+        inputs.map(|input| input.process.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The children of a process that were started and have not ended.
+    pub(super) fn running_children(&self, process: &str) -> Vec<String> {
+        let exits = self.evidence.trace.exits.iter();
+        let running = exits.filter(|(child, exit)| {
+            **exit == ProcessExit::Running && self.parent(child) == Some(process)
+        });
+        running.map(|(child, _)| child.clone()).collect()
     }
 
     /// A get waits for the processes that can write.

@@ -1,7 +1,7 @@
 //! What each step reads and writes, as far as another step could notice: the input of the race detector.
 
 use super::program::StepInfo;
-use super::state::State;
+use super::state::{State, Transition};
 use crate::scenario::{ChildAct, Counted, Outcome, PipeEnd, PipeId, Side, Verb};
 
 /// Something that two steps can both access.
@@ -23,6 +23,8 @@ pub(super) enum Resource {
     Process(usize),
     /// Whether a process has ended.
     ExitStatus(usize),
+    /// Whether a process that has ended is reaped.
+    Zombie(usize),
     Task(usize),
     /// The descriptors and handles of a process.
     Descriptors(usize),
@@ -39,10 +41,11 @@ impl Resource {
     pub(super) fn conflicts(self, first: Access, second: Access) -> bool {
         match (first, second) {
             (Access::Read, Access::Read) => false,
-            // Closing an end, or interrupting what is in progress, commutes with doing so again.
-            (Access::Write, Access::Write) => {
-                !matches!(self, Self::Readers(_) | Self::Messages(_) | Self::WithdrawnPut(_))
-            }
+            // Closing an end, reaping, or interrupting what is in progress, commutes with doing so again.
+            (Access::Write, Access::Write) => !matches!(
+                self,
+                Self::Readers(_) | Self::Messages(_) | Self::WithdrawnPut(_) | Self::Zombie(_)
+            ),
             _ => true,
         }
     }
@@ -56,6 +59,9 @@ impl State<'_> {
         let Some(mut races) = self.races.take() else { return };
         let info = self.program.steps[step];
         races.step_began(step, info.task, self.accesses(step));
+        if self.alternative(Transition::Begin(step)).is_some() {
+            races.report_race(Some(step));
+        }
         let closed = match self.program.verb(step) {
             Verb::Close { handle } => std::slice::from_ref(handle),
             Verb::Leave { handles, .. } => handles,
@@ -185,15 +191,24 @@ impl State<'_> {
             | Verb::Child { act: ChildAct::Terminate, .. } => {
                 if let Some(child) = child {
                     all.push((Resource::Process(child), Write));
+                    // A child that is about to return ends by the signal, or returns first.
+                    all.push((Resource::ExitStatus(child), Read));
+                    if let Verb::Signal { .. } = verb {
+                        all.push((Resource::Zombie(child), Read));
+                    }
                     self.interruption_accesses(child, &mut all);
                 }
             }
             // Asking whether a child has ended depends on when; waiting for its end does not.
-            Verb::Child { act: ChildAct::Alive | ChildAct::Code | ChildAct::Reap, .. } => {
+            Verb::Child { act: ChildAct::Alive | ChildAct::Code, .. } => {
                 all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));
             }
-            Verb::Join { .. } if self.program.scenario.steps[step].within_ms.is_some() => {
-                all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));
+            Verb::Join { .. } | Verb::Child { act: ChildAct::Reap | ChildAct::Reaped, .. } => {
+                let is_limited = self.program.scenario.steps[step].within_ms.is_some();
+                let asks = is_limited || matches!(verb, Verb::Child { act: ChildAct::Reap, .. });
+                let child = child.into_iter();
+                all.extend(child.clone().map(|child| (Resource::Zombie(child), Write)));
+                all.extend(child.filter(|_| asks).map(|child| (Resource::ExitStatus(child), Read)));
             }
             Verb::Cancel { .. } => {
                 if let Some(target) = target {

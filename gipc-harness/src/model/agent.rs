@@ -1,4 +1,4 @@
-//! What makes transitions: tasks, and exiting processes.
+//! What makes transitions: tasks, and processes that end.
 
 use super::process::Phase;
 use super::program::Program;
@@ -9,6 +9,8 @@ use crate::scenario::PipeEnd;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Agent {
     Task(usize),
+    /// A process whose steps are done returns.
+    Return(usize),
     /// An exiting process closes an end.
     CloseEnd(usize, PipeEnd),
     /// An exiting process that has closed its ends is gone.
@@ -18,9 +20,10 @@ pub(super) enum Agent {
 impl Agent {
     pub(super) fn of(transition: Transition, program: &Program<'_>) -> Self {
         match transition {
-            Transition::Begin(step) | Transition::Complete(step) => {
-                Self::Task(program.steps[step].task)
-            }
+            Transition::Begin(step)
+            | Transition::BeginReaped(step)
+            | Transition::Complete(step) => Self::Task(program.steps[step].task),
+            Transition::Return(process) => Self::Return(process),
             Transition::CloseEnd(process, end) => Self::CloseEnd(process, end),
             Transition::Exit(process) => Self::Exit(process),
         }
@@ -35,6 +38,9 @@ impl Agent {
                 let is_enabled =
                     is_exiting(process) && state.processes[process].ends.contains(&end);
                 is_enabled.then_some(Transition::CloseEnd(process, end))
+            }
+            Self::Return(process) => {
+                state.returning.contains(&process).then_some(Transition::Return(process))
             }
             Self::Exit(process) => {
                 let is_enabled = is_exiting(process) && state.processes[process].ends.is_empty();

@@ -19,6 +19,9 @@ pub struct Choices {
     /// What becomes of a put that is cancelled, or times out, after its first byte was written.
     #[serde(default)]
     pub after_cancel: AfterCancel,
+    /// What becomes of the children of a process that ends without having joined them.
+    #[serde(default)]
+    pub unjoined: Unjoined,
     /// A deliberate error of the model. A scenario is useful only if some mutation changes its outcomes.
     #[serde(skip)]
     pub mutation: Option<Mutation>,
@@ -36,6 +39,22 @@ pub enum AfterCancel {
     Poison,
 }
 
+// SPAWN-12 asks only that it is documented.
+/// What becomes of the children of a process that ends by itself without having joined them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unjoined {
+    /// They go on.
+    #[default]
+    Left,
+    /// They are killed when the process returns. They go on if it exits.
+    Killed,
+    /// The process ends only after they have ended, whether it returns or exits.
+    Joined,
+    /// The process returns only after they have ended. They go on if it exits.
+    JoinedOnReturn,
+}
+
 impl Default for Choices {
     fn default() -> Self {
         Self {
@@ -43,6 +62,7 @@ impl Default for Choices {
             late_get_waits: false,
             start_needs: 2,
             after_cancel: AfterCancel::default(),
+            unjoined: Unjoined::default(),
             mutation: None,
         }
     }

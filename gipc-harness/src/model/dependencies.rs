@@ -2,6 +2,7 @@
 //!
 //! The rules may name too many agents, which costs time, but never too few. They hold for the correct model only.
 
+use super::Unjoined;
 use super::agent::Agent;
 use super::footprint::Footprint;
 use super::process::Phase;
@@ -76,13 +77,24 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                 self.add_conflicts_of_close(end);
             }
             Transition::Exit(process) => self.add_conflicts_of_exit(process),
-            Transition::Begin(step) | Transition::Complete(step) => {
+            Transition::Return(process) => {
+                self.add_users(&self.footprint.processes[process].spawners);
+                self.add_signallers(process);
+                self.add_withdrawn_puts(process);
+                if self.state.kills_children(process) {
+                    let children: Vec<usize> = self.state.running_children(process).collect();
+                    children.into_iter().for_each(|child| self.add_conflicts_of_signal(child));
+                }
+            }
+            Transition::Begin(step)
+            | Transition::BeginReaped(step)
+            | Transition::Complete(step) => {
                 let info = self.program.steps[step];
-                self.add_users(&self.footprint.processes[info.process].signallers);
+                self.add_signallers(info.process);
                 self.add_users(&self.footprint.cancellers[info.task]);
                 self.add_siblings(info.task);
                 self.add_withdrawn_puts(info.process);
-                if let Transition::Begin(step) = transition {
+                if !matches!(transition, Transition::Complete(_)) {
                     self.add_conflicts_of_step(step);
                 }
             }
@@ -123,6 +135,16 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             | Verb::Child { act: ChildAct::Terminate, .. } => {
                 if let Some(child) = info.child {
                     self.add_conflicts_of_signal(child);
+                    if let Verb::Signal { .. } = program.verb(step) {
+                        self.add_ending(child);
+                        self.add_users(&self.footprint.processes[child].joiners);
+                        self.add_users(&self.footprint.processes[child].observers);
+                    }
+                }
+            }
+            Verb::Join { .. } => {
+                if let Some(child) = info.child {
+                    self.add_users(&self.footprint.processes[child].signallers_by_id);
                 }
             }
             Verb::Child { .. } => {
@@ -174,7 +196,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             return self.add_pipe(pipe);
         }
         for holder in &footprint.pipes[pipe].holders {
-            self.add_users(&footprint.processes[*holder].signallers);
+            self.add_signallers(*holder);
             self.add_withdrawn_puts(*holder);
         }
     }
@@ -187,7 +209,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             self.add_users(&footprint.cancellers[*task]);
         }
         for holder in &footprint.pipes[pipe].holders {
-            self.add_users(&footprint.processes[*holder].signallers);
+            self.add_signallers(*holder);
             self.add_closing(*holder, pipe);
         }
     }
@@ -196,6 +218,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
     fn add_closing(&mut self, process: usize, pipe: PipeId) {
         match self.state.processes[process].phase {
             Phase::NotStarted | Phase::Running => self.add_tasks(process),
+            Phase::Waiting(..) => self.add_ending_of_children(process),
             Phase::Exiting(_) => {
                 for end in [PipeEnd::reader(pipe), PipeEnd::writer(pipe)] {
                     if self.state.processes[process].ends.contains(&end) {
@@ -212,10 +235,18 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         let footprint = self.footprint;
         self.add_users(&footprint.processes[process].spawners);
         self.add_users(&footprint.processes[process].observers);
+        if let Some(parent) = self.state.processes[process].parent {
+            // It may wait for this child before it ends itself.
+            if let Phase::Waiting(..) = self.state.processes[parent].phase {
+                self.add_signallers(parent);
+                self.add_withdrawn_puts(parent);
+                self.add_tasks(parent);
+            }
+        }
         for (task, position) in &footprint.processes[process].joiners {
             let joiner = self.program.tasks[*task].process;
             self.add_users(&footprint.cancellers[*task]);
-            self.add_users(&footprint.processes[joiner].signallers);
+            self.add_signallers(joiner);
             self.add_withdrawn_puts(joiner);
             if self.program.processes[joiner].tasks.len() > 1 {
                 self.add_users(&[(*task, *position)]);
@@ -236,11 +267,34 @@ impl<'c, 'p> Dependencies<'c, 'p> {
 
     /// A signal may interrupt whatever the process is doing.
     fn add_conflicts_of_signal(&mut self, process: usize) {
-        self.add_users(&self.footprint.processes[process].signallers);
-        if matches!(self.state.processes[process].phase, Phase::NotStarted | Phase::Running) {
-            self.add_pipes_of_process(process);
-            self.add_tasks(process);
+        self.add_signallers(process);
+        match self.state.processes[process].phase {
+            Phase::NotStarted | Phase::Running => {
+                self.add_pipes_of_process(process);
+                self.add_tasks(process);
+            }
+            Phase::Waiting(..) => {
+                self.add_pipes_of_process(process);
+                self.add_ending_of_children(process);
+            }
+            _ => {}
         }
+    }
+
+    /// Adds what may kill, terminate or signal a process.
+    fn add_signallers(&mut self, process: usize) {
+        self.add_users(&self.footprint.processes[process].signallers);
+        // Its parent may kill it when it returns.
+        if self.program.choices.unjoined == Unjoined::Killed {
+            self.state.processes[process].parent.into_iter().for_each(|it| self.add_tasks(it));
+        }
+    }
+
+    /// Adds what may lead a process to end that waits for its children.
+    fn add_ending_of_children(&mut self, process: usize) {
+        self.add_tasks(process);
+        let children: Vec<usize> = self.state.running_children(process).collect();
+        children.into_iter().for_each(|child| self.add_ending(child));
     }
 
     fn add_pipes_of_process(&mut self, process: usize) {
@@ -251,10 +305,11 @@ impl<'c, 'p> Dependencies<'c, 'p> {
 
     /// Adds what may bring about the end of a process, and what may follow from a request about it.
     fn add_ending(&mut self, process: usize) {
-        self.add_users(&self.footprint.processes[process].signallers);
+        self.add_signallers(process);
         self.add_users(&self.footprint.processes[process].spawners);
         match self.state.processes[process].phase {
             Phase::NotStarted | Phase::Running => self.add_tasks(process),
+            Phase::Waiting(..) => self.add_ending_of_children(process),
             Phase::Exiting(_) => self.add(Agent::Exit(process)),
             Phase::Ended(_) | Phase::Forgotten => {}
         }
@@ -273,6 +328,9 @@ impl<'c, 'p> Dependencies<'c, 'p> {
     }
 
     fn add_tasks(&mut self, process: usize) {
+        if self.state.returning.contains(&process) {
+            self.add(Agent::Return(process));
+        }
         for task in &self.program.processes[process].tasks {
             if !self.state.tasks.is_done(*task) {
                 self.add(Agent::Task(*task));

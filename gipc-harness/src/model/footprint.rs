@@ -33,9 +33,11 @@ pub(super) struct ProcessUse {
     pub(super) spawners: Vec<LastUse>,
     /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
+    /// Tasks that signal it by its process id, and so learn whether it is still there.
+    pub(super) signallers_by_id: Vec<LastUse>,
     /// Tasks that wait for its end.
     pub(super) joiners: Vec<LastUse>,
-    /// Tasks that ask whether it has ended, without waiting.
+    /// Tasks that learn whether it has ended, without waiting.
     pub(super) observers: Vec<LastUse>,
 }
 
@@ -80,11 +82,16 @@ impl Footprint {
                     self.add_holder(*end, child);
                 }
             }
-            Verb::Kill { .. }
-            | Verb::Signal { .. }
-            | Verb::Child { act: ChildAct::Terminate, .. } => {
+            Verb::Kill { .. } | Verb::Child { act: ChildAct::Terminate, .. } => {
                 if let Some(child) = info.child {
                     record_use(&mut self.processes[child].signallers, user);
+                }
+            }
+            Verb::Signal { .. } => {
+                if let Some(child) = info.child {
+                    record_use(&mut self.processes[child].signallers, user);
+                    record_use(&mut self.processes[child].signallers_by_id, user);
+                    record_use(&mut self.processes[child].observers, user);
                 }
             }
             Verb::Join { .. } | Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, .. } => {

@@ -164,10 +164,9 @@ impl<'p> KilledRun<'p> {
         let program = self.state.program;
         self.state.tasks.release(step);
         // The completion of an exit is the end of its process, which a kill brings about as well.
-        let state = if ends_process(program.verb(step)) {
-            StepState::Completed { outcome: Outcome::Ok, from: None, detail: None }
-        } else {
-            StepState::Pending
+        let state = match ends_process(program.verb(step)) {
+            true => StepState::completed(Outcome::Ok),
+            false => StepState::Pending,
         };
         self.state.history.record(Fact::Step(step, state));
         if let (Progress::Partial, Verb::Put { .. }) = (self.progress, program.verb(step)) {

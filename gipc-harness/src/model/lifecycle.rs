@@ -1,15 +1,20 @@
 //! How processes start and end: spawn, exit, signals, joins, and closing the ends that a process held.
 
 use super::Mutation;
+use super::Unjoined;
 use super::history::Fact;
 use super::process::{Phase, Signals};
 use super::state::State;
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
-use crate::trace::ProcessExit;
+use crate::trace::{ProcessExit, StepState};
 use std::collections::BTreeSet;
 
 /// The status of a program beside the library, once it is reaped.
 const FOREIGN_EXIT: ProcessExit = ProcessExit::Code(7);
+
+fn killed() -> ProcessExit {
+    ProcessExit::Signal("SIGKILL".into())
+}
 
 impl State<'_> {
     pub(super) fn start_process(&mut self, process: usize) {
@@ -44,14 +49,67 @@ impl State<'_> {
     }
 
     fn return_from(&mut self, process: usize) {
-        let state = &self.processes[process];
-        if state.is_running() {
-            let count = state.ends.len() as u64;
-            self.history.record(Fact::RemainingHandles(process, count));
+        if !self.processes[process].is_running() {
+            return;
         }
-        let is_killed = self.kill_on_return == Some(process);
-        let killed = ProcessExit::Signal("SIGKILL".into());
-        self.begin_exit(process, if is_killed { killed } else { ProcessExit::Code(0) });
+        let signallers = &self.program.processes[process].signallers;
+        let is_signalled =
+            || signallers.iter().any(|(task, position)| self.tasks.reaches(*task, *position));
+        let takes_time = || is_signalled() || self.kills_children(process);
+        if self.is_fine_grained && takes_time() {
+            self.returning.insert(process);
+        } else {
+            self.finish_return(process);
+        }
+    }
+
+    pub(super) fn finish_return(&mut self, process: usize) {
+        let count = self.processes[process].ends.len() as u64;
+        self.history.record(Fact::RemainingHandles(process, count));
+        if self.kill_on_return == Some(process) {
+            return self.begin_exit(process, killed());
+        }
+        if self.kills_children(process) {
+            if let Some(races) = &mut self.races {
+                races.report_race(None);
+            }
+            let children = self.running_children(process).collect::<Vec<_>>();
+            children.into_iter().for_each(|child| self.begin_exit(child, killed()));
+        }
+        self.end_itself(process, ProcessExit::Code(0), None);
+    }
+
+    /// A process ends by itself: because it returns, or in this `exit` step.
+    pub(super) fn end_itself(&mut self, process: usize, exit: ProcessExit, step: Option<usize>) {
+        if !self.processes[process].is_running() {
+            return;
+        }
+        let joins = match self.program.choices.unjoined {
+            Unjoined::Joined => true,
+            Unjoined::JoinedOnReturn => step.is_none(),
+            Unjoined::Left | Unjoined::Killed => false,
+        };
+        if joins && self.has_running_child(process) {
+            self.processes[process].phase = Phase::Waiting(exit, step);
+        } else {
+            self.begin_exit(process, exit);
+        }
+    }
+
+    pub(super) fn running_children(&self, process: usize) -> impl Iterator<Item = usize> + '_ {
+        let children = self.program.processes[process].children.iter().copied();
+        children.filter(move |child| {
+            self.processes[*child].parent == Some(process) && self.processes[*child].is_alive()
+        })
+    }
+
+    fn has_running_child(&self, process: usize) -> bool {
+        self.running_children(process).next().is_some()
+    }
+
+    /// Whether a process kills children when it returns.
+    pub(super) fn kills_children(&self, process: usize) -> bool {
+        self.program.choices.unjoined == Unjoined::Killed && self.has_running_child(process)
     }
 
     pub(super) fn spawn(&mut self, step: usize, handles: &[String]) {
@@ -59,11 +117,13 @@ impl State<'_> {
         let Some(child) = info.child else { return };
         let ends = match self.ends_to_give(info.process, handles) {
             Ok(ends) => ends,
+            Err((_, ends)) if self.is_ok_by_file(step) => ends,
             Err((outcome, ends)) => return self.refuse_spawn(step, outcome, &ends),
         };
         // Parent and child tell each other of their ends through descriptors of their own.
         let free = self.processes[info.process].free_descriptors;
-        if free.is_some_and(|free| free < self.program.choices.start_needs) {
+        let is_too_few = free.is_some_and(|free| free < self.program.choices.start_needs);
+        if is_too_few && !self.is_ok_by_file(step) {
             return self.refuse_spawn(step, Outcome::Os("EMFILE".into()), &ends);
         }
         self.processes[child].parent = Some(info.process);
@@ -80,8 +140,9 @@ impl State<'_> {
             }
             self.processes[child].ends.insert(end);
         }
-        self.complete(step, Outcome::Ok);
+        // The child runs before its parent goes on, which may return then.
         self.start_process(child);
+        self.complete(step, Outcome::Ok);
     }
 
     /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
@@ -146,15 +207,16 @@ impl State<'_> {
 
     /// A process ends: its open steps stay open, its ends are closed, and those who wait for it continue.
     pub(super) fn begin_exit(&mut self, process: usize, exit: ProcessExit) {
-        if !self.processes[process].is_running() {
-            return;
+        match self.processes[process].phase {
+            Phase::Running | Phase::Waiting(..) => {}
+            _ => return,
         }
+        self.returning.remove(&process);
         self.record_exit(process, matches!(exit, ProcessExit::Signal(_)));
-        let is_orphaned = |child: &usize| {
-            let child = &self.processes[*child];
-            child.parent == Some(process) && child.is_alive()
-        };
-        self.has_orphans |= self.program.processes[process].children.iter().any(is_orphaned);
+        if let Phase::Waiting(_, Some(step)) = self.processes[process].phase {
+            self.history.record(Fact::Step(step, StepState::completed(Outcome::Ok)));
+        }
+        self.has_orphans |= self.has_running_child(process);
         for task in &self.program.processes[process].tasks {
             if let Some(open) = self.tasks.stop(*task) {
                 self.timers.cancel(open);
@@ -180,6 +242,7 @@ impl State<'_> {
         self.end_process(process, exit.clone());
         self.close_ends(process, &ends);
         self.notify_joins(process, &exit);
+        self.end_waiting_parent(process);
     }
 
     /// An exiting process that has closed all its ends is gone.
@@ -188,6 +251,16 @@ impl State<'_> {
             self.exiting.remove(&process);
             self.end_process(process, exit.clone());
             self.notify_joins(process, &exit);
+            self.end_waiting_parent(process);
+        }
+    }
+
+    /// A process that waits for its children ends after the last one.
+    fn end_waiting_parent(&mut self, child: usize) {
+        let Some(parent) = self.processes[child].parent else { return };
+        let Phase::Waiting(exit, _) = self.processes[parent].phase.clone() else { return };
+        if !self.has_running_child(parent) {
+            self.begin_exit(parent, exit);
         }
     }
 
@@ -206,7 +279,15 @@ impl State<'_> {
             let state = &mut self.processes[process];
             state.phase = Phase::Forgotten;
             state.signals = Signals::default();
+            state.is_reaped = false;
         }
+    }
+
+    /// A process that has ended is reaped by this step, or before it.
+    fn reap(&mut self, process: usize) {
+        let signallers = &self.program.processes[process].signallers;
+        self.processes[process].is_reaped =
+            signallers.iter().any(|(task, position)| self.tasks.reaches(*task, *position));
     }
 
     fn notify_joins(&mut self, process: usize, exit: &ProcessExit) {
@@ -224,6 +305,9 @@ impl State<'_> {
                 Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, .. } => Outcome::Ok,
                 _ => self.join_outcome(exit),
             };
+            if !matches!(self.program.verb(join), Verb::Child { act: ChildAct::Stall, .. }) {
+                self.reap(process);
+            }
             self.complete(join, outcome);
         }
     }
@@ -232,7 +316,10 @@ impl State<'_> {
         let Some(child) = self.program.steps[step].child else { return };
         match self.processes[child].exit().cloned() {
             Some(_) if self.is(Mutation::JoinIsLost) => {}
-            Some(exit) => self.complete(step, self.join_outcome(&exit)),
+            Some(exit) => {
+                self.reap(child);
+                self.complete(step, self.join_outcome(&exit));
+            }
             None => self.processes[child].joins.push(step),
         }
     }
@@ -275,6 +362,9 @@ impl State<'_> {
                 return;
             }
         };
+        if let (ChildAct::Reap | ChildAct::Reaped, Some(child)) = (act, child) {
+            self.reap(child);
+        }
         self.complete(step, outcome);
     }
 
@@ -284,6 +374,15 @@ impl State<'_> {
             self.deliver_signal(child, signal);
         }
         self.complete(step, Outcome::Ok);
+    }
+
+    /// A signal is sent by the id of a process, which nothing has once the process is reaped.
+    pub(super) fn signal_by_id(&mut self, step: usize, signal: &str) {
+        let child = self.program.steps[step].child;
+        match child.is_some_and(|child| self.processes[child].is_reaped) {
+            true => self.complete(step, Outcome::Os("ESRCH".into())),
+            false => self.signal(step, signal),
+        }
     }
 
     fn deliver_signal(&mut self, process: usize, signal: &str) {

@@ -18,6 +18,7 @@ mod state;
 mod handles;
 mod transitions;
 mod lifecycle;
+mod file_outcomes;
 mod vector_clock;
 mod access;
 mod race_detector;
@@ -35,7 +36,7 @@ mod blocking;
 mod kill_points;
 
 pub use blocking::Deadlock;
-pub use choices::{AfterCancel, Choices, ReleaseOrder};
+pub use choices::{AfterCancel, Choices, ReleaseOrder, Unjoined};
 pub use mutation::Mutation;
 pub use state_space::Analysis;
 
@@ -83,6 +84,25 @@ pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> 
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let (end, schedule) = simulation::run(state::State::start(&program), order);
     (end.into_trace(), schedule)
+}
+
+/// Predicts the trace and the schedule in file order if every outcome in the file is right, also where the model contradicts
+/// it.
+#[must_use]
+pub fn follow_file(scenario: &Scenario, choices: Choices) -> (Trace, Schedule) {
+    let program = Program::new(scenario, CAPACITY_MIN, choices);
+    let start = state::State { follows_file: true, ..state::State::start(&program) };
+    let (end, schedule) = simulation::run(start, &ReleaseOrder::File);
+    (end.into_trace(), schedule)
+}
+
+/// Predicts the trace in file order if the time limit of a put expires before its process could write anything, as on a
+/// machine on which the process gets no processor time.
+#[must_use]
+pub fn predict_unsent(scenario: &Scenario, choices: Choices, put: usize) -> Trace {
+    let program =
+        Program { unsent_put: Some(put), ..Program::new(scenario, CAPACITY_MIN, choices) };
+    simulation::trace(&program, &ReleaseOrder::File)
 }
 
 /// Returns the schedule that releases the steps in file order.

@@ -14,6 +14,9 @@ pub(super) enum Phase {
     #[default]
     NotStarted,
     Running,
+    /// It ends with this status as soon as its children have ended, and still holds its ends. The step is the `exit`
+    /// that it is in, if it did not return.
+    Waiting(ProcessExit, Option<usize>),
     /// It executes no more steps, and still holds ends that it closes one by one.
     Exiting(ProcessExit),
     Ended(ProcessExit),
@@ -29,6 +32,8 @@ pub(super) struct ProcessState {
     pub(super) ends: BTreeSet<PipeEnd>,
     /// The steps that wait for its end.
     pub(super) joins: Vec<usize>,
+    /// Whether it has ended and not even a zombie is left. Kept only while a step may still signal it.
+    pub(super) is_reaped: bool,
     pub(super) signals: Signals,
     /// How many more descriptors it may open; `None` means no limit.
     pub(super) free_descriptors: Option<u64>,
@@ -51,11 +56,16 @@ impl ProcessState {
 
     /// Whether the system still has it: it has started and is not gone.
     pub(super) fn is_alive(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Exiting(_))
+        matches!(self.phase, Phase::Running | Phase::Waiting(..) | Phase::Exiting(_))
     }
 
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_) | Phase::Forgotten)
+    }
+
+    /// Whether it has ended and may still be a zombie.
+    pub(super) fn may_be_zombie(&self) -> bool {
+        self.has_ended() && !self.is_reaped
     }
 
     pub(super) fn exit(&self) -> Option<&ProcessExit> {

@@ -2,7 +2,9 @@
 //! search share one program.
 
 use super::{CAPACITY_MAX, CAPACITY_MIN, Choices};
-use crate::scenario::{Codec, HandleTable, PipeEnd, PipeId, Scenario, Side, Step, TaskId, Verb};
+use crate::scenario::{
+    ChildAct, Codec, HandleTable, PipeEnd, PipeId, Scenario, Side, Step, TaskId, Verb,
+};
 use foldhash::HashMap;
 use std::collections::BTreeSet;
 
@@ -23,6 +25,8 @@ pub(super) struct Program<'a> {
     pub(super) withdraws_puts: bool,
     /// Whether any process limits its descriptors.
     pub(super) limits_descriptors: bool,
+    /// A put whose time limit expires before it has written anything.
+    pub(super) unsent_put: Option<usize>,
 }
 
 /// A task: a process's own sequence of steps, or a concurrent task inside it.
@@ -44,6 +48,8 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) children: Vec<usize>,
     /// Tasks that wait for its end, ask whether it has ended, or read its exit status afterwards.
     pub(super) status_users: Vec<LastUse>,
+    /// Tasks that kill, terminate or signal it.
+    pub(super) signallers: Vec<LastUse>,
 }
 
 /// A task, and the position among its steps of the last step that does something.
@@ -104,7 +110,7 @@ impl<'a> Program<'a> {
         }
         let steps: Vec<StepInfo<'_>> =
             scenario.steps.iter().map(|step| names.step(step, &scenario.handles)).collect();
-        names.find_status_users(scenario, &steps);
+        names.find_child_users(scenario, &steps);
         names.find_children(scenario, &steps);
         let pipes = pipes(scenario);
         Self {
@@ -116,6 +122,7 @@ impl<'a> Program<'a> {
             processes: names.processes,
             steps,
             pipes,
+            unsent_put: None,
             limits_descriptors: scenario
                 .steps
                 .iter()
@@ -165,6 +172,7 @@ impl<'a> Names<'a> {
                 own_task: None,
                 children: Vec::new(),
                 status_users: Vec::new(),
+                signallers: Vec::new(),
             });
         }
         index
@@ -187,13 +195,19 @@ impl<'a> Names<'a> {
         task
     }
 
-    fn find_status_users(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
+    fn find_child_users(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
         for (task, info) in self.tasks.iter().enumerate() {
             for (position, step) in info.steps.iter().enumerate() {
                 let verb = &scenario.steps[*step].verb;
-                let child = steps[*step].child;
-                if let (Some(child), Verb::Join { .. } | Verb::Child { .. }) = (child, verb) {
+                let Some(child) = steps[*step].child else { continue };
+                if let Verb::Join { .. } | Verb::Child { .. } | Verb::Signal { .. } = verb {
                     record_use(&mut self.processes[child].status_users, (task, position));
+                }
+                if let Verb::Kill { .. }
+                | Verb::Signal { .. }
+                | Verb::Child { act: ChildAct::Terminate, .. } = verb
+                {
+                    record_use(&mut self.processes[child].signallers, (task, position));
                 }
             }
         }

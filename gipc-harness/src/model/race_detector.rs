@@ -231,7 +231,8 @@ impl RaceDetector {
         }
     }
 
-    fn report_race(&mut self, step: Option<usize>) {
+    /// A step, and what it races with, may happen in either order.
+    pub(super) fn report_race(&mut self, step: Option<usize>) {
         self.has_races = true;
         if self.racing_steps.len() < MAX_RACING_STEPS {
             self.racing_steps.extend(step);

@@ -28,11 +28,13 @@ pub(super) struct State<'p> {
     pub(super) untils: BTreeSet<usize>,
     /// What has happened since the last release.
     pub(super) release: Release,
-    /// Whether actions that take time are several transitions: an exiting process closes its ends one by one, and a
-    /// step completes after its work is done.
+    /// Whether actions that take time are several transitions: a process returns after its last step, an exiting process
+    /// closes its ends one by one, and a step completes after its work is done.
     pub(super) is_fine_grained: bool,
     /// The steps whose work is done, with their outcomes.
     pub(super) finishing: BTreeMap<usize, (Outcome, Option<usize>)>,
+    /// The processes whose steps are done and that have not returned yet, so that a signal may still end them.
+    pub(super) returning: BTreeSet<usize>,
     /// The processes that are exiting.
     pub(super) exiting: BTreeSet<usize>,
     /// Whether a program beside the library is running.
@@ -41,6 +43,8 @@ pub(super) struct State<'p> {
     pub(super) has_orphans: bool,
     /// A process that is killed at the latest when it returns.
     pub(super) kill_on_return: Option<usize>,
+    /// Whether each step has the outcome that the file says, where the model would give it another one.
+    pub(super) follows_file: bool,
     /// Set only while races are looked for.
     pub(super) races: Option<RaceDetector>,
 }
@@ -50,6 +54,10 @@ pub(super) struct State<'p> {
 pub(super) enum Transition {
     /// A step begins.
     Begin(usize),
+    /// A step begins that signals a child which has ended, and the implementation has reaped the child already.
+    BeginReaped(usize),
+    /// A process whose steps are done returns.
+    Return(usize),
     /// An exiting process closes one end.
     CloseEnd(usize, PipeEnd),
     /// An exiting process that has closed all its ends is gone.
@@ -82,10 +90,12 @@ impl<'p> State<'p> {
             release: Release::default(),
             is_fine_grained: false,
             finishing: BTreeMap::new(),
+            returning: BTreeSet::new(),
             exiting: BTreeSet::new(),
             has_foreign_program: false,
             has_orphans: false,
             kill_on_return: None,
+            follows_file: false,
             races: None,
         };
         state.start_process(0);
@@ -113,13 +123,24 @@ impl<'p> State<'p> {
         let without_ends = |process: &&usize| self.processes[**process].ends.is_empty();
         let exit =
             self.exiting.iter().filter(without_ends).map(|process| Transition::Exit(*process));
+        let returns = self.returning.iter().map(|process| Transition::Return(*process));
         let complete = self.finishing.keys().map(|step| Transition::Complete(*step));
         let close = self.exiting.iter().rev().flat_map(|process| {
             let ends = self.processes[*process].ends.iter();
             ends.map(|end| Transition::CloseEnd(*process, *end))
         });
         let begin = self.tasks.ready().map(Transition::Begin);
-        exit.take(max).chain(complete.take(max)).chain(close.take(max)).chain(begin.take(max))
+        let ends = exit.take(max).chain(returns.take(max));
+        ends.chain(complete.take(max)).chain(close.take(max)).chain(begin.take(max))
+    }
+
+    /// The other way in which a transition may happen, if there are two: an implementation reaps a child that has ended
+    /// at once or when it is joined, and a signal tells which.
+    pub(super) fn alternative(&self, transition: Transition) -> Option<Transition> {
+        let Transition::Begin(step) = transition else { return None };
+        let Verb::Signal { .. } = self.program.verb(step) else { return None };
+        let child = self.program.steps[step].child?;
+        self.processes[child].may_be_zombie().then_some(Transition::BeginReaped(step))
     }
 
     /// Makes one transition, with all that follows from it.
@@ -129,6 +150,13 @@ impl<'p> State<'p> {
                 self.release.step = step;
                 self.begin(step);
             }
+            Transition::BeginReaped(step) => {
+                if let Some(child) = self.program.steps[step].child {
+                    self.processes[child].is_reaped = true;
+                }
+                return self.advance(Transition::Begin(step));
+            }
+            Transition::Return(process) => self.finish_return(process),
             Transition::CloseEnd(process, end) => self.close_ends(process, &[end]),
             Transition::Exit(process) => self.finish_exit(process),
             Transition::Complete(step) => {
@@ -146,9 +174,12 @@ impl<'p> State<'p> {
         if let Some(step) = self.satisfied_until() {
             self.untils.remove(&step);
             self.complete(step, Outcome::Ok);
-        } else {
-            let step = self.timers.expire_next()?;
+        } else if let Some(step) = self.timers.expire_next() {
             self.time_out(step);
+        } else {
+            let (step, outcome) = self.open_step_by_file()?;
+            self.withdraw(step);
+            self.complete(step, outcome);
         }
         Some(std::mem::take(&mut self.release))
     }
@@ -198,6 +229,7 @@ impl<'p> State<'p> {
         if self.tasks.open_step(info.task) != Some(step) {
             return;
         }
+        let Some(outcome) = self.outcome_by_file(step, outcome) else { return };
         self.record_completion(step, &outcome, from);
         self.timers.cancel(step);
         let completed = StepState::Completed { outcome, from, detail: None };

@@ -114,6 +114,9 @@ impl<'p> Explorer<'p> {
                 Some(sets) => sets.choose(&state, &recent, &mut self.work),
                 None => state.transitions(usize::MAX).collect(),
             };
+            let alternatives =
+                choice.iter().filter_map(|transition| state.alternative(*transition));
+            let choice: Vec<Transition> = choice.iter().copied().chain(alternatives).collect();
             if let Some(sets) = &self.sets {
                 sets.moved(&mut recent, &choice);
             }

@@ -127,7 +127,7 @@ impl<'c, 'p> Closure<'c, 'p> {
                 let end = first.filter(|_| !is_covered);
                 end.map(|end| Agent::CloseEnd(process, *end)).into_iter().collect()
             }
-            Agent::CloseEnd(..) => Vec::new(),
+            Agent::CloseEnd(..) | Agent::Return(_) => Vec::new(),
         }
     }
 }

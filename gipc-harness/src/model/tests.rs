@@ -10,6 +10,7 @@ use std::path::Path;
 mod after_cancel;
 mod outcomes;
 mod reduction;
+mod unjoined;
 
 fn suite() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");

@@ -5,6 +5,7 @@
 use super::Mutation;
 use super::buffer::Message;
 use super::history::Fact;
+use super::process::Phase;
 use super::state::State;
 use crate::scenario::{Codec, Counted, Outcome, Payload, Side, Verb};
 use crate::trace::{ProcessExit, StepState};
@@ -21,7 +22,7 @@ impl State<'_> {
             Verb::Close { handle } => self.close(step, handle),
             Verb::Join { .. } => self.join(step),
             Verb::Kill { .. } => self.signal(step, "SIGKILL"),
-            Verb::Signal { signal, .. } => self.signal(step, signal),
+            Verb::Signal { signal, .. } => self.signal_by_id(step, signal),
             Verb::Child { act, .. } => self.ask_child(step, *act),
             Verb::Exit { code } => self.exit(step, ProcessExit::Code(*code)),
             Verb::Raise => self.exit(step, ProcessExit::Failed),
@@ -59,7 +60,8 @@ impl State<'_> {
         let process = self.program.steps[step].process;
         let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
         let has_descriptors = self.processes[process].take_descriptors(ends.len() as u64);
-        if !has_descriptors && !self.is(Mutation::NoDescriptorLimit) {
+        let may_fail = !self.is(Mutation::NoDescriptorLimit) && !self.is_ok_by_file(step);
+        if !has_descriptors && may_fail {
             if self.is(Mutation::HalfIsLeft) {
                 self.processes[process].free_descriptors = Some(0);
             }
@@ -84,6 +86,9 @@ impl State<'_> {
         };
         if payload.len() > self.program.choices.max_message {
             return self.complete(step, Outcome::TooLarge);
+        }
+        if self.program.unsent_put == Some(step) {
+            return;
         }
         let wakeups = self.pipes[pipe].put(Message { step, len: payload.len() });
         self.wake(wakeups);
@@ -214,9 +219,12 @@ impl State<'_> {
 
     /// The process of this step ends itself; the exit is complete when the process is gone.
     fn exit(&mut self, step: usize, exit: ProcessExit) {
-        let completed = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
-        self.history.record(Fact::Step(step, completed));
-        self.begin_exit(self.program.steps[step].process, exit);
+        let process = self.program.steps[step].process;
+        self.end_itself(process, exit, Some(step));
+        let is_waiting = matches!(self.processes[process].phase, Phase::Waiting(..));
+        if !is_waiting {
+            self.history.record(Fact::Step(step, StepState::completed(Outcome::Ok)));
+        }
     }
 }
 

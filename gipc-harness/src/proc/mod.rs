@@ -7,6 +7,7 @@ pub mod pipe_holders;
 pub mod platform;
 pub mod process_handle;
 pub mod process_tree;
+pub mod signals;
 pub mod snapshot;
 mod syscalls;
 mod thread_state;

@@ -7,6 +7,9 @@ use std::fs;
 /// Identifies a pipe of the system: the number of its inode.
 pub type PipeInode = u64;
 
+/// Identifies a socket of the system: the number of its inode. Each of the two sockets of a pair has its own.
+pub type SocketInode = u64;
+
 /// A descriptor of one process that is an end of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
@@ -43,6 +46,35 @@ pub fn pipe_of(pid: i32, fd: i32) -> Option<PipeInode> {
 #[must_use]
 pub fn pipe_in(target: &str) -> Option<PipeInode> {
     target.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The socket behind a descriptor; `None` if the descriptor is no socket or is not shown.
+#[must_use]
+pub fn socket_of(pid: i32, fd: i32) -> Option<SocketInode> {
+    if is_portable_forced() {
+        return None;
+    }
+    let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
+    link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Every descriptor in these processes that is one of these sockets: the pid, the descriptor and the socket.
+#[must_use]
+pub fn socket_holders(
+    pids: &[i32],
+    sockets: &BTreeSet<SocketInode>,
+) -> Vec<(i32, i32, SocketInode)> {
+    let mut found = Vec::new();
+    for pid in pids {
+        for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+            let fd = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            let socket = fd.and_then(|fd| Some((fd, socket_of(*pid, fd)?)));
+            let socket = socket.filter(|(_, socket)| sockets.contains(socket));
+            found.extend(socket.map(|(fd, socket)| (*pid, fd, socket)));
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 /// Every descriptor in these processes that is an end of one of these pipes.

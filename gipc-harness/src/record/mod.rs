@@ -172,8 +172,8 @@ impl Record {
     pub fn job(&self) -> Result<Job, String> {
         let case = &self.case;
         let scenario = self.scenario()?;
-        let mut job = Job::new(&scenario, &case.path, case.choices, case.variant.clone())?;
-        job.unchecked = case.unchecked;
+        let mut job = Job::new(&scenario, &case.path, case.choices, case.variant.clone())?
+            .with_unchecked(case.unchecked);
         job.is_foreign = case.is_foreign;
         if !case.observation.is_of(&job.scenario) {
             return Err("its trace is that of another scenario".into());
@@ -184,8 +184,8 @@ impl Record {
     /// The job to execute again, for an implementation with these choices.
     pub fn rerun(&self, choices: Choices) -> Result<Job, String> {
         let case = &self.case;
-        let mut job = Job::new(&self.scenario()?, &case.path, choices, case.variant.clone())?;
-        job.unchecked = case.unchecked;
+        let mut job = Job::new(&self.scenario()?, &case.path, choices, case.variant.clone())?
+            .with_unchecked(case.unchecked);
         job.is_foreign = case.is_foreign;
         Ok(job)
     }

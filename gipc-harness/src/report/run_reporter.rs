@@ -14,10 +14,10 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
 use crate::suite::Suite;
-use crate::suite::accept_baseline::{Found, accept};
+use crate::suite::accept_baseline::{Seen, SeenScenarios, accept};
 use crate::suite_run::{FinishedRun, RunEvent, SuiteRun, SuiteRunEnd};
-use crate::variant::Job;
-use crate::verdict::{BaselineChange, Status};
+use crate::variant::{Job, Variant};
+use crate::verdict::Status;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -86,8 +86,8 @@ pub struct RunReporter<'a> {
     environment: Environment,
     tally: Tally,
     stability: Stability,
-    /// The changes of the baseline.
-    changes: Vec<Found>,
+    /// What was seen of each scenario, for `--accept`.
+    seen: SeenScenarios,
     /// The first error of writing a file.
     unwritten: Option<Error>,
     junit: Option<Junit>,
@@ -126,7 +126,7 @@ impl<'a> RunReporter<'a> {
             environment: run.environment.clone(),
             tally: Tally { planned, heavy, shard, ..Tally::default() },
             stability: Stability::default(),
-            changes: run.stale.iter().map(|id| (id.clone(), BaselineChange::Nothing)).collect(),
+            seen: run.stale.iter().map(|id| (id.clone(), Seen::gone())).collect(),
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
             column,
@@ -162,12 +162,16 @@ impl<'a> RunReporter<'a> {
     /// Reports one run. Returns whether it is as expected.
     fn add(&mut self, run: FinishedRun) -> bool {
         let FinishedRun { job, output, mut verdict, time } = run;
-        let change = verdict.baseline_change.take_if(|_| self.options.accept);
+        // The lists are about the suite, and about runs without an injected fault.
+        let is_listable = !job.is_foreign && matches!(job.variant, Variant::Stepwise(_));
+        if self.options.accept && is_listable {
+            self.seen.entry(job.scenario.id.clone()).or_default().add(&job.scenario, &verdict);
+        }
+        let change = verdict.baseline_change.take_if(|_| self.options.accept && is_listable);
         let is_accepted = change.is_some();
         if let Some(change) = change {
             verdict.status = change.status();
             verdict.explain("accepted".into());
-            self.changes.push((job.scenario.id.clone(), change));
         }
         let is_expected = verdict.status.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
@@ -213,7 +217,10 @@ impl<'a> RunReporter<'a> {
                 let line = format!("{}\n", json::result(&report));
                 self.progress.suspend(|| self.console.verbatim(&line));
             }
-            (format, None) if !is_expected || is_accepted => {
+            // The skips that were accepted are listed at the end, and have nothing to show.
+            (format, None)
+                if !is_expected || is_accepted && report.verdict.status != Status::Skip =>
+            {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
                 if format == Format::Github && !is_expected {
                     self.console.verbatim(&format!("{}\n", github::result(&report)));
@@ -278,15 +285,17 @@ impl<'a> RunReporter<'a> {
                 }
             }
         }
-        self.tally.unstable = self.stability.report(self.console);
+        let is_accepted = |id: &str| self.options.accept && self.seen.contains_key(id);
+        self.tally.unstable = self.stability.report(self.console, is_accepted);
         let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         if self.tally.unstable == 0 && says_stable {
             let count = self.stability.len();
             self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));
         }
-        if let (false, Some(adapter)) = (self.changes.is_empty(), &self.adapter) {
-            let message = accept(&adapter.here, &self.adapter_name, &self.changes)?;
-            self.console.line(&format!("  {message}"));
+        if let (true, Some(adapter)) = (self.options.accept, &self.adapter) {
+            for line in accept(&adapter.here, &self.adapter_name, &self.seen)? {
+                self.console.line(&format!("  {line}"));
+            }
         }
         match self.unwritten {
             Some(error) => Err(error),

@@ -93,6 +93,9 @@ fn next_commands(report: &ScenarioReport) -> String {
         None | Some(BaselineChange::Fails { instead: false, .. }) => false,
         Some(_) => true,
     };
+    if report.verdict.baseline_change == Some(BaselineChange::Passes) {
+        out.push_str("  fixed    delete the entry of the manifest, or let --accept do it\n");
+    }
     if contradicts_baseline {
         let accept = program::command(&format!("run {name}{adapter} --accept"));
         let _ = writeln!(out, "  accept   {accept}");

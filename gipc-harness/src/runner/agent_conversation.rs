@@ -9,7 +9,7 @@ use super::run_state::RunState;
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::{Scenario, Verb};
-use gipc_agent::{FromAgent, Hello, ToAgent, WireOutcome};
+use gipc_agent::{FromAgent, Hello, ToAgent, WireOutcome, message_outcome};
 use std::collections::BTreeMap;
 
 pub(super) struct AgentConversation<'a> {
@@ -114,10 +114,17 @@ impl<'a> AgentConversation<'a> {
             |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
         if process != "main" && !self.scenario.steps.iter().any(|step| is_spawned(&step.verb)) {
             let pid = hello.pid;
-            return state.fail(format!("{process} is nobody in this scenario (pid {pid})"));
+            return state.fail(format!(
+                "{process} is nobody in this scenario (pid {pid}): a child says hello under the name that it was \
+                 spawned under"
+            ));
         }
         if state.sessions.has_connected(process) {
-            return state.fail(format!("{process} came twice (pid {})", hello.pid));
+            return state.fail(format!(
+                "{process} came twice (pid {}): a child says hello under the name that it was spawned under, and each \
+                 process once",
+                hello.pid
+            ));
         }
         state.connect(&hello, agent);
         if process == "main" {
@@ -177,6 +184,21 @@ impl<'a> AgentConversation<'a> {
         if !self.check_step(state, process, id, pid) {
             return;
         }
+        if !state.steps.has_begun(id) {
+            let what = self.scenario.steps[id].what();
+            return state.fail(format!(
+                "{process} ended step {id} ({what}) without a begin: an agent sends the begin of a step before it calls \
+                 the library"
+            ));
+        }
+        if let WireOutcome::Message { text: Some(text), .. } = &outcome {
+            if message_outcome(text.as_bytes()) != outcome {
+                return state.fail(format!(
+                    "{process} reported the text {text:?} of a message with another length or digest: text is UTF-8, in the \
+                     payload of a put and in what is reported of a get"
+                ));
+            }
+        }
         let ends = self.scenario.handles.made_by(id, &self.scenario.steps[id].verb);
         for (name, descriptor) in &descriptors {
             if let Some(bytes) = self.pipe_capacity {
@@ -184,6 +206,8 @@ impl<'a> AgentConversation<'a> {
             }
             if let Some(end) = ends.iter().find(|end| self.scenario.handles.name(**end) == name) {
                 state.pipes.learn(pid, *descriptor, *end);
+            } else {
+                state.pipes.learn_socket(pid, *descriptor, self.scenario.handles.ends(name));
             }
         }
         // A put that was handed over may have begun although its begin was not reported yet.
@@ -197,7 +221,15 @@ impl<'a> AgentConversation<'a> {
     /// Checks that a step belongs to this process and is open; otherwise records a fault and returns false. Also records
     /// a violation if the step ran in another process than it should.
     fn check_step(&self, state: &mut RunState<'_>, process: &str, id: usize, pid: i32) -> bool {
-        let spec = self.scenario.steps.get(id).filter(|step| step.task_id.process == process);
+        let spec = self.scenario.steps.get(id);
+        if let Some(spec) = spec.filter(|spec| spec.task_id.process != process) {
+            let owner = &spec.task_id.process;
+            state.fail(format!(
+                "{process} spoke of step {id}, which is a step of {owner}, from pid {pid}: each process opens a connection of \
+                 its own, and closes the one that it inherited"
+            ));
+            return false;
+        }
         let Some(spec) = spec.filter(|_| state.steps.is_open(id)) else {
             state.fail(format!("{process} spoke of step {id}, which it was not in"));
             return false;

@@ -1,7 +1,7 @@
 //! The capability probe: whether the agent of `main` refuses what it cannot do.
 //!
-//! Before the first step `main` gets a command with an unknown verb, and one of a profile that it does not declare. An
-//! agent that does not refuse both would also accept such commands in a scenario.
+//! Before the first step `main` gets a command with an unknown verb, and one of each profile that it does not declare. An
+//! agent that does not refuse them all would also accept such commands in a scenario.
 
 use gipc_agent::Command;
 use gipc_agent::ToAgent;
@@ -65,11 +65,11 @@ impl<'a> CapabilityProbe<'a> {
     /// The messages with the questions for `main`, whose agent has these profiles.
     pub(super) fn start(&mut self, profiles: &[String]) -> Vec<ToAgent> {
         let lacks = |profile: &str| !profiles.iter().any(|one| one == profile);
-        let undeclared = commands().into_iter().find(|(profile, ..)| lacks(profile));
+        let undeclared = commands().into_iter().filter(|(profile, ..)| lacks(profile));
         let undeclared = undeclared.map(|(_, about, command)| (about, command));
-        [Some(("a verb that there is not", Command::UnknownVerb)), undeclared]
+        [("a verb that there is not", Command::UnknownVerb)]
             .into_iter()
-            .flatten()
+            .chain(undeclared)
             .map(|(about, order)| {
                 let id = self.first_id + self.questions.len();
                 self.questions.push(Question { about, was_refused: false });

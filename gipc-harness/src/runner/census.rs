@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// After how many looks at a process that never sleeps without a timer its census is given up.
 const MAX_LOOKS: u32 = 40;
 
+/// How many descriptors a process may hold for each of its children that still runs, besides those that it always keeps.
+const PER_RUNNING_CHILD: u64 = 1;
+
 /// What an event loop opens for itself when it is first needed. One of each is no leak.
 const LOOP_FILES: [&str; 4] = [
     "anon_inode:[eventpoll]",
@@ -142,9 +145,15 @@ impl<'a> CensusTaker<'a> {
         let known = view.pipes.known_ends();
         let unreported = unseen.difference(&known).count() as u64;
         let children = spawned_children(process, view).count() as u64;
+        // Whatever tells of the end of a child that still runs: a pidfd, a socket.
+        let running = spawned_children(process, view).filter(|child| view.sessions.is_alive(child));
+        let running = running.count() as u64;
         Some(Census {
             descriptors,
-            allowed: self.keeps.descriptors + self.keeps.per_child * children + unreported,
+            allowed: self.keeps.descriptors
+                + self.keeps.per_child * children
+                + running.saturating_mul(PER_RUNNING_CHILD)
+                + unreported,
             zombies: self.zombies(process, pid, view)?,
         })
     }
@@ -180,7 +189,7 @@ fn owned_ends(process: &str, view: &View<'_>) -> BTreeSet<PipeEnd> {
     for (step, state) in view.scenario.steps.iter().zip(&mut trace.steps) {
         let starts_it = matches!(&step.verb, Verb::Spawn { child, .. } if child == process);
         if starts_it && *state == StepState::Pending {
-            *state = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+            *state = StepState::completed(Outcome::Ok);
         }
     }
     let ownership = Ownership::replay(view.scenario, &trace);

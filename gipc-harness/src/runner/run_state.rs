@@ -14,13 +14,16 @@ use crate::adapter::Keeps;
 use crate::adapter::transport::AgentHandle;
 use crate::proc::process_tree;
 use crate::proc::snapshot::ProcSnapshot;
-use crate::scenario::{Outcome, Scenario, TaskId};
+use crate::scenario::{Outcome, Scenario, TaskId, Verb};
 use crate::trace::{
     Censuses, FdHolder, FillLevel, LimitTime, Occurrence, ProcessExit, Trace, Unsupported,
 };
 use gipc_agent::{Hello, ToAgent};
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What agents execute for `exec`, as its command line shows it.
+const FOREIGN_PROGRAM: &str = "sh -c read x; exit 7";
 
 pub(super) struct RunState<'a> {
     pub(super) scenario: &'a Scenario,
@@ -273,19 +276,54 @@ impl<'a> RunState<'a> {
 
     /// The name of a process for a report; of one that is not part of the scenario, its pid and command line.
     pub(super) fn display_name(&self, pid: i32) -> String {
-        self.sessions.name_of(pid).map_or_else(|| unknown_process(pid), str::to_owned)
+        self.sessions.name_of(pid).map_or_else(|| self.unknown_process(pid), str::to_owned)
+    }
+
+    /// A process that is not part of the scenario: its pid with the beginning of its command line, and before them the
+    /// name of the program that the scenario starts beside the library, if it is one.
+    fn unknown_process(&self, pid: i32) -> String {
+        const WIDTH: usize = 60;
+        let command = process_tree::command_line(pid);
+        let shown = match command.char_indices().nth(WIDTH) {
+            _ if command.is_empty() => format!("pid {pid}"),
+            Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),
+            None => format!("pid {pid} ({command})"),
+        };
+        match self.ghost(pid) {
+            Some((ghost, _)) => format!("{ghost}, {shown}"),
+            None => shown,
+        }
+    }
+
+    /// The name of a program that the scenario starts beside the library, and the process that has started it; of several
+    /// such programs of one process, the names of all. `None` for other processes.
+    pub(super) fn ghost(&self, pid: i32) -> Option<(String, String)> {
+        let parent = process_tree::stat(pid)?.parent;
+        let parent = self.sessions.name_of(parent)?;
+        if process_tree::command_line(pid) != FOREIGN_PROGRAM {
+            return None;
+        }
+        let own = self.scenario.steps.iter().filter(|step| step.task_id.process == parent);
+        let ghosts = own.filter_map(|step| match &step.verb {
+            Verb::Exec { ghost } => Some(ghost.as_str()),
+            _ => None,
+        });
+        let ghosts: Vec<&str> = ghosts.collect();
+        (!ghosts.is_empty()).then(|| (ghosts.join(" or "), parent.to_owned()))
     }
 
     /// Which of these processes hold which pipe ends, and how many bytes are in the pipes, as the kernel shows it.
     pub(super) fn pipe_holders(&self, pids: &[i32]) -> (Vec<FdHolder>, Vec<FillLevel>) {
         let holders = self.pipes.holders(pids);
         let fill_levels = fill_levels(&holders);
-        let mut holders: Vec<FdHolder> = holders
-            .into_iter()
-            .map(|(end, holder)| FdHolder {
+        let of_pipes = holders.into_iter().map(|(end, holder)| (end, holder.pid, holder.fd));
+        let of_sockets = self.pipes.socket_holders(pids);
+        let mut holders: Vec<FdHolder> = of_pipes
+            .chain(of_sockets)
+            .map(|(end, pid, descriptor)| FdHolder {
                 end,
-                process: self.display_name(holder.pid),
-                descriptor: holder.fd,
+                process: self.display_name(pid),
+                descriptor,
             })
             .collect();
         holders.sort();
@@ -314,16 +352,5 @@ impl<'a> RunState<'a> {
             history: self.steps.into_history(),
             pids: self.sessions.pids(),
         }
-    }
-}
-
-/// The pid of a process, with the beginning of its command line.
-fn unknown_process(pid: i32) -> String {
-    const WIDTH: usize = 60;
-    let command = process_tree::command_line(pid);
-    match command.char_indices().nth(WIDTH) {
-        _ if command.is_empty() => format!("pid {pid}"),
-        Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),
-        None => format!("pid {pid} ({command})"),
     }
 }

@@ -1,10 +1,13 @@
 //! Collects the evidence for a stall from the run state and the kernel.
 
 use super::run_state::RunState;
+use crate::proc::pipe_holders::{self, Access};
 use crate::proc::process_tree;
+use crate::proc::signals::{SignalMasks, names};
 use crate::proc::snapshot::ProcSnapshot;
-use crate::trace::StallEvidence;
-use std::collections::BTreeSet;
+use crate::scenario::{ChildAct, Verb};
+use crate::trace::{EndState, GhostInput, Ownership, SignalView, StallEvidence};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fills in what can be seen now: the trace, the holders of the pipe ends, and what each process sleeps in.
 pub(super) fn collect(
@@ -16,15 +19,76 @@ pub(super) fn collect(
     evidence.trace = state.trace();
     // A helper process of the implementation may hold an end that it inherited.
     let descendants = supervisor.and_then(process_tree::descendants);
-    let all_pids = descendants.map(|all| all.into_iter().map(|process| process.pid).collect());
-    (evidence.holders, evidence.fill_levels) =
-        state.pipe_holders(&all_pids.unwrap_or_else(|| pids.clone()));
+    let all_pids: Option<Vec<i32>> =
+        descendants.map(|all| all.into_iter().map(|process| process.pid).collect());
+    let all_pids = all_pids.unwrap_or_else(|| pids.clone());
+    (evidence.holders, evidence.fill_levels) = state.pipe_holders(&all_pids);
+    forget_closed_halves(state, &mut evidence);
     evidence.fully_known_ends = match evidence.holders.is_empty() {
         true => BTreeSet::new(),
-        false => state.pipes.known_ends(),
+        false => state.pipes.known_ends().into_iter().chain(state.pipes.socket_ends()).collect(),
     };
+    evidence.signals = signals(state);
+    evidence.ghost_inputs = ghost_inputs(state, &all_pids);
     let blocked_in = ProcSnapshot::take(&pids).blocked_in(&ProcSnapshot::take(&pids));
     evidence.blocked_in =
         blocked_in.into_iter().map(|(pid, call)| (state.display_name(pid), call)).collect();
     evidence
+}
+
+/// A socket stays one descriptor when one of its directions is closed. The process that did so holds the other one only.
+fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
+    let ownership = Ownership::replay(state.scenario, &evidence.trace);
+    let closed_by = |end| match ownership.state(end) {
+        Some(EndState::Closed(task_id)) => task_id.split('/').next(),
+        _ => None,
+    };
+    let all = evidence.holders.clone();
+    evidence.holders.retain(|holder| {
+        let is_half_open = all.iter().any(|other| {
+            other.process == holder.process
+                && other.descriptor == holder.descriptor
+                && ownership.holder(other.end) == Some(holder.process.as_str())
+        });
+        closed_by(holder.end) != Some(holder.process.as_str()) || !is_half_open
+    });
+}
+
+/// The signals of each living process that a step signals.
+fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
+    let targets = state.scenario.steps.iter().filter_map(|step| match &step.verb {
+        Verb::Signal { child, .. } | Verb::Child { child, act: ChildAct::Terminate } => Some(child),
+        _ => None,
+    });
+    let view = |child: &String| {
+        let (pid, _) = state.sessions.pid_and_control(child)?;
+        let masks = SignalMasks::read(pid).filter(|_| state.sessions.is_alive(child))?;
+        let view = SignalView {
+            pending: names(masks.pending),
+            blocked: names(masks.blocked),
+            caught: names(masks.caught),
+            ignored: names(masks.ignored),
+        };
+        Some((child.clone(), view))
+    };
+    targets.filter_map(view).collect()
+}
+
+/// The descriptors that keep the input of a program beside the library open, in other processes than the one that has
+/// started it.
+fn ghost_inputs(state: &RunState<'_>, pids: &[i32]) -> Vec<GhostInput> {
+    let mut inputs = Vec::new();
+    for pid in pids {
+        let Some((ghost, starter)) = state.ghost(*pid) else { continue };
+        let Some(pipe) = pipe_holders::pipe_of(*pid, 0) else { continue };
+        let holders = pipe_holders::holders(pids, &BTreeSet::from([pipe]));
+        let holders = holders.iter().filter(|holder| holder.access == Access::Write);
+        let named = holders.map(|holder| (state.display_name(holder.pid), holder.fd));
+        inputs.extend(
+            named.filter(|(process, _)| *process != starter).map(|(process, descriptor)| {
+                GhostInput { ghost: ghost.clone(), process, descriptor }
+            }),
+        );
+    }
+    inputs
 }

@@ -63,6 +63,20 @@ impl ParseError {
         Self::at((step.position.line, step.position.what, width), message, hint)
     }
 
+    /// An error that marks the outcome of a step in this text of a file, or its action if the line has no outcome.
+    pub fn at_outcome(
+        text: &str,
+        step: &Step,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let position = step.position;
+        let text = text.lines().nth(position.line - 1).unwrap_or_default();
+        let rest = (text.trim_end().chars().count() + 1).saturating_sub(position.what);
+        let (column, width) = position.outcome.unwrap_or((position.what, rest));
+        Self::at((position.line, column, width), message, hint)
+    }
+
     /// An error that marks the process or task of a step.
     pub(super) fn at_task(
         step: &Step,

@@ -1,6 +1,6 @@
 //! One step of a scenario, and the task that performs it.
 
-use super::{Outcome, SourcePosition, Verb};
+use super::{Outcome, Profile, SourcePosition, Verb};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -26,6 +26,15 @@ impl Step {
     #[must_use]
     pub fn expects_refusal(&self) -> bool {
         self.expected.iter().all(Outcome::is_refusal)
+    }
+
+    /// The first profile that an implementation must support so that it can perform this step, and that `declared` does
+    /// not contain; `None` if it contains all of them.
+    #[must_use]
+    pub fn undeclared_profile(&self, declared: &[String]) -> Option<&'static str> {
+        let of_task = self.task_id.task.as_ref().map(|_| Profile::Tasks);
+        let needed = [Some(self.verb.profile()), of_task].into_iter().flatten().map(Profile::word);
+        needed.into_iter().find(|profile| !declared.iter().any(|one| one == profile))
     }
 }
 

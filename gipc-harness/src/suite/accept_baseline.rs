@@ -1,26 +1,79 @@
 //! `run --accept`: updates the baseline in an adapter's folder, `adapter.toml` and `skips.txt`, to the results of a
 //! run.
 //!
-//! New known failures have an empty reason. Since a manifest with an empty reason is rejected, a person has to examine
-//! each new failure.
+//! New known failures have no sort and no reason, and fail every run until a person has written both. A reason that a
+//! person has written is never lost: an entry that no longer applies becomes a comment.
 
-use crate::adapter::manifest::{ANY, DEFAULT};
+mod known_tables;
+#[cfg(test)]
+mod tests;
+
+use crate::adapter::manifest::DEFAULT;
 use crate::adapter::skip_list::SkipList;
 use crate::error::Error;
-use crate::verdict::BaselineChange;
-use std::collections::BTreeSet;
+use crate::scenario::Scenario;
+use crate::verdict::{BaselineChange, Status, Verdict};
+use known_tables::{KnownTables, Removal};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, Table};
 
-/// The id of a scenario, and the change of the baseline for it.
-pub type Found = (String, BaselineChange);
+/// The fingerprint of a failure: the first wrong step, its outcome, and the status.
+pub type Fingerprint = [String; 3];
 
-/// Writes changes of the baseline into an adapter's folder, for the variant that `asked` names: the adapter as the
-/// command line gave it. Returns a description of what was written, for the user.
+/// What was seen of one scenario in all its runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The failures, each once, in the order in which they were seen.
+    pub failures: Vec<Fingerprint>,
+    /// It passed at least once.
+    pub passed: bool,
+    /// It was skipped at least once, and no list said so.
+    pub skipped: bool,
+    /// It was skipped at least once, as the adapter's folder says.
+    pub was_skipped_as_listed: bool,
+    /// The suite has no such scenario.
+    pub is_gone: bool,
+}
+
+/// What was seen, by the id of the scenario.
+pub type SeenScenarios = BTreeMap<String, Seen>;
+
+impl Seen {
+    /// Of a scenario that the suite does not have.
+    pub fn gone() -> Self {
+        Self { is_gone: true, ..Self::default() }
+    }
+
+    /// Adds one run. Inconclusive runs say nothing.
+    pub fn add(&mut self, scenario: &Scenario, verdict: &Verdict) {
+        match verdict.status {
+            // One that follows from the manifest changes no list.
+            Status::Skip => self.was_skipped_as_listed = true,
+            _ if verdict.baseline_change == Some(BaselineChange::Skips) => self.skipped = true,
+            Status::Pass | Status::Fixed if verdict.failed_as.is_none() => self.passed = true,
+            status if status.is_inconclusive() => {}
+            _ => {
+                let failure = verdict.failed_as.clone();
+                let failure = failure.unwrap_or_else(|| verdict.fingerprint(scenario));
+                if !self.failures.contains(&failure) {
+                    self.failures.push(failure);
+                }
+            }
+        }
+    }
+
+    fn was_performed(&self) -> bool {
+        self.passed || !self.failures.is_empty()
+    }
+}
+
+/// Writes what was seen into an adapter's folder, for the variant that `asked` names: the adapter as the command line
+/// gave it. Returns what was changed, a line for each change, for the user.
 ///
 /// Fails if a file cannot be parsed or written.
-pub fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, Error> {
+pub fn accept(folder: &Path, asked: &str, seen: &SeenScenarios) -> Result<Vec<String>, Error> {
     let file = folder.join("adapter.toml");
     let text = fs::read_to_string(&file).map_err(|error| unable(&file, error))?;
     let mut manifest: DocumentMut =
@@ -29,146 +82,93 @@ pub fn accept(folder: &Path, asked: &str, found: &[Found]) -> Result<String, Err
     let all: Vec<&str> = variants.iter().map(String::as_str).collect();
     let variant = all.iter().copied().find(|name| asked.ends_with(&format!("@{name}")));
     let variant = variant.unwrap_or(DEFAULT);
-    let skips_file = folder.join("skips.txt");
-    let before = fs::read_to_string(&skips_file).unwrap_or_default();
-    let mut skips = SkipList::parse(&before, &all, &skips_file.display().to_string())?;
-    let mut known = KnownTables::of(&manifest);
-    for (id, change) in found {
-        match change {
-            BaselineChange::Skips => skips.set(id, variant, &all, true),
-            BaselineChange::Asked => skips.set(id, variant, &all, false),
-            BaselineChange::Passes => {
-                known.set(id, variant, &all, None);
-                if let Some(lacks) = manifest.get_mut("lacks").and_then(Item::as_table_mut) {
-                    lacks.remove(id);
-                }
-            }
-            BaselineChange::Fails { step, outcome, verdict, .. } => {
-                known.set(id, variant, &all, Some([step, outcome, &verdict.to_string()]));
-            }
-            BaselineChange::Nothing => {
-                known.forget(id);
-                if let Some(lacks) = manifest.get_mut("lacks").and_then(Item::as_table_mut) {
-                    lacks.remove(id);
-                }
-                skips.forget(id);
+    let mut known = KnownTables::of(&manifest, &all);
+    for (id, seen) in seen {
+        if seen.is_gone {
+            known.forget(id);
+        } else {
+            known.update(id, variant, seen);
+        }
+        if seen.is_gone || seen.passed && seen.failures.is_empty() {
+            let lacks = manifest.get_mut("lacks").and_then(Item::as_table_mut);
+            if let Some((_, reason)) = lacks.and_then(|lacks| lacks.remove_entry(id)) {
+                let entry = format!("[lacks]\n\"{id}\" = {}\n", reason.to_string().trim());
+                known.comment_out(id, Removal::of(seen), &entry);
             }
         }
     }
-    let unexplained =
-        known.tables.iter().filter(|table| text_of(table, "reason").is_empty()).count();
-    known.put_into(&mut manifest);
-    let mut messages = Vec::new();
-    for (file, before, after) in
-        [(&file, text, manifest.to_string()), (&skips_file, before, skips.to_string())]
-    {
+    let mut lines = Vec::new();
+    let mut write = |file: &Path, before: &str, after: &str, changes: Vec<String>| {
         if before != after {
-            fs::write(file, &after).map_err(|error| unable(file, error))?;
-            messages.push(format!("{} is written anew", file.display()));
+            fs::write(file, after).map_err(|error| unable(file, error))?;
+            lines.push(format!("{} is changed:", file.display()));
+            lines.extend(changes.into_iter().map(|change| format!("  {change}")));
         }
-    }
-    if unexplained > 0 {
-        messages.push(format!(
-            "{unexplained} known failures have no reason yet: say whose they are, why they fail, and where that is seen"
-        ));
-    }
-    Ok(messages.join("\n  "))
-}
-
-/// The known failures of a manifest, as its tables: each for one or more variants.
-struct KnownTables {
-    tables: Vec<Table>,
-    is_changed: bool,
-}
-
-impl KnownTables {
-    fn of(manifest: &DocumentMut) -> Self {
-        let tables = manifest.get("known").and_then(Item::as_array_of_tables);
-        let tables = tables.map(|all| all.iter().cloned().collect()).unwrap_or_default();
-        Self { tables, is_changed: false }
-    }
-
-    /// Removes the entries of a scenario, for all variants.
-    fn forget(&mut self, id: &str) {
-        self.is_changed = true;
-        self.tables.retain(|table| text_of(table, "scenario") != id);
-    }
-
-    /// Sets the known failure of a scenario for one variant: its fingerprint, or `None` if the scenario passes. `all`
-    /// are the names of all variants.
-    fn set(&mut self, id: &str, variant: &str, all: &[&str], failure: Option<[&str; 3]>) {
-        const FINGERPRINT: [&str; 3] = ["step", "outcome", "verdict"];
-        self.is_changed = true;
-        let mut is_listed = false;
-        for table in self.tables.iter_mut().filter(|table| text_of(table, "scenario") == id) {
-            let listed = FINGERPRINT.map(|key| text_of(table, key));
-            let matches_entry = |failure: [&str; 3]| {
-                let mut pairs = listed.into_iter().zip(failure);
-                pairs.all(|(listed, actual)| listed == ANY || listed == actual)
-            };
-            let is_same = failure.is_some_and(matches_entry);
-            is_listed |= is_same;
-            let mut names = variants_of(table, all);
-            // An intermittent scenario may fail in several ways, and has an entry for each of them.
-            let sometimes = table.get("sometimes").and_then(Item::as_bool) == Some(true);
-            match is_same {
-                true => names.insert(variant.to_owned()),
-                false if sometimes && failure.is_some() => false,
-                false => names.remove(variant),
-            };
-            set_variants(table, &names, all);
-        }
-        self.tables.retain(|table| !variants_of(table, all).is_empty());
-        if let (Some(failure), false) = (failure, is_listed) {
-            let mut table = Table::new();
-            table["scenario"] = value(id);
-            for (key, text) in FINGERPRINT.into_iter().zip(failure) {
-                table[key] = value(text);
-            }
-            table["sort"] = value("");
-            set_variants(&mut table, &BTreeSet::from([variant.to_owned()]), all);
-            table["reason"] = value("");
-            table.decor_mut().set_prefix("\n");
-            self.tables.push(table);
-        }
-    }
-
-    /// Writes the tables into a manifest, sorted by scenario: at the position of the first old table, or at the end.
-    fn put_into(mut self, manifest: &mut DocumentMut) {
-        if !self.is_changed {
-            return;
-        }
-        self.tables.sort_by(|a, b| text_of(a, "scenario").cmp(text_of(b, "scenario")));
-        let first = self.tables.iter().filter_map(Table::position).min().unwrap_or(isize::MAX / 2);
-        manifest.remove("known");
-        let count = isize::try_from(self.tables.len()).unwrap_or(isize::MAX / 4);
-        for (_, item) in manifest.iter_mut() {
-            shift_positions(item, first, count);
-        }
-        let mut all = ArrayOfTables::new();
-        for (position, mut table) in (first..).zip(self.tables) {
-            table.set_position(Some(position));
-            all.push(table);
-        }
-        if !all.is_empty() {
-            manifest.insert("known", Item::ArrayOfTables(all));
-        }
-    }
-}
-
-/// Moves the tables from the position `first` on by `count` positions. The position, not the order of insertion,
-/// decides where a table is written.
-fn shift_positions(item: &mut Item, first: isize, count: isize) {
-    let shift = |table: &mut Table| {
-        if let Some(position) = table.position().filter(|position| *position >= first) {
-            table.set_position(Some(position + count));
-        }
+        Ok::<(), Error>(())
     };
-    match item {
-        Item::Table(table) => shift(table),
-        Item::ArrayOfTables(tables) => tables.iter_mut().for_each(shift),
-        _ => {}
+    let unexplained = known.unexplained();
+    let changes = known.put_into(&mut manifest);
+    let after = manifest.to_string();
+    after.parse::<DocumentMut>().map_err(|error| unable(&file, error))?;
+    write(&file, &text, &after, changes)?;
+    let skips_file = folder.join("skips.txt");
+    // Without the file, the adapter makes no statement about skips.
+    if let Ok(before) = fs::read_to_string(&skips_file) {
+        let mut skips = SkipList::parse(&before, &all, &skips_file.display().to_string())?;
+        let changes = update_skips(&mut skips, variant, &all, seen);
+        write(&skips_file, &before, &skips.to_string(), changes)?;
     }
+    if let Some(first) = unexplained.first() {
+        lines.push(to_explain(&file, &after, unexplained.len(), first));
+    }
+    Ok(lines)
+}
+
+/// What a person has to write now.
+fn to_explain(file: &Path, text: &str, count: usize, first: &str) -> String {
+    let quoted = format!("\"{first}\"");
+    let is_entry = |line: &str| line.starts_with("scenario") && line.contains(&quoted);
+    let line = text.lines().position(is_entry).map_or(1, |index| index + 1);
+    let entries = if count == 1 {
+        "1 known failure has".to_owned()
+    } else {
+        format!("{count} known failures have")
+    };
+    format!(
+        "{entries} no sort or no reason yet, the first at {}:{line} ({first}). Until both are written, the run fails: \
+         say whose fault it is, why it fails, and where that is documented or seen",
+        file.display()
+    )
+}
+
+/// Changes the skip list to what was seen. Returns a line for each change.
+fn update_skips(
+    skips: &mut SkipList,
+    variant: &str,
+    all: &[&str],
+    seen: &SeenScenarios,
+) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (id, seen) in seen {
+        let listed = skips.says(id, variant);
+        let skipped = seen.skipped || seen.was_skipped_as_listed;
+        if seen.is_gone {
+            if skips.forget(id) {
+                changes.push(format!("removed    {id}: there is no such scenario"));
+            }
+        } else if skipped && seen.was_performed() && listed != Some(true) {
+            skips.set(id, variant, all, true);
+            skips.set_sometimes(id);
+            changes.push(format!("sometimes  {id}: skipped in some of the runs"));
+        } else if seen.skipped && listed.is_none() {
+            skips.set(id, variant, all, true);
+            changes.push(format!("added      {id}"));
+        } else if seen.was_performed() && !skipped && listed == Some(false) {
+            skips.set(id, variant, all, false);
+            changes.push(format!("removed    {id}: it is not skipped any more"));
+        }
+    }
+    changes
 }
 
 /// The names of all variants of a manifest, the default first.
@@ -183,106 +183,6 @@ fn text_of<'a>(table: &'a Table, key: &str) -> &'a str {
     table.get(key).and_then(Item::as_str).unwrap_or_default()
 }
 
-/// The variants that an entry is about: all, unless it names some. The set is empty if the last one was removed.
-fn variants_of(table: &Table, all: &[&str]) -> BTreeSet<String> {
-    match table.get("variants").and_then(Item::as_array) {
-        None => all.iter().map(|name| (*name).to_owned()).collect(),
-        Some(names) => names.iter().filter_map(|name| name.as_str()).map(str::to_owned).collect(),
-    }
-}
-
-/// Names the variants that an entry is about, unless it is about all.
-fn set_variants(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
-    let in_order = all.iter().filter(|name| names.contains(**name));
-    if names.len() == all.len() {
-        table.remove("variants");
-    } else {
-        table["variants"] = value(in_order.copied().collect::<Array>());
-    }
-}
-
 fn unable(file: &Path, error: impl std::fmt::Display) -> Error {
     Error::unable(format!("error: {}: {error}", file.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Found, accept};
-    use crate::verdict::{BaselineChange, Status};
-    use rstest::rstest;
-    use std::fs;
-
-    const KNOWN: &str = "
-# why
-[[known]]
-scenario = \"a/b\"
-step = \"main get r\"
-outcome = \"eof\"
-verdict = \"FAIL\"
-sort = \"defect\"
-reason = \"it forgets\"
-";
-    const OLD: &str = "
-[[variant]]
-name = \"old\"
-";
-
-    fn fails(outcome: &str) -> BaselineChange {
-        let (step, outcome) = ("main get r".to_owned(), outcome.to_owned());
-        BaselineChange::Fails { step, outcome, verdict: Status::Fail, instead: false }
-    }
-
-    fn entry(outcome: &str, variants: &str) -> String {
-        let known = KNOWN.replace("eof", outcome).replace("# why\n", "");
-        known.replace(
-            "sort = \"defect\"\nreason = \"it forgets\"",
-            &format!("sort = \"\"\n{variants}reason = \"\""),
-        )
-    }
-
-    fn old_only(known: &str) -> String {
-        known.replace("reason", "variants = [\"old\"]\nreason")
-    }
-
-    /// A manifest, the adapter that ran, the change for the scenario `a/b`, and the manifest with the change.
-    #[rstest]
-    #[case::a_new_failure_adds_an_entry("name = \"it\"\n".into(), "it", fails("eof"), format!("name = \"it\"\n{}", entry("eof", "")))]
-    #[case::a_pass_removes_the_entry(KNOWN.into(), "it", BaselineChange::Passes, String::new())]
-    #[case::another_failure_replaces_the_entry(KNOWN.into(), "it", fails("never"), entry("never", ""))]
-    #[case::a_scenario_that_is_gone_has_no_entry(KNOWN.into(), "it", BaselineChange::Nothing, String::new())]
-    #[case::a_pass_removes_the_variant_from_the_entry(
-        format!("{KNOWN}{OLD}"), "it", BaselineChange::Passes, format!("{KNOWN}variants = [\"old\"]\n{OLD}")
-    )]
-    #[case::a_failure_adds_the_variant_to_the_entry(
-        format!("{}{OLD}", old_only(KNOWN)), "it", fails("eof"), format!("{KNOWN}{OLD}")
-    )]
-    #[case::tables_after_the_entries_stay_after_them(
-        format!("{}{OLD}", old_only(KNOWN)), "it", fails("never"),
-        format!("{}{}{OLD}", old_only(KNOWN), entry("never", "variants = [\"default\"]\n"))
-    )]
-    fn known_failures_are_updated_and_keep_their_reasons(
-        #[case] before: String,
-        #[case] adapter: &str,
-        #[case] change: BaselineChange,
-        #[case] expected: String,
-    ) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("adapter.toml");
-        fs::write(&file, before).expect("written");
-        let found: [Found; 1] = [("a/b".into(), change)];
-        accept(folder.path(), adapter, &found).expect("it can be written");
-        assert_eq!(fs::read_to_string(&file).expect("it is there"), expected);
-    }
-
-    #[test]
-    fn skips_are_written_into_the_skip_list() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("adapter.toml"), OLD).expect("written");
-        let found: [Found; 2] =
-            [("a/b".into(), BaselineChange::Skips), ("a/a".into(), BaselineChange::Skips)];
-        accept(folder.path(), "it@old", &found).expect("it can be written");
-        accept(folder.path(), "it", &found[..1]).expect("it can be written");
-        let text = fs::read_to_string(folder.path().join("skips.txt")).expect("it is there");
-        assert_eq!(text, "a/a old\na/b\n");
-    }
 }

@@ -5,6 +5,7 @@ use crate::adapter::skip_list::SkipList;
 use crate::adapter::{self, Adapter, AdapterError, MODEL};
 use crate::error::Error;
 use crate::scenario::VERBS;
+use crate::verdict::FURTHER_WORDS;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -60,7 +61,7 @@ impl Suite {
         let theme = |id: &str| id.split_once('/').map(|(theme, _)| format!("{theme}/"));
         let themes: BTreeSet<String> = existing.iter().filter_map(|id| theme(id)).collect();
         let manifest = &adapter.manifest;
-        let known = manifest.known.iter().map(|known| known.scenario.as_str());
+        let known = manifest.known.iter().flat_map(|known| &known.scenarios).map(String::as_str);
         let listed = known.chain(manifest.lacks.keys().map(String::as_str));
         let listed = listed.chain(adapter.skips.iter().flat_map(SkipList::ids));
         let is_stale = |id: &&str| {
@@ -80,6 +81,8 @@ impl Suite {
             verbs.push(usage.split(' ').next().unwrap_or_default());
         }
         profiles.dedup();
+        verbs.extend(FURTHER_WORDS);
+        verbs.sort_unstable();
         verbs.dedup();
         let unknown = |what: &str, word: &str, existing: &[&str]| {
             let file = adapter.here.join("adapter.toml");
@@ -93,9 +96,19 @@ impl Suite {
         {
             return Err(unknown("profile", word, &profiles));
         }
-        let is_known = |word: &&String| word.contains('/') || verbs.contains(&word.as_str());
-        match manifest.lacks.keys().find(|word| !is_known(word)) {
-            Some(word) => Err(unknown("verb or scenario (in `lacks`)", word, &verbs)),
+        let is_profile = |word: &&String| profiles.contains(&word.as_str());
+        let is_known = |word: &&String| {
+            word.contains('/') || verbs.contains(&word.as_str()) || is_profile(word)
+        };
+        if let Some(word) = manifest.lacks.keys().find(|word| !is_known(word)) {
+            return Err(unknown("verb, profile or scenario (in `lacks`)", word, &verbs));
+        }
+        let is_declared = |word: &&String| is_profile(word) && manifest.profiles.contains(word);
+        match manifest.lacks.keys().find(is_declared) {
+            Some(profile) => Err(Error::usage(format!(
+                "error: {}: the profile {profile} is declared, and listed under [lacks]",
+                adapter.here.join("adapter.toml").display()
+            ))),
             None => Ok(()),
         }
     }

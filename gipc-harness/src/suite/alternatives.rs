@@ -1,6 +1,6 @@
 //! Alternatives of a line (`=> ok or broken`): each must be an outcome that a correct implementation can have.
 
-use crate::model::{self, AfterCancel, Choices};
+use crate::model::{self, AfterCancel, Choices, Unjoined};
 use crate::scenario::{Outcome, ParseError, Scenario, Step, Verb};
 use crate::trace::{Allowed, StepState, Trace};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) ->
         return Vec::new();
     }
     let mut traces = allowed.traces.clone();
-    for (_, choices) in other_choices() {
+    for (_, choices) in other_choices(scenario) {
         let other = model::allowed(scenario, choices);
         if !other.complete {
             return Vec::new();
@@ -60,15 +60,79 @@ fn position(scenario: &Scenario, step: &Step, alternative: &Outcome) -> (usize, 
     }
 }
 
-/// Choices that the specification leaves to an implementation, each other than the suite's own, as in a manifest.
-pub(super) fn other_choices() -> [(&'static str, Choices); 4] {
+/// The choices that the specification leaves to an implementation, each other than the suite's own, as in a manifest, as
+/// far as they can matter for a scenario.
+pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)> {
     let suite = Choices::default();
-    [
-        ("late-get = \"waits\"", Choices { late_get_waits: !suite.late_get_waits, ..suite }),
-        ("max-message = 1TiB", Choices { max_message: 1 << 40, ..suite }),
-        ("start-needs = 0", Choices { start_needs: 0, ..suite }),
-        ("after-cancel = \"poison\"", Choices { after_cancel: AfterCancel::Poison, ..suite }),
-    ]
+    let any = |matters: fn(&Step) -> bool| scenario.steps.iter().any(matters);
+    let withdraws = any(|step| {
+        let is_limited = matches!(step.verb, Verb::Put { .. }) && step.within_ms.is_some();
+        is_limited || matches!(step.verb, Verb::Cancel { .. })
+    });
+    let is_long = any(|step| match &step.verb {
+        Verb::Announce { .. } => true,
+        Verb::Put { payload, .. } => payload.len() > Choices::default().max_message,
+        _ => false,
+    });
+    let all = [
+        (
+            any(|step| matches!(step.verb, Verb::Get { .. }) && step.within_ms.is_some()),
+            "late-get = \"waits\"",
+            Choices { late_get_waits: !suite.late_get_waits, ..suite },
+        ),
+        (is_long, "max-message = 1TiB", Choices { max_message: 1 << 40, ..suite }),
+        (
+            any(|step| matches!(step.verb, Verb::Limit { .. })),
+            "start-needs = 0",
+            Choices { start_needs: 0, ..suite },
+        ),
+        (
+            withdraws,
+            "after-cancel = \"poison\"",
+            Choices { after_cancel: AfterCancel::Poison, ..suite },
+        ),
+        (
+            may_end_before_a_child(scenario),
+            "unjoined = \"killed\"",
+            Choices { unjoined: Unjoined::Killed, ..suite },
+        ),
+        (
+            may_end_before_a_child(scenario),
+            "unjoined = \"joined\"",
+            Choices { unjoined: Unjoined::Joined, ..suite },
+        ),
+    ];
+    let relevant = all.into_iter().filter(|(matters, ..)| *matters);
+    relevant.map(|(_, name, choices)| (name, choices)).collect()
+}
+
+/// Whether a process may end by itself before a child that it has spawned, unless the same task joins each child and does
+/// not exit before.
+fn may_end_before_a_child(scenario: &Scenario) -> bool {
+    let steps = || scenario.steps.iter().enumerate();
+    let is_joined = |(spawn, spawner): (usize, &Step), child: &String| {
+        let join = steps().skip(spawn).find(|(_, step)| {
+            step.task_id == spawner.task_id
+                && step.expected.iter().all(has_ended)
+                && matches!(&step.verb, Verb::Join { child: joined } if joined == child)
+        });
+        join.is_some_and(|(join, _)| {
+            let mut before = scenario.steps[..join].iter();
+            !before.any(|step| {
+                step.task_id.process == spawner.task_id.process
+                    && matches!(step.verb, Verb::Exit { .. } | Verb::Raise)
+            })
+        })
+    };
+    steps().any(|(index, step)| match &step.verb {
+        Verb::Spawn { child, .. } => !is_joined((index, step), child),
+        _ => false,
+    })
+}
+
+/// Whether a join with this outcome tells that the child has ended.
+fn has_ended(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised)
 }
 
 /// Whether the specification leaves open which of two outcomes a step has, although the model yields only one of them.

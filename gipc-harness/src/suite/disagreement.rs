@@ -3,6 +3,7 @@
 
 use super::alternatives::impossible_alternatives;
 use super::notes::unknown_outcomes;
+use super::reaped_elsewhere;
 use crate::deadlock;
 use crate::model::{self, Analysis, Choices, Deadlock};
 use crate::scenario::{Outcome, ParseError, Scenario, Step};
@@ -29,7 +30,12 @@ pub(super) fn errors(scenario: &Scenario, choices: Choices) -> Vec<ParseError> {
         return disagreements;
     }
     match allowed.is_known() {
-        true => impossible_alternatives(scenario, &allowed),
+        true => {
+            let mut errors = impossible_alternatives(scenario, &allowed);
+            errors.extend(reaped_elsewhere::errors(scenario));
+            errors.sort_by_key(|error| error.line);
+            errors
+        }
         false => vec![unknown_outcomes(scenario, choices)],
     }
 }
@@ -103,7 +109,7 @@ fn race(
         true => format!("write `=> {all}`, or give the steps an order"),
         false => "give the steps an order".to_owned(),
     };
-    let mut error = ParseError::at(outcome_position(scenario, step), message, hint);
+    let mut error = ParseError::at_outcome(&scenario.text, step, message, hint);
     if explain {
         error.notes = vec![
             "three ways to fix a race:".into(),
@@ -128,7 +134,7 @@ fn other_outcome(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError
         true => "write what must come of it, or change the steps before it".to_owned(),
         false => format!("write `=> {}`, or change the steps before it", mismatch.got),
     };
-    ParseError::at(outcome_position(scenario, step), message, hint)
+    ParseError::at_outcome(&scenario.text, step, message, hint)
 }
 
 /// A step that never returns, although the file says that it does.
@@ -136,14 +142,13 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let step = &scenario.steps[index];
     let mismatch = Mismatch::new(scenario, trace, trace, index);
     let process = &step.task_id.process;
-    let position = outcome_position(scenario, step);
     let ended = trace.exits.get(process).filter(|exit| **exit != ProcessExit::Running);
     if let Some(exit) = ended {
         let message = format!(
             "it says {}, but {process} ends ({exit}) while it is in this step, which never returns",
             expected(step)
         );
-        return ParseError::at(position, message, "write `=> blocks`");
+        return ParseError::at_outcome(&scenario.text, step, message, "write `=> blocks`");
     }
     let names_blocks = step.expected.iter().any(|outcome| matches!(outcome, Outcome::Blocks(_)));
     if names_blocks {
@@ -155,7 +160,7 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     };
     let message = format!("it says {}, but this step never returns{why}", mismatch.expected);
     let hint = "write `=> blocks` if that is the question, or change the steps before it";
-    let mut error = ParseError::at(position, message, hint);
+    let mut error = ParseError::at_outcome(&scenario.text, step, message, hint);
     let Some(report) = deadlock::explain_model(scenario, trace) else { return error };
     let head = match report.waits.len() {
         1 => "this step waits for what only itself could do:".to_owned(),
@@ -204,7 +209,7 @@ fn not_started(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     };
     let message = format!("it says {}, but this step never begins{why}", expected(step));
     let hint = "write `=> never`, or leave the line out";
-    ParseError::at(outcome_position(scenario, step), message, hint)
+    ParseError::at_outcome(&scenario.text, step, message, hint)
 }
 
 fn capacity_error(scenario: &Scenario) -> ParseError {
@@ -239,15 +244,6 @@ fn expected(step: &Step) -> String {
 fn is_repeated(scenario: &Scenario, step: &Step) -> bool {
     let same_line = scenario.steps.iter().filter(|other| other.position == step.position);
     same_line.count() > 1
-}
-
-/// The position of the outcome in the file, or of the action if the line has no outcome.
-fn outcome_position(scenario: &Scenario, step: &Step) -> (usize, usize, usize) {
-    let position = step.position;
-    let text = scenario.text.lines().nth(position.line - 1).unwrap_or_default();
-    let rest = (text.trim_end().chars().count() + 1).saturating_sub(position.what);
-    let (column, width) = position.outcome.unwrap_or((position.what, rest));
-    (position.line, column, width)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod lints;
 mod location;
 mod notes;
 mod project_file;
+mod reaped_elsewhere;
 pub mod scaffold;
 mod scenario_file;
 mod selection;

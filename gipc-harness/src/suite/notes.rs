@@ -4,7 +4,7 @@
 use super::ScenarioFile;
 use super::alternatives::other_choices;
 use crate::model::{self, Choices};
-use crate::scenario::{ChildAct, ParseError, Scenario, Verb};
+use crate::scenario::{ChildAct, Outcome, ParseError, Scenario, Verb};
 use crate::trace::disagreement;
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ impl ScenarioFile {
         let is_or_are = if unjoined.len() == 1 { "is" } else { "are" };
         let unjoined = (!unjoined.is_empty())
             .then(|| format!("note: {path}: {} {is_or_are} never joined", some_of(&unjoined)));
-        let others = other_choices().into_iter().filter_map(|(name, choices)| {
+        let others = other_choices(scenario).into_iter().filter_map(|(name, choices)| {
             let mismatch = disagreement(scenario, &model::predict(scenario, choices))?;
             let line = scenario.steps[mismatch.step].position.line;
             Some(format!(
@@ -43,7 +43,11 @@ fn never_joined(scenario: &Scenario) -> Vec<String> {
     });
     let waited_for: BTreeSet<&String> = waited_for.collect();
     let spawned = scenario.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Spawn { child, .. } if !waited_for.contains(child) => Some(child.clone()),
+        Verb::Spawn { child, .. }
+            if !waited_for.contains(child) && step.expected.contains(&Outcome::Ok) =>
+        {
+            Some(child.clone())
+        }
         _ => None,
     });
     spawned.collect()

@@ -1,100 +1,137 @@
 //! The contract check: whether an agent implements the protocol, before the suite tests the library.
 //!
-//! The check consists of short scenarios, each for one part of the contract.
+//! The check consists of short scenarios, each for one part of the contract. What a failure says of the agent is found
+//! in [`diagnosis`].
+
+mod diagnosis;
+mod times;
 
 use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
 use crate::environment::{self, Environment};
 use crate::error::Error;
-use crate::runner::{Event, EventKind};
+use crate::runner::{Event, RunOutput};
 use crate::scenario::parse;
 use crate::suite::own_program;
 use crate::trace::Observation;
 use crate::variant::{Job, Variant, declared_choices};
-use crate::verdict::{Baseline, Verdict, judge};
-use gipc_agent::{FromAgent, ToAgent};
+use crate::verdict::{Baseline, Status, Verdict, judge};
 use std::path::Path;
+use times::Times;
 
-/// For each question: what it shows, the profile that it needs beside core, and its scenario.
-const QUESTIONS: [(&str, &str, &str); 16] = [
-    (
-        "it dials, refuses what it does not know, and leaves",
-        "",
+/// One part of the contract.
+struct Question {
+    /// What it shows, as a sentence.
+    shows: &'static str,
+    /// The profile that it needs beside core, or nothing.
+    profile: &'static str,
+    /// The later questions make no sense if this one fails.
+    is_basic: bool,
+    script: &'static str,
+}
+
+const fn basic(shows: &'static str, script: &'static str) -> Question {
+    Question { shows, profile: "", is_basic: true, script }
+}
+
+const fn core(shows: &'static str, script: &'static str) -> Question {
+    Question { shows, profile: "", is_basic: false, script }
+}
+
+const fn of(profile: &'static str, shows: &'static str, script: &'static str) -> Question {
+    Question { shows, profile, is_basic: false, script }
+}
+
+const QUESTIONS: [Question; 18] = [
+    basic(
+        "it connects, refuses what it does not know, and leaves",
         "main pipe r w\nmain close w\nmain get r => eof\n",
     ),
-    ("a message comes as it was put", "", "main pipe r w\nmain put w \"a\"\nmain get r => \"a\"\n"),
-    (
+    basic(
+        "a message arrives as it was put",
+        "main pipe r w\nmain put w \"a\"\nmain get r => \"a\"\nmain put w \"ä€\"\nmain get r => \"ä€\"\n",
+    ),
+    core(
         "a message of no bytes is one, and the end is another thing",
-        "",
         "main pipe r w\nmain put w \"\"\nmain close w\nmain get r => \"\"\nmain get r => eof\n",
     ),
-    (
+    core(
         "what is closed is closed",
-        "",
         "main pipe r w\nmain close r\nmain get r => closed\nmain close w\n",
     ),
-    (
-        "a child has its handles under their names, and is joined",
-        "",
-        "main pipe r w\nmain spawn child w\nchild put w 300KiB\nmain get r => 300KiB\nmain join child => exit 0\n",
+    basic(
+        "a child connects, has its handles under their names, and is joined",
+        "main pipe r w\nmain spawn child w\nchild put w \"a\"\nmain get r => \"a\"\nmain join child => exit 0\n",
     ),
-    ("a code is the code", "", "main spawn child\nchild exit 7\nmain join child => exit 7\n"),
-    (
-        "a child of a child dials for itself",
-        "",
+    core(PAYLOADS, "main pipe r w\nmain spawn child w\nchild put w 300KiB\nmain get r => 300KiB\n"),
+    core("an exit code is reported", "main spawn child\nchild exit 7\nmain join child => exit 7\n"),
+    core(
+        "a child of a child connects for itself",
         "main pipe r w\nmain spawn child w\nchild spawn grandchild w\ngrandchild put w \"a\"\nmain get r => \"a\"\n\
          child join grandchild => exit 0\nmain join child => exit 0\n",
     ),
-    (
-        "two steps of two tasks are under way at once",
+    core(
+        CONNECTIONS,
+        "main pipe r w\nmain pipe back-r back-w\nmain pipe hold-r hold-w\nmain spawn child r back-w hold-r\n\
+         child spawn grandchild r back-w\nchild get hold-r => blocks\ngrandchild put back-w \"here\"\n\
+         main get back-r => \"here\"\nmain until child blocks\nmain kill child\nmain join child => signal SIGKILL\n\
+         main put w \"a\"\ngrandchild get r => \"a\"\n",
+    ),
+    of(
         "tasks",
+        "two steps of two tasks are under way at once",
         "main pipe r w\nmain/reader get r => \"a\"\nmain until main/reader blocks\nmain put w \"a\"\n",
     ),
-    (
-        "a child starts well while a task waits",
+    of(
         "tasks",
+        "a child starts while a task waits",
         "main pipe r w\nmain/reader get r => \"a\"\nmain until main/reader blocks\nmain spawn child\n\
          main join child => exit 0\nmain put w \"a\"\n",
     ),
-    (
-        "whether a child runs is told in its words",
+    of(
         "process",
+        "whether a child runs is reported",
         "main pipe r w\nmain spawn child r\nmain alive child => yes\nmain code child => running\nmain put w \"go\"\n\
          child get r => \"go\"\nmain join child => exit 0\nmain code child => exit 0\n",
     ),
-    (
-        "a message that is cut by hand is the suite's own",
+    of(
         "frames",
+        "a frame that is cut by hand is the library's own",
         "main pipe r w\nmain cut w \"a\" at header\nmain rest w\nmain get r => \"a\"\n",
     ),
-    (
-        "a signal is trapped and counted",
+    of(
         "signals",
+        "a signal is trapped and counted",
         "main pipe r w\nmain pipe r2 w2\nmain spawn child r w2\nchild trap SIGUSR2\nchild put w2 \"ready\"\n\
          main get r2 => \"ready\"\nmain signal child SIGUSR2\nmain put w \"go\"\nchild get r => \"go\"\n\
          child count trapped => 1\nmain join child => exit 0\n",
     ),
-    (
-        "a limit of descriptors is set and lifted",
+    of(
         "limits",
+        "a limit of descriptors is set and lifted",
         "main limit descriptors 0 free\nmain pipe r w => os:EMFILE\nmain limit descriptors off\nmain pipe r2 w2\n",
     ),
-    (
-        "a scope is entered and left",
+    of(
         "scope",
+        "a scope is entered and left",
         "main pipe r w\nmain enter r w\nmain leave r w\nmain get r => closed\n",
     ),
-    (
-        "handles are counted",
+    of(
         "counts",
+        "handles are counted",
         "main pipe r w\nmain count handles => 2\nmain close r\nmain count handles => 1\n",
     ),
-    (
-        "a value goes through a codec",
+    of(
         "codec",
+        "a value goes through a codec",
         "main pipe r w with failing\nmain put w \"a\"\nmain get r => \"a\"\n",
     ),
 ];
+
+/// The question whose failure is located in the payload.
+const PAYLOADS: &str = "a long payload is generated as the contract says";
+/// The question that is also about the order in which connections end.
+const CONNECTIONS: &str = "a child closes the connection that it inherited";
 
 /// The contract check of one adapter, which executes one question at a time.
 pub struct ContractCheck {
@@ -115,6 +152,10 @@ pub enum QuestionResult {
         verdict: Box<Verdict>,
         /// The events of the run.
         events: Vec<Event>,
+        /// What is wrong with the agent, if that is known, as a sentence.
+        diagnosis: Option<String>,
+        /// What is wrong explains that the later questions fail too.
+        explains_the_rest: bool,
     },
 }
 
@@ -133,29 +174,67 @@ impl ContractCheck {
 
     /// What each question shows, in the order of their indices.
     pub fn questions() -> impl Iterator<Item = &'static str> {
-        QUESTIONS.iter().map(|(shows, ..)| *shows)
+        QUESTIONS.iter().map(|question| question.shows)
     }
 
     /// Executes the scenario of the question with this index and judges the run.
     ///
     /// Panics if there is no such question.
     pub fn ask(&mut self, index: usize) -> Result<QuestionResult, Error> {
-        let (_, profile, text) = QUESTIONS[index];
+        let Question { shows, profile, is_basic, script } = QUESTIONS[index];
         let is_declared = self.adapter.manifest.profiles.iter().any(|declared| declared == profile);
         if !profile.is_empty() && !is_declared {
             return Ok(QuestionResult::NotDeclared(profile));
         }
+        let (job, output, mut verdict) = self.run(script)?;
+        self.times.add(&output.events);
+        let mut diagnosis = None;
+        if shows == CONNECTIONS && verdict.status == Status::Pass {
+            diagnosis = diagnosis::kept_connection(&output.events, "child", "grandchild");
+        } else if verdict.status.is_failure() {
+            diagnosis = diagnosis::unconnected_child(&job.scenario, &output.observation);
+        }
+        if diagnosis.is_none() && shows == PAYLOADS && verdict.status == Status::Fail {
+            diagnosis = Some(diagnosis::wrong_payload(self.first_wrong_byte()?));
+        }
+        if diagnosis.is_some() {
+            verdict.status = Status::Error;
+        }
+        let explains_the_rest =
+            !verdict.status.is_expected() && (is_basic || output.observation.fault.is_some());
+        let (job, verdict, events) = (Box::new(job), Box::new(verdict), output.events);
+        Ok(QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest })
+    }
+
+    /// Executes and judges a scenario.
+    fn run(&self, script: &str) -> Result<(Job, RunOutput, Verdict), Error> {
         let scenario =
-            parse("check", text).map_err(|error| Error::unable(error.render("check", text)))?;
+            parse("check", script).map_err(|error| Error::unable(error.render("check", script)))?;
         let choices = declared_choices(&self.adapter);
         let job = Job::new(&scenario, Path::new("check"), choices, Variant::default())
             .map_err(|reason| Error::unable(format!("error: {reason}")))?;
         let (settings, _keep) = settings_for_one(own_program()?);
         let output = execute_one(&job.scenario, &job.mode, &self.adapter, &settings)?;
-        self.times.add(&output.events);
         let verdict = self.judge(&job, &output.observation);
-        let (job, verdict) = (Box::new(job), Box::new(verdict));
-        Ok(QuestionResult::Asked { job, verdict, events: output.events })
+        Ok((job, output, verdict))
+    }
+
+    /// The offset of the first wrong byte of a long payload, found by payloads of other lengths.
+    fn first_wrong_byte(&self) -> Result<u64, Error> {
+        let (mut right, mut wrong) = (0, 300 * 1024);
+        while right + 1 < wrong {
+            let length = u64::midpoint(right, wrong);
+            let script = format!(
+                "main pipe r w\nmain spawn child w\nchild put w {length}B\nmain get r => {length}B\n"
+            );
+            let (_, _, verdict) = self.run(&script)?;
+            if verdict.status == Status::Pass {
+                right = length;
+            } else {
+                wrong = length;
+            }
+        }
+        Ok(right)
     }
 
     /// Judges a run by the profiles of the manifest alone, since the questions are not scenarios of the suite.
@@ -168,48 +247,5 @@ impl ContractCheck {
     #[must_use]
     pub fn times(&self) -> String {
         self.times.sentence()
-    }
-}
-
-/// Durations in the runs so far, in microseconds.
-#[derive(Default)]
-struct Times {
-    /// From the start of a run to the hello of main.
-    hello: Vec<u64>,
-    /// From the release of a step to its end.
-    step: Vec<u64>,
-}
-
-impl Times {
-    fn add(&mut self, events: &[Event]) {
-        let mut last_sent: Option<(u64, usize)> = None;
-        for Event { us, kind } in events {
-            match kind {
-                EventKind::Hello { is } if is.role == "main" => self.hello.push(*us),
-                EventKind::Sent { is: ToAgent::Step { id, .. }, .. } => {
-                    last_sent = Some((*us, *id));
-                }
-                EventKind::Received { is: FromAgent::End { id, .. }, .. } => {
-                    let sent = last_sent.take().filter(|(_, sent)| sent == id);
-                    self.step.extend(sent.map(|(before, _)| us.saturating_sub(before)));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn sentence(&self) -> String {
-        let median = |times: &[u64]| {
-            let mut times = times.to_vec();
-            times.sort_unstable();
-            times
-                .get(times.len() / 2)
-                .map_or("–".to_owned(), |us| format!("{:.1} ms", *us as f64 / 1000.0))
-        };
-        format!(
-            "main says hello after {}; a step takes {}",
-            median(&self.hello),
-            median(&self.step)
-        )
     }
 }

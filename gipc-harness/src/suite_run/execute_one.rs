@@ -1,11 +1,11 @@
 //! One execution on a runtime of its own.
 
 use super::QUIET_PERIOD;
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, Manifest};
 use crate::deadlock::deadlocked_steps;
 use crate::runner::{RunOutput, Settings, execute};
 use crate::scenario::Scenario;
-use crate::trace::ExecutionMode;
+use crate::trace::{ExecutionMode, Observation};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use tokio::sync::watch;
 /// How many seconds a single execution waits where no evidence of a stall can be found.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Executes a scenario on a runtime that has one thread and nothing else to do.
+/// Executes a scenario on a runtime that has one thread and nothing else to do. Starts no process if the scenario needs
+/// a profile that the manifest does not declare.
 ///
 /// The runner concludes silence from the order in which a single-threaded runtime serves events: a timer of the runner is
 /// served after all that has arrived, however late the operating system lets this thread run. It must not share a runtime.
@@ -24,8 +25,27 @@ pub fn execute_one(
     adapter: &Adapter,
     settings: &Settings,
 ) -> io::Result<RunOutput> {
+    if let Some(observation) = not_asked(scenario, adapter) {
+        return Ok(observation.into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(execute(scenario, mode, adapter, settings))
+}
+
+/// The observation of a scenario with a step of a profile that the manifest does not declare; `None` if there is no such
+/// step. An agent that ignores what it does not know could neither perform such a step nor refuse it.
+fn not_asked(scenario: &Scenario, adapter: &Adapter) -> Option<Observation> {
+    let Manifest { profiles, lacks, .. } = &adapter.manifest;
+    if profiles.is_empty() {
+        return None;
+    }
+    let mut steps = scenario.steps.iter().enumerate();
+    let (step, profile) =
+        steps.find_map(|(index, step)| Some((index, step.undeclared_profile(profiles)?)))?;
+    let reason = lacks.get(&scenario.id).or_else(|| lacks.get(profile)).cloned();
+    let reason =
+        reason.unwrap_or_else(|| format!("the manifest does not declare the profile {profile}"));
+    Some(Observation::not_asked(scenario, step, reason))
 }
 
 /// The settings of a single execution. `exe` is the harness, which becomes the supervisor. The sender must be kept: it

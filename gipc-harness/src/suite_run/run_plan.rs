@@ -68,8 +68,8 @@ impl RunPlan {
             match scenario {
                 Ok(scenario) => {
                     let set = JobSet::for_request(&scenario, &file.path, choices, &request.variant);
-                    let jobs = set.jobs.into_iter().map(|mut job| {
-                        job.unchecked = request.unchecked;
+                    let jobs = set.jobs.into_iter().map(|job| {
+                        let mut job = job.with_unchecked(request.unchecked);
                         job.is_foreign = !file.is_in_suite;
                         Arc::new(job)
                     });

@@ -31,7 +31,9 @@ pub use ownership::{EndState, Ownership};
 pub use schedule::{ExecutionMode, InjectionPoint, Moment, Release, Schedule};
 pub use sequence_diagram::sequence_diagram;
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
-pub use stall_evidence::{BlockedIn, EvidenceTier, FdHolder, FillLevel, StallEvidence};
+pub use stall_evidence::{
+    BlockedIn, EvidenceTier, FdHolder, FillLevel, GhostInput, SignalView, StallEvidence,
+};
 
 /// What happened in one run, or what must happen according to the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +67,12 @@ pub enum StepState {
 }
 
 impl StepState {
+    /// A step that returned this outcome, without a message from another step.
+    #[must_use]
+    pub fn completed(outcome: Outcome) -> Self {
+        Self::Completed { outcome, from: None, detail: None }
+    }
+
     /// Whether the step returned this outcome.
     pub fn is(&self, expected: &Outcome) -> bool {
         matches!(self, Self::Completed { outcome, .. } if outcome == expected)

@@ -64,6 +64,14 @@ impl Observation {
         Self { fault: Some(fault), ..Self::of(Trace { steps, ..Trace::default() }) }
     }
 
+    /// An observation in which no step began, because the implementation lacks what `step` needs.
+    #[must_use]
+    pub fn not_asked(scenario: &Scenario, step: usize, reason: String) -> Self {
+        let steps = vec![StepState::NotStarted; scenario.steps.len()];
+        let unsupported = Some(Unsupported { step: Some(step), reason });
+        Self { unsupported, ..Self::of(Trace { steps, ..Trace::default() }) }
+    }
+
     /// Whether every step and pipe in it exists in this scenario. One that was read from a file may belong to another.
     #[must_use]
     pub fn is_of(&self, scenario: &Scenario) -> bool {

@@ -43,7 +43,10 @@ impl<'a> Ownership<'a> {
                 }
                 Verb::Spawn { child, handles: given, .. } => {
                     for end in given.iter().flat_map(|handle| handles.ends(handle)) {
-                        ownership.states.insert(*end, EndState::Held(child.clone()));
+                        // What was closed before is not given.
+                        if let Some(EndState::Held(owner)) = ownership.states.get_mut(end) {
+                            owner.clone_from(child);
+                        }
                     }
                 }
                 Verb::Close { handle } => ownership.close(step, std::slice::from_ref(handle)),

@@ -23,6 +23,12 @@ pub struct StallEvidence {
     pub fully_known_ends: BTreeSet<PipeEnd>,
     /// The fill level of each pipe that still has a reader and a writer, where the system shows it.
     pub fill_levels: Vec<FillLevel>,
+    /// The signals of the processes that a step has signalled, where the system shows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub signals: BTreeMap<String, SignalView>,
+    /// The descriptors that keep the input of a program beside the library open, in other processes than its parent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ghost_inputs: Vec<GhostInput>,
     /// What each sleeping process slept in.
     pub blocked_in: BTreeMap<String, BlockedIn>,
     /// Whether the event loop of each process answered a ping that was sent after the stall.
@@ -64,6 +70,30 @@ impl StallEvidence {
         self.overdue.iter().chain(&self.woken_by_ping).all(|step| *step < steps)
             && ends.into_iter().all(|end| end.pipe < pipes)
     }
+}
+
+/// What the kernel shows of the signals of a process. Signals are named as in a scenario: `SIGUSR1`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalView {
+    /// Those that were sent and not yet delivered.
+    pub pending: BTreeSet<String>,
+    /// Those that no thread of the process accepts.
+    pub blocked: BTreeSet<String>,
+    /// Those for which the process has a handler.
+    pub caught: BTreeSet<String>,
+    /// Those that the process ignores.
+    pub ignored: BTreeSet<String>,
+}
+
+/// A descriptor that keeps the input of a program beside the library open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GhostInput {
+    /// The program, as the scenario names it.
+    pub ghost: String,
+    /// The process that holds the other end of its input.
+    pub process: String,
+    /// The number of the descriptor in that process.
+    pub descriptor: i32,
 }
 
 /// What a sleeping process is blocked in.

@@ -1,9 +1,10 @@
 //! The choices of an implementation: what they are, and which lines are written for other choices.
 
 use crate::adapter::{self, Adapter, LateGet};
-use crate::model::{self, AfterCancel, Choices};
+use crate::model::{self, AfterCancel, Choices, Unjoined};
 use crate::scenario::Scenario;
-use crate::trace::{Allowed, disagreement};
+use crate::trace::{Allowed, Trace, disagreement};
+use std::collections::BTreeSet;
 
 /// The choices that an adapter declares; the suite's own where it declares none.
 #[must_use]
@@ -20,18 +21,22 @@ pub fn declared_choices(adapter: &Adapter) -> Choices {
             Some(adapter::AfterCancel::Poison) => AfterCancel::Poison,
             Some(adapter::AfterCancel::Complete) | None => suite.after_cancel,
         },
+        unjoined: declared.unjoined.map_or(suite.unjoined, |unjoined| match unjoined {
+            adapter::Unjoined::Left => Unjoined::Left,
+            adapter::Unjoined::Killed => Unjoined::Killed,
+            adapter::Unjoined::Joined => Unjoined::Joined,
+            adapter::Unjoined::JoinedOnReturn => Unjoined::JoinedOnReturn,
+        }),
     }
 }
 
-/// Why a line of a scenario does not apply to an implementation: it is written for another choice.
+/// Why lines of a scenario do not apply to an implementation: they are written for another choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChoiceExemption {
-    /// The first step whose outcome follows from the choice.
-    pub step: usize,
-    /// The outcome that it has by the declared choice.
-    pub got: String,
-    /// Which choice that is, as a sentence.
-    pub reason: String,
+    choice: &'static str,
+    /// For each way in which a run may go by the declared choice, if it is not as the file says: the first step with
+    /// another outcome, what the step is, and the outcome.
+    exempt: Vec<(usize, String, String)>,
 }
 
 impl ChoiceExemption {
@@ -39,24 +44,36 @@ impl ChoiceExemption {
     /// the line itself (`or`), or the choice has no name in the manifest, nothing is exempt.
     #[must_use]
     pub fn find(scenario: &Scenario, choices: Choices, allowed: &Allowed) -> Option<Self> {
-        let mismatches = allowed.traces.iter().map(|trace| disagreement(scenario, trace));
-        let first = mismatches.collect::<Option<Vec<_>>>()?.into_iter().next()?;
+        let mismatches = allowed.traces.iter().filter_map(|trace| disagreement(scenario, trace));
+        let exempt: Vec<(usize, String, String)> = mismatches
+            .map(|it| (it.step, scenario.steps[it.step].what(), it.got))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        if exempt.is_empty() {
+            return None;
+        }
         let suite = Choices::default();
         let usual = [
             ("start-needs", Choices { start_needs: suite.start_needs, ..choices }),
             ("max-message", Choices { max_message: suite.max_message, ..choices }),
             ("after-cancel", Choices { after_cancel: suite.after_cancel, ..choices }),
             ("late-get", Choices { late_get_waits: suite.late_get_waits, ..choices }),
+            ("unjoined", Choices { unjoined: suite.unjoined, ..choices }),
         ];
+        let agrees = |trace: &Trace| disagreement(scenario, trace).is_none();
         let explains = |usual: &&(&str, Choices)| {
-            usual.1 != choices
-                && disagreement(scenario, &model::predict(scenario, usual.1)).is_none()
+            usual.1 != choices && model::allowed(scenario, usual.1).traces.iter().all(agrees)
         };
-        usual.iter().find(explains).map(|(choice, _)| {
-            let what = scenario.steps[first.step].what();
-            let reason = format!("{what}: by {choice} in its manifest this comes to {}", first.got);
-            Self { step: first.step, got: first.got.clone(), reason }
-        })
+        usual.iter().find(explains).map(|(choice, _)| Self { choice, exempt })
+    }
+
+    /// Why a step does not apply, if it is the first one with another outcome than the file says, and has this outcome.
+    #[must_use]
+    pub fn reason(&self, step: usize, got: &str) -> Option<String> {
+        let mut exempt = self.exempt.iter();
+        let (_, what, _) = exempt.find(|(first, _, outcome)| *first == step && outcome == got)?;
+        Some(format!("{what}: by {} in its manifest this comes to {got}", self.choice))
     }
 }
 
@@ -68,6 +85,8 @@ mod tests {
     const START: &str = "main limit descriptors 0 free\nmain spawn child => ";
     const LENGTH: &str = "main pipe r w\nmain announce w 3GiB\nmain get r => ";
 
+    const UNJOINED: &str = "main pipe r w\nmain spawn child r\nmain close w\nchild get r => ";
+    const RACE: &str = "main spawn child\nmain signal child SIGUSR1\nmain join child => ";
     const LATE: &str = "main pipe r w\nmain cut w \"hello\" at 2\nmain get r within 50ms => ";
 
     #[rstest]
@@ -76,6 +95,9 @@ mod tests {
     #[case::a_start_that_needs_none(START, "os:EMFILE", Choices { start_needs: 0, ..Choices::default() }, true)]
     #[case::a_line_that_allows_both(START, "os:EMFILE or ok", Choices { start_needs: 0, ..Choices::default() }, false)]
     #[case::wrong_for_every_choice(START, "closed", Choices { start_needs: 0, ..Choices::default() }, false)]
+    #[case::a_child_that_is_killed(UNJOINED, "eof", Choices { unjoined: Unjoined::Killed, ..Choices::default() }, true)]
+    #[case::a_child_that_is_joined(UNJOINED, "eof", Choices { unjoined: Unjoined::Joined, ..Choices::default() }, false)]
+    #[case::a_race_that_no_choice_explains(RACE, "exit 0", Choices { unjoined: Unjoined::Killed, ..Choices::default() }, false)]
     #[case::a_length_beyond_the_limit(LENGTH, "protocol", Choices::default(), false)]
     #[case::a_length_within_the_limit(LENGTH, "protocol", Choices { max_message: 1 << 40, ..Choices::default() }, true)]
     fn a_line_is_exempt_only_if_a_declared_choice_explains_it(

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{self, Choices};
 use crate::scenario::{Scenario, TaskId, order_line};
-use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule};
+use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule, disagreement};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,8 @@ pub struct Job {
     pub exemption: Option<ChoiceExemption>,
     /// The outcomes in the file are taken for right, whatever the model says (`--unchecked`).
     pub unchecked: bool,
+    /// The model contradicts the file and does not count: schedule and verdict follow the file alone.
+    pub follows_file: bool,
     /// The scenario is not one of the suite, so the folder of the adapter does not speak of it.
     pub is_foreign: bool,
     /// The comment line that gives the file this order of releases, where the order is not that of the file.
@@ -144,6 +146,7 @@ impl Job {
             mode: ExecutionMode::Concurrent,
             exemption: None,
             unchecked: false,
+            follows_file: false,
             is_foreign: false,
             order_comment: None,
         };
@@ -205,6 +208,27 @@ impl Job {
             self.order_comment = Some(order_comment(&self.scenario, &schedule));
         }
         self.mode = ExecutionMode::Stepwise(schedule);
+    }
+
+    /// Takes the outcomes in the file for right, or not. If the model contradicts them, the run follows the file alone.
+    #[must_use]
+    pub fn with_unchecked(mut self, unchecked: bool) -> Self {
+        self.unchecked = unchecked;
+        let is_plain = matches!(self.variant, Variant::Stepwise(_) | Variant::Concurrent);
+        let contradicts = |trace| disagreement(&self.scenario, trace).is_some();
+        if unchecked
+            && is_plain
+            && self.allowed.is_known()
+            && self.allowed.traces.iter().any(contradicts)
+        {
+            self.follows_file = true;
+            let (trace, schedule) = model::follow_file(&self.scenario, self.choices);
+            self.allowed = Allowed::one(trace);
+            if let Variant::Stepwise(_) = self.variant {
+                self.mode = ExecutionMode::Stepwise(schedule);
+            }
+        }
+        self
     }
 
     /// The flags of `run` that execute this job again.

@@ -4,7 +4,7 @@
 use super::{Status, Verdict};
 use crate::adapter::skip_list::SkipList;
 use crate::adapter::{Adapter, KnownFailure};
-use crate::scenario::Scenario;
+use crate::scenario::{ChildAct, Scenario, Verb};
 use crate::trace::Observation;
 use crate::variant::ChoiceExemption;
 use std::collections::BTreeMap;
@@ -60,6 +60,15 @@ impl BaselineChange {
     }
 }
 
+/// What the manifest lists under `[lacks]` if no call takes a time limit.
+const WITHIN: &str = "within";
+/// The word of the protocol for `until CHILD is reaped`.
+const REAPED: &str = "reaped";
+/// The word of the protocol for `put W handle H`.
+const PASS: &str = "pass";
+/// What the manifest may list under `[lacks]` beside the verbs of the scenario language.
+pub const FURTHER_WORDS: [&str; 3] = [WITHIN, REAPED, PASS];
+
 impl<'a> Baseline<'a> {
     /// The baseline of an adapter.
     #[must_use]
@@ -88,8 +97,9 @@ impl<'a> Baseline<'a> {
         if verdict.status == Status::Skip || verdict.status.is_inconclusive() {
             return;
         }
+        verdict.failed_as = verdict.status.is_failure().then(|| verdict.fingerprint(scenario));
         let entries: Vec<&KnownFailure> =
-            self.known.iter().filter(|known| known.scenario == scenario.id).collect();
+            self.known.iter().filter(|known| known.is_about(&scenario.id)).collect();
         let Some(any) = entries.first() else {
             verdict.baseline_change = new_failure(verdict, scenario, false);
             return;
@@ -97,13 +107,12 @@ impl<'a> Baseline<'a> {
         if verdict.status == Status::Pass {
             if entries.iter().all(|entry| entry.sometimes) {
                 verdict.flaky = true;
-                verdict.notes.push(format!("fails now and then: {}: {}", any.sort, any.reason));
+                let why = any.explanation().unwrap_or_default();
+                verdict.notes.push(format!("fails now and then: {why}").trim_end().to_owned());
             } else {
                 verdict.status = Status::Fixed;
                 verdict.baseline_change = Some(BaselineChange::Passes);
-                verdict.notes.push(
-                    "it passes, and the manifest says that it fails: delete that entry".into(),
-                );
+                verdict.notes.push("it passes, and the manifest says that it fails".into());
             }
             return;
         }
@@ -116,10 +125,18 @@ impl<'a> Baseline<'a> {
             entry.is([step, outcome, status])
         };
         if let Some(entry) = entries.iter().find(matches) {
-            verdict.status = Status::Known;
             verdict.flaky = entry.sometimes;
-            verdict.sort = Some(entry.sort);
-            verdict.explain(format!("{}: {}", entry.sort, entry.reason));
+            match entry.explanation() {
+                Some(explanation) => {
+                    verdict.status = Status::Known;
+                    verdict.sort = entry.sort;
+                    verdict.cause.clone_from(&entry.cause);
+                    verdict.explain(explanation);
+                }
+                None => verdict.notes.push(
+                    "the manifest lists this failure, and its sort or its reason is empty: write them".into(),
+                ),
+            }
             return;
         }
         verdict.notes.push(format!(
@@ -132,17 +149,15 @@ impl<'a> Baseline<'a> {
     /// Says SKIP where the implementation did what is right for its declared choices, on a line that is written for
     /// others. What follows that line does not apply to it.
     pub(super) fn apply_exemption(verdict: &mut Verdict, exemption: Option<&ChoiceExemption>) {
-        let applies = |exemption: &&ChoiceExemption| {
-            let mismatch = verdict.first_in_file();
-            mismatch.is_some_and(|it| it.step == exemption.step && it.got == exemption.got)
-        };
-        let Some(exemption) = exemption.filter(applies) else { return };
+        let first = verdict.first_in_file();
+        let reason = exemption.zip(first).and_then(|(it, first)| it.reason(first.step, &first.got));
+        let Some(reason) = reason else { return };
         if verdict.status.is_failure() || verdict.status == Status::Known {
             let texts =
                 (std::mem::take(&mut verdict.trace_text), std::mem::take(&mut verdict.model_text));
             *verdict = Verdict {
                 status: Status::Skip,
-                reason: Some(exemption.reason.clone()),
+                reason: Some(reason),
                 flaky: verdict.flaky,
                 ..Verdict::new(texts.0, texts.1)
             };
@@ -160,11 +175,20 @@ impl<'a> Baseline<'a> {
         let unsupported = observation.unsupported.as_ref().and_then(|it| it.step);
         match unsupported.and_then(|step| scenario.steps.get(step)) {
             Some(step) if verdict.status == Status::Skip => {
-                let profile = step.verb.profile().word().to_owned();
+                let profile = step.verb.profile().word();
                 let what = step.what();
-                let verb = what.split(' ').next().unwrap_or_default();
+                let verb = match &step.verb {
+                    _ if step.within_ms.is_some() => WITHIN,
+                    // The protocol has words of its own for forms of `until` and `put`.
+                    Verb::Child { act: ChildAct::Reaped, .. } => REAPED,
+                    Verb::Pass { .. } => PASS,
+                    _ => what.split(' ').next().unwrap_or_default(),
+                };
                 let id = &scenario.id;
-                if self.profiles.contains(&profile) && !self.lacks(verb) && !self.lacks(id) {
+                let is_declared = step.undeclared_profile(self.profiles).is_none();
+                let is_lacking =
+                    what.split(' ').take(1).chain([verb, id]).any(|name| self.lacks(name));
+                if is_declared && !is_lacking {
                     verdict.status = Status::Error;
                     verdict.notes.push(format!(
                         "the manifest declares the profile {profile}: list {verb}, or {id}, with its reason under [lacks]"
@@ -174,9 +198,7 @@ impl<'a> Baseline<'a> {
             _ if verdict.status == Status::Pass && self.lacks(&scenario.id) => {
                 verdict.status = Status::Fixed;
                 verdict.baseline_change = Some(BaselineChange::Passes);
-                verdict.notes.push(
-                    "it passes, and the manifest lists it under [lacks]: delete that entry".into(),
-                );
+                verdict.notes.push("it passes, and the manifest lists it under [lacks]".into());
             }
             _ => {}
         }
@@ -184,9 +206,16 @@ impl<'a> Baseline<'a> {
 
     /// Says ERROR where a scenario is skipped that the skip list does not have, and FIXED where one of the list is not
     /// skipped any more: what is skipped cannot grow unnoticed.
-    pub(super) fn enforce_skip_list(&self, verdict: &mut Verdict, id: &str) {
+    ///
+    /// A skip that follows from the profiles of the manifest need not be listed.
+    pub(super) fn enforce_skip_list(&self, verdict: &mut Verdict, scenario: &Scenario) {
         let Some(skips) = self.skips else { return };
-        let listed = skips.says(id, self.variant);
+        let listed = skips.says(&scenario.id, self.variant);
+        let is_undeclared = !self.profiles.is_empty()
+            && scenario.steps.iter().any(|step| step.undeclared_profile(self.profiles).is_some());
+        if is_undeclared && listed.is_none() {
+            return;
+        }
         verdict.flaky |= listed == Some(true);
         let (status, change, note) = match (verdict.status, listed) {
             (Status::Skip, None) => (

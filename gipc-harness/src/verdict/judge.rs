@@ -7,6 +7,7 @@
 use super::causal_order::{Moments, released_by};
 use super::comparison::{fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit};
 use super::difference::Differences;
+use super::late_start::excuse_unsent_put;
 use super::{Baseline, Status, Verdict, closest_trace};
 use crate::deadlock::{self, StallKind, StallReport};
 use crate::environment::Environment;
@@ -30,7 +31,8 @@ pub fn judge(
     environment: &Environment,
 ) -> Verdict {
     let is_skipped = baseline.skips(&job.scenario.id);
-    let mut verdict = judge_run(&job.scenario, &job.allowed, observation, is_skipped);
+    let mut verdict = judge_run(job, observation, is_skipped);
+    excuse_unsent_put(&mut verdict, job, observation);
     baseline.match_known_failure(&mut verdict, &job.scenario);
     if !verdict.status.is_expected() {
         verdict.notes.extend(printed(observation));
@@ -43,7 +45,7 @@ pub fn judge(
         baseline.enforce_profiles(&mut verdict, &job.scenario, observation);
         // A fault that is injected may prevent that a step is asked which the implementation lacks.
         if job.variant.is_default() {
-            baseline.enforce_skip_list(&mut verdict, &job.scenario.id);
+            baseline.enforce_skip_list(&mut verdict, &job.scenario);
         }
     }
     attribute_to_environment(&mut verdict, environment);
@@ -51,13 +53,9 @@ pub fn judge(
 }
 
 /// Judges the run alone. `is_skipped` says that the adapter's folder lists the scenario as one that cannot be asked.
-fn judge_run(
-    scenario: &Scenario,
-    allowed: &Allowed,
-    observation: &Observation,
-    is_skipped: bool,
-) -> Verdict {
-    let allowed = &*allowed.near(&observation.trace);
+fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict {
+    let scenario = &job.scenario;
+    let allowed = &*job.allowed.near(&observation.trace);
     let (predicted, agrees) = closest_trace::closest_trace(scenario, allowed, &observation.trace);
     let trace = fill_unobservable(scenario, &observation.trace, predicted);
     let text = match allowed.traces.len() {
@@ -97,7 +95,11 @@ fn judge_run(
         run.report_mismatches(&mut verdict, &wrong, stall);
         verdict.notes.extend(refusal(scenario, observation));
         verdict.add_differences(differences.violations());
-    } else if !(agrees && allowed.traces.len() > 1) && verdict.trace_text != verdict.model_text {
+    } else if match job.follows_file {
+        // The file says nothing of how processes end, nor of what a step returns because of.
+        true => has_unended_process(predicted, &trace),
+        false => !(agrees && allowed.traces.len() > 1) && verdict.trace_text != verdict.model_text,
+    } {
         verdict.status = Status::Fail;
         if has_unended_process(predicted, &trace) {
             verdict.status = match stall.as_ref().map(|stall| stall.kind) {

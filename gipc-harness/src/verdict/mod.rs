@@ -9,11 +9,12 @@ mod closest_trace;
 mod comparison;
 mod difference;
 mod judge;
+mod late_start;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use baseline::{Baseline, BaselineChange};
+pub use baseline::{Baseline, BaselineChange, FURTHER_WORDS};
 pub use difference::Difference;
 pub use judge::judge;
 pub use status::Status;
@@ -49,8 +50,12 @@ pub struct Verdict {
     pub model_text: String,
     /// The manifest says that the scenario passes in some runs and fails in others.
     pub flaky: bool,
+    /// The fingerprint of the failure, if the run failed, whether or not the failure is known.
+    pub failed_as: Option<[String; 3]>,
     /// The sort of a known failure.
     pub sort: Option<FailureSort>,
+    /// The root cause of a known failure, if the manifest names it.
+    pub cause: Option<String>,
     /// The change of the adapter's folder that makes this the expected verdict.
     pub baseline_change: Option<BaselineChange>,
 }
@@ -69,7 +74,9 @@ impl Verdict {
             trace_text,
             model_text,
             flaky: false,
+            failed_as: None,
             sort: None,
+            cause: None,
             baseline_change: None,
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::adapter::skip_list::SkipList;
 use crate::environment::Environment;
-use crate::model::{Choices, predict};
+use crate::model::{Choices, predict, predict_unsent};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
@@ -95,7 +95,7 @@ fn later_wrong_steps_are_listed_after_the_first() {
     let job = job(&text);
     let mut trace = predict(&job.scenario, Choices::default());
     for step in [2, 4] {
-        trace.steps[step] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+        trace.steps[step] = StepState::completed(Outcome::Ok);
     }
     let verdict = judged(&job, trace);
     assert_eq!(verdict.mismatch.map(|first| first.step), Some(2));
@@ -188,7 +188,7 @@ fn a_scenario_outside_the_suite_that_an_adapter_cannot_do_is_skipped_and_not_an_
     assert_eq!(skipped.reason.as_deref(), Some("get r: no pipes here"));
     assert_eq!(skipped.baseline_change, None);
     let mut failed = trace;
-    failed.steps[2] = StepState::Completed { outcome: Outcome::Ok, from: None, detail: None };
+    failed.steps[2] = StepState::completed(Outcome::Ok);
     let failed = judge(&job, &Observation::of(failed), &baseline, &Environment::default());
     assert_eq!(failed.status, Status::Fail);
     assert_eq!(failed.baseline_change, None, "`--accept` must not write it into the manifest");
@@ -368,4 +368,21 @@ fn a_known_deadlock_is_also_a_known_hang_of_the_same_step() {
     assert!(known.is(["main get r", "blocks", "HANG"]));
     assert!(known.is(["main get r", "blocks", "DEADLOCK"]));
     assert!(!known.is(["main get r", "blocks", "FAIL"]));
+}
+
+/// On a busy machine the limit may expire before the process of the put gets the processor.
+#[test]
+fn a_put_whose_limit_expires_before_its_first_byte_proves_nothing() {
+    let text = "main        pipe r w\n\
+                main        put w 2MiB within 100ms     => timeout\n\
+                main/reader get r                       => 2MiB\n\
+                main        put w \"next\"\n";
+    let job = job(text);
+    assert_eq!(judged(&job, predict(&job.scenario, Choices::default())).status, Status::Pass);
+    let unsent = predict_unsent(&job.scenario, Choices::default(), 1);
+    let verdict = judged(&job, unsent.clone());
+    assert_eq!(verdict.status, Status::Slow, "{verdict:?}");
+    let mut torn = unsent;
+    torn.steps[2] = StepState::completed(Outcome::Truncated);
+    assert_eq!(judged(&job, torn).status, Status::Fail);
 }

@@ -46,7 +46,8 @@ impl LineDecoder {
         Some(serde_json::from_slice(&line).map_err(|error| {
             let shown: String = String::from_utf8_lossy(&line).trim_end().chars().take(120).collect();
             format!(
-                "sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout?"
+                "sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout, or for another file with \
+                 the number of this descriptor?"
             )
         }))
     }

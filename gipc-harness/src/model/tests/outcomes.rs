@@ -41,6 +41,29 @@ fn outcomes(text: &str) -> BTreeSet<String> {
      main        get r                       => \"a\"\nmain        close r\n",
     &["ok"]
 )]
+#[case::a_signal_against_the_end_of_a_child(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"ready\"\n\
+     main        get r                       => \"ready\"\n\
+     main        signal child SIGUSR1        => ok or os:ESRCH\n\
+     main        join child                  => exit 0 or signal SIGUSR1\n",
+    &["ok exit 0", "ok signal SIGUSR1", "os:ESRCH exit 0"]
+)]
+#[case::a_kill_against_the_end_of_a_child(
+    "main        spawn child\nmain        kill child\n\
+     main        join child                  => exit 0 or signal SIGKILL\n",
+    &["exit 0", "signal SIGKILL"]
+)]
+#[case::a_signal_to_a_child_that_was_joined(
+    "main        spawn child\nmain        join child                  => exit 0\n\
+     main        signal child SIGUSR1        => ok or os:ESRCH\n",
+    &["os:ESRCH"]
+)]
+#[case::a_signal_to_a_child_that_may_be_a_zombie(
+    "main        spawn child\nmain        stall until child ends\n\
+     main        signal child SIGUSR1        => ok or os:ESRCH\n\
+     main        signal child SIGUSR1        => ok or os:ESRCH\n",
+    &["ok ok", "ok os:ESRCH", "os:ESRCH os:ESRCH"]
+)]
 fn a_race_has_all_its_outcomes_and_no_others(#[case] text: &str, #[case] expected: &[&str]) {
     let expected: BTreeSet<String> = expected.iter().map(|&outcomes| outcomes.to_owned()).collect();
     assert_eq!(outcomes(text), expected);

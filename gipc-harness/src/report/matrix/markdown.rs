@@ -12,7 +12,8 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let mut out = format!("# The matrix\n\nSuite {}, made {}.", matrix.suite, matrix.made);
     out.push_str(
         " A number is how many scenarios pass, and of how many that could be asked; `known` fails and says why below, \
-         `–` has no such thing. In a browser: `index.html` beside this file.\n",
+         `–` has no such thing. `pass` is every scenario of a requirement, `1 of 4` passes the one that could be asked. \
+         In a browser: `index.html` beside this file.\n",
     );
     for reason in matrix.partial() {
         let _ = writeln!(out, "\n**PARTIAL**: {}", cell(&reason));
@@ -108,13 +109,18 @@ fn requirements(matrix: &Matrix, out: &mut String) {
     }
 }
 
-/// The worst status of several scenarios, and how many passed if not all did.
+/// The worst status of several scenarios, how many passed if not all did, and how many were asked if not all were:
+/// `known 2/3 of 5`; `1 of 4` if one was asked, which passed.
 fn worst(sum: &Sum) -> String {
     match &sum.worst {
         None | Some((Status::Skip, _)) => "–".into(),
-        Some((Status::Pass | Status::Fixed, _)) => "pass".into(),
+        Some((Status::Pass | Status::Fixed, _)) if sum.asked() == sum.all() => "pass".into(),
+        Some((Status::Pass | Status::Fixed, _)) => format!("{} of {}", sum.asked(), sum.all()),
         Some((status, _)) => {
-            format!("{} {}/{}", status.to_string().to_lowercase(), sum.passed(), sum.asked())
+            let status = status.to_string().to_lowercase();
+            let (passed, asked, all) = (sum.passed(), sum.asked(), sum.all());
+            let of_all = if asked == all { String::new() } else { format!(" of {all}") };
+            format!("{status} {passed}/{asked}{of_all}")
         }
     }
 }

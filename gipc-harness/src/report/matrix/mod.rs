@@ -89,6 +89,9 @@ pub struct Cell {
     /// The sort of a known failure.
     #[serde(default)]
     pub sort: Option<FailureSort>,
+    /// The root cause of a known failure, if the manifest names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// The explanations of the verdict, such as the reason of a known failure or of a skip.
     pub notes: Vec<String>,
     /// Whether the manifest declares that the result differs from run to run.
@@ -246,6 +249,7 @@ impl Column {
             verdict: verdict.status,
             first,
             sort: verdict.sort,
+            cause: verdict.cause.clone(),
             notes,
             sometimes: verdict.flaky,
             stuck: stall.map(|stall| terminal::stall(scenario, stall).trim_end().to_owned()),
@@ -280,16 +284,25 @@ impl Column {
         sum
     }
 
-    /// How many known failures there are of each sort, as text: `31 defect, 2 choice`.
+    /// How many known failures there are of each sort, and how many root causes they have, as text: `31 defect (12
+    /// causes), 2 choice`. A failure whose cause is not named is one of its own.
     #[must_use]
     pub fn sorts(&self) -> String {
-        let mut sorts: BTreeMap<FailureSort, usize> = BTreeMap::new();
-        for sort in self.cells.values().filter_map(|cell| cell.sort) {
-            *sorts.entry(sort).or_default() += 1;
+        let mut sorts: BTreeMap<FailureSort, (usize, BTreeSet<&str>)> = BTreeMap::new();
+        for (id, cell) in &self.cells {
+            let Some(sort) = cell.sort else { continue };
+            let (count, causes) = sorts.entry(sort).or_default();
+            *count += 1;
+            causes.insert(cell.cause.as_deref().unwrap_or(id));
         }
-        let counts: Vec<String> =
-            sorts.iter().map(|(sort, count)| format!("{count} {sort}")).collect();
-        counts.join(", ")
+        let shown = |(sort, (count, causes)): (&FailureSort, &(usize, BTreeSet<&str>))| match causes
+            .len()
+        {
+            all if all == *count => format!("{count} {sort}"),
+            1 => format!("{count} {sort} (1 cause)"),
+            causes => format!("{count} {sort} ({causes} causes)"),
+        };
+        sorts.iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -299,6 +312,12 @@ impl Sum {
     pub fn asked(&self) -> usize {
         let asked = self.statuses.iter().filter(|(status, _)| **status != Status::Skip);
         asked.map(|(_, count)| count).sum()
+    }
+
+    /// How many scenarios ran, skipped ones included.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.statuses.values().sum()
     }
 
     /// How many scenarios passed.

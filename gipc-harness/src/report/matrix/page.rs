@@ -37,6 +37,8 @@ pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
                         @for status in [Status::Pass, Status::Known, Status::Fail, Status::Skip] {
                             span class=(class(status)) { (mark(status)) } " " (meaning(status)) " "
                         }
+                        span.part { "1 of 4" } " kept as far as it could be asked "
+                        span.none { "·" } " not run, since it is heavy "
                     }
                     (controls(matrix))
                 }
@@ -150,7 +152,7 @@ fn by_requirement(matrix: &Matrix) -> Markup {
                             th scope="row" { b id=(id) { (id) } " " small { (level) } span { (what) } }
                             @for column in &matrix.columns {
                                 @let sum = column.sum(scenarios.iter().copied());
-                                td class=(worst(&sum)) { (link_to_worst(column, &sum)) }
+                                td class=(of_requirement(&sum)) { (link_to_worst(column, &scenarios, &sum)) }
                             }
                         }
                     }
@@ -190,12 +192,34 @@ fn by_scenario(matrix: &Matrix) -> Markup {
     }
 }
 
-/// A link to the worst of several scenarios, and how many of them passed.
-fn link_to_worst(column: &Column, sum: &Sum) -> Markup {
+/// The class of a requirement: that of the worst of its scenarios; `part` if all pass that could be asked, and others
+/// could not.
+fn of_requirement(sum: &Sum) -> &'static str {
+    match worst(sum) {
+        "pass" if sum.asked() < sum.all() => "part",
+        class => class,
+    }
+}
+
+/// A link to the worst of several scenarios, and how many of them passed and could be asked. A check mark stands for all
+/// scenarios.
+fn link_to_worst(column: &Column, scenarios: &[&str], sum: &Sum) -> Markup {
     let Some((status, id)) = &sum.worst else { return html! { "·" } };
+    let is_skipped =
+        |id: &&&str| column.cells.get(**id).is_some_and(|cell| cell.verdict == Status::Skip);
+    let skipped: Vec<&str> = scenarios.iter().filter(is_skipped).copied().collect();
+    let (passed, asked, all) = (sum.passed(), sum.asked(), sum.all());
+    let not_asked =
+        (asked > 0 && asked < all).then(|| format!("not asked: {}", skipped.join(", ")));
     html! {
-        (link(id, column, *status))
-        @if sum.asked() > 1 && *status != Status::Skip { small { " " (sum.passed()) "/" (sum.asked()) } }
+        @if of_requirement(sum) == "part" {
+            a href=(format!("#{}", anchor(id, ""))) title=[not_asked] { (asked) " of " (all) }
+        } @else {
+            (link(id, column, *status))
+            @if asked > 1 || (asked > 0 && asked < all) {
+                small title=[not_asked] { " " (passed) "/" (asked) @if asked < all { " of " (all) } }
+            }
+        }
     }
 }
 

@@ -24,6 +24,7 @@ fn column(adapter: &str, cells: &str) -> Column {
             notes: is_wrong.then(|| "it forgets".to_owned()).into_iter().collect(),
             sometimes: line.ends_with("sometimes"),
             sort: None,
+            cause: None,
             stuck: None,
             model: None,
             came: is_wrong.then(|| "main get r  blocks\n".to_owned()),
@@ -143,6 +144,44 @@ fn a_requirement_has_the_worst_status_of_its_scenarios() {
     assert!(row.ends_with("| known 1/2 |"), "{row}");
     assert!(text.contains("- **close/b**: `main get r` comes to never. it forgets"), "{text}");
     assert!(text.contains("| it | 1/2 | – | 1 | 1 | 0 | 0 |"), "{text}");
+}
+
+#[rstest]
+#[case::all_were_asked("close/a PASS\nclose/b PASS", "| pass |", "title=\"PASS: close/a\">✓<")]
+#[case::one_of_two_was_asked(
+    "close/a PASS\nclose/b SKIP",
+    "| 1 of 2 |",
+    "title=\"not asked: close/b\">1 of 2<"
+)]
+#[case::the_one_that_was_asked_fails(
+    "close/a KNOWN never\nclose/b SKIP",
+    "| known 0/1 of 2 |",
+    "title=\"not asked: close/b\"> 0/1 of 2<"
+)]
+fn a_requirement_says_how_many_of_its_scenarios_were_asked(
+    #[case] cells: &str,
+    #[case] row: &str,
+    #[case] html: &str,
+) {
+    let matrix = matrix([column("it", cells)]);
+    let text = markdown(&matrix, None);
+    let line = text.lines().find(|line| line.starts_with("| EOF-1 |")).expect("it has a row");
+    assert!(line.ends_with(row), "{line}");
+    let page = page(&matrix, None);
+    assert!(page.contains(html), "{}", page.split("EOF-1").nth(1).unwrap_or_default());
+}
+
+#[test]
+fn failures_with_one_cause_are_counted_as_one_cause() {
+    let mut column = column("it", "close/a KNOWN never\nclose/b KNOWN never");
+    for cell in column.cells.values_mut() {
+        cell.sort = Some(FailureSort::Defect);
+    }
+    assert_eq!(column.sorts(), "2 defect");
+    for cell in column.cells.values_mut() {
+        cell.cause = Some("it forgets".into());
+    }
+    assert_eq!(column.sorts(), "2 defect (1 cause)");
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! `adapter new` and `scenarios new`: generate the files of a new adapter, which pass `adapter check` unchanged, and a first
-//! scenario.
+//! `adapter new` and `scenarios new`: generate the files of a new adapter, and a first scenario. In a language with a kit an
+//! adapter passes `adapter check` unchanged; in any other it is a manifest, a skip list and a walk-through.
 //!
 //! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
 use super::Suite;
 use super::embedded::{NODE_KIT, PYTHON_KIT, RUST_KIT, export_kit};
 use crate::error::Error;
+use crate::program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,15 +19,18 @@ pub enum Language {
     Node,
     /// Rust, with the crate gipc-agent, `adapters/kit/rust`.
     Rust,
+    /// A language without a kit: a manifest, a skip list, and the stages in which to write the agent.
+    Other,
 }
 
 impl Language {
-    /// The name of the folder of the kit, and its files.
-    fn kit(self) -> (&'static str, &'static [(&'static str, &'static str)]) {
+    /// The name of the folder of the kit, and its files; `None` if there is no kit.
+    fn kit(self) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
         match self {
-            Self::Python => ("python", PYTHON_KIT),
-            Self::Node => ("node", NODE_KIT),
-            Self::Rust => ("rust", RUST_KIT),
+            Self::Python => Some(("python", PYTHON_KIT)),
+            Self::Node => Some(("node", NODE_KIT)),
+            Self::Rust => Some(("rust", RUST_KIT)),
+            Self::Other => None,
         }
     }
 
@@ -46,6 +50,11 @@ impl Language {
                 ("Cargo.toml", include_str!("rust/cargo.txt")),
                 ("src/main.rs", include_str!("rust/main.txt")),
                 (".gitignore", "/target/\n"),
+            ],
+            Self::Other => &[
+                ("adapter.toml", include_str!("other/adapter.toml")),
+                ("skips.txt", include_str!("other/skips.txt")),
+                ("WALKTHROUGH.md", include_str!("other/WALKTHROUGH.md")),
             ],
         }
     }
@@ -67,12 +76,21 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
         let shown = folder.display();
         return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
     }
-    let (kit, kit_files) = language.kit();
-    let mut paths: Vec<PathBuf> =
-        export_kit(&suite.adapters, kit, kit_files)?.into_iter().collect();
+    let mut paths = Vec::new();
+    if let Some((kit, files)) = language.kit() {
+        paths.extend(export_kit(&suite.adapters, kit, files)?);
+    }
+    let commands = [
+        ("CHECK_COMMAND", program::command(&format!("adapter check {name}"))),
+        ("RUN_COMMAND", program::command(&format!("run --adapter {name}"))),
+        ("EXPORT_COMMAND", program::command("scenarios export DIR")),
+    ];
     for (file, text) in language.files() {
         let path = folder.join(file);
         let parent = path.parent().unwrap_or(&folder);
+        let text = commands
+            .iter()
+            .fold((*text).to_owned(), |text, (word, command)| text.replace(word, command));
         let written =
             fs::create_dir_all(parent).and_then(|()| fs::write(&path, text.replace("NAME", name)));
         written.map_err(|error| Error::unwritable(&path, &error))?;

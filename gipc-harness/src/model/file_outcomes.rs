@@ -1,0 +1,46 @@
+//! A run in which the file is right wherever it contradicts the model: what an executor follows if the author of a
+//! scenario says so (`--unchecked`).
+
+use super::state::State;
+use crate::scenario::Outcome;
+
+impl State<'_> {
+    /// The outcome with which a step completes: the one that the file says, if the model would give another one. `None` if
+    /// the step does not return by the file.
+    pub(super) fn outcome_by_file(&self, step: usize, outcome: Outcome) -> Option<Outcome> {
+        let expected = &self.program.scenario.steps[step].expected;
+        if !self.follows_file || expected.contains(&outcome) {
+            return Some(outcome);
+        }
+        expected.iter().find(|outcome| returns(outcome)).cloned()
+    }
+
+    /// Whether the file says that a step succeeds, whatever the model thinks of it.
+    pub(super) fn is_ok_by_file(&self, step: usize) -> bool {
+        self.follows_file && self.program.scenario.steps[step].expected.contains(&Outcome::Ok)
+    }
+
+    /// The first open step that returns by the file, although nothing lets it return in the model.
+    pub(super) fn open_step_by_file(&self) -> Option<(usize, Outcome)> {
+        if !self.follows_file {
+            return None;
+        }
+        let open = self
+            .program
+            .steps
+            .iter()
+            .enumerate()
+            .filter(|(step, info)| self.tasks.open_step(info.task) == Some(*step));
+        open.map(|(step, _)| step).find_map(|step| {
+            let expected = self.program.scenario.steps[step].expected.iter();
+            let outcome = expected.clone().find(|outcome| returns(outcome))?;
+            let may_block =
+                expected.into_iter().any(|outcome| matches!(outcome, Outcome::Blocks(_)));
+            (!may_block).then(|| (step, outcome.clone()))
+        })
+    }
+}
+
+fn returns(outcome: &Outcome) -> bool {
+    !matches!(outcome, Outcome::Blocks(_) | Outcome::Never)
+}

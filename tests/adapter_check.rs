@@ -1,0 +1,243 @@
+//! Tests `adapter new`, what `adapter check` says of the mistakes that new agents have, and what a run does not ask of an
+//! adapter.
+//!
+//! The agents with mistakes are the one that `adapter new --lang python` writes, each with one mistake.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A folder of adapters with the adapter `it`.
+struct Adapters {
+    folder: tempfile::TempDir,
+}
+
+impl Adapters {
+    /// An adapter in Python whose agent has these lines before its last ones.
+    fn with_mistake(lines: &str) -> Self {
+        let adapters = Self { folder: tempfile::tempdir().expect("a folder") };
+        let (text, code) = adapters.harness(&["adapter", "new", "it", "--lang", "python"]);
+        assert_eq!(code, 0, "{text}");
+        adapters.replace("agent.py", "if __name__", &format!("{lines}\n\nif __name__"));
+        adapters
+    }
+
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.path().join("it").join(file);
+        let text = fs::read_to_string(&path).expect("it is there");
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replace(from, to)).expect("written");
+    }
+
+    /// Stdout, then stderr, and the exit code.
+    fn harness(&self, arguments: &[&str]) -> (String, i32) {
+        let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .arg("--adapters")
+            .arg(self.folder.path())
+            .args(arguments)
+            .output()
+            .expect("the harness starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = text + &String::from_utf8_lossy(&output.stderr);
+        (text, output.status.code().unwrap_or(-1))
+    }
+}
+
+/// The check of an agent with this mistake; it must fail.
+fn check(lines: &str) -> String {
+    let (text, code) = Adapters::with_mistake(lines).harness(&["adapter", "check", "it"]);
+    assert_eq!(code, 1, "{text}");
+    text
+}
+
+/// The agent keeps the parent's connection in a list.
+const KEEPS: &str = "
+import gipc_agent.session as session
+KEPT = []
+connect = Agent.connect
+def keep(agent):
+    KEPT.append(session.inherited)
+    session.inherited = None
+    connect(agent)
+Agent.connect = keep
+";
+
+#[test]
+fn a_child_that_never_connects_is_named() {
+    let text = check(
+        "import signal\nserve = Agent.serve\ndef wait(agent):\n    \
+         serve(agent) if agent.role == 'main' else signal.pause()\nAgent.serve = wait\n",
+    );
+    assert!(text.contains("child never connected: main answered ok to `spawn child w`"), "{text}");
+    assert!(text.contains("GIPC_HARNESS_SOCKET"), "{text}");
+    assert!(text.contains("further checks are left out"), "{text}");
+}
+
+#[test]
+fn a_missing_begin_is_reported_at_once() {
+    let began = Instant::now();
+    let text = check(
+        "send = Agent.send\ndef mute(agent, **fields):\n    \
+         fields['type'] == 'begin' or send(agent, **fields)\nAgent.send = mute\n",
+    );
+    assert!(text.contains("main ended step 0 (pipe r w) without a begin"), "{text}");
+    assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_wrong_payload_is_reported_with_the_offset_of_its_first_wrong_byte() {
+    let text = check(
+        "put = Agent.do_put\ndef wrong(agent, handle, payload):\n    data = bytearray(content(payload))\n    \
+         data[65521:65522] = b'?' * len(data[65521:65522])\n    agent.handle(handle).send_bytes(data)\n\
+         Agent.do_put = wrong\n",
+    );
+    assert!(text.contains("the payload is wrong from offset 65521 on"), "{text}");
+    assert!(text.contains("after 65521 bytes the block begins again"), "{text}");
+}
+
+#[test]
+fn a_child_that_keeps_the_connection_of_its_parent_is_named() {
+    let text = check(KEEPS);
+    assert!(text.contains("grandchild keeps the connection of child"), "{text}");
+}
+
+#[test]
+fn a_message_on_the_connection_of_another_process_is_named() {
+    let send = "
+def send(agent, **fields):
+    stray = agent.role == 'child' and fields['type'] in ('begin', 'end')
+    line = json.dumps(fields).encode() + b'\\n'
+    (KEPT[-1] if stray else agent.socket).sendall(line)
+Agent.send = send
+";
+    let text = check(&format!("import json\n{KEEPS}{send}"));
+    assert!(text.contains("main spoke of step 2, which is a step of child, from pid"), "{text}");
+    assert!(text.contains("closes the one that it inherited"), "{text}");
+}
+
+#[test]
+fn a_child_that_says_that_it_is_main_is_named() {
+    let text = check(
+        "connect = Agent.connect\ndef wrong(agent):\n    agent.role = 'main'\n    connect(agent)\nAgent.connect = wrong\n",
+    );
+    assert!(text.contains("main came twice"), "{text}");
+    assert!(text.contains("under the name that it was spawned under"), "{text}");
+}
+
+#[test]
+fn the_first_error_that_explains_the_rest_is_the_last() {
+    let text = check("this is no Python");
+    assert_eq!(text.matches("ended before it said hello").count(), 1, "{text}");
+    assert!(text.contains("17 further checks are left out"), "{text}");
+}
+
+#[test]
+fn what_a_manifest_does_not_declare_is_not_asked() {
+    let adapters = Adapters::with_mistake("");
+    let run = |ids: &[&str]| {
+        let record = adapters.folder.path().join("record");
+        let record = record.to_str().expect("a path");
+        adapters.harness(&[&["run", "--adapter", "it", "--keep", "--record", record], ids].concat())
+    };
+    let ids = ["codec/values", "own/hidden-in-a-list", "task/cancelled-get-loses-nothing"];
+    let (text, code) = run(&ids);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("3 of 3 ran in") && text.contains("3 skipped"), "{text}");
+    let record = adapters.folder.path().join("record/it/codec/values/record.jsonl");
+    let record = fs::read_to_string(record).expect("it is kept");
+    assert!(record.contains("the manifest does not declare the profile codec"), "{record}");
+    assert!(!record.contains("\"hello\""), "no process is started: {record}");
+    let refuse = "[lacks]\ncodec = \"bytes and nothing else\"\n";
+    adapters.replace("adapter.toml", "[lacks]\n", refuse);
+    let (text, code) = run(&["codec/values", "--format", "json"]);
+    assert!(code == 0 && text.contains("bytes and nothing else"), "{text}");
+    adapters.replace("adapter.toml", "\"process\"]", "\"process\", \"codec\"]");
+    let (text, code) = run(&["codec/values"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("the profile codec is declared, and listed under [lacks]"), "{text}");
+}
+
+#[test]
+fn an_agent_that_ignores_a_field_of_an_undeclared_profile_is_an_error() {
+    let adapters = Adapters::with_mistake(
+        "pipe = Agent.do_pipe\ndef ignore(agent, reader, writer, codec=None):\n    \
+         return pipe(agent, reader, writer)\nAgent.do_pipe = ignore\n",
+    );
+    let (text, code) = adapters.harness(&["adapter", "check", "it"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("main did not refuse a pipe with a codec"), "{text}");
+}
+
+/// The one in Rust takes a minute to build, and CI checks it.
+#[test]
+fn a_new_adapter_in_a_language_with_a_kit_passes_the_check() {
+    let adapters = Adapters { folder: tempfile::tempdir().expect("a folder") };
+    for (lang, program) in [("python", "python3"), ("node", "node")] {
+        if Command::new(program).arg("--version").output().is_err() {
+            writeln!(std::io::stdout(), "skipped: {program} is not installed").expect("stdout");
+            continue;
+        }
+        let name = format!("in-{lang}");
+        let new = ["adapter", "new", &name, "--lang", lang];
+        let (text, code) = adapters.harness(&new);
+        assert!(code == 0 && text.contains(&format!("adapter check {name}")), "{text}");
+        let (text, code) = adapters.harness(&["adapter", "check", &name]);
+        assert!(code == 0 && text.contains("it keeps the contract"), "{text}");
+        let (text, code) = adapters.harness(&new);
+        assert!(code == 2 && text.contains("is there already"), "{text}");
+    }
+    let (text, code) = adapters.harness(&["adapter", "new", "My Own", "--lang", "rust"]);
+    assert!(code == 2 && text.contains("is no name of an adapter"), "{text}");
+}
+
+#[test]
+fn a_language_without_a_kit_gets_a_manifest_a_skip_list_and_a_walk_through() {
+    let adapters = Adapters { folder: tempfile::tempdir().expect("a folder") };
+    let (text, code) = adapters.harness(&["adapter", "new", "in-perl", "--lang", "other"]);
+    assert!(code == 0 && text.contains("next: read"), "{text}");
+    let folder = adapters.folder.path().join("in-perl");
+    let page = fs::read_to_string(folder.join("WALKTHROUGH.md")).expect("it is there");
+    assert!(page.contains("adapter check in-perl"), "{page}");
+    assert!(!page.contains("_COMMAND") && !page.contains("NAME:"), "{page}");
+    assert!(folder.join("skips.txt").is_file());
+    let (text, code) = adapters.harness(&["adapter", "check", "in-perl"]);
+    assert!(code == 1 && text.contains("cannot start"), "{text}");
+}
+
+/// Accepting several runs keeps reasons, and what it writes can be read by the next command.
+#[test]
+fn after_accept_the_manifest_is_readable_and_its_new_entries_fail_until_they_have_a_reason() {
+    let adapters =
+        Adapters::with_mistake("def close(agent, handle):\n    pass\nAgent.do_close = close\n");
+    let ids = ["close/use-after-close", "close/eof-after-close"];
+    let run =
+        |more: &[&str]| adapters.harness(&[&["run", "--adapter", "it"], &ids[..], more].concat());
+    let (text, code) = run(&["--repeat", "2", "--accept"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("no sort or no reason yet, the first at "), "{text}");
+    let (text, code) = run(&[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("the manifest lists this failure, and its sort or its reason is empty"),
+        "{text}"
+    );
+    let (text, code) = adapters.harness(&["adapter", "list"]);
+    assert!(code == 0 && !text.contains("broken"), "{text}");
+    adapters.replace("adapter.toml", "sort = \"\"", "sort = \"adapter\"");
+    adapters.replace("adapter.toml", "reason = \"\"", "reason = \"the agent closes nothing\"");
+    let (text, code) = run(&["--repeat", "2"]);
+    assert!(code == 0 && text.contains("2 known"), "{text}");
+    adapters.replace("agent.py", "Agent.do_close = close", "");
+    let (text, code) = run(&["--accept"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("it passes; its entry is now a comment"), "{text}");
+    assert!(!text.contains("delete the entry"), "{text}");
+    let manifest = fs::read_to_string(adapters.folder.path().join("it/adapter.toml"));
+    let manifest = manifest.expect("it is there");
+    assert!(manifest.contains("# reason = \"the agent closes nothing\""), "{manifest}");
+    let (text, code) = run(&[]);
+    assert!(code == 0 && text.contains("2 passed"), "{text}");
+}
