@@ -1,5 +1,5 @@
 //! Scenarios from public bug reports, from errors that the suite once missed, and from false alarms of the harness itself:
-//! what `check` says of each file, and what a run with gipc-core comes to. `tests/reported` has the files and the screens.
+//! what `check` says of each file, and the verdict of a run with gipc-core. `tests/reported` has the files and the screens.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -74,7 +74,7 @@ impl Parent {
 
 type Running<R> = Pin<Box<dyn Future<Output = R>>>;
 
-/// What an entry came to: its result, or why it failed.
+/// The outcome of an entry: its result, or why it failed.
 type Outcome<R> = Result<R, String>;
 
 /// A function that a child can begin with. Made by [`entry!`](crate::entry!): `S` is the [`Start`] that the function takes, and

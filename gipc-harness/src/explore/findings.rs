@@ -56,7 +56,7 @@ fn first_word(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
 }
 
-/// A kind of failure: the verdict, and what the first wrong step did and came to.
+/// A kind of failure: the verdict, and what the first wrong step did and gave.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
     status: Status,
@@ -86,7 +86,7 @@ impl Failure {
         let way = if self.concurrent { ", concurrent" } else { "" };
         match self.verb.as_str() {
             "" => format!("{}{way}", self.status),
-            verb => format!("{}, {verb} comes to {}{way}", self.status, self.got),
+            verb => format!("{}, {verb} gives {}{way}", self.status, self.got),
         }
     }
 

@@ -141,7 +141,7 @@ fn explanation(mismatch: &Mismatch) -> String {
     if let Some(late) = &mismatch.late {
         let _ = writeln!(out, "\n  {expected} is right and came too late: {late}.");
     } else if because.is_empty() {
-        let _ = writeln!(out, "\n  It should come to {expected}.");
+        let _ = writeln!(out, "\n  Expected {expected}.");
     } else {
         let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
         let _ = writeln!(out, "\n  {expected}, because {it_comes}{because}.");

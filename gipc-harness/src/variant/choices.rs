@@ -73,7 +73,7 @@ impl ChoiceExemption {
     pub fn reason(&self, step: usize, got: &str) -> Option<String> {
         let mut exempt = self.exempt.iter();
         let (_, what, _) = exempt.find(|(first, _, outcome)| *first == step && outcome == got)?;
-        Some(format!("{what}: by {} in its manifest this comes to {got}", self.choice))
+        Some(format!("{what}: by {} in its manifest the outcome is {got}", self.choice))
     }
 }
 

@@ -49,7 +49,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         for (id, failure) in known {
             let first = failure.first.as_ref();
             let outcome =
-                first.map(|first| format!("`{}` comes to {}. ", first.step, cell(&first.got)));
+                first.map(|first| format!("`{}` gives {}. ", first.step, cell(&first.got)));
             let reason = failure.notes.first().map(|note| cell(note)).unwrap_or_default();
             let _ = writeln!(out, "- **{id}**: {}{reason}", outcome.unwrap_or_default());
         }

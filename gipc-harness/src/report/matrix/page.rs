@@ -259,9 +259,9 @@ fn evidence(id: &str, info: &ScenarioInfo, column: &Column, cell: &Cell) -> Mark
                 a href=(format!("#{}", anchor(id, ""))) { "The scenario" } "." }
             @if let Some(first) = &cell.first {
                 p.first {
-                    code { (first.step) } " must come to " code { (first.expected) }
+                    code { (first.step) } " must give " code { (first.expected) }
                     @if !first.because.is_empty() { " (" (first.because) ")" }
-                    ", and comes to " code { (first.got) } "."
+                    ", and gives " code { (first.got) } "."
                     @if let Some(detail) = &first.detail { " In its own words: " q { (detail) } }
                 }
             }

@@ -142,7 +142,7 @@ fn a_requirement_has_the_worst_status_of_its_scenarios() {
     let text = markdown(&matrix, None);
     let row = text.lines().find(|line| line.starts_with("| EOF-1 |")).expect("it has a row");
     assert!(row.ends_with("| known 1/2 |"), "{row}");
-    assert!(text.contains("- **close/b**: `main get r` comes to never. it forgets"), "{text}");
+    assert!(text.contains("- **close/b**: `main get r` gives never. it forgets"), "{text}");
     assert!(text.contains("| it | 1/2 | – | 1 | 1 | 0 | 0 |"), "{text}");
 }
 
