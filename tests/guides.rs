@@ -70,6 +70,7 @@ fn run(command: &str, folder: &Path) -> Vec<String> {
         // Nothing of the times of earlier runs of this user.
         .env("GIPC_HARNESS_CACHE", "")
         .env_remove("CARGO")
+        .env_remove("CARGO_PKG_NAME")
         .stdin(Stdio::null())
         .output()
         .expect("the shell starts");

@@ -122,7 +122,7 @@ fn check(misbehavior: &str, file: &Path) -> Result<(), String> {
     }
     let code = match expected {
         "PASS" => 0,
-        "ERROR" => 3,
+        "ERROR" | "SLOW" => 3,
         _ => 1,
     };
     match run.exit == Some(code) && run.leftovers.is_empty() {
