@@ -78,7 +78,7 @@ fn in_an_empty_folder_each_command_prints_the_one_that_follows() {
     ];
     for words in followed {
         let printed = next(folder.path(), &command).unwrap_or_default();
-        assert!(printed.ends_with(&format!("gipc-harness {words}")), "{command}: {printed}");
+        assert!(printed.ends_with(&format!("harness {words}")), "{command}: {printed}");
         command = printed.replacen("cargo harness", program, 1);
     }
     assert!(folder.path().join("adapters/mine/agent.py").is_file());

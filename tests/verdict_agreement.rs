@@ -77,7 +77,8 @@ const CASES: [Case; 18] = [
     Case {
         status: "ERROR",
         name: "a_skip_that_the_skip_list_lacks",
-        scenario: "scope/closed-before",
+        agent: "inheriting",
+        scenario: "duplex/half-close",
         skips: Some(""),
         ..BASE
     },
