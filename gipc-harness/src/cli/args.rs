@@ -17,7 +17,7 @@ Verdicts:
   DEADLOCK     processes wait for each other for ever
   HANG         a step could complete, and does not
   SLOW         it did not end in time, and there is no evidence why
-  UNKNOWN      more can come of it than the model can enumerate
+  UNKNOWN      more outcomes are possible than the model can enumerate
   FIXED        the manifest says that it fails or is skipped, and it passes
   ERROR        the adapter or the harness is at fault
   ENVIRONMENT  the system lacks what the suite assumes, which explains it

@@ -89,7 +89,7 @@ impl<'a> KnownTables<'a> {
             // The listed failure and others came from one command: the scenario fails now in one way, now in another.
             let table = self.take_out(*index, id, variant);
             let all = seen.failures.iter();
-            let widened = all.fold(fingerprint_of(&table), |merged, one| merge(merged, one));
+            let widened = all.fold(fingerprint_of(&table), merge);
             self.changes.push(format!("widened    {id}: it is now {}", shown(&widened)));
             self.push(table, &widened, seen.passed);
         } else if !unlisted.is_empty() {
