@@ -141,8 +141,9 @@ impl Comparison {
     fn measure(&mut self, row: &Row, measured: &str) -> io::Result<Cells> {
         let mut ratios = vec![Vec::new(); self.contenders.len()];
         for round in 0..self.rounds {
-            let mut costs = vec![None; self.contenders.len()];
-            for place in (0..costs.len()).map(|place| (place + round) % costs.len()) {
+            let count = self.contenders.len();
+            let mut costs = vec![None; count];
+            for place in (0..count).map(|place| (place + round) % count) {
                 let contender = &self.contenders[place];
                 // The batched row is compared with a raw pipe that does not batch: that is what batching is for.
                 let workload =
