@@ -19,7 +19,7 @@ const BATCHING: &[&str] =
     &["oneway", "fresh", "reused", "batched", "pingpong", "spawnseq", "alive"];
 const SHARING: &[&str] = &["oneway", "fresh"];
 
-/// Nobody shares memory for less.
+/// The size of message from which the contenders with shared memory take part.
 const SHARED_FROM: usize = 64 << 10;
 
 /// Who is not here, and what would change that.

@@ -206,7 +206,7 @@ fn nothing_by_name() -> String {
     )
 }
 
-/// A copy of this program that runs as root whoever starts it, started by a user who gives it the environment and the
+/// A copy of this program that runs as root whichever user starts it, started by a user who gives it the environment and the
 /// socket of a child.
 pub(crate) async fn privileged() -> Result<(), Failure> {
     if !nix::unistd::Uid::effective().is_root() {
@@ -219,7 +219,7 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     checked
 }
 
-/// A copy of a program that runs as root, whoever starts it.
+/// Copies a program so that it runs as root, whichever user starts it.
 fn set_user_id(program: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     let copy = folder.join(program.file_name().unwrap_or_default());
     fs::copy(program, &copy)?;

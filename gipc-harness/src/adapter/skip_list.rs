@@ -116,7 +116,7 @@ impl SkipList {
         }
     }
 
-    /// Removes the entry of a scenario. Returns false if there is none.
+    /// Removes the entry of a scenario. Returns false if the list has no such entry.
     pub fn forget(&mut self, id: &str) -> bool {
         self.entries.remove(id).is_some()
     }

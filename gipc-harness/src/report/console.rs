@@ -56,7 +56,7 @@ fn fitted(text: &str, stream: impl AsFd + IsTerminal) -> String {
     }
 }
 
-/// How many columns a terminal has; `None` if the stream is none, or does not say it.
+/// How many columns a terminal has; `None` if the stream is not a terminal, or does not report it.
 pub(super) fn width_of(stream: impl AsFd + IsTerminal) -> Option<usize> {
     let size = if stream.is_terminal() { terminal_size_of(stream) } else { None };
     size.map(|(Width(width), _)| usize::from(width))

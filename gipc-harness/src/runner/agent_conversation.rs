@@ -115,7 +115,7 @@ impl<'a> AgentConversation<'a> {
         if process != "main" && !self.scenario.steps.iter().any(|step| is_spawned(&step.verb)) {
             let pid = hello.pid;
             return state.fail(format!(
-                "{process} is nobody in this scenario (pid {pid}): a child says hello under the name that it was \
+                "{process} is not a process of this scenario (pid {pid}): a child says hello under the name that it was \
                  spawned under"
             ));
         }

@@ -62,7 +62,7 @@ impl CommandFlags {
 }
 
 impl ProjectFile {
-    /// Reads the nearest `gipc-harness.toml`, in this folder or above it. `None` if there is none, or if an exported
+    /// Reads the nearest `gipc-harness.toml`, in this folder or above it. `None` if there is no such file, or if an exported
     /// suite is nearer.
     ///
     /// Fails if the file cannot be read.

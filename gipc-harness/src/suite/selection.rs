@@ -1,4 +1,4 @@
-//! Scenarios by name: ids, folders, files, patterns, requirements and profiles; and what to say of a name that is none.
+//! Scenarios by name: ids, folders, files, patterns, requirements and profiles; and the error for a name that selects nothing.
 
 use super::{EXTENSION, ScenarioFile, Suite, embedded};
 use crate::error::Error;

@@ -240,7 +240,7 @@ fn scenario(id: &str, info: &ScenarioInfo) -> Markup {
             (requirements_of(info))
             h4 { "The scenario" }
             pre { (info.text) }
-            h4 { "What comes of it, as the model says; who passes gives the same" }
+            h4 { "The trace that the model predicts; an implementation that passes gives the same" }
             pre { (info.model) }
         }
     }

@@ -136,7 +136,7 @@ impl<'a> KnownTables<'a> {
         self.tables.push(table);
     }
 
-    /// Adds the variant to an entry of the same failure of other variants. Returns false if there is none.
+    /// Adds the variant to an entry of the same failure of other variants. Returns false if there is no such entry.
     fn join_other_variant(&mut self, id: &str, variant: &str, failure: &Fingerprint) -> bool {
         let is_same = |table: &&mut Table| {
             scenarios_of(table) == [id] && !is_sometimes(table) && matches(table, failure)
