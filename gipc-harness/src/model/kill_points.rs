@@ -29,7 +29,7 @@ enum Progress {
 /// Lists the moments at which a process can be killed: when each step begins, and when it has completed.
 ///
 /// Not listed are: `main`; a process that spawns, and a kill after which another process would return before its
-/// children, since each implementation decides what happens to orphans; a process that is signalled by number, since the
+/// children, since each implementation decides what becomes of those; a process that is signalled by number, since the
 /// number may belong to another process by then; and the begin of a step that completes another step of its own process,
 /// since how far each got is a race of its own.
 pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
@@ -63,7 +63,7 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
     }
     points.retain(|point| {
         let mut runs = progresses(&program, *point).iter();
-        runs.all(|progress| !KilledRun::new(&program, *point, *progress).run().0.has_orphans)
+        runs.all(|progress| !KilledRun::new(&program, *point, *progress).run().0.has_unjoined_children)
     });
     points
 }

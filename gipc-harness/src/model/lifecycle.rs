@@ -70,6 +70,7 @@ impl State<'_> {
             return self.begin_exit(process, killed());
         }
         if self.kills_children(process) {
+            self.has_unjoined_children = true;
             if let Some(races) = &mut self.races {
                 races.report_race(None);
             }
@@ -216,7 +217,7 @@ impl State<'_> {
         if let Phase::Waiting(_, Some(step)) = self.processes[process].phase {
             self.history.record(Fact::Step(step, StepState::completed(Outcome::Ok)));
         }
-        self.has_orphans |= self.has_running_child(process);
+        self.has_unjoined_children |= self.has_running_child(process);
         for task in &self.program.processes[process].tasks {
             if let Some(open) = self.tasks.stop(*task) {
                 self.timers.cancel(open);

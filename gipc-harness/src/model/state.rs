@@ -39,8 +39,8 @@ pub(super) struct State<'p> {
     pub(super) exiting: BTreeSet<usize>,
     /// Whether a program beside the library is running.
     pub(super) has_foreign_program: bool,
-    /// Whether a process has ended before its children.
-    pub(super) has_orphans: bool,
+    /// Whether a process has ended, or is about to, while children of it run. How those fare then races with its end.
+    pub(super) has_unjoined_children: bool,
     /// A process that is killed at the latest when it returns.
     pub(super) kill_on_return: Option<usize>,
     /// Whether each step has the outcome that the file says, where the model would give it another one.
@@ -93,7 +93,7 @@ impl<'p> State<'p> {
             returning: BTreeSet::new(),
             exiting: BTreeSet::new(),
             has_foreign_program: false,
-            has_orphans: false,
+            has_unjoined_children: false,
             kill_on_return: None,
             follows_file: false,
             races: None,

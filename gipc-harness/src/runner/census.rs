@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// After how many looks at a process that never sleeps without a timer its census is given up.
 const MAX_LOOKS: u32 = 40;
 
-/// How many descriptors a process may hold for each of its children that still runs, besides those that it always keeps.
-const PER_RUNNING_CHILD: u64 = 1;
+/// How many descriptors a process may hold for each of its children that still runs, besides those that it always keeps:
+/// one that tells of its end, such as a pidfd, and one for what it sends back.
+const PER_RUNNING_CHILD: u64 = 2;
 
 /// What an event loop opens for itself when it is first needed. One of each is no leak.
 const LOOP_FILES: [&str; 4] = [
@@ -145,7 +146,6 @@ impl<'a> CensusTaker<'a> {
         let known = view.pipes.known_ends();
         let unreported = unseen.difference(&known).count() as u64;
         let children = spawned_children(process, view).count() as u64;
-        // Whatever tells of the end of a child that still runs: a pidfd, a socket.
         let running = spawned_children(process, view).filter(|child| view.sessions.is_alive(child));
         let running = running.count() as u64;
         Some(Census {

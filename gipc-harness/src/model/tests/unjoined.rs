@@ -1,6 +1,6 @@
 //! What becomes of children that their parent has not joined, by the choice of the implementation.
 
-use crate::model::{Choices, Unjoined, allowed, predict};
+use crate::model::{Choices, Unjoined, allowed, injection_points, predict};
 use crate::scenario::parse;
 use crate::trace::outcome_text;
 use rstest::rstest;
@@ -54,4 +54,25 @@ fn a_child_that_is_killed_by_the_return_of_its_parent_races_with_it() {
         allowed.traces.iter().map(|trace| outcome_text(&[], &trace.steps[3])).collect();
     let expected = ["eof", "never"].map(str::to_owned);
     assert_eq!(outcomes, BTreeSet::from(expected));
+}
+
+/// Killing `two` lets `main` return while `one` may still put, whatever then becomes of `one`.
+#[rstest]
+#[case::they_go_on(Unjoined::Left)]
+#[case::they_are_killed(Unjoined::Killed)]
+fn no_process_is_killed_where_its_parent_would_return_before_other_children(
+    #[case] unjoined: Unjoined,
+) {
+    let text = "main        pipe r1 w1\nmain        pipe r2 w2\nmain        pipe r3 w3\n\
+                main        spawn one r1 w2\nmain        spawn two r2 w3\n\
+                one         get r1                      => blocks on main\n\
+                two         get r2                      => blocks on one\n\
+                main        get r3                      => blocks on two\n\
+                main        put w1 \"go\"                 => never\n\
+                one         put w2 \"go\"                 => never\n";
+    let scenario = parse("ring", text).expect("the scenario is valid");
+    let choices = Choices { unjoined, ..Choices::default() };
+    let points = injection_points(&scenario, choices);
+    let killed = points.iter().map(|point| scenario.steps[point.step].task_id.process.as_str());
+    assert_eq!(killed.collect::<BTreeSet<_>>(), BTreeSet::from(["one"]));
 }
