@@ -120,3 +120,41 @@ fn an_annotation_names_the_file_by_its_path_in_the_repository() {
     let found = annotations(&["check", file], &root().join("tests"));
     assert!(found[0].starts_with("::warning file=mistakes/b2-18"), "{found:#?}");
 }
+
+/// Runs a scenario of the tests that fails with this file as its platform report, and returns the text of the report.
+fn platform_report(file: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(file);
+    let status = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
+        .args(["run", "close/twice", "tests/mistakes/27-join-wrong.scenario", "--unchecked"])
+        .arg("--report")
+        .arg(&file)
+        .arg("--record")
+        .arg(folder.path())
+        .current_dir(root())
+        .output()
+        .expect("the harness starts")
+        .status;
+    assert_eq!(status.code(), Some(1));
+    std::fs::read_to_string(file).expect("the report was written")
+}
+
+#[test]
+fn a_platform_report_has_the_system_the_verdicts_by_theme_and_the_failures_with_their_traces() {
+    let text = platform_report("platform.md");
+    for part in
+        ["- adapter: gipc-core (gipc-core ", "| system | ", "| close | 1 |", "FAIL ", "Its trace:"]
+    {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_platform_report_for_a_program_has_the_same() {
+    let report: Value = serde_json::from_str(&platform_report("platform.json")).expect("JSON");
+    assert_eq!(report["themes"]["close"]["PASS"], 1);
+    assert_eq!(report["failures"][0]["verdict"], "FAIL");
+    assert!(report["failures"][0]["trace"].as_str().is_some_and(|trace| !trace.is_empty()));
+    assert!(!report["environment"]["facts"].as_array().expect("facts").is_empty());
+}

@@ -31,7 +31,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     if let Some(last_failed) = &last_failed {
         last_failed.narrow(&mut run)?;
     }
-    if let Some(file) = &options.junit {
+    for file in options.junit.iter().chain(&options.platform) {
         check_writable(file)?;
     }
     if let Some(folder) = &args.record {

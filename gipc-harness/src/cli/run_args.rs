@@ -90,6 +90,9 @@ pub(super) struct Run {
     /// Write the results as JUnit XML too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write a report about this platform too: FILE.md to send to others, or FILE.json
+    #[arg(long, value_name = "FILE", value_parser = platform_file)]
+    report: Option<PathBuf>,
     /// Write what failed, passed or was skipped contrary to the adapter's folder into that folder
     #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
     accept: bool,
@@ -189,6 +192,7 @@ impl Run {
                 ReportFormat::Github => Format::Github,
             },
             junit: self.junit.clone(),
+            platform: self.report.clone(),
             accept: self.accept,
             keep_all: self.keep,
             records: self.record.clone().unwrap_or(default.records),
@@ -202,6 +206,15 @@ impl Run {
 
 pub(super) fn jobs_value() -> RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..)
+}
+
+/// The file of a platform report, whose extension chooses the format.
+fn platform_file(word: &str) -> Result<PathBuf, String> {
+    let file = PathBuf::from(word);
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("md" | "json") => Ok(file),
+        _ => Err("its name must end in .md (to send to others) or in .json".into()),
+    }
 }
 
 fn selector(word: &str) -> Result<InjectionSelector, String> {

@@ -9,6 +9,7 @@ pub mod json;
 pub mod junit;
 mod last_runs;
 pub mod matrix;
+pub mod platform;
 mod progress;
 mod remaining_time;
 mod run_report;

@@ -4,6 +4,7 @@
 use super::console::Console;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
+use super::platform::PlatformReport;
 use super::progress::Progress;
 use super::stability::Stability;
 use super::{
@@ -43,6 +44,8 @@ pub struct ReportOptions {
     pub format: Format,
     /// The file for JUnit XML, if it is to be written.
     pub junit: Option<PathBuf>,
+    /// The file for a platform report, if it is to be written.
+    pub platform: Option<PathBuf>,
     /// Whether to update the baseline in the adapter's folder to the results.
     pub accept: bool,
     /// Whether to keep the records of passed runs too.
@@ -64,6 +67,7 @@ impl Default for ReportOptions {
         Self {
             format: Format::Terminal,
             junit: None,
+            platform: None,
             accept: false,
             keep_all: false,
             records: "target/gipc-harness".into(),
@@ -91,6 +95,7 @@ pub struct RunReporter<'a> {
     /// The first error of writing a file.
     unwritten: Option<Error>,
     junit: Option<Junit>,
+    platform: Option<PlatformReport>,
     /// The column of a matrix that the results go to instead of stdout, and the scenarios of the matrix.
     column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
     progress: Progress,
@@ -129,6 +134,7 @@ impl<'a> RunReporter<'a> {
             seen: run.stale.iter().map(|id| (id.clone(), Seen::gone())).collect(),
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
+            platform: options.platform.as_deref().map(PlatformReport::new),
             column,
             progress,
             last_runs,
@@ -205,6 +211,11 @@ impl<'a> RunReporter<'a> {
         if let Some(junit) = &mut self.junit {
             junit.add(&report);
         }
+        if let Some(platform) = &mut self.platform {
+            let implementation = output.implementation();
+            let named = implementation.map(|is| format!("{} {}", is.name, is.version));
+            platform.add(&report, named);
+        }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
                 if let Some(implementation) = output.implementation() {
@@ -264,6 +275,13 @@ impl<'a> RunReporter<'a> {
             self.tally.planned = self.tally.done();
         }
         self.write_junit(end);
+        if let Some(platform) = &self.platform {
+            let written =
+                platform.write(&self.adapter_name, &self.tally, &self.environment, end.time);
+            if let Err(error) = written {
+                self.unwritten.get_or_insert(error);
+            }
+        }
         if self.column.is_none() {
             match self.options.format {
                 Format::Json => {

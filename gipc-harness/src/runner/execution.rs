@@ -168,6 +168,7 @@ impl<'a> Execution<'a> {
         is_enough: impl Fn(&RunState<'_>, &BTreeSet<usize>) -> bool,
     ) -> Option<StallEvidence> {
         if self.next(detector).await {
+            detector.continue_rounds(&mut self.state);
             return None;
         }
         let partial = match detector.examine(&mut self.state, self.inbox.supervisor_pid()) {

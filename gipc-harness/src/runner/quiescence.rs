@@ -74,13 +74,19 @@ pub(super) struct QuiescenceDetector {
     rounds: Option<PingRounds>,
 }
 
-/// Two rounds of pings to all loops, without any activity since the first one was sent.
+/// Rounds of pings to all loops, one after the other, without any activity since the first one was sent.
 struct PingRounds {
     /// The activity of the run before the first round.
     activity: u64,
-    first: u64,
-    second: Option<u64>,
+    /// The ping of the round that was sent last.
+    last: u64,
+    /// How many rounds are still to be sent.
+    remaining: u64,
 }
+
+/// How many bytes of a large message move at least while every loop turns once: the writer fills a page, or the reader
+/// takes one.
+const BYTES_PER_ROUND: u64 = 4096;
 
 /// The number of examinations before turns of the loops count as evidence. What the kernel does not show may be a timer.
 const MIN_EXAMINATIONS: u32 = 5;
@@ -135,7 +141,7 @@ impl QuiescenceDetector {
         };
         match (sleep(TimerPolicy::AnyTimerWakes), sleep(TimerPolicy::HelperTimersIgnored)) {
             (Sleep::Asleep(_), _) => Quiescence::All(EvidenceTier::Kernel),
-            (Sleep::Unknown, _) | (_, Sleep::Asleep(_)) if self.have_loops_turned_twice(state) => {
+            (Sleep::Unknown, _) | (_, Sleep::Asleep(_)) if self.have_loops_turned(state) => {
                 Quiescence::All(EvidenceTier::LoopTurns)
             }
             _ if self.has_timed_out() => Quiescence::All(EvidenceTier::Timeout),
@@ -145,9 +151,10 @@ impl QuiescenceDetector {
         }
     }
 
-    /// Whether every loop has turned twice without any activity. This is evidence only if all processes are served by
+    /// Whether every loop has turned so often without any activity that something would have completed: twice, and once
+    /// more for each part of a message that may still be moving. This is evidence only if all processes are served by
     /// loops and have connected, and no open step has a time limit that may still pass.
-    fn have_loops_turned_twice(&mut self, state: &mut RunState<'_>) -> bool {
+    fn have_loops_turned(&mut self, state: &mut RunState<'_>) -> bool {
         if !state.sessions.are_all_loops()
             || state.expects_a_process()
             || state.steps.has_open_time_limit()
@@ -157,18 +164,26 @@ impl QuiescenceDetector {
         let activity = state.activity();
         match self.rounds.as_mut().filter(|rounds| rounds.activity == activity) {
             None => {
-                let first = state.ping_all();
-                self.rounds = Some(PingRounds { activity, first, second: None });
+                let remaining = 1 + state.steps.bytes_in_transit().div_ceil(BYTES_PER_ROUND);
+                self.rounds = Some(PingRounds { activity, last: state.ping_all(), remaining });
+                false
             }
-            Some(PingRounds { second: Some(second), .. }) => {
-                return self.examinations >= MIN_EXAMINATIONS && state.have_all_answered(*second);
+            Some(PingRounds { remaining: 0, last, .. }) => {
+                self.examinations >= MIN_EXAMINATIONS && state.have_all_answered(*last)
             }
-            Some(rounds) if state.have_all_answered(rounds.first) => {
-                rounds.second = Some(state.ping_all());
-            }
-            Some(_) => {}
+            Some(_) => false,
         }
-        false
+    }
+
+    /// Sends the next round of pings if all loops have answered the last one. To be called after each event.
+    pub(super) fn continue_rounds(&mut self, state: &mut RunState<'_>) {
+        let activity = state.activity();
+        let rounds = self.rounds.as_mut().filter(|rounds| rounds.activity == activity);
+        let rounds = rounds.filter(|rounds| rounds.remaining > 0);
+        if let Some(rounds) = rounds.filter(|rounds| state.have_all_answered(rounds.last)) {
+            rounds.last = state.ping_all();
+            rounds.remaining -= 1;
+        }
     }
 
     /// Whether a process that has begun a step is blocked in it: its loop has turned twice since, or all its threads

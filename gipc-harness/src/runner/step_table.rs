@@ -1,6 +1,6 @@
 //! The state of each step of a run: not started, open, completed; and how many steps each process has left.
 
-use crate::scenario::{ChildAct, Outcome, Scenario, Step, TaskId, Verb};
+use crate::scenario::{ChildAct, Outcome, PipeId, Scenario, Side, Step, TaskId, Verb};
 use crate::trace::{Occurrence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -119,6 +119,30 @@ impl<'a> StepTable<'a> {
         })
     }
 
+    /// An upper bound of the bytes that may still move through pipes while no step completes: those of the largest message
+    /// that was put into each pipe at which a step is open.
+    pub(super) fn bytes_in_transit(&self) -> u64 {
+        let handles = &self.scenario.handles;
+        let in_use: BTreeSet<PipeId> = (self.open.iter())
+            .filter_map(|step| match &self.scenario.steps[*step].verb {
+                Verb::Put { handle, .. } => handles.pipe(handle, Side::Writer),
+                Verb::Get { handle } => handles.pipe(handle, Side::Reader),
+                _ => None,
+            })
+            .collect();
+        let mut largest: BTreeMap<PipeId, u64> = BTreeMap::new();
+        let begun = self.with_states().filter(|(_, state)| **state != StepState::NotStarted);
+        for (step, _) in begun {
+            let Verb::Put { handle, payload } = &step.verb else { continue };
+            let pipe = handles.pipe(handle, Side::Writer).filter(|pipe| in_use.contains(pipe));
+            if let Some(pipe) = pipe {
+                let len = largest.entry(pipe).or_default();
+                *len = payload.len().max(*len);
+            }
+        }
+        largest.values().sum()
+    }
+
     /// The children that were spawned successfully.
     pub(super) fn spawned_children(&self) -> impl Iterator<Item = &str> {
         self.with_states().filter_map(|(step, state)| match &step.verb {
@@ -181,5 +205,28 @@ impl<'a> StepTable<'a> {
         if let (true, Some(steps)) = (self.open.remove(&step), self.remaining.get_mut(process)) {
             *steps -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StepTable;
+    use crate::scenario::parse;
+
+    #[test]
+    fn only_messages_in_pipes_at_which_a_step_is_open_may_still_move() {
+        let text = "main        pipe r1 w1\nmain        pipe r2 w2\nmain        spawn child r1 r2\n\
+                    main        put w1 10KiB\nmain        put w1 2KiB\nmain        put w2 1MiB\n\
+                    child       get r1\n";
+        let scenario = parse("transit", text).expect("the scenario is valid");
+        let mut steps = StepTable::new(&scenario);
+        [3, 4, 5].into_iter().for_each(|put| steps.open(put));
+        assert_eq!(steps.bytes_in_transit(), (10 << 10) + (1 << 20));
+        for put in [3, 4, 5] {
+            steps.complete(put, crate::scenario::Outcome::Ok, None, None);
+        }
+        assert_eq!(steps.bytes_in_transit(), 0, "no step is open");
+        steps.open(6);
+        assert_eq!(steps.bytes_in_transit(), 10 << 10, "the get may be in the first message");
     }
 }
