@@ -84,6 +84,7 @@ impl Census {
 
 /// How a process got a pipe end that it should not hold any more, as half a sentence with the lines of the scenario.
 fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> String {
+    let name = scenario.handles.name(end);
     let is_end = |handle: &String| scenario.handles.ends(handle).contains(&end);
     let (mut got, mut lost) = (None, None);
     for (index, step) in scenario.steps.iter().enumerate() {
@@ -93,11 +94,11 @@ fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> St
         let (line, is_own) = (step.position.line, step.task_id.process == process);
         match &step.verb {
             verb if is_own && scenario.handles.made_by(index, verb).contains(&end) => {
-                got = Some(format!("it made it in line {line}"));
+                got = Some(format!("{process} made it in line {line}"));
             }
             Verb::Spawn { child, handles, .. } if handles.iter().any(is_end) => {
                 if child == process {
-                    got = Some(format!("it was given it in line {line}"));
+                    got = Some(format!("{process} was given it in line {line}"));
                 } else if is_own {
                     lost = Some(format!("gave it to {child} in line {line}"));
                 }
@@ -116,7 +117,7 @@ fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> St
         (Some(got), None) => format!("{got}, and this is a second descriptor of it"),
         (None, _) => {
             let line = spawn_line(scenario, process);
-            format!("it was never given it, and inherited it when it was spawned{line}")
+            format!("{process} was never given {name}, and inherited it when it was spawned{line}")
         }
     }
 }
@@ -189,22 +190,22 @@ mod tests {
     #[case::closed(
         "main",
         PipeEnd::reader(0),
-        "r (pipe:[7]): it made it in line 1 and closed it in line 3"
+        "r (pipe:[7]): main made it in line 1 and closed it in line 3"
     )]
     #[case::given_away(
         "main",
         PipeEnd::writer(0),
-        "w (pipe:[7]): it made it in line 1 and gave it to child in line 2"
+        "w (pipe:[7]): main made it in line 1 and gave it to child in line 2"
     )]
     #[case::doubled(
         "child",
         PipeEnd::writer(0),
-        "w (pipe:[7]): it was given it in line 2, and this is a second descriptor of it"
+        "w (pipe:[7]): child was given it in line 2, and this is a second descriptor of it"
     )]
     #[case::inherited(
         "child",
         PipeEnd::reader(0),
-        "r (pipe:[7]): it was never given it, and inherited it when it was spawned (line 2)"
+        "r (pipe:[7]): child was never given r, and inherited it when it was spawned (line 2)"
     )]
     fn a_leaked_end_is_reported_with_the_lines_in_which_it_came_and_went(
         #[case] process: &str,

@@ -73,7 +73,7 @@ fn a_process_that_holds_a_closed_end_after_its_last_step_fails_the_run() {
     let verdict = judge(&job, &observation, &Baseline::default(), &Environment::default());
     assert_eq!(verdict.status, Status::Fail);
     assert_eq!(verdict.fingerprint(&job.scenario), ["main finish", "leaks", "FAIL"]);
-    let expected = "main had done all its steps and still held fd 7, which is w (pipe:[42]): it made it in line 1 and closed it in line 2";
+    let expected = "main had done all its steps and still held fd 7, which is w (pipe:[42]): main made it in line 1 and closed it in line 2";
     assert_eq!(verdict.notes, [expected]);
 }
 
