@@ -49,7 +49,7 @@ impl Adapters {
 /// The check of an agent with this mistake; it must fail.
 fn check(lines: &str) -> String {
     let (text, code) = Adapters::with_mistake(lines).harness(&["adapter", "check", "it"]);
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 3, "an agent that breaks the protocol is an ERROR, as for `run`: {text}");
     text
 }
 
@@ -114,7 +114,7 @@ def send(agent, **fields):
 Agent.send = send
 ";
     let text = check(&format!("import json\n{KEEPS}{send}"));
-    assert!(text.contains("main spoke of step 2, which is a step of child, from pid"), "{text}");
+    assert!(text.contains("main reported on step 2, which is a step of child, from pid"), "{text}");
     assert!(text.contains("closes the one that it inherited"), "{text}");
 }
 
@@ -123,7 +123,7 @@ fn a_child_that_says_that_it_is_main_is_named() {
     let text = check(
         "connect = Agent.connect\ndef wrong(agent):\n    agent.role = 'main'\n    connect(agent)\nAgent.connect = wrong\n",
     );
-    assert!(text.contains("main came twice"), "{text}");
+    assert!(text.contains("main said hello twice"), "{text}");
     assert!(text.contains("under the name that it was spawned under"), "{text}");
 }
 
@@ -167,7 +167,7 @@ fn an_agent_that_ignores_a_field_of_an_undeclared_profile_is_an_error() {
          return pipe(agent, reader, writer)\nAgent.do_pipe = ignore\n",
     );
     let (text, code) = adapters.harness(&["adapter", "check", "it"]);
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 3, "{text}");
     assert!(text.contains("main did not refuse a pipe with a codec"), "{text}");
 }
 
@@ -187,24 +187,48 @@ fn a_new_adapter_in_a_language_with_a_kit_passes_the_check() {
         let (text, code) = adapters.harness(&["adapter", "check", &name]);
         assert!(code == 0 && text.contains("it keeps the contract"), "{text}");
         let (text, code) = adapters.harness(&new);
-        assert!(code == 2 && text.contains("is there already"), "{text}");
+        assert!(code == 2 && text.contains("exists already"), "{text}");
     }
     let (text, code) = adapters.harness(&["adapter", "new", "My Own", "--lang", "rust"]);
-    assert!(code == 2 && text.contains("is no name of an adapter"), "{text}");
+    assert!(code == 2 && text.contains("is not a name for an adapter"), "{text}");
 }
 
 #[test]
-fn a_language_without_a_kit_gets_a_manifest_a_skip_list_and_a_walk_through() {
+fn a_language_without_a_kit_gets_a_manifest_and_a_walk_through() {
     let adapters = Adapters { folder: tempfile::tempdir().expect("a folder") };
     let (text, code) = adapters.harness(&["adapter", "new", "in-perl", "--lang", "other"]);
-    assert!(code == 0 && text.contains("next: read"), "{text}");
     let folder = adapters.folder.path().join("in-perl");
+    let next = format!("next: read {}", folder.join("WALKTHROUGH.md").display());
+    assert!(code == 0 && text.contains(&next), "{text}");
     let page = fs::read_to_string(folder.join("WALKTHROUGH.md")).expect("it is there");
     assert!(page.contains("adapter check in-perl"), "{page}");
     assert!(!page.contains("_COMMAND") && !page.contains("NAME:"), "{page}");
-    assert!(folder.join("skips.txt").is_file());
+    // With an empty list, each scenario that needs what the agent lacks would be an ERROR.
+    assert!(!folder.join("skips.txt").exists());
     let (text, code) = adapters.harness(&["adapter", "check", "in-perl"]);
-    assert!(code == 1 && text.contains("cannot start"), "{text}");
+    assert!(code == 3 && text.contains("cannot start"), "{text}");
+}
+
+#[test]
+fn a_verb_that_the_agent_refuses_is_reported_with_the_line_that_the_manifest_lacks() {
+    let adapters = Adapters::with_mistake("");
+    adapters.replace("adapter.toml", "duplex = \"not done yet\"\n", "");
+    let (text, code) = adapters.harness(&["run", "--adapter", "it", "duplex/half-close"]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("under [lacks] in adapter.toml: duplex = \"why\""), "{text}");
+}
+
+#[test]
+fn a_fault_that_an_agent_reports_is_shown_with_the_message_that_it_answers() {
+    let lines = "pipe = Agent.do_pipe\ndef faulty(agent, reader, writer):\n    \
+                 agent.send(type='fault', reason='no pipe is left')\n    return pipe(agent, reader, writer)\n\
+                 Agent.do_pipe = faulty\n";
+    let text = check(lines);
+    assert!(text.contains("the agent of main reported a fault: no pipe is left"), "{text}");
+    assert!(
+        text.contains("the last message that it was sent: {\"type\":\"step\",\"id\":0"),
+        "{text}"
+    );
 }
 
 /// Accepting several runs keeps reasons, and what it writes can be read by the next command.
@@ -218,10 +242,13 @@ fn after_accept_the_manifest_is_readable_and_its_new_entries_fail_until_they_hav
     let (text, code) = run(&["--repeat", "2", "--accept"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("no sort or no reason yet, the first at "), "{text}");
+    assert!(!text.contains("  again    "), "what is accepted is listed, without its page: {text}");
+    let (text, code) = run(&["--accept"]);
+    assert!(code == 0 && !text.contains("  again    "), "nothing has changed: {text}");
     let (text, code) = run(&[]);
     assert_eq!(code, 1, "{text}");
     assert!(
-        text.contains("the manifest lists this failure, and its sort or its reason is empty"),
+        text.contains("the manifest lists this failure, but its sort or its reason is empty"),
         "{text}"
     );
     let (text, code) = adapters.harness(&["adapter", "list"]);

@@ -49,7 +49,7 @@ fn main() {
             check("dies", "ended before it said hello", "I die here")
         }),
         Trial::test("an_agent_that_never_connects_is_an_error_and_not_a_hang", || {
-            check("mute", "did not dial", "")
+            check("mute", "did not connect", "")
         }),
         Trial::test("an_agent_of_another_protocol_version_is_an_error", || {
             check("version", "speaks protocol 99", "")
@@ -62,7 +62,7 @@ fn main() {
             check("endless", "more than 65536", "")
         }),
         Trial::test("an_agent_that_ends_a_step_that_was_not_released_is_an_error", || {
-            check("eager", "spoke of step", "")
+            check("eager", "reported on step", "")
         }),
         Trial::test("an_agent_that_exits_in_its_first_step_is_not_a_pass", || {
             check("half", "", "")
@@ -189,7 +189,7 @@ fn skips() -> Result<(), Failed> {
     let known = "scenario = \"close/thrice\"\nstep = \"*\"\noutcome = \"*\"\nverdict = \"FAIL\"\nsort = \"choice\"";
     let manifest = format!("{manifest}\n[[known]]\n{known}\nreason = \"it was there\"\n");
     fs::write(folder.path().join("adapter.toml"), &manifest)?;
-    check(&["close/twice"], 2, "speaks of close/thrice, and there is no such scenario")?;
+    check(&["close/twice"], 2, "names the scenario close/thrice, which does not exist")?;
     check(&["close/twice", "--accept"], 0, "removed    close/thrice: there is no such scenario")?;
     check(&["close/twice"], 0, "1 passed")
 }
@@ -197,7 +197,7 @@ fn skips() -> Result<(), Failed> {
 fn inspected() -> Result<(), Failed> {
     let folder = folder("eager", "")?;
     let (text, code) = harness(&["adapter", "check", folder.path().to_str().ok_or("a path")?])?;
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 3, "{text}");
     assert!(text.contains("the conversation") && text.contains("did not refuse"), "{text}");
     Ok(())
 }

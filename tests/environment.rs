@@ -127,7 +127,7 @@ fn main() {
             READ_ONLY,
             HANGING,
             1,
-            "name another folder with --record DIR",
+            "choose another folder with --record DIR",
         ),
         trial(
             "evidence_that_is_asked_for_and_cannot_be_written_is_no_success",

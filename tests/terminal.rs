@@ -182,13 +182,21 @@ fn a_file_that_cannot_be_written_is_reported_before_the_run(#[case] arguments: &
 }
 
 #[test]
+fn a_file_that_is_named_without_its_extension_is_suggested() {
+    let folder = temporary_folder();
+    let name = folder.path().join("relay").display().to_string();
+    fs::write(format!("{name}.scenario"), OWN.replace("OUTCOME", RIGHT)).expect("written");
+    check(folder.path(), &["check", &name], 2, &format!("is it {name}.scenario?"));
+}
+
+#[test]
 fn evidence_that_cannot_be_kept_hides_no_verdict() {
     let (cache, folder) = (temporary_folder(), temporary_folder());
     let own = folder.path().join("own.scenario");
     fs::write(&own, OWN.replace("OUTCOME", WRONG)).expect("written");
     let (own, records) = (own.display().to_string(), "/dev/null/records".to_owned());
     let arguments = ["run", "--unchecked", &own, "--record", &records];
-    let text = check(cache.path(), &arguments, 1, "name another folder with --record DIR");
+    let text = check(cache.path(), &arguments, 1, "choose another folder with --record DIR");
     assert!(text.contains("FAIL  own") && text.contains("1 of 1 ran"), "{text}");
 }
 

@@ -10,8 +10,8 @@ use crate::scenario::Scenario;
 use crate::suite::{ScenarioFile, Suite, own_program};
 use crate::suite_run::{execute_one, settings_for_one};
 use crate::variant::{Job, Variant, declared_choices};
-use crate::verdict::{Baseline, Verdict, judge};
-use libtest_mimic::{Arguments, Failed, Trial};
+use crate::verdict::{Baseline, Status, Verdict, judge};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +37,7 @@ const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 /// ```
 ///
 /// Tests are filtered as usual, `cargo test --test conformance close/`, and under nextest each is a process of its own.
-/// Heavy scenarios are ignored tests.
+/// Heavy scenarios are ignored tests, and so are those for which the implementation lacks a feature, with the reason.
 #[macro_export]
 macro_rules! conformance {
     ($($field:ident: $value:expr),* $(,)?) => {
@@ -140,7 +140,7 @@ impl ConformanceTests {
         let baseline =
             Trial::test("baseline names only scenarios that exist", move || match stale.first() {
                 Some(id) => Err(format!(
-                    "the adapter's folder speaks of {id}, and there is no such scenario"
+                    "the adapter's folder names the scenario {id}, which does not exist"
                 )
                 .into()),
                 None => Ok(()),
@@ -153,7 +153,8 @@ impl ConformanceTests {
         let trials = files.into_iter().map(|file| match &absent {
             None => {
                 let (is_heavy, shared) = (file.is_heavy(), Arc::clone(&shared));
-                Trial::test(file.id.clone(), move || shared.test(&file)).with_ignored_flag(is_heavy)
+                Trial::ignorable_test(file.id.clone(), move || shared.test(&file))
+                    .with_ignored_flag(is_heavy)
             }
             Some(reason) => {
                 let reason = reason.clone();
@@ -165,8 +166,9 @@ impl ConformanceTests {
 }
 
 impl Shared {
-    /// Executes one scenario and judges it, as `run` does. Fails with the screen that `run` prints.
-    fn test(&self, file: &ScenarioFile) -> Result<(), Failed> {
+    /// Executes one scenario and judges it, as `run` does. A scenario that the implementation lacks a feature for is
+    /// ignored, with the reason. Fails with the screen that `run` prints.
+    fn test(&self, file: &ScenarioFile) -> Result<Completion, Failed> {
         // The model agrees with the built-in scenarios: the tests of the harness see to it.
         let scenario = if file.is_embedded { file.parse() } else { file.checked() };
         let scenario = scenario.map_err(|refusal| refusal.to_string())?;
@@ -181,7 +183,11 @@ impl Shared {
             if let Some(inspect) = self.inspect {
                 inspect(&scenario, &verdict);
             }
-            return Ok(());
+            let reasons: Vec<&str> = verdict.sentences().map(String::as_str).collect();
+            return Ok(match verdict.status {
+                Status::Skip => Completion::ignored_with(reasons.join("; ")),
+                _ => Completion::Completed,
+            });
         }
         let report = ScenarioReport {
             scenario: job.scenario.clone(),

@@ -9,7 +9,7 @@ use std::path::Path;
 pub enum Error {
     /// The request is wrong: usage, a scenario or a manifest that is refused. A command exits with 2.
     Usage(String),
-    /// The answer could not be found out: the system, a file or an adapter is in the way. A command exits with 3.
+    /// The answer could not be determined because of the system, a file or an adapter. A command exits with 3.
     Unable(String),
 }
 
@@ -19,7 +19,7 @@ impl Error {
         Self::Usage(message.into())
     }
 
-    /// An answer that could not be found out.
+    /// An answer that could not be determined.
     pub fn unable(message: impl Into<String>) -> Self {
         Self::Unable(message.into())
     }

@@ -99,7 +99,8 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
     let hello = match messages.next().await {
         Ok(Some(FromAgent::Hello(hello))) => hello,
         Ok(Some(other)) => {
-            let what = format!("said {other:?} before hello");
+            let message = serde_json::to_string(&other).unwrap_or_default();
+            let what = format!("sent {message} before its hello, which must be its first message");
             let _ = events.send(AgentEvent::ProtocolError(None, what));
             return;
         }
@@ -153,7 +154,7 @@ fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {
         Some("does not have the token of this run".to_owned())
     } else {
         let peer = peer.filter(|pid| *pid != hello.pid)?;
-        Some(format!("says that it is process {}, and process {peer} dialled", hello.pid))
+        Some(format!("says that it is process {}, and process {peer} connected", hello.pid))
     }
 }
 

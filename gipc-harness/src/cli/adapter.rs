@@ -114,7 +114,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     let mut check = ContractCheck::new(suite.adapter(name)?)?;
     let manifest = &check.adapter().manifest;
     console.line(&format!("{}: {}\n", manifest.name, manifest.about));
-    let (mut failed, mut left_out) = (0, 0);
+    let (mut failed, mut left_out, mut code) = (0, 0, 0);
     let count = ContractCheck::questions().count();
     for (index, shows) in ContractCheck::questions().enumerate() {
         let result = check.ask(index)?;
@@ -132,6 +132,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
             }
             status => {
                 failed += 1;
+                code = code.max(status.exit_code());
                 console.line(&format!("  {status:<5} {shows}\n"));
                 if let Some(diagnosis) = diagnosis {
                     console.line(&format!("  {diagnosis}\n"));
@@ -179,7 +180,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
                 .line(&format!("  {many} parts of the contract are not kept: adapters/README.md"));
         }
     }
-    Ok(u8::from(failed > 0))
+    Ok(code)
 }
 
 /// The events of a run with so many steps as lines, without pings and without what an agent is asked to refuse before
@@ -206,7 +207,8 @@ fn conversation(events: &[Event], steps: usize) -> Vec<String> {
 }
 
 fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u8, Error> {
-    for path in scaffold(suite, name, lang.into())? {
+    let paths = scaffold(suite, name, lang.into())?;
+    for path in &paths {
         console.line(&path.display().to_string());
     }
     if lang == Lang::Rust {
@@ -214,7 +216,13 @@ fn new(suite: &Suite, name: &str, lang: Lang, console: &mut Console) -> Result<u
     }
     match lang {
         Lang::Other => {
-            console.line("next: read WALKTHROUGH.md, which leads through the agent in six stages");
+            let walkthrough = paths.iter().find(|path| path.ends_with("WALKTHROUGH.md"));
+            if let Some(path) = walkthrough {
+                let path = path.display();
+                console.line(&format!(
+                    "next: read {path}, which leads through the agent in six stages"
+                ));
+            }
         }
         _ => next::print(&format!("adapter check {name}"), console),
     }

@@ -12,24 +12,24 @@ const VERDICTS: &str = "\
 Verdicts:
   PASS         each step has an outcome that the file and the model allow
   KNOWN        it fails exactly as the adapter's manifest says
-  SKIP         the implementation cannot be asked this
+  SKIP         the implementation lacks what the scenario needs
   FAIL         a step has another outcome than allowed, or something is leaked
-  DEADLOCK     processes wait for each other for ever
+  DEADLOCK     processes wait for each other forever
   HANG         a step could complete, and does not
   SLOW         it did not end in time, and there is no evidence why
   UNKNOWN      more outcomes are possible than the model can enumerate
   FIXED        the manifest says that it fails or is skipped, and it passes
   ERROR        the adapter or the harness is at fault
-  ENVIRONMENT  the system lacks what the suite assumes, which explains it
+  ENVIRONMENT  the system lacks what the suite assumes: it explains the failure
 
 Exit codes:
   0  everything is as expected: PASS, KNOWN or SKIP
-  1  something is not: FAIL, DEADLOCK, HANG or FIXED, or verdicts or traces
+  1  not as expected: FAIL, DEADLOCK, HANG or FIXED, or verdicts or traces
      that differ between repeated runs
   2  wrong usage, or a scenario or a manifest that is refused; nothing was
      started
-  3  it could not be found out: SLOW, UNKNOWN, ERROR, ENVIRONMENT, an
-     interrupted run, or a file that could not be written";
+  3  inconclusive: SLOW, UNKNOWN, ERROR, ENVIRONMENT, an interrupted run, or
+     a file that could not be written";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ Exit codes:
     arg_required_else_help = false,
     about = "Runs scripted multi-process scenarios against an implementation, and explains what went wrong",
     after_help = "Without a command it runs every scenario on the embedded gipc-core.\n\
-                  Exit codes: 0 as expected, 1 something is not, 2 wrong usage or a refused file, 3 could not be found out."
+                  Exit codes: 0 as expected, 1 not as expected, 2 wrong usage or a refused file, 3 inconclusive."
 )]
 pub(super) struct Options {
     #[command(subcommand)]
@@ -111,7 +111,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ScenariosCommand {
-    /// Write a scenario of ten lines, to be changed
+    /// Write a scenario of ten lines to start from
     New {
         /// A new file
         #[arg(value_name = "FILE")]
@@ -139,7 +139,7 @@ pub(super) struct List {
 pub(super) enum ListFormat {
     /// Text for a person
     Terminal,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -251,14 +251,14 @@ pub(super) enum AdapterCommand {
         /// The name or folder
         name: String,
     },
-    /// Check that an agent keeps the protocol, and show the conversation where it does not
+    /// Check that an agent follows the protocol, and show the conversation where it does not
     Check {
         /// The name or folder
         name: String,
     },
-    /// Write the first files of an adapter: with a kit they pass `adapter check`; in another language a walk-through
+    /// Create an adapter: with a kit, a working agent; for any other language, a walk-through
     New {
-        /// The name, which becomes that of the folder
+        /// The name of the adapter and of its folder
         name: String,
         /// The language of the agent
         #[arg(long, value_enum)]
@@ -281,7 +281,7 @@ pub(super) enum Lang {
     Node,
     /// With the crate gipc-agent, adapters/kit/rust
     Rust,
-    /// Without a kit: a manifest, a skip list, and a walk-through for an agent in any language
+    /// Without a kit: a manifest, and a walk-through for an agent in any language
     Other,
 }
 

@@ -53,8 +53,9 @@ fn report(findings: &Findings, args: &Explore, console: &mut Console) {
         return console.line("all as the model says");
     }
     for (words, path) in &findings.unrepeated {
-        console.line(&format!("\n{words}; not again, so it is as it was made"));
-        console.line(&format!("  it is    {}", path.display()));
+        console
+            .line(&format!("\n{words}: seen once and not again, so the scenario was not shrunk"));
+        console.line(&format!("  file     {}", path.display()));
     }
     let named = match args.adapter.as_str() {
         EMBEDDED => String::new(),

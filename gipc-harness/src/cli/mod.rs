@@ -33,7 +33,7 @@ pub fn main(words: Vec<OsString>) -> u8 {
             console.complain(&error.to_string());
             error.exit_code()
         });
-    // A verdict that could not be written is none.
+    // A verdict that could not be written does not count.
     match console.finish() {
         Ok(()) => code,
         Err(error) => {

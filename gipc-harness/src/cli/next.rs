@@ -29,7 +29,7 @@ pub(super) fn after_pass(suite: &Suite, names: &[String], console: &mut Console)
     }
 }
 
-/// Prints the command that follows a run of the whole suite on an adapter, whatever came of it.
+/// Prints the command that follows a run of the whole suite on an adapter, whatever its result.
 pub(super) fn after_adapter(suite: &Suite, adapter: &str, console: &mut Console) {
     let is_first = suite.scenarios.is_none() && suite.default_adapter.is_none();
     if is_first && ![EMBEDDED, MODEL].contains(&adapter) {

@@ -39,7 +39,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
         if let Err(error) = fs::create_dir_all(folder) {
             let folder = folder.display();
             console.complain(&format!(
-                "no evidence can be kept in {folder}: {error}; name another folder with --record DIR"
+                "no records can be written to {folder}: {error}; choose another folder with --record DIR"
             ));
         }
     }

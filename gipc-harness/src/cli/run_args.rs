@@ -27,7 +27,7 @@ pub(super) struct Execution {
     /// Run heavy scenarios too, which need much memory, time or many processes
     #[arg(long)]
     pub(super) heavy: bool,
-    /// How many scenarios run at once [default: one a processor]
+    /// How many scenarios run at once [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = jobs_value())]
     pub(super) jobs: Option<u16>,
     /// Run only the I-th of N parts of the scenarios
@@ -53,7 +53,7 @@ pub(super) struct Run {
     /// Stop at the first run that is not as expected
     #[arg(long, visible_alias = "fail-fast")]
     until_failure: bool,
-    /// Run what was not as expected when it last ran on this adapter in the same way
+    /// Run the scenarios that were not as expected in their last run on this adapter with these flags
     #[arg(long, conflicts_with = "accept")]
     pub(super) last_failed: bool,
     /// List the slowest scenarios at the end: N of them, or ten
@@ -65,13 +65,13 @@ pub(super) struct Run {
     /// Give each task all of its steps at once
     #[arg(long, alias = "batch", conflicts_with = "order")]
     concurrent: bool,
-    /// Judge by the outcomes in the file alone, whatever the model says of them
+    /// Judge by the outcomes in the file alone, even where the model disagrees
     #[arg(long, conflicts_with_all = ["concurrent", "kill", "pause", "exhaust_fds"])]
     unchecked: bool,
     /// Kill a process at the K-th begin or end of its steps; `all`: at each of them, each in a run of its own
     #[arg(long, value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent"])]
     kill: Option<InjectionSelector>,
-    /// Stop a process there and continue it, which must change nothing
+    /// Stop a process there and continue it; no outcome may change
     #[arg(long, alias = "freeze", value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent", "kill"])]
     pause: Option<InjectionSelector>,
     /// Leave a process no free descriptor for its K-th pipe, duplex or child; `all`: for each of the first 20. It then
@@ -81,7 +81,7 @@ pub(super) struct Run {
     /// Set the capacity of each pipe, where the system allows it (Linux: 4096 to 1048576)
     #[arg(long, value_name = "BYTES", conflicts_with = "concurrent", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     capacity: Option<u32>,
-    /// Keep the processors busy with N processes meanwhile
+    /// Keep the processors busy with N other processes during the run
     #[arg(long, default_value_t = 0, value_name = "N")]
     load: u16,
     /// The format of the report
@@ -93,7 +93,7 @@ pub(super) struct Run {
     /// Write a report about this platform too: FILE.md to send to others, or FILE.json
     #[arg(long, value_name = "FILE", value_parser = platform_file)]
     report: Option<PathBuf>,
-    /// Write what failed, passed or was skipped contrary to the adapter's folder into that folder
+    /// Update the known failures and the skip list in the adapter's folder to the results
     #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
     accept: bool,
     /// Keep the records of passed runs too
@@ -112,7 +112,7 @@ pub(super) struct Run {
 pub(super) enum ReportFormat {
     /// Text for a person
     Terminal,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// Text for a person, with annotations for GitHub Actions
     Github,

@@ -67,15 +67,15 @@ fn summary(scenario: &Scenario, choices: Choices) -> String {
         (false, _) if allowed.is_known() => {
             format!("{} independent races: this is the outcome in file order", allowed.races.len())
         }
-        (false, _) => "more can come of it than can be enumerated".to_owned(),
+        (false, _) => "more outcomes than the model can enumerate".to_owned(),
         (true, 1) => "one outcome: nothing races".to_owned(),
         (true, many) => format!("{many} outcomes: this is the one in file order"),
     };
     let stops = match model::deadlock(scenario, choices) {
-        Deadlock::Cannot => "it cannot deadlock, whatever a pipe holds".to_owned(),
-        Deadlock::Must => "something waits for ever, whatever a pipe holds".to_owned(),
+        Deadlock::Cannot => "it cannot deadlock, whatever the capacity of its pipes".to_owned(),
+        Deadlock::Must => "some step waits forever, whatever the capacity of its pipes".to_owned(),
         Deadlock::Can => {
-            "whether something waits for ever depends on which step is first".to_owned()
+            "whether some step waits forever depends on the order of the steps".to_owned()
         }
         Deadlock::Below(bytes) => {
             format!("it deadlocks where a pipe holds less than {bytes} bytes")

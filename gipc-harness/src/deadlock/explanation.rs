@@ -15,7 +15,7 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
     let in_call = call.map_or(String::new(), |call| format!(" in {call}"));
     match graph.evidence.loops_turning.get(process) {
         Some(false) => format!(
-            "{process}'s loop does not turn: it sleeps{in_call}, and its neighbours with it"
+            "{process}'s loop does not turn: it sleeps{in_call}, and its other tasks wait with it"
         ),
         Some(true) if graph.evidence.woken_by_ping.contains(&wait.step) => {
             format!("{process} went on when its loop was asked: its wake-up had been lost")
@@ -71,5 +71,5 @@ fn has_completed_all_steps(graph: &WaitForGraph<'_>, process: &str) -> bool {
 }
 
 fn stopped(process: &str) -> String {
-    format!("{process} was stopped by a signal, and nobody continues it")
+    format!("{process} was stopped by a signal, and nothing continues it")
 }

@@ -29,7 +29,7 @@ fn describe(graph: &WaitForGraph<'_>, pipe: PipeId) -> String {
         let holders = graph.evidence.holders_of(end);
         let holders: Vec<String> =
             holders.map(|held| format!("{} as fd {}", held.process, held.descriptor)).collect();
-        if holders.is_empty() { "nobody".to_owned() } else { list_names(&holders) }
+        if holders.is_empty() { "no process".to_owned() } else { list_names(&holders) }
     };
     let bytes = match graph.evidence.bytes_in(pipe) {
         Some(1) => "1 byte; ".to_owned(),

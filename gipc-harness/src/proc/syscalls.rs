@@ -15,7 +15,7 @@ pub enum TimerPolicy {
     /// A timer of the first thread does, and one of another thread that only sleeps. Timers of the calls in which thread
     /// pools and engines such as V8 wait for work are housekeeping.
     HelperTimersIgnored,
-    /// No timer does: the thread sleeps now, if not for ever.
+    /// No timer does: the thread sleeps now, though not forever.
     TimersIgnored,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn decode_blocking_call(
         'S' => {}
         // Only another process of the run could continue it, and that process is examined as well.
         'T' => return Ok(BlockedIn::Stopped),
-        't' => return Err("somebody debugs it".into()),
+        't' => return Err("a debugger is attached to it".into()),
         state => return Err(format!("its state is {state}")),
     }
     if thread.handles_alarms && timers == TimerPolicy::AnyTimerWakes {
@@ -81,7 +81,7 @@ pub(super) fn decode_blocking_call(
 /// A timer that is further away than this does not count as movement: no run waits for it. The report names it.
 const FAR_MS: u64 = 10 * 60 * 1000;
 
-/// A timer that is further away than this counts as never: libev writes "for ever" as some seventeen days.
+/// A timer that is further away than this counts as never: libev writes "forever" as some seventeen days.
 const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The timeouts with which libev before 4.33 wakes up only to look at the clock.

@@ -33,7 +33,7 @@ pub enum Format {
     Terminal,
     /// The same, with annotations for GitHub Actions.
     Github,
-    /// One JSON object a line, for a program.
+    /// One JSON object per line, for a program.
     Json,
 }
 
@@ -173,11 +173,15 @@ impl<'a> RunReporter<'a> {
         if self.options.accept && is_listable {
             self.seen.entry(job.scenario.id.clone()).or_default().add(&job.scenario, &verdict);
         }
-        let change = verdict.baseline_change.take_if(|_| self.options.accept && is_listable);
-        let is_accepted = change.is_some();
-        if let Some(change) = change {
+        let is_accepting = self.options.accept && is_listable;
+        // The manifest has an entry for such a failure already, without its sort or its reason.
+        let is_unexplained = verdict.status.is_failure() && verdict.baseline_change.is_none();
+        if let Some(change) = verdict.baseline_change.take_if(|_| is_accepting) {
             verdict.status = change.status();
             verdict.explain("accepted".into());
+        } else if is_accepting && is_unexplained {
+            verdict.status = Status::Known;
+            verdict.explain("accepted before, without a sort or a reason".into());
         }
         let is_expected = verdict.status.is_expected();
         self.tally.add(&job.scenario.id, &verdict);
@@ -228,12 +232,10 @@ impl<'a> RunReporter<'a> {
                 let line = format!("{}\n", json::result(&report));
                 self.progress.suspend(|| self.console.verbatim(&line));
             }
-            // The skips that were accepted are listed at the end, and have nothing to show.
-            (format, None)
-                if !is_expected || is_accepted && report.verdict.status != Status::Skip =>
-            {
+            // What was accepted is listed at the end.
+            (format, None) if !is_expected => {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
-                if format == Format::Github && !is_expected {
+                if format == Format::Github {
                     self.console.verbatim(&format!("{}\n", github::result(&report)));
                 }
             }
@@ -257,7 +259,7 @@ impl<'a> RunReporter<'a> {
                 if !std::mem::replace(&mut self.tally.evidence_lost, true) {
                     let folder = folder.display();
                     let text = format!(
-                        "error: cannot keep the evidence in {folder}: {error}; name another folder with --record DIR"
+                        "error: cannot write the record to {folder}: {error}; choose another folder with --record DIR"
                     );
                     self.progress.suspend(|| self.console.complain(&text));
                 }
@@ -308,7 +310,8 @@ impl<'a> RunReporter<'a> {
         let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         if self.tally.unstable == 0 && says_stable {
             let count = self.stability.len();
-            self.console.line(&format!("  each of {count} scenarios gave one and the same trace"));
+            self.console
+                .line(&format!("  each of {count} scenarios had the same trace in every run"));
         }
         if let (true, Some(adapter)) = (self.options.accept, &self.adapter) {
             for line in accept(&adapter.here, &self.adapter_name, &self.seen)? {
@@ -327,7 +330,7 @@ impl<'a> RunReporter<'a> {
         if !self.tally.unexpected.is_empty() {
             let file = self.last_runs.file().unwrap_or(Path::new("")).display();
             self.console.complain(&format!(
-                "cannot remember the failures for --last-failed in {file}: {error}; name another folder with GIPC_HARNESS_CACHE"
+                "cannot remember the failures for --last-failed in {file}: {error}; choose another folder with GIPC_HARNESS_CACHE"
             ));
         }
     }

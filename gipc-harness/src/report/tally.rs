@@ -78,7 +78,7 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// The exit code: 3 if the run is partial or a verdict could not be found out, or if nothing else is wrong and a
+    /// The exit code: 3 if the run is partial or a verdict is inconclusive, or if nothing else is wrong and a
     /// record could not be written; 0 if all verdicts are as expected; otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

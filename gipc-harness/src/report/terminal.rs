@@ -166,17 +166,19 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let count = stall.waits.len();
     let head = match stall.kind {
         StallKind::Deadlock if count == 1 => {
-            "One step waits for what only itself could do".to_owned()
+            "One step waits for something that only the step itself could do".to_owned()
         }
         StallKind::Deadlock => format!("{count} steps wait for each other"),
         StallKind::Hang if stall.explanations.is_empty() => {
-            "It waits, and what it waits for does not come".to_owned()
+            "It waits, and what it waits for does not arrive".to_owned()
         }
-        StallKind::Hang => "Something could move, and does not".to_owned(),
+        StallKind::Hang => "A step could complete, and does not".to_owned(),
         StallKind::Slow if stall.evidence == EvidenceTier::Interrupted => {
             "It was interrupted".to_owned()
         }
-        StallKind::Slow => "It did not end, and what it does can't be seen".to_owned(),
+        StallKind::Slow => {
+            "It did not end, and the system does not show what its processes do".to_owned()
+        }
     };
     let _ = writeln!(out, "\n  {head}: {}.\n", stall.proof);
     for wait in &stall.waits {
@@ -195,10 +197,10 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
         let _ = writeln!(out, "{separator}    {sentence}");
     }
     if !more.is_empty() {
-        let _ = writeln!(out, "    And {} pipes more at which somebody waits.", more.len());
+        let _ = writeln!(out, "    And {} more pipes at which a step waits.", more.len());
     }
     for (process, why) in &stall.still_running {
-        let _ = writeln!(out, "\n  {process} still moves ({why}), and nobody waits for it.");
+        let _ = writeln!(out, "\n  {process} is still running ({why}), and no step waits for it.");
     }
     let (leaks, more) = stall.leaks.split_at(stall.leaks.len().min(MAX_LISTED));
     for sentence in leaks {
@@ -207,7 +209,7 @@ pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     if !more.is_empty() {
         let _ = writeln!(
             out,
-            "\n  And {} ends more are in hands that should not have them.",
+            "\n  And {} more pipe ends are held by processes that should not hold them.",
             more.len()
         );
     }

@@ -9,7 +9,7 @@ use super::run_state::RunState;
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::{Scenario, Verb};
-use gipc_agent::{FromAgent, Hello, ToAgent, WireOutcome, message_outcome};
+use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent, WireOutcome, message_outcome};
 use std::collections::BTreeMap;
 
 pub(super) struct AgentConversation<'a> {
@@ -121,7 +121,7 @@ impl<'a> AgentConversation<'a> {
         }
         if state.sessions.has_connected(process) {
             return state.fail(format!(
-                "{process} came twice (pid {}): a child says hello under the name that it was spawned under, and each \
+                "{process} said hello twice (the second time from pid {}): a child says hello under the name that it was spawned under, and each \
                  process once",
                 hello.pid
             ));
@@ -166,22 +166,36 @@ impl<'a> AgentConversation<'a> {
             }
             FromAgent::Pong { n } => {
                 if !state.pings.record_answer(process, n) {
-                    state.fail(format!("{process} answered a ping that was not sent ({n})"));
+                    let sent = match state.pings.last_sent(process) {
+                        0 => "it was sent none".to_owned(),
+                        last => format!("the last one that it was sent is ping {last}"),
+                    };
+                    state.fail(format!(
+                        "{process} answered ping {n}, which it was not sent or had answered before: {sent}"
+                    ));
                 }
             }
             FromAgent::Left { handles } => {
                 if !state.set_remaining_handles(process, handles) {
-                    state.fail(format!("{process} said twice what it has left"));
+                    state.fail(format!("{process} sent `left` twice"));
                 }
             }
-            FromAgent::Fault { reason } => state.fail(format!("{process}'s agent: {reason}")),
+            FromAgent::Fault { reason } => {
+                let last =
+                    state.last_sent(process).unwrap_or(ToAgent::Welcome { protocol: PROTOCOL });
+                let last = serde_json::to_string(&last).unwrap_or_default();
+                state.fail(format!(
+                    "the agent of {process} reported a fault: {reason}\n  the last message that it was sent: {last}"
+                ));
+            }
             FromAgent::Hello(_) => state.fail(format!("{process} said hello again")),
         }
     }
 
     fn handle_step_end(&mut self, state: &mut RunState<'_>, process: &str, end: StepEnd) {
         let StepEnd { id, pid, outcome, detail, descriptors } = end;
-        if !self.check_step(state, process, id, pid) {
+        // What is reported after a fault does not count.
+        if !self.check_step(state, process, id, pid) || state.has_failed() {
             return;
         }
         if !state.steps.has_begun(id) {
@@ -225,13 +239,13 @@ impl<'a> AgentConversation<'a> {
         if let Some(spec) = spec.filter(|spec| spec.task_id.process != process) {
             let owner = &spec.task_id.process;
             state.fail(format!(
-                "{process} spoke of step {id}, which is a step of {owner}, from pid {pid}: each process opens a connection of \
+                "{process} reported on step {id}, which is a step of {owner}, from pid {pid}: each process opens a connection of \
                  its own, and closes the one that it inherited"
             ));
             return false;
         }
         let Some(spec) = spec.filter(|_| state.steps.is_open(id)) else {
-            state.fail(format!("{process} spoke of step {id}, which it was not in"));
+            state.fail(format!("{process} reported on step {id}, which it is not executing"));
             return false;
         };
         if state.sessions.has_other_pid(process, pid) {

@@ -67,7 +67,7 @@ impl<'a> CapabilityProbe<'a> {
         let lacks = |profile: &str| !profiles.iter().any(|one| one == profile);
         let undeclared = commands().into_iter().filter(|(profile, ..)| lacks(profile));
         let undeclared = undeclared.map(|(_, about, command)| (about, command));
-        [("a verb that there is not", Command::UnknownVerb)]
+        [("a verb that does not exist", Command::UnknownVerb)]
             .into_iter()
             .chain(undeclared)
             .map(|(about, order)| {
@@ -98,7 +98,7 @@ impl<'a> CapabilityProbe<'a> {
     pub(super) fn accepted(&self, process: &str, id: usize) -> Option<String> {
         let question = &self.questions[self.index(process, id)?];
         Some(format!(
-            "{process} did not refuse {}: what an agent does not know, or its manifest does not declare, is unsupported",
+            "{process} did not refuse {}: an agent answers `unsupported` to what it does not know and to what its manifest does not declare",
             question.about
         ))
     }

@@ -1,4 +1,4 @@
-//! The events of a run with their times, as `record.jsonl` stores them: one JSON object a line.
+//! The events of a run with their times, as `record.jsonl` stores them: one JSON object per line.
 
 use crate::trace::ProcessExit;
 use gipc_agent::{FromAgent, Hello, ToAgent};
@@ -104,6 +104,14 @@ impl EventLog {
     pub(super) fn push(&mut self, kind: EventKind) {
         let us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.events.push(Event { us, kind });
+    }
+
+    /// The last message that the agent of a process was sent.
+    pub(super) fn last_sent(&self, process: &str) -> Option<&ToAgent> {
+        self.events.iter().rev().find_map(|event| match &event.kind {
+            EventKind::Sent { to, is } if to == process => Some(is),
+            _ => None,
+        })
     }
 
     pub(super) fn into_events(self) -> Vec<Event> {

@@ -82,7 +82,7 @@ impl<'a> Execution<'a> {
             self.state.fail(format!("main ended before it said hello ({exit})"));
         }
         if !self.state.sessions.has_connected("main") {
-            self.state.fail("main did not dial back");
+            self.state.fail("main did not connect");
         }
         let mut detector = self.new_detector();
         while !self.state.is_over()
@@ -265,7 +265,8 @@ impl<'a> Execution<'a> {
     async fn examine_stall(&mut self, stall: StallEvidence) -> StallEvidence {
         let mut evidence = stall::collect(&self.state, self.inbox.supervisor_pid(), stall);
         let hung_up = self.state.sessions.hung_up_but_asleep(&evidence.blocked_in);
-        if let Some(fault) = hung_up.map(|process| format!("{process} hung up, and is still there"))
+        if let Some(fault) =
+            hung_up.map(|process| format!("{process} closed its connection and is still running"))
         {
             self.state.fail(fault);
         }

@@ -14,6 +14,8 @@ pub(super) struct PingLog {
 #[derive(Debug, Default)]
 struct Pings {
     unanswered: BTreeSet<u64>,
+    /// The largest number of a ping that was sent.
+    last_sent: u64,
     /// The largest number of an answered ping; 0 before the first answer.
     last_answer: u64,
 }
@@ -26,7 +28,9 @@ impl PingLog {
     }
 
     pub(super) fn record_sent(&mut self, process: &str, number: u64) {
-        self.by_process.entry(process.to_owned()).or_default().unanswered.insert(number);
+        let pings = self.by_process.entry(process.to_owned()).or_default();
+        pings.unanswered.insert(number);
+        pings.last_sent = pings.last_sent.max(number);
     }
 
     /// Records an answer. Returns false if no ping of this number was sent to the process, or if it was answered before.
@@ -38,6 +42,11 @@ impl PingLog {
             pings.last_answer = pings.last_answer.max(number);
         }
         is_expected
+    }
+
+    /// The largest number of a ping that was sent to a process; 0 if none was.
+    pub(super) fn last_sent(&self, process: &str) -> u64 {
+        self.by_process.get(process).map_or(0, |pings| pings.last_sent)
     }
 
     /// The largest number of a ping that a process answered; 0 if it answered none. Its loop has turned since this ping
@@ -60,6 +69,7 @@ mod tests {
         assert!(pings.record_answer("main", 3));
         assert!(pings.record_answer("main", 1));
         assert_eq!(pings.last_answer("main"), 3);
+        assert_eq!((pings.last_sent("main"), pings.last_sent("child")), (3, 0));
         assert!(!pings.record_answer("main", 3), "it was answered before");
         assert!(!pings.record_answer("child", 2), "it was sent to another process");
         assert!(pings.record_answer("main", 2));

@@ -145,6 +145,11 @@ impl<'a> RunState<'a> {
         self.sessions.send(process, message);
     }
 
+    /// The last message that the agent of a process was sent after its welcome.
+    pub(super) fn last_sent(&self, process: &str) -> Option<ToAgent> {
+        self.log.last_sent(process).cloned()
+    }
+
     /// Tells a process to finish, if all its steps have completed and it was not told before. If it holds too much,
     /// [`Self::settle_censuses`] tells it later.
     pub(super) fn finish_if_done(&mut self, process: &str) {
@@ -236,7 +241,7 @@ impl<'a> RunState<'a> {
     }
 
     /// Handles an event of the supervisor. Returns false if it is the end of a process that is not part of the scenario:
-    /// an implementation could start and abandon such processes for ever.
+    /// an implementation could start and abandon such processes without end.
     pub(super) fn handle_supervisor_event(&mut self, event: SupervisorEvent) -> bool {
         let is_relevant = match &event {
             SupervisorEvent::Exited { pid, .. } => self.sessions.is_known_pid(*pid),

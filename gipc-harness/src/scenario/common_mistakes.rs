@@ -52,7 +52,7 @@ pub(super) fn unknown_verb(tokens: &TokenLine<'_>) -> ParseError {
         (
             0,
             "the process is missing",
-            format!("write who does it: `main        {}`", all_words(tokens)),
+            format!("write the process first: `main        {}`", all_words(tokens)),
         )
     } else if letters != word && is_verb(letters) {
         (1, "unknown verb", format!("separate the words by blanks: {}", usages(letters)))
@@ -145,6 +145,13 @@ pub(super) fn outcome(word: &str) -> String {
         !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
     if let Some(closest) = closest(word, words) {
         return format!("is it {closest}?");
+    }
+    match word.trim_start_matches("os:") {
+        "EPIPE" => return "is it broken? No reader is left".to_owned(),
+        "ETIMEDOUT" => return "is it timeout?".to_owned(),
+        "EBADF" => return "is it closed?".to_owned(),
+        "EMSGSIZE" => return "is it too-large?".to_owned(),
+        _ => {}
     }
     match word {
         _ if is_upper && word.starts_with("SIG") => format!("is it signal {word}?"),

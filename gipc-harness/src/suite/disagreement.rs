@@ -100,7 +100,7 @@ fn race(
         listed.push("others");
     }
     let message = format!(
-        "a race: it says {}, but {} can come, depending on which step is first",
+        "a race: it says {}, but {} is possible, depending on which step comes first",
         expected(step),
         listed.join(" or ")
     );
@@ -131,7 +131,8 @@ fn other_outcome(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError
     let message =
         format!("it says {}, but the model says {}{why}", mismatch.expected, mismatch.got);
     let hint = match is_repeated(scenario, step) {
-        true => "write what must come of it, or change the steps before it".to_owned(),
+        true => "write an outcome that holds for each repetition, or change the steps before it"
+            .to_owned(),
         false => format!("write `=> {}`, or change the steps before it", mismatch.got),
     };
     ParseError::at_outcome(&scenario.text, step, message, hint)
@@ -258,7 +259,7 @@ mod tests {
     #[case::a_race(
         "main pipe r w\nmain spawn child w\nchild put w \"a\"\nmain kill child\nmain join child => signal SIGKILL\n",
         3,
-        "a race: it says ok, but ok or never can come",
+        "a race: it says ok, but ok or never is possible",
         "write `=> ok or never`"
     )]
     #[case::a_deadlock(

@@ -89,8 +89,9 @@ impl Suite {
 
     /// Adds the scenarios whose ids match a pattern. `*` matches any characters.
     fn select_pattern(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
-        let pattern = Pattern::new(name)
-            .map_err(|error| Error::usage(format!("error: {name} is no pattern: {error}")))?;
+        let pattern = Pattern::new(name).map_err(|error| {
+            Error::usage(format!("error: {name} is not a valid pattern: {error}"))
+        })?;
         let before = found.len();
         let mut all = Vec::new();
         self.all(&mut all)?;
@@ -98,7 +99,7 @@ impl Suite {
         match found.len() > before {
             true => Ok(()),
             false => Err(Error::usage(format!(
-                "error: no scenario matches {name}; `{}` shows what there is",
+                "error: no scenario matches {name}; `{}` lists all of them",
                 program::command("list")
             ))),
         }
@@ -117,7 +118,7 @@ impl Suite {
         match found.len() > before {
             true => Ok(()),
             false => Err(Error::usage(format!(
-                "error: no scenario asks for {name}; `{}` says what does",
+                "error: no scenario tests {name}; `{}` shows what does",
                 program::command(&format!("spec {name}"))
             ))),
         }
@@ -189,9 +190,13 @@ impl Suite {
             }
         }
         similar.sort_unstable();
+        let file = format!("{name}.{EXTENSION}");
+        if Path::new(&file).is_file() {
+            similar.insert(0, &file);
+        }
         similar.truncate(MAX_SUGGESTIONS);
         let cure = match similar.is_empty() {
-            true => format!("`{}` shows what there is", program::command("list")),
+            true => format!("`{}` lists all of them", program::command("list")),
             false => format!("is it {}?", similar.join(" or ")),
         };
         Error::usage(format!("error: no scenario, folder or file is called {name}; {cure}"))

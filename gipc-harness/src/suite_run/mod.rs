@@ -107,7 +107,7 @@ impl SuiteRun {
         let stale = adapter.as_ref().map_or(Ok(Vec::new()), |it| suite.stale_scenarios(it))?;
         if let (Some(id), Some(adapter), false) = (stale.first(), &adapter, request.accept) {
             return Err(Error::usage(format!(
-                "error: {} speaks of {id}, and there is no such scenario\n  accept   {}",
+                "error: {} names the scenario {id}, which does not exist\n  accept   {}",
                 adapter.here.display(),
                 program::command(&format!("run --adapter {asked} --accept")),
             )));

@@ -19,7 +19,7 @@ pub struct RunRequest {
     pub skip: Vec<String>,
     /// The name or path of the adapter; that of the record, or the embedded one, if none is named.
     pub adapter: Option<String>,
-    /// How many scenarios run at once; one a processor if not given.
+    /// How many scenarios run at once; one for each processor if not given.
     pub jobs: Option<usize>,
     /// How many times each scenario runs.
     pub repeat: u32,

@@ -33,7 +33,7 @@ impl<'a> Causes<'a> {
         match (&step.verb, outcome) {
             (_, Outcome::Message(_)) => match from {
                 Some(put) => format!("from {}", self.scenario.steps[put].task_id),
-                None => "from nobody".into(),
+                None => "from an unknown sender".into(),
             },
             (Verb::Spawn { child, handles, .. }, Outcome::Ok) if !handles.is_empty() => {
                 let verb = if handles.len() == 1 { "moves" } else { "move" };
@@ -57,7 +57,7 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// What became of the end opposite to the one that a step uses: `side` of its handle.
+    /// What happened to the end opposite to the one that a step uses: `side` of its handle.
     fn fate_of_opposite_end(&self, handle: &str, side: Side) -> String {
         let Some(end) = self.opposite_end(handle, side) else { return String::new() };
         let name = self.ownership.name(end);

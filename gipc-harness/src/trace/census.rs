@@ -2,7 +2,8 @@
 //!
 //! Data, and the rules by which it is judged. The runner uses the same rules to decide how long it looks.
 
-use crate::scenario::{Outcome, PipeEnd, Scenario};
+use super::Trace;
+use crate::scenario::{Outcome, PipeEnd, Scenario, Step, Verb};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,15 +50,16 @@ impl Census {
 
     /// A sentence for each thing that the process should not have held.
     #[must_use]
-    pub fn sentences(&self, scenario: &Scenario, process: &str) -> Vec<String> {
+    pub fn sentences(&self, scenario: &Scenario, trace: &Trace, process: &str) -> Vec<String> {
         let mut sentences = Vec::new();
         let mut others = Vec::new();
         for held in self.leaked() {
             let HeldDescriptor { number, what, end } = held;
             match end {
                 Some(end) => sentences.push(format!(
-                    "{process} had done all its steps and still held fd {number}, which is {} ({what}); {process} does not own it",
-                    scenario.handles.name(*end)
+                    "{process} had done all its steps and still held fd {number}, which is {} ({what}): {}",
+                    scenario.handles.name(*end),
+                    origin(scenario, trace, process, *end)
                 )),
                 None => others.push(format!("fd {number} ({what})")),
             }
@@ -71,12 +73,60 @@ impl Census {
         }
         let zombie = |child: &String| {
             format!(
-                "{process} had done all its steps and had not reaped {child}, which is a zombie"
+                "{process} had done all its steps and had not reaped {child}{}, which is a zombie",
+                spawn_line(scenario, child)
             )
         };
         sentences.extend(self.zombies.iter().map(zombie));
         sentences
     }
+}
+
+/// How a process got a pipe end that it should not hold any more, as half a sentence with the lines of the scenario.
+fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> String {
+    let name = scenario.handles.name(end);
+    let is_end = |handle: &String| scenario.handles.ends(handle).contains(&end);
+    let (mut got, mut lost) = (None, None);
+    for (index, step) in scenario.steps.iter().enumerate() {
+        if !trace.steps.get(index).is_some_and(|state| state.is(&Outcome::Ok)) {
+            continue;
+        }
+        let (line, is_own) = (step.position.line, step.task_id.process == process);
+        match &step.verb {
+            verb if is_own && scenario.handles.made_by(index, verb).contains(&end) => {
+                got = Some(format!("{process} made it in line {line}"));
+            }
+            Verb::Spawn { child, handles, .. } if handles.iter().any(is_end) => {
+                if child == process {
+                    got = Some(format!("{process} was given it in line {line}"));
+                } else if is_own {
+                    lost = Some(format!("gave it to {child} in line {line}"));
+                }
+            }
+            Verb::Close { handle } if is_own && is_end(handle) => {
+                lost = Some(format!("closed it in line {line}"));
+            }
+            Verb::Leave { handles, .. } if is_own && handles.iter().any(is_end) => {
+                lost = Some(format!("closed it in line {line}"));
+            }
+            _ => {}
+        }
+    }
+    match (got, lost) {
+        (Some(got), Some(lost)) => format!("{got} and {lost}"),
+        (Some(got), None) => format!("{got}, and this is a second descriptor of it"),
+        (None, _) => {
+            let line = spawn_line(scenario, process);
+            format!("{process} was never given {name}, and inherited it when it was spawned{line}")
+        }
+    }
+}
+
+/// ` (line 7)`, if a step in that line spawns the process.
+fn spawn_line(scenario: &Scenario, process: &str) -> String {
+    let spawns = |step: &&Step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process);
+    let spawn = scenario.steps.iter().find(spawns);
+    spawn.map_or(String::new(), |step| format!(" (line {})", step.position.line))
 }
 
 /// What processes held at their end. `None` in an observation where the system does not show it.
@@ -132,7 +182,49 @@ impl LimitTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::parse;
+    use crate::trace::StepState;
     use rstest::rstest;
+
+    #[rstest]
+    #[case::closed(
+        "main",
+        PipeEnd::reader(0),
+        "r (pipe:[7]): main made it in line 1 and closed it in line 3"
+    )]
+    #[case::given_away(
+        "main",
+        PipeEnd::writer(0),
+        "w (pipe:[7]): main made it in line 1 and gave it to child in line 2"
+    )]
+    #[case::doubled(
+        "child",
+        PipeEnd::writer(0),
+        "w (pipe:[7]): child was given it in line 2, and this is a second descriptor of it"
+    )]
+    #[case::inherited(
+        "child",
+        PipeEnd::reader(0),
+        "r (pipe:[7]): child was never given r, and inherited it when it was spawned (line 2)"
+    )]
+    fn a_leaked_end_is_reported_with_the_lines_in_which_it_came_and_went(
+        #[case] process: &str,
+        #[case] end: PipeEnd,
+        #[case] says: &str,
+    ) {
+        let lines = "main pipe r w\nmain spawn child w\nmain close r\nmain join child => exit 0\n";
+        let scenario = parse("it", lines).expect("the lines are a scenario");
+        let steps = vec![StepState::completed(Outcome::Ok); 4];
+        let trace = Trace { steps, ..Trace::default() };
+        let census = Census {
+            descriptors: vec![held(7, Some(end))],
+            zombies: vec!["child".into()],
+            ..Census::default()
+        };
+        let sentences = census.sentences(&scenario, &trace, process);
+        assert!(sentences[0].ends_with(says), "{sentences:?}");
+        assert!(sentences[1].ends_with("had not reaped child (line 2), which is a zombie"));
+    }
 
     fn held(number: i32, end: Option<PipeEnd>) -> HeldDescriptor {
         HeldDescriptor { number, what: "pipe:[7]".into(), end }

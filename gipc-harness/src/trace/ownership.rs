@@ -1,4 +1,4 @@
-//! Which process owned each pipe end, and what became of each end: replayed from a trace.
+//! Which process owned each pipe end, and what happened to each end: replayed from a trace.
 //!
 //! An end has one owner at a time and moves only by spawns. The replay gives the owners that should be; an end that an
 //! implementation leaks to another process is not visible here.
@@ -7,7 +7,7 @@ use super::Trace;
 use crate::scenario::{HandleTable, Outcome, PipeEnd, Scenario, Step, Verb};
 use std::collections::BTreeMap;
 
-/// What became of a pipe end.
+/// What happened to a pipe end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndState {
     /// This process still holds it.
@@ -64,7 +64,7 @@ impl<'a> Ownership<'a> {
         ownership
     }
 
-    /// What became of an end. `None` if no step made it.
+    /// What happened to an end. `None` if no step made it.
     #[must_use]
     pub fn state(&self, end: PipeEnd) -> Option<&EndState> {
         self.states.get(&end)

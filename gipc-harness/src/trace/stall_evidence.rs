@@ -151,11 +151,11 @@ impl EvidenceTier {
         match self {
             Self::Kernel => "every thread of every process sleeps, and no timer is set",
             Self::KernelPartial => {
-                "every thread of theirs sleeps, without a timer, and nobody else could let one of them go on"
+                "each of their threads sleeps without a timer, and no other process can wake one of them"
             }
-            Self::LoopTurns => "every loop has turned twice, and nothing came of it",
-            Self::Timeout => "time went by; this proves nothing",
-            Self::Interrupted => "this is where it stood, and it may have gone on",
+            Self::LoopTurns => "every event loop has turned twice, and no step completed",
+            Self::Timeout => "only time has passed, which proves nothing",
+            Self::Interrupted => "this is its state at that moment; it might have continued",
         }
     }
 

@@ -174,7 +174,9 @@ impl Job {
                 job.allowed = model::allowed(&job.scenario, choices);
                 job.mode = ExecutionMode::Stepwise(model::schedule(&job.scenario, choices));
                 if !job.allowed.is_known() {
-                    return Err("more can come of it than the model can enumerate".into());
+                    return Err(
+                        "the scenario has more outcomes than the model can enumerate".into()
+                    );
                 }
             }
         }

@@ -108,7 +108,7 @@ impl<'a> Baseline<'a> {
             if entries.iter().all(|entry| entry.sometimes) {
                 verdict.flaky = true;
                 let why = any.explanation().unwrap_or_default();
-                verdict.notes.push(format!("fails now and then: {why}").trim_end().to_owned());
+                verdict.notes.push(format!("fails in some runs: {why}").trim_end().to_owned());
             } else {
                 verdict.status = Status::Fixed;
                 verdict.baseline_change = Some(BaselineChange::Passes);
@@ -134,13 +134,13 @@ impl<'a> Baseline<'a> {
                     verdict.explain(explanation);
                 }
                 None => verdict.notes.push(
-                    "the manifest lists this failure, and its sort or its reason is empty: write them".into(),
+                    "the manifest lists this failure, but its sort or its reason is empty: fill them in".into(),
                 ),
             }
             return;
         }
         verdict.notes.push(format!(
-            "the manifest knows another failure here: {} => {} ({}); this is {step} => {outcome} ({status})",
+            "the manifest lists another failure of this scenario: {} => {} ({}); this is {step} => {outcome} ({status})",
             any.step, any.outcome, any.verdict
         ));
         verdict.baseline_change = new_failure(verdict, scenario, true);
@@ -191,7 +191,8 @@ impl<'a> Baseline<'a> {
                 if is_declared && !is_lacking {
                     verdict.status = Status::Error;
                     verdict.notes.push(format!(
-                        "the manifest declares the profile {profile}: list {verb}, or {id}, with its reason under [lacks]"
+                        "the manifest declares the profile {profile}, and the agent refused {verb}. If the implementation has no {verb}, add \
+                         this line under [lacks] in adapter.toml: {verb} = \"why\". If only this scenario is affected: \"{id}\" = \"why\""
                     ));
                 }
             }
@@ -221,12 +222,12 @@ impl<'a> Baseline<'a> {
             (Status::Skip, None) => (
                 Status::Error,
                 BaselineChange::Skips,
-                "it is skipped, and skips.txt does not list it",
+                "it was skipped, and skips.txt does not list it: add its id, or let `run --accept` do it",
             ),
             (status, Some(false)) if status != Status::Skip && !status.is_inconclusive() => (
                 Status::Fixed,
                 BaselineChange::Asked,
-                "it is not skipped any more, and skips.txt lists it",
+                "it is not skipped any more, and skips.txt lists it: delete the line, or let `run --accept` do it",
             ),
             _ => return,
         };

@@ -68,7 +68,8 @@ pub(super) fn handle_leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
 /// A sentence for each thing that a process held at its end and should not have held.
 pub(super) fn leaks(scenario: &Scenario, observation: &Observation) -> Vec<String> {
     let censuses = observation.censuses.iter();
-    censuses.flat_map(|(process, census)| census.sentences(scenario, process)).collect()
+    let trace = &observation.trace;
+    censuses.flat_map(|(process, census)| census.sentences(scenario, trace, process)).collect()
 }
 
 /// The first step whose time limit expired too early or too late, with what is wrong and a sentence about it.

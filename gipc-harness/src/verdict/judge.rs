@@ -66,6 +66,11 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     if let Some(fault) = &observation.fault {
         verdict.status = Status::Error;
         verdict.reason = Some(fault.clone());
+        // The first wrong outcome stands before the fault, which may follow from it.
+        if let Some(first) = first_unexpected(scenario, observation, &trace) {
+            verdict.mismatch = Some(Mismatch::new(scenario, predicted, &trace, first));
+            verdict.reason = Some(format!("After that: {fault}"));
+        }
         return verdict;
     }
     let has_failed = !is_skipped && has_failed_before_refusal(scenario, observation, &trace);
@@ -73,6 +78,10 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
         verdict.status = Status::Skip;
         let step = unsupported.step.and_then(|step| scenario.steps.get(step));
         verdict.reason = Some(match step {
+            // The profile tasks is needed for the task of a step, and hardly ever for its verb.
+            Some(step) if step.task_id.task.is_some() => {
+                format!("{} {}: {}", step.task_id, step.what(), unsupported.reason)
+            }
             Some(step) => format!("{}: {}", step.what(), unsupported.reason),
             None => unsupported.reason.clone(),
         });
@@ -80,9 +89,9 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     }
     if !allowed.complete {
         verdict.status = Status::Unknown;
-        let found = if agrees { "this is one of" } else { "this is none of" };
+        let found = if agrees { "is one" } else { "is not one" };
         verdict.reason = Some(format!(
-            "more can come of it than the model can enumerate; {found} the {} that it found",
+            "the scenario has more outcomes than the model can enumerate; this run {found} of the {} that the model found",
             allowed.traces.len()
         ));
         return verdict;
@@ -132,6 +141,19 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     verdict
 }
 
+/// The first step that returned what the file does not allow.
+fn first_unexpected(
+    scenario: &Scenario,
+    observation: &Observation,
+    trace: &Trace,
+) -> Option<usize> {
+    let moments = Moments::new(scenario, observation);
+    let is_returned = |step: &usize| matches!(trace.steps[*step], StepState::Completed { .. });
+    (0..scenario.steps.len())
+        .filter(|step| is_returned(step) && is_unexpected(scenario, trace, *step))
+        .min_by_key(|step| (moments.of(*step), *step))
+}
+
 /// Whether a step had returned what the file does not allow when an agent refused a later one: what it was refused for
 /// may follow from that.
 fn has_failed_before_refusal(
@@ -140,10 +162,7 @@ fn has_failed_before_refusal(
     trace: &Trace,
 ) -> bool {
     observation.unsupported.as_ref().is_some_and(|unsupported| unsupported.step.is_some())
-        && (0..scenario.steps.len()).any(|step| {
-            matches!(trace.steps[step], StepState::Completed { .. })
-                && is_unexpected(scenario, trace, step)
-        })
+        && first_unexpected(scenario, observation, trace).is_some()
 }
 
 /// That a step was refused after others had failed.
@@ -269,7 +288,7 @@ impl Run<'_> {
             && self.predicted.steps[first] == StepState::Pending;
         if model_stalls && is_pending {
             verdict.notes.push(
-                "The model stands still here too, with every handle where it should be: no implementation can do what is written.".into(),
+                "The model blocks here too, with every handle where it should be: no implementation can return what the file expects.".into(),
             );
         }
     }

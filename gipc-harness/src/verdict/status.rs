@@ -15,7 +15,7 @@ pub enum Status {
     Skip,
     /// A step has another outcome than allowed, or the trace as a whole is not allowed.
     Fail,
-    /// Processes wait for each other for ever.
+    /// Processes wait for each other forever.
     Deadlock,
     /// A step could complete, and does not.
     Hang,

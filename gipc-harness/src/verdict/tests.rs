@@ -73,7 +73,7 @@ fn a_process_that_holds_a_closed_end_after_its_last_step_fails_the_run() {
     let verdict = judge(&job, &observation, &Baseline::default(), &Environment::default());
     assert_eq!(verdict.status, Status::Fail);
     assert_eq!(verdict.fingerprint(&job.scenario), ["main finish", "leaks", "FAIL"]);
-    let expected = "main had done all its steps and still held fd 7, which is w (pipe:[42]); main does not own it";
+    let expected = "main had done all its steps and still held fd 7, which is w (pipe:[42]): main made it in line 1 and closed it in line 2";
     assert_eq!(verdict.notes, [expected]);
 }
 
@@ -341,6 +341,26 @@ fn what_is_refused_after_a_wrong_step_does_not_hide_that_step() {
     let baseline = Baseline { skips: Some(&skips), ..Baseline::default() };
     let listed = judge(&job, &observation, &baseline, &Environment::default());
     assert_eq!(listed.status, Status::Skip, "the adapter says that it cannot be asked");
+}
+
+/// An agent whose library starts a child that it should have refused may break the protocol later.
+#[test]
+fn a_wrong_outcome_stands_before_the_fault_of_the_agent_that_followed() {
+    let job = job(CLOSES);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[2] = StepState::Pending;
+    let fault = || Some("child said hello twice".to_owned());
+    let judged = |trace: &Trace| {
+        let observation = Observation { fault: fault(), ..Observation::of(trace.clone()) };
+        judge_alone(&job, &observation)
+    };
+    let verdict = judged(&trace);
+    assert_eq!((verdict.status, verdict.reason, verdict.mismatch), (Status::Error, fault(), None));
+    trace.steps[1] = completed(Outcome::Locked);
+    let verdict = judged(&trace);
+    assert_eq!(verdict.status, Status::Error);
+    assert_eq!(verdict.mismatch.map(|wrong| (wrong.step, wrong.got)), Some((1, "locked".into())));
+    assert_eq!(verdict.reason.as_deref(), Some("After that: child said hello twice"));
 }
 
 #[test]

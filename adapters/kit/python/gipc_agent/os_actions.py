@@ -106,7 +106,7 @@ def is_zombie(pid):
 
 
 def reap_poll_delays(pid):
-    """Yields the delays, in seconds, with which to poll until the pid is gone; None means to wait for ever.
+    """Yields the delays, in seconds, with which to poll until the pid is gone; None means to wait forever.
 
     The delays are short until the process has been a zombie for ZOMBIE_SECONDS. Then None follows: an endless series of
     timers would keep the harness from detecting that nothing moves any more.

@@ -210,7 +210,7 @@ impl Matrix {
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
-    /// The exit code: 3 if a verdict could not be found out, 0 if all verdicts are as expected, otherwise 1.
+    /// The exit code: 3 if a verdict is inconclusive, 0 if all verdicts are as expected, otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let cells = self.columns.iter().flat_map(|column| column.cells.values());

@@ -194,7 +194,7 @@ fn check_that_senders_differ(scenario: &Scenario) -> Result<(), ParseError> {
             Payload::Size(bytes) => *bytes < 16,
         };
         if is_ambiguous {
-            let message = "this message does not say who sent it";
+            let message = "this message does not show which task sent it";
             let hint =
                 "several tasks put here: write different texts, or sizes of at least 16 bytes";
             return Err(ParseError::at_action(step, message, hint));

@@ -1,5 +1,5 @@
 //! `adapter new` and `scenarios new`: generate the files of a new adapter, and a first scenario. In a language with a kit an
-//! adapter passes `adapter check` unchanged; in any other it is a manifest, a skip list and a walk-through.
+//! adapter passes `adapter check` unchanged; in any other it is a manifest and a walk-through.
 //!
 //! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
 
@@ -19,7 +19,7 @@ pub enum Language {
     Node,
     /// Rust, with the crate gipc-agent, `adapters/kit/rust`.
     Rust,
-    /// A language without a kit: a manifest, a skip list, and the stages in which to write the agent.
+    /// A language without a kit: a manifest, and the stages in which to write the agent.
     Other,
 }
 
@@ -53,7 +53,6 @@ impl Language {
             ],
             Self::Other => &[
                 ("adapter.toml", include_str!("other/adapter.toml")),
-                ("skips.txt", include_str!("other/skips.txt")),
                 ("WALKTHROUGH.md", include_str!("other/WALKTHROUGH.md")),
             ],
         }
@@ -68,13 +67,13 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_plain) {
         return Err(Error::usage(format!(
-            "error: {name:?} is no name of an adapter: small letters, digits and -, a letter first"
+            "error: {name:?} is not a name for an adapter: lower-case letters, digits and -, beginning with a letter"
         )));
     }
     let folder = suite.adapters.join(name);
     if folder.exists() {
         let shown = folder.display();
-        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
+        return Err(Error::usage(format!("error: {shown} exists already: choose another name")));
     }
     let mut paths = Vec::new();
     if let Some((kit, files)) = language.kit() {
@@ -105,7 +104,7 @@ pub fn scaffold(suite: &Suite, name: &str, language: Language) -> Result<Vec<Pat
 pub fn scaffold_scenario(file: &Path) -> Result<(), Error> {
     if file.exists() {
         let shown = file.display();
-        return Err(Error::usage(format!("error: {shown} is there already: choose another name")));
+        return Err(Error::usage(format!("error: {shown} exists already: choose another name")));
     }
     fs::write(file, include_str!("first.scenario")).map_err(|error| Error::unwritable(file, &error))
 }

@@ -48,7 +48,7 @@ pub(super) fn wrong_payload(offset: u64) -> String {
         }
         1..32 => "the first 32 bytes are the SHA-256 of the seed, a colon and 0",
         32..65521 => "each SHA-256 has 32 bytes, and the number behind the colon counts up from 0",
-        _ => "after 65521 bytes the block begins again, whatever it would be cut to otherwise",
+        _ => "after 65521 bytes the block begins again, in the middle of a digest",
     };
     format!(
         "the payload is wrong from offset {offset} on: it is the SHA-256 digests of `SEED:0`, `SEED:1`, … one after the \
