@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Selection {
     /// An id, a folder, a file, a pattern such as 'close/*', a requirement such as EOF-6, or profile:NAME; `run` takes
-    /// records too [default: all scenarios]
+    /// records and bundles too [default: all scenarios]
     #[arg(value_name = "WHAT")]
     pub(super) names: Vec<String>,
     /// Leave out these scenarios, named in the same ways; may be given several times
@@ -47,9 +47,9 @@ pub(super) struct Run {
     adapter: Option<String>,
     #[command(flatten)]
     execution: Execution,
-    /// How many times each scenario runs
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
+    /// How many times each scenario runs [default: 1; of a bundle 10]
+    #[arg(long, visible_alias = "times", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
     /// Stop at the first run that is not as expected
     #[arg(long, visible_alias = "fail-fast")]
     until_failure: bool,
@@ -90,6 +90,9 @@ pub(super) struct Run {
     /// Write the results as JUnit XML too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write the results as an HTML page too: each failure with a diagram, the scenario beside the trace
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Write what failed, passed or was skipped contrary to the adapter's folder into that folder
     #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
     accept: bool,
@@ -142,7 +145,7 @@ impl Run {
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             adapter: self.adapter.clone(),
-            repeat: self.repeat,
+            repeat: self.repeat.unwrap_or(1),
             until_failure: self.until_failure,
             variant: self.variant(),
             unchecked: self.unchecked,
@@ -157,6 +160,11 @@ impl Run {
     /// The names of the scenarios.
     pub(super) fn names(&self) -> &[String] {
         &self.selection.names
+    }
+
+    /// How many times each scenario runs, if a number is given.
+    pub(super) fn repeat(&self) -> Option<u32> {
+        self.repeat
     }
 
     /// The adapter, if one is named.
@@ -189,10 +197,11 @@ impl Run {
                 ReportFormat::Github => Format::Github,
             },
             junit: self.junit.clone(),
+            html: self.html.clone(),
             accept: self.accept,
             keep_all: self.keep,
             records: self.record.clone().unwrap_or(default.records),
-            repeat: self.repeat,
+            repeat: self.repeat.unwrap_or(1),
             shard: self.execution.shard,
             capacity: self.capacity,
             slowest: self.slowest,

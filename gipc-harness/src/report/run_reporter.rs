@@ -2,6 +2,7 @@
 //! summary; and remembers what the run took.
 
 use super::console::Console;
+use super::html::HtmlReport;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
 use super::progress::Progress;
@@ -10,6 +11,7 @@ use super::{
     LastRuns, RunTimes, ScenarioReport, Tally, github, in_flight, json, summary, terminal,
 };
 use crate::adapter::Adapter;
+use crate::diagram::{Run, svg};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
@@ -43,6 +45,8 @@ pub struct ReportOptions {
     pub format: Format,
     /// The file for JUnit XML, if it is to be written.
     pub junit: Option<PathBuf>,
+    /// The file for the HTML page, if it is to be written.
+    pub html: Option<PathBuf>,
     /// Whether to update the baseline in the adapter's folder to the results.
     pub accept: bool,
     /// Whether to keep the records of passed runs too.
@@ -64,6 +68,7 @@ impl Default for ReportOptions {
         Self {
             format: Format::Terminal,
             junit: None,
+            html: None,
             accept: false,
             keep_all: false,
             records: "target/gipc-harness".into(),
@@ -91,6 +96,7 @@ pub struct RunReporter<'a> {
     /// The first error of writing a file.
     unwritten: Option<Error>,
     junit: Option<Junit>,
+    html: Option<HtmlReport>,
     /// The column of a matrix that the results go to instead of stdout, and the scenarios of the matrix.
     column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
     progress: Progress,
@@ -129,6 +135,7 @@ impl<'a> RunReporter<'a> {
             seen: run.stale.iter().map(|id| (id.clone(), Seen::gone())).collect(),
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
+            html: options.html.is_some().then(HtmlReport::default),
             column,
             progress,
             last_runs,
@@ -205,6 +212,14 @@ impl<'a> RunReporter<'a> {
         if let Some(junit) = &mut self.junit {
             junit.add(&report);
         }
+        if let Some(html) = &mut self.html {
+            if let Some(implementation) = output.implementation() {
+                let text = format!("{} {}", implementation.name, implementation.version);
+                html.set_implementation(text);
+            }
+            let run = Run::observed(&job, &output.observation, &report.verdict, &report.adapter);
+            html.add(&report, || svg::inline(&run.diagram(false)));
+        }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
                 if let Some(implementation) = output.implementation() {
@@ -264,6 +279,7 @@ impl<'a> RunReporter<'a> {
             self.tally.planned = self.tally.done();
         }
         self.write_junit(end);
+        self.write_html(end);
         if self.column.is_none() {
             match self.options.format {
                 Format::Json => {
@@ -311,6 +327,14 @@ impl<'a> RunReporter<'a> {
             self.console.complain(&format!(
                 "cannot remember the failures for --last-failed in {file}: {error}; name another folder with GIPC_HARNESS_CACHE"
             ));
+        }
+    }
+
+    fn write_html(&mut self, end: SuiteRunEnd) {
+        let (Some(file), Some(html)) = (&self.options.html, self.html.take()) else { return };
+        let page = html.page(&self.adapter_name, &self.tally, &self.environment, end.time);
+        if let Err(error) = fs::write(file, page) {
+            self.unwritten.get_or_insert(Error::unwritable(file, &error));
         }
     }
 
