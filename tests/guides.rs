@@ -182,6 +182,7 @@ fn is_there(program: &str) -> bool {
 #[case::bug_report("docs/guides/bug-report.md", Some("python3"))]
 #[case::new_adapter("docs/guides/new-adapter.md", Some("python3"))]
 #[case::read_a_failure("docs/guides/read-a-failure.md", Some("python3"))]
+#[case::diagrams("docs/guides/diagrams.md", None)]
 #[case::known_failures("docs/guides/known-failures.md", Some("python3"))]
 #[case::command_line("docs/reference/command-line.md", None)]
 fn each_command_of_a_guide_prints_what_the_guide_quotes(

@@ -8,11 +8,13 @@ mod generate;
 mod last_failed;
 mod matrix;
 mod next;
+mod repro;
 mod requirements;
 mod run;
 mod run_args;
 mod scenarios;
 mod show;
+mod show_two;
 
 use crate::environment;
 use crate::error::Error;
@@ -56,6 +58,7 @@ fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
         }
         Command::Fmt(args) => scenarios::fmt(&suite, &args, console),
         Command::Run(args) => run::run(&suite, &args, console),
+        Command::Repro(args) => repro::repro(&suite, &args, console),
         Command::Judge { records } => run::judge(&suite, &records, console),
         Command::Show(args) => show::show(&suite, &args, console),
         Command::Matrix(args) => matrix::matrix(&suite, &args, console),

@@ -2,6 +2,7 @@
 
 use super::last_failed::LastFailed;
 use super::next;
+use super::repro::{named_bundle, run_bundle};
 use super::run_args::Run;
 use crate::error::Error;
 use crate::record::Record;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
+    if let Some(folder) = named_bundle(args) {
+        return run_bundle(suite, args, folder, console);
+    }
     let (mut request, options) = (args.request(), args.report_options());
     let last_failed = match args.last_failed {
         true => Some(LastFailed::of(suite, &request)?),
@@ -31,7 +35,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     if let Some(last_failed) = &last_failed {
         last_failed.narrow(&mut run)?;
     }
-    for file in options.junit.iter().chain(&options.platform) {
+    for file in options.junit.iter().chain(&options.platform).chain(&options.html) {
         check_writable(file)?;
     }
     if let Some(folder) = &args.record {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Selection {
     /// An id, a folder, a file, a pattern such as 'close/*', a requirement such as EOF-6, or profile:NAME; `run` takes
-    /// records too [default: all scenarios]
+    /// records and bundles too [default: all scenarios]
     #[arg(value_name = "WHAT")]
     pub(super) names: Vec<String>,
     /// Leave out these scenarios, named in the same ways; may be given several times
@@ -47,9 +47,9 @@ pub(super) struct Run {
     adapter: Option<String>,
     #[command(flatten)]
     execution: Execution,
-    /// How many times each scenario runs
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    repeat: u32,
+    /// How many times each scenario runs [default: 1; of a bundle 10]
+    #[arg(long, visible_alias = "times", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: Option<u32>,
     /// Stop at the first run that is not as expected
     #[arg(long, visible_alias = "fail-fast")]
     until_failure: bool,
@@ -90,9 +90,10 @@ pub(super) struct Run {
     /// Write the results as JUnit XML too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write a report about this platform too: FILE.md to send to others, or FILE.json
-    #[arg(long, value_name = "FILE", value_parser = platform_file)]
-    report: Option<PathBuf>,
+    /// Write a report too: FILE.html is a page with a diagram of each failure, FILE.md what to send from a new platform,
+    /// FILE.json the same for a program; may be given several times
+    #[arg(long, value_name = "FILE", value_parser = report_file)]
+    report: Vec<PathBuf>,
     /// Update the known failures and the skip list in the adapter's folder to the results
     #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
     accept: bool,
@@ -145,7 +146,7 @@ impl Run {
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             adapter: self.adapter.clone(),
-            repeat: self.repeat,
+            repeat: self.repeat.unwrap_or(1),
             until_failure: self.until_failure,
             variant: self.variant(),
             unchecked: self.unchecked,
@@ -160,6 +161,11 @@ impl Run {
     /// The names of the scenarios.
     pub(super) fn names(&self) -> &[String] {
         &self.selection.names
+    }
+
+    /// How many times each scenario runs, if a number is given.
+    pub(super) fn repeat(&self) -> Option<u32> {
+        self.repeat
     }
 
     /// The adapter, if one is named.
@@ -182,6 +188,14 @@ impl Run {
         }
     }
 
+    /// The last report that was asked for with one of these extensions.
+    fn report_with(&self, extensions: &[&str]) -> Option<PathBuf> {
+        let is_wanted = |file: &&PathBuf| {
+            file.extension().is_some_and(|is| extensions.iter().any(|wanted| is == *wanted))
+        };
+        self.report.iter().rfind(is_wanted).cloned()
+    }
+
     /// How it is reported.
     pub(super) fn report_options(&self) -> ReportOptions {
         let default = ReportOptions::default();
@@ -192,11 +206,12 @@ impl Run {
                 ReportFormat::Github => Format::Github,
             },
             junit: self.junit.clone(),
-            platform: self.report.clone(),
+            platform: self.report_with(&["md", "json"]),
+            html: self.report_with(&["html"]),
             accept: self.accept,
             keep_all: self.keep,
             records: self.record.clone().unwrap_or(default.records),
-            repeat: self.repeat,
+            repeat: self.repeat.unwrap_or(1),
             shard: self.execution.shard,
             capacity: self.capacity,
             slowest: self.slowest,
@@ -208,12 +223,12 @@ pub(super) fn jobs_value() -> RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..)
 }
 
-/// The file of a platform report, whose extension chooses the format.
-fn platform_file(word: &str) -> Result<PathBuf, String> {
+/// The file of a report, whose extension chooses what is written.
+fn report_file(word: &str) -> Result<PathBuf, String> {
     let file = PathBuf::from(word);
     match file.extension().and_then(|extension| extension.to_str()) {
-        Some("md" | "json") => Ok(file),
-        _ => Err("its name must end in .md (to send to others) or in .json".into()),
+        Some("html" | "md" | "json") => Ok(file),
+        _ => Err("its name must end in .html, .md or .json, which chooses what is written".into()),
     }
 }
 

@@ -1,63 +1,162 @@
-//! `show`: what each task does, side by side.
+//! `show`: what each task does, as text, as a picture, or as data for other viewers.
 
-use super::args::Show;
+use super::args::{Show, ShowFormat};
+use super::show_two::show_two;
 use crate::adapter::MODEL;
+use crate::diagram::chrome_trace::chrome_trace;
+use crate::diagram::mermaid::mermaid;
+use crate::diagram::svg::svg;
+use crate::diagram::{MAX_EVENTS, Run};
 use crate::error::Error;
 use crate::model::{self, Choices, Deadlock};
 use crate::record::Record;
 use crate::report::console::Console;
+use crate::runner::Event;
 use crate::scenario::Scenario;
 use crate::suite::Suite;
 use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
-use crate::trace::sequence_diagram;
+use crate::trace::{Trace, sequence_diagram, sequence_diagram_of};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<u8, Error> {
+    if let Some(other) = &args.other {
+        return show_two(suite, args, other, console);
+    }
+    let mut drawings = Drawings { args, console, count: 0 };
     let file = Path::new(&args.name);
     if Record::is_one(file) {
-        return show_record(suite, file, console);
+        show_record(suite, file, &mut drawings)?;
+    } else if args.adapter == MODEL {
+        show_prediction(suite, &mut drawings)?;
+    } else {
+        show_run(suite, &mut drawings)?;
     }
-    if args.adapter == MODEL {
-        return show_prediction(suite, args, console);
-    }
-    let names = vec![args.name.clone()];
-    let adapter = Some(args.adapter.clone());
-    // What is named is shown, however heavy.
-    let unchecked = args.unchecked;
-    let request = RunRequest { names, adapter, heavy: true, unchecked, ..RunRequest::default() };
-    let run = SuiteRun::prepare(suite, request)?;
-    run.execute(&mut |event| {
-        let RunEvent::Finished(run) = event else { return true };
-        console.line(&format!("{}  {}\n", run.job.scenario.id, args.adapter));
-        console.verbatim(&sequence_diagram(&run.job.scenario, &run.output.observation.trace));
-        console.line(&format!("\n{}", run.verdict.status));
-        run.verdict.status.is_expected()
-    })?;
     Ok(0)
 }
 
-fn show_record(suite: &Suite, file: &Path, console: &mut Console) -> Result<u8, Error> {
+fn show_run(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Error> {
+    let Show { name, adapter, unchecked, .. } = drawings.args;
+    let (names, adapter, unchecked) = (vec![name.clone()], Some(adapter.clone()), *unchecked);
+    // What is named is shown, however heavy.
+    let request = RunRequest { names, adapter, heavy: true, unchecked, ..RunRequest::default() };
+    let run = SuiteRun::prepare(suite, request)?;
+    let mut failure = None;
+    run.execute(&mut |event| {
+        let RunEvent::Finished(run) = event else { return true };
+        let (observation, verdict) = (&run.output.observation, &run.verdict);
+        let adapter = &drawings.args.adapter;
+        let written = drawings.add(&Drawing {
+            scenario: &run.job.scenario,
+            trace: &observation.trace,
+            run: Run::observed(&run.job, observation, verdict, adapter),
+            events: &run.output.events,
+            head: format!("{}  {adapter}", run.job.scenario.id),
+            tail: verdict.status.to_string(),
+        });
+        failure = written.err();
+        failure.is_none() && verdict.status.is_expected()
+    })?;
+    failure.map_or(Ok(()), Err)
+}
+
+fn show_record(suite: &Suite, file: &Path, drawings: &mut Drawings<'_>) -> Result<(), Error> {
     let record = Record::read(file)?;
     let adapter = suite.adapter(&record.case.adapter).ok();
     let judged = record.judge(adapter.as_ref());
     let (job, verdict) = judged.map_err(|reason| Record::refuse(file, &reason))?;
-    let (id, adapter) = (&job.scenario.id, &record.case.adapter);
-    console.line(format!("{id}  {adapter} {}", job.flags()).trim_end());
-    console.line("");
-    console.verbatim(&sequence_diagram(&job.scenario, &record.case.observation.trace));
-    console.line(&format!("\n{}", verdict.status));
-    Ok(0)
+    let (observation, adapter) = (&record.case.observation, &record.case.adapter);
+    drawings.add(&Drawing {
+        scenario: &job.scenario,
+        trace: &observation.trace,
+        run: Run::observed(&job, observation, &verdict, adapter),
+        events: &record.events,
+        head: format!("{}  {adapter} {}", job.scenario.id, job.flags()).trim_end().to_owned(),
+        tail: verdict.status.to_string(),
+    })
 }
 
-fn show_prediction(suite: &Suite, args: &Show, console: &mut Console) -> Result<u8, Error> {
-    for file in suite.select(std::slice::from_ref(&args.name))? {
-        let scenario = if args.unchecked { file.parse()? } else { file.checked()? };
+fn show_prediction(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Error> {
+    for file in suite.select(std::slice::from_ref(&drawings.args.name))? {
+        let scenario = if drawings.args.unchecked { file.parse()? } else { file.checked()? };
         let choices = Choices::default();
-        console.line(&format!("{}  {MODEL}\n", scenario.id));
-        console.verbatim(&sequence_diagram(&scenario, &model::predict(&scenario, choices)));
-        console.line(&format!("\n{}", summary(&scenario, choices)));
+        let trace = model::predict(&scenario, choices);
+        drawings.add(&Drawing {
+            scenario: &scenario,
+            trace: &trace,
+            run: Run::predicted(&scenario, &trace, choices),
+            events: &[],
+            head: format!("{}  {MODEL}", scenario.id),
+            tail: match drawings.args.format {
+                ShowFormat::Text => summary(&scenario, choices),
+                _ => String::new(),
+            },
+        })?;
     }
-    Ok(0)
+    Ok(())
+}
+
+/// A run that is to be shown.
+struct Drawing<'a> {
+    scenario: &'a Scenario,
+    trace: &'a Trace,
+    run: Run<'a>,
+    /// The events with their times, if the run was a real one.
+    events: &'a [Event],
+    /// The line above the columns of text.
+    head: String,
+    /// The line below them.
+    tail: String,
+}
+
+/// Writes runs in the format that is asked for.
+struct Drawings<'a> {
+    args: &'a Show,
+    console: &'a mut Console,
+    /// How many runs were written.
+    count: usize,
+}
+
+impl Drawings<'_> {
+    fn add(&mut self, drawing: &Drawing<'_>) -> Result<(), Error> {
+        self.count += 1;
+        let Show { name, format, full, output, .. } = self.args;
+        if self.count > 1 && *format != ShowFormat::Text {
+            return Err(Error::usage(format!(
+                "error: {name} names several runs, and a picture shows one; name one scenario"
+            )));
+        }
+        let text = match format {
+            ShowFormat::Text => drawing.text(*full),
+            ShowFormat::Svg => svg(&drawing.run.diagram(*full)),
+            ShowFormat::Mermaid => mermaid(&drawing.run.diagram(*full)),
+            ShowFormat::Trace => chrome_trace(&drawing.run.diagram(*full), drawing.events),
+        };
+        match output {
+            Some(file) => fs::write(file, text).map_err(|error| Error::unwritable(file, &error))?,
+            None => self.console.verbatim(&text),
+        }
+        Ok(())
+    }
+}
+
+impl Drawing<'_> {
+    /// The columns of text.
+    fn text(&self, full: bool) -> String {
+        let Self { scenario, trace, run, head, tail, .. } = self;
+        let columns = match full || scenario.steps.len() <= MAX_EVENTS {
+            true => sequence_diagram(scenario, trace),
+            false => {
+                let diagram = run.diagram(false);
+                let visible: BTreeSet<usize> = diagram.visible.into_iter().collect();
+                let columns = sequence_diagram_of(scenario, trace, &|step| visible.contains(&step));
+                let omissions = diagram.omissions.join("; ");
+                format!("{columns}\nNot shown: {omissions}. With --full all steps are shown.\n")
+            }
+        };
+        format!("{head}\n\n{columns}\n{tail}\n")
+    }
 }
 
 /// What the model says of the scenario as a whole: how many outcomes it has, and whether it can deadlock.

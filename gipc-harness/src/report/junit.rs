@@ -33,7 +33,7 @@ impl Junit {
             case_status.set_message(message.trim_end_matches([':', ' ']));
         }
         if !verdict.status.is_expected() {
-            case_status.set_description(terminal::evidence(report));
+            case_status.set_description(terminal::plain_evidence(report));
         }
         let flags =
             if report.flags.is_empty() { String::new() } else { format!(" ({})", report.flags) };

@@ -1,9 +1,10 @@
-//! Reports for people and programs: terminal, JSON, JUnit XML, annotations of GitHub and the matrix; and what is remembered
-//! of the last runs. The verdicts are made by `verdict`.
+//! Reports for people and programs: terminal, JSON, JUnit XML, an HTML page, annotations of GitHub and the matrix; and what
+//! is remembered of the last runs. The verdicts are made by `verdict`.
 
 pub mod console;
 mod file_check;
 pub mod github;
+pub mod html;
 mod in_flight;
 pub mod json;
 pub mod junit;

@@ -2,6 +2,7 @@
 //! summary; and remembers what the run took.
 
 use super::console::Console;
+use super::html::HtmlReport;
 use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
 use super::platform::PlatformReport;
@@ -11,6 +12,7 @@ use super::{
     LastRuns, RunTimes, ScenarioReport, Tally, github, in_flight, json, summary, terminal,
 };
 use crate::adapter::Adapter;
+use crate::diagram::{Run, svg};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
@@ -46,6 +48,8 @@ pub struct ReportOptions {
     pub junit: Option<PathBuf>,
     /// The file for a platform report, if it is to be written.
     pub platform: Option<PathBuf>,
+    /// The file for the HTML page, if it is to be written.
+    pub html: Option<PathBuf>,
     /// Whether to update the baseline in the adapter's folder to the results.
     pub accept: bool,
     /// Whether to keep the records of passed runs too.
@@ -68,6 +72,7 @@ impl Default for ReportOptions {
             format: Format::Terminal,
             junit: None,
             platform: None,
+            html: None,
             accept: false,
             keep_all: false,
             records: "target/gipc-harness".into(),
@@ -96,6 +101,7 @@ pub struct RunReporter<'a> {
     unwritten: Option<Error>,
     junit: Option<Junit>,
     platform: Option<PlatformReport>,
+    html: Option<HtmlReport>,
     /// The column of a matrix that the results go to instead of stdout, and the scenarios of the matrix.
     column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
     progress: Progress,
@@ -135,6 +141,7 @@ impl<'a> RunReporter<'a> {
             unwritten: None,
             junit: options.junit.is_some().then(Junit::default),
             platform: options.platform.as_deref().map(PlatformReport::new),
+            html: options.html.is_some().then(HtmlReport::default),
             column,
             progress,
             last_runs,
@@ -220,6 +227,14 @@ impl<'a> RunReporter<'a> {
             let named = implementation.map(|is| format!("{} {}", is.name, is.version));
             platform.add(&report, named);
         }
+        if let Some(html) = &mut self.html {
+            if let Some(implementation) = output.implementation() {
+                let text = format!("{} {}", implementation.name, implementation.version);
+                html.set_implementation(text);
+            }
+            let run = Run::observed(&job, &output.observation, &report.verdict, &report.adapter);
+            html.add(&report, || svg::inline(&run.diagram(false)));
+        }
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
                 if let Some(implementation) = output.implementation() {
@@ -284,6 +299,7 @@ impl<'a> RunReporter<'a> {
                 self.unwritten.get_or_insert(error);
             }
         }
+        self.write_html(end);
         if self.column.is_none() {
             match self.options.format {
                 Format::Json => {
@@ -332,6 +348,14 @@ impl<'a> RunReporter<'a> {
             self.console.complain(&format!(
                 "cannot remember the failures for --last-failed in {file}: {error}; choose another folder with GIPC_HARNESS_CACHE"
             ));
+        }
+    }
+
+    fn write_html(&mut self, end: SuiteRunEnd) {
+        let (Some(file), Some(html)) = (&self.options.html, self.html.take()) else { return };
+        let page = html.page(&self.adapter_name, &self.tally, &self.environment, end.time);
+        if let Err(error) = fs::write(file, page) {
+            self.unwritten.get_or_insert(Error::unwritable(file, &error));
         }
     }
 

@@ -69,14 +69,14 @@ pub fn slowest(times: &[(&str, f64)]) -> String {
 }
 
 /// Scenarios with the same verdict for the same reason.
-struct Group<'a> {
-    status: Status,
-    ids: Vec<&'a str>,
-    reason: String,
+pub(super) struct Group<'a> {
+    pub(super) status: Status,
+    pub(super) ids: Vec<&'a str>,
+    pub(super) reason: String,
 }
 
 /// The scenarios that are known to fail or skipped, by their reasons.
-fn baseline(tally: &Tally) -> Vec<Group<'_>> {
+pub(super) fn baseline(tally: &Tally) -> Vec<Group<'_>> {
     let mut by_reason: BTreeMap<(Status, &str), Vec<&str>> = BTreeMap::new();
     for ((status, id), reason) in &tally.reasons {
         by_reason.entry((*status, reason)).or_default().push(id);
@@ -97,7 +97,7 @@ struct Failures<'a> {
 }
 
 /// The scenarios that are not as expected, by what came instead. The largest group comes first.
-fn failures(tally: &Tally) -> Vec<Group<'_>> {
+pub(super) fn failures(tally: &Tally) -> Vec<Group<'_>> {
     let mut by_cause: BTreeMap<(Status, &str), Failures<'_>> = BTreeMap::new();
     for (id, causes) in &tally.unexpected {
         for Cause { status, came, expected } in causes {

@@ -33,23 +33,55 @@ pub fn failure(report: &ScenarioReport) -> String {
     evidence(report) + &next_commands(report)
 }
 
+/// The same without colors, whatever stdout supports.
+pub fn plain_failure(report: &ScenarioReport) -> String {
+    plain_evidence(report) + &next_commands(report)
+}
+
 /// The actual outcome and why another one was expected, without the commands to type next.
 pub fn evidence(report: &ScenarioReport) -> String {
+    let status = report.verdict.status;
+    evidence_in(report, true).replacen(&status.to_string(), &colored(status), 1)
+}
+
+/// The same without colors, whatever stdout supports.
+pub fn plain_evidence(report: &ScenarioReport) -> String {
+    evidence_in(report, false)
+}
+
+/// The evidence, with the carets in color if that is asked for and stdout supports it.
+fn evidence_in(report: &ScenarioReport, in_color: bool) -> String {
     let scenario = &report.scenario;
     let verdict = &report.verdict;
     let width = 78_usize.saturating_sub(report.adapter.len());
     let head = format!("{}  {}", verdict.status, scenario.id);
-    let mut out = format!("{head:<width$} {}\n", report.adapter).replacen(
-        &verdict.status.to_string(),
-        &colored(verdict.status),
-        1,
-    );
+    let mut out = format!("{head:<width$} {}\n", report.adapter);
     if let Some(mismatch) = &verdict.mismatch {
         let line = scenario.steps[mismatch.step].position.line;
         let _ = writeln!(out, "\n  {}:{line}\n", report.path.display());
-        out.push_str(&excerpt(scenario, mismatch));
+        out.push_str(&excerpt(scenario, mismatch, in_color));
         out.push_str(&explanation(mismatch));
     }
+    out.push_str(&differences(report));
+    for requirement in scenario.covers().into_iter().filter_map(requirements::requirement) {
+        let Requirement { id, level, what, .. } = requirement;
+        let _ = writeln!(out, "\n  {id} {level}: {what}");
+    }
+    if let Some(report) = &verdict.stall {
+        out.push_str(&stall(scenario, report));
+    }
+    out + &notes(report)
+}
+
+/// What else is wrong, and what else there is to say.
+pub(super) fn further(report: &ScenarioReport) -> String {
+    differences(report) + &notes(report)
+}
+
+/// The further wrong steps, and how the trace differs otherwise.
+fn differences(report: &ScenarioReport) -> String {
+    let (scenario, verdict) = (&report.scenario, &report.verdict);
+    let mut out = String::new();
     for mismatch in &verdict.further_mismatches {
         let step = &scenario.steps[mismatch.step];
         let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
@@ -63,13 +95,12 @@ pub fn evidence(report: &ScenarioReport) -> String {
     for difference in &verdict.differences {
         let _ = writeln!(out, "\n  {}.", capitalized(&difference.detail));
     }
-    for requirement in scenario.covers().into_iter().filter_map(requirements::requirement) {
-        let Requirement { id, level, what, .. } = requirement;
-        let _ = writeln!(out, "\n  {id} {level}: {what}");
-    }
-    if let Some(report) = &verdict.stall {
-        out.push_str(&stall(scenario, report));
-    }
+    out
+}
+
+fn notes(report: &ScenarioReport) -> String {
+    let verdict = &report.verdict;
+    let mut out = String::new();
     let is_said = |note: &&String| verdict.differences.iter().any(|one| one.summary == **note);
     for note in verdict.sentences().filter(|note| !is_said(note)) {
         let _ = writeln!(out, "\n  {note}");
@@ -78,7 +109,7 @@ pub fn evidence(report: &ScenarioReport) -> String {
 }
 
 /// The commands to type next, and where the record is.
-fn next_commands(report: &ScenarioReport) -> String {
+pub(super) fn next_commands(report: &ScenarioReport) -> String {
     let mut out = String::new();
     let adapter = if report.adapter == crate::adapter::EMBEDDED {
         String::new()
@@ -109,8 +140,8 @@ fn next_commands(report: &ScenarioReport) -> String {
     out
 }
 
-/// The lines around the step, with carets below the expected outcome.
-fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
+/// The lines around the step, with carets below the expected outcome: in color if that is asked for and stdout supports it.
+pub(super) fn excerpt(scenario: &Scenario, mismatch: &Mismatch, in_color: bool) -> String {
     let position = scenario.steps[mismatch.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
@@ -127,7 +158,10 @@ fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
     let (shown, carets) = mark(text, column, width);
     let indentation = " ".repeat(carets.len() - carets.trim_start().len());
     let carets = carets.trim_start();
-    let carets = carets.if_supports_color(Stream::Stdout, |carets| carets.red()).to_string();
+    let carets = match in_color {
+        true => carets.if_supports_color(Stream::Stdout, |carets| carets.red()).to_string(),
+        false => carets.to_owned(),
+    };
     let late = if mismatch.late.is_some() { ", too late" } else { "" };
     let _ = writeln!(out, "  {:>5} │ {shown}", position.line);
     let _ = writeln!(out, "        │ {indentation}{carets} got {}{late}", mismatch.got);
@@ -135,7 +169,7 @@ fn excerpt(scenario: &Scenario, mismatch: &Mismatch) -> String {
 }
 
 /// Why the model expects another outcome, and the implementation's own error message.
-fn explanation(mismatch: &Mismatch) -> String {
+pub(super) fn explanation(mismatch: &Mismatch) -> String {
     let Mismatch { expected, because, .. } = mismatch;
     let mut out = String::new();
     if let Some(late) = &mismatch.late {
@@ -161,7 +195,7 @@ fn capitalized(sentence: &str) -> String {
 }
 
 /// The report of a stall: the evidence, the steps that wait, the cycle, the pipes and the leaked pipe ends.
-pub(super) fn stall(scenario: &Scenario, stall: &StallReport) -> String {
+pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let mut out = String::new();
     let count = stall.waits.len();
     let head = match stall.kind {

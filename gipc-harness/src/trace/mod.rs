@@ -29,7 +29,7 @@ pub use observation::{Observation, Unsupported};
 pub use occurrence::{Leftover, Occurrence};
 pub use ownership::{EndState, Ownership};
 pub use schedule::{ExecutionMode, InjectionPoint, Moment, Release, Schedule};
-pub use sequence_diagram::sequence_diagram;
+pub use sequence_diagram::{sequence_diagram, sequence_diagram_of};
 pub use snapshot::{outcome_text, snapshot_class_text, snapshot_text};
 pub use stall_evidence::{
     BlockedIn, EvidenceTier, FdHolder, FillLevel, GhostInput, SignalView, StallEvidence,

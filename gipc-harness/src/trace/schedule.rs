@@ -1,5 +1,6 @@
 //! The order in which a run releases steps, and the faults that it injects: what an executor follows.
 
+use super::Occurrence;
 use serde::{Deserialize, Serialize};
 
 /// The order in which steps are released, and what must have happened before each next release.
@@ -63,4 +64,17 @@ pub enum ExecutionMode {
     Kill(Schedule, InjectionPoint),
     /// One step at a time, and the process of a step is stopped at this point and continued.
     Pause(Schedule, InjectionPoint),
+}
+
+impl Schedule {
+    /// What happens in a run that follows the schedule, in order.
+    #[must_use]
+    pub fn history(&self) -> Vec<Occurrence> {
+        let occurrences = self.releases.iter().flat_map(|release| {
+            let completed = release.completes.iter().copied().map(Occurrence::Completed);
+            let exited = release.exits.iter().cloned().map(Occurrence::Exited);
+            std::iter::once(Occurrence::Started(release.step)).chain(completed).chain(exited)
+        });
+        occurrences.collect()
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Causes, StepState, Trace, outcome_text};
 use crate::scenario::{Outcome, Scenario, TaskId};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// With more tasks than this, the diagram becomes a list.
@@ -10,24 +11,34 @@ const MAX_COLUMNS: usize = 8;
 /// Draws what each task did, in file order, and then how each process ended.
 #[must_use]
 pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
+    sequence_diagram_of(scenario, trace, &|_| true)
+}
+
+/// Draws some of the steps, with a line for each run of steps that are left out, and the ends of their processes.
+#[must_use]
+pub fn sequence_diagram_of(
+    scenario: &Scenario,
+    trace: &Trace,
+    is_shown: &dyn Fn(usize) -> bool,
+) -> String {
     let mut task_ids: Vec<&TaskId> = Vec::new();
-    for step in scenario.steps.iter() {
-        if !task_ids.contains(&&step.task_id) {
-            task_ids.push(&step.task_id);
-        }
-    }
-    let column_of =
-        |task_id: &TaskId| task_ids.iter().position(|known| *known == task_id).unwrap_or_default();
-    let rows: Vec<(usize, String)> = scenario
-        .steps
-        .iter()
-        .zip(&trace.steps)
-        .map(|(step, state)| (column_of(&step.task_id), cell_text(&step.what(), state)))
+    let mut columns: BTreeMap<&TaskId, usize> = BTreeMap::new();
+    let shown = (0..scenario.steps.len()).filter(|step| is_shown(*step));
+    let rows: Vec<(usize, usize, String)> = shown
+        .map(|index| {
+            let step = &scenario.steps[index];
+            let column = *columns.entry(&step.task_id).or_insert_with(|| {
+                task_ids.push(&step.task_id);
+                task_ids.len() - 1
+            });
+            (index, column, cell_text(&step.what(), &trace.steps[index]))
+        })
         .collect();
     let is_list = task_ids.len() > MAX_COLUMNS;
     let widths: Vec<usize> = (0..task_ids.len())
         .map(|column| {
-            let cells = rows.iter().filter(|(at, _)| *at == column).map(|(_, text)| text.as_str());
+            let cells =
+                rows.iter().filter(|(_, at, _)| *at == column).map(|(_, _, text)| text.as_str());
             let name = task_ids[column].to_string();
             cells.chain([name.as_str()]).map(|text| text.chars().count()).max().unwrap_or(0) + 3
         })
@@ -40,7 +51,12 @@ pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
         out = format!("{}\n", out.trim_end());
     }
     let causes = Causes::new(scenario, trace);
-    for (step, (step_column, text)) in rows.iter().enumerate() {
+    let mut next = 0;
+    for (step, step_column, text) in &rows {
+        if *step > next {
+            let _ = writeln!(out, "⋮ {} steps", step - next);
+        }
+        next = step + 1;
         let mut line = String::new();
         if is_list {
             let _ = write!(line, "{:<16} {text:<32} ", task_ids[*step_column].to_string());
@@ -50,13 +66,20 @@ pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
                 let _ = write!(line, "{cell:<width$}");
             }
         }
-        let cause = causes.of(step);
+        let cause = causes.of(*step);
         if !cause.is_empty() {
             let _ = write!(line, "({cause})");
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    for (process, exit) in &trace.exits {
+    if scenario.steps.len() > next {
+        let _ = writeln!(out, "⋮ {} steps", scenario.steps.len() - next);
+    }
+    let is_process_shown = |process: &String| {
+        rows.len() == scenario.steps.len()
+            || task_ids.iter().any(|task_id| task_id.process == *process)
+    };
+    for (process, exit) in trace.exits.iter().filter(|(process, _)| is_process_shown(process)) {
         let _ = writeln!(out, "\n{process} ends: {exit}");
     }
     out

@@ -1,0 +1,146 @@
+//! `repro`, which packs a failing run, and `run BUNDLE`, which runs it again and says what that means.
+
+use super::args::{Repro, ReproFormat};
+use super::run_args::Run;
+use crate::bundle::redact::Redaction;
+use crate::bundle::reproduction::{Conclusion, Runs, conclusion, report};
+use crate::bundle::{Bundle, issue};
+use crate::error::Error;
+use crate::program;
+use crate::record::Record;
+use crate::report::ReportOptions;
+use crate::report::console::Console;
+use crate::suite::Suite;
+use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
+use std::path::{Path, PathBuf};
+
+/// How many times a bundle runs in each condition, if no number is given.
+const TIMES: u32 = 10;
+
+pub(super) fn repro(suite: &Suite, args: &Repro, console: &mut Console) -> Result<u8, Error> {
+    let bundle = bundle(suite, args)?;
+    match args.format {
+        ReproFormat::Issue => console.verbatim(&issue::issue(&bundle)),
+        ReproFormat::Folder => {
+            let folder = args.output.clone().unwrap_or_else(|| default_folder(&bundle));
+            let files = bundle.write(&folder)?;
+            let shown = folder.display();
+            console.line(&format!("{shown}\n  {}", files.join("  ")));
+            console.line("");
+            console.line(&format!("  again    {}", program::command(&format!("run {shown}"))));
+            let issue = program::command(&format!("repro {shown} --format issue"));
+            console.line(&format!("  issue    {issue}"));
+        }
+    }
+    Ok(0)
+}
+
+/// The bundle of what is named: a bundle, a record, or a scenario whose last run failed.
+fn bundle(suite: &Suite, args: &Repro) -> Result<Bundle, Error> {
+    let named = Path::new(&args.name);
+    if Bundle::is_one(named) {
+        return Bundle::read(named);
+    }
+    let file = if Record::is_one(named) { named.to_owned() } else { last_record(suite, args)? };
+    let mut record = Record::read(&file)?;
+    // An adapter in a folder of its own is known elsewhere by its name.
+    let adapter = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name);
+    if let Some(name) = adapter.ok().filter(|name| suite.adapter(name).is_ok()) {
+        record.case.adapter = name;
+    }
+    if !args.private {
+        record = Redaction::new(variables()).record(&record)?;
+    }
+    Bundle::new(&file, record, !args.private)
+}
+
+/// The environment variables whose values are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The record that the last failing run of a scenario left.
+fn last_record(suite: &Suite, args: &Repro) -> Result<PathBuf, Error> {
+    let request = RunRequest { adapter: args.adapter.clone(), ..RunRequest::default() };
+    let asked = request.adapter_in(suite)?;
+    let name = suite.adapter(&asked)?.manifest.name;
+    let records = args.record.clone().unwrap_or(ReportOptions::default().records);
+    let file = records.join(&name).join(&args.name).join("record.jsonl");
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(Error::usage(format!(
+        "error: {} has failed on {name} in no run that was recorded in {}; run it first, or name a record.jsonl\n  run      {}",
+        args.name,
+        records.display(),
+        program::command(&format!("run {} --adapter {asked}", args.name)),
+    )))
+}
+
+fn default_folder(bundle: &Bundle) -> PathBuf {
+    let name =
+        format!("{}-{}", bundle.manifest.adapter, bundle.manifest.scenario.replace('/', "-"));
+    Path::new("target/gipc-harness/repro").join(name)
+}
+
+/// The folder of the bundle that is to be run, if one is named.
+pub(super) fn named_bundle(args: &Run) -> Option<&Path> {
+    let folders = args.names().iter().map(Path::new);
+    folders.into_iter().find(|folder| Bundle::is_one(folder))
+}
+
+/// Runs a bundle again, alone and if necessary under load, and says what the runs mean.
+pub(super) fn run_bundle(
+    suite: &Suite,
+    args: &Run,
+    folder: &Path,
+    console: &mut Console,
+) -> Result<u8, Error> {
+    if args.names().len() > 1 {
+        return Err(Error::usage("error: a bundle is run alone; leave out the other names"));
+    }
+    let bundle = Bundle::read(folder)?;
+    let request = RunRequest {
+        names: vec![Bundle::record_in(folder).display().to_string()],
+        jobs: Some(1),
+        repeat: args.repeat().unwrap_or(TIMES),
+        capacity: bundle.manifest.capacity,
+        ..args.request()
+    };
+    let alone = match runs(suite, &request, &bundle) {
+        // An adapter that cannot run here says so before anything is started.
+        Err(Error::Unable(reason)) => {
+            let found = Conclusion::Environment;
+            console.line(&format!("{found}  {}\n\n  {reason}", found.meaning()));
+            return Ok(found.exit_code());
+        }
+        runs => runs?,
+    };
+    let loaded = match conclusion(&alone, None) {
+        Conclusion::Gone | Conclusion::Sometimes => {
+            let processors = std::thread::available_parallelism().map_or(1, usize::from);
+            let load = u16::try_from(2 * processors).unwrap_or(u16::MAX).max(request.load);
+            Some(runs(suite, &RunRequest { load, ..request }, &bundle)?)
+        }
+        _ => None,
+    };
+    let found = conclusion(&alone, loaded.as_ref());
+    let [step, outcome, status] = &bundle.manifest.fingerprint;
+    console.line(&format!("{} on {}", bundle.manifest.scenario, bundle.manifest.adapter));
+    console.line(&format!("  {status}: {step} gave {outcome}\n"));
+    console.text(&report(found, &alone, loaded.as_ref()));
+    Ok(found.exit_code())
+}
+
+fn runs(suite: &Suite, request: &RunRequest, bundle: &Bundle) -> Result<Runs, Error> {
+    let run = SuiteRun::prepare(suite, request.clone())?;
+    let mut runs = Runs::default();
+    run.execute(&mut |event| {
+        if let RunEvent::Finished(run) = event {
+            runs.add(&run.verdict, &bundle.manifest.fingerprint);
+        }
+        true
+    })?;
+    Ok(runs)
+}

@@ -1,0 +1,195 @@
+//! A run of the suite as one self-contained HTML page, which needs no script: the summary, the failures in groups, and
+//! each failure with its diagram, the scenario beside the trace, and the commands to type next.
+
+mod failure;
+
+use super::summary::{self, Group};
+use super::terminal::participle;
+use super::{ScenarioReport, Tally};
+use crate::diagram::svg::STYLE;
+use crate::environment::Environment;
+use crate::verdict::Status;
+use failure::Failure;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::time::Duration;
+
+/// The failures of which the page has a diagram and the trace. Of further ones it has the text of the terminal.
+const MAX_DETAILED: usize = 100;
+
+/// What the page will contain of the runs so far.
+#[derive(Debug, Default)]
+pub struct HtmlReport {
+    failures: Vec<Failure>,
+    implementation: Option<String>,
+}
+
+impl HtmlReport {
+    /// Adds a run, with its diagram if it is a failure. `diagram` is called only if the page has room for it.
+    pub fn add(&mut self, report: &ScenarioReport, diagram: impl FnOnce() -> Markup) {
+        if report.verdict.status.is_expected() {
+            return;
+        }
+        let diagram = (self.failures.len() < MAX_DETAILED).then(diagram);
+        self.failures.push(Failure::new(report, self.failures.len(), diagram));
+    }
+
+    /// Says which implementation ran.
+    pub fn set_implementation(&mut self, implementation: String) {
+        self.implementation.get_or_insert(implementation);
+    }
+
+    /// The page of a run that is over.
+    #[must_use]
+    pub fn page(
+        &self,
+        adapter: &str,
+        tally: &Tally,
+        environment: &Environment,
+        time: Duration,
+    ) -> String {
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { "gipc-harness: " (adapter) }
+                    style { (PreEscaped(include_str!("page.css"))) (PreEscaped(STYLE)) }
+                }
+                body {
+                    (self.header(adapter, tally, time))
+                    main {
+                        @if !self.failures.is_empty() { (self.groups(tally)) }
+                        (themes(tally))
+                        @if !self.failures.is_empty() {
+                            section aria-labelledby="failures" {
+                                h2 #failures { "Failures" }
+                                @for failure in &self.failures { (failure.markup()) }
+                            }
+                        }
+                        (baseline(tally))
+                        (environment_list(environment))
+                    }
+                }
+            }
+        };
+        page.into_string()
+    }
+
+    fn header(&self, adapter: &str, tally: &Tally, time: Duration) -> Markup {
+        let seconds = time.as_secs_f64();
+        html! {
+            header {
+                h1 { "Run of " (adapter) }
+                p.counts {
+                    (tally.done()) " of " (tally.planned) " ran in " (format!("{seconds:.1} s")) ": "
+                    @for (place, (status, count)) in tally.statuses.iter().enumerate() {
+                        @if place > 0 { ", " }
+                        span class=(class(*status)) { (count) " " (participle(*status)) }
+                    }
+                    "."
+                    @if tally.heavy > 0 { " Not asked: " (tally.heavy) " heavy; " code { "--heavy" } " adds them." }
+                }
+                @if let Some(implementation) = &self.implementation { p { "Its agent says that it is " (implementation) "." } }
+                @if let Some((part, parts)) = tally.shard { p { "This is part " (part) " of " (parts) "." } }
+                @if tally.interrupted || tally.done() < tally.planned {
+                    p.partial { strong { "PARTIAL" } ": the run was interrupted, and says nothing about what is missing." }
+                }
+            }
+        }
+    }
+
+    /// The failures by what came instead, each with links to its evidence.
+    fn groups(&self, tally: &Tally) -> Markup {
+        html! {
+            h2 { "What is not as expected" }
+            ul.groups {
+                @for Group { status, ids, reason } in summary::failures(tally) {
+                    li {
+                        span class=(class(status)) { (status) } " "
+                        @if ids.len() > 1 { (ids.len()) " scenarios: " }
+                        (reason)
+                        span.names {
+                            @for (place, failure) in self.failures.iter().filter(|it| it.is(status, &ids)).enumerate() {
+                                @if place > 0 { ", " }
+                                a href=(format!("#{}", failure.anchor)) { (failure.name()) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn themes(tally: &Tally) -> Markup {
+    let statuses: Vec<Status> = tally.statuses.keys().copied().collect();
+    html! {
+        h2 { "Themes" }
+        div.scroll {
+            table {
+                thead { tr { th scope="col" { "theme" } @for status in &statuses { th scope="col" { (participle(*status)) } } } }
+                tbody {
+                    @for (theme, counts) in &tally.themes {
+                        tr {
+                            th scope="row" { (theme) }
+                            @for status in &statuses {
+                                td.number {
+                                    @match counts.get(status) {
+                                        Some(count) => span class=(class(*status)) { (count) },
+                                        None => "",
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is known to fail, and what was skipped, with the reasons.
+fn baseline(tally: &Tally) -> Markup {
+    let groups = summary::baseline(tally);
+    html! {
+        @if !groups.is_empty() {
+            h2 { "Known failures and skips" }
+            @for Group { status, ids, reason } in &groups {
+                details {
+                    summary {
+                        span class=(class(*status)) { (status) } " "
+                        @match ids[..] { [id] => (id), _ => { (ids.len()) " scenarios" } }
+                        ": " (reason)
+                    }
+                    p { (ids.join(", ")) }
+                }
+            }
+        }
+    }
+}
+
+fn environment_list(environment: &Environment) -> Markup {
+    html! {
+        h2 { "Environment" }
+        @for (fact, unmet) in environment.unmet() { p.partial { "Here, " (fact.name) ": " (unmet.means) } }
+        dl {
+            dt { "suite" } dd { (env!("CARGO_PKG_VERSION")) }
+            @for fact in &environment.facts { dt { (fact.name) } dd { (fact.found) } }
+        }
+    }
+}
+
+/// The style class of a status.
+fn class(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "pass",
+        Status::Known => "known",
+        Status::Skip => "skip",
+        _ => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests;
