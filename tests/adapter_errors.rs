@@ -52,7 +52,7 @@ fn main() {
             check("mute", "did not connect", "")
         }),
         Trial::test("an_agent_of_another_protocol_version_is_an_error", || {
-            check("version", "speaks protocol 99", "")
+            check("version", "uses protocol 99", "")
         }),
         Trial::test("an_agent_with_the_wrong_token_is_an_error", || check("token", "token", "")),
         Trial::test("an_agent_that_sends_no_message_of_the_protocol_is_an_error", || {

@@ -123,7 +123,7 @@ impl Manifest {
             };
             if !["FAIL", "DEADLOCK", "HANG", ANY].contains(&known.verdict.as_str()) {
                 return Err(invalid(format!(
-                    "the known failure of {scenario} has the verdict {}: say FAIL, DEADLOCK, HANG or *",
+                    "the known failure of {scenario} has the verdict {}: write FAIL, DEADLOCK, HANG or *",
                     known.verdict
                 )));
             }

@@ -149,7 +149,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
 /// Why a hello is rejected, as half a sentence; `None` if it is accepted.
 fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {
     if hello.protocol != PROTOCOL {
-        Some(format!("speaks protocol {}, and this is protocol {PROTOCOL}", hello.protocol))
+        Some(format!("uses protocol {}, and this harness uses protocol {PROTOCOL}", hello.protocol))
     } else if hello.token != token {
         Some("does not have the token of this run".to_owned())
     } else {

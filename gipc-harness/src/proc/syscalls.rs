@@ -45,7 +45,7 @@ pub(super) fn decode_blocking_call(
     let Some(Syscall { name, target, timeout, .. }) =
         SYSCALLS.iter().find(|call| call.number == number)
     else {
-        return Err(format!("it waits in a call of which nothing is known here (number {number})"));
+        return Err(format!("it waits in system call {number}, which the harness does not know"));
     };
     let remaining_ms = || match timeout {
         TimeoutArg::Never => Ok(None),

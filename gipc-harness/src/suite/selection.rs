@@ -273,9 +273,9 @@ mod tests {
 
     #[rstest]
     #[case::a_pattern_without_a_match("nothing/*", "no scenario matches nothing/*")]
-    #[case::a_broken_pattern("close/[", "close/[ is no pattern")]
+    #[case::a_broken_pattern("close/[", "close/[ is not a valid pattern")]
     #[case::a_requirement_in_small_letters("eof-6", "is it EOF-6?")]
-    #[case::a_requirement_without_a_scenario("CLOSE-2", "no scenario asks for CLOSE-2")]
+    #[case::a_requirement_without_a_scenario("CLOSE-2", "no scenario tests CLOSE-2")]
     #[case::a_name_that_is_nearly_right("close/twise", "is it close/twice?")]
     fn a_name_that_selects_nothing_is_refused(#[case] name: &str, #[case] says: &str) {
         let folder = tempfile::tempdir().expect("a folder");
