@@ -32,6 +32,8 @@ pub mod record;
 pub mod suite;
 pub mod suite_run;
 pub mod explore;
+pub mod mutants;
+pub mod bugs;
 pub mod report;
 pub mod runner;
 pub mod cli;
