@@ -72,6 +72,18 @@ pub(crate) fn leak_descriptor() {
     forget(File::open("/dev/null"));
 }
 
+/// Restores the default action of SIGPIPE, which Rust has replaced.
+pub(crate) fn let_sigpipe_kill() {
+    // SAFETY: the default action has no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Closes a descriptor that has another owner.
+pub(crate) fn close_number(fd: RawFd) {
+    // SAFETY: this breaks the ownership of descriptors on purpose.
+    unsafe { libc::close(fd) };
+}
+
 /// Creates a child that ends at once and is never reaped.
 pub(crate) fn leave_zombie() {
     // SAFETY: the child calls nothing but `_exit`.

@@ -51,8 +51,7 @@ fn agent_from_arguments() -> io::Result<Agent> {
         mark("child");
     }
     if fault!("sigpipe-kills") || fault!("children-die-of-sigpipe") && role != "main" {
-        // SAFETY: the default action has no handler.
-        unsafe { nix::libc::signal(nix::libc::SIGPIPE, nix::libc::SIG_DFL) };
+        faults::let_sigpipe_kill();
     }
     let mut adopted = BTreeSet::new();
     let mut handles = Handles::default();
