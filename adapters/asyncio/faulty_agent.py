@@ -231,6 +231,7 @@ def alive_until_joined():
         return result
     Agent.do_join = do_join
     Agent.do_alive = lambda self, child: not getattr(self.children[child], "is_joined", False)
+    Agent.do_reaped = agent.Loop.do_reaped
 
 
 @fault

@@ -206,6 +206,9 @@ pub(super) struct Mutants {
     /// Only this fault; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(super) fault: Vec<String>,
+    /// Run the faults whose scenario is heavy, too
+    #[arg(long)]
+    pub(super) heavy: bool,
     /// Run only the scenario that is named for each fault, not the whole suite
     #[arg(long)]
     pub(super) named: bool,

@@ -16,6 +16,7 @@ pub(super) fn mutants(suite: &Suite, args: &Mutants, console: &mut Console) -> R
     let request = MutantRequest {
         faults: args.fault.clone(),
         shard: args.shard,
+        heavy: args.heavy,
         named_only: args.named,
         resume: args.resume,
         folder: args.out.clone(),

@@ -32,7 +32,7 @@ pub struct Fault {
     pub about: String,
     /// The scenario that must catch it.
     pub scenario: String,
-    /// Only the named scenario runs, because it is heavy.
+    /// The scenario is heavy: the fault runs only where heavy ones are asked for, and on this scenario alone.
     #[serde(default)]
     pub heavy: bool,
     /// `explore` must find it too, and shrink the scenario it found.

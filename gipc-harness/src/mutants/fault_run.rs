@@ -21,6 +21,8 @@ pub struct MutantRequest {
     pub faults: Vec<String>,
     /// Only this part of so many parts of the faults, counted from 1.
     pub shard: Option<(usize, usize)>,
+    /// Run the faults whose scenario is heavy, too. A fault in `faults` runs anyway.
+    pub heavy: bool,
     /// Run only the scenario that is named for each fault.
     pub named_only: bool,
     /// Take results from `folder` that are newer than the programs and the list.
@@ -52,8 +54,10 @@ pub fn run_faults(
         let path = list.path.display();
         return Err(Error::usage(format!("error: {path}: there is no fault {unknown}")));
     }
-    let is_wanted =
-        |fault: &&Fault| request.faults.is_empty() || request.faults.contains(&fault.name);
+    let is_wanted = |fault: &&Fault| match request.faults.is_empty() {
+        true => request.heavy || !fault.heavy,
+        false => request.faults.contains(&fault.name),
+    };
     let mut chosen: Vec<&Fault> = list.faults.iter().filter(is_wanted).collect();
     if let Some((part, parts)) = request.shard {
         chosen = chosen.into_iter().skip(part - 1).step_by(parts).collect();
@@ -117,7 +121,8 @@ impl Session<'_> {
 
     /// Runs the same scenarios without a fault.
     fn check_baseline(&self, list: &FaultList) -> Result<(), Error> {
-        let names: BTreeSet<&String> = list.faults.iter().map(|fault| &fault.scenario).collect();
+        let light = list.faults.iter().filter(|fault| !fault.heavy);
+        let names: BTreeSet<&String> = light.map(|fault| &fault.scenario).collect();
         let names = match self.request.named_only {
             true => names.into_iter().cloned().collect(),
             false => Vec::new(),
