@@ -2,6 +2,7 @@
 //! file and test that a page names exists.
 
 use gipc_harness::adapter::Manifest;
+use gipc_harness::mutants::FaultList;
 use gipc_harness::requirements;
 use gipc_harness::scenario::{Scenario, VERBS, parse};
 use gipc_harness::suite::Suite;
@@ -234,18 +235,40 @@ fn an_unknown_requirement_is_reported_at_its_position() {
     assert!(errors.contains("2 | # covers EOF-1 EOF-99\n  |                ^^^^^^"), "{errors}");
 }
 
-/// A mutant whose text occurs not at all or twice would change nothing or something else.
+/// A fault that is listed and not in the source would change nothing, and one that is not listed would never run.
 #[test]
-fn each_mutant_changes_one_place() {
-    let list: toml::Value = toml::from_str(&read("tests/mutants.toml")).expect("the file is TOML");
-    let mutants = list["mutant"].as_array().expect("the file lists mutants");
-    assert!(mutants.len() >= 10);
-    for mutant in mutants {
-        let source =
-            read(&format!("adapters/posix/{}", mutant["file"].as_str().expect("a file name")));
-        for change in [Some(mutant), mutant.get("also")].into_iter().flatten() {
-            let old = change["old"].as_str().expect("the text to replace");
-            assert_eq!(source.matches(old).count(), 1, "{}: {old}", mutant["name"]);
+fn each_fault_of_the_posix_adapter_is_listed_and_in_its_source() {
+    let list = FaultList::read(&root().join("adapters/posix")).expect("the list can be read");
+    let listed: BTreeSet<String> = list.faults.iter().map(|fault| fault.name.clone()).collect();
+    assert!(listed.len() >= 80, "{}", listed.len());
+    let mut in_source = BTreeSet::new();
+    for file in fs::read_dir(root().join("adapters/posix/src")).expect("the folder can be read") {
+        let path = file.expect("the entry can be read").path();
+        let source = fs::read_to_string(&path).expect("the file can be read");
+        let places = source.split("fault!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        in_source.extend(places.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    assert_eq!(listed, in_source);
+}
+
+#[test]
+fn each_fault_of_the_asyncio_adapter_is_listed_and_in_its_source() {
+    let list = FaultList::read(&root().join("adapters/asyncio")).expect("the list can be read");
+    let listed: BTreeSet<String> = list.faults.iter().map(|fault| fault.name.clone()).collect();
+    assert!(listed.len() >= 15, "{}", listed.len());
+    let source = read("adapters/asyncio/faulty_agent.py");
+    let functions = source.split("@fault\ndef ").skip(1).filter_map(|rest| rest.split('(').next());
+    let in_source: BTreeSet<String> = functions.map(|name| name.replace('_', "-")).collect();
+    assert_eq!(listed, in_source);
+}
+
+#[test]
+fn the_scenario_named_for_each_fault_exists() {
+    for adapter in ["posix", "asyncio"] {
+        let list = FaultList::read(&root().join("adapters").join(adapter)).expect("it can be read");
+        for fault in list.faults {
+            let file = root().join("scenarios").join(format!("{}.scenario", fault.scenario));
+            assert!(file.is_file(), "{adapter}: {}: there is no {}", fault.name, fault.scenario);
         }
     }
 }

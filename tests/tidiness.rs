@@ -84,6 +84,7 @@ fn unsafe_blocks_are_only_in_the_listed_files() {
         "gipc-harness/src/proc/platform.rs",
         "gipc-harness/src/proc/platform/linux.rs",
         "adapters/kit/rust/src/signals.rs",
+        "adapters/posix/src/faults.rs",
     ];
     // Adapters start processes and act on the system without the implementation, as the contract demands.
     let is_system_code = |path: &str| {
@@ -143,6 +144,8 @@ fn no_agent_and_no_test_of_gipc_core_relies_on_a_list_of_descriptors() {
 #[case("report", &["environment", "requirements", "scenario", "trace", "deadlock", "runner", "variant", "verdict", "adapter", "record", "suite", "suite_run", "model", "diagram", "error", "program"])]
 #[case("diagram", &["scenario", "trace", "deadlock", "model", "variant", "verdict", "runner"])]
 #[case("bundle", &["scenario", "trace", "environment", "model", "variant", "verdict", "runner", "record", "diagram", "report", "error"])]
+#[case("mutants", &["adapter", "error", "suite", "suite_run", "verdict"])]
+#[case("bugs", &["adapter", "environment", "error", "record", "suite", "suite_run", "verdict"])]
 fn each_module_uses_only_the_modules_it_may(#[case] module: &str, #[case] may: &[&str]) {
     for path in files(&["rs"]) {
         let inside = path.strip_prefix("gipc-harness/src/").unwrap_or_default();

@@ -70,7 +70,7 @@ class Agent(Loop):
         given = [end for name in handles for end in self.ends(name)]
         arguments = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
         descriptors = [end.fileno() for _, end in given]
-        command = [sys.executable, __file__, child, *arguments]
+        command = [sys.executable, sys.argv[0], child, *arguments]
         process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
         for _, end in given:
             await end.close()

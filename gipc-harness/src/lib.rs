@@ -33,6 +33,8 @@ pub mod diagram;
 pub mod suite;
 pub mod suite_run;
 pub mod explore;
+pub mod mutants;
+pub mod bugs;
 pub mod report;
 pub mod bundle;
 pub mod runner;

@@ -3,16 +3,19 @@
 
 use crate::children::Children;
 use crate::commands::{Operation, ProcessEnd, Refusal, Started};
+use crate::faults::{self, fault, mark, unmark};
+use crate::frame::Incoming;
 use crate::handles::{Handles, Side, StepId};
 use crate::os_actions::{ChildWakeup, DescriptorLimit, ForeignProgram};
 use crate::poll::wait;
-use crate::protocol::{Outcome, is};
+use crate::protocol::{Outcome, is, os_error};
 use crate::session::Session;
+use nix::errno::Errno;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process;
 use std::time::{Duration, Instant};
 
@@ -67,7 +70,9 @@ impl Agent {
             if self.finish_child_waits() {
                 continue; // the tasks of those steps may have further steps in the queue
             }
-            let deadline = self.pending.values().filter_map(|step| step.deadline).min();
+            let has_limit = |(id, step): &(&StepId, &PendingStep)| self.has_limit(**id, step);
+            let timed = self.pending.iter().filter(has_limit);
+            let deadline = timed.filter_map(|(_, step)| step.deadline).min();
             let ready = match wait(&self.session, &self.child_wakeup, &self.handles, deadline) {
                 Ok(ready) => ready,
                 Err(error) => {
@@ -75,9 +80,16 @@ impl Agent {
                     process::exit(1);
                 }
             };
+            if ready.interrupted {
+                self.misread_interruption();
+            }
             if ready.child_wakeup {
                 self.child_wakeup.drain();
-                self.children.reap_all();
+                let skipped = fault!("only-join-reaps")
+                    || fault!("sigchld-is-lost-in-a-stall") && unmark("stalled");
+                if !skipped {
+                    self.children.reap_all();
+                }
             }
             for end in ready.ends {
                 self.advance(&end);
@@ -87,6 +99,38 @@ impl Agent {
             if ready.session {
                 for line in self.session.receive_lines() {
                     self.on_message(&line);
+                }
+            }
+        }
+    }
+
+    /// The puts of which a part is written.
+    fn pending_puts_begun(&self) -> Vec<StepId> {
+        let has_begun = |step: &PendingStep| matches!(&step.operation, Operation::Put { outgoing, .. } if outgoing.has_begun());
+        self.pending.iter().filter(|(_, step)| has_begun(step)).map(|(id, _)| *id).collect()
+    }
+
+    /// Faults of an interrupted `poll`.
+    fn misread_interruption(&mut self) {
+        let ends = |operation: &Operation| match operation {
+            Operation::Get { .. } => fault!("a-signal-ends-a-get"),
+            Operation::Put { .. } => fault!("a-signal-ends-a-put"),
+            Operation::Join { .. } => fault!("a-signal-ends-a-join"),
+            _ => false,
+        };
+        let ended: Vec<StepId> = self
+            .pending
+            .iter()
+            .filter(|(_, step)| ends(&step.operation))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            self.abandon(id, os_error(Errno::EINTR));
+        }
+        if fault!("a-signal-drops-half-a-message") {
+            for end in self.handles.0.values_mut() {
+                if let Side::Reader(incoming) = &mut end.side {
+                    *incoming = Incoming::default();
                 }
             }
         }
@@ -145,6 +189,11 @@ impl Agent {
                     Operation::Pause { ms } => Some(ms),
                     _ => message["within_ms"].as_u64(),
                 };
+                let limit = match limit {
+                    Some(ms) if fault!("limits-expire-late") => Some(ms * 10),
+                    Some(ms) if fault!("limits-expire-early") => Some(ms / 10),
+                    limit => limit,
+                };
                 let limit = limit.map(Duration::from_millis);
                 let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
                 let task = message["task"].as_str().map(str::to_owned);
@@ -154,6 +203,8 @@ impl Agent {
                     self.enqueue_at_end(id, &end);
                 }
             }
+            Ok(Started::EndsProcess(_))
+                if fault!("exit-waits-for-the-tasks") && !self.pending.is_empty() => {}
             Ok(Started::EndsProcess(end)) => self.process_end = Some(end),
             Err(Refusal::Outcome(outcome)) => self.send_end(id, json!({ "outcome": outcome })),
             Err(Refusal::Unsupported(reason)) => {
@@ -189,12 +240,22 @@ impl Agent {
     /// Advances the steps that are queued at a pipe end, in order, until one has to wait. The rest of an abandoned put
     /// is written first.
     fn advance(&mut self, name: &str) {
+        let begun =
+            if fault!("a-later-put-goes-first") { self.pending_puts_begun() } else { vec![] };
         while let Some(end) = self.handles.0.get_mut(name) {
             if !end.flush_rest() {
                 return;
             }
+            if fault!("a-later-put-goes-first") && end.queue.len() > 1 {
+                end.put_last_first(&begun);
+            }
             let (Some(fd), Some(&id)) = (&end.fd, end.queue.front()) else { return };
             let operation = self.pending.get_mut(&id).map(|step| &mut step.operation);
+            if operation.is_none() {
+                // Only a fault leaves a step in the queue that is not pending.
+                faults::stop_watching(fd.as_raw_fd());
+                return;
+            }
             let outcome = match (&mut end.side, operation) {
                 (Side::Reader(incoming), Some(Operation::Get { .. })) => {
                     incoming.advance(fd.as_fd())
@@ -204,8 +265,19 @@ impl Agent {
                 }
                 _ => Some(is("misuse")),
             };
-            let Some(outcome) = outcome else { return };
+            let Some(outcome) = outcome else {
+                if fault!("puts-interleave") && matches!(end.side, Side::Writer(_)) {
+                    end.queue.rotate_left(1);
+                }
+                return;
+            };
             end.queue.pop_front();
+            if fault!("the-next-waiter-is-forgotten") {
+                end.queue.clear();
+            }
+            if fault!("the-ninth-waiter-is-forgotten") {
+                end.queue.truncate(8);
+            }
             self.finish(id, json!({ "outcome": outcome }));
         }
     }
@@ -227,10 +299,27 @@ impl Agent {
             ended.extend(outcome.map(|outcome| (*id, outcome)));
         }
         let any = !ended.is_empty();
+        if fault!("one-join-of-several-returns") && ended.len() > 1 {
+            for (id, _) in ended.drain(1..) {
+                self.pending.remove(&id);
+            }
+        }
         for (id, outcome) in ended {
             self.finish(id, json!({ "outcome": outcome }));
         }
         any
+    }
+
+    /// Whether the deadline of a step counts. Without a fault it always does.
+    fn has_limit(&self, id: StepId, step: &PendingStep) -> bool {
+        match &step.operation {
+            Operation::Join { .. } => !fault!("join-has-no-limit"),
+            Operation::Get { end } | Operation::Put { end, .. } => {
+                !fault!("a-limit-begins-with-the-turn")
+                    || self.handles.0[end].queue.front() == Some(&id)
+            }
+            _ => true,
+        }
     }
 
     /// Ends the steps whose deadline has passed.
@@ -239,7 +328,8 @@ impl Agent {
         let expired = self
             .pending
             .iter()
-            .filter(|(_, step)| step.deadline.is_some_and(|deadline| deadline <= now));
+            .filter(|(_, step)| step.deadline.is_some_and(|deadline| deadline <= now))
+            .filter(|(id, step)| self.has_limit(**id, step));
         let expired: Vec<(StepId, Outcome)> = expired
             .map(|(id, step)| match step.operation {
                 Operation::Pause { .. } => (*id, is("ok")),
@@ -248,12 +338,21 @@ impl Agent {
             })
             .collect();
         for (id, outcome) in expired {
+            if fault!("descriptor-per-limit") {
+                faults::leak_descriptor();
+            }
+            if fault!("the-third-limit-loses-a-message", |n| n == 3) {
+                mark("swallow");
+            }
             self.abandon(id, outcome);
         }
     }
 
     /// Cancels the pending step of a task, if it has one.
     pub(crate) fn cancel(&mut self, task: &str) {
+        if fault!("cancel-does-nothing") {
+            return;
+        }
         if let Some(id) = self.pending_step(Some(task)) {
             self.abandon(id, is("cancelled"));
         }
@@ -267,14 +366,26 @@ impl Agent {
         if let Some(step) = self.pending.get_mut(&id) {
             end_name = step.operation.end().map(str::to_owned);
             if let Some(end) = end_name.as_ref().and_then(|name| self.handles.0.get_mut(name)) {
-                end.queue.retain(|queued| *queued != id);
+                let is_cancelled = outcome == is("cancelled");
+                let keeps_turn = if is_cancelled {
+                    fault!("a-cancelled-step-keeps-its-turn")
+                } else {
+                    fault!("a-step-past-its-limit-keeps-its-turn")
+                };
+                if !keeps_turn {
+                    end.queue.retain(|queued| *queued != id);
+                }
                 effect = Some("none");
+                end.spoil_abandoned(is_cancelled, &mut step.operation);
                 if let (Side::Writer(rest), Operation::Put { outgoing, .. }) =
                     (&mut end.side, &mut step.operation)
                 {
-                    if outgoing.has_begun() {
+                    if outgoing.has_begun() && !fault!("a-cancelled-put-stays-torn") {
                         *rest = std::mem::take(outgoing);
                         effect = Some("unknown");
+                        if fault!("a-cancelled-put-says-none") {
+                            effect = Some("none");
+                        }
                     }
                 }
             }

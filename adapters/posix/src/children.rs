@@ -1,6 +1,7 @@
 //! The child processes of this process and their exit statuses. Each child is reaped by its own pid, so that children
 //! which other code in this program has started keep their status. `start` creates the processes.
 
+use crate::faults::{fault, is_marked, mark};
 use crate::protocol::{Outcome, exit, is, os_error, signal};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -19,9 +20,12 @@ impl Child {
     pub(crate) fn try_reap(&mut self) -> Option<&Outcome> {
         if self.status.is_none() {
             // If other code has reaped the child already, this error is all that can be known.
-            self.status = match waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) {
+            let mut flags = WaitPidFlag::WNOHANG;
+            flags.set(WaitPidFlag::WUNTRACED, fault!("a-stopped-child-has-ended"));
+            self.status = match waitpid(self.pid, Some(flags)) {
                 Ok(status) => exit_status(status),
                 Err(Errno::EINTR) => None,
+                Err(_) if fault!("a-child-reaped-elsewhere-exited-with-0") => Some(exit(0)),
                 Err(error) => Some(os_error(error)),
             };
         }
@@ -37,8 +41,9 @@ impl Child {
     /// nothing is sent.
     pub(crate) fn send(&mut self, signal: Signal) -> Outcome {
         match self.try_reap() {
-            Some(_) => is("ok"),
-            None => kill(self.pid, signal).map_or_else(os_error, |()| is("ok")),
+            Some(_) if fault!("a-signal-to-the-dead-fails") => os_error(Errno::ESRCH),
+            Some(_) if !fault!("the-dead-are-signalled") => is("ok"),
+            _ => kill(self.pid, signal).map_or_else(os_error, |()| is("ok")),
         }
     }
 
@@ -61,6 +66,7 @@ impl Child {
         if self.status.is_none() {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
             while waitid(Id::Pid(self.pid), flags) == Err(Errno::EINTR) {}
+            mark("stalled");
         }
         is("ok")
     }
@@ -83,8 +89,19 @@ impl Child {
 /// The exit status as an outcome; `None` if the process has not ended.
 fn exit_status(status: WaitStatus) -> Option<Outcome> {
     match status {
+        WaitStatus::Exited(..) if fault!("the-33rd-exit-code-is-lost", |n| n >= 33) => {
+            Some(exit(0))
+        }
+        WaitStatus::Exited(_, code) if fault!("exit-codes-are-signed") => {
+            Some(exit(i32::from(code as i8)))
+        }
         WaitStatus::Exited(_, code) => Some(exit(code)),
+        WaitStatus::Signaled(_, by, _) if fault!("a-killed-child-has-a-code") => {
+            Some(exit(128 + by as i32))
+        }
+        WaitStatus::Signaled(..) if fault!("a-killed-child-has-no-status") => None,
         WaitStatus::Signaled(_, by, _) => Some(signal(by.as_str())),
+        WaitStatus::Stopped(_, by) => Some(signal(by.as_str())),
         _ => None,
     }
 }
@@ -106,8 +123,45 @@ impl Children {
     /// Reaps every child that has ended. Pending signals of one kind merge, so one SIGCHLD may stand for several
     /// children.
     pub(crate) fn reap_all(&mut self) {
-        for child in self.0.values_mut() {
-            child.try_reap();
+        if fault!("strangers-are-reaped") {
+            self.reap_strangers();
         }
+        let mut ended = 0;
+        for child in self.0.values_mut() {
+            if child.status.is_none() && child.try_reap().is_some() {
+                ended += 1;
+                if fault!("of-two-exit-codes-one-is-lost") && ended > 1 {
+                    child.status = Some(exit(0));
+                }
+                if fault!("one-child-is-reaped-a-signal") {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reaps every child of this process, whoever started it.
+    fn reap_strangers(&mut self) {
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            let Some(pid) = status.pid() else { break };
+            if let Some(child) = self.0.values_mut().find(|child| child.pid == pid) {
+                child.status = exit_status(status);
+            }
+        }
+    }
+
+    /// Sends a signal to every child.
+    pub(crate) fn signal_all(&mut self, signal: Signal) {
+        for child in self.0.values_mut() {
+            child.send(signal);
+        }
+    }
+
+    /// Whether the loop has learnt that a child has ended, as a faulty implementation sees it.
+    pub(crate) fn seems_alive(&mut self, role: &str) -> bool {
+        if fault!("alive-until-it-is-joined") && !is_marked(&format!("joined {role}")) {
+            return true;
+        }
+        self.0.get_mut(role).is_some_and(|child| child.try_reap().is_none())
     }
 }

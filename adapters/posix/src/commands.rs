@@ -2,10 +2,11 @@
 //! the event loop in `agent` then waits.
 
 use crate::agent::Agent;
+use crate::faults::{self, fault, is_marked, mark};
 use crate::frame::{HEADER, Outgoing, frame};
-use crate::handles::pipe;
+use crate::handles::{PipeEnd, Side, pipe};
 use crate::os_actions::{self, Disposition, ForeignProgram, memory_file};
-use crate::protocol::{Outcome, Payload, is, number, os_error};
+use crate::protocol::{Outcome, Payload, exit, is, number, os_error};
 use crate::start::start;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -104,6 +105,9 @@ impl Agent {
             "put" => {
                 let end = self.writer(command)?;
                 let bytes = frame(&payload(command)?).ok_or_else(|| is("too-large"))?;
+                if fault!("put-returns-before-it-wrote") && self.keep_for_later(&end, &bytes) {
+                    return done(is("ok"));
+                }
                 Ok(put(end, bytes))
             }
             "cut" => self.cut(command),
@@ -134,7 +138,20 @@ impl Agent {
             }
             "raise" => Ok(Started::EndsProcess(ProcessEnd::Panic)),
             "exec" => {
+                let inherited = fault!("a-foreign-program-inherits");
+                let own: Vec<i32> = self
+                    .handles
+                    .0
+                    .values()
+                    .filter_map(PipeEnd::raw_fd)
+                    .filter(|_| inherited)
+                    .collect();
+                own.iter().for_each(|fd| faults::set_inheritable(*fd, true));
                 let program = ForeignProgram::start()?;
+                own.iter().for_each(|fd| faults::set_inheritable(*fd, false));
+                if fault!("a-strangers-pipe-is-inherited") {
+                    program.stdin_fd().into_iter().for_each(|fd| faults::set_inheritable(fd, true));
+                }
                 self.foreign_programs.insert(text(command, "ghost")?.to_owned(), program);
                 done(is("ok"))
             }
@@ -164,15 +181,38 @@ impl Agent {
         if let Some(program) = self.foreign_programs.get_mut(name).filter(|_| verb == "stall") {
             return done(program.stall());
         }
+        if verb == "terminate" && fault!("terminate-ends-all-children") {
+            self.children.signal_all(Signal::SIGTERM);
+        }
+        if verb == "alive" && fault!("alive-until-it-is-joined") {
+            return done(is(if self.children.seems_alive(name) { "yes" } else { "no" }));
+        }
         let child = self.children.get(name)?;
+        if verb == "join" {
+            let is_first = mark(&format!("joined {name}"));
+            if fault!("a-second-join-hangs") && !is_first {
+                return Ok(Started::Waits(Operation::Pause { ms: u64::MAX }));
+            }
+            if fault!("a-second-join-reaps-again") && !is_first && child.status().is_some() {
+                return done(os_error(Errno::ECHILD));
+            }
+            if fault!("join-blocks-the-loop") {
+                child.stall();
+            }
+        }
         match verb {
             "join" => match child.try_reap() {
                 Some(outcome) => done(outcome.clone()),
                 None => Ok(Started::Waits(Operation::Join { child: name.to_owned() })),
             },
+            "kill" if fault!("kill-is-terminate") => done(child.send(Signal::SIGTERM)),
             "kill" => done(child.send(Signal::SIGKILL)),
+            "terminate" if fault!("terminate-is-kill") => done(child.send(Signal::SIGKILL)),
             "terminate" => done(child.send(Signal::SIGTERM)),
             "alive" => done(is(if child.try_reap().is_none() { "yes" } else { "no" })),
+            "code" if fault!("the-code-of-a-running-child-is-0") => {
+                done(child.try_reap().cloned().unwrap_or_else(|| exit(0)))
+            }
             "code" => done(child.try_reap().cloned().unwrap_or_else(|| is("running"))),
             "stall" => done(child.stall()),
             "reaped" if child.is_gone() => done(is("ok")),
@@ -180,6 +220,15 @@ impl Agent {
             "reap" => done(child.reap_unrecorded()),
             _ => done(child.send_unchecked(signal(command)?)),
         }
+    }
+
+    /// Leaves a message to the loop, if nothing else waits at the end.
+    fn keep_for_later(&mut self, name: &str, bytes: &[u8]) -> bool {
+        let Some(end) = self.handles.0.get_mut(name).filter(|end| !end.is_busy()) else {
+            return false;
+        };
+        end.side = Side::Writer(Outgoing::new(bytes.to_vec()));
+        true
     }
 
     fn writer(&self, command: &Value) -> Result<String, Refusal> {
@@ -200,7 +249,12 @@ impl Agent {
     /// Creates two pipes in opposite directions. If the second cannot be created, the first is dropped.
     fn make_duplex(&mut self, near: &str, far: &str) -> Result<Started, Refusal> {
         let (near_reader, far_writer) = pipe()?;
-        let (far_reader, near_writer) = pipe()?;
+        let second = pipe();
+        if fault!("half-a-duplex-is-leaked") && second.is_err() {
+            std::mem::forget((near_reader, far_writer));
+            return Err(Errno::EMFILE.into());
+        }
+        let (far_reader, near_writer) = second?;
         let halves = [
             (near, "r", near_reader),
             (near, "w", near_writer),
@@ -240,13 +294,25 @@ impl Agent {
         let role = text(command, "child")?;
         let handles = command["handles"].as_array().ok_or_else(|| malformed(command, "handles"))?;
         let handles: Vec<&str> = handles.iter().filter_map(Value::as_str).collect();
-        let names = self.handles.transferable(&handles)?;
+        let names = match self.handles.transferable(&handles) {
+            Err(_) if fault!("a-refused-start-leaves-a-child") => {
+                let arguments = [self.program.clone(), argument(role.to_owned())?];
+                start(&self.program, &arguments, &[])?;
+                return Err(is("closed").into());
+            }
+            names => names?,
+        };
 
         let mut arguments = vec![self.program.clone(), argument(role.to_owned())?];
         let mut given = Vec::new();
         let mut memory_files = Vec::new();
         for (name, end) in self.handles.0.iter().filter(|(name, _)| names.contains(*name)) {
             let Some(fd) = end.raw_fd() else { continue };
+            if fault!("the-third-handle-is-not-given") && given.len() == 2
+                || fault!("the-33rd-handle-is-not-given") && given.len() == 32
+            {
+                continue;
+            }
             given.push(fd);
             let mut description = format!("{name}={}{fd}", end.letter());
             if !end.unfinished().is_empty() {
@@ -258,9 +324,35 @@ impl Agent {
             arguments.push(argument(description)?);
         }
         // Nothing has changed so far, so a start that fails leaves all handles as they were.
-        let pid = start(&self.program, &arguments, &given)?;
+        if fault!("only-numbers-are-given") {
+            given.clear();
+        }
+        if fault!("a-child-with-nothing-inherits-all") && handles.is_empty()
+            || fault!("every-second-child-inherits-all", |n| n % 2 == 0)
+            || fault!("a-child-passes-all-on") && is_marked("child")
+            || fault!("a-start-beside-a-wait-passes-all-on")
+                && self.handles.0.values().any(|end| !end.queue.is_empty())
+        {
+            given.extend(self.handles.0.values().filter_map(PipeEnd::raw_fd));
+        }
+        let started = start(&self.program, &arguments, &given);
+        if fault!("a-failed-start-loses-the-handles") && started.is_err() {
+            names.iter().for_each(|name| drop(self.handles.release(name)));
+        }
+        let pid = started?;
+        if fault!("descriptor-per-start") {
+            faults::leak_descriptor();
+        }
         for name in &names {
-            self.handles.release(name);
+            let is_kept = fault!("what-is-given-stays-open")
+                || fault!("a-given-reader-stays-open") && self.handles.0[name].letter() == 'r'
+                || fault!("a-given-duplex-half-stays-open") && name.ends_with(".w")
+                || fault!("a-child-keeps-what-it-gives") && is_marked("child")
+                || fault!("every-second-start-keeps-an-end", |n| n % 2 == 0);
+            let released = self.handles.release(name);
+            if is_kept {
+                std::mem::forget(released);
+            }
         }
         self.children.add(role, pid);
         Ok(Started::Done(json!({ "outcome": is("ok"), "child": pid.as_raw() })))

@@ -2,6 +2,8 @@
 //! no entry of its own: the name `near` stands for the ends `near.r` and `near.w`. `agent` knows what the queued steps
 //! do.
 
+use crate::commands::Operation;
+use crate::faults::{self, fault, is_marked, mark};
 use crate::frame::{Incoming, Outgoing};
 use crate::protocol::{Outcome, is, os_error};
 use nix::errno::Errno;
@@ -37,6 +39,7 @@ impl PipeEnd {
     /// The bytes that a new owner needs in addition to the descriptor.
     pub(crate) fn unfinished(&self) -> &[u8] {
         match &self.side {
+            Side::Reader(_) if fault!("half-a-message-stays-behind") => &[],
             Side::Reader(incoming) => incoming.unfinished(),
             Side::Writer(rest) => rest.unfinished(),
         }
@@ -63,6 +66,42 @@ impl PipeEnd {
         }
     }
 
+    /// Moves the last put to the front, unless the first one has begun.
+    pub(crate) fn put_last_first(&mut self, begun: &[StepId]) {
+        let first_has_begun = self.queue.front().is_some_and(|id| begun.contains(id));
+        if matches!(self.side, Side::Writer(_)) && !first_has_begun {
+            self.queue.rotate_right(1);
+        }
+    }
+
+    /// Faults of a step that is cancelled or reaches its limit.
+    pub(crate) fn spoil_abandoned(&mut self, is_cancelled: bool, operation: &mut Operation) {
+        if fault!("a-cancelled-step-keeps-its-end") {
+            std::mem::forget(self.fd.as_ref().map(|fd| fd.try_clone()));
+        }
+        match (&mut self.side, operation) {
+            (Side::Reader(incoming), Operation::Get { .. }) => {
+                if is_cancelled && fault!("a-cancelled-get-drops-what-came")
+                    || !is_cancelled && fault!("a-get-past-its-limit-drops-what-came")
+                {
+                    *incoming = Incoming::default();
+                }
+                if is_cancelled && fault!("the-second-cancelled-get-loses-a-message", |n| n == 2) {
+                    mark("swallow");
+                }
+            }
+            (Side::Writer(rest), Operation::Put { outgoing, .. }) => {
+                if fault!("a-withdrawn-put-is-sent") && !outgoing.has_begun() {
+                    *rest = std::mem::take(outgoing);
+                }
+                if fault!("a-cancelled-put-is-sent-again") && outgoing.has_begun() {
+                    outgoing.start_again();
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The letter that marks the side in the arguments of a new process, as in `r5` and `w6`.
     pub(crate) fn letter(&self) -> char {
         match self.side {
@@ -86,7 +125,11 @@ impl PipeEnd {
 
 /// Creates a pipe; returns the reader first.
 pub(crate) fn pipe() -> Result<(PipeEnd, PipeEnd), Errno> {
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let mut flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    if fault!("siblings-inherit") || fault!("the-third-pipe-is-inherited", |n| n == 3) {
+        flags.remove(OFlag::O_CLOEXEC);
+    }
+    let (reader, writer) = pipe2(flags)?;
     let reader = PipeEnd::new(reader, Side::Reader(Incoming::default()));
     Ok((reader, PipeEnd::new(writer, Side::Writer(Outgoing::default()))))
 }
@@ -98,7 +141,8 @@ pub(crate) struct Handles(pub(crate) BTreeMap<String, PipeEnd>);
 impl Handles {
     /// The number of open ends.
     pub(crate) fn count(&self) -> usize {
-        self.0.values().filter(|end| end.fd.is_some()).count()
+        let counts = |end: &PipeEnd| end.fd.is_some() || fault!("closed-handles-are-counted");
+        self.0.values().filter(|end| counts(end)).count()
     }
 
     /// The ends that a name stands for: itself, the halves of a duplex, or none.
@@ -116,28 +160,63 @@ impl Handles {
             None => (self.0.get(&half), half),
         };
         // A handle that this process never had gets the same answer as one that is closed or given away.
-        if end.is_some_and(|end| end.fd.is_some()) { Ok(name) } else { Err(is("closed")) }
+        match end {
+            Some(PipeEnd { fd: Some(_), .. }) => Ok(name),
+            _ if fault!("a-closed-reader-is-at-its-end") && letter == 'r' => Err(is("eof")),
+            _ if fault!("a-closed-writer-takes-all") && letter == 'w' => Err(is("ok")),
+            _ => Err(is("closed")),
+        }
     }
 
     /// The open ends that a name stands for.
     fn open(&self, name: &str) -> Result<Vec<String>, Outcome> {
         let mut ends = self.resolve(name);
+        let known = ends.len();
         ends.retain(|end| self.0[end].fd.is_some());
+        if fault!("a-half-closed-duplex-is-closed") && ends.len() < known {
+            return Err(is("closed"));
+        }
         if ends.is_empty() { Err(is("closed")) } else { Ok(ends) }
     }
 
     /// Fails with `locked` if a step uses one of the ends, or if the rest of an abandoned put is unwritten.
     fn check_unused(&self, ends: &[String]) -> Result<(), Outcome> {
         let used = ends.iter().any(|end| self.0[end].is_busy());
-        if used { Err(is("locked")) } else { Ok(()) }
+        if used && fault!("close-waits-for-the-user") {
+            loop {
+                std::thread::park();
+            }
+        }
+        if used && !fault!("what-is-in-use-can-be-closed") { Err(is("locked")) } else { Ok(()) }
     }
 
     /// Closes the open ends of a handle. An end whose `close` fails counts as closed too.
     pub(crate) fn close(&mut self, name: &str) -> Result<Outcome, Outcome> {
         let mut outcome = is("ok");
-        let ends = self.open(name)?;
+        let ends = match self.open(name) {
+            Err(_) if fault!("a-second-close-is-ok") => return Ok(is("ok")),
+            Err(_) if fault!("a-second-close-hits-another") => return Err(self.close_again(name)),
+            ends => ends?,
+        };
         self.check_unused(&ends)?;
+        if fault!("a-half-closes-the-whole") {
+            self.release(&name.replace(".w", ".r"));
+        }
         for end in ends {
+            if fault!("a-close-keeps-the-descriptor")
+                || fault!("every-second-close-keeps-the-descriptor", |n| n % 2 == 0)
+                || fault!("closing-a-duplex-keeps-the-reader")
+                    && end.ends_with(".r")
+                    && !name.ends_with(".r")
+            {
+                self.release(&end).map(std::mem::forget);
+                continue;
+            }
+            if fault!("closing-a-reader-waits-for-a-message") && self.0[&end].letter() == 'r' {
+                if let Some(fd) = self.0[&end].raw_fd() {
+                    faults::block_until(fd, nix::libc::POLLIN);
+                }
+            }
             if let Some(Err(error)) = self.release(&end).map(close) {
                 outcome = os_error(error);
             }
@@ -148,19 +227,39 @@ impl Handles {
     /// The ends that a spawn with these handles gives away. The checks have an order: `closed` first, then `misuse` for
     /// a handle that is named twice, then `locked`.
     pub(crate) fn transferable(&self, names: &[&str]) -> Result<BTreeSet<String>, Outcome> {
+        if fault!("in-use-is-said-before-closed") {
+            let known: Vec<String> = names.iter().flat_map(|name| self.resolve(name)).collect();
+            self.check_unused(&known)?;
+        }
         let ends =
             names.iter().map(|name| self.open(name)).collect::<Result<Vec<_>, _>>()?.concat();
         let distinct = BTreeSet::from_iter(ends.clone());
-        if distinct.len() < ends.len() {
+        if distinct.len() < ends.len() && !fault!("one-handle-is-given-twice") {
             return Err(is("misuse"));
         }
-        self.check_unused(&ends)?;
+        if fault!("a-start-needs-idle-pipes") && self.0.values().any(PipeEnd::is_busy) {
+            return Err(is("locked"));
+        }
+        if !fault!("what-is-in-use-is-given") {
+            self.check_unused(&ends)?;
+        }
         Ok(distinct)
+    }
+
+    /// Closes the descriptor that now has the number of a closed handle.
+    fn close_again(&self, name: &str) -> Outcome {
+        if let Some(fd) = (3..1024).find(|fd| is_marked(&format!("{name} was {fd}"))) {
+            faults::close_number(fd);
+        }
+        is("closed")
     }
 
     /// Takes the descriptor out of an end, which is closed from then on.
     pub(crate) fn release(&mut self, name: &str) -> Option<OwnedFd> {
         let end = self.0.get_mut(name)?;
+        if let Some(fd) = end.raw_fd().filter(|_| fault!("a-second-close-hits-another")) {
+            mark(&format!("{name} was {fd}"));
+        }
         end.side = match end.side {
             Side::Reader(_) => Side::Reader(Incoming::default()),
             Side::Writer(_) => Side::Writer(Outgoing::default()),

@@ -5,6 +5,7 @@
 //! process and the pipe ends that its parent has given to it: `NAME=r5` is a reader and `NAME=w6` a writer, each with
 //! its descriptor.
 
+mod faults;
 mod protocol;
 mod frame;
 mod handles;
@@ -18,6 +19,7 @@ mod agent;
 
 use agent::Agent;
 use commands::ProcessEnd;
+use faults::{fault, mark};
 use frame::{Incoming, Outgoing};
 use handles::{Handles, PipeEnd, Side};
 use std::collections::BTreeSet;
@@ -33,6 +35,7 @@ fn main() {
     match agent_from_arguments().map(Agent::serve) {
         Ok(ProcessEnd::Return) => {}
         Ok(ProcessEnd::Exit(code)) => process::exit(code),
+        Ok(ProcessEnd::Panic) if fault!("a-failing-entry-exits-with-0") => {}
         Ok(ProcessEnd::Panic) => panic!("the scenario says that this entry fails"),
         Err(error) => {
             eprintln!("posix: {error}");
@@ -44,6 +47,12 @@ fn main() {
 fn agent_from_arguments() -> io::Result<Agent> {
     let mut arguments = env::args().skip(1);
     let role = arguments.next().ok_or_else(|| invalid("no role"))?;
+    if role != "main" {
+        mark("child");
+    }
+    if fault!("sigpipe-kills") || fault!("children-die-of-sigpipe") && role != "main" {
+        faults::let_sigpipe_kill();
+    }
     let mut adopted = BTreeSet::new();
     let mut handles = Handles::default();
     for argument in arguments {

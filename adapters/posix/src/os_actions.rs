@@ -1,6 +1,7 @@
 //! Operations on the process as a whole: signals, the descriptor limit, foreign programs and inherited descriptors.
 //! Signal handlers here only count or wake the loop; the loop does the work.
 
+use crate::faults::{self, fault};
 use crate::protocol::{Outcome, exit, io_error, is, os_error, signal};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -13,7 +14,7 @@ use nix::unistd::{Pid, pipe2, read};
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
@@ -126,6 +127,11 @@ impl ForeignProgram {
         started.map(Self).map_err(|error| io_error(&error))
     }
 
+    /// The descriptor of the pipe to its stdin.
+    pub(crate) fn stdin_fd(&self) -> Option<RawFd> {
+        self.0.stdin.as_ref().map(AsRawFd::as_raw_fd)
+    }
+
     /// Closes its stdin, blocks this process until the program has ended, and leaves it a zombie.
     pub(crate) fn stall(&mut self) -> Outcome {
         drop(self.0.stdin.take());
@@ -163,6 +169,13 @@ pub(crate) fn memory_file(bytes: &[u8]) -> Result<OwnedFd, Outcome> {
 pub(crate) fn adopt_descriptor(number: c_int) -> Result<OwnedFd, Errno> {
     // SAFETY: F_SETFD fails if the descriptor does not exist, and touches no memory.
     Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    if fault!("a-given-descriptor-is-passed-on") {
+        faults::set_inheritable(number, true);
+    }
+    if fault!("a-given-descriptor-blocks") {
+        // SAFETY: F_SETFL touches no memory.
+        unsafe { libc::fcntl(number, libc::F_SETFL, 0) };
+    }
     // SAFETY: the descriptor is open, and the caller adopts each number of the arguments only once.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

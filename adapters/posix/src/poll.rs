@@ -1,12 +1,13 @@
 //! The one place where the event loop sleeps: until the harness sends something, a child ends, a pipe is ready or a
 //! deadline passes. It reports what is ready and changes no state.
 
+use crate::faults::{self, fault};
 use crate::handles::Handles;
 use crate::os_actions::ChildWakeup;
 use crate::session::Session;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 /// What is ready.
@@ -16,6 +17,8 @@ pub(crate) struct Ready {
     pub(crate) session: bool,
     /// A child may have ended.
     pub(crate) child_wakeup: bool,
+    /// A signal has interrupted the sleep.
+    pub(crate) interrupted: bool,
     /// The names of the pipe ends that can be read or written, or whose other side is closed.
     pub(crate) ends: Vec<String>,
 }
@@ -33,7 +36,13 @@ pub(crate) fn wait(
         PollFd::new(child_wakeup.as_fd(), PollFlags::POLLIN),
     ];
     for (name, end) in handles.0.iter().filter(|(_, end)| end.is_busy()) {
-        if let Some(fd) = &end.fd {
+        if fault!("two-waiters-are-not-woken") && end.queue.len() > 1
+            || fault!("one-pipe-is-watched") && !names.is_empty()
+            || fault!("a-third-pipe-is-not-watched") && names.len() > 1
+        {
+            continue;
+        }
+        if let Some(fd) = end.fd.as_ref().filter(|fd| !faults::is_unwatched(fd.as_raw_fd())) {
             names.push(name);
             polled.push(PollFd::new(fd.as_fd(), end.events()));
         }
@@ -41,7 +50,7 @@ pub(crate) fn wait(
     match poll(&mut polled, timeout(deadline)) {
         Ok(_) => {}
         // The handler of a trapped signal has counted it. The loop takes one turn.
-        Err(Errno::EINTR) => return Ok(Ready::default()),
+        Err(Errno::EINTR) => return Ok(Ready { interrupted: true, ..Ready::default() }),
         Err(error) => return Err(error),
     }
     // Every reported event counts, errors and hang-ups included: the next read or write returns the reason.
@@ -53,7 +62,7 @@ pub(crate) fn wait(
         .filter(|(_, ready)| *ready)
         .map(|(name, _)| name.clone())
         .collect();
-    Ok(Ready { session, child_wakeup, ends })
+    Ok(Ready { session, child_wakeup, ends, ..Ready::default() })
 }
 
 /// The timeout for `poll` in whole milliseconds, rounded up: after an early wake-up the loop would only sleep again.

@@ -1,6 +1,7 @@
 //! Starts a child: forks, and executes this program again with exactly the given descriptors. `start` returns when the
 //! child holds no other descriptors, or when the start has failed and no child is left.
 
+use crate::faults::{self, fault};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -20,10 +21,19 @@ pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> R
     let mut argv: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(null());
     // A successful exec closes the child's end of this pipe. If the start fails, the child writes its errno there.
-    let (failure, status) = pipe2(OFlag::O_CLOEXEC)?;
+    let (failure, status) = pipe2(OFlag::O_CLOEXEC).inspect_err(|_| {
+        if fault!("descriptor-per-failed-start") {
+            faults::leak_descriptor();
+        }
+        if fault!("zombie-per-failed-start") {
+            faults::leave_zombie();
+        }
+    })?;
 
     // Signals stay blocked between fork and exec, so that no handler of this process runs in the child.
     let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // Before the fork, since the first question reads the environment.
+    let _ = fault!("");
     // SAFETY: the child calls only async-signal-safe functions, and never returns from `exec_child`.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
@@ -54,6 +64,9 @@ unsafe fn exec_child(program: &CStr, argv: &[*const c_char], given: &[RawFd], st
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
             // The calls for SIGKILL, SIGSTOP and the signals that libc reserves fail, which is harmless.
+            if fault!("ignored-signals-stay-ignored") && signal != libc::SIGPIPE {
+                continue;
+            }
             libc::signal(
                 signal,
                 if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL },
@@ -61,7 +74,12 @@ unsafe fn exec_child(program: &CStr, argv: &[*const c_char], given: &[RawFd], st
         }
         let mut empty = std::mem::zeroed();
         libc::sigemptyset(&mut empty);
-        libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
+        if fault!("children-begin-with-sigterm-blocked") {
+            libc::sigaddset(&raw mut empty, libc::SIGTERM);
+        }
+        if !fault!("children-begin-with-all-blocked") {
+            libc::sigprocmask(libc::SIG_SETMASK, &empty, std::ptr::null_mut());
+        }
 
         // The child must not read its parent's stdin. `open` returns the lowest free number, which is the one just
         // closed.

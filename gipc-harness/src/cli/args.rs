@@ -1,6 +1,6 @@
 //! The command line: commands, flags and their defaults.
 
-use super::run_args::{Execution, ReportFormat, Run, Selection, jobs_value};
+use super::run_args::{Execution, ReportFormat, Run, Selection, jobs_value, shard};
 use crate::adapter::{EMBEDDED, MODEL};
 use crate::suite::scaffold::Language;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -77,6 +77,12 @@ pub(super) enum Command {
     },
     /// Run the suite on many adapters and write a report: for terminals, as Markdown, JSON and HTML
     Matrix(Matrix),
+    /// Run the suite on adapters with deliberate faults, and show which scenario catches which fault
+    ///
+    /// Exit code 1 if the scenario that is named for a fault does not catch it.
+    Mutants(Mutants),
+    /// Run reported bugs on the releases that have them, where they must fail, and on those that have not
+    Bugs(Bugs),
     /// Run random scenarios until one fails, and shrink that one
     Explore(Explore),
     /// List the requirements, and the scenarios that test each
@@ -249,6 +255,56 @@ pub(super) struct Matrix {
     pub(super) whole: bool,
     #[command(flatten)]
     pub(super) execution: Execution,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Mutants {
+    /// Adapters that have a `faults.toml` [default: all that have one]
+    #[arg(value_name = "ADAPTER")]
+    pub(super) families: Vec<String>,
+    /// Only this fault; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(super) fault: Vec<String>,
+    /// Run the faults whose scenario is heavy, too
+    #[arg(long)]
+    pub(super) heavy: bool,
+    /// Run only the scenario that is named for each fault, not the whole suite
+    #[arg(long)]
+    pub(super) named: bool,
+    /// Run only the I-th of N parts of the faults
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(super) shard: Option<(usize, usize)>,
+    /// Take the results of an earlier run that are newer than the programs and the list of faults
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// The folder in which results are kept
+    #[arg(long, default_value = "target/gipc-harness/mutants", value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// How many scenarios run at once [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = jobs_value())]
+    pub(super) jobs: Option<u16>,
+    /// How many seconds to wait where there is no evidence of a stall
+    #[arg(long, default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) timeout: u64,
+    /// The format of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
+    pub(super) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Bugs {
+    /// Projects or bugs, such as `gipc` or `gipc/issue-12` [default: all]
+    #[arg(value_name = "BUG")]
+    pub(super) names: Vec<String>,
+    /// The folder with a folder for each project
+    #[arg(long, default_value = "bugs", value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Write the record of each failure beside its scenario
+    #[arg(long)]
+    pub(super) record: bool,
+    /// The format of the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
+    pub(super) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

@@ -2,11 +2,13 @@
 
 mod adapter;
 mod args;
+mod bugs;
 mod explore;
 mod flags;
 mod generate;
 mod last_failed;
 mod matrix;
+mod mutants;
 mod next;
 mod repro;
 mod requirements;
@@ -62,6 +64,8 @@ fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
         Command::Judge { records } => run::judge(&suite, &records, console),
         Command::Show(args) => show::show(&suite, &args, console),
         Command::Matrix(args) => matrix::matrix(&suite, &args, console),
+        Command::Mutants(args) => mutants::mutants(&suite, &args, console),
+        Command::Bugs(args) => bugs::bugs(&suite, &args, console),
         Command::Explore(args) => explore::explore(&suite, &args, console),
         Command::Spec(args) => requirements::spec(&suite, &args, console),
         Command::Adapter { command } => adapter::adapter(&suite, command, console),
