@@ -1,12 +1,14 @@
 """The agent of asyncio: subprocesses that inherit descriptors, and streams on os.pipe. README.md has the details."""
 
 import asyncio
+import gc
 import os
 import platform
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
-from gipc_agent import Loop, content, ended  # noqa: E402
+from gipc_agent import Loop, Unsupported, content, ended  # noqa: E402
 
 
 class PipeEnd:
@@ -42,9 +44,29 @@ class PipeEnd:
             await (await self.stream()).wait_closed()
 
 
+class Stream:
+    """A standard stream of a subprocess, as asyncio gives it to its parent: a reader, or a writer."""
+
+    def __init__(self, process, number):
+        self.process, self.mode = process, "rb" if number else "wb"
+        self.end = (process.stdin, process.stdout, process.stderr)[number]
+        self.transport = process._transport.get_pipe_transport(number)
+
+    def fileno(self):
+        return self.transport.get_extra_info("pipe").fileno()
+
+    async def stream(self):
+        return self.end
+
+    async def close(self):
+        self.transport.close()
+        if self.mode == "wb":
+            await self.end.wait_closed()
+
+
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"]
     errors = [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
@@ -75,6 +97,21 @@ class Agent(Loop):
         for _, end in given:
             await end.close()
         return self.born(child, process)
+
+    async def do_run(self, child, argv, stdin=None, stdout=None, stderr=None):
+        streams = [stdin, stdout, stderr]
+        if any(stream and "given" in stream for stream in streams):
+            raise Unsupported("a stream belongs to the process that it was made for")
+        pipes = [stream and subprocess.PIPE for stream in streams]
+        process = await asyncio.create_subprocess_exec(*argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2])
+        kept = {stream["pipe"]: Stream(process, number) for number, stream in enumerate(streams) if stream}
+        self.handles.update(kept)
+        self.born(child, process)
+        return self.made(*kept)
+
+    def do_drop(self, child):
+        del self.children[child]
+        gc.collect()
 
     async def do_put(self, handle, payload):
         (_, end), = self.ends(handle, "w")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -20,8 +21,9 @@ const firstExtra = 3
 type child struct {
 	cmd *exec.Cmd
 	// exited is closed when Wait has returned.
-	exited chan struct{}
-	err    error
+	exited  chan struct{}
+	err     error
+	waiting sync.Once
 }
 
 // start runs this program again in that role and gives these files to it.
@@ -37,15 +39,23 @@ func start(role string, arguments []string, files []*os.File) (*child, error) {
 		return nil, err
 	}
 	c := &child{cmd: cmd, exited: make(chan struct{})}
-	go func() {
-		c.err = cmd.Wait()
-		close(c.exited)
-	}()
+	c.startWaiting()
 	return c, nil
+}
+
+// startWaiting calls Wait in a goroutine. It does so once.
+func (c *child) startWaiting() {
+	c.waiting.Do(func() {
+		go func() {
+			c.err = c.cmd.Wait()
+			close(c.exited)
+		}()
+	})
 }
 
 // wait waits until the child has ended or the context ends.
 func (c *child) wait(ctx context.Context) answer {
+	c.startWaiting()
 	select {
 	case <-c.exited:
 		return c.exitStatus()

@@ -59,6 +59,13 @@ func (p *process) execute(ctx context.Context, do command, queued func()) answer
 			return unsupported("arguments are text: none can contain a file")
 		}
 		return p.spawn(do.Child, do.Handles)
+	case "run":
+		return p.run(do)
+	case "drop":
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		delete(p.children, do.Child)
+		return is("ok")
 	case "put":
 		_, w := p.lookup(do.Handle)
 		if w == nil {
@@ -208,10 +215,10 @@ func (p *process) spawn(role string, names []string) answer {
 			return is("closed")
 		}
 		numbers := fmt.Sprint(firstExtra + len(files))
-		files = append(files, r.file)
+		files = append(files, r.file.(*os.File))
 		if w != r {
 			numbers += fmt.Sprintf(",%d", firstExtra+len(files))
-			files = append(files, w.file)
+			files = append(files, w.file.(*os.File))
 		}
 		arguments = append(arguments, name+"="+numbers)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -45,11 +46,19 @@ func receive(r io.Reader) ([]byte, error) {
 // pipeEnd is one end of a pipe, shared by goroutines. A message takes several calls, which must not interleave with
 // those of another goroutine. The lock is a channel, since waiting for a sync.Mutex can't be interrupted.
 type pipeEnd struct {
-	file *os.File
+	file file
 	lock chan struct{}
 }
 
-func newPipeEnd(file *os.File) *pipeEnd { return &pipeEnd{file, make(chan struct{}, 1)} }
+// file is what a pipe end needs of an *os.File. StdinPipe returns another type that has the same methods.
+type file interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+	SyscallConn() (syscall.RawConn, error)
+}
+
+func newPipeEnd(file file) *pipeEnd { return &pipeEnd{file, make(chan struct{}, 1)} }
 
 // get receives a message, until the context ends. See use for queued.
 func (e *pipeEnd) get(ctx context.Context, queued func()) (message []byte, err error) {

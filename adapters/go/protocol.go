@@ -15,7 +15,7 @@ import (
 )
 
 // profiles lists what this adapter supports. Go counts no open ends, its scopes return no outcome, and it has no codec.
-var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits"}
+var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"}
 
 // fromHarness is any message of the harness; fields that a message lacks stay empty.
 type fromHarness struct {
@@ -49,7 +49,14 @@ type command struct {
 	Signal  string
 	Free    *int
 	What    string
+	Argv    []string
+	Stdin   *stream
+	Stdout  *stream
+	Stderr  *stream
 }
+
+// stream is a standard stream of a program: a new pipe of which this process keeps one end, or an end that it gives away.
+type stream struct{ Pipe, Given string }
 
 // payload describes a message: a text, or noise that is generated from a seed.
 type payload struct {
@@ -150,7 +157,7 @@ func errnoName(number syscall.Errno) string {
 	names := map[syscall.Errno]string{
 		syscall.EMFILE: "EMFILE", syscall.EBADF: "EBADF", syscall.ECHILD: "ECHILD", syscall.ESRCH: "ESRCH",
 		syscall.EAGAIN: "EAGAIN", syscall.EINVAL: "EINVAL", syscall.EPERM: "EPERM", syscall.ENFILE: "ENFILE",
-		syscall.ENOMEM: "ENOMEM", syscall.EINTR: "EINTR", syscall.ENOENT: "ENOENT",
+		syscall.ENOMEM: "ENOMEM", syscall.EINTR: "EINTR", syscall.ENOENT: "ENOENT", syscall.EACCES: "EACCES",
 	}
 	if name, ok := names[number]; ok {
 		return name

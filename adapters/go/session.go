@@ -42,7 +42,7 @@ func serve(role string, execute execute) (bool, error) {
 	}
 	s := &session{conn: conn, execute: execute, pending: map[string]*pendingStep{}}
 	s.send(map[string]any{
-		"type": "hello", "protocol": 1, "token": os.Getenv("GIPC_HARNESS_TOKEN"), "role": role, "pid": os.Getpid(),
+		"type": "hello", "protocol": 2, "token": os.Getenv("GIPC_HARNESS_TOKEN"), "role": role, "pid": os.Getpid(),
 		"implementation": map[string]any{"name": "go", "version": runtime.Version()},
 		"profiles":       profiles, "control": "thread",
 	})

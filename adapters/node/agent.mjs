@@ -1,6 +1,6 @@
 // The agent of Node's child_process.fork with `serialization: "advanced"`. README.md has the details.
 
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Answer, Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
 
@@ -42,13 +42,66 @@ export class Side {
   }
 }
 
+/** The end of a standard stream of a child. A message has a header of four bytes, its length. */
+class Stream {
+  constructor(stream) {
+    this.stream = stream;
+    stream.on("error", () => {}); // a write or a read that fails says so itself
+  }
+
+  put(data, signal) {
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(data.length);
+    return new Promise((sent, failed) => {
+      signal.addEventListener("abort", () => failed(new Unsupported("what was written cannot be withdrawn")));
+      this.stream.write(Buffer.concat([header, data]), (error) => (error ? failed(error) : sent()));
+    });
+  }
+
+  async get(signal) {
+    const header = await this.read(4, signal);
+    if (header.length === 0) return "eof";
+    if (header.length < 4) return "truncated";
+    const length = header.readUInt32BE();
+    const data = length === 0 ? Buffer.alloc(0) : await this.read(length, signal);
+    return data.length < length ? "truncated" : data;
+  }
+
+  /** So many bytes, or fewer at the end of the stream. */
+  async read(length, signal) {
+    let bytes = Buffer.alloc(0);
+    while (bytes.length < length) {
+      const wanted = Math.min(length - bytes.length, Math.max(this.stream.readableLength, 1));
+      const chunk = this.stream.read(wanted);
+      if (chunk !== null) bytes = Buffer.concat([bytes, chunk]);
+      else if (this.stream.readableEnded || this.stream.destroyed) break;
+      else await orGivenUp(signal, this.change());
+    }
+    return bytes;
+  }
+
+  /** Waits until there may be more to read. */
+  change() {
+    return new Promise((resolve) => {
+      const events = ["readable", "end", "close", "error"];
+      const done = () => {
+        events.forEach((event) => this.stream.off(event, done));
+        resolve();
+      };
+      events.forEach((event) => this.stream.on(event, done));
+    });
+  }
+}
+
 export class Fork {
   static name = "node";
   static version = process.versions.node;
-  static profiles = ["core", "tasks", "process", "signals"];
+  static profiles = ["core", "tasks", "process", "signals", "stdio", "drop"];
   /** The program of a child: a file, and its first arguments. */
   static program = [fileURLToPath(import.meta.url)];
   children = new Map();
+  /** By name: the end of a standard stream of a child, or null once it is destroyed. */
+  streams = new Map();
   /** By name: the side of a channel, or null as long as the channel does not exist. */
   handles = new Map();
   /** By name: the name of the other end, and the directions of its messages, seen from this process. */
@@ -107,16 +160,55 @@ export class Fork {
     });
   }
 
+  run({ child, argv, ...streams }) {
+    const names = ["stdin", "stdout", "stderr"];
+    if (names.some((name) => streams[name]?.given)) {
+      throw new Unsupported("a stream belongs to the child that it was made for");
+    }
+    const stdio = names.map((name) => (streams[name] ? "pipe" : "inherit"));
+    const process_ = spawn(argv[0], argv.slice(1), { stdio });
+    return new Promise((started, failed) => {
+      process_.once("spawn", () => {
+        this.children.set(child, process_);
+        for (const name of names.filter((name) => streams[name])) {
+          this.streams.set(streams[name].pipe, new Stream(process_[name]));
+        }
+        started(new Answer("ok", { child: process_.pid }));
+      });
+      process_.once("error", failed);
+    });
+  }
+
+  drop({ child }) {
+    this.children.delete(child);
+  }
+
   put({ handle, payload }, signal, limit) {
+    if (this.streams.has(handle)) return this.stream(handle).put(content(payload), signal);
     if (limit !== undefined) throw new Unsupported("send takes no time limit");
     return this.side(handle).put(content(payload), signal);
   }
 
   get({ handle }, signal) {
+    if (this.streams.has(handle)) return this.stream(handle).get(signal);
     return this.side(handle).get(signal);
   }
 
+  stream(name) {
+    const stream = this.streams.get(name);
+    if (stream === null) throw Object.assign(new Error(`${name} is destroyed`), { is: "closed" });
+    return stream;
+  }
+
   close({ handle }) {
+    if (this.streams.has(handle)) {
+      const { stream } = this.stream(handle);
+      this.streams.set(handle, null);
+      return new Promise((closed) => {
+        stream.once("close", () => closed());
+        stream.destroy();
+      });
+    }
     const side = this.side(handle);
     if (side.names.size > 1) throw new Unsupported("disconnect ends both directions at once");
     this.handles.delete(handle);

@@ -1,23 +1,34 @@
 //! The embedded agent: gipc-core, driven like any other implementation. The only file of the harness that names it.
 
+use crate::process_role::PROGRAM;
+use crate::program_agent;
 use gipc_agent::{
     Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
-    ImplementationId, Resources, WireOutcome, message_outcome, payload_bytes, serve,
+    ImplementationId, Resources, Stream, Streams, WireOutcome, WireStream, message_outcome,
+    payload_bytes, serve,
 };
-use gipc_core::{Codec, CodecError, Error, Exit, Handle, Process, Start, Writer};
+use gipc_core::{Codec, CodecError, Error, Exit, Handle, Process, Start, Stdin, Writer};
 use nix::errno::Errno;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
+use std::process::Stdio;
 
 /// What a child gets: its role, the names of the handles that it is given, and the codecs of those that have one.
-type ChildArguments = (String, Vec<String>, BTreeMap<String, String>);
+/// A child that is a program gets its role and its streams instead, as arguments of the program.
+type ChildArguments = (String, Vec<String>, BTreeMap<String, String>, Vec<String>);
 
 gipc_core::entry! {
     async fn child_entry(start: Start<ChildArguments, Vec<Handle>>) {
-        let (role, names, codecs) = start.args;
+        let (role, names, codecs, program) = start.args;
+        if !program.is_empty() {
+            match program_agent::main(program.into_iter().map(Into::into)) {
+                0 => return,
+                code => std::process::exit(code),
+            }
+        }
         let given = names.into_iter().zip(start.handles).collect();
         match run_process(&role, given, codecs).await {
             0 => {}
@@ -68,8 +79,8 @@ async fn run_process(
 
 /// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
 /// that the handle is in use.
-const PROFILES: [&str; 8] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "codec"];
+const PROFILES: [&str; 10] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "codec", "stdio", "drop"];
 
 fn complain(error: &io::Error) -> i32 {
     let _ =
@@ -84,14 +95,18 @@ struct Core {
     children: RefCell<BTreeMap<String, Process>>,
     /// The codecs of the handles that have one.
     codecs: RefCell<BTreeMap<String, String>>,
+    streams: Streams,
 }
 
 impl Resources for Core {
     fn remaining_handles(&self) -> Option<u64> {
-        Some(self.open_ends())
+        Some(self.open_ends() + self.streams.open())
     }
 
     fn descriptor(&self, name: &str) -> Result<RawFd, Failure> {
+        if self.streams.has(name) {
+            return self.streams.descriptor(name);
+        }
         let handle = self.handle(name)?;
         let descriptor = match &handle {
             Handle::Duplex(both) => both.writer().descriptor(),
@@ -144,6 +159,19 @@ impl Implementation for Core {
                 Ok(self.made(&halves.concat()))
             }
             Command::Spawn { child, handles, .. } => self.spawn(child, handles),
+            Command::Run { child, argv, stdin, stdout, stderr } => {
+                self.run(child, &argv, [stdin, stdout, stderr])
+            }
+            Command::Put { handle, payload } if self.streams.has(&handle) => {
+                self.streams.put(&handle, &payload).await
+            }
+            Command::Get { handle } if self.streams.has(&handle) => self.streams.get(&handle).await,
+            Command::Close { handle } if self.streams.has(&handle) => self.streams.close(&handle),
+            Command::Drop { child } => {
+                self.child(&child)?;
+                self.children.borrow_mut().remove(&child);
+                Ok(WireOutcome::Ok.into())
+            }
             Command::Put { handle, payload } => {
                 let payload = payload_bytes(&payload);
                 let codec = self.codecs.borrow().get(&handle).cloned();
@@ -187,7 +215,7 @@ impl Implementation for Core {
                 Ok(exit.map_or(WireOutcome::Running, exit_outcome).into())
             }
             Command::Count { what } if what == "handles" => {
-                Ok(WireOutcome::Number { n: self.open_ends() }.into())
+                Ok(WireOutcome::Number { n: self.open_ends() + self.streams.open() }.into())
             }
             other => Err(Failure::unsupported(format!("{other:?}"))),
         }
@@ -199,10 +227,51 @@ impl Core {
         let given = handles.iter().map(|name| self.handle(name)).collect::<Result<_, _>>()?;
         let command = gipc_core::Command::new(child_entry()).map_err(failure)?;
         let codecs = self.codecs.borrow().clone();
-        let process =
-            command.handles(given).spawn(&(child.clone(), handles, codecs)).map_err(failure)?;
+        let process = command
+            .handles(given)
+            .spawn(&(child.clone(), handles, codecs, Vec::new()))
+            .map_err(failure)?;
         self.children.borrow_mut().insert(child, process);
         Ok(WireOutcome::Ok.into())
+    }
+
+    /// Starts the program of the harness as an entry: gipc-core starts only its own program.
+    fn run(&self, child: String, argv: &[String], streams: [Option<WireStream>; 3]) -> Answer {
+        let [_, role, program @ ..] = argv else {
+            return Err(impossible("a program other than its own"));
+        };
+        if role != PROGRAM {
+            return Err(impossible("a program other than its own"));
+        }
+        let mut command =
+            gipc_core::Command::new(child_entry()).map_err(failure)?.handles(Vec::new());
+        let [stdin, stdout, stderr] = &streams;
+        let given = |stream: &Option<WireStream>| match stream {
+            Some(WireStream::Given(handle)) => self.streams.take(handle).map(Some),
+            _ => Ok(None),
+        };
+        if let Some(end) = given(stdin)? {
+            command = command.stdin(end);
+        } else if stdin.is_some() {
+            command = command.stdin(Stdin::Piped);
+        }
+        if let Some(stream) = stdout {
+            let end = given(&Some(stream.clone()))?;
+            command = command.stdout(end.map_or_else(Stdio::piped, Stdio::from));
+        }
+        if let Some(stream) = stderr {
+            let end = given(&Some(stream.clone()))?;
+            command = command.stderr(end.map_or_else(Stdio::piped, Stdio::from));
+        }
+        let arguments = (child.clone(), Vec::new(), BTreeMap::new(), program.to_vec());
+        let process = command.spawn(&arguments).map_err(failure)?;
+        let kept = [
+            (stdin.clone(), process.take_stdin().map(Stream::Stdin)),
+            (stdout.clone(), process.take_stdout().map(Stream::Stdout)),
+            (stderr.clone(), process.take_stderr().map(Stream::Stderr)),
+        ];
+        self.children.borrow_mut().insert(child, process);
+        Ok(self.streams.keep(kept))
     }
 
     async fn get(&self, name: &str) -> Answer {

@@ -6,8 +6,9 @@
 use crate::embedded_agent;
 use crate::environment;
 use crate::process_role::{
-    AGENT, AgentFunction, EMBEDDED_AGENT, LOAD, NOTHING, SUPERVISOR, initialize,
+    AGENT, AgentFunction, EMBEDDED_AGENT, LOAD, NOTHING, PROGRAM, SUPERVISOR, initialize,
 };
+use crate::program_agent;
 use crate::runner::supervisor;
 use crate::suite_run;
 use std::env;
@@ -38,6 +39,7 @@ fn dispatch(agent: Option<AgentFunction>) {
         Some(NOTHING) => 0,
         Some(environment::SLEEPER) => environment::sleeper_main(),
         Some(EMBEDDED_AGENT) => embedded_agent::main_agent(&role(arguments.next())),
+        Some(PROGRAM) => program_agent::main(arguments),
         Some(AGENT) => match agent {
             Some(agent) => {
                 agent(&role(arguments.next()));

@@ -23,6 +23,7 @@ pub mod trace;
 pub mod model;
 pub mod adapter;
 pub mod embedded_agent;
+pub mod program_agent;
 pub mod environment;
 pub mod proc;
 pub mod deadlock;

@@ -12,6 +12,8 @@ pub const LOAD: &str = "gipc-harness:load";
 pub const NOTHING: &str = "gipc-harness:nothing";
 /// The argument of a process of the embedded implementation, before its role.
 pub const EMBEDDED_AGENT: &str = "gipc-harness:embedded-agent";
+/// The argument of a program that a scenario starts by `run`, before its role and its streams.
+pub const PROGRAM: &str = "gipc-harness:program";
 /// The argument of a process of the program's own implementation, before its role.
 pub const AGENT: &str = "gipc-harness:agent";
 

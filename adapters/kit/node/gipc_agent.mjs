@@ -13,7 +13,7 @@ const PROFILES = {
   cancel: "tasks", pause: "tasks", terminate: "process", alive: "process", code: "process", stall: "process",
   reaped: "process", reap: "process", raise: "process", exec: "process", cut: "frames", rest: "frames",
   announce: "frames", trap: "signals", ignore: "signals", block: "signals", signal: "signals", limit: "limits",
-  enter: "scope", leave: "scope", pass: "oddities",
+  enter: "scope", leave: "scope", pass: "oddities", run: "stdio", drop: "drop",
 };
 
 /** An outcome with additional fields: the descriptors of new handles, or the pid of a child. */
@@ -118,6 +118,6 @@ export function serve(Adapter, role) {
     socket.on("close", () => process.exit(1)); // the harness is gone
     const implementation = { name, version };
     const token = env.GIPC_HARNESS_TOKEN;
-    send({ type: "hello", protocol: 1, token, role, pid, implementation, profiles, control: "loop" });
+    send({ type: "hello", protocol: 2, token, role, pid, implementation, profiles, control: "loop" });
   });
 }

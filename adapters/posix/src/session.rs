@@ -9,7 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::process;
 
 /// The profiles that this implementation supports.
-const PROFILES: [&str; 7] = ["core", "tasks", "process", "frames", "signals", "limits", "counts"];
+const PROFILES: [&str; 8] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio"];
 
 /// The connection of this process to the harness.
 pub(crate) struct Session {
@@ -26,7 +27,7 @@ impl Session {
         let token = var("GIPC_HARNESS_TOKEN").map_err(|_| missing("GIPC_HARNESS_TOKEN"))?;
         let mut session = Self { socket: UnixStream::connect(path)?, partial_line: Vec::new() };
         session.send(&json!({
-            "type": "hello", "protocol": 1, "token": token, "role": role, "pid": process::id(),
+            "type": "hello", "protocol": 2, "token": token, "role": role, "pid": process::id(),
             "implementation": { "name": "posix", "version": env!("CARGO_PKG_VERSION") },
             "profiles": PROFILES, "control": "loop",
         }));

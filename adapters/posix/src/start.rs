@@ -15,8 +15,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::null;
 
 /// Starts `program`. The first of `arguments` is its name; the child inherits the descriptors `given` under the same
-/// numbers.
-pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> Result<Pid, Errno> {
+/// numbers, and `streams` as its standard streams. Without one, it reads from `/dev/null`, and writes where this process
+/// does.
+pub(crate) fn start(
+    program: &CStr,
+    arguments: &[CString],
+    given: &[RawFd],
+    streams: [Option<RawFd>; 3],
+) -> Result<Pid, Errno> {
     // The child must not allocate, so the argument vector is built before the fork.
     let mut argv: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
     argv.push(null());
@@ -38,7 +44,7 @@ pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> R
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
         // SAFETY: this is the child, and `argv` ends with a null pointer.
-        unsafe { exec_child(program, &argv, given, status.as_raw_fd()) }
+        unsafe { exec_child(program, &argv, given, streams, status.as_raw_fd()) }
     }
     mask.thread_set_mask()?;
     drop(status);
@@ -59,7 +65,13 @@ pub(crate) fn start(program: &CStr, arguments: &[CString], given: &[RawFd]) -> R
 /// # Safety
 ///
 /// Call this only in a child right after its fork, with all signals blocked; `argv` must end with a null pointer.
-unsafe fn exec_child(program: &CStr, argv: &[*const c_char], given: &[RawFd], status: RawFd) -> ! {
+unsafe fn exec_child(
+    program: &CStr,
+    argv: &[*const c_char],
+    given: &[RawFd],
+    streams: [Option<RawFd>; 3],
+    status: RawFd,
+) -> ! {
     // SAFETY: these calls are async-signal-safe, and all pointers are to memory of the caller or to constants.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
@@ -86,7 +98,13 @@ unsafe fn exec_child(program: &CStr, argv: &[*const c_char], given: &[RawFd], st
         libc::close(libc::STDIN_FILENO);
         libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
 
-        if given.iter().all(|fd| libc::fcntl(*fd, libc::F_SETFD, 0) == 0) {
+        // `dup2` clears close-on-exec. All pipes have higher numbers than the standard streams.
+        let numbers = libc::STDIN_FILENO..;
+        let is_set =
+            |(fd, number): (Option<RawFd>, RawFd)| fd.is_none_or(|fd| libc::dup2(fd, number) != -1);
+        let are_set = streams.into_iter().zip(numbers).all(is_set);
+
+        if are_set && given.iter().all(|fd| libc::fcntl(*fd, libc::F_SETFD, 0) == 0) {
             libc::execv(program.as_ptr(), argv.as_ptr());
         }
         let code = Errno::last_raw().to_ne_bytes();

@@ -5,18 +5,20 @@ use crate::ends::{End, Ends, Held, InUse};
 use crate::start::start;
 use crate::wire;
 use gipc_agent::{
-    Answer, Command, Completed, Failure, Implementation, OsActions, Resources, WireOutcome,
-    message_outcome, payload_bytes,
+    Answer, Command, Completed, Failure, Implementation, OsActions, Resources, Stream, Streams,
+    WireOutcome, WireStream, message_outcome, payload_bytes,
 };
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
+use std::process::Stdio;
 
 /// The pipe ends and the children of this process.
 #[derive(Default)]
 pub(crate) struct Raw {
     pub(crate) ends: Ends,
     children: RefCell<BTreeMap<String, ChildHandle>>,
+    streams: Streams,
 }
 
 impl From<InUse> for Failure {
@@ -27,6 +29,9 @@ impl From<InUse> for Failure {
 
 impl Resources for Raw {
     fn descriptor(&self, handle: &str) -> Result<RawFd, Failure> {
+        if self.streams.has(handle) {
+            return self.streams.descriptor(handle);
+        }
         let held = self.end(handle)?.lock()?;
         Ok(held.last().and_then(Held::descriptor).ok_or(WireOutcome::Closed)?)
     }
@@ -50,6 +55,22 @@ impl Implementation for Raw {
                 return Ok(Completed::with_descriptors(self.ends.duplex(&near, &far)?));
             }
             Command::Spawn { child, handles, .. } => self.spawn(child, &handles)?,
+            Command::Run { child, argv, stdin, stdout, stderr } => {
+                return self.run(child, &argv, [stdin, stdout, stderr]);
+            }
+            Command::Drop { child } => {
+                self.child(&child)?;
+                self.children.borrow_mut().remove(&child);
+            }
+            Command::Put { handle, payload } if self.streams.has(&handle) => {
+                return self.streams.put(&handle, &payload).await;
+            }
+            Command::Get { handle } if self.streams.has(&handle) => {
+                return self.streams.get(&handle).await;
+            }
+            Command::Close { handle } if self.streams.has(&handle) => {
+                return self.streams.close(&handle);
+            }
             Command::Put { handle, payload } => {
                 let payload = payload_bytes(&payload);
                 let (End::Sender(end) | End::Both(_, end)) = self.end(&handle)? else {
@@ -60,7 +81,9 @@ impl Implementation for Raw {
             }
             Command::Get { handle } => {
                 let (End::Receiver(end) | End::Both(end, _)) = self.end(&handle)? else {
-                    return Err(Failure::unsupported("impossible by type: a sender cannot receive"));
+                    return Err(Failure::unsupported(
+                        "impossible by type: a sender cannot receive",
+                    ));
                 };
                 let mut end = end.lock().await;
                 let got = wire::receive(end.as_mut().ok_or(WireOutcome::Closed)?).await?;
@@ -123,6 +146,34 @@ impl Raw {
         moved.into_iter().for_each(Held::close);
         self.children.borrow_mut().insert(child, process);
         Ok(())
+    }
+
+    /// Starts a program whose standard streams are pipes.
+    fn run(&self, child: String, argv: &[String], streams: [Option<WireStream>; 3]) -> Answer {
+        let (program, arguments) = argv.split_first().ok_or(WireOutcome::Misuse)?;
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments);
+        for (number, stream) in streams.iter().enumerate() {
+            let stdio = match stream {
+                None => continue,
+                Some(WireStream::Pipe(_)) => Stdio::piped(),
+                Some(WireStream::Given(handle)) => self.streams.take(handle)?.into(),
+            };
+            match number {
+                0 => command.stdin(stdio),
+                1 => command.stdout(stdio),
+                _ => command.stderr(stdio),
+            };
+        }
+        let mut process = command.spawn()?;
+        let [stdin, stdout, stderr] = streams;
+        let kept = [
+            (stdin, process.stdin.take().map(Stream::Stdin)),
+            (stdout, process.stdout.take().map(Stream::Stdout)),
+            (stderr, process.stderr.take().map(Stream::Stderr)),
+        ];
+        self.children.borrow_mut().insert(child, ChildHandle::new(process));
+        Ok(self.streams.keep(kept))
     }
 
     /// The end with this name. A name that this process does not have refers to an end of another process, which counts

@@ -14,7 +14,8 @@ use std::env;
 use std::io;
 
 /// The profiles that raw tokio has. It has no count of live handles, no scope and no codec.
-const PROFILES: [&str; 6] = ["core", "tasks", "process", "frames", "signals", "limits"];
+const PROFILES: [&str; 8] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

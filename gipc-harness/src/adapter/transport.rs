@@ -3,7 +3,7 @@
 //! Reads and writes messages, and checks the first one. The runner decides what the other messages mean for the run.
 
 use gipc_agent::LineDecoder;
-use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent};
+use gipc_agent::{FromAgent, Hello, OLDEST_PROTOCOL, PROTOCOL, ToAgent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;
@@ -117,7 +117,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
         let _ = events.send(AgentEvent::ProtocolError(Some(process), reason));
         return;
     }
-    agent.send(ToAgent::Welcome { protocol: PROTOCOL });
+    agent.send(ToAgent::Welcome { protocol: hello.protocol });
     let exited = Arc::clone(&agent.exited);
     let _ = events.send(AgentEvent::Hello(hello, agent));
     let (mut is_closed, mut has_exited) = (false, false);
@@ -146,10 +146,22 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
     }
 }
 
+/// The profiles that version 2 of the protocol added.
+const NEW_PROFILES: [&str; 2] = ["stdio", "drop"];
+
 /// Why a hello is rejected, as half a sentence; `None` if it is accepted.
 fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {
-    if hello.protocol != PROTOCOL {
-        Some(format!("uses protocol {}, and this harness uses protocol {PROTOCOL}", hello.protocol))
+    let newer = hello.profiles.iter().find(|profile| NEW_PROFILES.contains(&profile.as_str()));
+    if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&hello.protocol) {
+        Some(format!(
+            "uses protocol {}, and this harness uses {OLDEST_PROTOCOL} to {PROTOCOL}",
+            hello.protocol
+        ))
+    } else if let Some(profile) = newer.filter(|_| hello.protocol < PROTOCOL) {
+        Some(format!(
+            "uses protocol {}, in which there is no profile {profile}: it needs protocol {PROTOCOL}",
+            hello.protocol
+        ))
     } else if hello.token != token {
         Some("does not have the token of this run".to_owned())
     } else {
@@ -221,8 +233,37 @@ async fn write_messages(mut writer: OwnedWriteHalf, mut queue: mpsc::UnboundedRe
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gipc_agent::{ControlChannel, ImplementationId};
+    use rstest::rstest;
     use std::io::{BufRead, BufReader, Write};
     use std::os::unix::net::UnixStream as Client;
+
+    #[rstest]
+    #[case::of_version_1(1, "process", None)]
+    #[case::of_version_2(2, "stdio", None)]
+    #[case::of_version_1_with_a_profile_of_version_2(1, "drop", Some("it needs protocol 2"))]
+    #[case::of_a_version_to_come(3, "core", Some("this harness speaks 1 to 2"))]
+    #[case::of_no_version(0, "core", Some("this harness speaks 1 to 2"))]
+    fn an_agent_is_accepted_if_its_version_has_its_profiles(
+        #[case] protocol: u32,
+        #[case] profile: &str,
+        #[case] rejected: Option<&str>,
+    ) {
+        let hello = Hello {
+            protocol,
+            token: "secret".into(),
+            role: "main".into(),
+            pid: 1,
+            implementation: ImplementationId { name: "x".into(), version: "0".into() },
+            profiles: vec!["core".into(), profile.into()],
+            control: ControlChannel::Loop,
+        };
+        match (rejection(&hello, "secret", None), rejected) {
+            (None, None) => {}
+            (Some(reason), Some(part)) => assert!(reason.contains(part), "{reason}"),
+            (reason, _) => panic!("{reason:?}"),
+        }
+    }
 
     /// gVisor says that the peer of a socket is the process that asks, here this one.
     #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,8 @@
 
 use super::end_pool::Ends;
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb, parse,
+    ChildAct, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart, Script, Side,
+    Stream, StreamName, StreamSource, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
         pipes: 0,
         duplexes: 0,
         puts: 0,
+        streams: 0,
+        programs: BTreeSet::new(),
     };
     generator.pipe("main");
     let target = generator.rng.usize(4..MAX_LINES);
@@ -56,6 +59,9 @@ struct Generator<'r> {
     pipes: usize,
     duplexes: usize,
     puts: usize,
+    /// How many streams of programs are pipes.
+    streams: usize,
+    programs: BTreeSet<String>,
 }
 
 impl Generator<'_> {
@@ -73,6 +79,7 @@ impl Generator<'_> {
                     self.ends.add_pipe("near.r", "far.w", process);
                 }
             }
+            0..22 if self.has("stdio") && self.rng.u8(0..3) == 0 => self.run(process),
             0..22 => self.spawn(process),
             22..42 => self.put(process),
             42..62 => {
@@ -111,6 +118,10 @@ impl Generator<'_> {
                 self.add(process, None, Verb::Exit { code });
             }
             93..95 if self.has("process") && self.rng.bool() => self.exit_together(process),
+            93..95 if self.has("drop") && self.rng.u8(0..4) == 0 => {
+                let child = self.child();
+                self.add(process, None, Verb::Child { act: ChildAct::Drop, child });
+            }
             93..95 if self.has("process") => {
                 let act = if self.rng.bool() { ChildAct::Alive } else { ChildAct::Code };
                 let child = self.child();
@@ -202,11 +213,46 @@ impl Generator<'_> {
             })
             .collect();
         let moved = handles.clone();
-        let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new() };
+        let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new(), program: None };
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.to_owned());
             for end in moved {
                 self.ends.give(&end, child);
+            }
+        }
+    }
+
+    /// Starts a program. A process of the implementation makes pipes for its streams, and a program gives it ends.
+    fn run(&mut self, process: &str) {
+        let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { return };
+        let mut streams: Vec<Stream> = Vec::new();
+        for name in StreamName::ALL {
+            if self.rng.bool() {
+                continue;
+            }
+            let source = match self.programs.contains(process) {
+                true => StreamSource::Given { handle: self.handle(process, name.side()) },
+                false => {
+                    self.streams += 1;
+                    let (reader, writer) =
+                        (format!("sr{}", self.streams), format!("sw{}", self.streams));
+                    StreamSource::Pipe { reader, writer }
+                }
+            };
+            streams.push(Stream { name, source });
+        }
+        let program = ProgramStart { executable: Executable::Script, streams };
+        let handles: Vec<String> = program.given_to_child().map(str::to_owned).collect();
+        let (listed, started) = (Vec::new(), program.clone());
+        let run = Verb::Spawn { child: child.into(), handles, listed, program: Some(program) };
+        if self.add(process, None, run) && self.is_ok() {
+            self.processes.push(child.to_owned());
+            self.programs.insert(child.to_owned());
+            for (reader, writer) in started.pipes() {
+                self.ends.add_pipe(reader, writer, process);
+            }
+            for end in started.given_to_child() {
+                self.ends.give(end, child);
             }
         }
     }
@@ -281,7 +327,8 @@ impl Generator<'_> {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
             let child = child.to_owned();
             let (handles, listed) = (Vec::new(), Vec::new());
-            if self.add(process, None, Verb::Spawn { child: child.clone(), handles, listed }) {
+            let spawn = Verb::Spawn { child: child.clone(), handles, listed, program: None };
+            if self.add(process, None, spawn) {
                 self.processes.push(child.clone());
                 children.push(child);
             }

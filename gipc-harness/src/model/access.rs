@@ -98,7 +98,7 @@ impl State<'_> {
                 }
             }
             // A step that tells a child to terminate does not learn when the child ends; nor does one that finds it alive.
-            (Verb::Child { act: ChildAct::Terminate, .. }, _)
+            (Verb::Child { act: ChildAct::Terminate | ChildAct::Drop, .. }, _)
             | (Verb::Join { .. } | Verb::Child { .. }, Outcome::Running | Outcome::Yes) => {}
             (Verb::Join { .. } | Verb::Child { .. }, _) => {
                 if let Some(child) = child {
@@ -165,6 +165,8 @@ impl State<'_> {
             }
             Verb::Leave { handles, .. } => self.close_accesses(process, handles, &mut all),
             Verb::Spawn { handles, .. } => {
+                let made = self.program.scenario.handles.made_by(step, verb).into_iter();
+                all.extend(made.map(|end| (Resource::Handle(process, end), Write)));
                 for end in handles.iter().flat_map(|handle| self.ends(handle)) {
                     all.push((Resource::End(process, *end), Write));
                     all.extend(self.withdrawn_put(end.pipe, Read).filter(|_| end.is_writer()));
@@ -199,6 +201,7 @@ impl State<'_> {
                     self.interruption_accesses(child, &mut all);
                 }
             }
+            Verb::Child { act: ChildAct::Drop, .. } => {}
             // Asking whether a child has ended depends on when; waiting for its end does not.
             Verb::Child { act: ChildAct::Alive | ChildAct::Code, .. } => {
                 all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));

@@ -125,6 +125,9 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                 }
             }
             Verb::Spawn { .. } => {
+                for end in program.scenario.handles.made_by(step, program.verb(step)) {
+                    self.add_users(&self.footprint.pipes[end.pipe].users);
+                }
                 program.used_ends(step).for_each(|end| self.add_observers(end.pipe));
                 if let Some(child) = info.child {
                     self.add_conflicts_of_second_start(child);
@@ -147,6 +150,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                     self.add_users(&self.footprint.processes[child].signallers_by_id);
                 }
             }
+            Verb::Child { act: ChildAct::Drop, .. } => {}
             Verb::Child { .. } => {
                 if let Some(child) = info.child {
                     self.add_ending(child);

@@ -78,6 +78,10 @@ impl Footprint {
             Verb::Spawn { handles: given, .. } => {
                 let Some(child) = info.child else { return };
                 record_use(&mut self.processes[child].spawners, user);
+                for end in table.made_by(step, verb) {
+                    record_use(&mut self.pipes[end.pipe].users, user);
+                    self.add_holder(end, info.process);
+                }
                 for end in given.iter().flat_map(|handle| table.ends(handle)) {
                     self.add_holder(*end, child);
                 }

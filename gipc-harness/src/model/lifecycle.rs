@@ -5,7 +5,7 @@ use super::Unjoined;
 use super::history::Fact;
 use super::process::{Phase, Signals};
 use super::state::State;
-use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
+use crate::scenario::{ChildAct, Executable, Outcome, PipeEnd, ProgramStart, Verb};
 use crate::trace::{ProcessExit, StepState};
 use std::collections::BTreeSet;
 
@@ -86,6 +86,7 @@ impl State<'_> {
             return;
         }
         let joins = match self.program.choices.unjoined {
+            _ if self.program.processes[process].is_program => false,
             Unjoined::Joined => true,
             Unjoined::JoinedOnReturn => step.is_none(),
             Unjoined::Left | Unjoined::Killed => false,
@@ -110,12 +111,21 @@ impl State<'_> {
 
     /// Whether a process kills children when it returns.
     pub(super) fn kills_children(&self, process: usize) -> bool {
-        self.program.choices.unjoined == Unjoined::Killed && self.has_running_child(process)
+        self.program.choices.unjoined == Unjoined::Killed
+            && !self.program.processes[process].is_program
+            && self.has_running_child(process)
     }
 
     pub(super) fn spawn(&mut self, step: usize, handles: &[String]) {
         let info = self.program.steps[step];
         let Some(child) = info.child else { return };
+        let is_started = match self.program.verb(step) {
+            Verb::Spawn { program: Some(program), .. } => self.make_streams(step, program),
+            _ => true,
+        };
+        if !is_started {
+            return;
+        }
         let ends = match self.ends_to_give(info.process, handles) {
             Ok(ends) => ends,
             Err((_, ends)) if self.is_ok_by_file(step) => ends,
@@ -146,6 +156,33 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
+    /// Makes the pipes that are streams of a program. Completes the step and returns false if the program cannot be
+    /// started.
+    fn make_streams(&mut self, step: usize, program: &ProgramStart) -> bool {
+        let error = match program.executable {
+            Executable::Script => None,
+            _ if self.is(Mutation::AnythingRuns) => None,
+            Executable::Missing => Some("ENOENT"),
+            Executable::NotExecutable => Some("EACCES"),
+        };
+        if let Some(name) = error.filter(|_| !self.is_ok_by_file(step)) {
+            self.complete(step, Outcome::Os(name.into()));
+            return false;
+        }
+        let process = self.program.steps[step].process;
+        let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
+        if !self.processes[process].take_descriptors(ends.len() as u64) && !self.is_ok_by_file(step)
+        {
+            self.complete(step, Outcome::Os("EMFILE".into()));
+            return false;
+        }
+        for end in ends {
+            self.pipes[end.pipe].make();
+            self.processes[process].ends.insert(end);
+        }
+        true
+    }
+
     /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
     fn ends_to_give(
         &self,
@@ -174,9 +211,12 @@ impl State<'_> {
     }
 
     fn refuse_spawn(&mut self, step: usize, outcome: Outcome, ends: &[PipeEnd]) {
+        let process = self.program.steps[step].process;
+        let made = self.program.scenario.handles.made_by(step, self.program.verb(step));
+        self.close_ends(process, &made);
         self.complete(step, outcome);
         if self.is(Mutation::RefusedTakes) {
-            self.close_ends(self.program.steps[step].process, ends);
+            self.close_ends(process, ends);
         }
     }
 
@@ -348,6 +388,13 @@ impl State<'_> {
         };
         let outcome = match (act, exit) {
             (ChildAct::Terminate, _) => return self.signal(step, "SIGTERM"),
+            (ChildAct::Drop, None) if self.is(Mutation::DropKills) => {
+                if let Some(child) = child {
+                    self.begin_exit(child, killed());
+                }
+                Outcome::Ok
+            }
+            (ChildAct::Drop, _) => Outcome::Ok,
             (ChildAct::Alive, Some(_)) if self.is(Mutation::AliveForEver) => Outcome::Yes,
             (ChildAct::Reap, Some(_)) if self.is(Mutation::StrangerIsLost) => Outcome::Exit(0),
             (ChildAct::Reaped, _) if self.is(Mutation::ZombiesStay) => return,

@@ -93,11 +93,15 @@ pub enum Mutation {
     LockTravels,
     /// The two directions of a duplex cannot be closed or given separately.
     DuplexIsOne,
+    /// A program that there is not is started.
+    AnythingRuns,
+    /// Dropping the object of a child kills the child.
+    DropKills,
 }
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,
         Self::LastMessageFirst,
@@ -142,5 +146,7 @@ impl Mutation {
         Self::StrangerIsLost,
         Self::LockTravels,
         Self::DuplexIsOne,
+        Self::AnythingRuns,
+        Self::DropKills,
     ];
 }

@@ -50,6 +50,8 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) status_users: Vec<LastUse>,
     /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
+    /// Whether it is a program that `run` starts, so that the choices of the implementation do not concern it.
+    pub(super) is_program: bool,
 }
 
 /// A task, and the position among its steps of the last step that does something.
@@ -173,6 +175,7 @@ impl<'a> Names<'a> {
                 children: Vec::new(),
                 status_users: Vec::new(),
                 signallers: Vec::new(),
+                is_program: false,
             });
         }
         index
@@ -217,6 +220,8 @@ impl<'a> Names<'a> {
         for (step, info) in scenario.steps.iter().zip(steps) {
             if let (Some(child), Verb::Spawn { .. }) = (info.child, &step.verb) {
                 self.processes[info.process].children.push(child);
+                self.processes[child].is_program =
+                    matches!(&step.verb, Verb::Spawn { program: Some(_), .. });
             }
         }
     }

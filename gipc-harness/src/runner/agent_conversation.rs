@@ -107,7 +107,11 @@ impl<'a> AgentConversation<'a> {
     fn handle_hello(&mut self, state: &mut RunState<'_>, hello: Hello, agent: AgentHandle) {
         state.log(EventKind::Hello { is: hello.clone() });
         let process = hello.role.as_str();
-        if let Some(difference) = self.probe.misdeclared(&hello.profiles) {
+        let is_program = self.scenario.steps.iter().any(|step| {
+            matches!(&step.verb, Verb::Spawn { child, program: Some(_), .. } if child == process)
+        });
+        let misdeclared = self.probe.misdeclared(&hello.profiles).filter(|_| !is_program);
+        if let Some(difference) = misdeclared {
             return state.fail(format!("{process} {difference}"));
         }
         let is_spawned =

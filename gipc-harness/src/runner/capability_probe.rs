@@ -20,9 +20,16 @@ struct Question {
 }
 
 /// For each profile a command that does no harm if the agent accepts it, and its description.
-fn commands() -> [(&'static str, &'static str, Command); 9] {
+fn commands() -> [(&'static str, &'static str, Command); 11] {
     let nobody = || "nobody".to_owned();
     let count = |what: &str| Command::Count { what: what.into() };
+    let run = Command::Run {
+        child: nobody(),
+        argv: vec!["/nonexistent/program".into()],
+        stdin: None,
+        stdout: None,
+        stderr: None,
+    };
     let pass = Command::Pass { handle: nobody(), passed: nobody() };
     let pipe = Command::Pipe { reader: "r".into(), writer: "w".into(), codec: Some("json".into()) };
     [
@@ -34,6 +41,8 @@ fn commands() -> [(&'static str, &'static str, Command); 9] {
         ("scope", "enter, of the profile scope", Command::Enter { handles: Vec::new() }),
         ("counts", "count handles, of the profile counts", count("handles")),
         ("oddities", "pass, of the profile oddities", pass),
+        ("stdio", "run, of the profile stdio", run),
+        ("drop", "drop, of the profile drop", Command::Drop { child: nobody() }),
         ("codec", "a pipe with a codec, of the profile codec", pipe),
     ]
 }
@@ -114,9 +123,9 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ALL: [&str; 10] = [
+    const ALL: [&str; 12] = [
         "core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities",
-        "codec",
+        "codec", "stdio", "drop",
     ];
 
     #[test]
@@ -137,6 +146,8 @@ mod tests {
     #[case("counts")]
     #[case("oddities")]
     #[case("codec")]
+    #[case("stdio")]
+    #[case("drop")]
     fn an_agent_that_lacks_one_profile_is_asked_for_it(#[case] lacking: &str) {
         let profiles = ALL.into_iter().filter(|one| *one != lacking).map(str::to_owned);
         let mut probe = CapabilityProbe::new(&[], 0);

@@ -2,16 +2,23 @@
 //!
 //! Agents report a message by its length and digest. Which step put the message is found here.
 
+use crate::process_role::PROGRAM;
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Outcome, Payload, PipeId, Scenario, Side, TaskId,
-    Verb,
+    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
+    ProgramStart, Scenario, Side, StreamName, TaskId, Verb,
 };
 use gipc_agent::WireOutcome;
-use gipc_agent::{Command, FramePosition, WirePayload, digest, noise_digest};
+use gipc_agent::{Command, FramePosition, WirePayload, WireStream, digest, noise_digest};
 use std::collections::BTreeMap;
 
 /// The origin of a message that no step put.
 const NO_STEP: &str = "which no step put";
+
+/// A file that there is not.
+const MISSING_PROGRAM: &str = "/nonexistent/program";
+
+/// A file that is not executable, not even for the superuser.
+const NOT_EXECUTABLE: &str = "/dev/null";
 
 /// A message as an agent reports it.
 struct Received<'a> {
@@ -59,7 +66,10 @@ impl<'a> ProtocolMapping<'a> {
                 Command::Pipe { reader, writer, codec }
             }
             Verb::Duplex { near, far } => Command::Duplex { near, far },
-            Verb::Spawn { child, handles, listed } => Command::Spawn { child, handles, listed },
+            Verb::Spawn { child, program: Some(program), .. } => run_command(child, &program),
+            Verb::Spawn { child, handles, listed, program: None } => {
+                Command::Spawn { child, handles, listed }
+            }
             Verb::Put { handle, payload } => {
                 Command::Put { handle, payload: self.payload(step, payload) }
             }
@@ -78,6 +88,7 @@ impl<'a> ProtocolMapping<'a> {
                 ChildAct::Stall => Command::Stall { child },
                 ChildAct::Reaped => Command::Reaped { child },
                 ChildAct::Reap => Command::Reap { child },
+                ChildAct::Drop => Command::Drop { child },
             },
             Verb::Raise => Command::Raise,
             Verb::Exec { ghost } => Command::Exec { ghost },
@@ -215,6 +226,27 @@ impl<'a> ProtocolMapping<'a> {
         let number = self.put_numbers.get(&put).unwrap_or(&0);
         format!("{}#{number}", self.scenario.steps[put].task_id)
     }
+}
+
+/// The command that starts a program: the program of the harness is this one, in another role.
+fn run_command(child: String, program: &ProgramStart) -> Command {
+    let own = || std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
+    let mut argv = match program.executable {
+        Executable::Script => vec![own(), PROGRAM.to_owned(), child.clone()],
+        Executable::Missing => vec![MISSING_PROGRAM.to_owned()],
+        Executable::NotExecutable => vec![NOT_EXECUTABLE.to_owned()],
+    };
+    let streams = program.streams.iter();
+    argv.extend(streams.map(|stream| format!("{}={}", stream.name.word(), stream.of_child())));
+    let stream = |name: StreamName| {
+        let stream = program.streams.iter().find(|stream| stream.name == name)?;
+        Some(match stream.of_parent() {
+            Some(kept) => WireStream::Pipe(kept.to_owned()),
+            None => WireStream::Given(stream.of_child().to_owned()),
+        })
+    };
+    let [stdin, stdout, stderr] = StreamName::ALL.map(stream);
+    Command::Run { child, argv, stdin, stdout, stderr }
 }
 
 /// Translates an outcome that is not a message.

@@ -86,7 +86,8 @@ impl Display for Verb {
                 }
             }
             Self::Duplex { near, far } => write!(f, "duplex {near} {far}"),
-            Self::Spawn { child, handles, listed } => {
+            Self::Spawn { child, program: Some(program), .. } => write!(f, "run {child}{program}"),
+            Self::Spawn { child, handles, listed, program: None } => {
                 write!(f, "spawn {child}")?;
                 handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
                 listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
@@ -107,6 +108,7 @@ impl Display for Verb {
                 ChildAct::Stall => write!(f, "stall until {child} ends"),
                 ChildAct::Reaped => write!(f, "until {child} is reaped"),
                 ChildAct::Reap => write!(f, "reap {child}"),
+                ChildAct::Drop => write!(f, "drop {child}"),
             },
             Self::Raise => f.write_str("raise"),
             Self::Exec { ghost } => write!(f, "exec {ghost}"),

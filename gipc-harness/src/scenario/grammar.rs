@@ -1,6 +1,6 @@
 //! How each verb is written, and the profile that an implementation needs for it.
 
-use super::{Counted, Verb};
+use super::{ChildAct, Counted, Verb};
 
 /// A part of the language that an implementation supports as a whole, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,10 @@ pub enum Profile {
     Codec,
     /// Misuse that a type system may make impossible.
     Oddities,
+    /// Programs whose standard streams are pipes.
+    Stdio,
+    /// Dropping the object of a process.
+    Drop,
 }
 
 impl Profile {
@@ -42,12 +46,14 @@ impl Profile {
             Self::Counts => "counts",
             Self::Codec => "codec",
             Self::Oddities => "oddities",
+            Self::Stdio => "stdio",
+            Self::Drop => "drop",
         }
     }
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 36] = [
+pub const VERBS: [(&str, Profile); 40] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -84,6 +90,10 @@ pub const VERBS: [(&str, Profile); 36] = [
     ("pipe R W with json|failing", Profile::Codec),
     ("spawn CHILD in-list(H)", Profile::Oddities),
     ("put W handle H", Profile::Oddities),
+    ("run CHILD stdin|stdout|stderr R W…", Profile::Stdio),
+    ("run CHILD stdin|stdout|stderr H…", Profile::Stdio),
+    ("run CHILD missing|not-executable", Profile::Stdio),
+    ("drop CHILD", Profile::Drop),
 ];
 
 /// The forms of a verb, as an error shows them.
@@ -110,6 +120,7 @@ impl Verb {
     pub fn profile(&self) -> Profile {
         match self {
             Self::Pipe { codec: Some(_), .. } => Profile::Codec,
+            Self::Spawn { program: Some(_), .. } => Profile::Stdio,
             Self::Spawn { listed, .. } if !listed.is_empty() => Profile::Oddities,
             Self::Pipe { .. }
             | Self::Duplex { .. }
@@ -122,6 +133,7 @@ impl Verb {
             | Self::Exit { .. }
             | Self::Until { .. } => Profile::Core,
             Self::Cancel { .. } | Self::Pause { .. } => Profile::Tasks,
+            Self::Child { act: ChildAct::Drop, .. } => Profile::Drop,
             Self::Child { .. } | Self::Raise | Self::Exec { .. } => Profile::Process,
             Self::Cut { .. } | Self::Rest { .. } | Self::Announce { .. } => Profile::Frames,
             Self::Dispose { .. } | Self::Signal { .. } | Self::Count { what: Counted::Trapped } => {

@@ -21,6 +21,7 @@ mod mistake_list;
 mod validation;
 mod formatter;
 mod pipe_ends;
+mod program_start;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use grammar::{Profile, VERBS};
 pub use outcome::{Outcome, Payload};
 pub use parser::{parse, parse_all};
 pub use pipe_ends::{HandleTable, PipeEnd, PipeId, Side};
+pub use program_start::{Executable, ProgramStart, Stream, StreamName, StreamSource};
 pub use script::{Index, Item, Line, Script, SourcePosition};
 pub use step::{Step, TaskId};
 pub use verb::{ChildAct, Codec, Counted, CutAt, Disposition, Verb};

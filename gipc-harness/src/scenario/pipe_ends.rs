@@ -92,6 +92,16 @@ impl HandleTable {
                         (writer.clone(), vec![PipeEnd::writer(first)]),
                     ]
                 }
+                Verb::Spawn { program: Some(program), .. } => {
+                    let mut handles = Vec::new();
+                    for (reader, writer) in program.pipes() {
+                        let pipe = table.names.len();
+                        table.names.push([reader.to_owned(), writer.to_owned()]);
+                        handles.push((reader.to_owned(), vec![PipeEnd::reader(pipe)]));
+                        handles.push((writer.to_owned(), vec![PipeEnd::writer(pipe)]));
+                    }
+                    handles
+                }
                 Verb::Duplex { near, far } => {
                     let (to_far, to_near) = (first, first + 1);
                     table.names.push([format!("{far}.r"), format!("{near}.w")]);
@@ -153,6 +163,7 @@ impl HandleTable {
         let pipes = match verb {
             Verb::Pipe { .. } => 1,
             Verb::Duplex { .. } => 2,
+            Verb::Spawn { program: Some(program), .. } => program.pipes().count(),
             _ => 0,
         };
         let first = self.first_pipes.get(&step).copied().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What a step does, as data. How a verb is written is in `grammar`; what it does is defined by the model.
 
-use super::{Payload, TaskId};
+use super::{Payload, ProgramStart, TaskId};
 
 /// What a step does. Handles and processes are given by name; `near.r` is one half of a duplex.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub enum Verb {
         handles: Vec<String>,
         /// Handles inside a list argument, which therefore do not move.
         listed: Vec<String>,
+        /// For `run`: the child is a program, and `handles` are the ends that become its standard streams. `None` for
+        /// `spawn`, whose child is a process of the implementation.
+        program: Option<ProgramStart>,
     },
     /// Sends one message.
     Put {
@@ -164,8 +167,9 @@ impl Verb {
             Self::Pipe { reader: one, writer: other, .. }
             | Self::Duplex { near: one, far: other }
             | Self::Pass { handle: one, passed: other } => vec![one, other],
-            Self::Spawn { child, handles, listed } => {
-                [child].into_iter().chain(handles).chain(listed).collect()
+            Self::Spawn { child, handles, listed, program } => {
+                let streams = program.iter_mut().flat_map(ProgramStart::names_mut);
+                [child].into_iter().chain(handles).chain(listed).chain(streams).collect()
             }
             Self::Put { handle: name, .. }
             | Self::Get { handle: name }
@@ -224,6 +228,8 @@ pub enum ChildAct {
     Reaped,
     /// Reaps the child with the system call, unseen by the implementation.
     Reap,
+    /// Drops the implementation's object for the child. The child goes on.
+    Drop,
 }
 
 /// The position at which a frame is cut.

@@ -5,6 +5,7 @@
 use super::common_mistakes::{too_many_words, unknown_verb};
 use super::grammar::{first_words, usages};
 use super::lexer;
+use super::program_start;
 use super::token_line::TokenLine;
 use super::{ChildAct, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
 
@@ -21,6 +22,7 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "pipe" => pipe(tokens, end),
         "duplex" => Ok(Verb::Duplex { near: tokens.name(2)?, far: tokens.name(3)? }),
         "spawn" => spawn(tokens, end),
+        "run" => run(tokens, end),
         "put" => put(tokens, given),
         "get" => Ok(Verb::Get { handle: tokens.handle(2)? }),
         "close" => Ok(Verb::Close { handle: tokens.handle(2)? }),
@@ -30,6 +32,7 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "alive" => child(tokens, ChildAct::Alive, 2),
         "code" => child(tokens, ChildAct::Code, 2),
         "reap" => child(tokens, ChildAct::Reap, 2),
+        "drop" => child(tokens, ChildAct::Drop, 2),
         "exit" => Ok(Verb::Exit { code: tokens.exit_code(2)? }),
         "until" => until(tokens, given),
         "stall" if tokens.text(2) == "until" && tokens.text(4) == "ends" => {
@@ -72,7 +75,9 @@ fn check_argument_count(
     let (least, most) = match verb {
         "raise" => (0, 0),
         "get" | "close" | "join" | "kill" | "exit" | "cancel" | "pause" | "terminate" | "alive"
-        | "code" | "reap" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => (1, 1),
+        | "code" | "reap" | "drop" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => {
+            (1, 1)
+        }
         "duplex" | "announce" | "signal" => (2, 2),
         "put" if tokens.text(3) == "handle" => (3, 3),
         "put" => (2, 2),
@@ -82,7 +87,7 @@ fn check_argument_count(
         "pipe" => (2, 2),
         "stall" => (3, 3),
         "cut" => (4, 4),
-        "spawn" | "enter" | "leave" => (1, usize::MAX),
+        "spawn" | "run" | "enter" | "leave" => (1, usize::MAX),
         _ => {
             return Err(unknown_verb(tokens));
         }
@@ -134,7 +139,14 @@ fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
             None => handles.push(tokens.handle(at)?),
         }
     }
-    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed })
+    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed, program: None })
+}
+
+fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
+    let program = program_start::parse(tokens, 3, end)?;
+    let handles = program.given_to_child().map(str::to_owned).collect();
+    let (child, listed) = (tokens.name(2)?, Vec::new());
+    Ok(Verb::Spawn { child, handles, listed, program: Some(program) })
 }
 
 fn put(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {

@@ -42,6 +42,9 @@ impl<'a> Ownership<'a> {
                     }
                 }
                 Verb::Spawn { child, handles: given, .. } => {
+                    for end in handles.made_by(index, &step.verb) {
+                        ownership.states.insert(end, EndState::Held(step.task_id.process.clone()));
+                    }
                     for end in given.iter().flat_map(|handle| handles.ends(handle)) {
                         // What was closed before is not given.
                         if let Some(EndState::Held(owner)) = ownership.states.get_mut(end) {

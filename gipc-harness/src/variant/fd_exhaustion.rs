@@ -3,7 +3,7 @@
 //! A refused start must lose nothing and leave nothing behind, so all that follows must come out as if it had not been.
 
 use super::{Edits, InjectionSelector, JobSet, Variant};
-use crate::scenario::{Outcome, Scenario, Step, Verb};
+use crate::scenario::{Outcome, Scenario, Step, StreamSource, Verb};
 use std::collections::BTreeMap;
 
 /// How many attempts of one process fail, each in a run of its own. Further ones would test the same again.
@@ -62,7 +62,17 @@ fn attempt(verb: &Verb) -> Option<Verb> {
         Verb::Pipe { reader: one, writer: two, .. } | Verb::Duplex { near: one, far: two } => {
             (*one, *two) = (other(one), other(two));
         }
-        Verb::Spawn { child, .. } => *child = other(child),
+        Verb::Spawn { child, handles, program, .. } => {
+            *child = other(child);
+            for stream in program.iter_mut().flat_map(|program| &mut program.streams) {
+                if let StreamSource::Pipe { reader, writer } = &mut stream.source {
+                    (*reader, *writer) = (other(reader), other(writer));
+                }
+            }
+            if let Some(program) = program {
+                *handles = program.given_to_child().map(str::to_owned).collect();
+            }
+        }
         _ => return None,
     }
     Some(verb)

@@ -21,6 +21,7 @@ VERBS = {
     "stall": "process", "reaped": "process", "reap": "process", "raise": "process", "exec": "process",
     "cut": "frames", "rest": "frames", "announce": "frames", "trap": "signals", "ignore": "signals",
     "block": "signals", "signal": "signals", "limit": "limits", "enter": "scope", "leave": "scope", "pass": "oddities",
+    "run": "stdio", "drop": "drop",
 }
 # The socket that this process has inherited from its parent by fork, if any.
 inherited = None
@@ -97,7 +98,7 @@ class Agent:
         self.socket = inherited = socket.socket(socket.AF_UNIX)
         self.socket.connect(os.environ["GIPC_HARNESS_SOCKET"])
         self.send(
-            type="hello", protocol=1, token=os.environ["GIPC_HARNESS_TOKEN"], role=self.role, pid=os.getpid(),
+            type="hello", protocol=2, token=os.environ["GIPC_HARNESS_TOKEN"], role=self.role, pid=os.getpid(),
             implementation={"name": self.name, "version": self.version}, profiles=self.profiles, control=self.control,
         )
 

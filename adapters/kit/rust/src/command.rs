@@ -35,6 +35,27 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         listed: Vec<String>,
     },
+    /// Start a program by the implementation's own interface for programs.
+    Run {
+        /// The role.
+        child: String,
+        /// The program, which is a path, and its arguments.
+        argv: Vec<String>,
+        /// Standard input. Without it: as the implementation does by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stdin: Option<WireStream>,
+        /// Standard output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stdout: Option<WireStream>,
+        /// Standard error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stderr: Option<WireStream>,
+    },
+    /// Drop the implementation's object for a child, without waiting for the child or ending it.
+    Drop {
+        /// The role of the child.
+        child: String,
+    },
     /// Send one message.
     Put {
         /// The handle to send through.
@@ -230,6 +251,8 @@ impl Command {
             Self::Limit { .. } => "limits",
             Self::Enter { .. } | Self::Leave { .. } => "scope",
             Self::Pass { .. } => "oddities",
+            Self::Run { .. } => "stdio",
+            Self::Drop { .. } => "drop",
         }
     }
 }
@@ -259,6 +282,18 @@ impl FramePosition {
         }
         .min(frame_len)
     }
+}
+
+/// A standard stream of a program that is started.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum WireStream {
+    /// A new pipe, whose other end this process keeps under this name. Messages in it have a header of four bytes, the
+    /// length with the most significant byte first, whatever the implementation writes into its own pipes.
+    Pipe(String),
+    /// This handle, an end of such a pipe. It moves to the program.
+    Given(String),
 }
 
 /// A message as commands carry it: a short text, or the recipe of a long message.

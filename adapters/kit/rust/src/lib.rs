@@ -21,13 +21,15 @@ mod protocol;
 #[cfg(feature = "tokio")]
 mod session;
 mod signals;
+#[cfg(feature = "tokio")]
+mod streams;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tokio")]
 mod writer;
 
 pub use blocking::{BlockingImplementation, serve_blocking};
-pub use command::{Command, FramePosition, WirePayload};
+pub use command::{Command, FramePosition, WirePayload, WireStream};
 pub use connection::Ending;
 pub use implementation::{
     Answer, Completed, Failure, Identity, Implementation, Resources, conclude, message_outcome,
@@ -39,11 +41,13 @@ pub use payload::{NOISE_BLOCK, digest, noise, noise_digest};
 #[cfg(feature = "tokio")]
 pub use pipes::{Pipes, serve_pipes};
 pub use protocol::{
-    ControlChannel, FromAgent, Hello, ImplementationId, MAX_LINE, PROTOCOL, SOCKET_VARIABLE,
-    TOKEN_VARIABLE, ToAgent, WireOutcome,
+    ControlChannel, FromAgent, Hello, ImplementationId, MAX_LINE, OLDEST_PROTOCOL, PROTOCOL,
+    SOCKET_VARIABLE, TOKEN_VARIABLE, ToAgent, WireOutcome,
 };
 #[cfg(feature = "tokio")]
 pub use session::serve;
+#[cfg(feature = "tokio")]
+pub use streams::{Stream, Streams};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

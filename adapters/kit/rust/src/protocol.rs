@@ -1,4 +1,4 @@
-//! The messages between harness and agent, protocol version 1: one JSON object per line.
+//! The messages between harness and agent, protocol version 2: one JSON object per line.
 //!
 //! Both sides ignore unknown fields. An unknown message is a fault. Sizes and lengths are in bytes.
 
@@ -6,8 +6,10 @@ use crate::command::Command;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of these messages.
-pub const PROTOCOL: u32 = 1;
+/// The version of these messages. Version 2 added the profiles `stdio` and `drop`.
+pub const PROTOCOL: u32 = 2;
+/// The oldest version of which the harness accepts agents.
+pub const OLDEST_PROTOCOL: u32 = 1;
 /// The longest line that either side may send, in bytes.
 pub const MAX_LINE: usize = 64 * 1024;
 /// The environment variable that holds the path of the harness's Unix socket.

@@ -3,8 +3,8 @@
 use crate::scenario::mistake_list::MistakeList;
 use crate::scenario::parser::{self, parse};
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
-    TaskId, Verb,
+    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome, Payload,
+    ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,8 +36,15 @@ fn verb() -> impl Strategy<Value = Verb> {
             codec
         }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4), vec(handle(), 0..2))
-            .prop_map(|(child, handles, listed)| Verb::Spawn { child, handles, listed }),
+        (name(), vec(handle(), 0..4), vec(handle(), 0..2)).prop_map(|(child, handles, listed)| {
+            Verb::Spawn { child, handles, listed, program: None }
+        }),
+        (name(), program_start()).prop_map(|(child, program)| Verb::Spawn {
+            child,
+            handles: program.given_to_child().map(str::to_owned).collect(),
+            listed: Vec::new(),
+            program: Some(program),
+        }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
         handle().prop_map(|handle| Verb::Close { handle }),
@@ -74,6 +81,27 @@ fn verb() -> impl Strategy<Value = Verb> {
     ]
 }
 
+fn program_start() -> impl Strategy<Value = ProgramStart> {
+    let executable = prop_oneof![
+        Just(Executable::Script),
+        Just(Executable::Missing),
+        Just(Executable::NotExecutable)
+    ];
+    let source = || {
+        prop_oneof![
+            (name(), name()).prop_map(|(reader, writer)| StreamSource::Pipe { reader, writer }),
+            handle().prop_map(|handle| StreamSource::Given { handle }),
+        ]
+    };
+    let streams = vec(proptest::option::of(source()), 3).prop_map(|sources| {
+        let named = StreamName::ALL.into_iter().zip(sources);
+        named
+            .filter_map(|(name, source)| Some(Stream { name, source: source? }))
+            .collect::<Vec<_>>()
+    });
+    (executable, streams).prop_map(|(executable, streams)| ProgramStart { executable, streams })
+}
+
 fn codec() -> impl Strategy<Value = Option<Codec>> {
     prop_oneof![Just(None), Just(Some(Codec::Json)), Just(Some(Codec::Failing))]
 }
@@ -86,6 +114,7 @@ fn act() -> impl Strategy<Value = ChildAct> {
         Just(ChildAct::Stall),
         Just(ChildAct::Reaped),
         Just(ChildAct::Reap),
+        Just(ChildAct::Drop),
     ]
 }
 

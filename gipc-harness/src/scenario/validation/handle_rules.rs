@@ -11,6 +11,8 @@ pub(super) struct HandleRules<'a> {
     names: BTreeSet<&'a str>,
     /// The pipe ends that steps have made.
     ends: BTreeMap<PipeEnd, EndStatus<'a>>,
+    /// The handles whose pipes are streams of programs.
+    streams: BTreeSet<&'a str>,
 }
 
 /// What happened to a pipe end so far.
@@ -24,7 +26,7 @@ enum EndStatus<'a> {
 
 impl<'a> HandleRules<'a> {
     pub(super) fn new(table: &'a HandleTable) -> Self {
-        Self { table, names: BTreeSet::new(), ends: BTreeMap::new() }
+        Self { table, names: BTreeSet::new(), ends: BTreeMap::new(), streams: BTreeSet::new() }
     }
 
     /// Adds a handle that its step makes.
@@ -61,6 +63,32 @@ impl<'a> HandleRules<'a> {
         }
         self.ends.extend(given.into_iter().map(|end| (end, EndStatus::Held(child))));
         Ok(())
+    }
+
+    /// Notes the handles of pipes that are streams of programs.
+    pub(super) fn add_streams(&mut self, handles: impl Iterator<Item = &'a str>) {
+        self.streams.extend(handles);
+    }
+
+    /// Only an end of a stream can become a stream of another program.
+    pub(super) fn check_stream(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        if self.streams.contains(handle) {
+            return Ok(());
+        }
+        let message = format!("{handle} is no stream of a program");
+        let hint = "give an end of a stream that another `run` has made; a new pipe has two names";
+        Err(ParseError::at_action(step, message, hint))
+    }
+
+    /// A process of the implementation cannot be given an end of a stream.
+    pub(super) fn check_no_stream(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
+        if !self.streams.contains(handle) {
+            return Ok(());
+        }
+        let message = format!("{handle} is a stream of a program");
+        let hint =
+            "`run` can give it to another program; `spawn` gives ends that `pipe` or `duplex` made";
+        Err(ParseError::at_action(step, message, hint))
     }
 
     /// Closes all ends of a handle.

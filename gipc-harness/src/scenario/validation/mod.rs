@@ -9,7 +9,10 @@ mod handle_rules;
 mod process_rules;
 
 use super::mistake_list::MistakeList;
-use super::{Outcome, ParseError, Payload, PipeEnd, Scenario, Side, Step, TaskId, Verb};
+use super::{
+    ChildAct, Outcome, ParseError, Payload, PipeEnd, ProgramStart, Scenario, Side, Step,
+    StreamSource, TaskId, Verb,
+};
 use frame_rules::FrameRules;
 use handle_rules::HandleRules;
 use process_rules::ProcessRules;
@@ -48,6 +51,7 @@ struct Validator<'a> {
 impl<'a> Validator<'a> {
     fn check_step(&mut self, step: &'a Step) -> Result<(), ParseError> {
         self.processes.check_actor(step)?;
+        self.processes.check_program(step)?;
         match &step.verb {
             // A step that is expected to be refused makes nothing.
             Verb::Pipe { .. } | Verb::Duplex { .. } if step.expects_refusal() => {}
@@ -62,7 +66,10 @@ impl<'a> Validator<'a> {
                 self.handles.make(step, near)?;
                 self.handles.make(step, far)?;
             }
-            Verb::Spawn { child, handles, listed } => self.spawn(step, child, handles, listed)?,
+            Verb::Spawn { child, program: Some(program), .. } => self.run(step, child, program)?,
+            Verb::Spawn { child, handles, listed, program: None } => {
+                self.spawn(step, child, handles, listed)?;
+            }
             Verb::Put { handle, payload } => {
                 self.handles.check_use(step, handle, Some(Side::Writer))?;
                 self.frames.check_message(step, handle, payload)?;
@@ -107,7 +114,12 @@ impl<'a> Validator<'a> {
             Verb::Join { child }
             | Verb::Kill { child }
             | Verb::Signal { child, .. }
-            | Verb::Child { child, .. } => self.processes.check_child(step, child)?,
+            | Verb::Child { child, .. } => {
+                self.processes.check_child(step, child)?;
+                if let Verb::Child { act: ChildAct::Drop, .. } = step.verb {
+                    self.processes.drop_child(step, child);
+                }
+            }
             Verb::Until { task_id } => self.processes.until(step, task_id)?,
             Verb::Cancel { task } => self.processes.check_cancel(step, task)?,
             Verb::Exit { .. } | Verb::Raise => self.processes.exit(step),
@@ -133,6 +145,7 @@ impl<'a> Validator<'a> {
         self.processes.check_new_name(step, child)?;
         for handle in handles {
             self.handles.check_use(step, handle, None)?;
+            self.handles.check_no_stream(step, handle)?;
         }
         if step.expects_refusal() {
             self.processes.refuse_spawn(child);
@@ -140,6 +153,38 @@ impl<'a> Validator<'a> {
             self.handles.give(step, child, handles)?;
             self.processes.spawn(step, child);
         }
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        step: &'a Step,
+        child: &'a str,
+        program: &'a ProgramStart,
+    ) -> Result<(), ParseError> {
+        self.processes.check_new_name(step, child)?;
+        for stream in &program.streams {
+            if let StreamSource::Given { handle } = &stream.source {
+                self.handles.check_use(step, handle, Some(stream.name.side()))?;
+                self.handles.check_stream(step, handle)?;
+            }
+        }
+        if step.expects_refusal() {
+            self.processes.refuse_spawn(child);
+            return Ok(());
+        }
+        for (reader, writer) in program.pipes() {
+            self.handles.make(step, reader)?;
+            self.handles.make(step, writer)?;
+        }
+        for handle in program.given_to_child() {
+            self.handles.give(step, child, std::slice::from_ref(&handle.to_owned()))?;
+        }
+        for stream in &program.streams {
+            self.handles.add_streams([stream.of_child()].into_iter().chain(stream.of_parent()));
+        }
+        self.processes.spawn(step, child);
+        self.processes.add_program(child);
         Ok(())
     }
 

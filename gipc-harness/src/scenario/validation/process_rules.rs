@@ -1,6 +1,6 @@
 //! The rules about processes and tasks: which of them exist at a step, and what may be done to them.
 
-use crate::scenario::{ChildAct, ParseError, Step, TaskId, Verb};
+use crate::scenario::{ChildAct, Counted, ParseError, Step, TaskId, Verb};
 use crate::similar::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,10 @@ pub(super) struct ProcessRules<'a> {
     parents: BTreeMap<&'a str, &'a str>,
     /// Processes whose spawn is expected to be refused.
     refused: BTreeSet<&'a str>,
+    /// Processes that `run` has started.
+    programs: BTreeSet<&'a str>,
+    /// Children whose objects were dropped, and the line in which they were.
+    dropped: BTreeMap<&'a str, usize>,
     /// Programs that run without the implementation, and the processes that started them.
     ghosts: BTreeMap<&'a str, &'a str>,
     /// Tasks that have exited, and the line in which they did.
@@ -26,6 +30,8 @@ impl<'a> ProcessRules<'a> {
             task_ids: steps.iter().map(|step| &step.task_id).collect(),
             parents: BTreeMap::new(),
             refused: BTreeSet::new(),
+            programs: BTreeSet::new(),
+            dropped: BTreeMap::new(),
             ghosts: BTreeMap::new(),
             exited: BTreeMap::new(),
             untils: BTreeMap::new(),
@@ -83,6 +89,44 @@ impl<'a> ProcessRules<'a> {
         self.parents.insert(child, &step.task_id.process);
     }
 
+    pub(super) fn add_program(&mut self, child: &'a str) {
+        self.programs.insert(child);
+    }
+
+    /// A program has no library, and its calls take no time limit.
+    pub(super) fn check_program(&self, step: &Step) -> Result<(), ParseError> {
+        let process = step.task_id.process.as_str();
+        if !self.programs.contains(process) {
+            return Ok(());
+        }
+        let (message, hint) = match &step.verb {
+            _ if step.within_ms.is_some() => {
+                ("a program takes no time limit", "write `within` at a step of its parent")
+            }
+            Verb::Pipe { .. }
+            | Verb::Duplex { .. }
+            | Verb::Spawn { program: None, .. }
+            | Verb::Cancel { .. }
+            | Verb::Raise
+            | Verb::Exec { .. }
+            | Verb::Count { what: Counted::Handles }
+            | Verb::Enter { .. }
+            | Verb::Leave { .. }
+            | Verb::Pass { .. }
+            | Verb::Child { act: ChildAct::Drop, .. } => (
+                "a program does not use the library",
+                "it can put, get, close, run, join, kill, exit, and write frames by hand",
+            ),
+            _ => return Ok(()),
+        };
+        Err(ParseError::at_action(step, message, hint))
+    }
+
+    /// Notes that the object of a child is dropped.
+    pub(super) fn drop_child(&mut self, step: &Step, child: &'a str) {
+        self.dropped.insert(child, step.position.line);
+    }
+
     pub(super) fn refuse_spawn(&mut self, child: &'a str) {
         self.refused.insert(child);
     }
@@ -101,6 +145,11 @@ impl<'a> ProcessRules<'a> {
     /// started without the implementation.
     pub(super) fn check_child(&self, step: &Step, child: &str) -> Result<(), ParseError> {
         let process = step.task_id.process.as_str();
+        if let Some(line) = self.dropped.get(child) {
+            let message = format!("{child} cannot be named any more");
+            let hint = format!("its object was dropped in line {line}");
+            return Err(ParseError::at_action(step, message, hint));
+        }
         let accepts_ghost =
             matches!(step.verb, Verb::Child { act: ChildAct::Reap | ChildAct::Stall, .. });
         let is_ghost = self.ghosts.get(child) == Some(&process);

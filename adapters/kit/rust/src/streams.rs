@@ -1,0 +1,162 @@
+//! The standard streams of programs that an agent on tokio starts: the ends that the agent keeps, by name.
+
+use crate::command::{WirePayload, WireStream};
+use crate::implementation::{Answer, Completed, Failure, message_outcome, payload_bytes};
+use crate::protocol::WireOutcome;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::sync::Mutex;
+
+/// The ends of the standard streams that this process has kept.
+///
+/// A message has a header of four bytes, its length with the most significant byte first.
+#[derive(Debug, Default)]
+pub struct Streams(RefCell<BTreeMap<String, Rc<Mutex<Option<Stream>>>>>);
+
+/// The end of a standard stream of a child. It closes when it is dropped.
+#[derive(Debug)]
+pub enum Stream {
+    /// The end that writes to the standard input.
+    Stdin(ChildStdin),
+    /// The end that reads the standard output.
+    Stdout(ChildStdout),
+    /// The end that reads the standard error.
+    Stderr(ChildStderr),
+}
+
+impl Streams {
+    /// Whether a handle is the end of a stream that this process has or had.
+    #[must_use]
+    pub fn has(&self, handle: &str) -> bool {
+        self.0.borrow().contains_key(handle)
+    }
+
+    /// The number of ends that are open.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        let ends = self.0.borrow();
+        // A task holds the lock only of an end that is open.
+        ends.values().filter(|end| end.try_lock().map_or(true, |end| end.is_some())).count() as u64
+    }
+
+    /// Takes an end that is given to a child. It leaves this process.
+    ///
+    /// # Errors
+    ///
+    /// `closed` if this process does not have the end, `locked` if a task uses it.
+    pub fn take(&self, handle: &str) -> Result<OwnedFd, Failure> {
+        let end = self.end(handle)?;
+        let end = end.try_lock().map_err(|_| WireOutcome::Locked)?.take();
+        Ok(match end.ok_or(WireOutcome::Closed)? {
+            Stream::Stdin(end) => end.into_owned_fd()?,
+            Stream::Stdout(end) => end.into_owned_fd()?,
+            Stream::Stderr(end) => end.into_owned_fd()?,
+        })
+    }
+
+    /// Keeps the ends that a child was started with, and returns the answer of `run`.
+    pub fn keep(
+        &self,
+        streams: impl IntoIterator<Item = (Option<WireStream>, Option<Stream>)>,
+    ) -> Completed {
+        let mut descriptors = BTreeMap::new();
+        for stream in streams {
+            let (Some(WireStream::Pipe(name)), Some(end)) = stream else { continue };
+            descriptors.insert(name.clone(), end.descriptor());
+            self.0.borrow_mut().insert(name, Rc::new(Mutex::new(Some(end))));
+        }
+        Completed::with_descriptors(descriptors)
+    }
+
+    /// Sends one message. If it is dropped before it completes, a part of the message may have been written.
+    ///
+    /// # Errors
+    ///
+    /// The outcome of the call, such as `broken`.
+    pub async fn put(&self, handle: &str, payload: &WirePayload) -> Answer {
+        let payload = payload_bytes(payload);
+        let len = u32::try_from(payload.len()).map_err(|_| WireOutcome::TooLarge)?;
+        let end = self.end(handle)?;
+        let mut end = end.lock().await;
+        match end.as_mut().ok_or(WireOutcome::Closed)? {
+            Stream::Stdin(end) => {
+                end.write_all(&[&len.to_be_bytes()[..], &payload].concat()).await?;
+            }
+            _ => return Err(Failure::unsupported("impossible by type: an output is not written")),
+        }
+        Ok(WireOutcome::Ok.into())
+    }
+
+    /// Receives one message. If it is dropped before it completes, a part of the message may be lost.
+    ///
+    /// # Errors
+    ///
+    /// The outcome of the call, such as `truncated`.
+    pub async fn get(&self, handle: &str) -> Answer {
+        let end = self.end(handle)?;
+        let mut end = end.lock().await;
+        let got = match end.as_mut().ok_or(WireOutcome::Closed)? {
+            Stream::Stdout(end) => receive(end).await?,
+            Stream::Stderr(end) => receive(end).await?,
+            Stream::Stdin(_) => {
+                return Err(Failure::unsupported("impossible by type: an input is not read"));
+            }
+        };
+        Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into())
+    }
+
+    /// Drops an end.
+    ///
+    /// # Errors
+    ///
+    /// `closed` if this process does not have it any more, `locked` if a task uses it.
+    pub fn close(&self, handle: &str) -> Answer {
+        let end = self.end(handle)?;
+        let end = end.try_lock().map_err(|_| WireOutcome::Locked)?.take();
+        end.map(drop).ok_or(WireOutcome::Closed)?;
+        Ok(WireOutcome::Ok.into())
+    }
+
+    /// The descriptor of an end.
+    ///
+    /// # Errors
+    ///
+    /// `closed` if this process does not have it any more, `locked` if a task uses it.
+    pub fn descriptor(&self, handle: &str) -> Result<RawFd, Failure> {
+        let end = self.end(handle)?;
+        let end = end.try_lock().map_err(|_| WireOutcome::Locked)?;
+        Ok(end.as_ref().ok_or(WireOutcome::Closed)?.descriptor())
+    }
+
+    fn end(&self, handle: &str) -> Result<Rc<Mutex<Option<Stream>>>, Failure> {
+        self.0.borrow().get(handle).cloned().ok_or(WireOutcome::Closed.into())
+    }
+}
+
+impl Stream {
+    fn descriptor(&self) -> RawFd {
+        match self {
+            Self::Stdin(end) => end.as_raw_fd(),
+            Self::Stdout(end) => end.as_raw_fd(),
+            Self::Stderr(end) => end.as_raw_fd(),
+        }
+    }
+}
+
+async fn receive(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let mut header = [0; 4];
+    let first = stream.read(&mut header).await?;
+    if first == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut header[first..]).await?;
+    let len = usize::try_from(u32::from_be_bytes(header));
+    let mut message = vec![0; len.map_err(|_| ErrorKind::UnexpectedEof)?];
+    stream.read_exact(&mut message).await?;
+    Ok(Some(message))
+}
