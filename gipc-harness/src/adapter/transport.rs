@@ -242,8 +242,8 @@ mod tests {
     #[case::of_version_1(1, "process", None)]
     #[case::of_version_2(2, "stdio", None)]
     #[case::of_version_1_with_a_profile_of_version_2(1, "drop", Some("it needs protocol 2"))]
-    #[case::of_a_version_to_come(3, "core", Some("this harness speaks 1 to 2"))]
-    #[case::of_no_version(0, "core", Some("this harness speaks 1 to 2"))]
+    #[case::of_a_version_to_come(3, "core", Some("this harness uses 1 to 2"))]
+    #[case::of_no_version(0, "core", Some("this harness uses 1 to 2"))]
     fn an_agent_is_accepted_if_its_version_has_its_profiles(
         #[case] protocol: u32,
         #[case] profile: &str,

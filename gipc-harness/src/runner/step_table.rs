@@ -211,19 +211,19 @@ impl<'a> StepTable<'a> {
 #[cfg(test)]
 mod tests {
     use super::StepTable;
-    use crate::scenario::parse;
+    use crate::scenario::{Outcome, parse};
 
     #[test]
     fn only_messages_in_pipes_at_which_a_step_is_open_may_still_move() {
         let text = "main        pipe r1 w1\nmain        pipe r2 w2\nmain        spawn child r1 r2\n\
                     main        put w1 10KiB\nmain        put w1 2KiB\nmain        put w2 1MiB\n\
-                    child       get r1\n";
+                    child       get r1                      => 10KiB\n";
         let scenario = parse("transit", text).expect("the scenario is valid");
         let mut steps = StepTable::new(&scenario);
         [3, 4, 5].into_iter().for_each(|put| steps.open(put));
         assert_eq!(steps.bytes_in_transit(), (10 << 10) + (1 << 20));
         for put in [3, 4, 5] {
-            steps.complete(put, crate::scenario::Outcome::Ok, None, None);
+            steps.complete(put, Outcome::Ok, None, None);
         }
         assert_eq!(steps.bytes_in_transit(), 0, "no step is open");
         steps.open(6);
