@@ -335,7 +335,7 @@ fn known() -> Result<(), Failed> {
     let keeps = "[keeps]\ninherited = true\nreason = \"it inherits\"\n";
     for (manifest, scenario, expected, part) in [
         (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
-        (entry(fails, "reader get r", "eof", reason), fails, 1, "knows another failure here"),
+        (entry(fails, "reader get r", "eof", reason), fails, 1, "lists another failure of this scenario"),
         (entry(passes, "main get r", "blocks", reason), passes, 1, "delete the entry"),
         (entry(passes, "main get r", "blocks", sometimes), passes, 0, "1 passed"),
         (
@@ -394,7 +394,7 @@ fn unwritable() -> Result<(), Failed> {
     let (folder, file) = (folder.path().to_string_lossy(), file.to_string_lossy());
     let id = "task/neighbour-runs-while-one-waits";
     let (text, code) = harness(&["run", id, "--adapter", &folder, "--record", &file])?;
-    if code != 1 || !text.contains("cannot keep the evidence in") || !text.contains("HANG") {
+    if code != 1 || !text.contains("cannot write the record to") || !text.contains("HANG") {
         return Err(format!("exit {code}, and\n{text}").into());
     }
     Ok(())

@@ -134,7 +134,7 @@ fn main() {
             READ_ONLY,
             &["run", "close/twice", "--keep"],
             3,
-            "cannot keep the evidence",
+            "cannot write the record to",
         ),
         trial("an_ignored_sigchld_changes_nothing", NO_SIGCHLD, PASSING, 0, "passed"),
         trial(

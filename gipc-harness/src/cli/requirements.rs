@@ -66,7 +66,7 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
             (None, Some(StandIn { kind, file, mark })) => {
                 console.line(&format!("             {kind}: {file}, {mark}"));
             }
-            (None, None) => console.line("             no scenario asks for it"),
+            (None, None) => console.line("             no scenario tests it"),
         }
     }
     Ok(u8::from(args.uncovered && uncovered_count > 0))
