@@ -45,10 +45,12 @@ fn covered() -> BTreeSet<String> {
 /// Whether a line of a scenario is an instance of a row in the table of verbs: it has all literal words of the usage.
 fn matches_usage(usage: &str, line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
-    let is_literal =
-        |word: &&str| word.chars().next().is_some_and(char::is_lowercase) && !word.contains('|');
+    let is_literal = |word: &&str| word.chars().next().is_some_and(char::is_lowercase);
     usage.split(' ').enumerate().filter(|(_, word)| is_literal(word)).all(|(index, word)| {
         let word = word.split(['(', '+']).next().unwrap_or_default();
+        if word.contains('|') {
+            return words.get(index).is_some_and(|other| word.split('|').any(|one| one == *other));
+        }
         // `header` stands for every way to say where a frame is cut.
         words.get(index).is_some_and(|other| other.split(['(', '+']).next() == Some(word))
             || (word == "header" && words.len() > index)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"unicode/utf8"
 )
@@ -131,7 +132,8 @@ func errorAnswer(err error) answer {
 		result = is("eof")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		result = is("truncated")
-	case errors.Is(err, os.ErrClosed):
+	case errors.Is(err, os.ErrClosed), strings.HasSuffix(err.Error(), "use of closed file"):
+		// The deadline methods return an error of an internal package, which only its text tells.
 		result = is("closed")
 	case errors.Is(err, errTooLong):
 		result = is("too-large")

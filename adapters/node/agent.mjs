@@ -204,6 +204,7 @@ export class Fork {
     if (this.streams.has(handle)) {
       const { stream } = this.stream(handle);
       this.streams.set(handle, null);
+      if (stream.destroyed) return undefined; // Node destroys the stdin of a child that has ended
       return new Promise((closed) => {
         stream.once("close", () => closed());
         stream.destroy();
@@ -242,6 +243,7 @@ export class Fork {
 
   explain(error) {
     if (error.is) return { is: error.is };
+    if (error.code === "ERR_STREAM_DESTROYED") return { is: "closed" };
     if (["ERR_IPC_CHANNEL_CLOSED", "EPIPE", "ECONNRESET"].includes(error.code)) return { is: "broken" };
     return error.syscall ? { is: "os", name: error.code } : { is: "other" };
   }

@@ -53,7 +53,7 @@ impl Profile {
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 40] = [
+pub const VERBS: [(&str, Profile); 39] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -91,7 +91,6 @@ pub const VERBS: [(&str, Profile); 40] = [
     ("spawn CHILD in-list(H)", Profile::Oddities),
     ("put W handle H", Profile::Oddities),
     ("run CHILD stdin|stdout|stderr R W…", Profile::Stdio),
-    ("run CHILD stdin|stdout|stderr H…", Profile::Stdio),
     ("run CHILD missing|not-executable", Profile::Stdio),
     ("drop CHILD", Profile::Drop),
 ];
