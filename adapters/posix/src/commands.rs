@@ -391,8 +391,8 @@ impl Agent {
         }
         let pid = start(&program, &argv, &[], streams)?;
         drop(theirs);
-        for name in &released {
-            self.handles.release(name);
+        for given in &released {
+            self.handles.release(given);
         }
         let mut descriptors = json!({});
         for (name, end) in kept {
