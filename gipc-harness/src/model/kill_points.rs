@@ -63,7 +63,9 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
     }
     points.retain(|point| {
         let mut runs = progresses(&program, *point).iter();
-        runs.all(|progress| !KilledRun::new(&program, *point, *progress).run().0.has_unjoined_children)
+        runs.all(|progress| {
+            !KilledRun::new(&program, *point, *progress).run().0.has_unjoined_children
+        })
     });
     points
 }
