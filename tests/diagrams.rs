@@ -2,6 +2,7 @@
 //! `GUIDES=overwrite` draws them anew.
 
 use rstest::rstest;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,4 +59,44 @@ fn each_picture_is_on_the_page_about_diagrams() {
             );
         }
     }
+}
+
+/// A trace with the times of a real run: each flow starts and ends inside slices, and none goes back in time.
+#[test]
+fn the_flows_of_a_recorded_run_are_inside_its_slices() {
+    let record = root().join("docs/diagrams/leaked-writer.jsonl").display().to_string();
+    let text = harness(&["show", &record, "--format", "trace", "--full"]);
+    let trace: Value = serde_json::from_str(&text).expect("JSON");
+    let entries = trace["traceEvents"].as_array().expect("events");
+    let number = |entry: &Value, key: &str| entry[key].as_u64().expect("a number");
+    let is_inside = |flow: &Value| {
+        entries.iter().any(|slice| {
+            slice["ph"] == "X"
+                && (slice["pid"] == flow["pid"] && slice["tid"] == flow["tid"])
+                && number(slice, "ts") <= number(flow, "ts")
+                && number(flow, "ts") <= number(slice, "ts") + number(slice, "dur")
+        })
+    };
+    let ends = |phase: &'static str| entries.iter().filter(move |entry| entry["ph"] == *phase);
+    assert!(ends("s").count() >= 4, "{} flows", ends("s").count());
+    assert_eq!(ends("s").count(), ends("f").count());
+    for start in ends("s") {
+        let same: Vec<&Value> = ends("f").filter(|end| end["id"] == start["id"]).collect();
+        assert_eq!(same.len(), 1, "{start}");
+        assert!(number(start, "ts") <= number(same[0], "ts"), "{start} goes back");
+        assert!(is_inside(start) && is_inside(same[0]), "{start} is outside of all slices");
+    }
+}
+
+#[test]
+fn two_runs_are_shown_side_by_side_with_the_first_difference_marked() {
+    let record = root().join("docs/diagrams/leaked-writer.jsonl").display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let scenario = folder.path().join("bystander.scenario");
+    let text = fs::read_to_string(&record).expect("the record");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a case")).expect("JSON");
+    fs::write(&scenario, last["is"]["text"].as_str().expect("the text")).expect("written");
+    let shown = harness(&["show", &record, &scenario.display().to_string()]);
+    let marked: Vec<&str> = shown.lines().filter(|line| line.starts_with('▶')).collect();
+    assert!(marked[0].contains("get stop-r") && marked[0].ends_with("eof"), "{shown}");
 }

@@ -143,7 +143,7 @@ fn no_agent_and_no_test_of_gipc_core_relies_on_a_list_of_descriptors() {
 #[case("suite_run", &["process_role", "scenario", "trace", "adapter", "environment", "model", "variant", "deadlock", "runner", "proc", "verdict", "record", "suite", "error", "program"])]
 #[case("explore", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "suite", "suite_run", "error"])]
 #[case("report", &["environment", "requirements", "scenario", "trace", "deadlock", "runner", "variant", "verdict", "adapter", "record", "suite", "suite_run", "model", "diagram", "error", "program"])]
-#[case("diagram", &["scenario", "trace", "deadlock", "model", "variant", "verdict", "runner"])]
+#[case("diagram", &["scenario", "trace", "environment", "deadlock", "model", "variant", "verdict", "runner"])]
 #[case("bundle", &["scenario", "trace", "environment", "model", "variant", "verdict", "runner", "record", "diagram", "report", "error"])]
 #[case("mutants", &["adapter", "error", "suite", "suite_run", "verdict"])]
 #[case("bugs", &["adapter", "environment", "error", "record", "suite", "suite_run", "verdict"])]

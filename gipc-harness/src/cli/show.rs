@@ -152,7 +152,7 @@ impl Drawing<'_> {
                 let visible: BTreeSet<usize> = diagram.visible.into_iter().collect();
                 let columns = sequence_diagram_of(scenario, trace, &|step| visible.contains(&step));
                 let omissions = diagram.omissions.join("; ");
-                format!("{columns}\nNot shown: {omissions}. With --full all steps are shown.\n")
+                format!("{columns}\nFolded: {omissions}. With --full all steps are shown.\n")
             }
         };
         format!("{head}\n\n{columns}\n{tail}\n")

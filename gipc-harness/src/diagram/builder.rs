@@ -8,7 +8,7 @@ use super::{Arrow, Bar, Column, Diagram, Mark, MarkKind, Wait};
 use crate::deadlock::{StallReport, explain_model};
 use crate::model::{self, Choices};
 use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, TaskId, Verb};
-use crate::trace::{InjectionPoint, Moment, Observation, Occurrence, StepState, Trace};
+use crate::trace::{InjectionPoint, Observation, Occurrence, StepState, Trace};
 use crate::variant::{Job, Variant};
 use crate::verdict::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +42,8 @@ impl<'a> Run<'a> {
     ) -> Self {
         let mismatches = verdict.mismatch.iter().chain(&verdict.further_mismatches);
         let fault = match &job.variant {
-            Variant::Kill { at, .. } => Some((*at, "SIGKILL from outside")),
-            Variant::Pause { at, .. } => Some((*at, "stopped and continued from outside")),
+            Variant::Kill { at, .. } => Some((*at, "SIGKILL")),
+            Variant::Pause { at, .. } => Some((*at, "stopped and continued")),
             _ => None,
         };
         let inserted = job.edits.inserted.as_ref();
@@ -214,7 +214,6 @@ impl Builder<'_> {
             let nodes = [Node::Begin(step), Node::End(step)];
             self.add(diagram, &nodes, mark);
         }
-        self.add_fault(diagram);
         for (place, process) in self.tree.processes.iter().enumerate() {
             let (Some(lane), Some(exit)) = (
                 self.lane_of.get(&TaskId::process(*process)).copied(),
@@ -223,9 +222,20 @@ impl Builder<'_> {
                 continue;
             };
             let node = Node::Exit(place);
-            let mark = plain(lane, self.row(node), MarkKind::Exit, exit.to_string());
+            let text = exit.to_string();
+            // A process that ends itself does not end twice.
+            let is_own =
+                |mark: &Mark| mark.lane == lane && mark.step.is_some() && mark.text == text;
+            if let Some(last) = diagram.marks.iter().rposition(is_own) {
+                (diagram.marks[last].kind, diagram.marks[last].row) =
+                    (MarkKind::Exit, self.row(node));
+                self.mark_of.insert(node, last);
+                continue;
+            }
+            let mark = plain(lane, self.row(node), MarkKind::Exit, text);
             self.add(diagram, &[node], mark);
         }
+        self.add_fault(diagram);
     }
 
     fn step_mark(&self, index: usize, end: usize) -> Mark {
@@ -286,16 +296,11 @@ impl Builder<'_> {
         let Some(step) = self.mark_of.get(&Node::Begin(at.step)).copied() else { return };
         let process = TaskId::process(self.run.scenario.steps[at.step].task_id.process.as_str());
         let Some(lane) = self.lane_of.get(&process).copied() else { return };
-        let when = match at.moment {
-            Moment::Begin => "in the step above",
-            Moment::End => "after the step above",
-        };
         let place = self.tree.processes.iter().position(|it| *it == process.process);
-        let exit =
-            place.map(|place| Node::Exit(place)).filter(|it| self.causality.rows.contains_key(it));
+        let exit = place.map(Node::Exit).filter(|it| self.causality.rows.contains_key(it));
         // A killed process ends where the fault is; the mark stands between its last step and its end.
         let row = match exit {
-            Some(exit) if name.starts_with("SIGKILL") => self.row(exit).saturating_sub(1),
+            Some(exit) if name == "SIGKILL" => self.row(exit).saturating_sub(1),
             _ => diagram.marks[step].row,
         };
         for mark in diagram.marks.iter_mut() {
@@ -307,7 +312,7 @@ impl Builder<'_> {
                 bar.from += usize::from(bar.from > row);
             }
         }
-        diagram.marks.push(plain(lane, row + 1, MarkKind::Fault, format!("{name}, {when}")));
+        diagram.marks.push(plain(lane, row + 1, MarkKind::Fault, format!("{name} (injected)")));
     }
 
     /// A mark for each run of steps of a lane that are left out, repetitions aside.

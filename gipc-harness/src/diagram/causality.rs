@@ -66,6 +66,7 @@ impl<'a> Causality<'a> {
         };
         causality.order_lanes(tree);
         causality.find_causes();
+        causality.order_waits(history);
         causality.assign_rows();
         causality
     }
@@ -170,6 +171,28 @@ impl<'a> Causality<'a> {
                 }
             }
             self.find_cause(index, step, outcome, *from);
+        }
+    }
+
+    /// Puts the begin of a step that waited above what it waited for, as it was in this run.
+    fn order_waits(&mut self, history: &[Occurrence]) {
+        let mut places: BTreeMap<Node, usize> = BTreeMap::new();
+        for (place, occurrence) in history.iter().enumerate() {
+            let node = match occurrence {
+                Occurrence::Started(step) => Some(Node::Begin(*step)),
+                Occurrence::Exited(process) => self.exit_of(process),
+                Occurrence::Completed(_) | Occurrence::Stalled => None,
+            };
+            if let Some(node) = node {
+                places.entry(node).or_insert(place);
+            }
+        }
+        for cause in self.causes.clone() {
+            let Node::End(step) = cause.to else { continue };
+            let (began, came) = (places.get(&Node::Begin(step)), places.get(&cause.from));
+            if self.waited.contains(&step) && began.is_some() && came > began {
+                self.order(Node::Begin(step), cause.from, 1);
+            }
         }
     }
 

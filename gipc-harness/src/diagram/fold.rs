@@ -79,7 +79,7 @@ impl Fold {
             self.times.extend(kept.steps.iter().map(|step| (*step, group.len())));
             self.repeated.extend(group[1..].iter().flat_map(|(_, other)| &other.steps));
             self.omissions.push(format!(
-                "{name} = {first} stands for {} repetitions that did the same",
+                "of {} repetitions that did the same, {name} = {first} is drawn",
                 group.len()
             ));
         }
@@ -120,8 +120,9 @@ impl Fold {
         }
         let omitted = self.visible.len() - kept.len();
         let led = if has_failed { "the failure" } else { "the end of the run" };
-        self.omissions
-            .push(format!("{omitted} steps that did not lead to {led}, or long before it"));
+        self.omissions.push(format!(
+            "{omitted} steps are left out, which did not lead to {led} or came long before it"
+        ));
         self.visible = kept;
     }
 }

@@ -21,8 +21,8 @@ pub fn mermaid(diagram: &Diagram) -> String {
             escaped(&entry.task_id.to_string())
         );
     }
-    for (index, mark) in diagram.marks.iter().enumerate() {
-        write_mark(&mut out, diagram, index, mark);
+    for index in in_order(diagram) {
+        write_mark(&mut out, diagram, index, &diagram.marks[index]);
     }
     if !diagram.waits.is_empty() {
         out.push_str("    rect rgba(220, 60, 60, 0.2)\n");
@@ -37,6 +37,17 @@ pub fn mermaid(diagram: &Diagram) -> String {
         let _ = writeln!(out, "    %% {}", sentence.replace('\n', " "));
     }
     out
+}
+
+/// The marks by row, each after its causes: a step that began before what ended it is drawn at its end.
+fn in_order(diagram: &Diagram) -> Vec<usize> {
+    let mut rows: Vec<(usize, usize)> = diagram.marks.iter().map(|mark| (mark.row, 0)).collect();
+    for arrow in &diagram.arrows {
+        rows[arrow.to] = rows[arrow.to].max((diagram.marks[arrow.from].row, 1));
+    }
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|mark| rows[*mark]);
+    order
 }
 
 fn write_mark(out: &mut String, diagram: &Diagram, index: usize, mark: &Mark) {
@@ -66,7 +77,7 @@ fn write_mark(out: &mut String, diagram: &Diagram, index: usize, mark: &Mark) {
             arrow.from == index && matches!(arrow.kind, ArrowKind::Message | ArrowKind::Spawn)
         });
     if !is_drawn && !is_start && !is_drawn_later {
-        let text = if mark.kind == MarkKind::Gap { format!("{text} not drawn") } else { text };
+        let text = if mark.kind == MarkKind::Gap { format!("{text} left out") } else { text };
         let _ = writeln!(out, "    Note over p{}: {}", mark.lane, escaped(&text));
     }
 }

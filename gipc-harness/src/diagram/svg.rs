@@ -78,7 +78,7 @@ impl<'a> Svg<'a> {
             (diagram.title.width() + diagram.subtitle.width() + diagram.status.len()) * 9 + 60;
         let legend = legend_width(diagram);
         let width = (x + MARGIN).max(longest + 2 * MARGIN).max(head).max(legend).max(360);
-        let top = 104;
+        let top = 94;
         let depth = diagram
             .waits
             .iter()
@@ -231,6 +231,11 @@ impl<'a> Svg<'a> {
     fn arrow(&self, arrow: &Arrow) -> Markup {
         let (from, to) = (&self.diagram.marks[arrow.from], &self.diagram.marks[arrow.to]);
         let (y1, y2) = (self.y(from.row), self.y(to.row));
+        // What ends a step that waits arrives at its bar, and not at its label above.
+        let is_at_bar = to
+            .bar
+            .is_some_and(|bar| from.row > to.row && from.row <= bar.to && from.lane != to.lane);
+        let y2 = if is_at_bar { y1 } else { y2 };
         let (lane1, lane2) = (self.lanes[from.lane], self.lanes[to.lane]);
         let right_of = |mark: &Mark, x: usize| match mark.kind {
             MarkKind::Start => x - 13 + pixels(&mark.text) + 20,
@@ -245,7 +250,8 @@ impl<'a> Svg<'a> {
         } else if lane1 < lane2 {
             Path::curve(right_of(from, lane1), y1, left_of(to, lane2), y2)
         } else {
-            Path::curve(left_of(from, lane1), y1, right_of(to, lane2), y2)
+            let end = if is_at_bar { lane2 + 9 } else { right_of(to, lane2) };
+            Path::curve(left_of(from, lane1), y1, end, y2)
         };
         let class = match arrow.kind {
             ArrowKind::Signal => "signal".to_owned(),
@@ -349,7 +355,7 @@ fn shortened(text: &str) -> String {
 
 /// How far below the lanes an arc runs.
 fn arc_depth(from: usize, to: usize) -> usize {
-    26 + 10 * from.abs_diff(to).min(6)
+    if from == to { 44 } else { 26 + 10 * from.abs_diff(to).min(6) }
 }
 
 /// The lines below the diagram.
@@ -374,7 +380,7 @@ fn footer(diagram: &Diagram) -> Vec<(&'static str, String)> {
         wrap(&mut lines, "", finding);
     }
     for omission in &diagram.omissions {
-        wrap(&mut lines, "faint", &format!("Not drawn: {omission}."));
+        wrap(&mut lines, "faint", &format!("Folded: {omission}."));
     }
     lines
 }

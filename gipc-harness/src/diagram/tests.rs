@@ -4,10 +4,15 @@ use super::chrome_trace::chrome_trace;
 use super::mermaid::mermaid;
 use super::svg::svg;
 use super::{ArrowKind, Diagram, MAX_EVENTS, MarkKind, Run};
+use crate::environment::Environment;
 use crate::model::{self, Choices};
 use crate::scenario::{Scenario, parse};
+use crate::trace::Observation;
+use crate::variant::{InjectionSelector, JobSet, VariantRequest};
+use crate::verdict::{Baseline, judge};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 fn scenario(text: &str) -> Scenario {
     parse("any/thing", text).expect("it parses")
@@ -66,7 +71,8 @@ fn a_get_that_had_to_wait_has_a_bar_up_to_its_message() {
     let get = diagram.marks.iter().find(|mark| mark.kind == MarkKind::Get).expect("a get");
     let put = diagram.marks.iter().find(|mark| mark.kind == MarkKind::Put).expect("a put");
     let bar = get.bar.expect("a bar");
-    assert!(bar.from < put.row + 1 && bar.to == get.row && !bar.forever, "{bar:?}");
+    assert!(bar.from < put.row && put.row < bar.to && bar.to == get.row, "{bar:?}");
+    assert!(!bar.forever);
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn many_children_that_do_the_same_are_drawn_once_unless_all_are_asked_for() {
     let folded = drawn(&text, false);
     assert_eq!(folded.lanes.len(), 2);
     assert_eq!(folded.lanes[1].replicas, 50);
-    assert!(folded.omissions[0].contains("stands for 50"), "{:?}", folded.omissions);
+    assert!(folded.omissions[0].contains("of 50 repetitions"), "{:?}", folded.omissions);
     let full = drawn(&text, true);
     assert_eq!(full.lanes.len(), 51);
     assert!(full.omissions.is_empty());
@@ -113,7 +119,7 @@ fn a_long_run_shows_what_led_to_its_end_and_says_what_it_leaves_out() {
     assert!(diagram.visible.len() <= MAX_EVENTS, "{} steps", diagram.visible.len());
     assert!(diagram.visible.contains(&802), "the step that never returns is drawn");
     assert!(diagram.marks.iter().any(|mark| mark.kind == MarkKind::Gap));
-    assert!(diagram.omissions[0].contains("steps"), "{:?}", diagram.omissions);
+    assert!(diagram.omissions[0].contains("steps are left out"), "{:?}", diagram.omissions);
     assert_eq!(drawn(&text, true).visible.len(), 805);
 }
 
@@ -171,4 +177,25 @@ fn each_flow_of_a_trace_has_one_start_and_one_end_inside_slices() {
     assert_eq!(check_flows(&chrome_trace(&drawn(TALK, true), &[])), 4);
     assert_eq!(check_flows(&chrome_trace(&drawn(DEADLOCK, true), &[])), 1);
     assert_eq!(check_flows(&chrome_trace(&drawn(&children(20), true), &[])), 60);
+}
+
+#[test]
+fn no_two_marks_of_a_lane_stand_in_one_row_also_if_a_fault_is_injected() {
+    let scenario = scenario(TALK);
+    let request = VariantRequest::Kill(InjectionSelector::All);
+    let path = Path::new("any.scenario");
+    let jobs = JobSet::for_request(&scenario, path, Choices::default(), &request).jobs;
+    assert!(!jobs.is_empty());
+    for job in jobs {
+        let observation = Observation::of(job.allowed.in_file_order().clone());
+        let environment = Environment { facts: Vec::new(), slow_factor: 1 };
+        let verdict = judge(&job, &observation, &Baseline::default(), &environment);
+        let diagram = Run::observed(&job, &observation, &verdict, "own").diagram(false);
+        let faults = diagram.marks.iter().filter(|mark| mark.kind == MarkKind::Fault).count();
+        assert_eq!(faults, 1, "{}", job.flags());
+        let mut places: Vec<_> = diagram.marks.iter().map(|mark| (mark.lane, mark.row)).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), diagram.marks.len(), "{}: {:?}", job.flags(), diagram.marks);
+    }
 }

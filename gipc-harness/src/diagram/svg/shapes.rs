@@ -39,7 +39,7 @@ impl Path {
         let (dx, dy) = (x2 as f64 - x1 as f64, y2 as f64 - y1 as f64);
         let bend = (dx.abs() / 2.0).min(60.0) * dx.signum();
         // The last part rises or falls with the curve, so that the head does not look broken off.
-        let direction = (bend.max(-40.0).min(40.0), (dy / 6.0).clamp(-12.0, 12.0));
+        let direction = (bend.clamp(-40.0, 40.0), (dy / 6.0).clamp(-12.0, 12.0));
         let (cx1, cx2) = (x1 as f64 + bend, x2 as f64 - bend);
         let cy2 = y2 as f64 - direction.1;
         let d = format!("M{x1} {y1}C{cx1:.0} {y1} {cx2:.0} {cy2:.0} {x2} {y2}");
@@ -63,8 +63,8 @@ impl Path {
             true => format!(
                 "M{} {y}C{} {low} {} {low} {} {y}",
                 x1 - 2,
-                x1.saturating_sub(26),
-                x1 + 28,
+                x1.saturating_sub(36),
+                x1 + 38,
                 x1 + 4
             ),
             false => format!("M{x1} {y}C{x1} {low} {x2} {low} {x2} {y}"),

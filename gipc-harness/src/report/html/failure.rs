@@ -57,6 +57,10 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
     html! {
         @if !scenario.about().is_empty() { p { (scenario.about()) } }
         @if let (Some(mismatch), Some(line)) = (mismatch, line) {
+            p {
+                @let step = &scenario.steps[mismatch.step];
+                code { (step.task_id) " " (step.what()) } " gave " code { (mismatch.got) } ", and should give " code { (mismatch.expected) } "."
+            }
             p.place { (report.path.display()) ":" (line) }
             pre { (terminal::excerpt(scenario, mismatch, false)) }
             @for paragraph in paragraphs(&terminal::explanation(mismatch)) { p.note { (paragraph) } }

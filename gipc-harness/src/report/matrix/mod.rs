@@ -84,6 +84,9 @@ pub struct Column {
 pub struct Cell {
     /// The status of the verdict.
     pub verdict: Status,
+    /// The verdict that a known failure would have if it were not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_with: Option<String>,
     /// The first mismatch.
     pub first: Option<Wrong>,
     /// The sort of a known failure.
@@ -245,8 +248,11 @@ impl Column {
         let stall = verdict.stall.as_ref().filter(|_| failed);
         let notes = verdict.sentences().filter(|_| !passed).map(|note| self.shown(note)).collect();
         let has_other_choices = failed && verdict.model_text != model;
+        let known_as = verdict.failed_as.as_ref().filter(|_| verdict.status == Status::Known);
+        let known_as = known_as.map(|[_, _, status]| status.clone());
         let cell = Cell {
             verdict: verdict.status,
+            failed_with: known_as,
             first,
             sort: verdict.sort,
             cause: verdict.cause.clone(),

@@ -39,6 +39,7 @@ pub fn page(matrix: &Matrix, changes: Option<&[Change]>) -> String {
                         }
                         span.part { "1 of 4" } " kept as far as it could be asked "
                         span.none { "·" } " not run, since it is heavy "
+                        span.known { "~" } " fails in some runs only "
                     }
                     (controls(matrix))
                 }
@@ -132,6 +133,10 @@ fn by_theme(matrix: &Matrix) -> Markup {
                         @for column in &matrix.columns {
                             td { (parts(&column.sum(matrix.scenarios.keys().map(String::as_str)))) }
                         }
+                    }
+                    tr.sorts {
+                        th scope="row" { "known failures, by sort" }
+                        @for column in &matrix.columns { td { (column.sorts().replace(", ", "\n")) } }
                     }
                 }
             }
@@ -227,8 +232,9 @@ fn link_to_worst(column: &Column, scenarios: &[&str], sum: &Sum) -> Markup {
 fn link(id: &str, column: &Column, status: Status) -> Markup {
     let passes = matches!(status, Status::Pass | Status::Fixed);
     let target = anchor(id, if passes { "" } else { &column.adapter });
+    let sometimes = column.cells.get(id).is_some_and(|cell| cell.sometimes);
     html! {
-        a href=(format!("#{target}")) aria-label=(format!("{status}: {id} on {}", column.adapter)) title=(format!("{status}: {id}")) { (mark(status)) }
+        a href=(format!("#{target}")) aria-label=(format!("{status}: {id} on {}", column.adapter)) title=(format!("{status}: {id}")) { (mark(status)) @if sometimes { " ~" } }
     }
 }
 
@@ -254,7 +260,11 @@ fn has_evidence(cell: &Cell) -> bool {
 fn evidence(id: &str, info: &ScenarioInfo, column: &Column, cell: &Cell) -> Markup {
     html! {
         article id=(anchor(id, &column.adapter)) {
-            h3 { span class=(class(cell.verdict)) { (cell.verdict) } " " (id) " on " (column.adapter) }
+            h3 {
+                span class=(class(cell.verdict)) { (cell.verdict) }
+                @if let Some(verdict) = &cell.failed_with { " (" (verdict) ")" }
+                " " (id) " on " (column.adapter)
+            }
             p.ran { (column.implementation) ". " a href=(format!("#{}", anchor("", &column.adapter))) { "Where it ran" } ". "
                 a href=(format!("#{}", anchor(id, ""))) { "The scenario" } "." }
             @if let Some(first) = &cell.first {

@@ -24,6 +24,7 @@ fn column(adapter: &str, cells: &str) -> Column {
             notes: is_wrong.then(|| "it forgets".to_owned()).into_iter().collect(),
             sometimes: line.ends_with("sometimes"),
             sort: None,
+            failed_with: None,
             cause: None,
             stuck: None,
             model: None,
@@ -215,4 +216,17 @@ fn the_evidence_of_a_cell_shows_both_traces_and_marks_the_first_difference() {
         row.contains("main get r") && row.contains(">eof<") && row.contains(">blocks<"),
         "{row}"
     );
+}
+
+#[test]
+fn a_known_failure_shows_its_verdict_its_sort_and_whether_it_fails_in_some_runs_only() {
+    let mut matrix = matrix([column("it", "close/a KNOWN never sometimes")]);
+    for cell in matrix.columns.iter_mut().flat_map(|column| column.cells.values_mut()) {
+        cell.sort = Some(FailureSort::Defect);
+        cell.failed_with = Some("DEADLOCK".into());
+    }
+    let page = page(&matrix, None);
+    for part in ["KNOWN</span> (DEADLOCK)", "1 defect", "✗ ~", "fails in some runs only"] {
+        assert!(page.contains(part), "{part} is not in\n{page}");
+    }
 }
