@@ -335,7 +335,12 @@ fn known() -> Result<(), Failed> {
     let keeps = "[keeps]\ninherited = true\nreason = \"it inherits\"\n";
     for (manifest, scenario, expected, part) in [
         (entry(fails, "reader get r", "blocks", reason), fails, 0, "1 known"),
-        (entry(fails, "reader get r", "eof", reason), fails, 1, "lists another failure of this scenario"),
+        (
+            entry(fails, "reader get r", "eof", reason),
+            fails,
+            1,
+            "lists another failure of this scenario",
+        ),
         (entry(passes, "main get r", "blocks", reason), passes, 1, "delete the entry"),
         (entry(passes, "main get r", "blocks", sometimes), passes, 0, "1 passed"),
         (
