@@ -299,7 +299,7 @@ impl Agent {
         let names = match self.handles.transferable(&handles) {
             Err(_) if fault!("a-refused-start-leaves-a-child") => {
                 let arguments = [self.program.clone(), argument(role.to_owned())?];
-                start(&self.program, &arguments, &[])?;
+                start(&self.program, &arguments, &[], [None; 3])?;
                 return Err(is("closed").into());
             }
             names => names?,
