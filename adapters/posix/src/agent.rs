@@ -3,7 +3,7 @@
 
 use crate::children::Children;
 use crate::commands::{Operation, ProcessEnd, Refusal, Started};
-use crate::faults::{self, fault, mark, unmark};
+use crate::faults::{self, fault, is_marked, mark};
 use crate::frame::Incoming;
 use crate::handles::{Handles, Side, StepId};
 use crate::os_actions::{ChildWakeup, DescriptorLimit, ForeignProgram};
@@ -86,7 +86,7 @@ impl Agent {
             if ready.child_wakeup {
                 self.child_wakeup.drain();
                 let skipped = fault!("only-join-reaps")
-                    || fault!("sigchld-is-lost-in-a-stall") && unmark("stalled");
+                    || fault!("sigchld-is-lost-in-a-stall") && is_marked("stalled");
                 if !skipped {
                     self.children.reap_all();
                 }
