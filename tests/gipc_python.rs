@@ -7,10 +7,14 @@ use std::path::Path;
 
 gipc_harness::conformance! { adapter: "gipc-python", inspect: compare }
 
+/// The themes that gipc cannot be asked: it starts no programs, and its process objects are not meant to be dropped.
+const WITHOUT_GIPC: [&str; 3] = ["drop/", "start/", "stdio/"];
+
 /// Compares the trace of a passed scenario with the snapshot of gipc-core: the trace does not depend on the
 /// implementation.
 fn compare(scenario: &Scenario, verdict: &Verdict) {
-    assert_ne!(verdict.status, Status::Skip, "{:?}: gipc supports every scenario", verdict.reason);
+    let is_supported = !WITHOUT_GIPC.iter().any(|theme| scenario.id.starts_with(theme));
+    assert_eq!(verdict.status == Status::Skip, !is_supported, "{:?}", verdict.reason);
     if verdict.status == Status::Pass {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots");
         let path = folder.join(format!("{}.snap", scenario.id));

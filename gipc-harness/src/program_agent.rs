@@ -64,11 +64,14 @@ fn take_stream(name: &str) -> io::Result<File> {
 /// An end, which is `None` once it is closed or given to another program.
 type End = Arc<Mutex<Option<File>>>;
 
+/// A program that was started: its pid, and the object to wait for it.
+type Started = (i32, Arc<Mutex<Child>>);
+
 /// The ends and the children of the program.
 #[derive(Default)]
 struct Program {
     ends: Mutex<BTreeMap<String, End>>,
-    children: Mutex<BTreeMap<String, (i32, Arc<Mutex<Child>>)>>,
+    children: Mutex<BTreeMap<String, Started>>,
 }
 
 impl Resources for Program {

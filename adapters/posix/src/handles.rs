@@ -209,7 +209,7 @@ impl Handles {
                     && end.ends_with(".r")
                     && !name.ends_with(".r")
             {
-                self.release(&end).map(std::mem::forget);
+                std::mem::forget(self.release(&end));
                 continue;
             }
             if fault!("closing-a-reader-waits-for-a-message") && self.0[&end].letter() == 'r' {
