@@ -35,6 +35,10 @@ pub struct Fault {
     /// The scenario is heavy: the fault runs only where heavy ones are asked for, and on this scenario alone.
     #[serde(default)]
     pub heavy: bool,
+    /// How often the scenario runs at most, until it catches the fault: more than once, since the effect of some faults depends
+    /// on the moment at which a signal or the end of a process comes.
+    #[serde(default = "default_runs")]
+    pub runs: u32,
     /// `explore` must find it too, and shrink the scenario it found.
     #[serde(default)]
     pub explored: bool,
@@ -43,6 +47,10 @@ pub struct Fault {
     /// Why the fault changes nothing that an implementation may not do. Such a fault is not counted.
     #[serde(default)]
     pub equivalent: Option<String>,
+}
+
+fn default_runs() -> u32 {
+    3
 }
 
 impl Fault {

@@ -150,6 +150,9 @@ impl Session<'_> {
             adapter: Some(adapter.manifest.name.clone()),
             jobs: self.request.jobs,
             timeout: self.request.timeout,
+            // The named scenario alone runs until it catches the fault.
+            repeat: fault.filter(|_| names.len() == 1).map_or(1, |fault| fault.runs),
+            until_failure: fault.is_some() && names.len() == 1,
             ..RunRequest::default()
         };
         suite.own_adapter = Some(adapter);
@@ -158,12 +161,15 @@ impl Session<'_> {
         let end = run.execute(&mut |event| match event {
             RunEvent::Finished(finished) => {
                 result.ran += 1;
-                result.caught_by.extend(Catch::of(&finished.job.scenario.id, &finished.verdict));
-                true
+                let catch = Catch::of(&finished.job.scenario.id, &finished.verdict);
+                let is_expected = catch.is_none();
+                result.caught_by.extend(catch);
+                is_expected
             }
             RunEvent::Started(..) | RunEvent::Silent(..) | RunEvent::Interrupted(..) => true,
         })?;
         result.caught_by.sort_by(|a, b| a.scenario.cmp(&b.scenario));
+        result.caught_by.dedup_by(|a, b| a.scenario == b.scenario);
         result.seconds = began.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         Ok((!end.interrupted).then_some(result))
     }
