@@ -221,7 +221,7 @@ fn main() {
             NO_PROC,
             HANGING,
             1,
-            "every loop has turned twice",
+            "every event loop has turned twice",
         ),
         trial(
             "without_proc_a_failed_start_is_attributed_to_the_environment",
