@@ -4,7 +4,8 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// Whether each task of a scenario can be given all of its steps at once.
 ///
-/// It cannot if a step says when something happens (`until`, `cancel`, `pause`, `stall`, a time limit). Nor if a put
+/// It cannot if a step says when something happens (`until`, `cancel`, `pause`, `stall`, a time limit). Nor if the object of a
+/// child is dropped, since nothing can wait for the end of the child then, and its parent may return first. Nor if a put
 /// expects `broken` while a child is started that the reader is not given to: between fork and exec a child holds a copy
 /// of all that its parent holds, so the pipe may still have a reader. Nor if the reader is given to a child and the parent
 /// puts: the parent has a copy until the start returns, and the child may be faster.
@@ -18,7 +19,7 @@ pub fn can_run_concurrently(scenario: &Scenario) -> bool {
                 Verb::Until { .. }
                     | Verb::Cancel { .. }
                     | Verb::Pause { .. }
-                    | Verb::Child { act: ChildAct::Stall, .. }
+                    | Verb::Child { act: ChildAct::Stall | ChildAct::Drop, .. }
             )
     });
     let expects_broken = |step: &&Step| step.expected.contains(&Outcome::Broken);
