@@ -140,7 +140,7 @@ impl Children {
         }
     }
 
-    /// Reaps every child of this process, whoever started it.
+    /// Reaps every child of this process, including those that other code has started.
     fn reap_strangers(&mut self) {
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             let Some(pid) = status.pid() else { break };

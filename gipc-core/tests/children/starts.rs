@@ -219,7 +219,7 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     checked
 }
 
-/// Copies a program so that it runs as root, whichever user starts it.
+/// Copies a program so that it always runs as root.
 fn set_user_id(program: &Path, folder: &Path) -> Result<PathBuf, Failure> {
     let copy = folder.join(program.file_name().unwrap_or_default());
     fs::copy(program, &copy)?;

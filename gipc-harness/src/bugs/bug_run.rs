@@ -114,7 +114,7 @@ fn run_once(
         true
     })?;
     Ok(found.map(|run| {
-        // What was found of this system is of no use to those who judge the record elsewhere.
+        // What was found of this system is of no use where the record is judged on another machine.
         let environment = Environment::default();
         let record = Record::new(&run.job, &run.output, &adapter.asked, None, &environment);
         (run, record)

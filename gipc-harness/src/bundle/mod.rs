@@ -1,4 +1,4 @@
-//! A repro bundle: a folder with everything that a failing run needs to be understood, sent to somebody and run again.
+//! A repro bundle: a folder with everything that a failing run needs to be understood and run again on another machine.
 //!
 //! [`Bundle`] reads and writes the folder; [`redact`] removes what is private to the machine; [`reproduction`] says what
 //! further runs mean; [`issue`] writes the text of a bug report.

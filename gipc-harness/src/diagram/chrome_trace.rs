@@ -1,6 +1,6 @@
 //! Writes a diagram as a Chrome trace, which Perfetto and speedscope open: a slice for each step, a flow for each cause.
 //!
-//! Times are those at which the harness saw the events, in microseconds. Where there are none, as in a prediction, a row
+//! Times are those at which the harness saw the events, in microseconds. A prediction has no times, so a row
 //! of the diagram takes a millisecond.
 
 use super::{Diagram, Mark, MarkKind};

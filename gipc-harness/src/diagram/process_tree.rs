@@ -4,7 +4,7 @@ use crate::scenario::{Outcome, Scenario, TaskId, Verb};
 use crate::trace::{StepState, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The processes of a run, with who started whom.
+/// The processes of a run, each with its parent.
 pub(super) struct ProcessTree<'a> {
     /// The processes that existed, in the order of the tree: each before its children.
     pub(super) processes: Vec<&'a str>,

@@ -385,7 +385,7 @@ fn footer(diagram: &Diagram) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The diagram in words, for those who cannot see it: what happened, in the order of the rows.
+/// The diagram in words, for screen readers: what happened, in the order of the rows.
 fn description(diagram: &Diagram) -> String {
     let mut sentences: Vec<String> = Vec::new();
     let name = |lane: usize| &diagram.lanes[lane].task_id;

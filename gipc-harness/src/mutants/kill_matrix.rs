@@ -16,7 +16,7 @@ pub enum How {
     Late,
     /// A process held at its end what it should not have held.
     Leak,
-    /// Processes wait for each other for ever, by the evidence of the system.
+    /// Processes are deadlocked, by the evidence of the system.
     Deadlock,
     /// A step could complete and does not, by the evidence of the system.
     Hang,

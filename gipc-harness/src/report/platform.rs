@@ -1,5 +1,5 @@
-//! The platform report: what someone sends who has run the suite on a new platform. It is short enough to paste: what
-//! `doctor` finds, the verdicts by theme, and the first failures with their traces.
+//! The platform report of a run: what `doctor` finds, the verdicts by theme, and the first failures with their traces. It is
+//! short enough to paste into an issue.
 
 use super::{ScenarioReport, Tally, json};
 use crate::environment::Environment;

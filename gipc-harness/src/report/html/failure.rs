@@ -75,7 +75,7 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
         h4 { "What happened" }
         figure tabindex="0" { (diagram) }
         @if let Some(stall) = &verdict.stall {
-            h4 { "Why it stands still" }
+            h4 { "Why nothing moves" }
             pre { (terminal::stall(scenario, stall).trim_matches('\n')) }
         }
         div.beside {

@@ -278,7 +278,7 @@ fn evidence(id: &str, info: &ScenarioInfo, column: &Column, cell: &Cell) -> Mark
             @for note in &cell.notes { p.note { (note) } }
             (requirements_of(info))
             @if let Some(actual) = &cell.came { (traces(cell.model.as_ref().unwrap_or(&info.model), actual)) }
-            @if let Some(stall) = &cell.stuck { h4 { "Why it stands still" } pre { (stall) } }
+            @if let Some(stall) = &cell.stuck { h4 { "Why nothing moves" } pre { (stall) } }
         }
     }
 }
