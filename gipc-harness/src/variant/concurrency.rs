@@ -8,7 +8,9 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 /// child is dropped, since nothing can wait for the end of the child then, and its parent may return first. Nor if a put
 /// expects `broken` while a child is started that the reader is not given to: between fork and exec a child holds a copy
 /// of all that its parent holds, so the pipe may still have a reader. Nor if the reader is given to a child and the parent
-/// puts: the parent has a copy until the start returns, and the child may be faster.
+/// puts: the parent has a copy until the start returns, and the child may be faster. Nor if a signal may end a process that
+/// has steps which complete: a message arrives before the put that sends it returns, so the signal that a process sends
+/// after it got the message may prevent that the put is reported.
 #[must_use]
 pub fn can_run_concurrently(scenario: &Scenario) -> bool {
     let any = |is: fn(&Step) -> bool| scenario.steps.iter().any(is);
@@ -22,9 +24,30 @@ pub fn can_run_concurrently(scenario: &Scenario) -> bool {
                     | Verb::Child { act: ChildAct::Stall | ChildAct::Drop, .. }
             )
     });
+    let ends_a_reporter = scenario.steps.iter().any(|step| may_end_reporter(scenario, step));
     let expects_broken = |step: &&Step| step.expected.contains(&Outcome::Broken);
     !is_ordered
+        && !ends_a_reporter
         && !scenario.steps.iter().filter(expects_broken).any(|put| may_find_reader(scenario, put))
+}
+
+/// Whether a step sends a signal that may end a process of which a step is expected to complete.
+fn may_end_reporter(scenario: &Scenario, step: &Step) -> bool {
+    let (Verb::Kill { child }
+    | Verb::Signal { child, .. }
+    | Verb::Child { child, act: ChildAct::Terminate }) = &step.verb
+    else {
+        return false;
+    };
+    let is_signal = |outcome: &Outcome| matches!(outcome, Outcome::Signal(_));
+    let is_return = |outcome: &Outcome| !matches!(outcome, Outcome::Blocks(_) | Outcome::Never);
+    scenario.steps.iter().any(|step| {
+        matches!(&step.verb, Verb::Join { child: joined } if joined == child)
+            && step.expected.iter().any(is_signal)
+    }) && scenario
+        .steps
+        .iter()
+        .any(|step| step.task_id.process == *child && step.expected.iter().any(is_return))
 }
 
 /// Whether a process that is started may hold a copy of the reader that a put expects to be gone.
@@ -44,4 +67,51 @@ fn may_find_reader(scenario: &Scenario, put: &Step) -> bool {
         }
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use rstest::rstest;
+
+    const UNTIL_TOLD: &str = "main  pipe r w
+main  spawn child w
+child put w \"ready\"
+main  get r           => \"ready\"
+";
+    const BLOCKED: &str = "main  pipe r w
+main  spawn child r
+child get r           => blocks or never
+";
+    const ENDED: &str = "main  spawn child
+child exit 3
+main  join child      => exit 3
+";
+
+    #[rstest]
+    #[case::after_a_message_of_it(
+        UNTIL_TOLD,
+        "main signal child SIGUSR1 => ok or os:ESRCH\nmain join child => exit 0 or signal SIGUSR1\n",
+        false
+    )]
+    #[case::that_it_catches(
+        UNTIL_TOLD,
+        "main signal child SIGWINCH => ok or os:ESRCH\nmain join child => exit 0\n",
+        true
+    )]
+    #[case::while_it_is_blocked(
+        BLOCKED,
+        "main kill child\nmain join child => signal SIGKILL\n",
+        true
+    )]
+    #[case::after_its_end(ENDED, "main kill child\n", true)]
+    fn a_process_that_a_signal_may_end_before_it_reports_is_not_run_concurrently(
+        #[case] start: &str,
+        #[case] signal: &str,
+        #[case] is_run: bool,
+    ) {
+        let scenario = parse("a.scenario", &format!("{start}{signal}")).unwrap();
+        assert_eq!(can_run_concurrently(&scenario), is_run);
+    }
 }

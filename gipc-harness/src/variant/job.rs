@@ -55,8 +55,7 @@ impl JobSet {
         "are too long for --exhaust-fds all: name a process and a number";
     pub(super) const TOO_MANY_FOR_EXHAUSTION: &str =
         "have a process that makes more than 20 pipes and children: only the first 20 failed";
-    const STEPWISE_ONLY: &str =
-        "go step by step only: they say when something happens, or expect `broken`";
+    const STEPWISE_ONLY: &str = "go step by step only: they say when something happens, expect `broken`, or may end a process before it reports";
     const FILE_ORDER_ONLY: &str =
         "have time limits or too many orders, and ran in the order of the file only";
 
