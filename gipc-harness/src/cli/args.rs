@@ -315,9 +315,12 @@ pub(super) struct Explore {
     /// The first seed [default: a random one]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// How long to search: seconds, or minutes as in 10m
-    #[arg(long = "for", default_value = "60", value_name = "TIME", value_parser = seconds)]
-    pub(super) seconds: u64,
+    /// Try these seeds and no others, such as 1..1000: several machines share a search by ranges
+    #[arg(long, value_name = "FIRST..LAST", value_parser = seed_range, conflicts_with_all = ["seed", "count"])]
+    pub(super) seed_range: Option<(u64, u64)>,
+    /// How long to search: seconds, or minutes as in 10m [default: 60; with --seed-range until all seeds were tried]
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    pub(super) seconds: Option<u64>,
     /// How many scenarios at most
     #[arg(long, value_name = "N")]
     pub(super) count: Option<u32>,
@@ -333,6 +336,15 @@ pub(super) struct Explore {
     /// The folder that failures are written to
     #[arg(long, default_value = "target/gipc-harness/explore", value_name = "DIR")]
     pub(super) out: PathBuf,
+}
+
+/// Reads `1..1000`: both seeds are tried.
+fn seed_range(word: &str) -> Result<(u64, u64), String> {
+    let seeds = word.split_once("..").and_then(|(first, last)| {
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        (first <= last && last < u64::MAX).then_some((first, last))
+    });
+    seeds.ok_or_else(|| "write the first and the last seed, such as 1..1000".into())
 }
 
 #[derive(Debug, Args)]

@@ -11,11 +11,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::time::Instant;
 
+/// How long a search without a range of seeds lasts if no time is given.
+const DEFAULT_SECONDS: u64 = 60;
+
 pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> Result<u8, Error> {
     let adapter = suite.adapter(&args.adapter)?;
+    // A range of seeds is tried to its end, unless a time is given.
+    let unlimited = args.seed_range.map_or(DEFAULT_SECONDS, |_| u64::MAX);
+    let seconds = args.seconds.unwrap_or(unlimited);
     let request = ExploreRequest {
-        seed: args.seed,
-        seconds: args.seconds,
+        seed: args.seed.or(args.seed_range.map(|(first, _)| first)),
+        last_seed: args.seed_range.map(|(_, last)| last),
+        seconds,
         count: args.count,
         profiles: args.profile.clone(),
         all: args.all,
@@ -23,8 +30,11 @@ pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> R
         out: args.out.clone(),
     };
     fs::create_dir_all(&args.out).map_err(|error| Error::unwritable(&args.out, &error))?;
-    let style = ProgressStyle::with_template("  {bar:40} {pos} of {len} s, {eta} left, {msg}");
-    let bar = ProgressBar::new(args.seconds)
+    let style = match seconds {
+        u64::MAX => ProgressStyle::with_template("  {pos} s, {msg}"),
+        _ => ProgressStyle::with_template("  {bar:40} {pos} of {len} s, {eta} left, {msg}"),
+    };
+    let bar = ProgressBar::new(seconds)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let began = Instant::now();
     let findings = search(adapter, &request, &|scenarios| {
@@ -34,7 +44,13 @@ pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> R
     bar.finish_and_clear();
     let findings = findings?;
     report(&findings, args, console);
-    Ok(u8::from(!findings.failures.is_empty() || !findings.unrepeated.is_empty()))
+    let has_found = !findings.failures.is_empty() || !findings.unrepeated.is_empty();
+    let is_partial = args.seed_range.is_some_and(|(first, last)| findings.seeds <= last - first);
+    if is_partial && !has_found {
+        console.line("PARTIAL: the time was over before all seeds were tried");
+        return Ok(3);
+    }
+    Ok(u8::from(has_found))
 }
 
 fn report(findings: &Findings, args: &Explore, console: &mut Console) {

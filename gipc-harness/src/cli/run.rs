@@ -7,7 +7,7 @@ use super::run_args::Run;
 use crate::error::Error;
 use crate::record::Record;
 use crate::report::console::Console;
-use crate::report::{RunReporter, ScenarioReport, Tally, check_writable, terminal};
+use crate::report::{LastRuns, RunReporter, ScenarioReport, Tally, check_writable, terminal};
 use crate::suite::Suite;
 use crate::suite_run::SuiteRun;
 use std::fs;
@@ -35,6 +35,10 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     if let Some(last_failed) = &last_failed {
         last_failed.narrow(&mut run)?;
     }
+    let seconds = LastRuns::of(suite, run.adapter.as_deref()).seconds();
+    run.start_longest_first(|job| {
+        seconds.get(&suite.lasting_name_of(&job.scenario.id, &job.path)).copied()
+    });
     for file in options.junit.iter().chain(&options.platform).chain(&options.html) {
         check_writable(file)?;
     }

@@ -19,6 +19,8 @@ pub struct Findings {
     pub scenarios: u64,
     /// How many of them were also executed concurrently.
     pub concurrent: u64,
+    /// How many seeds were tried, also of scenarios that are of no use.
+    pub seeds: u64,
     /// How many runs were skipped.
     pub skipped: u64,
     /// How many scenarios have races.

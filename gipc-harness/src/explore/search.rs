@@ -33,6 +33,8 @@ const SHRINK_TIME: Duration = Duration::from_secs(120);
 pub struct ExploreRequest {
     /// The first seed; a random one if not given.
     pub seed: Option<u64>,
+    /// The last seed; if not given, as many as the time allows.
+    pub last_seed: Option<u64>,
     /// The duration of the search, in seconds.
     pub seconds: u64,
     /// The maximum number of scenarios; unlimited if not given.
@@ -140,6 +142,10 @@ impl Search<'_> {
         while !self.is_over.load(Ordering::Relaxed) && self.began.elapsed() < limit {
             let seed =
                 self.first_seed.wrapping_add(self.seeds_used.fetch_add(1, Ordering::Relaxed));
+            if self.request.last_seed.is_some_and(|last| seed > last) {
+                return;
+            }
+            self.findings(|findings| findings.seeds += 1);
             let random = script(&mut fastrand::Rng::with_seed(seed), &self.profiles);
             let Some((scenario, allowed)) = viable(&random, self.choices) else { continue };
             let is_counted = self.findings(|findings| {
@@ -248,7 +254,7 @@ impl Search<'_> {
         always: bool,
     ) -> Result<PathBuf, Error> {
         let mut error = None;
-        let limit = Duration::from_secs(self.request.seconds) + SHRINK_TIME;
+        let limit = Duration::from_secs(self.request.seconds).saturating_add(SHRINK_TIME);
         let small = shrink(random, |script| {
             if self.began.elapsed() > limit {
                 return false;

@@ -10,7 +10,7 @@ use crate::adapter::Keeps;
 use crate::proc::open_files::{OpenFile, open_files, zombie_children};
 use crate::proc::snapshot::{ProcSnapshot, Sleep, TimerPolicy};
 use crate::scenario::{Outcome, PipeEnd, Scenario, Verb};
-use crate::trace::{Census, Censuses, HeldDescriptor, Ownership, StepState, Trace};
+use crate::trace::{Census, Censuses, HeldDescriptor, Ownership, ProcessExit, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// After how many looks at a process that never sleeps without a timer its census is given up.
@@ -41,7 +41,7 @@ pub(super) struct CensusTaker<'a> {
 /// What a census needs to know of the run.
 pub(super) struct View<'a> {
     pub(super) scenario: &'a Scenario,
-    pub(super) trace: Trace,
+    pub(super) states: &'a [StepState],
     pub(super) sessions: &'a Sessions,
     pub(super) pipes: &'a PipeNames,
 }
@@ -185,14 +185,16 @@ impl<'a> CensusTaker<'a> {
 /// The ends that a process owns. Those that were given to it count although its parent may not have reported the end of
 /// the spawn.
 fn owned_ends(process: &str, view: &View<'_>) -> BTreeSet<PipeEnd> {
-    let mut trace = view.trace.clone();
-    for (step, state) in view.scenario.steps.iter().zip(&mut trace.steps) {
-        let starts_it = matches!(&step.verb, Verb::Spawn { child, .. } if child == process);
-        if starts_it && *state == StepState::Pending {
-            *state = StepState::completed(Outcome::Ok);
+    let has_succeeded = |step: usize| {
+        let is_start = |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
+        match &view.states[step] {
+            StepState::Pending => is_start(&view.scenario.steps[step].verb),
+            state => state.is(&Outcome::Ok),
         }
-    }
-    let ownership = Ownership::replay(view.scenario, &trace);
+    };
+    let exits = view.sessions.exits();
+    let runs = |process: &str| matches!(exits.get(process), None | Some(ProcessExit::Running));
+    let ownership = Ownership::replay_steps(view.scenario, has_succeeded, runs);
     ownership
         .all()
         .map(|(end, _)| end)
@@ -205,7 +207,7 @@ fn own_steps<'v>(
     process: &'v str,
     view: &'v View<'_>,
 ) -> impl Iterator<Item = (&'v Verb, &'v StepState)> {
-    let steps = view.scenario.steps.iter().zip(&view.trace.steps);
+    let steps = view.scenario.steps.iter().zip(view.states);
     steps
         .filter(move |(step, _)| step.task_id.process == process)
         .map(|(step, state)| (&step.verb, state))

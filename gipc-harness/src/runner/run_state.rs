@@ -154,8 +154,8 @@ impl<'a> RunState<'a> {
     /// [`Self::settle_censuses`] tells it later.
     pub(super) fn finish_if_done(&mut self, process: &str) {
         if self.steps.has_completed_all_of(process) && self.sessions.mark_finishing(process) {
-            let (trace, sessions, pipes) = (self.trace(), &self.sessions, &self.pipes);
-            let view = View { scenario: self.scenario, trace, sessions, pipes };
+            let (states, sessions, pipes) = (self.steps.states(), &self.sessions, &self.pipes);
+            let view = View { scenario: self.scenario, states, sessions, pipes };
             if self.census.is_clean(process, &view) {
                 self.send(process, ToAgent::Finish);
             }
@@ -173,8 +173,8 @@ impl<'a> RunState<'a> {
         if !self.has_unsettled_census() {
             return false;
         }
-        let (trace, sessions, pipes) = (self.trace(), &self.sessions, &self.pipes);
-        let view = View { scenario: self.scenario, trace, sessions, pipes };
+        let (states, sessions, pipes) = (self.steps.states(), &self.sessions, &self.pipes);
+        let view = View { scenario: self.scenario, states, sessions, pipes };
         let settled = self.census.settle(&view);
         for process in &settled {
             self.note_activity();

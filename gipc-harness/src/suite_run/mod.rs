@@ -5,6 +5,7 @@
 mod contract_check;
 mod cpu_load;
 mod execute_one;
+mod needs;
 mod run_plan;
 mod pool;
 mod request;
@@ -27,8 +28,10 @@ use crate::trace::Observation;
 use crate::variant::{Job, VariantRequest, declared_choices};
 use crate::verdict::{Baseline, Verdict, judge};
 use cpu_load::CpuLoad;
+use needs::Needs;
 use pool::WorkerPool;
 use run_plan::RunPlan;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -118,6 +121,15 @@ impl SuiteRun {
         let mut plan = RunPlan::new(suite, &request, choices)?;
         plan.notes.extend(request.capacity.and_then(capacity_note));
         raise_descriptor_limit();
+        if adapter.is_some() {
+            let available = Needs::available();
+            let notes = plan
+                .jobs
+                .iter()
+                .filter_map(|job| Needs::of(&job.scenario).note(&job.scenario.id, available));
+            let notes: BTreeSet<String> = notes.collect();
+            plan.notes.extend(notes);
+        }
         let environment = environment::look(&own_program()?);
         let adapter = adapter.map(Arc::new);
         let suite = suite.clone();
@@ -145,6 +157,21 @@ impl SuiteRun {
     /// Leaves out the jobs of which `is_wanted` says no.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&Job) -> bool) {
         self.plan.jobs.retain(|job| is_wanted(job));
+    }
+
+    /// Executes the jobs that take longest first, if several run at once: otherwise the last one may run alone for long.
+    /// `seconds` says how long a job took before; one that is not known takes as long as the average. Verdicts do not
+    /// depend on the order.
+    pub fn start_longest_first(&mut self, seconds: impl Fn(&Job) -> Option<f64>) {
+        if self.at_once() < 2 {
+            return;
+        }
+        let times: Vec<Option<f64>> = self.plan.jobs.iter().map(|job| seconds(job)).collect();
+        let known: Vec<f64> = times.iter().flatten().copied().collect();
+        let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
+        let mut jobs: Vec<_> = times.into_iter().zip(self.plan.jobs.drain(..)).collect();
+        jobs.sort_by(|(a, _), (b, _)| b.unwrap_or(mean).total_cmp(&a.unwrap_or(mean)));
+        self.plan.jobs.extend(jobs.into_iter().map(|(_, job)| job));
     }
 
     /// How many runs are executed at once.

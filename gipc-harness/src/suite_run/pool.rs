@@ -1,6 +1,7 @@
 //! The worker pool: so many executions at once, each on a thread of its own, each judged as it ends.
 
 use super::execute_one::execute_one;
+use super::needs::Needs;
 use super::{FinishedRun, RunEvent, RunRequest, SuiteRunEnd};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
@@ -69,12 +70,11 @@ impl WorkerPool {
     ) -> Result<SuiteRunEnd, Error> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned());
+        let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned()).peekable();
         let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
-        for job in waiting.by_ref().take(request.at_once()) {
-            running.spawn(self.start(job, sender.clone()));
-        }
+        let available = Needs::available();
+        let mut used = Needs::default();
         let mut end = SuiteRunEnd::default();
         // Returns whether the run is as expected. A run that was cut short has no verdict.
         let mut report = |job: Arc<Job>, happened: Happened, end: &SuiteRunEnd| match happened {
@@ -88,7 +88,25 @@ impl WorkerPool {
                 output => on_event(RunEvent::Finished(Box::new(judged(job, output, time)))),
             },
         };
-        while !running.is_empty() {
+        loop {
+            let is_stopped = end.interrupted || end.stopped_at_failure;
+            while running.len() < request.at_once() && !is_stopped {
+                // What needs more than there is runs alone, and shows what is missing.
+                let has_room =
+                    |job: &Arc<Job>| (used + Needs::of(&job.scenario)).fit_into(available);
+                let is_alone = running.is_empty();
+                let Some(job) = waiting.next_if(|job| is_alone || has_room(job)) else { break };
+                let needs = Needs::of(&job.scenario);
+                used += needs;
+                let run = self.start(job, sender.clone());
+                running.spawn(async move {
+                    run.await;
+                    needs
+                });
+            }
+            if running.is_empty() {
+                break;
+            }
             tokio::select! {
                 _ = interrupt.recv() => end.interrupted = true,
                 _ = terminate.recv() => end.interrupted = true,
@@ -98,12 +116,9 @@ impl WorkerPool {
                     }
                 }
                 Some(joined) = running.join_next() => {
-                    if let Err(error) = joined {
-                        std::panic::resume_unwind(error.into_panic());
-                    }
-                    let is_stopped = end.interrupted || end.stopped_at_failure;
-                    if let Some(job) = waiting.next().filter(|_| !is_stopped) {
-                        running.spawn(self.start(job, sender.clone()));
+                    match joined {
+                        Ok(needs) => used -= needs,
+                        Err(error) => std::panic::resume_unwind(error.into_panic()),
                     }
                 }
             }

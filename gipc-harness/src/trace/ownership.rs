@@ -29,10 +29,21 @@ impl<'a> Ownership<'a> {
     /// Replays the spawns, closes and exits of a trace.
     #[must_use]
     pub fn replay(scenario: &'a Scenario, trace: &Trace) -> Self {
+        let has_succeeded =
+            |step: usize| trace.steps.get(step).is_some_and(|state| state.is(&Outcome::Ok));
+        Self::replay_steps(scenario, has_succeeded, |process| trace.runs(process))
+    }
+
+    /// Replays the steps that have succeeded; `runs` says which processes have not ended.
+    pub(crate) fn replay_steps(
+        scenario: &'a Scenario,
+        has_succeeded: impl Fn(usize) -> bool,
+        runs: impl Fn(&str) -> bool,
+    ) -> Self {
         let handles = &*scenario.handles;
         let mut ownership = Self { handles, states: BTreeMap::new() };
-        for (index, (step, state)) in scenario.steps.iter().zip(&trace.steps).enumerate() {
-            if !state.is(&Outcome::Ok) {
+        for (index, step) in scenario.steps.iter().enumerate() {
+            if !has_succeeded(index) {
                 continue;
             }
             match &step.verb {
@@ -59,7 +70,7 @@ impl<'a> Ownership<'a> {
         }
         for state in ownership.states.values_mut() {
             if let EndState::Held(process) = state {
-                if !trace.runs(process) {
+                if !runs(process) {
                     *state = EndState::Exited(process.clone());
                 }
             }

@@ -1,0 +1,207 @@
+//! The suite beside what its processes cost without it: `cargo compare-harness [ROUNDS]`.
+//!
+//! Each round runs the same scenarios in four ways, each time another one first, so that what disturbs one disturbs the others:
+//! the floor starts the processes of each scenario, which connect to a socket and exit; the suite runs the scenarios on
+//! gipc-core; and two loops run the suite once for each scenario, in a process of its own. Prints the wall time, the
+//! processor time and their ratios to the floor, as medians over the rounds. It is no test: nothing fails here.
+
+mod floor;
+
+use floor::ProcessTree;
+use gipc_harness::Harness;
+use gipc_harness::verdict::Status;
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Instant;
+
+type Failure = Box<dyn Error>;
+
+/// How many rounds are run if no number is given.
+const ROUNDS: usize = 5;
+
+/// A scenario that gipc-core can be asked.
+struct Subject {
+    id: String,
+    tree: ProcessTree,
+    steps: usize,
+}
+
+/// A way to run all scenarios, as it is called in the table.
+const WAYS: [(&str, fn(&[Subject], usize) -> Result<(), Failure>); 4] = [
+    ("floor: start, connect, exit", floor::run_all),
+    ("suite", run_suite),
+    ("a process for each scenario, side by side", run_each_side_by_side),
+    ("a process for each scenario, shell loop", run_each_in_a_shell),
+];
+
+/// What one way cost in one round, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    wall: f64,
+    /// Of this program.
+    own_cpu: f64,
+    /// Of the processes that it started and waited for.
+    other_cpu: f64,
+}
+
+fn main() -> Result<(), Failure> {
+    gipc_harness::init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [floor::NODE, socket, tree] => floor::node(socket, tree),
+        [floor::ECHO] => floor::echo(),
+        ["one", id] => run_one(id),
+        [] => compare(ROUNDS),
+        [rounds] => compare(rounds.parse().map_err(|_| "usage: cargo compare-harness [ROUNDS]")?),
+        _ => Err("usage: cargo compare-harness [ROUNDS]".into()),
+    }
+}
+
+fn compare(rounds: usize) -> Result<(), Failure> {
+    let subjects = subjects()?;
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut costs = vec![Vec::new(); WAYS.len()];
+    for round in 0..rounds.max(1) {
+        for place in 0..WAYS.len() {
+            let way = (round + place) % WAYS.len();
+            costs[way].push(measured(|| WAYS[way].1(&subjects, at_once))?);
+        }
+    }
+    let processes: usize = subjects.iter().map(|subject| subject.tree.processes()).sum();
+    let steps: usize = subjects.iter().map(|subject| subject.steps).sum();
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{} scenarios, {processes} processes, {steps} steps; {at_once} at once, {rounds} rounds\n",
+        subjects.len()
+    )?;
+    writeln!(out, "| | wall time | × floor | processor time | × floor |")?;
+    writeln!(out, "|---|---|---|---|---|")?;
+    for (way, (name, _)) in WAYS.iter().enumerate() {
+        let wall = median(costs[way].iter().map(|cost| cost.wall));
+        let cpu = median(costs[way].iter().map(Cost::cpu));
+        let pairs = || costs[way].iter().zip(&costs[0]);
+        let wall_ratio = median(pairs().map(|(cost, floor)| cost.wall / floor.wall));
+        let cpu_ratio = median(pairs().map(|(cost, floor)| cost.cpu() / floor.cpu()));
+        writeln!(out, "| {name} | {wall:.2} s | {wall_ratio:.2} | {cpu:.2} s | {cpu_ratio:.2} |")?;
+    }
+    let echo = floor::echo_cpu()?;
+    let step = median(costs[1].iter().map(|cost| cost.own_cpu)) / steps as f64;
+    writeln!(
+        out,
+        "\nprocessor time of the harness for each step: {:.0} µs, {:.1} times an echo of a line of JSON ({:.1} µs)",
+        step * 1e6,
+        step / echo,
+        echo * 1e6
+    )?;
+    Ok(())
+}
+
+/// The scenarios that gipc-core passes, with their processes. Running them first also warms the caches.
+fn subjects() -> Result<Vec<Subject>, Failure> {
+    let report = Harness::new()?.run()?;
+    let passed = report.results.iter().filter(|result| result.verdict.status == Status::Pass);
+    let ids: Vec<String> = passed.map(|result| result.id.clone()).collect();
+    let suite = gipc_harness::suite::Suite::find(None, None)?;
+    let mut subjects = Vec::new();
+    for file in suite.select(&ids)? {
+        let scenario = file.parse().map_err(|refusal| refusal.to_string())?;
+        let (tree, steps) = (ProcessTree::of(&scenario), scenario.steps.len());
+        subjects.push(Subject { id: file.id, tree, steps });
+    }
+    Ok(subjects)
+}
+
+fn run_suite(subjects: &[Subject], at_once: usize) -> Result<(), Failure> {
+    let ids = subjects.iter().map(|subject| subject.id.clone());
+    Harness::new()?.scenarios(ids)?.jobs(at_once).run()?;
+    Ok(())
+}
+
+/// Runs one scenario, as a runner with a process for each test does.
+fn run_one(id: &str) -> Result<(), Failure> {
+    Harness::new()?.scenarios([id])?.jobs(1).run()?;
+    Ok(())
+}
+
+fn run_each_side_by_side(subjects: &[Subject], at_once: usize) -> Result<(), Failure> {
+    let exe = exe()?;
+    side_by_side(subjects, at_once, |subject| {
+        Command::new(&exe).args(["one", &subject.id]).status()?;
+        Ok(())
+    })
+}
+
+fn run_each_in_a_shell(subjects: &[Subject], _: usize) -> Result<(), Failure> {
+    let script = "while read -r id; do \"$0\" one \"$id\" </dev/null; done";
+    let mut shell =
+        Command::new("sh").args(["-c", script]).arg(exe()?).stdin(Stdio::piped()).spawn()?;
+    let mut input = shell.stdin.take().ok_or("it is piped")?;
+    for subject in subjects {
+        writeln!(input, "{}", subject.id)?;
+    }
+    drop(input);
+    shell.wait()?;
+    Ok(())
+}
+
+/// Does something for each scenario, on so many threads. Returns the first error.
+pub(crate) fn side_by_side<T: Sync>(
+    items: &[T],
+    at_once: usize,
+    act: impl Fn(&T) -> io::Result<()> + Sync,
+) -> Result<(), Failure> {
+    let waiting = Mutex::new(items.iter());
+    let next = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let work = || -> io::Result<()> {
+        while let Some(item) = next() {
+            act(item)?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        let results = threads.into_iter().map(|thread| thread.join());
+        results.map(|result| result.map_err(|_| "a thread panicked")?.map_err(Into::into)).collect()
+    })
+}
+
+pub(crate) fn exe() -> io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+impl Cost {
+    fn cpu(&self) -> f64 {
+        self.own_cpu + self.other_cpu
+    }
+}
+
+/// What an action costs.
+fn measured(act: impl FnOnce() -> Result<(), Failure>) -> Result<Cost, Failure> {
+    let (began, own, other) =
+        (Instant::now(), cpu(UsageWho::RUSAGE_SELF)?, cpu(UsageWho::RUSAGE_CHILDREN)?);
+    act()?;
+    Ok(Cost {
+        wall: began.elapsed().as_secs_f64(),
+        own_cpu: cpu(UsageWho::RUSAGE_SELF)? - own,
+        other_cpu: cpu(UsageWho::RUSAGE_CHILDREN)? - other,
+    })
+}
+
+/// The processor time that was used until now, in seconds.
+pub(crate) fn cpu(who: UsageWho) -> Result<f64, Failure> {
+    let seconds = |usage: Usage| (usage.user_time() + usage.system_time()).num_microseconds();
+    Ok(seconds(getrusage(who)?) as f64 / 1e6)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
