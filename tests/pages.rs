@@ -67,37 +67,29 @@ seen.sources = [...document.querySelectorAll("a.source")].map((link) => link.hre
 report();
 "##;
 
-/// Scrolls down, filters, opens a cell, and comes back.
+/// Filters, scrolls down, opens a cell, and when it is shown again compares. The name of a window survives navigation.
 const BACK: &str = r##"
-const step = Number(sessionStorage.getItem("step") ?? 0);
 const form = document.querySelector(".controls");
-if (step === 0) {
+if (window.name === "") {
   form.elements.text.value = "EOF";
   form.elements.text.dispatchEvent(new Event("input", { bubbles: true }));
-  addEventListener("load", () => setTimeout(() => {
-    const link = [...document.querySelectorAll(".rows td.known a")].filter((link) => link.checkVisibility())[40];
-    link.scrollIntoView({ block: "center" });
-    sessionStorage.setItem("step", "1");
-    sessionStorage.setItem("scroll", scrollY);
-    link.click();
-  }));
-}
-addEventListener("pageshow", () => {
-  if (sessionStorage.getItem("step") !== "2") return;
+  const links = [...document.querySelectorAll(".rows td.known a")];
+  const link = links.filter((link) => link.checkVisibility())[40];
+  link.scrollIntoView({ block: "center" });
+  window.name = String(scrollY);
+  link.click();
+} else {
   setTimeout(() => {
-    seen.scroll = [Number(sessionStorage.getItem("scroll")), scrollY];
+    seen.scroll = [Number(window.name), scrollY];
     seen.text = form.elements.text.value;
     seen.rows = document.querySelector(".controls output").textContent;
     report();
-  }, 100);
-});
+  }, 500);
+}
 "##;
 
 /// Goes back at once.
-const RETURN: &str = r##"
-sessionStorage.setItem("step", "2");
-addEventListener("load", () => setTimeout(() => history.back()));
-"##;
+const RETURN: &str = "history.back();";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -151,8 +143,8 @@ fn the_tables_can_be_searched_and_filtered_on_each_screen() {
             assert!((1..number("all")).contains(&number(part)), "{screen:?} {part}: {seen}");
         }
         assert_eq!(number("unfiltered"), number("all"), "{screen:?} {seen}");
-        assert!(seen["columns"][0].as_u64() > Some(10), "{screen:?} {seen}");
-        assert_eq!(seen["columns"][1], 1, "{screen:?} {seen}");
+        let cells = |at: usize| seen["columns"][at].as_u64().unwrap_or(0);
+        assert!(cells(1) > 0 && cells(0) > 10 * cells(1), "{screen:?} {seen}");
     }
 }
 

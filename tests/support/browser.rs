@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 /// The size of the page, and the preferred color scheme.
 #[derive(Clone, Copy, Debug)]
-pub struct Screen {
-    pub width: u32,
-    pub height: u32,
-    pub dark: bool,
+pub(crate) struct Screen {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) dark: bool,
 }
 
 /// Comes before all other scripts: records errors, and defines `seen` and `report()`.
@@ -26,11 +26,19 @@ const report = () => {
   const scrolling = [...document.querySelectorAll("*")].filter((one) => one.scrollWidth > one.clientWidth + 1
     && getComputedStyle(one).overflowX === "auto");
   seen.unreachable = scrolling.filter((one) => one.tabIndex !== 0).map((one) => one.outerHTML.slice(0, 80));
+  parent.postMessage(JSON.stringify(seen), "*");
+};
+</script>"#;
+
+/// Shows a page in a frame, since a window of the browser cannot be as narrow as a phone, and waits for its report.
+const FRAME: &str = r#"<!DOCTYPE html><meta name="color-scheme" content="light dark"><iframe src="ADDRESS"
+style="width: WIDTHpx; height: HEIGHTpx; border: 0"></iframe><script>
+addEventListener("message", (event) => {
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = JSON.stringify(seen);
+  result.textContent = event.data;
   document.body.replaceChildren(result);
-};
+});
 </script>"#;
 
 /// Opens an address in a folder of pages, and returns what the page reported by `report()`; `None` without Chromium.
@@ -38,7 +46,7 @@ const report = () => {
 ///
 /// Panics if the page reported nothing, if the browser reported an error, if the page is wider than the screen, if a part
 /// that scrolls sideways cannot be reached by the keyboard, or if the colors do not fit the scheme.
-pub fn open_in_chromium(
+pub(crate) fn open_in_chromium(
     pages: &Path,
     address: &str,
     screen: Screen,
@@ -50,11 +58,16 @@ pub fn open_in_chromium(
         let mut html = fs::read_to_string(entry.path()).expect("a page");
         if let Some((_, script)) = scripts.iter().find(|(file, _)| name.to_str() == Some(*file)) {
             html = html.replacen("<head>", &format!("<head>{RECORDER}"), 1);
-            html = html.replacen("</body>", &format!("<script>{{{script}}}</script></body>"), 1);
+            let script = format!("addEventListener('load', () => setTimeout(() => {{{script}}}));");
+            html = html.replacen("</body>", &format!("<script>{script}</script></body>"), 1);
         }
         fs::write(folder.path().join(name), html).expect("the page is written");
     }
-    let url = format!("file://{}/{address}", folder.path().display());
+    let frame = FRAME.replace("ADDRESS", address);
+    let frame = frame.replace("WIDTH", &screen.width.to_string());
+    let frame = frame.replace("HEIGHT", &screen.height.to_string());
+    fs::write(folder.path().join("frame.html"), frame).expect("the frame is written");
+    let url = format!("file://{}/frame.html", folder.path().display());
     let (dom, console) = run(&url, screen, &folder.path().join("profile"))?;
     assert_eq!(console, "", "the console is empty");
     let seen = dom.split("<pre id=\"result\">").nth(1).and_then(|rest| rest.split("</pre>").next());
@@ -88,7 +101,7 @@ fn run(url: &str, screen: Screen, profile: &Path) -> Option<(String, String)> {
             .args(["--disable-sync", "--hide-scrollbars", "--enable-logging=stderr"])
             .args(["--virtual-time-budget=10000", "--dump-dom"])
             .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
-            .arg(format!("--window-size={},{}", screen.width, screen.height))
+            .arg(format!("--window-size={},{}", screen.width + 100, screen.height + 100))
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(url)
             .stdin(Stdio::null())
