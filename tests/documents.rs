@@ -1,11 +1,13 @@
 //! The documents agree with the project: a scenario or a listed substitute covers each requirement, and every scenario,
 //! file and test that a page names exists.
 
-use gipc_harness::adapter::Manifest;
+use gipc_harness::adapter::{FailureSort, Manifest};
 use gipc_harness::mutants::FaultList;
+use gipc_harness::report::matrix::{Cell, Matrix, collect};
 use gipc_harness::requirements;
 use gipc_harness::scenario::{Scenario, VERBS, parse};
 use gipc_harness::suite::Suite;
+use gipc_harness::verdict::Status;
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,6 +19,11 @@ fn root() -> PathBuf {
 
 fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The matrix that is stored in a folder.
+fn matrix(folder: &str) -> Matrix {
+    collect::read(&root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error:?}"))
 }
 
 fn suite() -> Vec<Scenario> {
@@ -373,13 +380,11 @@ fn the_readme_of_the_node_kit_shows_what_adapter_new_generates() {
 /// For each fix on the page of releases, the stored matrix shows a failure before that release and a pass after it.
 #[test]
 fn the_fixes_on_the_releases_page_show_in_the_matrix() {
-    let matrix: serde_json::Value =
-        serde_json::from_str(&read("docs/releases/matrix.json")).expect("valid JSON");
-    let columns = matrix["columns"].as_array().expect("the matrix has columns");
+    let columns = matrix("docs/releases").columns;
     let cell = |release: &str, scenario: &str| {
         let name = format!("gipc-python@{release}");
-        let column = columns.iter().find(|column| column["adapter"] == name.as_str());
-        column.expect("the matrix has the release")["cells"][scenario].clone()
+        let column = columns.iter().find(|column| column.adapter == name);
+        column.expect("the matrix has the release").cells[scenario].clone()
     };
     let page = read("docs/releases/README.md");
     let rows = page.lines().filter(|line| line.starts_with("| 0."));
@@ -388,8 +393,8 @@ fn the_fixes_on_the_releases_page_show_in_the_matrix() {
         let cells: Vec<&str> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
         let (scenario, before, after) = (cells[3], cells[4], cells[5]);
         let before = cell(before, scenario);
-        assert!(before["verdict"] == "KNOWN" || before["sometimes"] == true, "{row}");
-        assert_eq!(cell(after, scenario)["verdict"], "PASS", "{row}");
+        assert!(before.verdict == Status::Known || before.sometimes, "{row}");
+        assert_eq!(cell(after, scenario).verdict, Status::Pass, "{row}");
         count += 1;
     }
     assert!(count >= 9 && columns.len() == 20, "{count} rows, {} releases", columns.len());
@@ -398,9 +403,6 @@ fn the_fixes_on_the_releases_page_show_in_the_matrix() {
 /// Each row of the table in the README has the numbers of the stored matrix.
 #[test]
 fn the_numbers_in_the_readme_match_the_matrix() {
-    let matrix: serde_json::Value =
-        serde_json::from_str(&read("docs/matrix/matrix.json")).expect("the matrix is JSON");
-    let columns = matrix["columns"].as_array().expect("the matrix has columns");
     let page = read("README.md");
     let suite = format!("the suite has {} scenarios", suite().len());
     assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(&suite), "{suite}");
@@ -411,23 +413,22 @@ fn the_numbers_in_the_readme_match_the_matrix() {
     let heavy: BTreeSet<&str> = heavy.into_iter().map(|file| file.id.as_str()).collect();
     let sentence = format!("The table counts {} scenarios", light.len());
     assert!(page.contains(&sentence), "README.md does not say {sentence:?}");
-    for column in columns {
-        let name = column["adapter"].as_str().expect("a column has a name");
+    for column in matrix("docs/matrix").columns {
+        let name = column.adapter.as_str();
         // A variant of an adapter has no row.
         if name.contains('@') {
             continue;
         }
-        let mut cells = column["cells"].as_object().expect("a column has cells").clone();
+        let mut cells = column.cells.clone();
         cells.retain(|id, _| !heavy.contains(id.as_str()));
-        let count = |is: &dyn Fn(&serde_json::Value) -> bool| {
-            cells.values().filter(|cell| is(cell)).count()
-        };
-        let is_known = |cell: &serde_json::Value| cell["verdict"] == "KNOWN";
+        let count = |is: &dyn Fn(&Cell) -> bool| cells.values().filter(|cell| is(cell)).count();
+        let is_known = |cell: &Cell| cell.verdict == Status::Known;
+        let is_defect = |cell: &Cell| cell.sort == Some(FailureSort::Defect);
         let numbers = [
-            count(&|cell| cell["verdict"] == "PASS"),
-            count(&|cell| is_known(cell) && cell["sort"] == "defect"),
-            count(&|cell| is_known(cell) && cell["sort"] != "defect"),
-            count(&|cell| cell["verdict"] == "SKIP"),
+            count(&|cell| cell.verdict == Status::Pass),
+            count(&|cell| is_known(cell) && is_defect(cell)),
+            count(&|cell| is_known(cell) && !is_defect(cell)),
+            count(&|cell| cell.verdict == Status::Skip),
         ];
         assert_eq!(numbers.iter().sum::<usize>(), cells.len(), "{name} has other verdicts");
         let numbers = numbers.map(|number| number.to_string()).join(" | ");
@@ -435,10 +436,7 @@ fn the_numbers_in_the_readme_match_the_matrix() {
         let row = row.unwrap_or_else(|| panic!("README.md has no row for {name}"));
         assert!(row.ends_with(&format!(" | {numbers} |")), "{row} should end with {numbers}");
         if name == "gipc-python" {
-            let defects = || cells.iter().filter(|(_, cell)| cell["sort"] == "defect");
-            let causes: BTreeSet<&str> =
-                defects().map(|(id, cell)| cell["cause"].as_str().unwrap_or(id)).collect();
-            let (count, causes) = (defects().count(), causes.len());
+            let (count, causes) = column.of_sort(FailureSort::Defect);
             let sentence = format!("The {count} defects of gipc-python have {causes} root causes");
             assert!(page.contains(&sentence), "README.md does not say {sentence:?}");
         }

@@ -53,6 +53,10 @@ pub struct Manifest {
     /// The choices of the implementation where the specification allows several behaviours.
     #[serde(default)]
     pub choices: DeclaredChoices,
+    /// The addresses of the source files that reasons name, so that pages link to their lines: by the name of a file such
+    /// as `lib.py`, or by a folder with a slash at its end. `{version}` stands for the version of the implementation.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
     /// What a process of the implementation keeps open for itself. If left out: nothing.
     #[serde(default)]
     pub keeps: Keeps,

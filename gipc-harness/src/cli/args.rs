@@ -241,7 +241,7 @@ pub(super) struct Matrix {
     /// variants]
     #[arg(long, value_name = "NAME|PATH")]
     pub(super) adapter: Vec<String>,
-    /// The folder for `matrix.json`, `matrix.md` and `index.html`
+    /// The folder for `matrix.json`, `matrix.md`, `evidence.json` and the pages in `html/`
     #[arg(long, value_name = "DIR")]
     pub(super) output: PathBuf,
     /// An earlier `matrix.json`: report what changed, and exit 1 if something is worse

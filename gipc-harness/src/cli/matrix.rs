@@ -10,7 +10,11 @@ pub(super) fn matrix(suite: &Suite, args: &Matrix, console: &mut Console) -> Res
     let before = args.against.as_deref().map(collect::read).transpose()?;
     collect::check_folder(&args.output)?;
     let matrix = match args.from.split_first() {
-        Some((first, others)) => collect::merge(first, others)?,
+        Some((first, others)) => {
+            let mut matrix = collect::merge(first, others)?;
+            collect::add_texts(&mut matrix, suite)?;
+            matrix
+        }
         None => {
             let request = args.execution.request(&args.selection);
             collect::collect(suite, &args.adapter, &request, console)?
@@ -19,7 +23,7 @@ pub(super) fn matrix(suite: &Suite, args: &Matrix, console: &mut Console) -> Res
     let changes = before.as_ref().map(|before| changes(before, &matrix));
     collect::write(&args.output, &matrix, changes.as_deref())?;
     console.verbatim(&table(&matrix, changes.as_deref()));
-    console.line(&format!("\n  {}", args.output.join("index.html").display()));
+    console.line(&format!("\n  {}", collect::index_page(&args.output).display()));
     let is_worse = |all: &Vec<_>| {
         all.iter().any(|change: &crate::report::matrix::Change| change.way == Direction::Worse)
     };

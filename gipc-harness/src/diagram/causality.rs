@@ -148,7 +148,7 @@ impl<'a> Causality<'a> {
             if !self.has_begun(index) {
                 continue;
             }
-            for end in handles_of(step).flat_map(|handle| scenario.handles.ends(handle)) {
+            for end in step.verb.handles().flat_map(|handle| scenario.handles.ends(handle)) {
                 let maker = makers.get(end).copied();
                 let is_elsewhere = |maker: &usize| {
                     let other = &scenario.steps[*maker].task_id;
@@ -258,7 +258,9 @@ impl<'a> Causality<'a> {
                     step.task_id.to_string() == *task_id
                         && self.trace.steps[*index].is(&Outcome::Ok)
                         && matches!(step.verb, Verb::Close { .. } | Verb::Leave { .. })
-                        && handles_of(step)
+                        && step
+                            .verb
+                            .handles()
                             .any(|handle| self.scenario.handles.ends(handle).contains(&end))
                 };
                 let mut steps = self.scenario.steps.iter().enumerate();
@@ -333,24 +335,6 @@ impl<'a> Causality<'a> {
         }
         self.rows = rows;
     }
-}
-
-/// The handles that a step names.
-pub(super) fn handles_of(step: &Step) -> impl Iterator<Item = &str> {
-    let (one, several): (Option<&String>, &[String]) = match &step.verb {
-        Verb::Put { handle, .. }
-        | Verb::Get { handle }
-        | Verb::Close { handle }
-        | Verb::Cut { handle, .. }
-        | Verb::Rest { handle }
-        | Verb::Announce { handle, .. }
-        | Verb::Pass { handle, .. } => (Some(handle), &[]),
-        Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
-            (None, handles)
-        }
-        _ => (None, &[]),
-    };
-    one.into_iter().chain(several).map(String::as_str)
 }
 
 /// The steps during which another task began a step.

@@ -1,6 +1,5 @@
 //! The marks of a diagram: what kind of event a step is, which pipe it uses, and in which rows the marks stand.
 
-use super::causality::handles_of;
 use super::{Diagram, Mark, MarkKind};
 use crate::scenario::{Outcome, PipeId, Scenario, Side, Step, Verb};
 use crate::trace::StepState;
@@ -34,7 +33,7 @@ pub(super) fn pipe(scenario: &Scenario, index: usize, step: &Step) -> Option<Pip
         Verb::Get { handle } => scenario.handles.end(handle, Side::Reader),
         Verb::Put { handle, .. } => scenario.handles.end(handle, Side::Writer),
         Verb::Spawn { .. } | Verb::Enter { .. } => None,
-        _ => handles_of(step).flat_map(|handle| scenario.handles.ends(handle)).next().copied(),
+        _ => step.verb.handles().flat_map(|handle| scenario.handles.ends(handle)).next().copied(),
     };
     end.map(|end| end.pipe)
 }

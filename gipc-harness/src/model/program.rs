@@ -266,7 +266,7 @@ impl<'a> Names<'a> {
             }
             _ => None,
         };
-        let ends = handle(&step.verb).map_or(&[][..], |handle| handles.ends(handle));
+        let ends = step.verb.handle().map_or(&[][..], |handle| handles.ends(handle));
         StepInfo { task, process: self.tasks[task].process, child, target, ends }
     }
 }
@@ -316,20 +316,6 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
     pipes
 }
 
-/// The handle that a step reads from, writes to or closes.
-fn handle(verb: &Verb) -> Option<&String> {
-    match verb {
-        Verb::Put { handle, .. }
-        | Verb::Get { handle }
-        | Verb::Close { handle }
-        | Verb::Cut { handle, .. }
-        | Verb::Rest { handle }
-        | Verb::Announce { handle, .. }
-        | Verb::Pass { handle, .. } => Some(handle),
-        _ => None,
-    }
-}
-
 impl StepInfo<'_> {
     /// The pipe that the step reads from or writes to, whether or not it has been made yet.
     pub(super) fn pipe(&self, side: Side) -> Option<PipeId> {
@@ -341,11 +327,8 @@ impl Program<'_> {
     /// All ends that a step uses, whether or not they have been made yet; not those that it makes.
     pub(super) fn used_ends(&self, step: usize) -> impl Iterator<Item = PipeEnd> + '_ {
         let others = match self.verb(step) {
-            Verb::Spawn { handles, .. } | Verb::Enter { handles } | Verb::Leave { handles, .. } => {
-                handles.as_slice()
-            }
             Verb::Pass { passed, .. } => std::slice::from_ref(passed),
-            _ => &[],
+            verb => verb.handed(),
         };
         let others = others.iter().flat_map(|handle| self.scenario.handles.ends(handle));
         self.steps[step].ends.iter().chain(others).copied()

@@ -2,6 +2,7 @@
 //! is remembered of the last runs. The verdicts are made by `verdict`.
 
 pub mod console;
+mod document;
 mod file_check;
 pub mod github;
 pub mod html;

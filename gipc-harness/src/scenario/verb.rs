@@ -170,6 +170,37 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// The handle that the step reads from, writes to or closes.
+    #[must_use]
+    pub fn handle(&self) -> Option<&str> {
+        match self {
+            Self::Put { handle, .. }
+            | Self::Get { handle }
+            | Self::Close { handle }
+            | Self::Cut { handle, .. }
+            | Self::Rest { handle }
+            | Self::Announce { handle, .. }
+            | Self::Pass { handle, .. } => Some(handle),
+            _ => None,
+        }
+    }
+
+    /// The handles that the step hands to a child, enters or leaves.
+    #[must_use]
+    pub fn handed(&self) -> &[String] {
+        match self {
+            Self::Spawn { handles, .. } | Self::Enter { handles } | Self::Leave { handles, .. } => {
+                handles
+            }
+            _ => &[],
+        }
+    }
+
+    /// All handles that the step uses, in the order in which they are written; not those that it makes.
+    pub fn handles(&self) -> impl Iterator<Item = &str> {
+        self.handle().into_iter().chain(self.handed().iter().map(String::as_str))
+    }
+
     /// All names of handles, processes and tasks, in the order in which they are written.
     pub(super) fn names_mut(&mut self) -> Vec<&mut String> {
         match self {

@@ -25,7 +25,7 @@ impl Failure {
         let anchor = format!("failure-{}", number + 1);
         let markup = match diagram {
             Some(diagram) => detailed(report, &diagram),
-            None => html! { pre { (terminal::plain_failure(report)) } },
+            None => html! { pre tabindex="0" { (terminal::plain_failure(report)) } },
         };
         Self { anchor, status: report.verdict.status, id, flags: report.flags.clone(), markup }
     }
@@ -62,7 +62,7 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
                 code { (step.task_id) " " (step.what()) } " gave " code { (mismatch.got) } ", and should give " code { (mismatch.expected) } "."
             }
             p.place { (report.path.display()) ":" (line) }
-            pre { (terminal::excerpt(scenario, mismatch, false)) }
+            pre tabindex="0" { (terminal::excerpt(scenario, mismatch, false)) }
             @for paragraph in paragraphs(&terminal::explanation(mismatch)) { p.note { (paragraph) } }
         }
         @for paragraph in paragraphs(&terminal::further(report)) { p.note { (paragraph) } }
@@ -76,7 +76,7 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
         figure tabindex="0" { (diagram) }
         @if let Some(stall) = &verdict.stall {
             h4 { "Why nothing moves" }
-            pre { (terminal::stall(scenario, stall).trim_matches('\n')) }
+            pre tabindex="0" { (terminal::stall(scenario, stall).trim_matches('\n')) }
         }
         div.beside {
             div {
@@ -90,7 +90,7 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
             }
         }
         h4 { "What to type next" }
-        pre.commands { (terminal::next_commands(report).trim_matches('\n')) }
+        pre.commands tabindex="0" { (terminal::next_commands(report).trim_matches('\n')) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod failure;
 
+use super::document::document;
 use super::summary::{self, Group};
 use super::terminal::participle;
 use super::{ScenarioReport, Tally};
@@ -10,7 +11,7 @@ use crate::diagram::svg::STYLE;
 use crate::environment::Environment;
 use crate::verdict::Status;
 use failure::Failure;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use std::time::Duration;
 
 /// The failures of which the page has a diagram and the trace. Of further ones it has the text of the terminal.
@@ -47,34 +48,22 @@ impl HtmlReport {
         environment: &Environment,
         time: Duration,
     ) -> String {
-        let page = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { "gipc-harness: " (adapter) }
-                    style { (PreEscaped(include_str!("page.css"))) (PreEscaped(STYLE)) }
-                }
-                body {
-                    (self.header(adapter, tally, time))
-                    main {
-                        @if !self.failures.is_empty() { (self.groups(tally)) }
-                        (themes(tally))
-                        @if !self.failures.is_empty() {
-                            section aria-labelledby="failures" {
-                                h2 #failures { "Failures" }
-                                @for failure in &self.failures { (failure.markup()) }
-                            }
-                        }
-                        (baseline(tally))
-                        (environment_list(environment))
+        let body = html! {
+            (self.header(adapter, tally, time))
+            main {
+                @if !self.failures.is_empty() { (self.groups(tally)) }
+                (themes(tally))
+                @if !self.failures.is_empty() {
+                    section aria-labelledby="failures" {
+                        h2 #failures { "Failures" }
+                        @for failure in &self.failures { (failure.markup()) }
                     }
                 }
+                (baseline(tally))
+                (environment_list(environment))
             }
         };
-        page.into_string()
+        document(&format!("gipc-harness: {adapter}"), &[include_str!("page.css"), STYLE], &body)
     }
 
     fn header(&self, adapter: &str, tally: &Tally, time: Duration) -> Markup {

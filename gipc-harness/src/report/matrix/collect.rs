@@ -1,6 +1,7 @@
 //! Fills a matrix: runs the suite on many adapters. And reads, merges and writes the files of a matrix.
 
-use super::{Change, Column, Matrix, ScenarioInfo, markdown, page};
+use super::stored::{self, key};
+use super::{Change, Column, Matrix, ScenarioInfo, markdown, pages};
 use crate::adapter::AdapterError;
 use crate::error::Error;
 use crate::model::{self, Choices};
@@ -59,12 +60,30 @@ pub fn read(path: &Path) -> Result<Matrix, Error> {
     let shown = file.display();
     let text = fs::read_to_string(&file)
         .map_err(|error| Error::usage(format!("error: cannot read {shown}: {error}")))?;
-    Matrix::parse(&text).map_err(|error| {
+    let mut matrix = stored::parse(&text).map_err(|error| {
         Error::usage(format!(
             "error: {shown} is no matrix: {error}; `{}` writes one",
             program::command("matrix --output DIR")
         ))
-    })
+    })?;
+    let beside = file.with_file_name(EVIDENCE);
+    if let Ok(text) = fs::read_to_string(&beside) {
+        stored::add_evidence(&mut matrix, &text).map_err(|error| {
+            Error::usage(format!("error: {} is no evidence: {error}", beside.display()))
+        })?;
+    }
+    Ok(matrix)
+}
+
+/// Adds the text and the snapshot of each scenario that is the same in the suite, where the matrix was read without them.
+pub fn add_texts(matrix: &mut Matrix, suite: &Suite) -> Result<(), Error> {
+    for file in suite.select(&[])? {
+        let Some(info) = matrix.scenarios.get_mut(&file.id) else { continue };
+        if info.text.is_empty() && info.digest == key(&file.text) {
+            *info = described(&file)?.1;
+        }
+    }
+    Ok(())
 }
 
 /// Puts several matrices together.
@@ -78,22 +97,37 @@ pub fn merge(first: &Path, others: &[PathBuf]) -> Result<Matrix, Error> {
     Ok(matrix)
 }
 
-/// The files of a matrix: its data, a page in Markdown and a page in HTML.
-const FILES: [&str; 3] = ["matrix.json", "matrix.md", "index.html"];
+/// The results, and a page about them in Markdown.
+const RESULTS: [&str; 2] = ["matrix.json", "matrix.md"];
+/// What only the pages in HTML show.
+const EVIDENCE: &str = "evidence.json";
+/// The folder of the pages in HTML.
+const PAGES: &str = "html";
 
 /// Checks that a matrix can be written into a folder. Makes the folder.
 pub fn check_folder(folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(|error| Error::unwritable(folder, &error))?;
-    FILES.iter().try_for_each(|name| check_writable(&folder.join(name)))
+    let pages = folder.join(PAGES);
+    fs::create_dir_all(&pages).map_err(|error| Error::unwritable(&pages, &error))?;
+    let files = RESULTS.iter().chain([&EVIDENCE]);
+    files.into_iter().try_for_each(|name| check_writable(&folder.join(name)))?;
+    check_writable(&index_page(folder))
 }
 
-/// Writes `matrix.json`, `matrix.md` and `index.html` into a folder.
+/// The page in HTML that links to all others.
+#[must_use]
+pub fn index_page(folder: &Path) -> PathBuf {
+    folder.join(PAGES).join("index.html")
+}
+
+/// Writes the files of a matrix into a folder: `matrix.json` and `matrix.md`, which are small, `evidence.json`, and the
+/// pages in HTML.
 pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Result<(), Error> {
-    let json = serde_json::to_string_pretty(matrix)
-        .map_err(|error| Error::unable(format!("error: {error}")))?;
-    let texts = [json + "\n", markdown(matrix, changes), page(matrix, changes)];
-    for (name, text) in FILES.into_iter().zip(texts) {
-        let file = folder.join(name);
+    let texts = [stored::results(matrix), markdown(matrix, changes)];
+    let results = RESULTS.map(|name| folder.join(name)).into_iter().zip(texts);
+    let evidence = (folder.join(EVIDENCE), stored::evidence(matrix));
+    let pages = pages(matrix, changes).into_iter();
+    let pages = pages.map(|(name, text)| (folder.join(PAGES).join(name), text));
+    for (file, text) in results.chain([evidence]).chain(pages) {
         fs::write(&file, text).map_err(|error| Error::unwritable(&file, &error))?;
     }
     Ok(())
@@ -113,6 +147,7 @@ fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
         covers: scenario.covers().into_iter().map(str::to_owned).collect(),
         heavy: scenario.heavy().is_some(),
         model,
+        digest: key(&file.text),
     };
     Ok((file.id.clone(), info))
 }
@@ -123,6 +158,7 @@ fn new_column(suite: &Suite, name: &str) -> Result<Column, Error> {
     let mut column = Column {
         adapter: adapter.manifest.name.clone(),
         about: adapter.manifest.about.clone(),
+        sources: adapter.manifest.sources.clone(),
         here: root(suite),
         ..Column::default()
     };

@@ -1,9 +1,10 @@
 //! The matrix as Markdown: themes, requirements, every known failure with its reason, and the environment.
 
 use super::table::{counts, of_theme, parts};
-use super::{Change, Column, Matrix, Sum};
+use super::{Cell, Change, Column, Matrix, Sum};
 use crate::requirements::Requirement;
 use crate::verdict::Status;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The page, with the changes if the matrix is compared with an earlier one.
@@ -13,10 +14,10 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     out.push_str(
         " A number is how many scenarios pass, and of how many that could be asked; `known` fails and says why below, \
          `–` has no such thing. `pass` is every scenario of a requirement, `1 of 4` passes the one that could be asked. \
-         In a browser: `index.html` beside this file.\n",
+         `matrix --from` with the folder of this file makes pages for a browser.\n",
     );
     for reason in matrix.partial() {
-        let _ = writeln!(out, "\n**PARTIAL**: {}", cell(&reason));
+        let _ = writeln!(out, "\n**PARTIAL**: {}", escaped(&reason));
     }
     if let Some(changes) = changes {
         let _ = writeln!(
@@ -29,8 +30,8 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
                 out,
                 "| {} | {adapter} | {scenario} | {} | {} |",
                 way.name(),
-                cell(was),
-                cell(is)
+                escaped(was),
+                escaped(is)
             );
         }
     }
@@ -40,19 +41,7 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     requirements(matrix, &mut out);
     out.push_str("\n## Known failures\n");
     for column in ran(matrix) {
-        let known: Vec<_> =
-            column.cells.iter().filter(|(_, cell)| cell.verdict == Status::Known).collect();
-        if known.is_empty() {
-            continue;
-        }
-        let _ = writeln!(out, "\n### {}\n\n{}\n", column.adapter, column.sorts());
-        for (id, failure) in known {
-            let first = failure.first.as_ref();
-            let outcome =
-                first.map(|first| format!("`{}` gives {}. ", first.step, cell(&first.got)));
-            let reason = failure.notes.first().map(|note| cell(note)).unwrap_or_default();
-            let _ = writeln!(out, "- **{id}**: {}{reason}", outcome.unwrap_or_default());
-        }
+        known_failures(column, &mut out);
     }
     out.push_str("\n## Where it ran\n");
     for column in ran(matrix) {
@@ -60,17 +49,41 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
             out,
             "\n- **{}**: {}. {}",
             column.adapter,
-            cell(&column.implementation),
-            cell(&column.about)
+            escaped(&column.implementation),
+            escaped(&column.about)
         );
     }
     if let Some(column) = ran(matrix).next() {
         out.push_str("\n| the system | |\n|---|---|\n");
         for (name, found) in facts(column) {
-            let _ = writeln!(out, "| {} | {} |", cell(&name), cell(&found));
+            let _ = writeln!(out, "| {} | {} |", escaped(&name), escaped(&found));
         }
     }
     out
+}
+
+/// The known failures of an implementation by reason, each with its first wrong step.
+fn known_failures(column: &Column, out: &mut String) {
+    let mut by_reason: BTreeMap<_, Vec<(&String, &Cell)>> = BTreeMap::new();
+    for (id, cell) in column.cells.iter().filter(|(_, cell)| cell.verdict == Status::Known) {
+        by_reason.entry((cell.sort, cell.reason())).or_default().push((id, cell));
+    }
+    if by_reason.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n### {}\n\n{}\n", column.adapter, column.sorts());
+    for ((sort, reason), failures) in by_reason {
+        let sort = sort.map(|sort| format!("**{sort}** ")).unwrap_or_default();
+        let _ = writeln!(out, "- {sort}{}", escaped(reason));
+        for (id, failure) in failures {
+            let sometimes = if failure.sometimes { ", in some runs" } else { "" };
+            let _ = write!(out, "  - {id}{sometimes}");
+            let _ = match &failure.first {
+                Some(first) => writeln!(out, ": `{}` gives {}", first.step, escaped(&first.got)),
+                None => writeln!(out),
+            };
+        }
+    }
 }
 
 /// The columns of the implementations that ran.
@@ -105,7 +118,7 @@ fn requirements(matrix: &Matrix, out: &mut String) {
         let cells: Vec<String> =
             ran(matrix).map(|column| worst(&column.sum(scenarios.iter().copied()))).collect();
         let Requirement { id, level, what, .. } = requirement;
-        let _ = writeln!(out, "| {id} | {level} {} | {} |", cell(what), cells.join(" | "));
+        let _ = writeln!(out, "| {id} | {level} {} | {} |", escaped(what), cells.join(" | "));
     }
 }
 
@@ -133,7 +146,7 @@ pub(super) fn facts(column: &Column) -> Vec<(String, String)> {
 }
 
 /// Escapes text for a table cell: on one line, and without characters that would end the cell or begin a tag.
-fn cell(text: &str) -> String {
+fn escaped(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
 }

@@ -1,18 +1,19 @@
 //! The matrix: the results of each scenario on many implementations, as data that is stored, merged and compared.
 //!
-//! `collect` fills a matrix; `table`, `markdown` and `page` present it.
+//! `collect` fills a matrix, `stored` has its files; `table`, `markdown` and `pages` present it.
 
 pub mod collect;
 mod diff;
 mod markdown;
-mod page;
+mod pages;
+mod stored;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use diff::{Change, Direction, changes};
 pub use markdown::markdown;
-pub use page::page;
+pub use pages::pages;
 pub use table::table;
 
 use super::{ScenarioReport, terminal};
@@ -27,13 +28,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The version of the file format. A reader rejects every other version.
-const FORMAT: u32 = 1;
-
-/// The results of many implementations, and all that a report about them needs: the content of `matrix.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The results of many implementations, and all that a report about them needs.
+#[derive(Clone, Debug)]
 pub struct Matrix {
-    format: u32,
     /// The version of the suite.
     pub suite: String,
     /// When the matrix was made, as RFC 3339.
@@ -45,22 +42,24 @@ pub struct Matrix {
 }
 
 /// What a scenario tests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScenarioInfo {
     /// The first sentence of its comment.
     pub about: String,
-    /// The text of its file.
+    /// The text of its file; empty if it is not known.
     pub text: String,
     /// The requirements it covers.
     pub covers: Vec<String>,
     /// Whether it needs many resources and runs only on request.
     pub heavy: bool,
-    /// The snapshot of the traces that the model allows.
+    /// The snapshot of the traces that the model allows; empty if the text is not known.
     pub model: String,
+    /// A digest of the text.
+    pub digest: String,
 }
 
 /// The results of one implementation.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Column {
     /// The name of the adapter, as `--adapter` takes it.
     pub adapter: String,
@@ -70,35 +69,32 @@ pub struct Column {
     pub about: String,
     /// Why the implementation could not run, if it could not.
     pub absent: Option<String>,
+    /// The addresses of source files that reasons name, by file or folder, from the manifest.
+    pub sources: BTreeMap<String, String>,
     /// The environment of the run, as JSON.
     pub environment: Value,
     /// The results, by scenario.
     pub cells: BTreeMap<String, Cell>,
     /// The path that [`Column::shown`] removes from texts of agents, so that a report contains no path of one machine.
-    #[serde(skip)]
     pub here: String,
 }
 
 /// The result of one scenario on one implementation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// The status of the verdict.
     pub verdict: Status,
     /// The verdict that a known failure would have if it were not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_with: Option<String>,
     /// The first mismatch.
     pub first: Option<Wrong>,
     /// The sort of a known failure.
-    #[serde(default)]
     pub sort: Option<FailureSort>,
     /// The root cause of a known failure, if the manifest names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The explanations of the verdict, such as the reason of a known failure or of a skip.
     pub notes: Vec<String>,
     /// Whether the manifest declares that the result differs from run to run.
-    #[serde(default)]
     pub sometimes: bool,
     /// The report of a stall, as text of several lines.
     pub stuck: Option<String>,
@@ -116,10 +112,12 @@ pub struct Wrong {
     /// The expected outcome.
     pub expected: String,
     /// Why the model expects it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub because: String,
     /// The actual outcome.
     pub got: String,
     /// The implementation's own error message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
@@ -137,16 +135,7 @@ impl Matrix {
     #[must_use]
     pub fn new(made: String, scenarios: BTreeMap<String, ScenarioInfo>) -> Self {
         let suite = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT, suite, made, scenarios, columns: Vec::new() }
-    }
-
-    /// Parses the content of `matrix.json`. The error says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let matrix: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        match matrix.format {
-            FORMAT => Ok(matrix),
-            other => Err(format!("it has the format {other}, and this program reads {FORMAT}")),
-        }
+        Self { suite, made, scenarios, columns: Vec::new() }
     }
 
     /// Adds the results of another run: new implementations, and further scenarios of those that this matrix has.
@@ -154,7 +143,7 @@ impl Matrix {
     /// Fails if the matrices contain different scenarios with the same id, or different versions of an implementation.
     pub fn merge(&mut self, other: Self) -> Result<(), String> {
         let changed = other.scenarios.iter().find(|(id, theirs)| {
-            self.scenarios.get(*id).is_some_and(|ours| ours.text != theirs.text)
+            self.scenarios.get(*id).is_some_and(|ours| ours.digest != theirs.digest)
         });
         if let Some((id, _)) = changed {
             return Err(format!("they asked different things under the name of {id}"));
@@ -218,6 +207,31 @@ impl Matrix {
     pub fn exit_code(&self) -> u8 {
         let cells = self.columns.iter().flat_map(|column| column.cells.values());
         cells.map(|cell| cell.verdict.exit_code()).max().unwrap_or(0)
+    }
+}
+
+impl Cell {
+    /// A result of which no more than the status is known.
+    #[must_use]
+    pub fn new(verdict: Status) -> Self {
+        let (failed_with, first, sort, cause) = (None, None, None, None);
+        let (stuck, model, came) = (None, None, None);
+        let (notes, sometimes) = (Vec::new(), false);
+        Self { verdict, failed_with, first, sort, cause, notes, sometimes, stuck, model, came }
+    }
+
+    /// The result of a scenario that passed.
+    #[must_use]
+    pub fn passed() -> Self {
+        Self::new(Status::Pass)
+    }
+
+    /// Why the scenario fails or was skipped, without the sort of the failure, which `sort` has.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        let reason = self.notes.first().map_or("", String::as_str);
+        let sort = self.sort.map(|sort| format!("{sort}: "));
+        sort.and_then(|sort| reason.strip_prefix(&sort)).unwrap_or(reason)
     }
 }
 
@@ -291,24 +305,27 @@ impl Column {
     }
 
     /// How many known failures there are of each sort, and how many root causes they have, as text: `31 defect (12
-    /// causes), 2 choice`. A failure whose cause is not named is one of its own.
+    /// causes), 2 choice`.
     #[must_use]
     pub fn sorts(&self) -> String {
-        let mut sorts: BTreeMap<FailureSort, (usize, BTreeSet<&str>)> = BTreeMap::new();
-        for (id, cell) in &self.cells {
-            let Some(sort) = cell.sort else { continue };
-            let (count, causes) = sorts.entry(sort).or_default();
-            *count += 1;
-            causes.insert(cell.cause.as_deref().unwrap_or(id));
-        }
-        let shown = |(sort, (count, causes)): (&FailureSort, &(usize, BTreeSet<&str>))| match causes
-            .len()
-        {
-            all if all == *count => format!("{count} {sort}"),
-            1 => format!("{count} {sort} (1 cause)"),
-            causes => format!("{count} {sort} ({causes} causes)"),
+        let sorts: BTreeSet<FailureSort> =
+            self.cells.values().filter_map(|cell| cell.sort).collect();
+        let shown = |sort: FailureSort| match self.of_sort(sort) {
+            (count, causes) if causes == count => format!("{count} {sort}"),
+            (count, 1) => format!("{count} {sort} (1 cause)"),
+            (count, causes) => format!("{count} {sort} ({causes} causes)"),
         };
-        sorts.iter().map(shown).collect::<Vec<_>>().join(", ")
+        sorts.into_iter().map(shown).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many known failures there are of a sort, and how many root causes they have. A failure whose cause is not named
+    /// has a cause of its own.
+    #[must_use]
+    pub fn of_sort(&self, sort: FailureSort) -> (usize, usize) {
+        let of_sort = || self.cells.iter().filter(|(_, cell)| cell.sort == Some(sort));
+        let causes: BTreeSet<&str> =
+            of_sort().map(|(id, cell)| cell.cause.as_deref().unwrap_or(id)).collect();
+        (of_sort().count(), causes.len())
     }
 }
 
