@@ -156,15 +156,11 @@ impl<'a> StepTable<'a> {
         })
     }
 
-    /// Whether a step was started that kills, signals or terminates a child.
+    /// Whether a step was started that kills, signals or terminates a process.
     pub(super) fn was_signalled(&self, child: &str) -> bool {
-        self.with_states().any(|(step, state)| match &step.verb {
-            Verb::Kill { child: target }
-            | Verb::Signal { child: target, .. }
-            | Verb::Child { act: ChildAct::Terminate, child: target } => {
-                target == child && *state != StepState::NotStarted
-            }
-            _ => false,
+        self.with_states().any(|(step, state)| {
+            *state != StepState::NotStarted
+                && self.scenario.signalled_by(&step.verb).contains(child)
         })
     }
 

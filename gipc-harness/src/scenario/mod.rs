@@ -22,6 +22,7 @@ mod validation;
 mod formatter;
 mod pipe_ends;
 mod program_start;
+mod process_groups;
 #[cfg(test)]
 mod tests;
 

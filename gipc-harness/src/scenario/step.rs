@@ -34,8 +34,8 @@ impl Step {
     #[must_use]
     pub fn undeclared_profile(&self, declared: &[String]) -> Option<&'static str> {
         let of_task = self.task_id.task.as_ref().map(|_| Profile::Tasks);
-        let needed = [Some(self.verb.profile()), of_task].into_iter().flatten().map(Profile::word);
-        needed.into_iter().find(|profile| !declared.iter().any(|one| one == profile))
+        let mut needed = self.verb.profiles().chain(of_task).map(Profile::word);
+        needed.find(|profile| !declared.iter().any(|one| one == profile))
     }
 }
 
