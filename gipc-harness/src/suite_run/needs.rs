@@ -113,7 +113,10 @@ mod tests {
     fn a_scenario_needs_what_all_its_processes_need_at_once() {
         let lines = "each i in 1..100\nmain pipe r[i] w[i]\nmain spawn child[i] w[i]\nmain join child[i] => exit 0\n";
         assert_eq!(needs(lines), Needs { processes: 102, descriptors: 216 });
-        assert_eq!(needs("main pipe r w\n"), Needs { processes: 2, descriptors: 16 });
+        assert_eq!(
+            needs("main pipe r w\nmain close w\nmain get r => eof\n"),
+            Needs { processes: 2, descriptors: 16 }
+        );
     }
 
     #[test]
