@@ -71,6 +71,11 @@ impl<'a> StepTable<'a> {
         self.states[step] != StepState::NotStarted || self.handed_over.contains(&step)
     }
 
+    /// The steps that an agent was told to perform and that have not completed.
+    pub(super) fn sent_steps(&self) -> impl Iterator<Item = usize> + '_ {
+        self.open.iter().chain(&self.handed_over).copied()
+    }
+
     /// The open steps, in the order of the scenario.
     pub(super) fn open_steps(&self) -> &BTreeSet<usize> {
         &self.open

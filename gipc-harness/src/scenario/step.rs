@@ -3,6 +3,7 @@
 use super::{Outcome, Profile, SourcePosition, Verb};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// One step of one process or task, with concrete names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Step {
     /// The allowed outcomes; never empty.
     pub expected: Vec<Outcome>,
     /// The values of the `each` indices in this repetition, outermost first. Empty outside of an `each` paragraph.
-    pub indices: Vec<(String, u64)>,
+    pub indices: Arc<[(Arc<str>, u64)]>,
 }
 
 impl Step {
