@@ -9,12 +9,13 @@ module.exports = grammar({
 
   rules: {
     source_file: ($) => seq(repeat(seq(optional($._item), "\n")), optional($._item)),
-    _item: ($) => choice($.covers, $.heavy, $.order, $.comment, $.each, $.step),
+    _item: ($) => choice($.covers, $.heavy, $.order, $.outlives, $.comment, $.each, $.step),
 
     comment: () => token(/#[^\n]*/),
     covers: ($) => seq(token(prec(1, "# covers ")), repeat1($.requirement)),
     heavy: ($) => seq(token(prec(1, "# heavy: ")), alias(/[^\n]+/, $.reason)),
     order: ($) => seq(token(prec(1, "# order: ")), repeat1(seq($.task, optional($.times)))),
+    outlives: ($) => seq(token(prec(1, "# outlives: ")), repeat1($.process)),
     requirement: () => /[A-Z]+-[0-9]+/,
     times: () => token.immediate(/\*[0-9]+/),
 

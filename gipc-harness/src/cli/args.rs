@@ -355,6 +355,9 @@ pub(super) struct Spec {
     /// Only requirements that neither a scenario nor anything else tests; exit 1 if there are any
     #[arg(long)]
     pub(super) uncovered: bool,
+    /// Only requirements that no scenario asks this adapter for, each with the reason
+    #[arg(long, value_name = "ADAPTER", requires = "uncovered")]
+    pub(super) adapter: Option<String>,
     /// List each scenario with the requirements that it tests
     #[arg(long, conflicts_with = "uncovered")]
     pub(super) by_scenario: bool,

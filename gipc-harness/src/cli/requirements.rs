@@ -33,6 +33,16 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
         };
         return Err(Error::usage(format!("error: no requirement is called {unknown}; {hint}")));
     }
+    if let Some(name) = &args.adapter {
+        let adapter = suite.load_adapter(name)?;
+        let unasked = suite.unasked(&adapter)?.into_iter();
+        let unasked: Vec<_> = unasked.filter(|one| is_selected(one.requirement)).collect();
+        for one in &unasked {
+            console.text(&row(one.requirement));
+            console.line(&format!("             {}", one.reason));
+        }
+        return Ok(u8::from(!unasked.is_empty()));
+    }
     let mut covering: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for scenario in &scenarios {
         for id in scenario.covers() {

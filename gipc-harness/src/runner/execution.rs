@@ -393,13 +393,15 @@ impl<'a> Execution<'a> {
     }
 }
 
-/// Records a violation for a process that was left behind, unless it is known to be a zombie of the scenario.
+/// Records a violation for a process that was left behind, unless it is known to be a zombie of the scenario, or the
+/// scenario says that it outlives the others.
 fn report_leak(state: &mut RunState<'_>, leaked: &LeakedProcess) -> Option<Leftover> {
     let LeakedProcess { pid, parent, .. } = *leaked;
     let process = state.display_name(pid);
     let is_running = state.sessions.exits().get(&process) == Some(&ProcessExit::Running);
     let is_zombie = leaked.state == "Z";
-    if is_running && is_zombie {
+    let is_meant = state.scenario.outlives().any(|name| name == process);
+    if is_running && (is_zombie || is_meant) {
         return None;
     }
     state.add_violation(format!("{process} was left behind ({})", leaked.command));

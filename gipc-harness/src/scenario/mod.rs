@@ -90,6 +90,13 @@ impl Scenario {
         self.header().find_map(|line| line.strip_prefix("heavy: "))
     }
 
+    /// The processes that may still run when the run is over, from its `# outlives: …` lines.
+    pub fn outlives(&self) -> impl Iterator<Item = &str> {
+        self.header()
+            .filter_map(|line| line.strip_prefix("outlives: "))
+            .flat_map(str::split_whitespace)
+    }
+
     /// The order of releases in its `# order: …` line, if it has one: task names, with `child*3` for three releases in
     /// a row. The error is the first word that is not a task of the scenario.
     pub fn order(&self) -> Option<Result<Vec<TaskId>, String>> {

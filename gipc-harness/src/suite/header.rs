@@ -1,12 +1,14 @@
-//! The first comment of a scenario file: `# covers`, `# heavy:` and `# order:` must say something that exists.
+//! The first comment of a scenario file: `# covers`, `# heavy:`, `# order:` and `# outlives:` must say something that exists.
 
+use crate::model::{self, Choices};
 use crate::program;
 use crate::requirements;
 use crate::scenario::{ParseError, Scenario};
 use crate::similar::closest;
+use crate::trace::ProcessExit;
 
 /// The words that begin a line with a meaning.
-const DIRECTIVES: [&str; 3] = ["covers", "heavy:", "order:"];
+const DIRECTIVES: [&str; 4] = ["covers", "heavy:", "order:", "outlives:"];
 
 /// The requirements that do not exist, and the words that look like a misspelled directive.
 pub(super) fn mistakes(text: &str) -> Vec<ParseError> {
@@ -45,6 +47,23 @@ pub(super) fn unknown_task_in_order(scenario: &Scenario) -> Option<ParseError> {
     Some(ParseError::at(position(number, line, &word), message, hint))
 }
 
+/// The first name in `# outlives:` that is no process of the scenario, or whose process ends: then it outlives none.
+pub(super) fn wrong_orphan(scenario: &Scenario) -> Option<ParseError> {
+    let trace = model::predict(scenario, Choices::default());
+    let wrong = |name: &&str| trace.exits.get(*name) != Some(&ProcessExit::Running);
+    let name = scenario.outlives().find(wrong)?;
+    let (number, line) =
+        lines(&scenario.text).find(|(_, line)| line.starts_with("# outlives: "))?;
+    let (message, hint) = match trace.exits.get(name) {
+        Some(exit) => (
+            format!("{name} does not outlive the others: it ends with {exit}"),
+            "name a process whose last step blocks",
+        ),
+        None => (format!("{name} is no process of this scenario"), "name one that is started"),
+    };
+    Some(ParseError::at(position(number, line, name), message, hint))
+}
+
 fn unknown_requirement(number: usize, line: &str, id: &str) -> ParseError {
     let known = requirements::requirements().iter().map(|one| one.id.as_str());
     let is_prose = !id.contains(|c: char| c.is_ascii_digit());
@@ -74,4 +93,31 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn position(number: usize, line: &str, word: &str) -> (usize, usize, usize) {
     let at = line.find(&format!(" {word}")).map_or(0, |at| at + 1);
     (number, line[..at].chars().count() + 1, word.chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::that_blocks("child", "child get r => blocks", None)]
+    #[case::that_returns("child", "child exit 0", Some("does not outlive the others"))]
+    #[case::that_is_not_there("other", "child exit 0", Some("is no process of this scenario"))]
+    fn a_process_outlives_the_others_only_if_its_last_step_blocks(
+        #[case] named: &str,
+        #[case] line: &str,
+        #[case] says: Option<&str>,
+    ) {
+        let text = format!(
+            "# outlives: {named}\n\nmain spawn child\nchild pipe r w\n{line}\nmain alive child => yes or no\n"
+        );
+        let mistake = wrong_orphan(&parse("a.scenario", &text).unwrap());
+        match (mistake, says) {
+            (None, None) => {}
+            (Some(mistake), Some(says)) => assert!(mistake.message.contains(says), "{mistake:?}"),
+            (mistake, _) => panic!("{mistake:?}"),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 pub mod accept_baseline;
 mod adapters;
 mod alternatives;
+mod asked;
 mod disagreement;
 mod embedded;
 mod header;
@@ -16,6 +17,7 @@ mod scenario_file;
 mod selection;
 
 pub use adapters::own_program;
+pub use asked::Unasked;
 pub use embedded::export;
 pub use project_file::{Flags, ProjectFile};
 pub use scenario_file::{Refusal, ScenarioFile};

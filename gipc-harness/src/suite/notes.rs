@@ -44,7 +44,9 @@ fn never_joined(scenario: &Scenario) -> Vec<String> {
     let waited_for: BTreeSet<&String> = waited_for.collect();
     let spawned = scenario.steps.iter().filter_map(|step| match &step.verb {
         Verb::Spawn { child, .. }
-            if !waited_for.contains(child) && step.expected.contains(&Outcome::Ok) =>
+            if !waited_for.contains(child)
+                && !scenario.outlives().any(|name| name == child)
+                && step.expected.contains(&Outcome::Ok) =>
         {
             Some(child.clone())
         }

@@ -73,6 +73,9 @@ impl ScenarioFile {
         match parse_all(&self.id, &self.text) {
             Ok(scenario) => {
                 errors.extend(header::unknown_task_in_order(&scenario));
+                if scenario.outlives().next().is_some() {
+                    errors.extend(header::wrong_orphan(&scenario));
+                }
                 if errors.is_empty() {
                     return Ok(scenario);
                 }

@@ -1,7 +1,7 @@
 ; Colours of a scenario, in the names that Neovim, Helix and Zed share.
 
 [(comment) (reason)] @comment
-["# covers " "# heavy: " "# order: "] @keyword.directive
+["# covers " "# heavy: " "# order: " "# outlives: "] @keyword.directive
 (requirement) @constant
 
 ["each" "in"] @keyword.repeat
