@@ -46,6 +46,7 @@ fn check(definition: &str, object: &Value) {
 #[case::check_of_a_wrong_file(&["check", "tests/mistakes/b2-17-three-errors.scenario"], 2, "mistake")]
 #[case::check_that_warns(&["check", "tests/mistakes/b2-18-timeout-race.scenario"], 0, "mistake")]
 #[case::run(&["run", "close/twice", "close/eof-after-close"], 0, "result")]
+#[case::run_with_timings(&["run", "close/twice", "close/eof-after-close", "--timings"], 0, "result")]
 #[case::run_with_a_failure(&["run", "--unchecked", "tests/mistakes/27-join-wrong.scenario"], 1, "result")]
 #[case::run_with_a_deadlock(&["run", "--unchecked", "tests/mistakes/07-deadlock-accident.scenario"], 1, "result")]
 fn each_line_is_an_object_of_the_schema(
@@ -61,6 +62,38 @@ fn each_line_is_an_object_of_the_schema(
     }
     assert!(!objects.is_empty());
     objects.iter().for_each(|object| check(definition, object));
+}
+
+/// The seconds of a phase of a run.
+fn seconds(object: &Value, phase: &str) -> f64 {
+    object["timings"][phase].as_f64().unwrap_or_else(|| panic!("no {phase}: {object:#}"))
+}
+
+#[test]
+fn the_phases_of_a_run_are_at_most_its_time_and_only_a_stall_waits_for_quiescence() {
+    let stalls = "tests/mistakes/07-deadlock-accident.scenario";
+    let (_, mut objects) = objects(&["run", "--unchecked", "--timings", "close/twice", stalls]);
+    let summary = objects.pop().expect("the last line is the summary");
+    assert_eq!(objects.len(), 2, "{objects:#?}");
+    for object in &objects {
+        let of_run = ["process_start", "protocol", "implementation", "quiescence", "process_end"];
+        let sum: f64 = of_run.iter().map(|phase| seconds(object, phase)).sum();
+        let time = object["seconds"].as_f64().expect("a number");
+        assert!(0.0 < sum && sum <= time, "{sum} of {time}: {object:#}");
+        let has_stalled = object["verdict"] == "DEADLOCK";
+        assert_eq!(seconds(object, "quiescence") > 0.0, has_stalled, "{object:#}");
+        assert!(seconds(object, "process_start") > 0.0, "{object:#}");
+    }
+    let all: f64 = objects.iter().map(|object| seconds(object, "implementation")).sum();
+    assert!((seconds(&summary, "implementation") - all).abs() < 1e-6, "{summary:#}");
+    assert!(seconds(&summary, "model") > 0.0 && seconds(&summary, "reporting") > 0.0);
+    assert!(seconds(&summary, "cpu_processes") > 0.0, "{summary:#}");
+}
+
+#[test]
+fn without_the_flag_no_timings_are_printed() {
+    let (_, objects) = objects(&["run", "close/twice"]);
+    assert!(objects.iter().all(|object| object.get("timings").is_none()), "{objects:#?}");
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn a_run_survives_a_cache_that_cannot_be_written_or_is_damaged() {
 #[case::fail_fast(&["run", "close/twice", "--fail-fast"], 0, "1 of 1 ran")]
 #[case::a_capacity_that_the_system_rounds(&["run", "close/twice", "--capacity", "1"], 0, "--capacity 1: here ")]
 #[case::slowest(&["run", "close/twice", "close/use-after-close", "--slowest=1"], 0, "  slowest\n")]
+#[case::timings(&["run", "close/twice", "--timings"], 0, " %  waiting for quiescence\n")]
 fn runs_are_selected_and_reported_as_asked(
     #[case] arguments: &[&str],
     #[case] code: i32,

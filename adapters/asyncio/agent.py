@@ -11,6 +11,13 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from gipc_agent import Loop, Unsupported, content, ended  # noqa: E402
 
 
+def group(in_group):
+    """The argument for a process group of its own. Before Python 3.11 there is only one for a session of its own."""
+    if not in_group:
+        return {}
+    return {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
+
+
 class PipeEnd:
     """One end of a pipe: a file, which becomes a stream at its first use."""
 
@@ -66,7 +73,7 @@ class Stream:
 
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"]
     errors = [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
@@ -88,22 +95,23 @@ class Agent(Loop):
         self.do_pipe(far + ".r", near + ".w")
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
-    async def do_spawn(self, child, handles):
+    async def do_spawn(self, child, handles, in_group=False):
         given = [end for name in handles for end in self.ends(name)]
         arguments = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
         descriptors = [end.fileno() for _, end in given]
         command = [sys.executable, sys.argv[0], child, *arguments]
-        process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors)
+        process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, **group(in_group))
         for _, end in given:
             await end.close()
         return self.born(child, process)
 
-    async def do_run(self, child, argv, stdin=None, stdout=None, stderr=None):
+    async def do_run(self, child, argv, stdin=None, stdout=None, stderr=None, in_group=False):
         streams = [stdin, stdout, stderr]
         if any(stream and "given" in stream for stream in streams):
             raise Unsupported("a stream belongs to the process that it was made for")
         pipes = [stream and subprocess.PIPE for stream in streams]
-        process = await asyncio.create_subprocess_exec(*argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2])
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2], **group(in_group))
         kept = {stream["pipe"]: Stream(process, number) for number, stream in enumerate(streams) if stream}
         self.handles.update(kept)
         self.born(child, process)

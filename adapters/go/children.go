@@ -26,8 +26,9 @@ type child struct {
 	waiting sync.Once
 }
 
-// start runs this program again in that role and gives these files to it.
-func start(role string, arguments []string, files []*os.File) (*child, error) {
+// start runs this program again in that role, in a process group of its own or in that of this process, and gives these
+// files to it.
+func start(role string, arguments []string, files []*os.File, inGroup bool) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -35,12 +36,21 @@ func start(role string, arguments []string, files []*os.File) (*child, error) {
 	cmd := exec.Command(program, append([]string{role}, arguments...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = files
+	cmd.SysProcAttr = group(inGroup)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	c := &child{cmd: cmd, exited: make(chan struct{})}
 	c.startWaiting()
 	return c, nil
+}
+
+// group is nil, or asks for a process group of which the new process is the first.
+func group(own bool) *syscall.SysProcAttr {
+	if !own {
+		return nil
+	}
+	return &syscall.SysProcAttr{Setpgid: true}
 }
 
 // startWaiting calls Wait in a goroutine. It does so once.

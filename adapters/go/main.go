@@ -58,7 +58,7 @@ func (p *process) execute(ctx context.Context, do command, queued func()) answer
 		if len(do.Listed) > 0 {
 			return unsupported("arguments are text: none can contain a file")
 		}
-		return p.spawn(do.Child, do.Handles)
+		return p.spawn(do.Child, do.Handles, do.InGroup)
 	case "run":
 		return p.run(do)
 	case "drop":
@@ -206,7 +206,7 @@ func (p *process) child(name string) *child {
 }
 
 // spawn starts a child with these handles and closes its own copies, as is usual after giving files away.
-func (p *process) spawn(role string, names []string) answer {
+func (p *process) spawn(role string, names []string, inGroup bool) answer {
 	var arguments []string
 	var files []*os.File
 	for _, name := range names {
@@ -222,7 +222,7 @@ func (p *process) spawn(role string, names []string) answer {
 		}
 		arguments = append(arguments, name+"="+numbers)
 	}
-	c, err := start(role, arguments, files)
+	c, err := start(role, arguments, files, inGroup)
 	if err != nil {
 		return errorAnswer(err)
 	}

@@ -60,7 +60,7 @@ func (p *process) osAction(do command) answer {
 			return unsupported("Go does not count open files")
 		}
 		return s.count()
-	case "stall", "reaped", "signal":
+	case "stall", "reaped", "signal", "signal-group":
 		s.mutex.Lock()
 		foreign, isForeign := s.foreignPrograms[do.Child]
 		s.mutex.Unlock()
@@ -83,6 +83,8 @@ func (p *process) osAction(do command) answer {
 			// The goroutine in Wait may have reaped the child but not closed the channel yet.
 			<-c.exited
 			return is("ok")
+		case "signal-group":
+			return errorAnswer(syscall.Kill(-c.pid(), signals[do.Signal]))
 		}
 		return errorAnswer(syscall.Kill(c.pid(), signals[do.Signal]))
 	}

@@ -12,6 +12,7 @@ import (
 // incorrect to call Wait before all reads from the pipe have completed".
 func (p *process) run(do command) answer {
 	cmd := exec.Command(do.Argv[0], do.Argv[1:]...)
+	cmd.SysProcAttr = group(do.InGroup)
 	kept := map[string]*pipeEnd{}
 	var given []*os.File
 	for number, s := range []*stream{do.Stdin, do.Stdout, do.Stderr} {

@@ -16,7 +16,7 @@ import (
 )
 
 // profiles lists what this adapter supports. Go counts no open ends, its scopes return no outcome, and it has no codec.
-var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"}
+var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"}
 
 // fromHarness is any message of the harness; fields that a message lacks stay empty.
 type fromHarness struct {
@@ -51,6 +51,7 @@ type command struct {
 	Free    *int
 	What    string
 	Argv    []string
+	InGroup bool `json:"in_group"`
 	Stdin   *stream
 	Stdout  *stream
 	Stderr  *stream

@@ -96,7 +96,7 @@ class Stream {
 export class Fork {
   static name = "node";
   static version = process.versions.node;
-  static profiles = ["core", "tasks", "process", "signals", "stdio", "drop"];
+  static profiles = ["core", "tasks", "process", "signals", "stdio", "drop", "groups"];
   /** The program of a child: a file, and its first arguments. */
   static program = [fileURLToPath(import.meta.url)];
   children = new Map();
@@ -136,7 +136,7 @@ export class Fork {
     this.handles.set(near, null).set(far, null);
   }
 
-  spawn({ child, handles }) {
+  spawn({ child, handles, in_group: detached = false }) {
     for (const name of handles) {
       if (!this.handles.has(name)) throw Object.assign(new Error(`this process has no ${name}`), { is: "closed" });
       const { other } = this.created.get(name) ?? {};
@@ -147,7 +147,7 @@ export class Fork {
       throw new Unsupported("a child has one channel, with one stream of messages in each direction");
     }
     const [file, ...args] = Fork.program;
-    const process_ = fork(file, [...args, child, JSON.stringify(handles)], { serialization: "advanced" });
+    const process_ = fork(file, [...args, child, JSON.stringify(handles)], { serialization: "advanced", detached });
     this.children.set(child, process_);
     const side = new Side(process_);
     for (const name of handles) {
@@ -160,13 +160,13 @@ export class Fork {
     });
   }
 
-  run({ child, argv, ...streams }) {
+  run({ child, argv, in_group: detached = false, ...streams }) {
     const names = ["stdin", "stdout", "stderr"];
     if (names.some((name) => streams[name]?.given)) {
       throw new Unsupported("a stream belongs to the child that it was made for");
     }
     const stdio = names.map((name) => (streams[name] ? "pipe" : "inherit"));
-    const process_ = spawn(argv[0], argv.slice(1), { stdio });
+    const process_ = spawn(argv[0], argv.slice(1), { stdio, detached });
     return new Promise((started, failed) => {
       process_.once("spawn", () => {
         this.children.set(child, process_);

@@ -20,6 +20,9 @@ use std::process::Stdio;
 /// A child that is a program gets its role and its streams instead, as arguments of the program.
 type ChildArguments = (String, Vec<String>, BTreeMap<String, String>, Vec<String>);
 
+/// A command that starts an agent.
+type ChildCommand = gipc_core::Command<ChildArguments, (), Vec<Handle>>;
+
 gipc_core::entry! {
     async fn child_entry(start: Start<ChildArguments, Vec<Handle>>) {
         let (role, names, codecs, program) = start.args;
@@ -79,8 +82,10 @@ async fn run_process(
 
 /// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
 /// that the handle is in use.
-const PROFILES: [&str; 10] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "codec", "stdio", "drop"];
+const PROFILES: [&str; 11] = [
+    "core", "tasks", "process", "frames", "signals", "limits", "counts", "codec", "stdio", "drop",
+    "groups",
+];
 
 fn complain(error: &io::Error) -> i32 {
     let _ =
@@ -158,9 +163,11 @@ impl Implementation for Core {
                 let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
                 Ok(self.made(&halves.concat()))
             }
-            Command::Spawn { child, handles, .. } => self.spawn(child, handles),
-            Command::Run { child, argv, stdin, stdout, stderr } => {
-                self.run(child, &argv, [stdin, stdout, stderr])
+            Command::Spawn { child, handles, in_group, .. } => {
+                self.spawn(child, handles, child_command(in_group)?)
+            }
+            Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
+                self.run(child, &argv, [stdin, stdout, stderr], child_command(in_group)?)
             }
             Command::Put { handle, payload } if self.streams.has(&handle) => {
                 self.streams.put(&handle, &payload).await
@@ -223,9 +230,8 @@ impl Implementation for Core {
 }
 
 impl Core {
-    fn spawn(&self, child: String, handles: Vec<String>) -> Answer {
+    fn spawn(&self, child: String, handles: Vec<String>, command: ChildCommand) -> Answer {
         let given = handles.iter().map(|name| self.handle(name)).collect::<Result<_, _>>()?;
-        let command = gipc_core::Command::new(child_entry()).map_err(failure)?;
         let codecs = self.codecs.borrow().clone();
         let process = command
             .handles(given)
@@ -236,15 +242,20 @@ impl Core {
     }
 
     /// Starts the program of the harness as an entry: gipc-core starts only its own program.
-    fn run(&self, child: String, argv: &[String], streams: [Option<WireStream>; 3]) -> Answer {
+    fn run(
+        &self,
+        child: String,
+        argv: &[String],
+        streams: [Option<WireStream>; 3],
+        command: ChildCommand,
+    ) -> Answer {
         let [_, role, program @ ..] = argv else {
             return Err(impossible("a program other than its own"));
         };
         if role != PROGRAM {
             return Err(impossible("a program other than its own"));
         }
-        let mut command =
-            gipc_core::Command::new(child_entry()).map_err(failure)?.handles(Vec::new());
+        let mut command = command.handles(Vec::new());
         let [stdin, stdout, stderr] = &streams;
         let given = |stream: &Option<WireStream>| match stream {
             Some(WireStream::Given(handle)) => self.streams.take(handle).map(Some),
@@ -326,6 +337,12 @@ impl Core {
     fn open_ends(&self) -> u64 {
         self.handles.borrow().values().filter_map(end_descriptor).count() as u64
     }
+}
+
+/// A command that starts an agent, in a process group of its own or in that of this process.
+fn child_command(in_group: bool) -> Result<ChildCommand, Failure> {
+    let command = gipc_core::Command::new(child_entry()).map_err(failure)?;
+    Ok(if in_group { command.process_group(0) } else { command })
 }
 
 /// The descriptor of a reader or a writer, while it is open here.

@@ -12,12 +12,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// The profiles that the program has.
-const PROFILES: [&str; 6] = ["core", "process", "frames", "signals", "limits", "stdio"];
+const PROFILES: [&str; 7] = ["core", "process", "frames", "signals", "limits", "stdio", "groups"];
 
 /// The main function of the program: its role, and `STREAM=HANDLE` for each standard stream that is an end of a pipe.
 /// Returns its exit code.
@@ -111,8 +112,14 @@ impl BlockingImplementation for Program {
                 let end = self.end(&handle)?;
                 drop(lock_end(&end)?.take().ok_or(WireOutcome::Closed)?);
             }
-            Command::Run { child, argv, stdin, stdout, stderr } => {
-                self.run(child, &argv, [stdin, stdout, stderr])?;
+            Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
+                let (program, arguments) = argv.split_first().ok_or(WireOutcome::Misuse)?;
+                let mut command = std::process::Command::new(program);
+                command.args(arguments);
+                if in_group {
+                    command.process_group(0);
+                }
+                self.run(child, command, [stdin, stdout, stderr])?;
             }
             Command::Join { child } => {
                 let (_, child) = self.child(&child)?;
@@ -141,12 +148,9 @@ impl Program {
     fn run(
         &self,
         child: String,
-        argv: &[String],
+        mut command: std::process::Command,
         streams: [Option<WireStream>; 3],
     ) -> Result<(), Failure> {
-        let (program, arguments) = argv.split_first().ok_or(WireOutcome::Misuse)?;
-        let mut command = std::process::Command::new(program);
-        command.args(arguments);
         let mut given = Vec::new();
         for (number, stream) in streams.into_iter().enumerate() {
             let stdio = match stream {

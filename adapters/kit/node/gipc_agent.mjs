@@ -14,6 +14,7 @@ const PROFILES = {
   reaped: "process", reap: "process", raise: "process", exec: "process", cut: "frames", rest: "frames",
   announce: "frames", trap: "signals", ignore: "signals", block: "signals", signal: "signals", limit: "limits",
   enter: "scope", leave: "scope", pass: "oddities", run: "stdio", drop: "drop",
+  "signal-group": "groups",
 };
 
 /** An outcome with additional fields: the descriptors of new handles, or the pid of a child. */
@@ -50,6 +51,7 @@ export function serve(Adapter, role) {
     if (verb === "count") profile = command.what === "handles" ? "counts" : "signals";
     if (command.codec) profile = "codec";
     if (command.listed) profile = "oddities";
+    if (command.in_group) profile = "groups";
     if (!profiles.includes(profile)) {
       throw new Unsupported(`${verb} is of the profile ${profile}, which is not declared`);
     }

@@ -61,6 +61,7 @@ export function osActions(agent) {
     pause: ({ ms }, signal) => sleep(ms, undefined, { signal }).catch(() => Promise.reject(signal.reason)),
     trap: ({ signal }) => void process.on(signal, () => trapped++),
     signal: ({ child: role, signal }) => void process.kill(child(role).pid, signal),
+    "signal-group": ({ child: role, signal }) => void process.kill(-child(role).pid, signal),
     count: ({ what }) => (what === "trapped" ? sleep(0).then(() => trapped) : agent.live()),
     exec({ ghost }) {
       // A program that is not part of the scenario. It exits with code 7 when its stdin is closed.

@@ -4,7 +4,7 @@
 use crate::faults::{fault, is_marked, mark};
 use crate::protocol::{Outcome, exit, is, os_error, signal};
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -53,6 +53,11 @@ impl Child {
             Some(_) => os_error(Errno::ESRCH),
             None => kill(self.pid, signal).map_or_else(os_error, |()| is("ok")),
         }
+    }
+
+    /// Sends a signal to the process group that the child was started as the first of, which may outlive the child.
+    pub(crate) fn send_to_group(&self, signal: Signal) -> Outcome {
+        killpg(self.pid, signal).map_or_else(os_error, |()| is("ok"))
     }
 
     /// Whether no process has this pid any more. The pid belongs to the child until it is reaped, so before that the

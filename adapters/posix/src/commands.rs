@@ -79,6 +79,11 @@ fn unsupported(what: &str) -> Result<Started, Refusal> {
     Err(Refusal::Unsupported(format!("plain POSIX has no {what}")))
 }
 
+/// Whether the child is to be the first of a new process group.
+fn is_in_group(command: &Value) -> bool {
+    command["in_group"] == true
+}
+
 /// The text of a required field.
 fn text<'a>(command: &'a Value, field: &str) -> Result<&'a str, Refusal> {
     command[field].as_str().ok_or_else(|| malformed(command, field))
@@ -167,7 +172,7 @@ impl Agent {
                 what => unsupported(&format!("count of {what}")),
             },
             "join" | "kill" | "terminate" | "alive" | "code" | "stall" | "reaped" | "reap"
-            | "signal" => self.child_command(text(command, "child")?, command),
+            | "signal" | "signal-group" => self.child_command(text(command, "child")?, command),
             verb => unsupported(verb),
         }
     }
@@ -220,6 +225,7 @@ impl Agent {
             "reaped" if child.is_gone() => done(is("ok")),
             "reaped" => Ok(Started::Waits(Operation::AwaitReaped { child: name.to_owned() })),
             "reap" => done(child.reap_unrecorded()),
+            "signal-group" => done(child.send_to_group(signal(command)?)),
             _ => done(child.send_unchecked(signal(command)?)),
         }
     }
@@ -299,7 +305,7 @@ impl Agent {
         let names = match self.handles.transferable(&handles) {
             Err(_) if fault!("a-refused-start-leaves-a-child") => {
                 let arguments = [self.program.clone(), argument(role.to_owned())?];
-                start(&self.program, &arguments, &[], [None; 3])?;
+                start(&self.program, &arguments, &[], [None; 3], false)?;
                 return Err(is("closed").into());
             }
             names => names?,
@@ -337,7 +343,7 @@ impl Agent {
         {
             given.extend(self.handles.0.values().filter_map(PipeEnd::raw_fd));
         }
-        let started = start(&self.program, &arguments, &given, [None; 3]);
+        let started = start(&self.program, &arguments, &given, [None; 3], is_in_group(command));
         if fault!("a-failed-start-loses-the-handles") && started.is_err() {
             names.iter().for_each(|name| drop(self.handles.release(name)));
         }
@@ -389,7 +395,7 @@ impl Agent {
                 released.extend(names);
             }
         }
-        let pid = start(&program, &argv, &[], streams)?;
+        let pid = start(&program, &argv, &[], streams, is_in_group(command))?;
         drop(theirs);
         for given in &released {
             self.handles.release(given);

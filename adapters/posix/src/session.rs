@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::process;
 
 /// The profiles that this implementation supports.
-const PROFILES: [&str; 8] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio"];
+const PROFILES: [&str; 9] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio", "groups"];
 
 /// The connection of this process to the harness.
 pub(crate) struct Session {

@@ -16,12 +16,13 @@ use std::ptr::null;
 
 /// Starts `program`. The first of `arguments` is its name; the child inherits the descriptors `given` under the same
 /// numbers, and `streams` as its standard streams. Without one, it reads from `/dev/null`, and writes where this process
-/// does.
+/// does. With `in_group` it is the first of a new process group, which exists when `start` returns.
 pub(crate) fn start(
     program: &CStr,
     arguments: &[CString],
     given: &[RawFd],
     streams: [Option<RawFd>; 3],
+    in_group: bool,
 ) -> Result<Pid, Errno> {
     // The child must not allocate, so the argument vector is built before the fork.
     let mut argv: Vec<*const c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
@@ -44,7 +45,7 @@ pub(crate) fn start(
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
         // SAFETY: this is the child, and `argv` ends with a null pointer.
-        unsafe { exec_child(program, &argv, given, streams, status.as_raw_fd()) }
+        unsafe { exec_child(program, &argv, given, streams, in_group, status.as_raw_fd()) }
     }
     mask.thread_set_mask()?;
     drop(status);
@@ -70,6 +71,7 @@ unsafe fn exec_child(
     argv: &[*const c_char],
     given: &[RawFd],
     streams: [Option<RawFd>; 3],
+    in_group: bool,
     status: RawFd,
 ) -> ! {
     // SAFETY: these calls are async-signal-safe, and all pointers are to memory of the caller or to constants.
@@ -104,7 +106,8 @@ unsafe fn exec_child(
             |(fd, number): (Option<RawFd>, RawFd)| fd.is_none_or(|fd| libc::dup2(fd, number) != -1);
         let are_set = streams.into_iter().zip(numbers).all(is_set);
 
-        if are_set && given.iter().all(|fd| libc::fcntl(*fd, libc::F_SETFD, 0) == 0) {
+        let is_placed = !in_group || libc::setpgid(0, 0) == 0;
+        if are_set && is_placed && given.iter().all(|fd| libc::fcntl(*fd, libc::F_SETFD, 0) == 0) {
             libc::execv(program.as_ptr(), argv.as_ptr());
         }
         let code = Errno::last_raw().to_ne_bytes();

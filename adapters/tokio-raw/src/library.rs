@@ -54,9 +54,11 @@ impl Implementation for Raw {
             Command::Duplex { near, far } => {
                 return Ok(Completed::with_descriptors(self.ends.duplex(&near, &far)?));
             }
-            Command::Spawn { child, handles, .. } => self.spawn(child, &handles)?,
-            Command::Run { child, argv, stdin, stdout, stderr } => {
-                return self.run(child, &argv, [stdin, stdout, stderr]);
+            Command::Spawn { child, handles, in_group, .. } => {
+                self.spawn(child, &handles, in_group)?;
+            }
+            Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
+                return self.run(child, &argv, [stdin, stdout, stderr], in_group);
             }
             Command::Drop { child } => {
                 self.child(&child)?;
@@ -124,7 +126,7 @@ impl Implementation for Raw {
 
 impl Raw {
     /// Starts a child with the named ends, and closes them in this process.
-    fn spawn(&self, child: String, names: &[String]) -> Result<(), Failure> {
+    fn spawn(&self, child: String, names: &[String], in_group: bool) -> Result<(), Failure> {
         let (mut arguments, mut descriptors) = (Vec::new(), Vec::new());
         let mut moved = Vec::new();
         for name in names {
@@ -142,17 +144,26 @@ impl Raw {
             arguments.push(format!("{name}={}", numbers.join(",")));
             moved.extend(held);
         }
-        let process = ChildHandle::new(start(&child, &arguments, descriptors)?);
+        let process = ChildHandle::new(start(&child, &arguments, descriptors, in_group)?);
         moved.into_iter().for_each(Held::close);
         self.children.borrow_mut().insert(child, process);
         Ok(())
     }
 
     /// Starts a program whose standard streams are pipes.
-    fn run(&self, child: String, argv: &[String], streams: [Option<WireStream>; 3]) -> Answer {
+    fn run(
+        &self,
+        child: String,
+        argv: &[String],
+        streams: [Option<WireStream>; 3],
+        in_group: bool,
+    ) -> Answer {
         let (program, arguments) = argv.split_first().ok_or(WireOutcome::Misuse)?;
         let mut command = tokio::process::Command::new(program);
         command.args(arguments);
+        if in_group {
+            command.process_group(0);
+        }
         for (number, stream) in streams.iter().enumerate() {
             let stdio = match stream {
                 None => continue,

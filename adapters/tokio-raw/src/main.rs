@@ -14,8 +14,8 @@ use std::env;
 use std::io;
 
 /// The profiles that raw tokio has. It has no count of live handles, no scope and no codec.
-const PROFILES: [&str; 8] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop"];
+const PROFILES: [&str; 9] =
+    ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

@@ -9,10 +9,19 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-/// Starts a child with this role. The arguments name the descriptors that it inherits.
-pub(crate) fn start(role: &str, arguments: &[String], fds: Vec<RawFd>) -> io::Result<Child> {
+/// Starts a child with this role, in a process group of its own if `in_group` says so. The arguments name the descriptors
+/// that it inherits.
+pub(crate) fn start(
+    role: &str,
+    arguments: &[String],
+    fds: Vec<RawFd>,
+    in_group: bool,
+) -> io::Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(role).args(arguments);
+    if in_group {
+        command.process_group(0);
+    }
     // SAFETY: between fork and exec only `fcntl` is called, and memory is only read.
     unsafe {
         command.pre_exec(move || {

@@ -10,7 +10,7 @@ async def returns_after(seconds):
     )
     grandchild = int(await child.stdout.readline())
     waiting = asyncio.ensure_future(child.wait())
-    await asyncio.sleep(0.1)  # wait() has begun
+    await asyncio.sleep(0)  # one turn of the loop: wait() begins
     child.kill()
     done, _ = await asyncio.wait([waiting], timeout=seconds)
     code = child.returncode

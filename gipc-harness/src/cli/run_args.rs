@@ -59,6 +59,9 @@ pub(super) struct Run {
     /// List the slowest scenarios at the end: N of them, or ten
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_value_t = 0, default_missing_value = "10", hide_default_value = true)]
     slowest: usize,
+    /// Say what the time was spent on: processes, protocol, implementation, the model, and the harness itself
+    #[arg(long)]
+    timings: bool,
     /// The order in which steps are released: `file`, `random:SEED`, or `all` orders that differ
     #[arg(long, default_value = "file", value_name = "ORDER", value_parser = str::parse::<OrderOption>)]
     order: OrderOption,
@@ -215,6 +218,7 @@ impl Run {
             shard: self.execution.shard,
             capacity: self.capacity,
             slowest: self.slowest,
+            timings: self.timings,
         }
     }
 }

@@ -1,21 +1,20 @@
 //! Signals that did not do what they were sent for, as far as the kernel shows why: a sentence each.
 
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{ChildAct, Disposition, Outcome, Step, Verb};
+use crate::scenario::{Disposition, Outcome, Step, Verb};
 use crate::trace::SignalView;
 
 /// A sentence for each signal that a step has sent to a process which still runs, and that is pending there, or has no
 /// handler although the process has trapped it.
 pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
-    let sent = steps.filter(|(_, state)| state.is(&Outcome::Ok)).filter_map(|(step, _)| {
-        let (child, signal) = match &step.verb {
-            Verb::Signal { child, signal } => (child, signal.as_str()),
-            Verb::Child { child, act: ChildAct::Terminate } => (child, "SIGTERM"),
-            _ => return None,
-        };
-        let view = graph.evidence.signals.get(child).filter(|_| graph.is_running(child))?;
-        sentence(graph, step, child, signal, view)
+    let sent = steps.filter(|(_, state)| state.is(&Outcome::Ok)).flat_map(|(step, _)| {
+        let targets = graph.scenario.signalled_by(&step.verb).into_iter();
+        targets.filter_map(move |child| {
+            let signal = step.verb.sent_signal()?;
+            let view = graph.evidence.signals.get(child).filter(|_| graph.is_running(child))?;
+            sentence(graph, step, child, signal, view)
+        })
     });
     let mut sentences: Vec<String> = sent.collect();
     sentences.dedup();

@@ -229,6 +229,11 @@ impl<'a> Causality<'a> {
                 | Verb::Child { act: ChildAct::Terminate, child },
                 Outcome::Ok,
             ) => self.find_victim(step, child, index),
+            (Verb::SignalGroup { child, .. }, Outcome::Ok) => {
+                for member in self.scenario.process_group(child) {
+                    self.find_victim(step, member, index);
+                }
+            }
             (Verb::Until { task_id }, Outcome::Ok) => {
                 // The last step of the other task that stands before this line: the one that waits.
                 let is_awaited = |other: &usize| {
@@ -272,13 +277,10 @@ impl<'a> Causality<'a> {
     /// The end of a process that a signal brought about.
     fn find_victim(&mut self, step: &Step, child: &str, index: usize) {
         let Some(ProcessExit::Signal(died_of)) = self.trace.exits.get(child) else { return };
-        let sent: &str = match &step.verb {
-            Verb::Kill { .. } => "SIGKILL",
-            Verb::Signal { signal, .. } => signal,
-            _ => "SIGTERM",
-        };
         let is_caused = self.causes.iter().any(|cause| Some(cause.to) == self.exit_of(child));
-        if let Some(exit) = self.exit_of(child).filter(|_| sent == died_of && !is_caused) {
+        if let Some(exit) =
+            self.exit_of(child).filter(|_| step.verb.sent_signal() == Some(died_of) && !is_caused)
+        {
             self.cause(Node::Begin(index), exit, ArrowKind::Signal, None);
         }
     }

@@ -148,6 +148,15 @@ impl Generator<'_> {
             let verb = match self.rng.u8(0..3) {
                 1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
                 2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
+                0 if self.has("groups") => {
+                    // Accepted only if the child is the first of a group.
+                    let child = child.clone();
+                    let group = Verb::SignalGroup { child, signal: "SIGTERM".into() };
+                    if self.add(process, None, group) {
+                        return;
+                    }
+                    Verb::Kill { child: self.child() }
+                }
                 _ => Verb::Kill { child },
             };
             self.add(process, None, verb);
@@ -213,7 +222,8 @@ impl Generator<'_> {
             })
             .collect();
         let moved = handles.clone();
-        let spawn = Verb::Spawn { child: child.into(), handles, listed: Vec::new(), program: None };
+        let (listed, in_group) = (Vec::new(), self.is_in_group());
+        let spawn = Verb::Spawn { child: child.into(), handles, listed, program: None, in_group };
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.to_owned());
             for end in moved {
@@ -244,7 +254,8 @@ impl Generator<'_> {
         let program = ProgramStart { executable: Executable::Script, streams };
         let handles: Vec<String> = program.given_to_child().map(str::to_owned).collect();
         let (listed, started) = (Vec::new(), program.clone());
-        let run = Verb::Spawn { child: child.into(), handles, listed, program: Some(program) };
+        let (program, in_group) = (Some(program), self.is_in_group());
+        let run = Verb::Spawn { child: child.into(), handles, listed, program, in_group };
         if self.add(process, None, run) && self.is_ok() {
             self.processes.push(child.to_owned());
             self.programs.insert(child.to_owned());
@@ -255,6 +266,11 @@ impl Generator<'_> {
                 self.ends.give(end, child);
             }
         }
+    }
+
+    /// Whether a child starts a process group: one in three, if the implementation has groups.
+    fn is_in_group(&mut self) -> bool {
+        self.has("groups") && self.rng.u8(0..3) == 0
     }
 
     /// Whether the last line is expected to succeed.
@@ -326,8 +342,9 @@ impl Generator<'_> {
         for _ in 0..self.rng.usize(2..4) {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
             let child = child.to_owned();
-            let (handles, listed) = (Vec::new(), Vec::new());
-            let spawn = Verb::Spawn { child: child.clone(), handles, listed, program: None };
+            let (handles, listed, in_group) = (Vec::new(), Vec::new(), self.is_in_group());
+            let spawn =
+                Verb::Spawn { child: child.clone(), handles, listed, program: None, in_group };
             if self.add(process, None, spawn) {
                 self.processes.push(child.clone());
                 children.push(child);

@@ -78,6 +78,7 @@ fn names_process(verb: &Verb, process: &str) -> bool {
         | Verb::Join { child }
         | Verb::Kill { child }
         | Verb::Signal { child, .. }
+        | Verb::SignalGroup { child, .. }
         | Verb::Child { child, .. } => child == process,
         Verb::Until { task_id } => task_id.process == process,
         _ => false,

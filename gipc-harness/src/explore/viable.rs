@@ -1,7 +1,7 @@
 //! Filters random scripts: a viable one is well-formed, has few outcomes, and asks the same on every system.
 
 use crate::model::{self, Choices};
-use crate::scenario::{ChildAct, Item, Outcome, Scenario, Script, Step, Verb, parse};
+use crate::scenario::{Item, Outcome, Scenario, Script, Step, Verb, parse};
 use crate::trace::{Allowed, StepState, Trace};
 use crate::variant::Edits;
 use std::collections::BTreeSet;
@@ -66,9 +66,18 @@ fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     }
     let ends = |verb: &Verb, process: &str| match verb {
         Verb::Exit { .. } => parents.contains(process),
-        Verb::Kill { child } | Verb::Signal { child, .. } => parents.contains(child.as_str()),
-        Verb::Child { act: ChildAct::Terminate, child } => parents.contains(child.as_str()),
-        _ => false,
+        // With its parent, each child of the group ends.
+        Verb::SignalGroup { child, .. } => {
+            let group = scenario.process_group(child);
+            let mut steps = scenario.steps.iter();
+            steps.any(|step| match &step.verb {
+                Verb::Spawn { child, .. } => {
+                    group.contains(step.task_id.process.as_str()) && !group.contains(child.as_str())
+                }
+                _ => false,
+            })
+        }
+        _ => scenario.signalled_by(verb).iter().any(|process| parents.contains(process)),
     };
     unjoined.is_empty()
         && !scenario.steps.iter().any(|step| ends(&step.verb, &step.task_id.process))

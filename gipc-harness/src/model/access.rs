@@ -201,6 +201,16 @@ impl State<'_> {
                     self.interruption_accesses(child, &mut all);
                 }
             }
+            Verb::SignalGroup { .. } => {
+                let leader = child.into_iter();
+                let members = leader.flat_map(|it| &self.program.processes[it].group_members);
+                for member in members {
+                    all.push((Resource::Process(*member), Write));
+                    all.push((Resource::ExitStatus(*member), Read));
+                    all.push((Resource::Zombie(*member), Read));
+                    self.interruption_accesses(*member, &mut all);
+                }
+            }
             Verb::Child { act: ChildAct::Drop, .. } => {}
             // Asking whether a child has ended depends on when; waiting for its end does not.
             Verb::Child { act: ChildAct::Alive | ChildAct::Code, .. } => {

@@ -145,6 +145,15 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                     }
                 }
             }
+            Verb::SignalGroup { .. } => {
+                let Some(child) = info.child else { return };
+                for member in &program.processes[child].group_members {
+                    self.add_conflicts_of_signal(*member);
+                    self.add_ending(*member);
+                    self.add_users(&self.footprint.processes[*member].joiners);
+                    self.add_users(&self.footprint.processes[*member].observers);
+                }
+            }
             Verb::Join { .. } => {
                 if let Some(child) = info.child {
                     self.add_users(&self.footprint.processes[child].signallers_by_id);

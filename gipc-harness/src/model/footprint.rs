@@ -98,6 +98,14 @@ impl Footprint {
                     record_use(&mut self.processes[child].observers, user);
                 }
             }
+            Verb::SignalGroup { .. } => {
+                let Some(child) = info.child else { return };
+                for member in &program.processes[child].group_members {
+                    record_use(&mut self.processes[*member].signallers, user);
+                    record_use(&mut self.processes[*member].signallers_by_id, user);
+                    record_use(&mut self.processes[*member].observers, user);
+                }
+            }
             Verb::Join { .. } | Verb::Child { act: ChildAct::Stall | ChildAct::Reaped, .. } => {
                 if let Some(child) = info.child {
                     record_use(&mut self.processes[child].joiners, user);

@@ -41,6 +41,12 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
         match &step.verb {
             Verb::Spawn { .. } => excluded.insert(Some(info.process)),
             Verb::Signal { .. } => excluded.insert(info.child),
+            Verb::SignalGroup { .. } => {
+                let leader = info.child.into_iter();
+                let members = leader.flat_map(|leader| &program.processes[leader].group_members);
+                excluded.extend(members.map(|member| Some(*member)));
+                true
+            }
             _ => false,
         };
     }

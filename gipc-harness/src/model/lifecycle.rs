@@ -138,6 +138,11 @@ impl State<'_> {
             return self.refuse_spawn(step, Outcome::Os("EMFILE".into()), &ends);
         }
         self.processes[child].parent = Some(info.process);
+        let starts_group = matches!(self.program.verb(step), Verb::Spawn { in_group: true, .. });
+        self.processes[child].group = match starts_group && !self.is(Mutation::GroupIsOfTheParent) {
+            true => child,
+            false => self.processes[info.process].group,
+        };
         if self.is(Mutation::SignalsAreInherited) {
             self.processes[child].signals = self.processes[info.process].signals.inherited();
         }
@@ -414,36 +419,5 @@ impl State<'_> {
             self.reap(child);
         }
         self.complete(step, outcome);
-    }
-
-    /// A signal reaches a process, if it is still there.
-    pub(super) fn signal(&mut self, step: usize, signal: &str) {
-        if let Some(child) = self.program.steps[step].child {
-            self.deliver_signal(child, signal);
-        }
-        self.complete(step, Outcome::Ok);
-    }
-
-    /// A signal is sent by the id of a process, which nothing has once the process is reaped.
-    pub(super) fn signal_by_id(&mut self, step: usize, signal: &str) {
-        let child = self.program.steps[step].child;
-        match child.is_some_and(|child| self.processes[child].is_reaped) {
-            true => self.complete(step, Outcome::Os("ESRCH".into())),
-            false => self.signal(step, signal),
-        }
-    }
-
-    fn deliver_signal(&mut self, process: usize, signal: &str) {
-        let is_trapped = self.processes[process].signals.is_trapped(signal);
-        if is_trapped && self.is(Mutation::Interrupted) {
-            self.begin_exit(process, ProcessExit::Failed);
-        }
-        if is_trapped {
-            let is_counted =
-                !self.processes[process].has_ended() && !self.is(Mutation::TrapsAreLost);
-            self.processes[process].signals.caught += u64::from(is_counted);
-        } else if self.processes[process].signals.is_fatal(signal) && !self.is(Mutation::Deaf) {
-            self.begin_exit(process, ProcessExit::Signal(signal.to_owned()));
-        }
     }
 }

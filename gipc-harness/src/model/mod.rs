@@ -18,6 +18,7 @@ mod state;
 mod handles;
 mod transitions;
 mod lifecycle;
+mod signals;
 mod file_outcomes;
 mod vector_clock;
 mod access;

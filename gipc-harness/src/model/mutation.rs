@@ -97,11 +97,15 @@ pub enum Mutation {
     AnythingRuns,
     /// Dropping the object of a child kills the child.
     DropKills,
+    /// A child that is started in a process group of its own stays in the group of its parent.
+    GroupIsOfTheParent,
+    /// A signal to a process group reaches only its first process.
+    GroupHasOneProcess,
 }
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,
         Self::LastMessageFirst,
@@ -148,5 +152,7 @@ impl Mutation {
         Self::DuplexIsOne,
         Self::AnythingRuns,
         Self::DropKills,
+        Self::GroupIsOfTheParent,
+        Self::GroupHasOneProcess,
     ];
 }

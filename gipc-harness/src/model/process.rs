@@ -27,6 +27,8 @@ pub(super) enum Phase {
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct ProcessState {
     pub(super) parent: Option<usize>,
+    /// The first process of its process group.
+    pub(super) group: usize,
     pub(super) phase: Phase,
     /// The pipe ends that it holds open.
     pub(super) ends: BTreeSet<PipeEnd>,

@@ -50,6 +50,9 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) status_users: Vec<LastUse>,
     /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
+    /// The processes that may be in the process group that it is the first of, itself included. Empty if no step signals
+    /// that group.
+    pub(super) group_members: Vec<usize>,
     /// Whether it is a program that `run` starts, so that the choices of the implementation do not concern it.
     pub(super) is_program: bool,
 }
@@ -105,15 +108,17 @@ impl<'a> Program<'a> {
             if let Verb::Spawn { child, .. }
             | Verb::Join { child }
             | Verb::Kill { child }
-            | Verb::Signal { child, .. } = &step.verb
+            | Verb::Signal { child, .. }
+            | Verb::SignalGroup { child, .. } = &step.verb
             {
                 names.process(child);
             }
         }
         let steps: Vec<StepInfo<'_>> =
             scenario.steps.iter().map(|step| names.step(step, &scenario.handles)).collect();
-        names.find_child_users(scenario, &steps);
         names.find_children(scenario, &steps);
+        names.find_group_members(scenario);
+        names.find_child_users(scenario, &steps);
         let pipes = pipes(scenario);
         Self {
             scenario,
@@ -175,6 +180,7 @@ impl<'a> Names<'a> {
                 children: Vec::new(),
                 status_users: Vec::new(),
                 signallers: Vec::new(),
+                group_members: Vec::new(),
                 is_program: false,
             });
         }
@@ -203,6 +209,12 @@ impl<'a> Names<'a> {
             for (position, step) in info.steps.iter().enumerate() {
                 let verb = &scenario.steps[*step].verb;
                 let Some(child) = steps[*step].child else { continue };
+                if let Verb::SignalGroup { .. } = verb {
+                    for member in self.processes[child].group_members.clone() {
+                        record_use(&mut self.processes[member].status_users, (task, position));
+                        record_use(&mut self.processes[member].signallers, (task, position));
+                    }
+                }
                 if let Verb::Join { .. } | Verb::Child { .. } | Verb::Signal { .. } = verb {
                     record_use(&mut self.processes[child].status_users, (task, position));
                 }
@@ -226,6 +238,16 @@ impl<'a> Names<'a> {
         }
     }
 
+    fn find_group_members(&mut self, scenario: &'a Scenario) {
+        for step in scenario.steps.iter() {
+            let Verb::SignalGroup { child, .. } = &step.verb else { continue };
+            let members = scenario.process_group(child).into_iter();
+            let members = members.filter_map(|name| self.process_indices.get(name).copied());
+            let members = members.collect();
+            self.processes[self.process_indices[child.as_str()]].group_members = members;
+        }
+    }
+
     fn step(&self, step: &Step, handles: &'a HandleTable) -> StepInfo<'a> {
         let task = self.task_indices[&step.task_id];
         let process = |name: &str| self.process_indices.get(name).copied();
@@ -234,6 +256,7 @@ impl<'a> Names<'a> {
             | Verb::Join { child }
             | Verb::Kill { child }
             | Verb::Signal { child, .. }
+            | Verb::SignalGroup { child, .. }
             | Verb::Child { child, .. } => process(child),
             _ => None,
         };

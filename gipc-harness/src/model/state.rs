@@ -138,9 +138,13 @@ impl<'p> State<'p> {
     /// at once or when it is joined, and a signal tells which.
     pub(super) fn alternative(&self, transition: Transition) -> Option<Transition> {
         let Transition::Begin(step) = transition else { return None };
-        let Verb::Signal { .. } = self.program.verb(step) else { return None };
         let child = self.program.steps[step].child?;
-        self.processes[child].may_be_zombie().then_some(Transition::BeginReaped(step))
+        let is_open = match self.program.verb(step) {
+            Verb::Signal { .. } => self.processes[child].may_be_zombie(),
+            Verb::SignalGroup { .. } => self.group_may_be_gone(child),
+            _ => false,
+        };
+        is_open.then_some(Transition::BeginReaped(step))
     }
 
     /// Makes one transition, with all that follows from it.
@@ -153,6 +157,9 @@ impl<'p> State<'p> {
             Transition::BeginReaped(step) => {
                 if let Some(child) = self.program.steps[step].child {
                     self.processes[child].is_reaped = true;
+                    for member in &self.program.processes[child].group_members {
+                        self.processes[*member].is_reaped = true;
+                    }
                 }
                 return self.advance(Transition::Begin(step));
             }

@@ -46,9 +46,10 @@ pub(super) fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
     let (first, has_races) = run_in_file_order(&small);
     if !has_races {
         // Without races, more room never makes a scenario block, so the two ends of the range are enough.
-        let large = || Program::new(scenario, CAPACITY_MAX, choices);
-        let depends_on_capacity = small.depends_on_capacity()
-            && simulation::trace(&large(), &ReleaseOrder::File) != first;
+        let depends_on_capacity = small.depends_on_capacity() && {
+            let large = Program { capacity: CAPACITY_MAX, ..small };
+            simulation::trace(&large, &ReleaseOrder::File) != first
+        };
         return Analysis { allowed: Allowed::one(first), depends_on_capacity };
     }
     let outcomes = outcomes_of_extremes(scenario, &small);

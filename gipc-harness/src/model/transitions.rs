@@ -23,6 +23,7 @@ impl State<'_> {
             Verb::Join { .. } => self.join(step),
             Verb::Kill { .. } => self.signal(step, "SIGKILL"),
             Verb::Signal { signal, .. } => self.signal_by_id(step, signal),
+            Verb::SignalGroup { signal, .. } => self.signal_group(step, signal),
             Verb::Child { act, .. } => self.ask_child(step, *act),
             Verb::Exit { code } => self.exit(step, ProcessExit::Code(*code)),
             Verb::Raise => self.exit(step, ProcessExit::Failed),

@@ -68,6 +68,35 @@ pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     Some(found)
 }
 
+/// The pids of the processes below `root`, found from parent to child, so that the cost does not depend on what else runs
+/// on the machine. `None` where the system does not show the children of a process.
+///
+/// While processes end, the kernel may leave out some of those that are left. Two calls that return the same are complete
+/// if all processes that they return slept from before the second call until after it: then no process was reaped
+/// during the second one.
+pub(super) fn pids_below(root: i32) -> Option<Vec<i32>> {
+    stat(root)?;
+    let mut found = Vec::new();
+    let mut unvisited = vec![root];
+    while let Some(pid) = unvisited.pop() {
+        // A process that is gone has no children any more: they were given to the root.
+        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for thread in threads.flatten() {
+            let children = match fs::read_to_string(thread.path().join("children")) {
+                Ok(children) => children,
+                Err(_) if thread.path().exists() => return None,
+                Err(_) => continue,
+            };
+            let before = found.len();
+            found.extend(
+                children.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()),
+            );
+            unvisited.extend_from_slice(&found[before..]);
+        }
+    }
+    Some(found)
+}
+
 /// The children of a process, found by a look at all processes. `None` where the system does not show processes.
 pub(super) fn children(parent: i32) -> Option<Vec<i32>> {
     let pids = fs::read_dir("/proc").ok()?.flatten();
@@ -103,6 +132,36 @@ fn parse(stat: &str) -> Option<ProcStat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn both_ways_to_find_the_processes_below_a_process_find_the_same() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 1000 & sh -c 'sleep 1000 & echo; read x'; kill %1"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("every system has it");
+        // Both sleeps were started before the line is printed.
+        let mut line = [0];
+        let output = shell.stdout.as_mut().expect("it is piped");
+        std::io::Read::read_exact(output, &mut line).expect("a line");
+        let root = i32::try_from(shell.id()).expect("a small number");
+        let mut below = pids_below(root).expect("the system shows children");
+        let mut all: Vec<i32> =
+            descendants(root).expect("shown").into_iter().map(|process| process.pid).collect();
+        below.sort_unstable();
+        all.sort_unstable();
+        for pid in &all {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(*pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+        let _ = shell.wait();
+        assert_eq!(below.len(), 3, "{below:?}");
+        assert_eq!(below, all);
+    }
 
     #[test]
     fn a_program_name_may_contain_brackets_and_blanks() {

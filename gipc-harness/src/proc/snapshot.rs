@@ -37,6 +37,27 @@ impl ProcSnapshot {
         Self(pids.iter().map(|pid| (*pid, ProcessState::read(*pid))).collect())
     }
 
+    /// Reads the state of all threads of all processes below a process, and of that process itself. `None` where the
+    /// system does not show them.
+    #[must_use]
+    pub fn take_below(root: i32) -> Option<Self> {
+        let below = process_tree::pids_below(root).or_else(|| {
+            let all = process_tree::descendants(root)?;
+            Some(all.into_iter().map(|process| process.pid).collect())
+        });
+        let pids: Vec<i32> = below?.into_iter().chain([root]).collect();
+        Some(Self::take(&pids))
+    }
+
+    /// Whether a thread is not asleep at the moment of this snapshot.
+    #[must_use]
+    pub fn has_running_thread(&self) -> bool {
+        self.0.values().any(|process| match process {
+            ProcessState::Alive(threads) => threads.values().any(|thread| thread.state != 'S'),
+            _ => false,
+        })
+    }
+
     /// Says whether all processes slept from this snapshot to a later one, which was begun after this one was complete.
     #[must_use]
     pub fn sleep_until(&self, later: &Self, timers: TimerPolicy) -> Sleep {

@@ -20,6 +20,7 @@ mod stability;
 pub mod summary;
 mod tally;
 pub mod terminal;
+mod time_split;
 mod wrap;
 
 pub use file_check::check_writable;

@@ -8,6 +8,7 @@ use super::matrix::{Column, ScenarioInfo};
 use super::platform::PlatformReport;
 use super::progress::Progress;
 use super::stability::Stability;
+use super::time_split::{self, CpuTime, TimeSplit};
 use super::{
     LastRuns, RunTimes, ScenarioReport, Tally, github, in_flight, json, summary, terminal,
 };
@@ -16,6 +17,7 @@ use crate::diagram::{Run, svg};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::record::Record;
+use crate::runner::Phase;
 use crate::suite::Suite;
 use crate::suite::accept_baseline::{Seen, SeenScenarios, accept};
 use crate::suite_run::{FinishedRun, RunEvent, SuiteRun, SuiteRunEnd};
@@ -26,6 +28,7 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The format of a report on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub struct ReportOptions {
     pub capacity: Option<u32>,
     /// How many of the slowest scenarios are listed at the end.
     pub slowest: usize,
+    /// Whether to say what the time was spent on.
+    pub timings: bool,
 }
 
 impl Default for ReportOptions {
@@ -80,6 +85,7 @@ impl Default for ReportOptions {
             shard: None,
             capacity: None,
             slowest: 0,
+            timings: false,
         }
     }
 }
@@ -107,6 +113,8 @@ pub struct RunReporter<'a> {
     progress: Progress,
     last_runs: LastRuns,
     times: RunTimes,
+    split: TimeSplit,
+    at_once: usize,
 }
 
 impl<'a> RunReporter<'a> {
@@ -118,6 +126,8 @@ impl<'a> RunReporter<'a> {
         column: Option<(&'a mut Column, &'a BTreeMap<String, ScenarioInfo>)>,
     ) -> Self {
         run.notes().iter().for_each(|note| console.complain(note));
+        let mut split = TimeSplit::default();
+        split.sum.add(Phase::Model, run.prediction_time());
         let planned = run.planned();
         let (heavy, shard) = (run.heavy_left_out(), options.shard);
         let last_runs = LastRuns::of(&run.suite, run.adapter.as_deref());
@@ -146,12 +156,21 @@ impl<'a> RunReporter<'a> {
             progress,
             last_runs,
             times: RunTimes::default(),
+            split,
+            at_once: run.at_once(),
             options,
         }
     }
 
     /// Reports what happened. Returns whether it is as expected.
     pub fn handle(&mut self, event: RunEvent) -> bool {
+        let began = Instant::now();
+        let is_expected = self.report(event);
+        self.split.sum.add(Phase::Reporting, began.elapsed());
+        is_expected
+    }
+
+    fn report(&mut self, event: RunEvent) -> bool {
         match event {
             RunEvent::Started(job) => self.progress.start(&job, &lasting_name(&self.suite, &job)),
             RunEvent::Finished(run) => return self.add(*run),
@@ -174,7 +193,8 @@ impl<'a> RunReporter<'a> {
 
     /// Reports one run. Returns whether it is as expected.
     fn add(&mut self, run: FinishedRun) -> bool {
-        let FinishedRun { job, output, mut verdict, time } = run;
+        let FinishedRun { job, output, mut verdict, time, timings } = run;
+        self.split.add(&timings);
         // The lists are about the suite, and about runs without an injected fault.
         let is_listable = !job.is_foreign && matches!(job.variant, Variant::Stepwise(_));
         if self.options.accept && is_listable {
@@ -244,8 +264,11 @@ impl<'a> RunReporter<'a> {
                 column.add(&report, model);
             }
             (Format::Json, None) => {
-                let line = format!("{}\n", json::result(&report));
-                self.progress.suspend(|| self.console.verbatim(&line));
+                let mut result = json::result(&report);
+                if self.options.timings {
+                    result["timings"] = time_split::of_run(&timings);
+                }
+                self.progress.suspend(|| self.console.verbatim(&format!("{result}\n")));
             }
             // What was accepted is listed at the end.
             (format, None) if !is_expected => {
@@ -303,7 +326,11 @@ impl<'a> RunReporter<'a> {
         if self.column.is_none() {
             match self.options.format {
                 Format::Json => {
-                    let summary = json::summary(&self.adapter_name, &self.tally, &self.environment);
+                    let mut summary =
+                        json::summary(&self.adapter_name, &self.tally, &self.environment);
+                    if self.options.timings {
+                        summary["timings"] = self.split.json(CpuTime::now());
+                    }
                     self.console.verbatim(&format!("{summary}\n"));
                 }
                 Format::Terminal | Format::Github => {
@@ -311,6 +338,10 @@ impl<'a> RunReporter<'a> {
                     let slowest = self.times.slowest(self.options.slowest);
                     if !slowest.is_empty() {
                         self.console.text(&summary::slowest(&slowest));
+                    }
+                    if self.options.timings {
+                        let table = self.split.table(CpuTime::now(), seconds, self.at_once);
+                        self.console.text(&table);
                     }
                     self.console.text(&summary::summary(
                         &self.adapter_name,

@@ -4,11 +4,12 @@
 
 use super::capability_probe::CapabilityProbe;
 use super::events::EventKind;
+use super::pipe_names::ReportedEnd;
 use super::protocol_mapping::ProtocolMapping;
 use super::run_state::RunState;
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
-use crate::scenario::{Scenario, Verb};
+use crate::scenario::{PipeEnd, Scenario, Step, Verb};
 use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent, WireOutcome, message_outcome};
 use std::collections::BTreeMap;
 
@@ -217,23 +218,59 @@ impl<'a> AgentConversation<'a> {
                 ));
             }
         }
-        let ends = self.scenario.handles.made_by(id, &self.scenario.steps[id].verb);
-        for (name, descriptor) in &descriptors {
-            if let Some(bytes) = self.pipe_capacity {
-                platform::set_pipe_capacity(pid, *descriptor, bytes);
-            }
-            if let Some(end) = ends.iter().find(|end| self.scenario.handles.name(**end) == name) {
-                state.pipes.learn(pid, *descriptor, *end);
-            } else {
-                state.pipes.learn_socket(pid, *descriptor, self.scenario.handles.ends(name));
-            }
-        }
+        self.learn_descriptors(state, id, pid, &descriptors);
         // A put that was handed over may have begun although its begin was not reported yet.
         let was_sent = |put: usize| state.steps.was_sent(put);
         let (outcome, from) = self.mapping.outcome(id, outcome, detail.as_deref(), was_sent);
         state.steps.complete(id, outcome, from, detail);
         state.limits.note_end(id);
         state.finish_if_done(process);
+    }
+
+    /// Notes the pipes and sockets behind the descriptors that a step has reported, and sets the capacity of the pipes.
+    fn learn_descriptors(
+        &self,
+        state: &mut RunState<'_>,
+        id: usize,
+        pid: i32,
+        descriptors: &BTreeMap<String, i32>,
+    ) {
+        let made = self.scenario.handles.made_by(id, &self.scenario.steps[id].verb);
+        let mut reported = Vec::new();
+        for (name, descriptor) in descriptors {
+            if let Some(bytes) = self.pipe_capacity {
+                platform::set_pipe_capacity(pid, *descriptor, bytes);
+            }
+            let end = made.iter().find(|end| self.scenario.handles.name(**end) == name);
+            let ends = end.map_or(self.scenario.handles.ends(name), std::slice::from_ref);
+            let is_open = !ends.iter().any(|end| self.may_be_released(state, id, *end));
+            match end {
+                Some(end) => {
+                    reported.push(ReportedEnd { end: *end, descriptor: *descriptor, is_open });
+                }
+                None if is_open => state.pipes.learn_socket(pid, *descriptor, ends),
+                None => {}
+            }
+        }
+        state.pipes.learn(pid, &reported);
+    }
+
+    /// Whether the process of a step may have closed an end, or given it away, by a step that it got together with this one.
+    fn may_be_released(&self, state: &RunState<'_>, id: usize, end: PipeEnd) -> bool {
+        let releases = |step: &Step| {
+            let released: Vec<&String> = match &step.verb {
+                Verb::Close { handle } => vec![handle],
+                Verb::Leave { handles, .. } => handles.iter().collect(),
+                Verb::Spawn { handles, listed, .. } => handles.iter().chain(listed).collect(),
+                _ => Vec::new(),
+            };
+            released.into_iter().any(|handle| self.scenario.handles.ends(handle).contains(&end))
+        };
+        let process = &self.scenario.steps[id].task_id.process;
+        state.steps.sent_steps().any(|step| {
+            let step = &self.scenario.steps[step];
+            step.task_id.process == *process && releases(step)
+        })
     }
 
     /// Checks that a step belongs to this process and is open; otherwise records a fault and returns false. Also records

@@ -20,7 +20,7 @@ struct Question {
 }
 
 /// For each profile a command that does no harm if the agent accepts it, and its description.
-fn commands() -> [(&'static str, &'static str, Command); 11] {
+fn commands() -> [(&'static str, &'static str, Command); 12] {
     let nobody = || "nobody".to_owned();
     let count = |what: &str| Command::Count { what: what.into() };
     let run = Command::Run {
@@ -29,7 +29,9 @@ fn commands() -> [(&'static str, &'static str, Command); 11] {
         stdin: None,
         stdout: None,
         stderr: None,
+        in_group: false,
     };
+    let signal = Command::SignalGroup { child: nobody(), signal: "SIGTERM".into() };
     let pass = Command::Pass { handle: nobody(), passed: nobody() };
     let pipe = Command::Pipe { reader: "r".into(), writer: "w".into(), codec: Some("json".into()) };
     [
@@ -43,6 +45,7 @@ fn commands() -> [(&'static str, &'static str, Command); 11] {
         ("oddities", "pass, of the profile oddities", pass),
         ("stdio", "run, of the profile stdio", run),
         ("drop", "drop, of the profile drop", Command::Drop { child: nobody() }),
+        ("groups", "signal-group, of the profile groups", signal),
         ("codec", "a pipe with a codec, of the profile codec", pipe),
     ]
 }
@@ -123,9 +126,9 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ALL: [&str; 12] = [
+    const ALL: [&str; 13] = [
         "core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities",
-        "codec", "stdio", "drop",
+        "codec", "stdio", "drop", "groups",
     ];
 
     #[test]
@@ -148,6 +151,7 @@ mod tests {
     #[case("codec")]
     #[case("stdio")]
     #[case("drop")]
+    #[case("groups")]
     fn an_agent_that_lacks_one_profile_is_asked_for_it(#[case] lacking: &str) {
         let profiles = ALL.into_iter().filter(|one| *one != lacking).map(str::to_owned);
         let mut probe = CapabilityProbe::new(&[], 0);

@@ -3,12 +3,13 @@
 use super::agent_conversation::AgentConversation;
 use super::inbox::{Inbox, Incoming};
 use super::output::RunOutput;
-use super::quiescence::{Quiescence, QuiescenceDetector};
+use super::quiescence::{self, Quiescence, QuiescenceDetector};
 use super::run_state::RunState;
 use super::settings::Settings;
 use super::silence::SilenceWatch;
 use super::stall;
 use super::supervisor::{LeakedProcess, SOCKET, Supervisor, token};
+use super::timings::{Phase, PhaseClock};
 use crate::adapter::{Adapter, transport};
 use crate::scenario::{Scenario, TaskId};
 use crate::trace::{
@@ -16,7 +17,11 @@ use crate::trace::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// How long to wait at first for the processes to go to sleep that a ping has woken.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 pub(super) struct Execution<'a> {
     pub(super) state: RunState<'a>,
@@ -27,6 +32,7 @@ pub(super) struct Execution<'a> {
     /// The first stall. Later ones follow from it.
     stall: Option<StallEvidence>,
     silence: SilenceWatch,
+    clock: PhaseClock,
 }
 
 impl<'a> Execution<'a> {
@@ -36,6 +42,7 @@ impl<'a> Execution<'a> {
         adapter: &'a Adapter,
         settings: &'a Settings,
     ) -> io::Result<Self> {
+        let mut clock = PhaseClock::start();
         let mut command = adapter.command.clone();
         command.push("main".to_owned());
         let mut supervisor =
@@ -53,6 +60,7 @@ impl<'a> Execution<'a> {
             None => state.fail("the supervisor did not start"),
         }
         let profiles = &adapter.manifest.profiles;
+        clock.charge(Phase::ProcessStart);
         Ok(Self {
             state,
             scenario,
@@ -61,6 +69,7 @@ impl<'a> Execution<'a> {
             inbox: Inbox::new(agents, supervisor, settings.interrupt.clone()),
             stall: None,
             silence: SilenceWatch::new(settings.notices.clone()),
+            clock,
         })
     }
 
@@ -110,7 +119,8 @@ impl<'a> Execution<'a> {
 
     /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
-        let deadline = Instant::now() + detector.delay();
+        let processes = self.state.sessions.connected().count();
+        let deadline = Instant::now() + detector.delay(processes);
         self.next_until(detector, deadline).await
     }
 
@@ -121,7 +131,9 @@ impl<'a> Execution<'a> {
         });
         let before = self.state.activity();
         loop {
-            match self.inbox.next(deadline).await {
+            let incoming = self.inbox.next(deadline).await;
+            self.clock.charge_wait(&incoming);
+            match incoming {
                 Incoming::Agent(event) => self.agents.handle(&mut self.state, event),
                 Incoming::Supervisor(event) => {
                     if !self.state.handle_supervisor_event(event) {
@@ -140,6 +152,7 @@ impl<'a> Execution<'a> {
             }
             break;
         }
+        self.clock.charge(Phase::Protocol);
         // The answer to a ping shows no activity.
         if self.state.activity() != before {
             detector.reset();
@@ -173,6 +186,11 @@ impl<'a> Execution<'a> {
         }
         let partial = match detector.examine(&mut self.state, self.inbox.supervisor_pid()) {
             Quiescence::None => return None,
+            // All processes slept at one instant. What they had sent before has arrived, and must be handled first.
+            Quiescence::All(tier @ EvidenceTier::Kernel) => {
+                let is_proven = self.has_handled_all().await;
+                return is_proven.then(|| StallEvidence { tier, ..Default::default() });
+            }
             // What had been sent before must be handled first.
             _ if !self.is_silent().await => return None,
             Quiescence::All(tier) => return Some(StallEvidence { tier, ..Default::default() }),
@@ -198,7 +216,36 @@ impl<'a> Execution<'a> {
 
     async fn handle_until_silent(&mut self) {
         let mut detector = self.new_detector();
-        while !self.state.is_over() && self.next(&mut detector).await {}
+        let quiet_period = self.settings.quiet_period;
+        while !self.state.is_over()
+            && self.next_until(&mut detector, Instant::now() + quiet_period).await
+        {}
+    }
+
+    /// Handles what has arrived. Returns whether that was nothing but answers to pings.
+    async fn has_handled_all(&mut self) -> bool {
+        let before = self.state.activity();
+        let mut detector = self.new_detector();
+        self.handle_arrived(&mut detector).await;
+        self.state.activity() == before
+    }
+
+    /// Handles what arrives until all processes sleep and nothing is left to handle or, where the kernel does not show
+    /// that, until nothing arrives for the quiet period.
+    async fn handle_until_asleep(&mut self) {
+        let mut detector = self.new_detector();
+        let mut pause = FIRST_PAUSE;
+        self.handle_arrived(&mut detector).await;
+        while !self.state.is_over() && pause <= self.settings.quiet_period {
+            if quiescence::are_all_asleep(self.inbox.supervisor_pid()) {
+                if self.has_handled_all().await {
+                    return;
+                }
+            } else if !self.next_until(&mut detector, Instant::now() + pause).await {
+                pause *= 2;
+            }
+        }
+        self.handle_until_silent().await;
     }
 
     /// Handles what has arrived, without waiting for more.
@@ -246,6 +293,7 @@ impl<'a> Execution<'a> {
                 self.examine_stall(stall).await
             }
         });
+        self.clock.charge(Phase::Quiescence);
     }
 
     fn update(&self, first: StallEvidence, later: StallEvidence) -> StallEvidence {
@@ -287,10 +335,10 @@ impl<'a> Execution<'a> {
         let detector = self.new_detector();
         let mut turning = BTreeMap::new();
         while !self.state.is_over() {
-            self.handle_until_silent().await;
+            self.handle_until_asleep().await;
             let asleep = self.state.sleeping_loops();
-            // What a process sent before it went to sleep must be handled before its sleep counts.
-            self.handle_until_silent().await;
+            // What a process sent before it went to sleep has arrived, and must be handled before its sleep counts.
+            self.has_handled_all().await;
             let state = &self.state;
             let mut are_all_known = true;
             for process in state.sessions.alive_loops() {
@@ -340,7 +388,8 @@ impl<'a> Execution<'a> {
             pids: result.pids,
             leftovers,
         };
-        RunOutput { observation, events: result.events }
+        self.clock.charge(Phase::ProcessEnd);
+        RunOutput { observation, events: result.events, timings: self.clock.timings() }
     }
 }
 

@@ -57,8 +57,14 @@ impl Inbox {
         // If this thread got no processor time for long, the deadline has passed and a message has arrived besides.
         for _ in 0..DRAIN_TURNS {
             tokio::task::yield_now().await;
-            if let Some(event) = self.try_next_agent_event() {
-                return Incoming::Agent(event);
+            tokio::select! {
+                biased;
+                Some(event) = self.agents.recv() => return Incoming::Agent(event),
+                event = self.supervisor.next(), if !self.is_supervisor_gone => {
+                    self.is_supervisor_gone = event.is_none();
+                    return event.map_or(Incoming::SupervisorGone, Incoming::Supervisor);
+                }
+                () = std::future::ready(()) => {}
             }
         }
         Incoming::Silence

@@ -25,6 +25,7 @@ mod silence;
 mod stall;
 mod step_table;
 mod stepwise;
+mod timings;
 pub mod supervisor;
 
 pub use events::{Event, EventKind};
@@ -32,3 +33,4 @@ pub use executor::execute;
 pub use output::RunOutput;
 pub use settings::{FindDeadlocked, Settings};
 pub use silence::SilenceNotice;
+pub use timings::{Phase, Timings};

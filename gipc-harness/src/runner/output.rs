@@ -1,6 +1,7 @@
 //! The result of an execution: the observation for the verdict, and the events for the record.
 
 use super::events::{Event, EventKind};
+use super::timings::Timings;
 use crate::trace::Observation;
 use gipc_agent::ImplementationId;
 
@@ -11,6 +12,8 @@ pub struct RunOutput {
     pub observation: Observation,
     /// All events in the order in which they happened, for the record.
     pub events: Vec<Event>,
+    /// What the time was spent on.
+    pub timings: Timings,
 }
 
 impl RunOutput {
@@ -27,6 +30,6 @@ impl RunOutput {
 impl From<Observation> for RunOutput {
     /// An output without events, for an observation that comes from the model or from a record.
     fn from(observation: Observation) -> Self {
-        Self { observation, events: Vec::new() }
+        Self { observation, events: Vec::new(), timings: Timings::default() }
     }
 }

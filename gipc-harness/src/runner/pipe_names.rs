@@ -15,6 +15,15 @@ pub(super) struct PipeNames {
     sockets: BTreeMap<SocketInode, Vec<PipeEnd>>,
 }
 
+/// A descriptor that an agent reported for an end that a step has made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReportedEnd {
+    pub(super) end: PipeEnd,
+    pub(super) descriptor: i32,
+    /// Whether the process still holds the end for certain.
+    pub(super) is_open: bool,
+}
+
 #[derive(Debug, Default)]
 struct Ends {
     reader: Option<PipeEnd>,
@@ -22,11 +31,26 @@ struct Ends {
 }
 
 impl PipeNames {
-    /// Learns that a descriptor of a process is an end of a pipe. Does nothing if the system does not show it as a pipe.
-    pub(super) fn learn(&mut self, pid: i32, descriptor: i32, end: PipeEnd) {
-        if let Some(pipe) = pipe_holders::pipe_of(pid, descriptor) {
+    /// Learns which pipes stand behind the ends that a step has made. Does nothing for what the system does not show as a
+    /// pipe.
+    ///
+    /// The number of a descriptor that may have been closed meanwhile may belong to another pipe by now. It names its end only
+    /// if both ends of the pipe show the same pipe: then neither number was used again, or both were, for a newer pipe whose own
+    /// report follows and replaces these names.
+    pub(super) fn learn(&mut self, pid: i32, reported: &[ReportedEnd]) {
+        for one in reported {
+            let same_pipe = || reported.iter().filter(|other| other.end.pipe == one.end.pipe);
+            let shown = |reported: &ReportedEnd| pipe_holders::pipe_of(pid, reported.descriptor);
+            let pipe = match same_pipe().find(|reported| reported.is_open) {
+                Some(open) => shown(open),
+                None => shown(one).filter(|pipe| {
+                    same_pipe().count() == 2 && same_pipe().all(|other| shown(other) == Some(*pipe))
+                }),
+            };
+            let Some(pipe) = pipe else { continue };
             let ends = self.pipes.entry(pipe).or_default();
-            *(if end.is_writer() { &mut ends.writer } else { &mut ends.reader }) = Some(end);
+            *(if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader }) =
+                Some(one.end);
         }
     }
 
@@ -104,4 +128,52 @@ pub(super) fn fill_levels(holders: &[(PipeEnd, Holder)]) -> Vec<FillLevel> {
     levels.sort_by_key(|level| level.pipe);
     levels.dedup_by_key(|level| level.pipe);
     levels
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    fn reported(pipe: usize, (r, w): &(OwnedFd, OwnedFd), is_open: bool) -> [ReportedEnd; 2] {
+        let one = |end, fd: &OwnedFd| ReportedEnd { end, descriptor: fd.as_raw_fd(), is_open };
+        [one(PipeEnd::reader(pipe), r), one(PipeEnd::writer(pipe), w)]
+    }
+
+    fn end_of(names: &PipeNames, fd: &OwnedFd) -> Option<PipeEnd> {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let target = std::fs::read_link(format!("/proc/{own}/fd/{}", fd.as_raw_fd())).unwrap();
+        let target = target.to_str().unwrap().to_owned();
+        names.end_of(own, &OpenFile { fd: fd.as_raw_fd(), target })
+    }
+
+    #[test]
+    fn a_descriptor_number_that_was_used_again_gives_no_name_to_another_pipe() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (first, second) = (nix::unistd::pipe().unwrap(), nix::unistd::pipe().unwrap());
+        // The writer of the first pipe was closed, and its number is that of the writer of the second one.
+        let mut late = reported(0, &first, false);
+        late[1].descriptor = second.1.as_raw_fd();
+
+        let mut names = PipeNames::default();
+        names.learn(own, &late);
+        assert_eq!(end_of(&names, &first.0), None, "neither number is certain");
+        assert_eq!(end_of(&names, &second.1), None);
+
+        late[0].is_open = true;
+        names.learn(own, &late);
+        assert_eq!(end_of(&names, &first.0), Some(PipeEnd::reader(0)));
+        assert_eq!(end_of(&names, &first.1), Some(PipeEnd::writer(0)), "a pipe has two ends");
+        assert_eq!(end_of(&names, &second.1), None);
+
+        names.learn(own, &reported(1, &second, false));
+        assert_eq!(end_of(&names, &second.1), Some(PipeEnd::writer(1)), "both numbers agree");
+
+        let file = OwnedFd::from(File::open("/dev/null").unwrap());
+        let no_pipe = ReportedEnd { descriptor: file.as_raw_fd(), ..late[1] };
+        let mut names = PipeNames::default();
+        names.learn(own, &[no_pipe]);
+        assert!(names.known_ends().is_empty());
+    }
 }

@@ -66,9 +66,11 @@ impl<'a> ProtocolMapping<'a> {
                 Command::Pipe { reader, writer, codec }
             }
             Verb::Duplex { near, far } => Command::Duplex { near, far },
-            Verb::Spawn { child, program: Some(program), .. } => run_command(child, &program),
-            Verb::Spawn { child, handles, listed, program: None } => {
-                Command::Spawn { child, handles, listed }
+            Verb::Spawn { child, program: Some(program), in_group, .. } => {
+                run_command(child, &program, in_group)
+            }
+            Verb::Spawn { child, handles, listed, program: None, in_group } => {
+                Command::Spawn { child, handles, listed, in_group }
             }
             Verb::Put { handle, payload } => {
                 Command::Put { handle, payload: self.payload(step, payload) }
@@ -109,6 +111,7 @@ impl<'a> ProtocolMapping<'a> {
                 Disposition::Block => Command::Block { signal },
             },
             Verb::Signal { child, signal } => Command::Signal { child, signal },
+            Verb::SignalGroup { child, signal } => Command::SignalGroup { child, signal },
             Verb::Limit { free } => Command::Limit { free },
             Verb::Count { what } => Command::Count {
                 what: match what {
@@ -229,7 +232,7 @@ impl<'a> ProtocolMapping<'a> {
 }
 
 /// The command that starts a program: the program of the harness is this one, in another role.
-fn run_command(child: String, program: &ProgramStart) -> Command {
+fn run_command(child: String, program: &ProgramStart, in_group: bool) -> Command {
     let own = || std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
     let mut argv = match program.executable {
         Executable::Script => vec![own(), PROGRAM.to_owned(), child.clone()],
@@ -246,7 +249,7 @@ fn run_command(child: String, program: &ProgramStart) -> Command {
         })
     };
     let [stdin, stdout, stderr] = StreamName::ALL.map(stream);
-    Command::Run { child, argv, stdin, stdout, stderr }
+    Command::Run { child, argv, stdin, stdout, stderr, in_group }
 }
 
 /// Translates an outcome that is not a message.

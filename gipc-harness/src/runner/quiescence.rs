@@ -5,7 +5,6 @@
 
 use super::run_state::RunState;
 use super::settings::Settings;
-use crate::proc::process_tree;
 use crate::proc::snapshot::{ProcSnapshot, Sleep, TimerPolicy};
 use crate::trace::EvidenceTier;
 use gipc_agent::ControlChannel;
@@ -89,10 +88,19 @@ struct PingRounds {
 const BYTES_PER_ROUND: u64 = 4096;
 
 /// The number of examinations before turns of the loops count as evidence. What the kernel does not show may be a timer.
-const MIN_EXAMINATIONS: u32 = 5;
+const MIN_EXAMINATIONS: u32 = 7;
 
 /// The number of examinations after which the delay to the next one does not double any more.
-const MAX_DOUBLINGS: u32 = 4;
+const MAX_DOUBLINGS: u32 = 6;
+
+/// So many examinations of a silence end at once if a thread runs: the harness itself may have woken it a moment ago.
+const SHORT_EXAMINATIONS: u32 = 2;
+
+/// The first examination comes after this part of the quiet period. If it shows that a process moves, little was lost.
+const FIRST_DELAY: u32 = 4;
+
+/// By how much each process of the run makes the first delay longer, since it makes the examination longer.
+const DELAY_PER_PROCESS: Duration = Duration::from_micros(200);
 
 impl QuiescenceDetector {
     pub(super) fn new(settings: &Settings) -> Self {
@@ -112,10 +120,12 @@ impl QuiescenceDetector {
         self.examinations = 0;
     }
 
-    /// How long to wait for an event before the next examination. The delay doubles each time, because an examination costs
-    /// processor time that slow processes need.
-    pub(super) fn delay(&self) -> Duration {
-        self.quiet_period * 2_u32.pow(self.examinations.min(MAX_DOUBLINGS))
+    /// How long to wait for an event before the next examination of so many processes. The delay doubles each time,
+    /// because an examination costs processor time that slow processes need.
+    pub(super) fn delay(&self, processes: usize) -> Duration {
+        let processes = u32::try_from(processes).unwrap_or(u32::MAX);
+        let first = self.quiet_period / FIRST_DELAY + DELAY_PER_PROCESS.saturating_mul(processes);
+        first * 2_u32.pow(self.examinations.min(MAX_DOUBLINGS))
     }
 
     /// Whether the silence is longer than the timeout.
@@ -134,7 +144,12 @@ impl QuiescenceDetector {
         if state.sessions.has_unheard_end() && !self.has_timed_out() {
             return Quiescence::None;
         }
-        let snapshots = snapshot_of_run(supervisor).zip(snapshot_of_run(supervisor));
+        let before = snapshot_of_run(supervisor);
+        let is_moving = before.as_ref().is_some_and(ProcSnapshot::has_running_thread);
+        if is_moving && self.examinations <= SHORT_EXAMINATIONS {
+            return Quiescence::None;
+        }
+        let snapshots = before.zip(snapshot_of_run(supervisor));
         let sleep = |timers: TimerPolicy| {
             let snapshots = snapshots.as_ref();
             snapshots.map_or(Sleep::Unknown, |(before, after)| before.sleep_until(after, timers))
@@ -222,10 +237,17 @@ impl QuiescenceDetector {
     }
 }
 
+/// Whether all processes below the supervisor, and the supervisor itself, sleep without a timer. False if the system does
+/// not show it.
+pub(super) fn are_all_asleep(supervisor: Option<i32>) -> bool {
+    let snapshots = snapshot_of_run(supervisor).zip(snapshot_of_run(supervisor));
+    snapshots.is_some_and(|(before, after)| {
+        matches!(before.sleep_until(&after, TimerPolicy::AnyTimerWakes), Sleep::Asleep(_))
+    })
+}
+
 /// Takes a snapshot of all processes below the supervisor, connected or not, and of the supervisor itself: a process that
 /// waits until the supervisor has read what it printed is not quiet before that.
 fn snapshot_of_run(supervisor: Option<i32>) -> Option<ProcSnapshot> {
-    let descendants = process_tree::descendants(supervisor?)?;
-    let pids: Vec<i32> = descendants.iter().map(|process| process.pid).chain(supervisor).collect();
-    Some(ProcSnapshot::take(&pids))
+    ProcSnapshot::take_below(supervisor?)
 }

@@ -5,7 +5,7 @@ use crate::proc::pipe_holders::{self, Access};
 use crate::proc::process_tree;
 use crate::proc::signals::{SignalMasks, names};
 use crate::proc::snapshot::ProcSnapshot;
-use crate::scenario::{ChildAct, Verb};
+use crate::scenario::Verb;
 use crate::trace::{EndState, GhostInput, Ownership, SignalView, StallEvidence};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,11 +56,11 @@ fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
 
 /// The signals of each living process that a step signals.
 fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
-    let targets = state.scenario.steps.iter().filter_map(|step| match &step.verb {
-        Verb::Signal { child, .. } | Verb::Child { child, act: ChildAct::Terminate } => Some(child),
-        _ => None,
-    });
-    let view = |child: &String| {
+    let steps = state.scenario.steps.iter();
+    let targets = steps
+        .filter(|step| !matches!(step.verb, Verb::Kill { .. }))
+        .flat_map(|step| state.scenario.signalled_by(&step.verb));
+    let view = |child: &str| {
         let (pid, _) = state.sessions.pid_and_control(child)?;
         let masks = SignalMasks::read(pid).filter(|_| state.sessions.is_alive(child))?;
         let view = SignalView {
@@ -69,7 +69,7 @@ fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
             caught: names(masks.caught),
             ignored: names(masks.ignored),
         };
-        Some((child.clone(), view))
+        Some((child.to_owned(), view))
     };
     targets.filter_map(view).collect()
 }

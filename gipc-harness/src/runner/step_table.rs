@@ -71,6 +71,11 @@ impl<'a> StepTable<'a> {
         self.states[step] != StepState::NotStarted || self.handed_over.contains(&step)
     }
 
+    /// The steps that an agent was told to perform and that have not completed.
+    pub(super) fn sent_steps(&self) -> impl Iterator<Item = usize> + '_ {
+        self.open.iter().chain(&self.handed_over).copied()
+    }
+
     /// The open steps, in the order of the scenario.
     pub(super) fn open_steps(&self) -> &BTreeSet<usize> {
         &self.open
@@ -151,15 +156,11 @@ impl<'a> StepTable<'a> {
         })
     }
 
-    /// Whether a step was started that kills, signals or terminates a child.
+    /// Whether a step was started that kills, signals or terminates a process.
     pub(super) fn was_signalled(&self, child: &str) -> bool {
-        self.with_states().any(|(step, state)| match &step.verb {
-            Verb::Kill { child: target }
-            | Verb::Signal { child: target, .. }
-            | Verb::Child { act: ChildAct::Terminate, child: target } => {
-                target == child && *state != StepState::NotStarted
-            }
-            _ => false,
+        self.with_states().any(|(step, state)| {
+            *state != StepState::NotStarted
+                && self.scenario.signalled_by(&step.verb).contains(child)
         })
     }
 

@@ -6,7 +6,7 @@
 use super::execution::Execution;
 use super::fault_injection::InjectedFault;
 use super::run_state::RunState;
-use crate::scenario::{ChildAct, Outcome, TaskId, Verb};
+use crate::scenario::{Outcome, TaskId, Verb};
 use crate::trace::{Release, Schedule, StallEvidence};
 use std::collections::BTreeSet;
 
@@ -38,24 +38,17 @@ pub(super) async fn run(
             fault.inject(execution, release).await;
         }
         let next = schedule.releases.get(index + 1);
-        let next = next.and_then(|next| signalled_child(&scenario.steps[next.step].verb));
+        let next = next.map(|next| scenario.signalled_by(&scenario.steps[next.step].verb));
+        let next = next.unwrap_or_default();
         // If the next step kills or signals a child, the child may never connect.
-        let starts = release.starts.iter().filter(|child| Some(*child) != next).cloned().collect();
+        let starts =
+            release.starts.iter().filter(|child| !next.contains(child.as_str())).cloned().collect();
         let release = Release { starts, ..release.clone() };
         resolve_untils(execution, &release).await;
         await_effects(execution, &release, &release.completes).await;
     }
     if !execution.state.is_over() {
         await_end(execution).await;
-    }
-}
-
-fn signalled_child(verb: &Verb) -> Option<&String> {
-    match verb {
-        Verb::Kill { child }
-        | Verb::Signal { child, .. }
-        | Verb::Child { act: ChildAct::Terminate, child } => Some(child),
-        _ => None,
     }
 }
 

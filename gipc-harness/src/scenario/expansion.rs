@@ -2,6 +2,7 @@
 
 use super::mistake_list::MistakeList;
 use super::{Index, Item, Line, Outcome, ParseError, Payload, Script, SourcePosition, Step};
+use std::sync::Arc;
 
 /// The maximum number of steps of a scenario after expansion.
 const MAX_STEPS: u64 = 250_000;
@@ -48,8 +49,9 @@ fn expand_paragraph(
 ) {
     let lines = std::mem::take(paragraph);
     let Some((indices, head_position)) = head else {
+        let values = Arc::from([]);
         for (line, position) in lines {
-            match (Substitution { values: &[], position }).step(line) {
+            match (Substitution { values: &values, position }).step(line, Uses::of(line)) {
                 Ok(step) => steps.push(step),
                 Err(mistake) => mistakes.add_unless_doubtful(mistake),
             }
@@ -69,11 +71,15 @@ fn expand_paragraph(
         lines.iter().for_each(|(_, position)| mistakes.doubt(position.line));
         return;
     }
-    let mut values: Vec<(String, u64)> =
-        indices.iter().map(|index| (index.name.clone(), index.first)).collect();
+    let repetitions: u64 = indices.iter().map(|index| index.last - index.first + 1).product();
+    steps.reserve(usize::try_from(repetitions).unwrap_or_default() * lines.len());
+    let lines: Vec<_> = lines.into_iter().map(|(line, at)| (line, at, Uses::of(line))).collect();
+    let mut values: Vec<(Arc<str>, u64)> =
+        indices.iter().map(|index| (index.name.as_str().into(), index.first)).collect();
     loop {
-        for (line, position) in &lines {
-            match (Substitution { values: &values, position: *position }).step(line) {
+        let shared: Arc<[(Arc<str>, u64)]> = values.as_slice().into();
+        for (line, position, uses) in &lines {
+            match (Substitution { values: &shared, position: *position }).step(line, *uses) {
                 Ok(step) => steps.push(step),
                 Err(mistake) => mistakes.add_unless_doubtful(mistake),
             }
@@ -99,17 +105,33 @@ fn is_within_limit(indices: &[Index], lines: usize, steps: usize) -> bool {
     total.is_some_and(|total| total <= MAX_STEPS)
 }
 
+/// Where a line may use indices. A line is repeated up to a hundred thousand times, and looked at once.
+#[derive(Clone, Copy)]
+struct Uses {
+    /// A name that the verb contains has a bracket.
+    in_names: bool,
+}
+
+impl Uses {
+    fn of(line: &Line) -> Self {
+        let in_names = line.verb.clone().names_mut().iter().any(|name| name.contains('['));
+        Self { in_names }
+    }
+}
+
 /// Replaces the indices in one line by their values.
 struct Substitution<'a> {
-    values: &'a [(String, u64)],
+    values: &'a Arc<[(Arc<str>, u64)]>,
     position: SourcePosition,
 }
 
 impl Substitution<'_> {
-    fn step(&self, line: &Line) -> Result<Step, ParseError> {
+    fn step(&self, line: &Line, uses: Uses) -> Result<Step, ParseError> {
         let mut verb = line.verb.clone();
-        for name in verb.names_mut() {
-            self.name(name)?;
+        if uses.in_names {
+            for name in verb.names_mut() {
+                self.name(name)?;
+            }
         }
         if let Some(payload) = verb.payload_mut() {
             self.payload(payload);
@@ -137,7 +159,7 @@ impl Substitution<'_> {
             verb,
             within_ms: line.within_ms,
             expected,
-            indices: self.values.to_vec(),
+            indices: Arc::clone(self.values),
         })
     }
 
@@ -145,7 +167,7 @@ impl Substitution<'_> {
         if !name.contains('[') {
             return Ok(());
         }
-        for (index, value) in self.values {
+        for (index, value) in self.values.iter() {
             *name = name.replace(&format!("[{index}]"), &format!("[{value}]"));
             *name = name.replace(&format!("[{index}+1]"), &format!("[{}]", value + 1));
             if let Some(previous) = value.checked_sub(1) {
@@ -156,7 +178,7 @@ impl Substitution<'_> {
         if name.split('[').skip(1).all(is_number) {
             return Ok(());
         }
-        let names: Vec<&str> = self.values.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self.values.iter().map(|(name, _)| &**name).collect();
         let hint = match names.first() {
             None => "write `each i in 1..3` above its paragraph".to_owned(),
             Some(first) => format!(
@@ -170,7 +192,10 @@ impl Substitution<'_> {
 
     fn payload(&self, payload: &mut Payload) {
         let Payload::Text(text) = payload else { return };
-        for (index, value) in self.values {
+        if !text.contains('{') {
+            return;
+        }
+        for (index, value) in self.values.iter() {
             *text = text.replace(&format!("{{{index}}}"), &value.to_string());
         }
     }

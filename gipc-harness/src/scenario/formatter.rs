@@ -86,9 +86,11 @@ impl Display for Verb {
                 }
             }
             Self::Duplex { near, far } => write!(f, "duplex {near} {far}"),
-            Self::Spawn { child, program: Some(program), .. } => write!(f, "run {child}{program}"),
-            Self::Spawn { child, handles, listed, program: None } => {
-                write!(f, "spawn {child}")?;
+            Self::Spawn { child, program: Some(program), in_group, .. } => {
+                write!(f, "run {child}{}{program}", in_group_text(*in_group))
+            }
+            Self::Spawn { child, handles, listed, program: None, in_group } => {
+                write!(f, "spawn {child}{}", in_group_text(*in_group))?;
                 handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
                 listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
             }
@@ -121,6 +123,7 @@ impl Display for Verb {
                 Disposition::Block => write!(f, "block {signal}"),
             },
             Self::Signal { child, signal } => write!(f, "signal {child} {signal}"),
+            Self::SignalGroup { child, signal } => write!(f, "signal group {child} {signal}"),
             Self::Limit { free: None } => f.write_str("limit descriptors off"),
             Self::Limit { free: Some(free) } => write!(f, "limit descriptors {free} free"),
             Self::Count { what: Counted::Handles } => f.write_str("count handles"),
@@ -133,6 +136,10 @@ impl Display for Verb {
             Self::Pass { handle, passed } => write!(f, "put {handle} handle {passed}"),
         }
     }
+}
+
+fn in_group_text(in_group: bool) -> &'static str {
+    if in_group { " in-group" } else { "" }
 }
 
 impl Display for CutAt {

@@ -29,6 +29,8 @@ pub enum Profile {
     Stdio,
     /// Dropping the object of a process.
     Drop,
+    /// Process groups.
+    Groups,
 }
 
 impl Profile {
@@ -48,12 +50,13 @@ impl Profile {
             Self::Oddities => "oddities",
             Self::Stdio => "stdio",
             Self::Drop => "drop",
+            Self::Groups => "groups",
         }
     }
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 39] = [
+pub const VERBS: [(&str, Profile); 42] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -93,6 +96,9 @@ pub const VERBS: [(&str, Profile); 39] = [
     ("run CHILD stdin|stdout|stderr R W…", Profile::Stdio),
     ("run CHILD missing|not-executable", Profile::Stdio),
     ("drop CHILD", Profile::Drop),
+    ("spawn CHILD in-group H…", Profile::Groups),
+    ("run CHILD in-group stdin|stdout|stderr R W…", Profile::Groups),
+    ("signal group CHILD SIGNAL", Profile::Groups),
 ];
 
 /// The forms of a verb, as an error shows them.
@@ -114,11 +120,20 @@ pub(super) fn first_words() -> String {
 }
 
 impl Verb {
-    /// The profile that an implementation must support so that it can perform this verb.
+    /// The profiles that an implementation must support so that it can perform this verb: one, or two for a program in
+    /// a process group.
+    pub fn profiles(&self) -> impl Iterator<Item = Profile> {
+        let is_grouped_program =
+            matches!(self, Self::Spawn { program: Some(_), in_group: true, .. });
+        [Some(self.profile()), is_grouped_program.then_some(Profile::Stdio)].into_iter().flatten()
+    }
+
+    /// The profile that decides about this verb: of two, the one that fewer implementations support.
     #[must_use]
     pub fn profile(&self) -> Profile {
         match self {
             Self::Pipe { codec: Some(_), .. } => Profile::Codec,
+            Self::Spawn { in_group: true, .. } | Self::SignalGroup { .. } => Profile::Groups,
             Self::Spawn { program: Some(_), .. } => Profile::Stdio,
             Self::Spawn { listed, .. } if !listed.is_empty() => Profile::Oddities,
             Self::Pipe { .. }

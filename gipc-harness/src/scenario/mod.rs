@@ -22,6 +22,7 @@ mod validation;
 mod formatter;
 mod pipe_ends;
 mod program_start;
+mod process_groups;
 #[cfg(test)]
 mod tests;
 
@@ -47,7 +48,7 @@ pub struct Scenario {
     /// The layout: comments, blank lines, `each` heads and lines as written.
     pub script: Arc<Script>,
     /// The steps in file order, with every `each` expanded.
-    pub steps: Arc<[Step]>,
+    pub steps: Arc<Vec<Step>>,
     /// The pipe ends of each handle.
     pub handles: Arc<HandleTable>,
 }
@@ -56,14 +57,14 @@ impl Scenario {
     fn new(id: &str, text: &str, script: Script, steps: Vec<Step>) -> Self {
         let handles = Arc::new(HandleTable::of(&steps));
         let (id, text, script) = (id.to_owned(), text.to_owned(), Arc::new(script));
-        Self { id, text, script, steps: steps.into(), handles }
+        Self { id, text, script, steps: Arc::new(steps), handles }
     }
 
     /// The same scenario with other steps. Its text and layout stay those of the file.
     #[must_use]
     pub fn with_steps(&self, steps: Vec<Step>) -> Self {
         let handles = Arc::new(HandleTable::of(&steps));
-        Self { steps: steps.into(), handles, ..self.clone() }
+        Self { steps: Arc::new(steps), handles, ..self.clone() }
     }
 
     /// The first sentence of the first comment, which says what must hold.

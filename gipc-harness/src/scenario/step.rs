@@ -3,6 +3,7 @@
 use super::{Outcome, Profile, SourcePosition, Verb};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// One step of one process or task, with concrete names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Step {
     /// The allowed outcomes; never empty.
     pub expected: Vec<Outcome>,
     /// The values of the `each` indices in this repetition, outermost first. Empty outside of an `each` paragraph.
-    pub indices: Vec<(String, u64)>,
+    pub indices: Arc<[(Arc<str>, u64)]>,
 }
 
 impl Step {
@@ -33,8 +34,8 @@ impl Step {
     #[must_use]
     pub fn undeclared_profile(&self, declared: &[String]) -> Option<&'static str> {
         let of_task = self.task_id.task.as_ref().map(|_| Profile::Tasks);
-        let needed = [Some(self.verb.profile()), of_task].into_iter().flatten().map(Profile::word);
-        needed.into_iter().find(|profile| !declared.iter().any(|one| one == profile))
+        let mut needed = self.verb.profiles().chain(of_task).map(Profile::word);
+        needed.find(|profile| !declared.iter().any(|one| one == profile))
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Verb {
         /// For `run`: the child is a program, and `handles` are the ends that become its standard streams. `None` for
         /// `spawn`, whose child is a process of the implementation.
         program: Option<ProgramStart>,
+        /// Whether the child is the first process of a new process group, instead of one of its parent's group.
+        in_group: bool,
     },
     /// Sends one message.
     Put {
@@ -129,6 +131,13 @@ pub enum Verb {
         /// The signal, with its `SIG`.
         signal: String,
     },
+    /// Sends a signal to the process group of a child with the system call.
+    SignalGroup {
+        /// The child, which is the first process of the group.
+        child: String,
+        /// The signal, with its `SIG`.
+        signal: String,
+    },
     /// Limits how many more descriptors its own process can open.
     Limit {
         /// The number of descriptors that are still free. `None` removes the limit.
@@ -198,7 +207,7 @@ impl Verb {
             Self::Pipe { reader: one, writer: other, .. }
             | Self::Duplex { near: one, far: other }
             | Self::Pass { handle: one, passed: other } => vec![one, other],
-            Self::Spawn { child, handles, listed, program } => {
+            Self::Spawn { child, handles, listed, program, .. } => {
                 let streams = program.iter_mut().flat_map(ProgramStart::names_mut);
                 [child].into_iter().chain(handles).chain(listed).chain(streams).collect()
             }
@@ -212,6 +221,7 @@ impl Verb {
             | Self::Kill { child: name }
             | Self::Child { child: name, .. }
             | Self::Signal { child: name, .. }
+            | Self::SignalGroup { child: name, .. }
             | Self::Exec { ghost: name } => vec![name],
             Self::Until { task_id } | Self::Cancel { task: task_id } => {
                 task_id.names_mut().collect()

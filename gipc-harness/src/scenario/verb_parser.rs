@@ -54,6 +54,9 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "trap" => dispose(tokens, Disposition::Trap),
         "ignore" => dispose(tokens, Disposition::Ignore),
         "block" => dispose(tokens, Disposition::Block),
+        "signal" if given == 3 && tokens.text(2) == "group" => {
+            Ok(Verb::SignalGroup { child: tokens.name(3)?, signal: tokens.signal(4)? })
+        }
         "signal" => Ok(Verb::Signal { child: tokens.name(2)?, signal: tokens.signal(3)? }),
         "limit" => limit(tokens, given),
         "count" => match tokens.text(2) {
@@ -78,6 +81,7 @@ fn check_argument_count(
         | "code" | "reap" | "drop" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => {
             (1, 1)
         }
+        "signal" if tokens.text(2) == "group" && given > 2 => (3, 3),
         "duplex" | "announce" | "signal" => (2, 2),
         "put" if tokens.text(3) == "handle" => (3, 3),
         "put" => (2, 2),
@@ -130,7 +134,8 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 
 fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let (mut handles, mut listed) = (Vec::new(), Vec::new());
-    for at in 3..end {
+    let in_group = is_in_group(tokens, end);
+    for at in 3 + usize::from(in_group)..end {
         let text = tokens.text(at);
         let inside = text.strip_prefix("in-list(").and_then(|rest| rest.strip_suffix(')'));
         match inside {
@@ -139,14 +144,20 @@ fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
             None => handles.push(tokens.handle(at)?),
         }
     }
-    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed, program: None })
+    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed, program: None, in_group })
 }
 
 fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
-    let program = program_start::parse(tokens, 3, end)?;
+    let in_group = is_in_group(tokens, end);
+    let program = program_start::parse(tokens, 3 + usize::from(in_group), end)?;
     let handles = program.given_to_child().map(str::to_owned).collect();
     let (child, listed) = (tokens.name(2)?, Vec::new());
-    Ok(Verb::Spawn { child, handles, listed, program: Some(program) })
+    Ok(Verb::Spawn { child, handles, listed, program: Some(program), in_group })
+}
+
+/// Whether the child of a `spawn` or a `run` starts a process group of its own.
+fn is_in_group(tokens: &TokenLine<'_>, end: usize) -> bool {
+    end > 3 && tokens.text(3) == "in-group"
 }
 
 fn put(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {

@@ -1,9 +1,9 @@
 //! Alternatives of a line (`=> ok or broken`): each must be an outcome that a correct implementation can have.
 
 use crate::model::{self, AfterCancel, Choices, Unjoined};
-use crate::scenario::{Outcome, ParseError, Scenario, Step, Verb};
+use crate::scenario::{Outcome, ParseError, Scenario, Step, TaskId, Verb};
 use crate::trace::{Allowed, StepState, Trace};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The errors for the alternatives that no correct implementation yields, whatever it chose where the specification
 /// leaves a choice. At most one for each line.
@@ -74,6 +74,7 @@ pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)>
         Verb::Put { payload, .. } => payload.len() > Choices::default().max_message,
         _ => false,
     });
+    let is_child_left = may_end_before_a_child(scenario);
     let all = [
         (
             any(|step| matches!(step.verb, Verb::Get { .. }) && step.within_ms.is_some()),
@@ -91,16 +92,8 @@ pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)>
             "after-cancel = \"poison\"",
             Choices { after_cancel: AfterCancel::Poison, ..suite },
         ),
-        (
-            may_end_before_a_child(scenario),
-            "unjoined = \"killed\"",
-            Choices { unjoined: Unjoined::Killed, ..suite },
-        ),
-        (
-            may_end_before_a_child(scenario),
-            "unjoined = \"joined\"",
-            Choices { unjoined: Unjoined::Joined, ..suite },
-        ),
+        (is_child_left, "unjoined = \"killed\"", Choices { unjoined: Unjoined::Killed, ..suite }),
+        (is_child_left, "unjoined = \"joined\"", Choices { unjoined: Unjoined::Joined, ..suite }),
     ];
     let relevant = all.into_iter().filter(|(matters, ..)| *matters);
     relevant.map(|(_, name, choices)| (name, choices)).collect()
@@ -109,24 +102,27 @@ pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)>
 /// Whether a process may end by itself before a child that it has spawned, unless the same task joins each child and does
 /// not exit before.
 fn may_end_before_a_child(scenario: &Scenario) -> bool {
-    let steps = || scenario.steps.iter().enumerate();
-    let is_joined = |(spawn, spawner): (usize, &Step), child: &String| {
-        let join = steps().skip(spawn).find(|(_, step)| {
-            step.task_id == spawner.task_id
-                && step.expected.iter().all(has_ended)
-                && matches!(&step.verb, Verb::Join { child: joined } if joined == child)
-        });
-        join.is_some_and(|(join, _)| {
-            let mut before = scenario.steps[..join].iter();
-            !before.any(|step| {
-                step.task_id.process == spawner.task_id.process
-                    && matches!(step.verb, Verb::Exit { .. } | Verb::Raise)
-            })
-        })
-    };
-    steps().any(|(index, step)| match &step.verb {
-        Verb::Spawn { child, .. } => !is_joined((index, step), child),
-        _ => false,
+    // From the last step to the first, so that the next join of a child is known at its spawn.
+    let mut next_joins: HashMap<(&TaskId, &str), usize> = HashMap::new();
+    let mut spawns = Vec::new();
+    let mut first_exits: HashMap<&str, usize> = HashMap::new();
+    for (index, step) in scenario.steps.iter().enumerate().rev() {
+        match &step.verb {
+            Verb::Join { child } if step.expected.iter().all(has_ended) => {
+                next_joins.insert((&step.task_id, child), index);
+            }
+            Verb::Spawn { child, .. } => {
+                spawns.push((step, next_joins.get(&(&step.task_id, child.as_str())).copied()));
+            }
+            Verb::Exit { .. } | Verb::Raise => {
+                first_exits.insert(&step.task_id.process, index);
+            }
+            _ => {}
+        }
+    }
+    spawns.iter().any(|(spawner, join)| {
+        let exit = first_exits.get(spawner.task_id.process.as_str());
+        join.is_none_or(|join| exit.is_some_and(|exit| *exit < join))
     })
 }
 

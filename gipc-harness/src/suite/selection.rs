@@ -4,7 +4,7 @@ use super::{EXTENSION, ScenarioFile, Suite, embedded};
 use crate::error::Error;
 use crate::program;
 use crate::requirements;
-use crate::scenario::{VERBS, parse};
+use crate::scenario::{Profile, VERBS, parse};
 use crate::similar::closest;
 use glob::Pattern;
 use std::collections::BTreeSet;
@@ -138,8 +138,8 @@ impl Suite {
         self.all(&mut all)?;
         found.extend(all.into_iter().filter(|file| {
             parse(&file.id, &file.text).is_ok_and(|scenario| {
-                let mut profiles = scenario.steps.iter().map(|step| step.verb.profile().word());
-                profiles.all(|word| word == name || word == "core")
+                let mut profiles = scenario.steps.iter().flat_map(|step| step.verb.profiles());
+                profiles.all(|one| one.word() == name || one == Profile::Core)
             })
         }));
         Ok(())

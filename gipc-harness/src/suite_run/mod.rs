@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::model::Choices;
 use crate::proc::platform::{possible_pipe_capacity, raise_descriptor_limit};
 use crate::program;
-use crate::runner::{RunOutput, Settings, SilenceNotice};
+use crate::runner::{Phase, RunOutput, Settings, SilenceNotice, Timings};
 use crate::suite::{Suite, own_program};
 use crate::trace::Observation;
 use crate::variant::{Job, VariantRequest, declared_choices};
@@ -47,6 +47,8 @@ pub struct FinishedRun {
     pub verdict: Verdict,
     /// How long it took.
     pub time: Duration,
+    /// What the time was spent on, judging included.
+    pub timings: Timings,
 }
 
 /// What a run of the suite reports while it continues.
@@ -157,6 +159,12 @@ impl SuiteRun {
         self.plan.heavy
     }
 
+    /// How long reading the scenarios and predicting their outcomes took.
+    #[must_use]
+    pub fn prediction_time(&self) -> Duration {
+        self.plan.prediction_time
+    }
+
     /// Sentences about what could not be done as requested.
     #[must_use]
     pub fn notes(&self) -> &[String] {
@@ -200,9 +208,12 @@ impl SuiteRun {
         for job in &self.plan.jobs {
             for _ in 0..self.request.repeat {
                 let observation = Observation::of(job.allowed.in_file_order().clone());
+                let judging = Instant::now();
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);
+                let mut timings = Timings::default();
+                timings.add(Phase::Judging, judging.elapsed());
                 let (job, output, time) = (Arc::clone(job), observation.into(), Duration::ZERO);
-                let run = FinishedRun { job, output, verdict, time };
+                let run = FinishedRun { job, output, verdict, time, timings };
                 on_event(RunEvent::Finished(Box::new(run)));
             }
         }

@@ -5,7 +5,7 @@ use super::{FinishedRun, RunEvent, RunRequest, SuiteRunEnd};
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::runner::{RunOutput, Settings, SilenceNotice};
+use crate::runner::{Phase, RunOutput, Settings, SilenceNotice};
 use crate::trace::{EvidenceTier, Observation};
 use crate::variant::Job;
 use crate::verdict::{Baseline, judge};
@@ -50,9 +50,12 @@ impl WorkerPool {
                 let fault = format!("the harness could not perform it: {error}");
                 Observation::unperformed(&job.scenario, fault).into()
             });
+            let judging = Instant::now();
             let baseline = Baseline::of(&baseline_adapter);
             let verdict = judge(&job, &output.observation, &baseline, environment);
-            FinishedRun { job, output, verdict, time }
+            let mut timings = output.timings;
+            timings.add(Phase::Judging, judging.elapsed());
+            FinishedRun { job, output, verdict, time, timings }
         };
         runtime.block_on(self.run(jobs, request, &mut judged, on_event))
     }

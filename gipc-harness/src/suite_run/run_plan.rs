@@ -8,6 +8,7 @@ use crate::suite::{ScenarioFile, Suite};
 use crate::variant::{InjectionSelector, Job, JobSet, VariantRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How many processes an error lists.
 const MAX_ROLES: usize = 5;
@@ -20,6 +21,8 @@ pub(super) struct RunPlan {
     pub(super) heavy: usize,
     /// Sentences about what could not be done as requested.
     pub(super) notes: Vec<String>,
+    /// How long reading and predicting took.
+    pub(super) prediction_time: Duration,
     /// At how many moments of one scenario each process can be killed or paused, if that is requested.
     moments: BTreeMap<String, usize>,
 }
@@ -31,6 +34,7 @@ impl RunPlan {
         request: &RunRequest,
         choices: Choices,
     ) -> Result<Self, Error> {
+        let began = Instant::now();
         let (records, names) = request.records_and_names()?;
         let mut plan = Self::default();
         for (file, record) in &records {
@@ -43,6 +47,7 @@ impl RunPlan {
         if plan.jobs.is_empty() && plan.heavy == 0 {
             return Err(plan.nothing_to_do(request));
         }
+        plan.prediction_time = began.elapsed();
         Ok(plan)
     }
 

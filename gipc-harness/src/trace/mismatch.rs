@@ -1,7 +1,7 @@
 //! A step whose outcome is not the expected one, as a report shows it.
 
 use super::{Causes, ProcessExit, StepState, Trace, blocked_on, outcome_text};
-use crate::scenario::{ChildAct, Outcome, Scenario, Verb};
+use crate::scenario::{Outcome, Scenario, Verb};
 
 /// A step with another outcome than expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,13 +68,8 @@ fn sender_of_signal(scenario: &Scenario, predicted: &Trace, step: usize) -> Opti
     else {
         return None;
     };
-    let sends = |verb: &Verb| match verb {
-        Verb::Kill { child: target } => target == child && signal == "SIGKILL",
-        Verb::Child { child: target, act: ChildAct::Terminate } => {
-            target == child && signal == "SIGTERM"
-        }
-        Verb::Signal { child: target, signal: sent } => target == child && signal == sent,
-        _ => false,
+    let sends = |verb: &Verb| {
+        verb.sent_signal() == Some(signal) && scenario.signalled_by(verb).contains(child.as_str())
     };
     let mut steps = scenario.steps.iter().zip(&predicted.steps);
     let sender = steps

@@ -8,6 +8,7 @@ use super::{ProcessExit, StepState, Trace};
 use crate::scenario::{Item, Line, Outcome, Scenario, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// The snapshot text of a trace.
 pub fn snapshot_text(scenario: &Scenario, trace: &Trace) -> String {
@@ -62,7 +63,7 @@ fn is_one_of_several(expected: &[Outcome], state: &StepState) -> bool {
 }
 
 /// The values of the `each` indices in one repetition.
-type Indices = Vec<(String, u64)>;
+type Indices = Arc<[(Arc<str>, u64)]>;
 
 /// One row of a snapshot: one repetition of a line, or several that have the same pattern.
 struct Row {
@@ -148,12 +149,12 @@ fn fold(mut rows: Vec<Row>) -> Vec<Row> {
     }
     let others: Vec<Row> = rows.into_iter().filter(|row| !row.fits(&pattern)).collect();
     let (outcome, cause) = pattern;
-    let common = Row { indices: Vec::new(), outcome, cause, times, own_names: None };
+    let common = Row { indices: Arc::from([]), outcome, cause, times, own_names: None };
     std::iter::once(common).chain(others).collect()
 }
 
 /// Replaces the values of the indices in a text by the indices.
-fn generalize(text: &str, indices: &[(String, u64)]) -> String {
+fn generalize(text: &str, indices: &[(Arc<str>, u64)]) -> String {
     let mut text = text.to_owned();
     for (name, value) in indices {
         text = text.replace(&format!("[{value}]"), &format!("[{name}]"));
@@ -167,7 +168,7 @@ fn generalize(text: &str, indices: &[(String, u64)]) -> String {
 }
 
 /// Replaces the indices in a text by their values.
-fn instantiate(text: &str, indices: &[(String, u64)]) -> String {
+fn instantiate(text: &str, indices: &[(Arc<str>, u64)]) -> String {
     let mut text = text.to_owned();
     for (name, value) in indices {
         text = text.replace(&format!("[{name}]"), &format!("[{value}]"));
@@ -193,7 +194,7 @@ fn write_exits(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
             names.insert(number, child);
         }
     }
-    spawned.insert(usize::MAX, vec![(Vec::new(), "main")]);
+    spawned.insert(usize::MAX, vec![(Arc::from([]), "main")]);
     names.insert(usize::MAX, "main");
     for (line, processes) in spawned {
         let rows = processes

@@ -33,21 +33,20 @@ pub fn can_run_concurrently(scenario: &Scenario) -> bool {
 
 /// Whether a step sends a signal that may end a process of which a step is expected to complete.
 fn may_end_reporter(scenario: &Scenario, step: &Step) -> bool {
-    let (Verb::Kill { child }
-    | Verb::Signal { child, .. }
-    | Verb::Child { child, act: ChildAct::Terminate }) = &step.verb
-    else {
-        return false;
-    };
+    let signalled = scenario.signalled_by(&step.verb);
     let is_signal = |outcome: &Outcome| matches!(outcome, Outcome::Signal(_));
     let is_return = |outcome: &Outcome| !matches!(outcome, Outcome::Blocks(_) | Outcome::Never);
-    scenario.steps.iter().any(|step| {
-        matches!(&step.verb, Verb::Join { child: joined } if joined == child)
-            && step.expected.iter().any(is_signal)
-    }) && scenario
-        .steps
-        .iter()
-        .any(|step| step.task_id.process == *child && step.expected.iter().any(is_return))
+    // No step may join a process of a group that is not a child of the sender.
+    let is_group = matches!(step.verb, Verb::SignalGroup { .. });
+    let may_end = is_group
+        || scenario.steps.iter().any(|step| {
+            matches!(&step.verb, Verb::Join { child } if signalled.contains(child.as_str()))
+                && step.expected.iter().any(is_signal)
+        });
+    may_end
+        && scenario.steps.iter().any(|step| {
+            signalled.contains(step.task_id.process.as_str()) && step.expected.iter().any(is_return)
+        })
 }
 
 /// Whether a process that is started may hold a copy of the reader that a put expects to be gone.

@@ -1,6 +1,6 @@
 //! What the prediction fills in where the system shows nothing, and handles that remain.
 
-use crate::scenario::{ChildAct, Outcome, Scenario, Verb};
+use crate::scenario::{Outcome, Scenario, Verb};
 use crate::trace::{Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
 
 /// The trace with what the system cannot show filled in from the prediction: an exit that was not observed, a non-zero
@@ -43,12 +43,7 @@ fn was_spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
 /// Whether a step killed, terminated or signalled the process. How it ended is what its join says.
 fn was_signalled(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
     scenario.steps.iter().zip(&observed.steps).any(|(step, state)| {
-        let is_signal = match &step.verb {
-            Verb::Kill { child } | Verb::Signal { child, .. } => child == process,
-            Verb::Child { child, act: ChildAct::Terminate } => child == process,
-            _ => false,
-        };
-        is_signal && state.is(&Outcome::Ok)
+        state.is(&Outcome::Ok) && scenario.signalled_by(&step.verb).contains(process)
     })
 }
 

@@ -21,7 +21,7 @@ VERBS = {
     "stall": "process", "reaped": "process", "reap": "process", "raise": "process", "exec": "process",
     "cut": "frames", "rest": "frames", "announce": "frames", "trap": "signals", "ignore": "signals",
     "block": "signals", "signal": "signals", "limit": "limits", "enter": "scope", "leave": "scope", "pass": "oddities",
-    "run": "stdio", "drop": "drop",
+    "run": "stdio", "drop": "drop", "signal-group": "groups",
 }
 # The socket that this process has inherited from its parent by fork, if any.
 inherited = None
@@ -46,6 +46,7 @@ class Agent:
     # Arguments that change the meaning of a command. If a method does not take one, the command is unsupported.
     required_arguments = {
         "within": "%s takes no time limit", "codec": "%s takes no codec", "raising": "%s takes no error",
+        "in_group": "%s starts no process group",
         "listed": "%s can give nothing that is hidden in another argument",
     }
     # The errors of the library: class, a part of the text, and the outcome. The first match counts.
@@ -136,9 +137,11 @@ class Agent:
         profile = VERBS.get(verb, "core")
         if verb == "count":
             profile = "counts" if arguments["what"] == "handles" else "signals"
+        elif arguments.get("in_group"):
+            profile = "groups"
         if profile not in self.profiles:
             raise Unsupported("%s is of the profile %s, which is not declared" % (verb, profile))
-        method = getattr(self, "do_" + verb, None)
+        method = getattr(self, "do_" + verb.replace("-", "_"), None)
         if method is None:
             raise Unsupported("there is no %s here" % verb)
         if step.get("within_ms") is not None:
@@ -238,6 +241,9 @@ class Agent:
 
     def do_signal(self, child, signal):
         os.kill(self.pid(child), os_actions.signal_number(signal))
+
+    def do_signal_group(self, child, signal):
+        os.killpg(self.pid(child), os_actions.signal_number(signal))
 
     def do_limit(self, free=None):
         os_actions.limit(free)

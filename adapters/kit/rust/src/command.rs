@@ -34,6 +34,9 @@ pub enum Command {
         /// Handles inside a list in the arguments, which are not given.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         listed: Vec<String>,
+        /// Whether it is the first of a new process group, instead of one of the group of this process.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_group: bool,
     },
     /// Start a program by the implementation's own interface for programs.
     Run {
@@ -50,6 +53,9 @@ pub enum Command {
         /// Standard error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stderr: Option<WireStream>,
+        /// Whether it is the first of a new process group, instead of one of the group of this process.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_group: bool,
     },
     /// Drop the implementation's object for a child, without waiting for the child or ending it.
     Drop {
@@ -178,6 +184,13 @@ pub enum Command {
         /// For example `SIGUSR1`.
         signal: String,
     },
+    /// Send a signal to the process group of a child with the system's own call.
+    SignalGroup {
+        /// The role of the child, which is the first process of its group.
+        child: String,
+        /// For example `SIGTERM`.
+        signal: String,
+    },
     /// Limit the descriptors of this process, or lift the limit.
     Limit {
         /// How many more descriptors can be opened; without it, the original limit.
@@ -223,6 +236,9 @@ impl Command {
         match self {
             Self::Pipe { codec: Some(_), .. } => "codec",
             Self::Spawn { listed, .. } if !listed.is_empty() => "oddities",
+            Self::Spawn { in_group: true, .. }
+            | Self::Run { in_group: true, .. }
+            | Self::SignalGroup { .. } => "groups",
             Self::Pipe { .. }
             | Self::Duplex { .. }
             | Self::Spawn { .. }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::libc::{self, rlim_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ impl OsActions {
             | Command::Ignore { .. }
             | Command::Block { .. }
             | Command::Signal { .. }
+            | Command::SignalGroup { .. }
             | Command::Limit { .. } => true,
             Command::Count { what } => what == "trapped",
             _ => false,
@@ -90,6 +91,11 @@ impl OsActions {
                 let pid = Pid::from_raw(self.pid(&child, resources)?);
                 let signal = Signal::from_str(&signal).map_err(io::Error::from)?;
                 kill(pid, signal).map_err(io::Error::from)?;
+            }
+            Command::SignalGroup { child, signal } => {
+                let group = Pid::from_raw(self.pid(&child, resources)?);
+                let signal = Signal::from_str(&signal).map_err(io::Error::from)?;
+                killpg(group, signal).map_err(io::Error::from)?;
             }
             Command::Limit { free } => self.limit(free)?,
             Command::Count { what } if what == "trapped" => {

@@ -36,14 +36,19 @@ fn verb() -> impl Strategy<Value = Verb> {
             codec
         }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4), vec(handle(), 0..2)).prop_map(|(child, handles, listed)| {
-            Verb::Spawn { child, handles, listed, program: None }
-        }),
-        (name(), program_start()).prop_map(|(child, program)| Verb::Spawn {
-            child,
-            handles: program.given_to_child().map(str::to_owned).collect(),
-            listed: Vec::new(),
-            program: Some(program),
+        (name(), vec(handle(), 0..4), vec(handle(), 0..2), any::<bool>()).prop_map(
+            |(child, handles, listed, in_group)| {
+                Verb::Spawn { child, handles, listed, program: None, in_group }
+            }
+        ),
+        (name(), program_start(), any::<bool>()).prop_map(|(child, program, in_group)| {
+            Verb::Spawn {
+                child,
+                handles: program.given_to_child().map(str::to_owned).collect(),
+                listed: Vec::new(),
+                program: Some(program),
+                in_group,
+            }
         }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
@@ -68,6 +73,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         (handle(), 0..1_u64 << 33).prop_map(|(handle, size)| Verb::Announce { handle, size }),
         disposition().prop_map(|to| Verb::Dispose { to, signal: "SIGUSR1".into() }),
         name().prop_map(|child| Verb::Signal { child, signal: "SIGTERM".into() }),
+        name().prop_map(|child| Verb::SignalGroup { child, signal: "SIGTERM".into() }),
         proptest::option::of(0..9_u64).prop_map(|free| Verb::Limit { free }),
         Just(Verb::Count { what: Counted::Handles }),
         Just(Verb::Count { what: Counted::Trapped }),

@@ -66,9 +66,14 @@ impl<'a> Validator<'a> {
                 self.handles.make(step, near)?;
                 self.handles.make(step, far)?;
             }
-            Verb::Spawn { child, program: Some(program), .. } => self.run(step, child, program)?,
-            Verb::Spawn { child, handles, listed, program: None } => {
-                self.spawn(step, child, handles, listed)?;
+            Verb::Spawn { child, handles, listed, program, in_group } => {
+                match program {
+                    Some(program) => self.run(step, child, program)?,
+                    None => self.spawn(step, child, handles, listed)?,
+                }
+                if *in_group {
+                    self.processes.add_group(child);
+                }
             }
             Verb::Put { handle, payload } => {
                 self.handles.check_use(step, handle, Some(Side::Writer))?;
@@ -119,6 +124,10 @@ impl<'a> Validator<'a> {
                 if let Verb::Child { act: ChildAct::Drop, .. } = step.verb {
                     self.processes.drop_child(step, child);
                 }
+            }
+            Verb::SignalGroup { child, .. } => {
+                self.processes.check_child(step, child)?;
+                self.processes.check_group(step, child)?;
             }
             Verb::Until { task_id } => self.processes.until(step, task_id)?,
             Verb::Cancel { task } => self.processes.check_cancel(step, task)?,

@@ -14,6 +14,8 @@ pub(super) struct ProcessRules<'a> {
     refused: BTreeSet<&'a str>,
     /// Processes that `run` has started.
     programs: BTreeSet<&'a str>,
+    /// Processes that are the first of a process group.
+    groups: BTreeSet<&'a str>,
     /// Children whose objects were dropped, and the line in which they were.
     dropped: BTreeMap<&'a str, usize>,
     /// Programs that run without the implementation, and the processes that started them.
@@ -31,6 +33,7 @@ impl<'a> ProcessRules<'a> {
             parents: BTreeMap::new(),
             refused: BTreeSet::new(),
             programs: BTreeSet::new(),
+            groups: BTreeSet::new(),
             dropped: BTreeMap::new(),
             ghosts: BTreeMap::new(),
             exited: BTreeMap::new(),
@@ -91,6 +94,20 @@ impl<'a> ProcessRules<'a> {
 
     pub(super) fn add_program(&mut self, child: &'a str) {
         self.programs.insert(child);
+    }
+
+    pub(super) fn add_group(&mut self, child: &'a str) {
+        self.groups.insert(child);
+    }
+
+    /// Only the first process of a group names it.
+    pub(super) fn check_group(&self, step: &Step, child: &str) -> Result<(), ParseError> {
+        if self.groups.contains(child) {
+            return Ok(());
+        }
+        let message = format!("{child} has no process group of its own");
+        let hint = format!("start it with `spawn {child} in-group`, or write `signal {child} …`");
+        Err(ParseError::at_action(step, message, hint))
     }
 
     /// A program has no library, and its calls take no time limit.
