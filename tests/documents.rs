@@ -442,37 +442,3 @@ fn the_numbers_in_the_readme_match_the_matrix() {
         }
     }
 }
-
-/// The table of what each implementation is asked is that of `spec --uncovered --adapter`. `GUIDES=overwrite` writes it.
-#[test]
-fn the_page_of_coverage_says_what_each_implementation_is_asked() {
-    let suite = Suite::find(Some(root().join("scenarios")), None).expect("the suite is here");
-    let all = requirements::requirements().len();
-    let mut table = "| implementation | asked | not asked |\n|---|---|---|\n".to_owned();
-    let mut of_no_other: Option<BTreeSet<&str>> = None;
-    for name in suite.adapter_names() {
-        let adapter = suite.load_adapter(&name).expect("the manifest is valid");
-        let unasked = suite.unasked(&adapter).expect("the scenarios are valid");
-        let ids: Vec<&str> = unasked.iter().map(|one| one.requirement.id.as_str()).collect();
-        table += &format!("| {name} | {} of {all} | {} |\n", all - ids.len(), ids.join(" "));
-        if name != "gipc-core" {
-            let ids: BTreeSet<&str> = ids.into_iter().collect();
-            of_no_other = Some(match of_no_other {
-                Some(before) => before.intersection(&ids).copied().collect(),
-                None => ids,
-            });
-        }
-    }
-    let ids: Vec<&str> = of_no_other.into_iter().flatten().collect();
-    table += &format!("| none but gipc-core | {} | {} |\n", ids.len(), ids.join(" "));
-    let page = read("docs/coverage.md");
-    let (begin, end) = ("<!-- asked: begin -->\n", "<!-- asked: end -->");
-    let from = page.find(begin).expect("the page has a place for the table") + begin.len();
-    let to = page.find(end).expect("the table has an end");
-    if std::env::var("GUIDES").is_ok_and(|word| word == "overwrite") {
-        let text = format!("{}{table}{}", &page[..from], &page[to..]);
-        fs::write(root().join("docs/coverage.md"), text).expect("the page can be written");
-    } else {
-        assert_eq!(page[from..to], table, "GUIDES=overwrite cargo test --test documents");
-    }
-}
