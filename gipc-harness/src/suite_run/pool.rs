@@ -69,6 +69,8 @@ impl WorkerPool {
     ) -> Result<SuiteRunEnd, Error> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let began = Instant::now();
+        let is_over = || request.time_limit.is_some_and(|limit| began.elapsed() >= limit);
         let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned());
         let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
@@ -101,7 +103,7 @@ impl WorkerPool {
                     if let Err(error) = joined {
                         std::panic::resume_unwind(error.into_panic());
                     }
-                    let is_stopped = end.interrupted || end.stopped_at_failure;
+                    let is_stopped = end.interrupted || end.stopped_at_failure || is_over();
                     if let Some(job) = waiting.next().filter(|_| !is_stopped) {
                         running.spawn(self.start(job, sender.clone()));
                     }
