@@ -2,6 +2,7 @@
 
 mod adapter;
 mod args;
+mod attach;
 mod bugs;
 mod explore;
 mod flags;
@@ -18,7 +19,6 @@ mod scenarios;
 mod show;
 mod shrink;
 mod show_two;
-mod tools;
 
 use crate::environment;
 use crate::error::Error;

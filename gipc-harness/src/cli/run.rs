@@ -1,10 +1,10 @@
 //! `run` and `judge`.
 
+use super::attach;
 use super::last_failed::LastFailed;
 use super::next;
 use super::repro::{named_bundle, run_bundle};
 use super::run_args::Run;
-use super::tools;
 use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::record::Record;
@@ -30,7 +30,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
         return run_bundle(suite, args, folder, console);
     }
     let (mut request, options) = (args.request(), args.report_options());
-    let tool = tools::tool(args)?;
+    let tool = attach::tool(args)?;
     request.tool.clone_from(&tool);
     if !args.debugger.is_empty() {
         // A process that a debugger holds is no fault of the implementation.
@@ -53,7 +53,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
         last_failed.narrow(&mut run)?;
     }
     if let Some(tool) = &tool {
-        tools::check(tool, &run)?;
+        attach::check(tool, &run)?;
     }
     for file in options.junit.iter().chain(&options.platform).chain(&options.html) {
         check_writable(file)?;
@@ -71,7 +71,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     let end = run.execute(&mut |event| reporter.handle(event))?;
     let code = reporter.finish(end)?.exit_code();
     if let Some(tool) = &tool {
-        tools::finish(tool, args, console);
+        attach::finish(tool, args, console);
     }
     match args.adapter() {
         _ if !args.is_for_people() => {}
