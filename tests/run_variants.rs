@@ -170,8 +170,9 @@ fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
     }
     check(&format!("matrix --from {both} --output {one} --against {both}"), 0, "0 changes");
     let better = folder.path().join("both/matrix.json");
-    let text = fs::read_to_string(&better).expect("written").replacen("PASS", "FAIL", 1);
-    fs::write(&better, text).expect("written");
+    let text = fs::read_to_string(&better).expect("written");
+    let failure = "\"cells\": {\"close/twice\": {\"verdict\": \"FAIL\"}}";
+    fs::write(&better, text.replacen("\"cells\": {}", failure, 1)).expect("written");
     check(&format!("matrix --from {one} --output {two} --against {both}"), 0, "better");
     check(&format!("matrix --from {both} --output {two} --against {one}"), 1, "worse");
 }
@@ -203,4 +204,114 @@ fn an_outcome_that_the_model_never_yields_is_refused(#[case] line: &str, #[case]
     fs::write(&file, text).expect("a file");
     check(&format!("check {}", file.display()), 2, said);
     check(&format!("run {}", file.display()), 2, said);
+}
+
+/// A child that exits with another code than the file says, among lines that have nothing to do with it.
+const WRONG_EXIT: &str = "\
+# The exit code of a child is the one that it exits with.
+main        pipe r w
+main        spawn other w
+other       put w \"hello\"
+other       exit 0
+main        get r                       => \"hello\"
+main        join other                  => exit 0
+main        spawn child
+child       exit 3
+main        join child                  => exit 4
+";
+
+#[test]
+fn a_failing_run_is_shrunk_to_the_lines_that_matter() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
+    let (file, records, small) = (path("wrong.scenario"), path("records"), path("small"));
+    check(&format!("run --unchecked {file} --record {records}"), 1, "1 FAILED");
+    let record = format!("{records}/gipc-core/wrong/record.jsonl");
+    check(&format!("shrink {record} --output {small}"), 0, "3 of 9 lines are left");
+    let text = fs::read_to_string(Path::new(&small).join("reproduce.scenario")).expect("written");
+    let steps = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let steps: Vec<String> =
+        steps.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(steps, ["main spawn child", "child exit 3", "main join child => exit 4"]);
+    check(&format!("run {small} --times 3"), 1, "GENUINE");
+}
+
+#[test]
+fn a_failure_that_does_not_come_again_is_not_shrunk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
+    let (file, records) = (path("wrong.scenario"), path("records"));
+    check(&format!("run --unchecked {file} --record {records}"), 1, "1 FAILED");
+    let record = Path::new(&records).join("gipc-core/wrong/record.jsonl");
+    // The record of a run in which the child exited with 3, of a script in which it exits with 4.
+    let text = fs::read_to_string(&record).expect("a record").replace("exit 3\\n", "exit 4\\n");
+    fs::write(&record, text).expect("written");
+    check(&format!("shrink {}", record.display()), 3, "so there is nothing to shrink");
+}
+
+#[test]
+fn a_run_with_a_time_limit_counts_how_often_a_scenario_ended_in_each_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
+    let run = format!("run --unchecked {} --for 2s --jobs 1", path("wrong.scenario"));
+    let records = path("records");
+    check(&format!("{run} --record {records}"), 1, "FAIL in 2 of 2 runs so far");
+    check(&format!("{run} --record {records}"), 1, "(100 %)  FAIL: main join child gave exit 3");
+}
+
+#[test]
+fn scenarios_that_always_pass_within_the_time_are_counted_together() {
+    check("run close/twice close/eof-after-close --for 1s", 0, "  2 scenarios in each of ");
+}
+
+#[rstest]
+#[case::a_missing_debugger(
+    "run close/twice --debugger no-such-debugger main",
+    3,
+    "--debugger needs no-such-debugger, which is not in PATH"
+)]
+#[case::an_unknown_role(
+    "run close/twice --debugger cat nobody",
+    2,
+    "close/twice has no process nobody; it has main"
+)]
+#[case::several_scenarios("run close --debugger cat main", 2, "name one scenario")]
+#[case::several_runs("run close/twice --repeat 2 --debugger cat main", 2, "leave out --repeat")]
+#[case::a_tool_that_does_not_trace(
+    "run close/twice --debugger false main",
+    3,
+    "false ended before it traced process"
+)]
+fn a_tool_that_cannot_be_attached_is_reported(
+    #[case] arguments: &str,
+    #[case] exit: i32,
+    #[case] says: &str,
+) {
+    check(arguments, exit, says);
+}
+
+#[test]
+fn strace_and_a_debugger_see_the_steps_of_their_process() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("calls.txt");
+    let calls = || fs::read_to_string(&file).expect("strace wrote its output");
+    check(&format!("run close/eof-after-close --strace={}", file.display()), 0, "1 passed");
+    // The parent makes a pipe and starts a child, which is traced too.
+    assert!(calls().contains("pipe2(") && calls().contains("execve("), "{}", calls());
+    fs::remove_file(&file).expect("it is there");
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .env("GIPC_HARNESS_CACHE", "")
+        .args(["run", "close/eof-after-close", "--debugger"])
+        .arg(format!("strace -q -o {} -p {{pid}}", file.display()))
+        .arg("child")
+        .output()
+        .expect("the harness starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(calls().contains("exit_group("), "{}", calls());
 }

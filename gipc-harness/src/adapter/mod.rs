@@ -167,7 +167,7 @@ impl Adapter {
         let needs = self.manifest.needs.iter().map(|need| fill(need, &self.words));
         for need in needs {
             let exists =
-                if need.contains('/') { Path::new(&need).exists() } else { is_program(&need) };
+                if need.contains('/') { Path::new(&need).exists() } else { is_in_path(&need) };
             if exists {
                 continue;
             }
@@ -220,7 +220,8 @@ fn fill(text: &str, words: &BTreeMap<String, String>) -> String {
 }
 
 /// Whether a program with this name is in PATH.
-fn is_program(name: &str) -> bool {
+#[must_use]
+pub fn is_in_path(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }

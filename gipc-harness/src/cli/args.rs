@@ -69,6 +69,8 @@ pub(super) enum Command {
     Show(Show),
     /// Pack a failing run into a folder that reproduces it elsewhere, or print it as a bug report
     Repro(Repro),
+    /// Make the scenario of a failing run small, while it still fails in the same way
+    Shrink(Shrink),
     /// Judge recorded runs again, without running anything
     Judge {
         /// The `record.jsonl` of each run
@@ -206,6 +208,25 @@ pub(super) struct Repro {
     /// What is written: a folder, or a bug report on stdout
     #[arg(long, value_enum, default_value_t = ReproFormat::Folder)]
     pub(super) format: ReproFormat,
+    /// Keep paths and the values of environment variables, which are removed otherwise
+    #[arg(long)]
+    pub(super) private: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Shrink {
+    /// A bundle, a record, or the id of a scenario whose last run failed
+    #[arg(value_name = "WHAT")]
+    pub(super) name: String,
+    /// The adapter to run it on [default: that of the run]
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(super) adapter: Option<String>,
+    /// The folder with the records, if an id is given [default: target/gipc-harness]
+    #[arg(long, value_name = "DIR")]
+    pub(super) record: Option<PathBuf>,
+    /// The folder of the small bundle [default: one in target/gipc-harness/repro]
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
     /// Keep paths and the values of environment variables, which are removed otherwise
     #[arg(long)]
     pub(super) private: bool,

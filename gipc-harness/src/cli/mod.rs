@@ -2,6 +2,7 @@
 
 mod adapter;
 mod args;
+mod attach;
 mod bugs;
 mod explore;
 mod flags;
@@ -16,6 +17,7 @@ mod run;
 mod run_args;
 mod scenarios;
 mod show;
+mod shrink;
 mod show_two;
 
 use crate::environment;
@@ -61,6 +63,7 @@ fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
         Command::Fmt(args) => scenarios::fmt(&suite, &args, console),
         Command::Run(args) => run::run(&suite, &args, console),
         Command::Repro(args) => repro::repro(&suite, &args, console),
+        Command::Shrink(args) => shrink::shrink(&suite, &args, console),
         Command::Judge { records } => run::judge(&suite, &records, console),
         Command::Show(args) => show::show(&suite, &args, console),
         Command::Matrix(args) => matrix::matrix(&suite, &args, console),

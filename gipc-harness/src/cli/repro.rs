@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 const TIMES: u32 = 10;
 
 pub(super) fn repro(suite: &Suite, args: &Repro, console: &mut Console) -> Result<u8, Error> {
-    let bundle = bundle(suite, args)?;
+    let (adapter, records) = (args.adapter.as_deref(), args.record.as_deref());
+    let bundle = bundle(suite, &args.name, adapter, records, args.private)?;
     match args.format {
         ReproFormat::Issue => console.verbatim(&issue::issue(&bundle)),
         ReproFormat::Folder => {
@@ -28,6 +29,8 @@ pub(super) fn repro(suite: &Suite, args: &Repro, console: &mut Console) -> Resul
             console.line(&format!("{shown}\n  {}", files.join("  ")));
             console.line("");
             console.line(&format!("  again    {}", program::command(&format!("run {shown}"))));
+            let shrink = program::command(&format!("shrink {shown}"));
+            console.line(&format!("  smaller  {shrink}"));
             let issue = program::command(&format!("repro {shown} --format issue"));
             console.line(&format!("  issue    {issue}"));
         }
@@ -36,22 +39,37 @@ pub(super) fn repro(suite: &Suite, args: &Repro, console: &mut Console) -> Resul
 }
 
 /// The bundle of what is named: a bundle, a record, or a scenario whose last run failed.
-fn bundle(suite: &Suite, args: &Repro) -> Result<Bundle, Error> {
-    let named = Path::new(&args.name);
+pub(super) fn bundle(
+    suite: &Suite,
+    name: &str,
+    adapter: Option<&str>,
+    records: Option<&Path>,
+    private: bool,
+) -> Result<Bundle, Error> {
+    let named = Path::new(name);
     if Bundle::is_one(named) {
         return Bundle::read(named);
     }
-    let file = if Record::is_one(named) { named.to_owned() } else { last_record(suite, args)? };
+    let file = if Record::is_one(named) {
+        named.to_owned()
+    } else {
+        last_record(suite, name, adapter, records)?
+    };
     let mut record = Record::read(&file)?;
     // An adapter in a folder of its own is known elsewhere by its name.
     let adapter = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name);
     if let Some(name) = adapter.ok().filter(|name| suite.adapter(name).is_ok()) {
         record.case.adapter = name;
     }
-    if !args.private {
-        record = Redaction::new(variables()).record(&record)?;
+    if !private {
+        record = redacted(&record)?;
     }
-    Bundle::new(&file, record, !args.private)
+    Bundle::new(&file, record, !private)
+}
+
+/// The record without paths and the values of environment variables.
+pub(super) fn redacted(record: &Record) -> Result<Record, Error> {
+    Redaction::new(variables()).record(record)
 }
 
 /// The environment variables whose values are text.
@@ -61,24 +79,29 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 }
 
 /// The record that the last failing run of a scenario left.
-fn last_record(suite: &Suite, args: &Repro) -> Result<PathBuf, Error> {
-    let request = RunRequest { adapter: args.adapter.clone(), ..RunRequest::default() };
+fn last_record(
+    suite: &Suite,
+    scenario: &str,
+    adapter: Option<&str>,
+    records: Option<&Path>,
+) -> Result<PathBuf, Error> {
+    let request = RunRequest { adapter: adapter.map(str::to_owned), ..RunRequest::default() };
     let asked = request.adapter_in(suite)?;
     let name = suite.adapter(&asked)?.manifest.name;
-    let records = args.record.clone().unwrap_or(ReportOptions::default().records);
-    let file = records.join(&name).join(&args.name).join("record.jsonl");
+    let records = records.map_or(ReportOptions::default().records, Path::to_owned);
+    let file = records.join(&name).join(scenario).join("record.jsonl");
     if file.is_file() {
         return Ok(file);
     }
     Err(Error::usage(format!(
         "error: {} has failed on {name} in no run that was recorded in {}; run it first, or name a record.jsonl\n  run      {}",
-        args.name,
+        scenario,
         records.display(),
-        program::command(&format!("run {} --adapter {asked}", args.name)),
+        program::command(&format!("run {scenario} --adapter {asked}")),
     )))
 }
 
-fn default_folder(bundle: &Bundle) -> PathBuf {
+pub(super) fn default_folder(bundle: &Bundle) -> PathBuf {
     let name =
         format!("{}-{}", bundle.manifest.adapter, bundle.manifest.scenario.replace('/', "-"));
     Path::new("target/gipc-harness/repro").join(name)
@@ -104,7 +127,7 @@ pub(super) fn run_bundle(
     let request = RunRequest {
         names: vec![Bundle::record_in(folder).display().to_string()],
         jobs: Some(1),
-        repeat: args.repeat().unwrap_or(TIMES),
+        repeat: args.repeat_or(TIMES),
         capacity: bundle.manifest.capacity,
         ..args.request()
     };

@@ -1,9 +1,11 @@
 //! `run` and `judge`.
 
+use super::attach;
 use super::last_failed::LastFailed;
 use super::next;
 use super::repro::{named_bundle, run_bundle};
 use super::run_args::Run;
+use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::record::Record;
 use crate::report::console::Console;
@@ -14,11 +16,26 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// How many seconds a run with a debugger may take.
+const DEBUGGER_TIMEOUT: u64 = 7 * 24 * 3600;
+
 pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8, Error> {
     if let Some(folder) = named_bundle(args) {
+        if args.has_tool() {
+            return Err(Error::usage(format!(
+                "error: a bundle runs several times, and a tool is attached to one run; name {}",
+                Bundle::record_in(folder).display()
+            )));
+        }
         return run_bundle(suite, args, folder, console);
     }
     let (mut request, options) = (args.request(), args.report_options());
+    let tool = attach::tool(args)?;
+    request.tool.clone_from(&tool);
+    if !args.debugger.is_empty() {
+        // A process that a debugger holds is no fault of the implementation.
+        request.timeout = DEBUGGER_TIMEOUT;
+    }
     let last_failed = match args.last_failed {
         true => Some(LastFailed::of(suite, &request)?),
         false => None,
@@ -34,6 +51,9 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     let mut run = SuiteRun::prepare(suite, request)?;
     if let Some(last_failed) = &last_failed {
         last_failed.narrow(&mut run)?;
+    }
+    if let Some(tool) = &tool {
+        attach::check(tool, &run)?;
     }
     let seconds = LastRuns::of(suite, run.adapter.as_deref()).seconds();
     run.start_longest_first(|job| {
@@ -54,6 +74,9 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     let mut reporter = RunReporter::new(&run, options, console, None);
     let end = run.execute(&mut |event| reporter.handle(event))?;
     let code = reporter.finish(end)?.exit_code();
+    if let Some(tool) = &tool {
+        attach::finish(tool, args, console);
+    }
     match args.adapter() {
         _ if !args.is_for_people() => {}
         Some(adapter) if args.names().is_empty() => next::after_adapter(suite, adapter, console),

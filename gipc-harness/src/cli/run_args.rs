@@ -8,6 +8,7 @@ use crate::variant::{InjectionSelector, OrderOption, VariantRequest};
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Scenarios by name.
 #[derive(Clone, Debug, Default, Args)]
@@ -50,6 +51,9 @@ pub(super) struct Run {
     /// How many times each scenario runs [default: 1; of a bundle 10]
     #[arg(long, visible_alias = "times", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Option<u32>,
+    /// Repeat the scenarios for this time, such as `90s` or `10m`, and print how often each ended in each way
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["repeat", "accept"])]
+    time_limit: Option<Duration>,
     /// Stop at the first run that is not as expected
     #[arg(long, visible_alias = "fail-fast")]
     until_failure: bool,
@@ -87,6 +91,14 @@ pub(super) struct Run {
     /// Keep the processors busy with N other processes during the run
     #[arg(long, default_value_t = 0, value_name = "N")]
     load: u16,
+    /// Attach strace to the processes of one scenario before the first step, and write the system calls to FILE
+    /// [default: target/gipc-harness/strace.txt]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "target/gipc-harness/strace.txt")]
+    pub(super) strace: Option<PathBuf>,
+    /// Attach a debugger to the process ROLE of one scenario before its first step: CMD is called with `-p PID`, or has
+    /// `{pid}`. The run waits as long as the debugger holds the process
+    #[arg(long, num_args = 2, value_names = ["CMD", "ROLE"], conflicts_with = "strace")]
+    pub(super) debugger: Vec<String>,
     /// The format of the report
     #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
     format: ReportFormat,
@@ -149,7 +161,8 @@ impl Run {
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             adapter: self.adapter.clone(),
-            repeat: self.repeat.unwrap_or(1),
+            repeat: self.repeat_or(1),
+            time_limit: self.time_limit,
             until_failure: self.until_failure,
             variant: self.variant(),
             unchecked: self.unchecked,
@@ -166,14 +179,22 @@ impl Run {
         &self.selection.names
     }
 
-    /// How many times each scenario runs, if a number is given.
-    pub(super) fn repeat(&self) -> Option<u32> {
-        self.repeat
+    /// How many times each scenario runs, if neither a number nor a time is given.
+    pub(super) fn repeat_or(&self, default: u32) -> u32 {
+        match self.time_limit {
+            Some(_) => u32::MAX,
+            None => self.repeat.unwrap_or(default),
+        }
     }
 
     /// The adapter, if one is named.
     pub(super) fn adapter(&self) -> Option<&str> {
         self.adapter.as_deref()
+    }
+
+    /// Whether a tool is to be attached to a process.
+    pub(super) fn has_tool(&self) -> bool {
+        self.strace.is_some() || !self.debugger.is_empty()
     }
 
     /// Whether the report is text for a person at a terminal.
@@ -214,7 +235,8 @@ impl Run {
             accept: self.accept,
             keep_all: self.keep,
             records: self.record.clone().unwrap_or(default.records),
-            repeat: self.repeat.unwrap_or(1),
+            repeat: self.repeat_or(1),
+            has_time_limit: self.time_limit.is_some(),
             shard: self.execution.shard,
             capacity: self.capacity,
             slowest: self.slowest,

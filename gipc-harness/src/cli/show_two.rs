@@ -2,6 +2,8 @@
 
 use super::args::{Show, ShowFormat};
 use crate::adapter::MODEL;
+use crate::diagram::svg::svg_pair;
+use crate::diagram::{Diagram, Run};
 use crate::error::Error;
 use crate::model::{self, Choices};
 use crate::record::Record;
@@ -11,6 +13,7 @@ use crate::suite::Suite;
 use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
 use crate::trace::{Occurrence, StepState, Trace};
 use std::fmt::Write;
+use std::fs;
 use std::path::Path;
 
 /// One of the two runs.
@@ -21,6 +24,7 @@ struct Side {
     history: Vec<Occurrence>,
     /// On what it ran, and the verdict.
     head: String,
+    diagram: Diagram,
 }
 
 pub(super) fn show_two(
@@ -29,8 +33,8 @@ pub(super) fn show_two(
     other: &str,
     console: &mut Console,
 ) -> Result<u8, Error> {
-    if args.format != ShowFormat::Text {
-        return Err(Error::usage("error: two runs are shown as text; leave out --format"));
+    if !matches!(args.format, ShowFormat::Text | ShowFormat::Svg) {
+        return Err(Error::usage("error: two runs are shown as text, or with --format svg"));
     }
     let (left, right) = (side(suite, &args.name, args)?, side(suite, other, args)?);
     if left.scenario.text != right.scenario.text
@@ -41,7 +45,14 @@ pub(super) fn show_two(
             args.name
         )));
     }
-    console.verbatim(&beside(&left, &right));
+    let text = match args.format {
+        ShowFormat::Text => beside(&left, &right),
+        _ => svg_pair(&left.diagram, &right.diagram, first_difference(&left, &right)),
+    };
+    match &args.output {
+        Some(file) => fs::write(file, text).map_err(|error| Error::unwritable(file, &error))?,
+        None => console.verbatim(&text),
+    }
     Ok(0)
 }
 
@@ -53,7 +64,10 @@ fn side(suite: &Suite, name: &str, args: &Show) -> Result<Side, Error> {
         let judged = record.judge(suite.adapter(&record.case.adapter).ok().as_ref());
         let (job, verdict) = judged.map_err(|reason| Record::refuse(file, &reason))?;
         let observation = record.case.observation;
+        let run = Run::observed(&job, &observation, &verdict, &record.case.adapter);
+        let diagram = run.diagram(args.full);
         return Ok(Side {
+            diagram,
             scenario: job.scenario,
             trace: observation.trace,
             history: observation.history,
@@ -69,7 +83,9 @@ fn side(suite: &Suite, name: &str, args: &Show) -> Result<Side, Error> {
         SuiteRun::prepare(suite, request)?.execute(&mut |event| {
             let RunEvent::Finished(run) = event else { return true };
             let observation = run.output.observation;
+            let drawn = Run::observed(&run.job, &observation, &run.verdict, &args.adapter);
             side = Some(Side {
+                diagram: drawn.diagram(args.full),
                 scenario: run.job.scenario.clone(),
                 trace: observation.trace,
                 history: observation.history,
@@ -86,19 +102,15 @@ fn side(suite: &Suite, name: &str, args: &Show) -> Result<Side, Error> {
     let choices = Choices::default();
     let trace = model::predict(&scenario, choices);
     let history = model::schedule(&scenario, choices).history();
-    Ok(Side { scenario, trace, history, head: MODEL.to_owned() })
+    let diagram = Run::predicted(&scenario, &trace, choices).diagram(args.full);
+    Ok(Side { scenario, trace, history, head: MODEL.to_owned(), diagram })
 }
 
 /// A row for each step: the task, the action, and the outcome in both runs.
 fn beside(left: &Side, right: &Side) -> String {
     let steps = &left.scenario.steps;
-    let outcome = |state: &StepState| match state {
-        StepState::Pending => "…".to_owned(),
-        state => state.as_outcome().to_string(),
-    };
-    let outcomes = |side: &Side| side.trace.steps.iter().map(outcome).collect::<Vec<_>>();
     let (lefts, rights) = (outcomes(left), outcomes(right));
-    let first = first_difference(left, right, &lefts, &rights);
+    let first = first_difference(left, right);
     let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0) + 2;
     let task = width(&mut steps.iter().map(|step| step.task_id.to_string().chars().count()));
     let action = width(&mut steps.iter().map(|step| step.what().chars().count()));
@@ -141,13 +153,18 @@ fn beside(left: &Side, right: &Side) -> String {
     out
 }
 
+/// The outcome of each step, as text.
+fn outcomes(side: &Side) -> Vec<String> {
+    let outcome = |state: &StepState| match state {
+        StepState::Pending => "…".to_owned(),
+        state => state.as_outcome().to_string(),
+    };
+    side.trace.steps.iter().map(outcome).collect()
+}
+
 /// The step with another outcome that was the first to return, or to begin if it never returned, in either run.
-fn first_difference(
-    left: &Side,
-    right: &Side,
-    lefts: &[String],
-    rights: &[String],
-) -> Option<usize> {
+fn first_difference(left: &Side, right: &Side) -> Option<usize> {
+    let (lefts, rights) = (outcomes(left), outcomes(right));
     let differs = |step: &usize| lefts[*step] != rights[*step];
     let times = |side: &Side| {
         let mut time = vec![usize::MAX; lefts.len()];
@@ -174,8 +191,10 @@ mod tests {
         let scenario = parse("a/b", text).expect("it parses");
         let mut trace = model::predict(&scenario, Choices::default());
         change(&mut trace);
-        let history = model::schedule(&scenario, Choices::default()).history();
-        Side { scenario, trace, history, head: "it".into() }
+        let choices = Choices::default();
+        let history = model::schedule(&scenario, choices).history();
+        let diagram = Run::predicted(&scenario, &trace, choices).diagram(true);
+        Side { scenario, trace, history, head: "it".into(), diagram }
     }
 
     #[test]
@@ -191,6 +210,20 @@ mod tests {
             "{text}"
         );
         assert_eq!(marked("· main"), 1, "{text}");
+    }
+
+    #[test]
+    fn the_picture_of_two_runs_marks_the_first_difference_in_both() {
+        let wrong = side(|trace| trace.steps[2] = StepState::completed(Outcome::Eof));
+        let right = side(|_| {});
+        let marks = |other: &Side| {
+            let difference = first_difference(&right, other);
+            let picture = svg_pair(&right.diagram, &other.diagram, difference);
+            assert_eq!(picture.matches("<svg").count(), 3, "two pictures in one");
+            picture.matches("the first difference").count()
+        };
+        assert_eq!(marks(&wrong), 2);
+        assert_eq!(marks(&right), 0);
     }
 
     #[test]

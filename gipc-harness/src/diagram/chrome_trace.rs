@@ -42,8 +42,14 @@ pub fn chrome_trace(diagram: &Diagram, events: &[Event]) -> String {
         let mut slice = json!({
             "ph": "X", "name": mark.text, "cat": category(mark.kind), "pid": pid, "tid": tid,
             "ts": from, "dur": to - from,
-            "args": { "step": mark.step, "expected": mark.expected },
         });
+        // speedscope shows the arguments beside the name, empty ones too.
+        if let Some(step) = mark.step {
+            slice["args"] = json!({ "step": step });
+        }
+        if let Some(expected) = &mark.expected {
+            slice["args"]["expected"] = expected.as_str().into();
+        }
         if mark.expected.is_some() || mark.bar.is_some_and(|bar| bar.forever) {
             slice["cname"] = "terrible".into();
         }

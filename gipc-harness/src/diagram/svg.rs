@@ -1,9 +1,11 @@
 //! Writes a diagram as SVG: one self-contained picture, light or dark as the reader's system is, with its text as text.
 
+mod pair;
 mod shapes;
 
 use super::{Arrow, ArrowKind, Diagram, Mark, MarkKind, Wait};
 use maud::{Markup, PreEscaped, html};
+pub use pair::svg_pair;
 use shapes::{Path, arrowhead, shape};
 use std::collections::BTreeMap;
 use unicode_width::UnicodeWidthStr;
@@ -51,6 +53,8 @@ struct Svg<'a> {
     /// The y below the last row and the arcs below it.
     bottom: usize,
     width: usize,
+    /// The step at which this run first differs from another one, if two are shown.
+    difference: Option<usize>,
     /// The lines of text below the diagram: class and text.
     footer: Vec<(&'static str, String)>,
 }
@@ -90,7 +94,20 @@ impl<'a> Svg<'a> {
             .iter()
             .enumerate()
             .map(|(place, (pipe, _))| (*pipe, format!("p{}", place % 8)));
-        Self { diagram, lanes, colors: colors.collect(), top, bottom, width, footer }
+        Self {
+            diagram,
+            lanes,
+            colors: colors.collect(),
+            top,
+            bottom,
+            width,
+            difference: None,
+            footer,
+        }
+    }
+
+    fn height(&self) -> usize {
+        self.bottom + self.footer.len() * 19 + MARGIN
     }
 
     fn y(&self, row: usize) -> usize {
@@ -103,7 +120,7 @@ impl<'a> Svg<'a> {
 
     fn picture(&self, is_file: bool) -> Markup {
         let Diagram { title, subtitle, status, is_expected, .. } = self.diagram;
-        let height = self.bottom + self.footer.len() * 19 + MARGIN;
+        let height = self.height();
         let (width, xmlns) = (self.width, is_file.then_some("http://www.w3.org/2000/svg"));
         let status_x = MARGIN + title.width() * 10 + 14;
         let aside_x = status_x + if status.is_empty() { 0 } else { status.len() * 11 + 14 };
@@ -118,6 +135,7 @@ impl<'a> Svg<'a> {
                 text.aside x=(aside_x) y="30" { (subtitle) }
                 (self.legend())
                 (self.bands())
+                (self.first_difference())
                 @for lane in 0..self.lanes.len() { (self.lane(lane)) }
                 @for mark in &self.diagram.marks { (self.bar(mark)) }
                 @for arrow in &self.diagram.arrows { (self.arrow(arrow)) }

@@ -11,3 +11,4 @@ pub use findings::{Failure, Findings};
 pub use generate::script;
 pub use search::{ExploreRequest, explore};
 pub use shrink::shrink;
+pub use viable::with_outcomes;

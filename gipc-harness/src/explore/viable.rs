@@ -45,6 +45,12 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
     orderly.then_some((scenario, allowed))
 }
 
+/// The script with the outcomes that the model gives; `None` if it is not viable.
+#[must_use]
+pub fn with_outcomes(script: &Script, choices: Choices) -> Option<Script> {
+    viable(script, choices).map(|(scenario, _)| scenario.script.as_ref().clone())
+}
+
 /// Whether every child is joined and no process with children is killed: the fate of children without a parent is up to
 /// each implementation.
 fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {

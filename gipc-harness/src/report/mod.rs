@@ -13,6 +13,7 @@ mod last_runs;
 pub mod matrix;
 pub mod platform;
 mod progress;
+mod rates;
 mod remaining_time;
 mod run_report;
 mod run_reporter;

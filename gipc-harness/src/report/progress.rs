@@ -127,7 +127,9 @@ fn style(state: &Arc<Mutex<State>>) -> ProgressStyle {
 impl State {
     /// How far the run is: `31 of 184 on gipc-core, 2 not as expected, about 40 s left`.
     fn counts(&self) -> String {
-        let mut out = format!("{} of {} on {}", self.ended, self.planned, self.adapter);
+        let of_all =
+            if self.planned == 0 { " runs".to_owned() } else { format!(" of {}", self.planned) };
+        let mut out = format!("{}{of_all} on {}", self.ended, self.adapter);
         if self.unexpected > 0 {
             let _ = write!(out, ", {} not as expected", self.unexpected);
         }

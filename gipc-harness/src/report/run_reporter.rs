@@ -7,6 +7,7 @@ use super::junit::Junit;
 use super::matrix::{Column, ScenarioInfo};
 use super::platform::PlatformReport;
 use super::progress::Progress;
+use super::rates::Rates;
 use super::stability::Stability;
 use super::time_split::{self, CpuTime, TimeSplit};
 use super::{
@@ -65,6 +66,8 @@ pub struct ReportOptions {
     pub shard: Option<(usize, usize)>,
     /// The capacity of each pipe, if it was set; kept in the record.
     pub capacity: Option<u32>,
+    /// The time decides how many runs there are, and the report says how often each scenario ended in each way.
+    pub has_time_limit: bool,
     /// How many of the slowest scenarios are listed at the end.
     pub slowest: usize,
     /// Whether to say what the time was spent on.
@@ -84,6 +87,7 @@ impl Default for ReportOptions {
             repeat: 1,
             shard: None,
             capacity: None,
+            has_time_limit: false,
             slowest: 0,
             timings: false,
         }
@@ -100,6 +104,7 @@ pub struct RunReporter<'a> {
     adapter: Option<Arc<Adapter>>,
     environment: Environment,
     tally: Tally,
+    rates: Rates,
     stability: Stability,
     /// What was seen of each scenario, for `--accept`.
     seen: SeenScenarios,
@@ -146,6 +151,7 @@ impl<'a> RunReporter<'a> {
             adapter: run.adapter.clone(),
             environment: run.environment.clone(),
             tally: Tally { planned, heavy, shard, ..Tally::default() },
+            rates: Rates::default(),
             stability: Stability::default(),
             seen: run.stale.iter().map(|id| (id.clone(), Seen::gone())).collect(),
             unwritten: None,
@@ -214,6 +220,10 @@ impl<'a> RunReporter<'a> {
         self.tally.add(&job.scenario.id, &verdict);
         let name = lasting_name(&self.suite, &job);
         self.times.add(&name, &job.flags(), time.as_secs_f64(), is_expected);
+        let key = format!("{} {}", job.scenario.id, job.flags());
+        let (count, all) = self.rates.add(key.trim_end(), &verdict);
+        // With a time limit, a failure is shown when it comes first, and counted from then on.
+        let is_repeated = self.options.has_time_limit && count > 1;
         let is_comparable = !verdict.status.is_inconclusive() && verdict.status != Status::Skip;
         if is_comparable && !verdict.flaky {
             self.stability.add(&job, verdict.status, &verdict.trace_text);
@@ -270,6 +280,13 @@ impl<'a> RunReporter<'a> {
                 }
                 self.progress.suspend(|| self.console.verbatim(&format!("{result}\n")));
             }
+            (_, None) if !is_expected && is_repeated => {
+                if count.is_power_of_two() {
+                    let status = report.verdict.status;
+                    let line = format!("{}  {status} in {count} of {all} runs so far", report.name);
+                    self.progress.suspend(|| self.console.line(&line));
+                }
+            }
             // What was accepted is listed at the end.
             (format, None) if !is_expected => {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
@@ -311,7 +328,7 @@ impl<'a> RunReporter<'a> {
         self.progress.finish();
         self.remember();
         self.tally.interrupted = end.interrupted;
-        if end.stopped_at_failure {
+        if end.stopped_at_failure || self.options.has_time_limit {
             self.tally.planned = self.tally.done();
         }
         self.write_junit(end);
@@ -342,6 +359,9 @@ impl<'a> RunReporter<'a> {
                     if self.options.timings {
                         let table = self.split.table(CpuTime::now(), seconds, self.at_once);
                         self.console.text(&table);
+                    }
+                    if self.options.has_time_limit {
+                        self.console.text(&format!("\n{}\n", self.rates.text().trim_end()));
                     }
                     self.console.text(&summary::summary(
                         &self.adapter_name,

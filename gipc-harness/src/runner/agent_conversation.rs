@@ -2,11 +2,13 @@
 //!
 //! A message that breaks the protocol is recorded as a fault.
 
+use super::attached_tool::AttachedTool;
 use super::capability_probe::CapabilityProbe;
 use super::events::EventKind;
 use super::pipe_names::ReportedEnd;
 use super::protocol_mapping::ProtocolMapping;
 use super::run_state::RunState;
+use super::settings::Settings;
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::{PipeEnd, Scenario, Step, Verb};
@@ -19,6 +21,8 @@ pub(super) struct AgentConversation<'a> {
     probe: CapabilityProbe<'a>,
     /// The capacity that each new pipe is set to, in bytes.
     pipe_capacity: Option<u32>,
+    /// A tool that waits for its process.
+    tool: Option<AttachedTool>,
 }
 
 /// A message that reports the end of a step.
@@ -32,16 +36,13 @@ struct StepEnd {
 
 impl<'a> AgentConversation<'a> {
     /// A conversation about a scenario, with agents whose manifest declares these profiles.
-    pub(super) fn new(
-        scenario: &'a Scenario,
-        declared: &'a [String],
-        pipe_capacity: Option<u32>,
-    ) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, declared: &'a [String], settings: &Settings) -> Self {
         Self {
             scenario,
             mapping: ProtocolMapping::new(scenario),
             probe: CapabilityProbe::new(declared, scenario.steps.len()),
-            pipe_capacity,
+            pipe_capacity: settings.capacity,
+            tool: settings.tool.clone(),
         }
     }
 
@@ -130,6 +131,11 @@ impl<'a> AgentConversation<'a> {
                  process once",
                 hello.pid
             ));
+        }
+        if let Some(tool) = self.tool.take_if(|tool| tool.role() == process) {
+            if let Err(reason) = tool.attach(hello.pid) {
+                return state.fail(reason);
+            }
         }
         state.connect(&hello, agent);
         if process == "main" {

@@ -65,7 +65,7 @@ impl<'a> Execution<'a> {
             state,
             scenario,
             settings,
-            agents: AgentConversation::new(scenario, profiles, settings.capacity),
+            agents: AgentConversation::new(scenario, profiles, settings),
             inbox: Inbox::new(agents, supervisor, settings.interrupt.clone()),
             stall: None,
             silence: SilenceWatch::new(settings.notices.clone()),

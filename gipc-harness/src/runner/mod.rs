@@ -4,6 +4,7 @@
 //! help an implementation to the predicted outcome.
 
 mod agent_conversation;
+mod attached_tool;
 mod capability_probe;
 mod census;
 mod concurrent;
@@ -28,6 +29,7 @@ mod stepwise;
 mod timings;
 pub mod supervisor;
 
+pub use attached_tool::AttachedTool;
 pub use events::{Event, EventKind};
 pub use executor::execute;
 pub use output::RunOutput;

@@ -1,5 +1,6 @@
 //! The settings of an execution.
 
+use super::attached_tool::AttachedTool;
 use super::silence::SilenceNotice;
 use crate::scenario::Scenario;
 use crate::trace::StallEvidence;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub capacity: Option<u32>,
     /// Finds the deadlocked steps where some processes still move.
     pub find_deadlocked: FindDeadlocked,
+    /// A tool to attach to a process before its first step.
+    pub tool: Option<AttachedTool>,
     /// Where to send a notice when a run makes no progress for some seconds.
     pub notices: Option<tokio::sync::mpsc::UnboundedSender<SilenceNotice>>,
     /// Becomes true when the run is to be given up.

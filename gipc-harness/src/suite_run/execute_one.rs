@@ -59,6 +59,7 @@ pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {
         timeout: TIMEOUT,
         capacity: None,
         find_deadlocked: deadlocked_steps,
+        tool: None,
         notices: None,
         interrupt,
     };

@@ -142,10 +142,13 @@ impl SuiteRun {
         self.adapter.as_ref().map_or(MODEL, |adapter| &adapter.manifest.name)
     }
 
-    /// How many runs there will be.
+    /// How many runs there will be; 0 if the time decides.
     #[must_use]
     pub fn planned(&self) -> usize {
-        self.plan.jobs.len() * self.request.repeat as usize
+        match self.request.time_limit {
+            Some(_) => 0,
+            None => self.plan.jobs.len() * self.request.repeat as usize,
+        }
     }
 
     /// What is executed, as often as the request says.
@@ -218,6 +221,7 @@ impl SuiteRun {
                     timeout: Duration::from_secs(self.request.timeout) * factor,
                     capacity: self.request.capacity,
                     find_deadlocked: deadlocked_steps,
+                    tool: self.request.tool.clone(),
                     notices: None,
                     interrupt,
                 };
@@ -233,7 +237,9 @@ impl SuiteRun {
     /// The model's own traces, judged like a run: what the file says must be what the model says.
     fn predict(&self, on_event: &mut dyn FnMut(RunEvent) -> bool) {
         for job in &self.plan.jobs {
-            for _ in 0..self.request.repeat {
+            // The model predicts the same each time.
+            let repeat = if self.request.time_limit.is_some() { 1 } else { self.request.repeat };
+            for _ in 0..repeat {
                 let observation = Observation::of(job.allowed.in_file_order().clone());
                 let judging = Instant::now();
                 let verdict = judge(job, &observation, &Baseline::default(), &self.environment);

@@ -70,6 +70,8 @@ impl WorkerPool {
     ) -> Result<SuiteRunEnd, Error> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let began = Instant::now();
+        let is_over = || request.time_limit.is_some_and(|limit| began.elapsed() >= limit);
         let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned()).peekable();
         let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
@@ -89,7 +91,7 @@ impl WorkerPool {
             },
         };
         loop {
-            let is_stopped = end.interrupted || end.stopped_at_failure;
+            let is_stopped = end.interrupted || end.stopped_at_failure || is_over();
             while running.len() < request.at_once() && !is_stopped {
                 // What needs more than there is runs alone, and shows what is missing.
                 let has_room =

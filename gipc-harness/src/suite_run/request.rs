@@ -3,9 +3,11 @@
 use crate::adapter::EMBEDDED;
 use crate::error::Error;
 use crate::record::Record;
+use crate::runner::AttachedTool;
 use crate::suite::Suite;
 use crate::variant::VariantRequest;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Records with their files.
 type Records = Vec<(PathBuf, Record)>;
@@ -23,6 +25,8 @@ pub struct RunRequest {
     pub jobs: Option<usize>,
     /// How many times each scenario runs.
     pub repeat: u32,
+    /// Start no run after this time; the runs that have started then still end.
+    pub time_limit: Option<Duration>,
     /// Stop at the first run that is not as expected.
     pub until_failure: bool,
     /// Which variants of each scenario run.
@@ -41,6 +45,8 @@ pub struct RunRequest {
     pub timeout: u64,
     /// How many times as long to wait on a slow machine; what the environment says if not given.
     pub slow_factor: Option<u32>,
+    /// A tool to attach to a process of the only run before its first step.
+    pub tool: Option<AttachedTool>,
     /// Write what came into the adapter's folder.
     pub accept: bool,
 }
@@ -53,6 +59,7 @@ impl Default for RunRequest {
             adapter: None,
             jobs: None,
             repeat: 1,
+            time_limit: None,
             until_failure: false,
             variant: VariantRequest::default(),
             unchecked: false,
@@ -62,6 +69,7 @@ impl Default for RunRequest {
             shard: None,
             timeout: 60,
             slow_factor: None,
+            tool: None,
             accept: false,
         }
     }
