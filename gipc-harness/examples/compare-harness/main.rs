@@ -31,8 +31,11 @@ struct Subject {
     steps: usize,
 }
 
-/// A way to run all scenarios, as it is called in the table.
-const WAYS: [(&str, fn(&[Subject], usize) -> Result<(), Failure>); 4] = [
+/// Runs all scenarios, so many at once.
+type RunAll = fn(&[Subject], usize) -> Result<(), Failure>;
+
+/// The ways to run all scenarios, as they are called in the table.
+const WAYS: [(&str, RunAll); 4] = [
     ("floor: start, connect, exit", floor::run_all),
     ("suite", run_suite),
     ("a process for each scenario, side by side", run_each_side_by_side),
@@ -167,8 +170,9 @@ pub(crate) fn side_by_side<T: Sync>(
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
-        let results = threads.into_iter().map(|thread| thread.join());
-        results.map(|result| result.map_err(|_| "a thread panicked")?.map_err(Into::into)).collect()
+        threads
+            .into_iter()
+            .try_for_each(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??))
     })
 }
 
