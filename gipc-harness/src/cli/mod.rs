@@ -11,6 +11,7 @@ mod last_failed;
 mod matrix;
 mod mutants;
 mod next;
+mod record_args;
 mod repro;
 mod requirements;
 mod run;

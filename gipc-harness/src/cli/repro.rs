@@ -1,6 +1,6 @@
 //! `repro`, which packs a failing run, and `run BUNDLE`, which runs it again and says what that means.
 
-use super::args::{Repro, ReproFormat};
+use super::record_args::{Repro, ReproFormat};
 use super::run_args::Run;
 use crate::bundle::redact::Redaction;
 use crate::bundle::reproduction::{Conclusion, Runs, conclusion, report};

@@ -1,6 +1,6 @@
 //! `show`: what each task does, as text, as a picture, or as data for other viewers.
 
-use super::args::{Show, ShowFormat};
+use super::record_args::{Show, ShowFormat};
 use super::show_two::show_two;
 use crate::adapter::MODEL;
 use crate::diagram::chrome_trace::chrome_trace;

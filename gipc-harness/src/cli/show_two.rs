@@ -1,6 +1,6 @@
 //! `show A B`: two runs of one scenario side by side, with the first difference marked.
 
-use super::args::{Show, ShowFormat};
+use super::record_args::{Show, ShowFormat};
 use crate::adapter::MODEL;
 use crate::diagram::svg::svg_pair;
 use crate::diagram::{Diagram, Run};

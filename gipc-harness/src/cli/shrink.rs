@@ -1,6 +1,6 @@
 //! `shrink`: makes the scenario of a failing run small, while it still fails in the same way.
 
-use super::args::Shrink;
+use super::record_args::Shrink;
 use super::repro;
 use crate::adapter::Adapter;
 use crate::bundle::Bundle;

@@ -6,6 +6,7 @@
 
 use super::pipe_names::PipeNames;
 use super::sessions::Sessions;
+use super::step_index::StepIndex;
 use crate::adapter::Keeps;
 use crate::proc::open_files::{OpenFile, open_files, zombie_children};
 use crate::proc::snapshot::{ProcSnapshot, Sleep, TimerPolicy};
@@ -31,6 +32,7 @@ const LOOP_FILES: [&str; 4] = [
 /// The censuses of a run.
 pub(super) struct CensusTaker<'a> {
     keeps: &'a Keeps,
+    index: StepIndex<'a>,
     /// What each process held when it connected. A process that the system does not show is missing.
     at_hello: BTreeMap<String, BTreeSet<OpenFile>>,
     /// The processes that have completed all steps and hold too much, with the number of looks at each.
@@ -47,9 +49,10 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> CensusTaker<'a> {
-    pub(super) fn new(keeps: &'a Keeps) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, keeps: &'a Keeps) -> Self {
         Self {
             keeps,
+            index: StepIndex::new(scenario),
             at_hello: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             censuses: BTreeMap::new(),
@@ -124,8 +127,7 @@ impl<'a> CensusTaker<'a> {
     fn look(&self, process: &str, view: &View<'_>) -> Option<Census> {
         let (pid, _) = view.sessions.pid_and_control(process)?;
         let at_hello = self.at_hello.get(process)?;
-        let owned = owned_ends(process, view);
-        let mut unseen = owned.clone();
+        let mut unseen = self.owned_ends(process, view);
         let mut descriptors = Vec::new();
         let mut loop_files = BTreeSet::new();
         for file in open_files(pid)? {
@@ -143,10 +145,10 @@ impl<'a> CensusTaker<'a> {
                 descriptors.push(HeldDescriptor { number: file.fd, what: file.target, end });
             }
         }
-        let known = view.pipes.known_ends();
-        let unreported = unseen.difference(&known).count() as u64;
-        let children = spawned_children(process, view).count() as u64;
-        let running = spawned_children(process, view).filter(|child| view.sessions.is_alive(child));
+        let unreported = unseen.iter().filter(|end| !view.pipes.knows(**end)).count() as u64;
+        let children = self.spawned_children(process, view).count() as u64;
+        let running =
+            self.spawned_children(process, view).filter(|child| view.sessions.is_alive(child));
         let running = running.count() as u64;
         Some(Census {
             descriptors,
@@ -164,68 +166,75 @@ impl<'a> CensusTaker<'a> {
         if pids.is_empty() {
             return Some(Vec::new());
         }
-        let keeps = |child: &str| self.keeps.unjoined_zombies && !was_joined(process, child, view);
+        let keeps =
+            |child: &str| self.keeps.unjoined_zombies && !self.was_joined(process, child, view);
         let (named, unnamed): (Vec<i32>, Vec<i32>) =
             pids.into_iter().partition(|pid| view.sessions.name_of(*pid).is_some());
         let named = named.into_iter().filter_map(|pid| view.sessions.name_of(pid));
         let mut zombies: Vec<String> =
             named.filter(|child| !keeps(child)).map(str::to_owned).collect();
         // Programs that the scenario itself has started, and children that never connected.
-        let programs =
-            own_steps(process, view).filter(|(verb, _)| matches!(verb, Verb::Exec { .. })).count();
-        let silent = spawned_children(process, view)
+        let programs = self
+            .own_steps(process, view)
+            .filter(|(verb, _)| matches!(verb, Verb::Exec { .. }))
+            .count();
+        let silent = self
+            .spawned_children(process, view)
             .filter(|child| !view.sessions.has_connected(child) && keeps(child))
             .count();
         let unnamed = unnamed.into_iter().skip(programs + silent);
         zombies.extend(unnamed.map(|pid| format!("pid {pid}")));
         Some(zombies)
     }
-}
 
-/// The ends that a process owns. Those that were given to it count although its parent may not have reported the end of
-/// the spawn.
-fn owned_ends(process: &str, view: &View<'_>) -> BTreeSet<PipeEnd> {
-    let has_succeeded = |step: usize| {
-        let is_start = |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
-        match &view.states[step] {
-            StepState::Pending => is_start(&view.scenario.steps[step].verb),
+    /// The ends that a process owns. Those that were given to it count although its parent may not have reported the end of
+    /// the spawn.
+    fn owned_ends(&self, process: &str, view: &View<'_>) -> BTreeSet<PipeEnd> {
+        let starts_it = |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
+        let has_succeeded = |step: &usize| match &view.states[*step] {
+            StepState::Pending => starts_it(&view.scenario.steps[*step].verb),
             state => state.is(&Outcome::Ok),
-        }
-    };
-    let exits = view.sessions.exits();
-    let runs = |process: &str| matches!(exits.get(process), None | Some(ProcessExit::Running));
-    let ownership = Ownership::replay_steps(view.scenario, has_succeeded, runs);
-    ownership
-        .all()
-        .map(|(end, _)| end)
-        .filter(|end| ownership.holder(*end) == Some(process))
-        .collect()
-}
+        };
+        let exits = view.sessions.exits();
+        let runs = |process: &str| matches!(exits.get(process), None | Some(ProcessExit::Running));
+        let steps = self.index.steps_about_ends_of(view.scenario, process);
+        let steps = steps.into_iter().filter(has_succeeded);
+        let ownership = Ownership::replay_steps(view.scenario, steps, runs);
+        ownership
+            .all()
+            .map(|(end, _)| end)
+            .filter(|end| ownership.holder(*end) == Some(process))
+            .collect()
+    }
 
-/// The steps of a process and of its tasks.
-fn own_steps<'v>(
-    process: &'v str,
-    view: &'v View<'_>,
-) -> impl Iterator<Item = (&'v Verb, &'v StepState)> {
-    let steps = view.scenario.steps.iter().zip(view.states);
-    steps
-        .filter(move |(step, _)| step.task_id.process == process)
-        .map(|(step, state)| (&step.verb, state))
-}
+    /// The steps of a process and of its tasks.
+    fn own_steps<'v>(
+        &'v self,
+        process: &str,
+        view: &'v View<'_>,
+    ) -> impl Iterator<Item = (&'v Verb, &'v StepState)> + use<'a, 'v> {
+        let steps = self.index.own_steps(process).iter();
+        steps.map(|step| (&view.scenario.steps[*step].verb, &view.states[*step]))
+    }
 
-/// The children that a process has started.
-fn spawned_children<'v>(process: &'v str, view: &'v View<'_>) -> impl Iterator<Item = &'v str> {
-    own_steps(process, view).filter_map(|(verb, state)| match verb {
-        Verb::Spawn { child, .. } if state.is(&Outcome::Ok) => Some(child.as_str()),
-        _ => None,
-    })
-}
+    /// The children that a process has started.
+    fn spawned_children<'v>(
+        &'v self,
+        process: &str,
+        view: &'v View<'_>,
+    ) -> impl Iterator<Item = &'v str> + use<'a, 'v> {
+        self.own_steps(process, view).filter_map(|(verb, state)| match verb {
+            Verb::Spawn { child, .. } if state.is(&Outcome::Ok) => Some(child.as_str()),
+            _ => None,
+        })
+    }
 
-/// Whether a join of a child has returned how it ended.
-fn was_joined(process: &str, name: &str, view: &View<'_>) -> bool {
-    own_steps(process, view).any(|(verb, state)| {
-        let has_ended = |outcome: &Outcome| *outcome != Outcome::Running;
-        matches!(verb, Verb::Join { child } if child == name)
-            && matches!(state, StepState::Completed { outcome, .. } if has_ended(outcome))
-    })
+    /// Whether a join of a child has returned how it ended.
+    fn was_joined(&self, process: &str, name: &str, view: &View<'_>) -> bool {
+        self.own_steps(process, view).any(|(verb, state)| {
+            let has_ended = |outcome: &Outcome| *outcome != Outcome::Running;
+            matches!(verb, Verb::Join { child } if child == name)
+                && matches!(state, StepState::Completed { outcome, .. } if has_ended(outcome))
+        })
+    }
 }

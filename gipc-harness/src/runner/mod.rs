@@ -24,6 +24,7 @@ mod sessions;
 mod settings;
 mod silence;
 mod stall;
+mod step_index;
 mod step_table;
 mod stepwise;
 mod timings;

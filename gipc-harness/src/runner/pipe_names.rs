@@ -13,6 +13,8 @@ pub(super) struct PipeNames {
     pipes: BTreeMap<PipeInode, Ends>,
     /// A socket is two ends at once: the near side of both pipes of a duplex.
     sockets: BTreeMap<SocketInode, Vec<PipeEnd>>,
+    /// The ends whose pipes are known.
+    known: BTreeSet<PipeEnd>,
 }
 
 /// A descriptor that an agent reported for an end that a step has made.
@@ -90,8 +92,13 @@ impl PipeNames {
     }
 
     /// The ends whose pipes are known.
-    pub(super) fn known_ends(&self) -> BTreeSet<PipeEnd> {
-        self.pipes.values().flat_map(|ends| [ends.reader, ends.writer]).flatten().collect()
+    pub(super) fn known_ends(&self) -> impl Iterator<Item = PipeEnd> + '_ {
+        self.known.iter().copied()
+    }
+
+    /// Whether the pipe of an end is known.
+    pub(super) fn knows(&self, end: PipeEnd) -> bool {
+        self.known.contains(&end)
     }
 
     /// Every descriptor in these processes that is a known end.
@@ -174,6 +181,6 @@ mod tests {
         let no_pipe = ReportedEnd { descriptor: file.as_raw_fd(), ..late[1] };
         let mut names = PipeNames::default();
         names.learn(own, &[no_pipe]);
-        assert!(names.known_ends().is_empty());
+        assert!(!names.knows(no_pipe.end));
     }
 }

@@ -64,7 +64,7 @@ impl<'a> RunState<'a> {
             pings: PingLog::default(),
             pipes: PipeNames::default(),
             limits: LimitWatch::default(),
-            census: CensusTaker::new(keeps),
+            census: CensusTaker::new(scenario, keeps),
             log: EventLog::start(),
             activity: 0,
             remaining_handles: BTreeMap::new(),

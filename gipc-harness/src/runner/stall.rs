@@ -26,7 +26,7 @@ pub(super) fn collect(
     forget_closed_halves(state, &mut evidence);
     evidence.fully_known_ends = match evidence.holders.is_empty() {
         true => BTreeSet::new(),
-        false => state.pipes.known_ends().into_iter().chain(state.pipes.socket_ends()).collect(),
+        false => state.pipes.known_ends().chain(state.pipes.socket_ends()).collect(),
     };
     evidence.signals = signals(state);
     evidence.ghost_inputs = ghost_inputs(state, &all_pids);

@@ -31,21 +31,20 @@ impl<'a> Ownership<'a> {
     pub fn replay(scenario: &'a Scenario, trace: &Trace) -> Self {
         let has_succeeded =
             |step: usize| trace.steps.get(step).is_some_and(|state| state.is(&Outcome::Ok));
-        Self::replay_steps(scenario, has_succeeded, |process| trace.runs(process))
+        let steps = (0..scenario.steps.len()).filter(|step| has_succeeded(*step));
+        Self::replay_steps(scenario, steps, |process| trace.runs(process))
     }
 
-    /// Replays the steps that have succeeded; `runs` says which processes have not ended.
+    /// Replays steps that have succeeded, in the order of the file; `runs` says which processes have not ended.
     pub(crate) fn replay_steps(
         scenario: &'a Scenario,
-        has_succeeded: impl Fn(usize) -> bool,
+        succeeded: impl Iterator<Item = usize>,
         runs: impl Fn(&str) -> bool,
     ) -> Self {
         let handles = &*scenario.handles;
         let mut ownership = Self { handles, states: BTreeMap::new() };
-        for (index, step) in scenario.steps.iter().enumerate() {
-            if !has_succeeded(index) {
-                continue;
-            }
+        for index in succeeded {
+            let step = &scenario.steps[index];
             match &step.verb {
                 Verb::Pipe { .. } | Verb::Duplex { .. } => {
                     for end in handles.made_by(index, &step.verb) {
