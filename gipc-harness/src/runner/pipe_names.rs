@@ -51,8 +51,11 @@ impl PipeNames {
             };
             let Some(pipe) = pipe else { continue };
             let ends = self.pipes.entry(pipe).or_default();
-            *(if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader }) =
-                Some(one.end);
+            let name = if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader };
+            if let Some(replaced) = name.replace(one.end) {
+                self.known.remove(&replaced);
+            }
+            self.known.insert(one.end);
         }
     }
 
@@ -176,6 +179,7 @@ mod tests {
 
         names.learn(own, &reported(1, &second, false));
         assert_eq!(end_of(&names, &second.1), Some(PipeEnd::writer(1)), "both numbers agree");
+        assert!(names.knows(PipeEnd::writer(1)), "an end that has a name is known");
 
         let file = OwnedFd::from(File::open("/dev/null").unwrap());
         let no_pipe = ReportedEnd { descriptor: file.as_raw_fd(), ..late[1] };
