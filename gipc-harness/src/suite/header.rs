@@ -47,7 +47,7 @@ pub(super) fn unknown_task_in_order(scenario: &Scenario) -> Option<ParseError> {
     Some(ParseError::at(position(number, line, &word), message, hint))
 }
 
-/// The first name in `# outlives:` that is no process of the scenario, or whose process ends: then it outlives none.
+/// The first name in `# outlives:` that is not a process of the scenario, or whose process ends and so outlives no other.
 pub(super) fn wrong_orphan(scenario: &Scenario) -> Option<ParseError> {
     let trace = model::predict(scenario, Choices::default());
     let wrong = |name: &&str| trace.exits.get(*name) != Some(&ProcessExit::Running);
