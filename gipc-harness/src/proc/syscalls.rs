@@ -75,6 +75,9 @@ pub(super) fn decode_blocking_call(
     let far_timer = remaining_ms.filter(|ms| (FAR_MS..NEVER_MS).contains(ms)).map(|ms| ms / 1000);
     // A descriptor is an int in a register; the upper half of the register is not part of it.
     let fd = (*target == Target::Descriptor).then(|| argument(0) as u32 as i32);
+    if fd.is_some_and(|fd| is_regular_file(pid, fd)) {
+        return Err(format!("it waits for a file system, in {name}"));
+    }
     Ok(BlockedIn::Call { name: (*name).to_owned(), fd, far_timer })
 }
 
@@ -259,6 +262,15 @@ fn signed_milliseconds(argument: u64) -> Option<u64> {
     u64::try_from(argument as u32 as i32).ok()
 }
 
+/// Whether a descriptor is a regular file. A file system such as FUSE or NFS lets a reader sleep until a server answers,
+/// which no process of the run does.
+fn is_regular_file(pid: i32, fd: i32) -> bool {
+    let link = format!("/proc/{pid}/fd/{fd}");
+    // The names of pipes and sockets are no paths.
+    fs::read_link(&link).is_ok_and(|path| path.is_absolute())
+        && fs::metadata(&link).is_ok_and(|file| file.is_file())
+}
+
 /// Reads a relative timeout out of the memory of a process, in milliseconds; `None` at a null pointer.
 /// Seconds and fraction have `width` bytes each, 4 or 8.
 fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, String> {
@@ -328,6 +340,23 @@ mod tests {
         let call = decode_blocking_call(1, &thread, TimerPolicy::AnyTimerWakes);
         let call = call.map(|call| call.to_string());
         assert_eq!(call.as_deref().map_err(String::as_str), expected);
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_file_system_is_not_asleep() {
+        use std::os::fd::AsRawFd;
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let asleep_in_read_of = |fd: i32| {
+            let thread = ThreadState::asleep_in(&format!("{} {fd:#x} 0x7f 0x1", libc::SYS_read));
+            decode_blocking_call(own, &thread, TimerPolicy::AnyTimerWakes)
+                .map(|call| call.to_string())
+        };
+        let (reader, _writer) = nix::unistd::pipe().expect("descriptors are free");
+        let pipe = reader.as_raw_fd();
+        assert_eq!(asleep_in_read_of(pipe), Ok(format!("read(fd {pipe})")));
+        let file = fs::File::open(std::env::current_exe().expect("it runs")).expect("readable");
+        let reason = asleep_in_read_of(file.as_raw_fd()).expect_err("a server may answer");
+        assert_eq!(reason, "it waits for a file system, in read");
     }
 
     #[test]

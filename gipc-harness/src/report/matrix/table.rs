@@ -1,10 +1,12 @@
-//! The matrix as text for a terminal: a row for each implementation, a column for each theme; then the changes.
+//! The matrix as text for a terminal: a row for each implementation, a column for each theme; then the results that are not
+//! expected, each with its reason; then the changes.
 
-use super::{Change, Column, Matrix, Sum, theme};
+use super::{Cell, Change, Column, Matrix, Sum, theme};
 use crate::verdict::Status;
 use std::fmt::Write;
 
-/// The table, the reasons why the matrix is partial, and the changes if it is compared with an earlier one.
+/// The table, the results that are not expected, the reasons why the matrix is partial, and the changes if it is compared
+/// with an earlier one.
 #[must_use]
 pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let themes = matrix.themes();
@@ -29,6 +31,12 @@ pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         let [passed, known, failed, skipped] = counts(&sum);
         let _ = writeln!(out, "    {passed:>6}  {known:>5}  {failed:>6}  {skipped:>7}");
     }
+    for (adapter, scenario, cell) in unexpected(matrix) {
+        let _ = writeln!(out, "\n  {} {scenario} on {adapter}", cell.verdict);
+        reasons(cell).iter().flat_map(|reason| reason.lines()).for_each(|line| {
+            let _ = writeln!(out, "    {line}");
+        });
+    }
     for reason in matrix.partial() {
         let _ = writeln!(out, "\n  PARTIAL: {reason}");
     }
@@ -40,6 +48,23 @@ pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
         }
     }
     out
+}
+
+/// The results that are neither a pass nor declared, each with its adapter and scenario.
+fn unexpected(matrix: &Matrix) -> impl Iterator<Item = (&str, &str, &Cell)> {
+    matrix.columns.iter().flat_map(|column| {
+        let cells = column.cells.iter().filter(|(_, cell)| !cell.verdict.is_expected());
+        cells.map(|(id, cell)| (column.adapter.as_str(), id.as_str(), cell))
+    })
+}
+
+/// What is known about an unexpected result: the first mismatch, the explanations, and the report of a stall.
+fn reasons(cell: &Cell) -> Vec<String> {
+    let first = cell.first.iter().flat_map(|first| {
+        let mismatch = format!("{}: expected {}, got {}", first.step, first.expected, first.got);
+        [Some(mismatch), first.detail.clone()].into_iter().flatten()
+    });
+    first.chain(cell.notes.iter().cloned()).chain(cell.stuck.clone()).collect()
 }
 
 /// The combined results of a column in one theme.

@@ -52,6 +52,19 @@ fn matrix(columns: impl IntoIterator<Item = Column>) -> Matrix {
     matrix
 }
 
+#[test]
+fn a_result_that_is_not_expected_is_shown_with_its_reason() {
+    let found = matrix([
+        column("one", "close/a PASS\nclose/b KNOWN never"),
+        column("two", "close/a ERROR\nclose/b FAIL never"),
+    ]);
+    let text = table(&found, None);
+    assert!(text.contains("  ERROR close/a on two\n"), "{text}");
+    let failed = "  FAIL close/b on two\n    main get r: expected eof, got never\n    it forgets\n";
+    assert!(text.contains(failed), "{text}");
+    assert!(!text.contains("close/b on one"), "{text}");
+}
+
 /// The page with this name.
 fn page(matrix: &Matrix, name: &str) -> String {
     let found = pages(matrix, None).into_iter().find(|(page, _)| page == name);
