@@ -367,7 +367,8 @@ impl<'a> Execution<'a> {
         self.state.sessions.complete_exits();
         let supervisor = self.inbox.into_supervisor();
         let sessions = &self.state.sessions;
-        let finished = supervisor.finish(&sessions.pids(), || sessions.kill_all()).await;
+        let connected: Vec<i32> = sessions.pids().into_values().collect();
+        let finished = supervisor.finish(&connected, || sessions.kill_all()).await;
         let (leaked, printed) = finished.unwrap_or_else(|error| {
             self.state.fail(error.to_string());
             Default::default()

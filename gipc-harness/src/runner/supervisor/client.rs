@@ -60,7 +60,7 @@ impl Supervisor {
                 Ok(supervisor)
             }
             Some(SupervisorEvent::Failed(reason)) => Err(io::Error::other(reason)),
-            _ => Err(ended_early()),
+            _ => Err(supervisor.ended_early().await),
         }
     }
 
@@ -72,7 +72,10 @@ impl Supervisor {
 
     /// Orders the supervisor to start `main`. The next event says whether it was started.
     pub async fn start_main(&mut self) -> io::Result<()> {
-        self.send(START).await
+        match self.send(START).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.ended_early().await),
+        }
     }
 
     /// The pid of the supervisor; the processes of the run are below it. `None` once the supervisor was reaped.
@@ -119,8 +122,17 @@ impl Supervisor {
             kill_known_processes();
             let _ = std::fs::remove_dir_all(&self.scratch);
         }
-        self.process.wait().await?;
-        answer.ok_or_else(ended_early)
+        match answer {
+            Some(answer) => self.process.wait().await.map(|_| answer),
+            None => Err(self.ended_early().await),
+        }
+    }
+
+    /// Waits for the end of the supervisor, which ended before it was told to, and says how it ended.
+    async fn ended_early(&mut self) -> io::Error {
+        let status = self.process.wait().await;
+        let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+        io::Error::other(format!("the supervisor of a run ended unexpectedly ({status})"))
     }
 
     async fn send(&mut self, order: &str) -> io::Result<()> {
@@ -132,8 +144,4 @@ impl Supervisor {
         let pid = self.pid().map(nix::unistd::Pid::from_raw);
         let _ = pid.map(|pid| nix::sys::signal::kill(pid, signal));
     }
-}
-
-fn ended_early() -> io::Error {
-    io::Error::other("the supervisor of a run ended unexpectedly")
 }
