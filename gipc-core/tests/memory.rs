@@ -139,6 +139,17 @@ async fn a_get_into_that_is_given_up_loses_nothing() {
     assert!(got.expect("whole").is_some_and(|got| got == long));
 }
 
+#[tokio::test]
+async fn a_large_message_is_not_copied_before_it_is_written() {
+    let (_r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = pin!(w.put(&long));
+    let before = ASKED.get();
+    fill(put.as_mut()).await;
+    let asked = ASKED.get() - before;
+    assert!(asked < LONG / 8, "{asked} bytes to write a message of {LONG}");
+}
+
 /// The memory of a large message is reserved once, not again and again as it grows.
 #[tokio::test]
 async fn a_large_message_is_not_copied_as_it_grows() {

@@ -26,7 +26,10 @@ fn several(messages: &[&[u8]]) -> Outgoing<'static> {
 fn bytes(messages: &[&[u8]]) -> Vec<u8> {
     messages
         .iter()
-        .flat_map(|message| Outgoing::one(message, Vec::new()).expect("it fits").rest().concat())
+        .flat_map(|message| {
+            let header = header(message.len()).expect("it fits");
+            Outgoing::one(header, message, Vec::new()).rest().concat()
+        })
         .collect()
 }
 
