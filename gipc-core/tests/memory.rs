@@ -150,6 +150,25 @@ async fn a_large_message_is_not_copied_before_it_is_written() {
     assert!(asked < LONG / 8, "{asked} bytes to write a message of {LONG}");
 }
 
+/// The buffer for what is read ahead is made once, also where a message does not end with it.
+#[tokio::test]
+async fn to_read_ahead_needs_no_new_memory() {
+    const MESSAGES: usize = 2000;
+    let (r, w) = pipe().expect("a pipe");
+    let before = ASKED.get();
+    let putting = tokio::task::spawn_blocking(move || {
+        let mut sink = std::fs::File::from(w.take_descriptor().expect("idle"));
+        let frame = [&1000_u32.to_le_bytes()[..], &[7; 1000]].concat();
+        std::io::Write::write_all(&mut sink, &frame.repeat(MESSAGES))
+    });
+    for _ in 0..MESSAGES {
+        assert_eq!(r.get().await.expect("whole").map(|got| got.len()), Some(1000));
+    }
+    putting.await.expect("no panic").expect("it is read");
+    let asked = ASKED.get() - before;
+    assert!(asked < MESSAGES * 1000 + (1 << 19), "{asked} bytes for {MESSAGES} messages");
+}
+
 /// The memory of a large message is reserved once, not again and again as it grows.
 #[tokio::test]
 async fn a_large_message_is_not_copied_as_it_grows() {
