@@ -1,8 +1,9 @@
 //! How much memory the handles take, counted by the allocator of this test.
 
-use gipc_core::{Error, pipe};
+use gipc_core::{Error, Postcard, pipe, pipe_of};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -167,6 +168,19 @@ async fn to_read_ahead_needs_no_new_memory() {
     putting.await.expect("no panic").expect("it is read");
     let asked = ASKED.get() - before;
     assert!(asked < MESSAGES * 1000 + (1 << 19), "{asked} bytes for {MESSAGES} messages");
+}
+
+/// A map says beforehand how many entries it has, also through the limits of a decoder.
+#[tokio::test]
+async fn memory_for_a_map_is_taken_once() {
+    let (r, w) = pipe_of::<Postcard<HashMap<u32, u32>>>().expect("a pipe");
+    let map: HashMap<u32, u32> = (0..10_000).map(|n| (n, 0)).collect();
+    w.put(&map).await.expect("30 KB fit");
+    let before = ASKED.get();
+    assert_eq!(r.get().await.expect("a value"), Some(map));
+    let asked = ASKED.get() - before;
+    // 64 KiB to read ahead, 30 KB for the message and 147 KB for the map.
+    assert!(asked < 300_000, "{asked} bytes");
 }
 
 /// The memory of a large message is reserved once, not again and again as it grows.

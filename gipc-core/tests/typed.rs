@@ -1,8 +1,9 @@
 //! Values instead of bytes, many messages at once, time limits, and messages as a stream.
 
 use futures_core::Stream;
-use gipc_core::{Error, Postcard, Raw, Reader, Writer, duplex, pipe, pipe_of};
+use gipc_core::{Codec, CodecError, Error, Postcard, Raw, Reader, Writer, duplex, pipe, pipe_of};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -62,6 +63,31 @@ async fn a_value_that_has_no_bytes_leaves_the_pipe_as_it_was() {
     assert!(matches!(w.with::<Postcard<Never>>().put(&Never).await, Err(Error::Encode(_))));
     w.put(b"next").await.expect("room");
     assert_eq!(r.get().await.expect("whole").as_deref(), Some(&b"next"[..]));
+}
+
+/// Text as it is.
+struct Text;
+
+impl Codec for Text {
+    type Put = str;
+    type Got = String;
+
+    fn encode(value: &str) -> Result<Cow<'_, [u8]>, CodecError> {
+        Ok(value.as_bytes().into())
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<String, CodecError> {
+        Ok(String::from_utf8(bytes)?)
+    }
+}
+
+#[tokio::test]
+async fn a_codec_of_text_takes_text_in_any_form() {
+    let (r, w) = pipe_of::<Text>().expect("a pipe");
+    w.put("borrowed").await.expect("room");
+    w.put(String::from("owned")).await.expect("room");
+    assert_eq!(r.get().await.expect("text").as_deref(), Some("borrowed"));
+    assert_eq!(r.get().await.expect("text").as_deref(), Some("owned"));
 }
 
 #[tokio::test]
