@@ -123,3 +123,17 @@ pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>
     };
     Ended { status, report: Report::read(said, limit).map(Arc::new) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_call_that_was_interrupted_is_made_again() {
+        let interrupted = uninterrupted(Err(io::ErrorKind::Interrupted.into()));
+        assert!(matches!(interrupted, Ok(None)), "{interrupted:?}");
+        let broken = uninterrupted(Err(io::ErrorKind::BrokenPipe.into()));
+        assert!(broken.is_err(), "{broken:?}");
+        assert!(matches!(uninterrupted(Ok(1)), Ok(Some(1))));
+    }
+}

@@ -151,6 +151,17 @@ async fn a_large_message_is_not_copied_before_it_is_written() {
     assert!(asked < LONG / 8, "{asked} bytes to write a message of {LONG}");
 }
 
+#[tokio::test]
+async fn short_messages_are_put_without_new_memory() {
+    let (_r, w) = pipe().expect("a pipe");
+    let before = ASKED.get();
+    for _ in 0..50 {
+        w.put([7; 1000]).await.expect("they fit");
+    }
+    let asked = ASKED.get() - before;
+    assert!(asked < 10_000, "{asked} bytes for 50 messages of 1000");
+}
+
 /// The buffer for what is read ahead is made once, also where a message does not end with it.
 #[tokio::test]
 async fn to_read_ahead_needs_no_new_memory() {
@@ -181,6 +192,36 @@ async fn memory_for_a_map_is_taken_once() {
     let asked = ASKED.get() - before;
     // 64 KiB to read ahead, 30 KB for the message and 147 KB for the map.
     assert!(asked < 300_000, "{asked} bytes");
+}
+
+/// What the system has noted about the memory at this address.
+#[cfg(target_os = "linux")]
+fn memory_flags(address: usize) -> Option<String> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+    let begins_before = |line: &&str| {
+        let range = line.split(' ').next().and_then(|word| word.split_once('-'));
+        let number = |word| usize::from_str_radix(word, 16).ok();
+        range.is_some_and(|(begin, end)| {
+            number(begin) <= Some(address) && number(end) > Some(address)
+        })
+    };
+    let mut lines = smaps.lines().skip_while(|line| !begins_before(line));
+    lines.find_map(|line| line.strip_prefix("VmFlags:")).map(str::to_owned)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn huge_pages_are_asked_for_where_a_large_message_comes() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return;
+    }
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let (put, got) = tokio::join!(w.put(&long), r.get());
+    put.expect("it is read");
+    let got = got.expect("whole").expect("a message");
+    let Some(flags) = memory_flags(got.as_ptr() as usize + (5 << 20)) else { return };
+    assert!(flags.contains(" hg"), "{flags}");
 }
 
 /// The memory of a large message is reserved once, not again and again as it grows.

@@ -93,6 +93,22 @@ async fn a_length_alone_costs_no_memory() {
     assert!(grown < 32 * (3 << 20), "{grown} bytes for 32 false lengths");
 }
 
+/// Where its whole length could not be reserved.
+#[test]
+fn room_for_a_message_grows_with_what_has_come() {
+    let mut message = vec![7; 2 * AHEAD];
+    reserve(&mut message, 10 * AHEAD).expect("memory");
+    let doubled = message.capacity();
+    assert!(doubled >= 4 * AHEAD, "{doubled}");
+    message.resize(doubled - AHEAD, 7);
+    reserve(&mut message, 9 * AHEAD).expect("memory");
+    assert_eq!(message.capacity(), doubled, "there is room for a read");
+    message.resize(doubled, 7);
+    reserve(&mut message, 10).expect("memory");
+    let last = message.capacity() - doubled;
+    assert!((10..AHEAD).contains(&last), "{last} where 10 bytes are missing");
+}
+
 #[rstest]
 #[case::nothing_written(0, 0)]
 #[case::inside_a_header(1, 6)]
