@@ -19,7 +19,7 @@ const HEADER: usize = 4;
 const AHEAD: usize = 64 * 1024;
 
 /// How much may be reserved for one message before it has come, where addresses are scarce.
-const AT_ONCE: usize = if usize::BITS < 64 { 64 << 20 } else { usize::MAX >> 1 };
+const AT_ONCE: usize = if usize::BITS < 64 { 0x400_0000 } else { usize::MAX };
 
 /// After so many messages that were there already a get lets other tasks come to their turn.
 const UNWAITED: u32 = 256;
