@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_process_that_ends_between_two_snapshots_may_have_woken_its_parent() {
-        let running = ThreadState { state: 'R', ..ThreadState::asleep_in("running") };
+        let mut running = ThreadState::asleep_in("running");
+        running.state = 'R';
         let runs = parent_and_child(ProcessState::Alive([(2, running)].into()));
         let ended = parent_and_child(ProcessState::Zombie);
         let reason = "2: it has ended just now".to_owned();
