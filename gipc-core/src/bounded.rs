@@ -97,9 +97,18 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
 }
 
 macro_rules! visit {
-    ($($method:ident($type:ty))*) => {$(
-        fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
-            self.inner.$method(value)
+    ($($method:ident($($value:ident: $type:ty)?))*) => {$(
+        fn $method<E: Error>(self $(, $value: $type)?) -> Result<V::Value, E> {
+            self.inner.$method($($value)?)
+        }
+    )*};
+}
+
+macro_rules! visit_inside {
+    ($($method:ident($access:ident))*) => {$(
+        fn $method<A: $access<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
+            let wrapped = self.wrap(inner);
+            self.limits.deeper(|| self.inner.$method(wrapped))
         }
     )*};
 }
@@ -108,47 +117,20 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Bounded<'_, V> {
     type Value = V::Value;
 
     visit! {
-        visit_bool(bool) visit_char(char) visit_i8(i8) visit_i16(i16) visit_i32(i32) visit_i64(i64)
-        visit_i128(i128) visit_u8(u8) visit_u16(u16) visit_u32(u32) visit_u64(u64) visit_u128(u128)
-        visit_f32(f32) visit_f64(f64) visit_str(&str) visit_borrowed_str(&'de str) visit_string(String)
-        visit_bytes(&[u8]) visit_borrowed_bytes(&'de [u8]) visit_byte_buf(Vec<u8>)
+        visit_bool(v: bool) visit_char(v: char) visit_i8(v: i8) visit_i16(v: i16) visit_i32(v: i32) visit_i64(v: i64)
+        visit_i128(v: i128) visit_u8(v: u8) visit_u16(v: u16) visit_u32(v: u32) visit_u64(v: u64) visit_u128(v: u128)
+        visit_f32(v: f32) visit_f64(v: f64) visit_str(v: &str) visit_borrowed_str(v: &'de str) visit_string(v: String)
+        visit_bytes(v: &[u8]) visit_borrowed_bytes(v: &'de [u8]) visit_byte_buf(v: Vec<u8>)
+        visit_none() visit_unit()
+    }
+
+    visit_inside! {
+        visit_some(Deserializer) visit_newtype_struct(Deserializer) visit_seq(SeqAccess)
+        visit_map(MapAccess) visit_enum(EnumAccess)
     }
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.expecting(f)
-    }
-
-    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_none()
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
-        self.inner.visit_unit()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let wrapped = self.wrap(inner);
-        self.limits.deeper(|| self.inner.visit_some(wrapped))
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let wrapped = self.wrap(inner);
-        self.limits.deeper(|| self.inner.visit_newtype_struct(wrapped))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let wrapped = self.wrap(inner);
-        self.limits.deeper(|| self.inner.visit_seq(wrapped))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let wrapped = self.wrap(inner);
-        self.limits.deeper(|| self.inner.visit_map(wrapped))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let wrapped = self.wrap(inner);
-        self.limits.deeper(|| self.inner.visit_enum(wrapped))
     }
 }
 

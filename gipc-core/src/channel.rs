@@ -143,3 +143,32 @@ impl AsRawFd for Channel {
         self.descriptor.as_raw_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a caller hears if the system says these things one after the other, and how often it was asked.
+    async fn attempted(said: &[io::Result<usize>]) -> (io::Result<usize>, usize) {
+        let (_r, w) = platform::pipe().expect("a pipe");
+        let mut channel = Channel::for_writing(w);
+        let watch = channel.watch().expect("a pipe can be watched");
+        let mut asked = 0;
+        let heard = poll_fn(|context| {
+            attempt(watch, AsyncFd::poll_write_ready, context, 9, |_| {
+                asked += 1;
+                said[asked - 1].as_ref().copied().map_err(|error| error.kind().into())
+            })
+        });
+        (heard.await, asked)
+    }
+
+    #[tokio::test]
+    async fn a_call_that_was_interrupted_is_made_again_and_others_are_not() {
+        let interrupted = || Err(ErrorKind::Interrupted.into());
+        let (heard, asked) = attempted(&[interrupted(), interrupted(), Ok(9)]).await;
+        assert_eq!((heard.expect("it moved all"), asked), (9, 3));
+        let (heard, asked) = attempted(&[Err(ErrorKind::BrokenPipe.into())]).await;
+        assert_eq!((heard.map_err(|error| error.kind()), asked), (Err(ErrorKind::BrokenPipe), 1));
+    }
+}

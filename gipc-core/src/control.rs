@@ -42,8 +42,7 @@ impl Control {
         descriptors: Sent,
         result_limit: usize,
     ) -> io::Result<Self> {
-        // A child begins when it has all of its label: what may fail comes before.
-        let twin = socket.try_clone();
+        // A child begins when it has all of its label: nothing that may fail comes after that.
         let listener = platform::listener(socket)?;
         if descriptors.is_complete() {
             // A child that is gone already needs no arguments; its status says how it went.
@@ -52,7 +51,8 @@ impl Control {
                 return Ok(Self { listener, rest: None, result_limit });
             }
         }
-        let rest = Rest { socket: twin?, descriptors, label, bodies: Vec::new() };
+        let socket = listener.as_fd().try_clone_to_owned()?.into();
+        let rest = Rest { socket, descriptors, label, bodies: Vec::new() };
         Ok(Self { listener, rest: Some(rest), result_limit })
     }
 
@@ -122,4 +122,18 @@ pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>
         None => reap(child).await,
     };
     Ended { status, report: Report::read(said, limit).map(Arc::new) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_call_that_was_interrupted_is_made_again() {
+        let interrupted = uninterrupted(Err(io::ErrorKind::Interrupted.into()));
+        assert!(matches!(interrupted, Ok(None)), "{interrupted:?}");
+        let broken = uninterrupted(Err(io::ErrorKind::BrokenPipe.into()));
+        assert!(broken.is_err(), "{broken:?}");
+        assert!(matches!(uninterrupted(Ok(1)), Ok(Some(1))));
+    }
 }

@@ -43,21 +43,16 @@ struct Queue<T> {
     handed: Option<(u64, Box<T>)>,
 }
 
-impl<T> Queue<T> {
-    fn new() -> Self {
-        Self { waiting: VecDeque::new(), next: 0, handed: None }
-    }
-}
-
 impl<T> State<T> {
     /// Takes the body out, if it is free.
     fn take(&mut self) -> Option<Box<T>> {
-        if !matches!(self, Self::Free(_)) {
-            return None;
-        }
-        match std::mem::replace(self, Self::InUse(Queue::new())) {
+        let queue = Queue { waiting: VecDeque::new(), next: 0, handed: None };
+        match std::mem::replace(self, Self::InUse(queue)) {
             Self::Free(body) => Some(body),
-            _ => None,
+            other => {
+                *self = other;
+                None
+            }
         }
     }
 }
@@ -82,10 +77,10 @@ impl<T> End<T> {
     }
 
     /// Waits for the turn of one operation. Cancel-safe: a dropped wait leaves the queue.
-    pub(crate) async fn enter(self: &Arc<Self>) -> Result<InUse<'_, T>, Error> {
+    pub(crate) async fn enter(self: &Arc<Self>) -> Result<Held<T>, Error> {
         let mut place = Place { end: self, number: None };
         let body = poll_fn(|context| place.poll(context)).await?;
-        Ok(InUse { end: self, body: Some(body) })
+        Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
 
     /// Does something that takes no time and cannot wait, if the end is free now.
@@ -100,9 +95,8 @@ impl<T> End<T> {
     /// the end goes or stays.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Held<T>, Error> {
         let body = self.with(|state| match state {
-            State::Free(_) => state.take().ok_or(Error::Locked),
-            State::InUse(_) => Err(Error::Locked),
             State::Gone => Err(Error::Closed),
+            _ => state.take().ok_or(Error::Locked),
         })?;
         Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
@@ -110,8 +104,7 @@ impl<T> End<T> {
     /// Takes the end away from all clones, whoever has its turn; the body is dropped with that turn. Returns whether it was
     /// there.
     pub(crate) fn abort(&self) -> bool {
-        let before = self.with(|state| std::mem::replace(state, State::Gone));
-        let was_there = self.forget(before);
+        let was_there = self.leave();
         self.aborted.notify_waiters();
         was_there
     }
@@ -120,34 +113,28 @@ impl<T> End<T> {
     pub(crate) async fn unless_aborted<R>(&self, work: impl Future<Output = R>) -> Option<R> {
         let mut work = pin!(work);
         // Most work is done at once; only what waits has to hear of an abort.
-        let mut at_once = |context: &mut Context<'_>| match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => Poll::Ready(None),
-        };
-        if let Some(done) = poll_fn(&mut at_once).await {
+        if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+        {
             return Some(done);
         }
-        let mut aborted = pin!(self.aborted.notified());
-        poll_fn(|context| {
-            if let Poll::Ready(Some(done)) = at_once(context) {
-                return Poll::Ready(Some(done));
-            }
-            // Registered before the state is looked at, so that no abort falls between the two.
-            let is_told = aborted.as_mut().poll(context).is_ready();
-            if is_told || self.descriptor().is_none() { Poll::Ready(None) } else { Poll::Pending }
-        })
-        .await
+        // It hears of an abort from here on, so that none falls between this and the look at the state.
+        let aborted = self.aborted.notified();
+        self.descriptor()?;
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = aborted => None,
+        }
     }
 
-    /// Tells those who waited for an end that has just gone.
-    fn forget(&self, before: State<T>) -> bool {
-        if let State::Gone = before {
-            return false;
-        }
+    /// Makes the end gone, and tells those who wait. Returns whether it was there.
+    fn leave(&self) -> bool {
+        let before = self.with(|state| std::mem::replace(state, State::Gone));
+        let was_there = !matches!(before, State::Gone);
         if let State::InUse(queue) = before {
             queue.waiting.into_iter().for_each(|(_, waker)| waker.wake());
         }
-        true
+        was_there
     }
 
     /// Hands the body to the operation that has waited longest, or puts it back. The body of an end that is gone is dropped.
@@ -178,7 +165,7 @@ impl<T> End<T> {
 
 /// A place in the queue. If it is given up when the body has been put down for it, the body goes on.
 struct Place<'a, T> {
-    end: &'a Arc<End<T>>,
+    end: &'a End<T>,
     /// None before it has queued, and when it has its body.
     number: Option<u64>,
 }
@@ -208,7 +195,7 @@ fn take<T>(state: &mut State<T>, number: &mut Option<u64>) -> Option<Result<Box<
             *number = None;
             Some(Ok(body))
         }
-        State::Free(_) => Some(state.take().ok_or(Error::Locked)),
+        State::Free(_) => state.take().map(Ok),
         State::Gone => Some(Err(Error::Closed)),
     }
 }
@@ -245,25 +232,26 @@ impl<T> Drop for Place<'_, T> {
     }
 }
 
-/// One operation's turn at an end.
-pub(crate) struct InUse<'a, T> {
-    end: &'a Arc<End<T>>,
+/// A turn of an operation, a close or a spawn. It borrows nothing, so that it can outlive the call that began it.
+pub(crate) struct Held<T> {
+    end: Arc<End<T>>,
     body: Option<Box<T>>,
 }
 
-impl<'a, T> InUse<'a, T> {
-    /// The end, which outlives the turn.
-    pub(crate) fn end(&self) -> &'a Arc<End<T>> {
-        self.end
+impl<T> Held<T> {
+    /// The end, and what it holds.
+    pub(crate) fn parts(&mut self) -> (&End<T>, &mut T) {
+        (&self.end, self.body.as_mut().expect("an end in use has its body"))
     }
 
-    /// The same turn, for work that goes on after the call that began it was dropped.
-    pub(crate) fn detach(mut self) -> Held<T> {
-        Held { end: Arc::clone(self.end), body: self.body.take() }
+    /// Takes it away from all clones, and tells those who wait. Dropping what this returns closes the descriptor.
+    pub(crate) fn commit(mut self) -> Box<T> {
+        self.end.leave();
+        self.body.take().expect("an end in use has its body")
     }
 }
 
-impl<T> Deref for InUse<'_, T> {
+impl<T> Deref for Held<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -271,44 +259,9 @@ impl<T> Deref for InUse<'_, T> {
     }
 }
 
-impl<T> DerefMut for InUse<'_, T> {
+impl<T> DerefMut for Held<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.body.as_mut().expect("an end in use has its body")
-    }
-}
-
-impl<T> Drop for InUse<'_, T> {
-    fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.end.release(body);
-        }
-    }
-}
-
-/// A turn that belongs to no call: one that has outlived it, or one that a close or a spawn has.
-pub(crate) struct Held<T> {
-    end: Arc<End<T>>,
-    body: Option<Box<T>>,
-}
-
-impl<T> Held<T> {
-    pub(crate) fn end(&self) -> Arc<End<T>> {
-        Arc::clone(&self.end)
-    }
-
-    pub(crate) fn body(&self) -> &T {
-        self.body.as_ref().expect("an end in use has its body")
-    }
-
-    pub(crate) fn body_mut(&mut self) -> &mut T {
-        self.body.as_mut().expect("an end in use has its body")
-    }
-
-    /// Takes it away from all clones, and tells those who wait. Dropping what comes back closes the descriptor.
-    pub(crate) fn commit(mut self) -> Box<T> {
-        let before = self.end.with(|state| std::mem::replace(state, State::Gone));
-        self.end.forget(before);
-        self.body.take().expect("an end in use has its body")
+        self.parts().1
     }
 }
 

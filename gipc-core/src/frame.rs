@@ -19,7 +19,7 @@ const HEADER: usize = 4;
 const AHEAD: usize = 64 * 1024;
 
 /// How much may be reserved for one message before it has come, where addresses are scarce.
-const AT_ONCE: usize = if usize::BITS < 64 { 64 << 20 } else { usize::MAX >> 1 };
+const AT_ONCE: usize = if usize::BITS < 64 { 0x400_0000 } else { usize::MAX };
 
 /// After so many messages that were there already a get lets other tasks come to their turn.
 const UNWAITED: u32 = 256;
@@ -238,7 +238,7 @@ pub(crate) struct Outgoing<'a> {
 /// Some messages as one write, and what follows: a message too long to be copied with others, or why one is refused.
 pub(crate) struct Batch<'a, 'm> {
     pub(crate) frame: Outgoing<'a>,
-    pub(crate) next: Option<Result<Cow<'m, [u8]>, Error>>,
+    pub(crate) next: Option<Result<([u8; HEADER], Cow<'m, [u8]>), Error>>,
 }
 
 enum What<'a> {
@@ -252,8 +252,7 @@ enum What<'a> {
 
 impl<'a> Outgoing<'a> {
     /// To copy a short message behind its header costs less than to tell the system of two places.
-    pub(crate) fn one(message: &'a [u8], mut copied: Vec<u8>) -> Result<Self, Error> {
-        let header = header(message.len())?;
+    pub(crate) fn one(header: [u8; HEADER], message: &'a [u8], mut copied: Vec<u8>) -> Self {
         copied.clear();
         let what = if message.len() <= SHORT {
             copied.extend_from_slice(&header);
@@ -262,7 +261,7 @@ impl<'a> Outgoing<'a> {
         } else {
             What::One { header, message }
         };
-        Ok(Self { what, copied, sent: 0 })
+        Self { what, copied, sent: 0 }
     }
 
     /// The next messages, copied together so that they take few system calls: as many as make a good write, up to one that
@@ -282,7 +281,7 @@ impl<'a> Outgoing<'a> {
                     copied.extend_from_slice(&message);
                     ends.push(copied.len());
                 }
-                other => next = Some(other.map(|(_, message)| message)),
+                other => next = Some(other),
             }
         }
         Batch { frame: Self { what: What::Several(ends), copied, sent: 0 }, next }
@@ -355,12 +354,8 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// Refuses what is too long for one message.
-pub(crate) fn check_length(len: usize) -> Result<(), Error> {
-    header(len).map(drop)
-}
-
-fn header(len: usize) -> Result<[u8; HEADER], Error> {
+/// The header of a message of this length; refuses what is too long for one message.
+pub(crate) fn header(len: usize) -> Result<[u8; HEADER], Error> {
     let len = len as u64;
     match u32::try_from(len) {
         Ok(header) if len <= MAX_MESSAGE => Ok(header.to_le_bytes()),

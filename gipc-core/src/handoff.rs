@@ -11,7 +11,7 @@ use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -28,11 +28,11 @@ pub(crate) struct Luggage {
     stdin: Option<RawFd>,
 }
 
-enum Piece {
-    Reader(Held<Inlet>),
-    Writer(Held<Outlet>),
-    /// What is open of a duplex; not neither.
-    Duplex(Option<Held<Inlet>>, Option<Held<Outlet>>),
+/// What is open of a handle; not neither.
+struct Piece {
+    is_duplex: bool,
+    reader: Option<Held<Inlet>>,
+    writer: Option<Held<Outlet>>,
 }
 
 impl Luggage {
@@ -40,28 +40,23 @@ impl Luggage {
     pub(crate) fn pack(handles: &VecDeque<Handle>, stdin: Option<RawFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
         // What is closed is said first, and what is in use last: until then the call has to make sense.
-        if handles.iter().any(is_closed) {
+        if handles.iter().any(|handle| descriptors(handle).next().is_none()) {
             return Err(Error::Closed);
         }
-        for descriptor in handles.iter().flat_map(descriptors).flatten() {
+        for descriptor in handles.iter().flat_map(descriptors) {
             if seen.contains(&descriptor) {
                 return Err(Error::GivenTwice);
             }
             seen.push(descriptor);
         }
         let pieces = handles.iter().map(|handle| {
-            Ok(match handle {
-                Handle::Reader(reader) => Piece::Reader(reader.reserve()?),
-                Handle::Writer(writer) => Piece::Writer(writer.reserve()?),
-                Handle::Duplex(both) => {
-                    let reader = unless_closed(both.reader().reserve())?;
-                    let writer = unless_closed(both.writer().reserve())?;
-                    if reader.is_none() && writer.is_none() {
-                        return Err(Error::Closed);
-                    }
-                    Piece::Duplex(reader, writer)
-                }
-            })
+            let (reader, writer) = halves(handle);
+            let reader = unless_closed(reader.map(Reader::reserve))?;
+            let writer = unless_closed(writer.map(Writer::reserve))?;
+            if reader.is_none() && writer.is_none() {
+                return Err(Error::Closed);
+            }
+            Ok(Piece { is_duplex: matches!(handle, Handle::Duplex(_)), reader, writer })
         });
         Ok(Self { pieces: pieces.collect::<Result<_, Error>>()?, stdin })
     }
@@ -69,14 +64,8 @@ impl Luggage {
     /// Puts the descriptors on their way, as many as the system takes at once. That needs a few bytes of the socket, so it
     /// does not wait.
     pub(crate) fn send(&self, control: &UnixStream) -> io::Result<Sent> {
-        let descriptors: Vec<RawFd> =
-            self.pieces.iter().flat_map(Piece::descriptors).chain(self.stdin).collect();
-        let count = u32::try_from(descriptors.len()).map_err(io::Error::other)?;
-        let mut sent = Sent { descriptors, count: 0 };
-        match (&mut &*control).write_all(&count.to_le_bytes()) {
-            Err(error) if is_gone(&error) => sent.count = sent.descriptors.len(),
-            written => written?,
-        }
+        let descriptors = self.pieces.iter().flat_map(Piece::descriptors).chain(self.stdin);
+        let mut sent = Sent { missing: descriptors.collect(), is_complete: false };
         sent.go_on(control)?;
         Ok(sent)
     }
@@ -87,17 +76,9 @@ impl Luggage {
         let mut bytes = vec![0; LENGTH];
         append(&mut bytes, args);
         for piece in &self.pieces {
-            match piece {
-                Piece::Writer(_) => bytes.push(b'w'),
-                Piece::Reader(reader) => {
-                    bytes.push(b'r');
-                    append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
-                }
-                Piece::Duplex(None, _) => bytes.push(b'p'),
-                Piece::Duplex(Some(reader), writer) => {
-                    bytes.push(if writer.is_some() { b'd' } else { b'g' });
-                    append_with(&mut bytes, |bytes| reader.body().leftover(bytes));
-                }
+            bytes.push(piece.kind());
+            if let Some(reader) = &piece.reader {
+                append_with(&mut bytes, |bytes| reader.leftover(bytes));
             }
         }
         if self.stdin.is_some() {
@@ -110,29 +91,24 @@ impl Luggage {
 
     /// They are the child's now. This process closes its copies by dropping what this returns.
     pub(crate) fn commit(self) -> Vec<Body> {
-        let pieces = self.pieces.into_iter();
-        pieces
-            .flat_map(|piece| match piece {
-                Piece::Reader(reader) => vec![reader.commit() as Body],
-                Piece::Writer(writer) => vec![writer.commit() as Body],
-                Piece::Duplex(reader, writer) => {
-                    let writer = writer.map(|writer| writer.commit() as Body);
-                    writer.into_iter().chain(reader.map(|reader| reader.commit() as Body)).collect()
-                }
-            })
-            .collect()
+        let bodies = self.pieces.into_iter().flat_map(|piece| {
+            let writer = piece.writer.map(|writer| writer.commit() as Body);
+            writer.into_iter().chain(piece.reader.map(|reader| reader.commit() as Body))
+        });
+        bodies.collect()
     }
 }
 
-/// The descriptors for a child, and how many of them are sent. Their owner keeps them open until all are.
+/// The descriptors for a child that are not sent yet. Their owner keeps them open until all are.
 pub(crate) struct Sent {
-    descriptors: Vec<RawFd>,
-    count: usize,
+    missing: Vec<RawFd>,
+    /// Whether the child was told that no more follow.
+    is_complete: bool,
 }
 
 impl Sent {
     pub(crate) fn is_complete(&self) -> bool {
-        self.count == self.descriptors.len()
+        self.is_complete
     }
 
     /// Sends more. Returns whether all are sent: Linux refuses more than RLIMIT_NOFILE descriptors of a user who is not root
@@ -140,16 +116,20 @@ impl Sent {
     ///
     /// A child that is gone already got them and lost them, as any child that dies: its status says so, and no error.
     pub(crate) fn go_on(&mut self, control: &UnixStream) -> io::Result<bool> {
-        while !self.is_complete() {
-            let rest = &self.descriptors[self.count..];
-            let some = &rest[..rest.len().min(platform::DESCRIPTORS_A_MESSAGE)];
-            let (bytes, rights) = ([IoSlice::new(&[0])], [ControlMessage::ScmRights(some)]);
-            let none = MsgFlags::empty();
-            match sendmsg::<()>(control.as_raw_fd(), &bytes, &rights, none, None) {
-                Ok(_) => self.count += some.len(),
+        while !self.is_complete {
+            let count = self.missing.len().min(platform::DESCRIPTORS_A_MESSAGE);
+            let (some, later) = self.missing.split_at(count);
+            let later = u32::try_from(later.len()).map_err(io::Error::other)?.to_le_bytes();
+            let (bytes, rights) = ([IoSlice::new(&later)], [ControlMessage::ScmRights(some)]);
+            let rights = if some.is_empty() { &[] } else { &rights[..] };
+            match sendmsg::<()>(control.as_raw_fd(), &bytes, rights, MsgFlags::empty(), None) {
+                Ok(_) => {
+                    self.missing.drain(..count);
+                    self.is_complete = self.missing.is_empty();
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::ETOOMANYREFS | Errno::EAGAIN) => return Ok(false),
-                Err(error) if is_gone(&error.into()) => self.count = self.descriptors.len(),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => self.is_complete = true,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -157,40 +137,43 @@ impl Sent {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
-}
-
 impl Piece {
-    fn descriptors(&self) -> Vec<RawFd> {
-        match self {
-            Self::Reader(reader) => vec![reader.body().source.as_raw_fd()],
-            Self::Writer(writer) => vec![writer.body().sink.as_raw_fd()],
-            Self::Duplex(reader, writer) => {
-                let reader = reader.iter().map(|reader| reader.body().source.as_raw_fd());
-                reader.chain(writer.iter().map(|writer| writer.body().sink.as_raw_fd())).collect()
-            }
+    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let reader = self.reader.iter().map(|reader| reader.source.as_raw_fd());
+        reader.chain(self.writer.iter().map(|writer| writer.sink.as_raw_fd()))
+    }
+
+    /// What tells the child what to make of it.
+    fn kind(&self) -> u8 {
+        match (self.is_duplex, &self.reader, &self.writer) {
+            (false, Some(_), _) => b'r',
+            (false, None, _) => b'w',
+            (true, Some(_), Some(_)) => b'd',
+            (true, Some(_), None) => b'g',
+            (true, None, _) => b'p',
         }
     }
 }
 
-fn descriptors(handle: &Handle) -> [Option<RawFd>; 2] {
+fn halves(handle: &Handle) -> (Option<&Reader>, Option<&Writer>) {
     match handle {
-        Handle::Reader(reader) => [reader.descriptor(), None],
-        Handle::Writer(writer) => [None, writer.descriptor()],
-        Handle::Duplex(both) => [both.reader().descriptor(), both.writer().descriptor()],
+        Handle::Reader(reader) => (Some(reader), None),
+        Handle::Writer(writer) => (None, Some(writer)),
+        Handle::Duplex(both) => (Some(both.reader()), Some(both.writer())),
     }
 }
 
-/// Whether there is nothing to give. Of a duplex, one half is enough.
-fn is_closed(handle: &Handle) -> bool {
-    descriptors(handle).iter().flatten().next().is_none()
+/// What is open of a handle.
+fn descriptors(handle: &Handle) -> impl Iterator<Item = RawFd> {
+    let (reader, writer) = halves(handle);
+    let reader = reader.and_then(Reader::descriptor);
+    reader.into_iter().chain(writer.and_then(Writer::descriptor))
 }
 
-fn unless_closed<T>(reserved: Result<Held<T>, Error>) -> Result<Option<Held<T>>, Error> {
+fn unless_closed<T>(reserved: Option<Result<Held<T>, Error>>) -> Result<Option<Held<T>>, Error> {
     match reserved {
-        Err(Error::Closed) => Ok(None),
-        reserved => reserved.map(Some),
+        None | Some(Err(Error::Closed)) => Ok(None),
+        Some(reserved) => reserved.map(Some),
     }
 }
 
@@ -218,17 +201,8 @@ pub(crate) struct Parcel {
 impl Parcel {
     pub(crate) fn receive(control: &UnixStream) -> Result<Self, Error> {
         let mut control = control.try_clone()?;
-        let mut count = [0; 4];
-        control.read_exact(&mut count).map_err(|_| torn())?;
-        let count = u32::from_le_bytes(count) as usize;
         let mut descriptors = Vec::new();
-        while descriptors.len() < count {
-            let some = platform::receive(&control)?;
-            if some.is_empty() {
-                return Err(torn());
-            }
-            descriptors.extend(some);
-        }
+        while platform::receive(&control, &mut descriptors)?.ok_or_else(torn)? > 0 {}
         let mut len = [0; LENGTH];
         control.read_exact(&mut len).map_err(|_| torn())?;
         let len = u64::from_le_bytes(len);
@@ -236,7 +210,6 @@ impl Parcel {
         if (&control).take(len).read_to_end(&mut label)? as u64 != len {
             return Err(torn());
         }
-        control.set_nonblocking(true)?;
         Ok(Self { control, descriptors, label })
     }
 
@@ -253,24 +226,27 @@ impl Parcel {
         let mut next = || descriptors.next().ok_or_else(torn);
         let mut handles = VecDeque::new();
         while let Some(kind) = label.kind() {
-            handles.push_back(match kind {
-                b'r' => Handle::Reader(Reader::from_descriptor(next()?, label.part()?.to_vec())),
-                b'w' => Handle::Writer(Writer::from_descriptor(next()?)),
-                b'i' => {
-                    nix::unistd::dup2_stdin(next()?).map_err(io::Error::from)?;
-                    continue;
+            if kind == b'i' {
+                nix::unistd::dup2_stdin(next()?).map_err(io::Error::from)?;
+                continue;
+            }
+            let reader = match kind {
+                b'r' | b'd' | b'g' => {
+                    Some(Reader::from_descriptor(next()?, label.part()?.to_vec()))
                 }
-                kind => {
-                    let reader = match kind {
-                        b'p' => Reader::closed(),
-                        _ => Reader::from_descriptor(next()?, label.part()?.to_vec()),
-                    };
-                    let writer = match kind {
-                        b'g' => Writer::closed(),
-                        _ => Writer::from_descriptor(next()?),
-                    };
-                    Handle::Duplex(Duplex::from_halves(reader, writer))
-                }
+                _ => None,
+            };
+            let writer = match kind {
+                b'w' | b'd' | b'p' => Some(Writer::from(next()?)),
+                _ => None,
+            };
+            handles.push_back(match (kind, reader, writer) {
+                (b'r', Some(reader), _) => Handle::Reader(reader),
+                (b'w', _, Some(writer)) => Handle::Writer(writer),
+                (_, reader, writer) => Handle::Duplex(Duplex::from_halves(
+                    reader.unwrap_or_else(Reader::closed),
+                    writer.unwrap_or_else(Writer::closed),
+                )),
             });
         }
         Ok((handles, self.control))

@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::channel::Channel;
-use crate::end::{End, InUse};
+use crate::end::{End, Held};
 use crate::frame::Outgoing;
 use crate::growth::Growth;
 use std::io::{self, ErrorKind};
@@ -65,44 +65,41 @@ struct Rest {
 }
 
 /// One operation's turn at a writer, with no frame unfinished. Dropped with a frame unfinished, it goes on in the background.
-pub(crate) struct Turn<'e> {
-    in_use: Option<InUse<'e, Outlet>>,
-}
+pub(crate) struct Turn(Option<Held<Outlet>>);
 
-impl<'e> Turn<'e> {
+impl Turn {
     /// Waits for the turn, then writes what an earlier put has left. Cancel-safe.
-    pub(crate) async fn enter(end: &'e Arc<End<Outlet>>) -> Result<Self, Error> {
-        let mut turn = Self { in_use: Some(end.enter().await?) };
+    pub(crate) async fn enter(end: &Arc<End<Outlet>>) -> Result<Self, Error> {
+        let mut turn = Self(Some(end.enter().await?));
         turn.write_rest().await?;
         Ok(turn)
     }
 
     /// Waits for the turn, writes what an earlier put has left, and closes.
-    pub(crate) async fn close(end: &'e Arc<End<Outlet>>) -> Result<(), Error> {
-        let mut turn = Self { in_use: Some(end.enter().await?) };
+    pub(crate) async fn close(end: &Arc<End<Outlet>>) -> Result<(), Error> {
+        let mut turn = Self(Some(end.enter().await?));
         let written = turn.write_rest().await;
-        if !turn.in_use().has_rest() {
-            drop(turn.in_use.take().map(|in_use| in_use.detach().commit()));
+        if !turn.held().has_rest() {
+            drop(turn.0.take().map(Held::commit));
         }
         written
     }
 
     async fn write_rest(&mut self) -> Result<(), Error> {
-        let in_use = self.in_use();
-        if !in_use.has_rest() {
+        let (end, outlet) = self.held().parts();
+        if !outlet.has_rest() {
             return Ok(());
         }
-        let end = in_use.end();
-        end.unless_aborted(in_use.write_rest()).await.unwrap_or(Err(Error::Closed))
+        end.unless_aborted(outlet.write_rest()).await.unwrap_or(Err(Error::Closed))
     }
 
-    fn in_use(&mut self) -> &mut InUse<'e, Outlet> {
-        self.in_use.as_mut().expect("a turn has its writer until it is dropped")
+    fn held(&mut self) -> &mut Held<Outlet> {
+        self.0.as_mut().expect("a turn has its writer until it is dropped")
     }
 
     /// The buffer for the next frame. [`write`](Self::write) brings it back.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.in_use().scratch)
+        std::mem::take(&mut self.held().scratch)
     }
 
     /// Writes the whole frame. Dropped or failed in the middle, it leaves the rest with the writer and sets `left_rest`.
@@ -111,12 +108,11 @@ impl<'e> Turn<'e> {
         frame: Outgoing<'_>,
         left_rest: &AtomicBool,
     ) -> Result<(), Error> {
-        let in_use = self.in_use();
-        let end = in_use.end();
-        if in_use.growth.is_none() && frame.is_large() {
-            in_use.growth = Some(Growth::of(&in_use.sink));
+        let (end, outlet) = self.held().parts();
+        if outlet.growth.is_none() && frame.is_large() {
+            outlet.growth = Some(Growth::of(&outlet.sink));
         }
-        let mut writing = Writing { outlet: in_use, frame, left_rest };
+        let mut writing = Writing { outlet, frame, left_rest };
         let written = end.unless_aborted(writing.frame.write(&mut writing.outlet.sink)).await;
         match written {
             None => Err(Error::Closed),
@@ -129,20 +125,16 @@ impl<'e> Turn<'e> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(in_use) = self.in_use.take() else { return };
-        if !in_use.has_rest() {
-            return;
-        }
+        let Some(mut held) = self.0.take().filter(|held| held.has_rest()) else { return };
         // The turn goes along, so the next put waits until the rest is written. Where there is no runtime, or it ends before
         // that, the next put writes the rest.
         if let Ok(runtime) = runtime::Handle::try_current() {
-            let mut held = in_use.detach();
             runtime.spawn(async move {
-                let end = held.end();
+                let (end, outlet) = held.parts();
                 // If nothing reads any more, the next put says so.
-                let _ = end.unless_aborted(held.body_mut().write_rest()).await;
+                let _ = end.unless_aborted(outlet.write_rest()).await;
             });
         }
     }

@@ -8,6 +8,8 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::unistd::Pid;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use nix::unistd::{Gid, Uid};
 use std::env;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::ffi::CString;
@@ -79,11 +81,11 @@ pub(crate) fn prefer_huge_pages(vector: &mut Vec<u8>) {
     let _ = vector;
 }
 
-/// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it is
+/// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it can only be
 /// started again by a name that holds: nothing has to be told.
 pub(crate) fn build() -> String {
     use std::os::unix::fs::MetadataExt;
-    if *HAS_RUNNING {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
         return String::new();
     }
     let file = env::current_exe().and_then(std::fs::metadata);
@@ -134,26 +136,9 @@ pub(crate) fn has_more_rights_than_its_caller() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: it reads a value that the system gave this process at its start.
     return unsafe { nix::libc::getauxval(nix::libc::AT_SECURE) != 0 };
-    #[cfg(any(
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd"
-    ))]
-    // SAFETY: it reads a flag of this process.
-    return unsafe { nix::libc::issetugid() != 0 };
-    #[cfg(not(any(
-        target_os = "linux",
-        target_os = "android",
-        target_vendor = "apple",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd"
-    )))]
-    // SAFETY: they read numbers of this process.
-    return unsafe {
-        nix::libc::getuid() != nix::libc::geteuid() || nix::libc::getgid() != nix::libc::getegid()
-    };
+    // Elsewhere only the numbers can differ. Before main nothing of the program has changed them.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    return Uid::current() != Uid::effective() || Gid::current() != Gid::effective();
 }
 
 /// Names this process for `ps` and `top` as its program is named: Linux names it after the path that it was started by,
@@ -268,47 +253,40 @@ fn listed() -> Option<Vec<RawFd>> {
 /// So many descriptors are tried where the system does not say which are open.
 const MOST: RawFd = 1 << 20;
 
+/// Makes the system mark descriptors as they are received, where it can.
 #[cfg(any(
-    target_vendor = "apple",
-    not(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "netbsd"
-    ))
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
 ))]
+const MARKED: MsgFlags = MsgFlags::MSG_CMSG_CLOEXEC;
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd"
+)))]
+const MARKED: MsgFlags = MsgFlags::empty();
+
 fn close_on_exec(descriptor: &OwnedFd) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
     fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())
 }
 
-/// Receives the descriptors of one message, which carries one byte beside them. None: the sender is gone.
-pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
-    #[cfg(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "netbsd"
-    ))]
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    #[cfg(not(any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "freebsd",
-        target_os = "netbsd"
-    )))]
-    let flags = MsgFlags::empty();
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
+/// Receives the descriptors of one message, and returns how many are to follow in others. `None`: the sender is gone.
+pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Result<Option<u32>> {
+    let mut later = [0; 4];
+    let mut parts = [IoSliceMut::new(&mut later)];
     let mut space = cmsg_space!([RawFd; DESCRIPTORS_A_MESSAGE]);
     let message = loop {
-        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MARKED) {
             Err(Errno::EINTR) => {}
             message => break message?,
         }
     };
-    let mut received = Vec::new();
+    let is_whole = message.bytes == 4;
     let parts = message.cmsgs().map_err(|_| {
         io::Error::other(
             "the system has dropped descriptors on their way: mostly because this process may not have so many open (RLIMIT_NOFILE)",
@@ -319,18 +297,14 @@ pub(crate) fn receive(socket: &UnixStream) -> io::Result<Vec<OwnedFd>> {
             for descriptor in descriptors {
                 // SAFETY: the system has just made it for this process, and nobody else knows the number.
                 let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
-                #[cfg(not(any(
-                    target_os = "linux",
-                    target_os = "android",
-                    target_os = "freebsd",
-                    target_os = "netbsd"
-                )))]
-                close_on_exec(&owned)?;
-                received.push(owned);
+                if MARKED.is_empty() {
+                    close_on_exec(&owned)?;
+                }
+                into.push(owned);
             }
         }
     }
-    Ok(received)
+    Ok(is_whole.then_some(u32::from_le_bytes(later)))
 }
 
 /// One direction of a socket as if it were a pipe. Watching a socket as a whole wakes its task whenever the other side

@@ -190,7 +190,7 @@ impl<C: Codec> Reader<C> {
     ///
     /// As [`get`](Self::get); `WouldBlock` if there is no whole message now; `Locked` while a get of another task waits.
     pub fn try_get(&self) -> Result<Option<C::Got>, Error> {
-        let message = self.reserve()?.body_mut().try_next()?;
+        let message = self.reserve()?.try_next()?;
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
@@ -241,7 +241,7 @@ impl<C: Codec> Reader<C> {
     ///
     /// `Closed`; `Locked` while a get waits.
     pub fn limit(&self, bytes: u64) -> Result<(), Error> {
-        self.reserve().map(|mut end| end.body_mut().max = bytes.min(MAX_MESSAGE))
+        self.reserve().map(|mut end| end.max = bytes.min(MAX_MESSAGE))
     }
 
     /// Closes the descriptor, for all clones. Does not wait.
@@ -258,8 +258,7 @@ impl<C: Codec> Reader<C> {
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened
-    ///.
+    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
@@ -281,7 +280,7 @@ impl<C: Codec> Reader<C> {
     ///
     /// `Closed` if it was closed or given away before.
     pub async fn close_when_idle(&self) -> Result<(), Error> {
-        drop(self.end.enter().await?.detach().commit());
+        drop(self.end.enter().await?.commit());
         Ok(())
     }
 

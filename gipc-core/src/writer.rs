@@ -3,7 +3,7 @@
 //! A handle is a cheap clone of one shared end, as a reader is.
 
 use crate::end::{End, Held};
-use crate::frame::{Batch, Outgoing, check_length};
+use crate::frame::{Batch, Outgoing, header};
 use crate::outlet::{Outlet, Turn};
 use crate::{Codec, Error, Message, Raw};
 use std::fmt;
@@ -25,17 +25,12 @@ pub struct Writer<C = Raw> {
 /// as many bytes. It must be one that can be waited for: a pipe, a FIFO, or a stream socket; with another, `put` fails with `Io`.
 impl From<OwnedFd> for Writer {
     fn from(descriptor: OwnedFd) -> Self {
-        Self::from_descriptor(descriptor)
+        let number = descriptor.as_raw_fd();
+        Self { end: End::new(Outlet::new(descriptor), number), codec: PhantomData }
     }
 }
 
 impl Writer {
-    /// Takes over a descriptor.
-    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Self {
-        let number = descriptor.as_raw_fd();
-        Self { end: End::new(Outlet::new(descriptor), number), codec: PhantomData }
-    }
-
     /// A writer that is closed.
     pub(crate) fn closed() -> Self {
         Self { end: End::gone(), codec: PhantomData }
@@ -96,9 +91,9 @@ impl<C: Codec> Writer<C> {
     /// Notes in `left_rest` whether it was dropped or failed in the middle of its message.
     async fn put_noting(&self, message: &C::Put, left_rest: &AtomicBool) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
-        check_length(bytes.len())?;
+        let header = header(bytes.len())?;
         let mut turn = Turn::enter(&self.end).await?;
-        let frame = Outgoing::one(&bytes, turn.take_scratch())?;
+        let frame = Outgoing::one(header, &bytes, turn.take_scratch());
         turn.write(frame, left_rest).await
     }
 
@@ -182,8 +177,8 @@ impl<C: Codec> Writer<C> {
             let is_last = frame.is_empty() && next.is_none();
             turn.write(frame, &left_rest).await?;
             if let Some(long) = next {
-                let long = long?;
-                let frame = Outgoing::one(&long, turn.take_scratch())?;
+                let (header, long) = long?;
+                let frame = Outgoing::one(header, &long, turn.take_scratch());
                 turn.write(frame, &left_rest).await?;
             }
             if is_last {
@@ -305,7 +300,7 @@ impl<C: Codec> Writer<C> {
     /// Reserves the writer, if it has no frame unfinished.
     pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
         let held = self.end.reserve()?;
-        if held.body().has_rest() { Err(Error::Locked) } else { Ok(held) }
+        if held.has_rest() { Err(Error::Locked) } else { Ok(held) }
     }
 }
 

@@ -287,6 +287,16 @@ async fn a_limit_of_ones_own_is_kept() {
     }
 }
 
+/// Also where it is too long to be read ahead.
+#[tokio::test]
+async fn a_message_may_be_as_long_as_the_limit() {
+    let (r, w) = pipe().expect("a pipe");
+    r.limit(100_000).expect("free");
+    let (put, got) = tokio::join!(w.put(vec![7; 100_000]), r.get());
+    put.expect("it is read");
+    assert_eq!(got.expect("short enough").map(|got| got.len()), Some(100_000));
+}
+
 #[tokio::test]
 async fn short_messages_and_long_ones_go_together() {
     let (r, w) = pipe().expect("a pipe");

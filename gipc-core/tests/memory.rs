@@ -1,8 +1,9 @@
 //! How much memory the handles take, counted by the allocator of this test.
 
-use gipc_core::{Error, pipe};
+use gipc_core::{Error, Postcard, pipe, pipe_of};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -137,6 +138,90 @@ async fn a_get_into_that_is_given_up_loses_nothing() {
     let (put, got) = tokio::join!(put, r.get());
     put.expect("it is read");
     assert!(got.expect("whole").is_some_and(|got| got == long));
+}
+
+#[tokio::test]
+async fn a_large_message_is_not_copied_before_it_is_written() {
+    let (_r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let mut put = pin!(w.put(&long));
+    let before = ASKED.get();
+    fill(put.as_mut()).await;
+    let asked = ASKED.get() - before;
+    assert!(asked < LONG / 8, "{asked} bytes to write a message of {LONG}");
+}
+
+#[tokio::test]
+async fn short_messages_are_put_without_new_memory() {
+    let (_r, w) = pipe().expect("a pipe");
+    let before = ASKED.get();
+    for _ in 0..50 {
+        w.put([7; 1000]).await.expect("they fit");
+    }
+    let asked = ASKED.get() - before;
+    assert!(asked < 10_000, "{asked} bytes for 50 messages of 1000");
+}
+
+/// The buffer for what is read ahead is made once, also where a message does not end with it.
+#[tokio::test]
+async fn to_read_ahead_needs_no_new_memory() {
+    const MESSAGES: usize = 2000;
+    let (r, w) = pipe().expect("a pipe");
+    let before = ASKED.get();
+    let putting = tokio::task::spawn_blocking(move || {
+        let mut sink = std::fs::File::from(w.take_descriptor().expect("idle"));
+        let frame = [&1000_u32.to_le_bytes()[..], &[7; 1000]].concat();
+        std::io::Write::write_all(&mut sink, &frame.repeat(MESSAGES))
+    });
+    for _ in 0..MESSAGES {
+        assert_eq!(r.get().await.expect("whole").map(|got| got.len()), Some(1000));
+    }
+    putting.await.expect("no panic").expect("it is read");
+    let asked = ASKED.get() - before;
+    assert!(asked < MESSAGES * 1000 + (1 << 19), "{asked} bytes for {MESSAGES} messages");
+}
+
+/// A map says beforehand how many entries it has, also through the limits of a decoder.
+#[tokio::test]
+async fn memory_for_a_map_is_taken_once() {
+    let (r, w) = pipe_of::<Postcard<HashMap<u32, u32>>>().expect("a pipe");
+    let map: HashMap<u32, u32> = (0..10_000).map(|n| (n, 0)).collect();
+    w.put(&map).await.expect("30 KB fit");
+    let before = ASKED.get();
+    assert_eq!(r.get().await.expect("a value"), Some(map));
+    let asked = ASKED.get() - before;
+    // 64 KiB to read ahead, 30 KB for the message and 147 KB for the map.
+    assert!(asked < 300_000, "{asked} bytes");
+}
+
+/// What the system has noted about the memory at this address.
+#[cfg(target_os = "linux")]
+fn memory_flags(address: usize) -> Option<String> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+    let begins_before = |line: &&str| {
+        let range = line.split(' ').next().and_then(|word| word.split_once('-'));
+        let number = |word| usize::from_str_radix(word, 16).ok();
+        range.is_some_and(|(begin, end)| {
+            number(begin) <= Some(address) && number(end) > Some(address)
+        })
+    };
+    let mut lines = smaps.lines().skip_while(|line| !begins_before(line));
+    lines.find_map(|line| line.strip_prefix("VmFlags:")).map(str::to_owned)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn huge_pages_are_asked_for_where_a_large_message_comes() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return;
+    }
+    let (r, w) = pipe().expect("a pipe");
+    let long = vec![7; LONG];
+    let (put, got) = tokio::join!(w.put(&long), r.get());
+    put.expect("it is read");
+    let got = got.expect("whole").expect("a message");
+    let Some(flags) = memory_flags(got.as_ptr() as usize + (5 << 20)) else { return };
+    assert!(flags.contains(" hg"), "{flags}");
 }
 
 /// The memory of a large message is reserved once, not again and again as it grows.

@@ -1,8 +1,9 @@
 //! Values instead of bytes, many messages at once, time limits, and messages as a stream.
 
 use futures_core::Stream;
-use gipc_core::{Error, Postcard, Raw, Reader, Writer, duplex, pipe};
+use gipc_core::{Codec, CodecError, Error, Postcard, Raw, Reader, Writer, duplex, pipe, pipe_of};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -62,6 +63,31 @@ async fn a_value_that_has_no_bytes_leaves_the_pipe_as_it_was() {
     assert!(matches!(w.with::<Postcard<Never>>().put(&Never).await, Err(Error::Encode(_))));
     w.put(b"next").await.expect("room");
     assert_eq!(r.get().await.expect("whole").as_deref(), Some(&b"next"[..]));
+}
+
+/// Text as it is.
+struct Text;
+
+impl Codec for Text {
+    type Put = str;
+    type Got = String;
+
+    fn encode(value: &str) -> Result<Cow<'_, [u8]>, CodecError> {
+        Ok(value.as_bytes().into())
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<String, CodecError> {
+        Ok(String::from_utf8(bytes)?)
+    }
+}
+
+#[tokio::test]
+async fn a_codec_of_text_takes_text_in_any_form() {
+    let (r, w) = pipe_of::<Text>().expect("a pipe");
+    w.put("borrowed").await.expect("room");
+    w.put(String::from("owned")).await.expect("room");
+    assert_eq!(r.get().await.expect("text").as_deref(), Some("borrowed"));
+    assert_eq!(r.get().await.expect("text").as_deref(), Some("owned"));
 }
 
 #[tokio::test]
@@ -177,6 +203,10 @@ async fn a_value_that_is_nested_too_deep_is_no_value() {
     let lists = r.with::<Postcard<List>>();
     w.with::<Postcard<List>>().put(&list(100)).await.expect("room");
     assert_eq!(lists.get().await.expect("not too deep"), Some(list(100)));
+    w.with::<Postcard<List>>().put(&list(127)).await.expect("room");
+    assert_eq!(lists.get().await.expect("just not too deep"), Some(list(127)));
+    w.with::<Postcard<List>>().put(&list(128)).await.expect("room");
+    assert!(matches!(lists.get().await, Err(Error::Decode(_))));
     let deep = vec![1; 100_000];
     let (put, got) = tokio::join!(w.put(&deep), lists.get());
     put.expect("it is read");
@@ -190,26 +220,51 @@ async fn a_sequence_of_nothings_has_an_end() {
     let units = r.with::<Postcard<Vec<()>>>();
     w.with::<Postcard<Vec<()>>>().put(&vec![(); 1000]).await.expect("room");
     assert_eq!(units.get().await.expect("a short one").map(|got| got.len()), Some(1000));
+    // 65,536 elements, and as many as the message has bytes: the length has three, and the end counts as one.
+    for (len, fits) in [(65_538, true), (65_539, false)] {
+        w.with::<Postcard<Vec<()>>>().put(&vec![(); len]).await.expect("room");
+        let got = units.get().await;
+        assert_eq!(got.is_ok(), fits, "{len}: {got:?}");
+    }
     w.put(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x01]).await.expect("room");
     let got = units.get().await;
     assert!(matches!(got, Err(Error::Decode(_))), "{got:?}");
+}
+
+/// What is nested in one element does not count for the next.
+#[tokio::test]
+async fn a_long_sequence_is_not_deep() {
+    let long = vec![Some(7_u8); 1000];
+    let (r, w) = pipe_of::<Postcard<Vec<Option<u8>>>>().expect("a pipe");
+    w.put(&long).await.expect("room");
+    assert_eq!(r.get().await.expect("a value"), Some(long));
+}
+
+/// A sequence says beforehand how long it is, also through the limits.
+#[tokio::test]
+async fn memory_for_a_sequence_is_taken_once() {
+    let (r, w) = pipe_of::<Postcard<Vec<u64>>>().expect("a pipe");
+    w.put(vec![1; 1000]).await.expect("room");
+    assert_eq!(r.get().await.expect("a value").map(|got| got.capacity()), Some(1000));
 }
 
 /// Everything that serde can pass around goes through the limits as it was.
 #[tokio::test]
 async fn every_kind_of_value_passes_the_limits() {
     use std::collections::BTreeMap;
+    use std::net::IpAddr;
     type Many = (
         (bool, char, i8, i16, i32, i64, i128),
         (u8, u16, u32, u64, u128, f32, f64),
-        (String, Option<u8>, Option<()>, [u16; 3]),
+        (String, Option<u8>, Option<()>, [u16; 3], IpAddr),
         (BTreeMap<String, Vec<Option<u8>>>, Result<u8, String>, Duration),
     );
     let map = BTreeMap::from([("a".into(), vec![Some(1), None]), ("b".into(), vec![])]);
     let many: Many = (
         (true, 'ö', -1, -2, -3, -4, -5),
         (1, 2, 3, 4, 5, 0.5, 0.25),
-        ("text".into(), Some(7), None, [1, 2, 3]),
+        // An address is a text only in formats that people read.
+        ("text".into(), Some(7), None, [1, 2, 3], IpAddr::from([127, 0, 0, 1])),
         (map, Err("no".into()), Duration::from_millis(5)),
     );
     let (r, w) = pipe().expect("a pipe");

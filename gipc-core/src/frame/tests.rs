@@ -26,7 +26,10 @@ fn several(messages: &[&[u8]]) -> Outgoing<'static> {
 fn bytes(messages: &[&[u8]]) -> Vec<u8> {
     messages
         .iter()
-        .flat_map(|message| Outgoing::one(message, Vec::new()).expect("it fits").rest().concat())
+        .flat_map(|message| {
+            let header = header(message.len()).expect("it fits");
+            Outgoing::one(header, message, Vec::new()).rest().concat()
+        })
         .collect()
 }
 
@@ -88,6 +91,22 @@ async fn a_length_alone_costs_no_memory() {
     }
     let grown = resident().expect("as before").saturating_sub(before);
     assert!(grown < 32 * (3 << 20), "{grown} bytes for 32 false lengths");
+}
+
+/// Where its whole length could not be reserved.
+#[test]
+fn room_for_a_message_grows_with_what_has_come() {
+    let mut message = vec![7; 2 * AHEAD];
+    reserve(&mut message, 10 * AHEAD).expect("memory");
+    let doubled = message.capacity();
+    assert!(doubled >= 4 * AHEAD, "{doubled}");
+    message.resize(doubled - AHEAD, 7);
+    reserve(&mut message, 9 * AHEAD).expect("memory");
+    assert_eq!(message.capacity(), doubled, "there is room for a read");
+    message.resize(doubled, 7);
+    reserve(&mut message, 10).expect("memory");
+    let last = message.capacity() - doubled;
+    assert!((10..AHEAD).contains(&last), "{last} where 10 bytes are missing");
 }
 
 #[rstest]

@@ -130,6 +130,8 @@ fn main() {
         test("an_error_that_an_entry_returns_is_told_to_its_parent", failures),
         test("a_handle_that_a_child_drops_is_closed_while_the_child_goes_on", dropped_in_the_child),
         test("a_child_whose_parent_dies_while_it_hands_over_does_not_begin", torn),
+        test("how_an_entry_ends_is_also_its_exit_code", exit_codes),
+        test("two_hundred_and_fifty_handles_all_arrive", more_than_one_message_of_descriptors),
         test("a_child_that_does_not_end_when_it_is_asked_to_is_killed", stopped),
         test("a_child_reads_the_stdin_that_was_chosen", stdins),
         test("a_child_can_have_a_process_group_of_its_own", groups),

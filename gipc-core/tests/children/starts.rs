@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::entries::{
-    drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
+    count_handles, drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
     panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings_with,
     text_of, unspeakable, writes_early,
 };
@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 pub(crate) async fn panics_at_once() -> Result<(), Failure> {
@@ -172,14 +172,47 @@ pub(crate) async fn torn() -> Result<(), Failure> {
         let (mut ours, theirs) = UnixStream::pair()?;
         ours.write_all(handed_over)?;
         ours.shutdown(std::net::Shutdown::Write)?;
-        let output = std::process::Command::new(std::env::current_exe()?)
-            .env(ENTRY_VARIABLE, nothing_by_name())
-            .stdin(OwnedFd::from(theirs))
-            .output()?;
+        let output = started_by_hand(NOTHING, theirs)?;
         assert_eq!(output.status.code(), Some(127), "{handed_over:?}");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(errors.contains("its parent went away"), "{handed_over:?}: {errors}");
     }
+    Ok(())
+}
+
+/// How an entry ends is also its exit code, for a parent that knows nothing of this crate.
+pub(crate) async fn exit_codes() -> Result<(), Failure> {
+    let text = &[1, b'x', 0][..]; // the arguments, and no lengths of lists
+    let cases = [
+        (NOTHING, &[7, 0][..], 0),
+        ("fails(gipc_core::entry::Start<alloc::string::String>) -> u32", text, 1),
+        ("unspeakable(gipc_core::entry::Start) -> std::path::PathBuf", &[0], 70),
+        ("panics(gipc_core::entry::Start<alloc::string::String>) -> ()", text, 101),
+        ("missing(gipc_core::entry::Start) -> ()", &[0], 127),
+    ];
+    for (signature, args, code) in cases {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        let len = args.len() as u64;
+        let parts = [&[0; 4][..], &(len + 8).to_le_bytes(), &len.to_le_bytes(), args];
+        ours.write_all(&parts.concat())?;
+        let output = started_by_hand(signature, theirs)?;
+        assert_eq!(output.status.code(), Some(code), "{signature}: {output:?}");
+    }
+    Ok(())
+}
+
+/// Starts an entry as its parent does, with this socket to its parent.
+fn started_by_hand(signature: &str, socket: UnixStream) -> Result<Output, Failure> {
+    let signature =
+        format!("children::entries::{signature}, gipc-core {}", env!("CARGO_PKG_VERSION"));
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    Ok(command.env(ENTRY_VARIABLE, signature).stdin(OwnedFd::from(socket)).output()?)
+}
+
+pub(crate) async fn more_than_one_message_of_descriptors() -> Result<(), Failure> {
+    let writers = (0..250).map(|_| Ok(pipe()?.1)).collect::<Result<Vec<_>, Failure>>()?;
+    let child = Command::new(count_handles())?.handles(writers).spawn(&())?;
+    assert_eq!(child.join().await?, Exit::Returned(250));
     Ok(())
 }
 
@@ -190,7 +223,7 @@ pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_
 pub(crate) async fn another_version() -> Result<(), Failure> {
     let output = std::process::Command::new(std::env::current_exe()?)
         .arg("--list")
-        .env("GIPC_CORE_ENTRY_0.0.0", nothing_by_name())
+        .env("GIPC_CORE_ENTRY_0.0.0", NOTHING)
         .output()?;
     assert!(output.status.success(), "{output:?}");
     let listed = String::from_utf8_lossy(&output.stdout);
@@ -198,13 +231,8 @@ pub(crate) async fn another_version() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What tells a child to begin with `nothing`.
-fn nothing_by_name() -> String {
-    format!(
-        "children::entries::nothing(gipc_core::entry::Start<u32>) -> u32, gipc-core {}",
-        env!("CARGO_PKG_VERSION")
-    )
-}
+/// The entry `nothing`, as a child is told of it.
+const NOTHING: &str = "nothing(gipc_core::entry::Start<u32>) -> u32";
 
 /// A copy of this program that runs as root whichever user starts it, started by a user who gives it the environment and the
 /// socket of a child.
@@ -240,7 +268,7 @@ fn refuses_as_privileged(folder: &Path) -> Result<(), Failure> {
     let copy = set_user_id(&std::env::current_exe()?, folder)?;
     let (mut ours, theirs) = UnixStream::pair()?;
     let child = std::process::Command::new(&copy)
-        .env(ENTRY_VARIABLE, nothing_by_name())
+        .env(ENTRY_VARIABLE, NOTHING)
         .uid(65534)
         .stdin(OwnedFd::from(theirs))
         .stdout(Stdio::piped())
