@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// The files in which nothing is wrong, or nothing that can be found without running them.
 const ACCEPTED: [&str; 5] = ["29-tabs-crlf", "b2-06-never-joined", "b3-j", "b5-2", "tiny"];
@@ -39,6 +42,36 @@ fn check(name: &str, flags: &[&str]) -> Output {
         .expect("the harness starts")
 }
 
+/// What `check` says of a file: as text, and as JSON.
+struct Checked {
+    name: String,
+    text: Output,
+    json: Output,
+}
+
+/// All files, checked once and several at a time.
+fn all_checked() -> &'static [Checked] {
+    static ALL: OnceLock<Vec<Checked>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let (names, next) = (names(), AtomicUsize::new(0));
+        let check_some = || {
+            let mut checked = Vec::new();
+            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (text, json) = (check(name, &[]), check(name, &["--format", "json"]));
+                checked.push(Checked { name: name.clone(), text, json });
+            }
+            checked
+        };
+        let threads = thread::available_parallelism().map_or(1, |count| count.get());
+        let mut all: Vec<Checked> = thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads).map(|_| scope.spawn(check_some)).collect();
+            handles.into_iter().flat_map(|one| one.join().expect("a file was checked")).collect()
+        });
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    })
+}
+
 fn text(bytes: &[u8]) -> String {
     let program = env!("CARGO_BIN_EXE_gipc-harness");
     String::from_utf8(bytes.to_vec()).expect("the output is text").replace(program, "gipc-harness")
@@ -51,17 +84,15 @@ fn the_screen_of_each_mistake_is_as_it_was_reviewed() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     let _bound = settings.bind_to_scope();
-    for name in names() {
-        let output = check(&name, &[]);
+    for Checked { name, text: output, .. } in all_checked() {
         let screen = format!("{}{}", text(&output.stdout), text(&output.stderr));
-        insta::assert_snapshot!(name, screen);
+        insta::assert_snapshot!(name.as_str(), screen);
     }
 }
 
 #[test]
 fn every_refusal_names_the_place_the_cause_and_the_cure() {
-    for name in names() {
-        let output = check(&name, &["--format", "json"]);
+    for Checked { name, text: screen, json: output } in all_checked() {
         let lines = text(&output.stdout);
         let mistakes: Vec<Value> = lines
             .lines()
@@ -70,7 +101,7 @@ fn every_refusal_names_the_place_the_cause_and_the_cure() {
             })
             .collect();
         let is_refused = !ACCEPTED.contains(&name.as_str()) && !WARNED.contains(&name.as_str());
-        let screen = text(&check(&name, &[]).stderr);
+        let screen = text(&screen.stderr);
         assert_eq!(output.status.code(), Some(if is_refused { 2 } else { 0 }), "{name}\n{screen}");
         assert_eq!(mistakes.is_empty(), ACCEPTED.contains(&name.as_str()), "{name}\n{screen}");
         let source =

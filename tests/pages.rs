@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// A cell whose trace the tests add, since the stored matrix has none.
 const ADAPTER: &str = "gipc-python";
@@ -95,8 +96,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Makes the pages of the stored matrix, to which the trace of one cell is added, and returns their folder.
-fn pages(folder: &Path) -> PathBuf {
+/// The folder with the pages of the stored matrix, to which the trace of one cell is added. They are made once.
+fn pages() -> &'static Path {
+    static PAGES: OnceLock<PathBuf> = OnceLock::new();
+    PAGES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).expect("a folder");
+        make_pages(&folder)
+    })
+}
+
+fn make_pages(folder: &Path) -> PathBuf {
     let stored = folder.join("stored");
     fs::create_dir(&stored).expect("a folder");
     let results = root().join("docs/matrix/matrix.json");
@@ -133,13 +144,9 @@ const SCREENS: [Screen; 4] = [
 
 #[test]
 fn the_tables_can_be_searched_and_filtered_on_each_screen() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pages = pages(folder.path());
-    for screen in SCREENS {
-        let Some(seen) = open_in_chromium(&pages, "index.html", screen, &[("index.html", FILTER)])
-        else {
-            return;
-        };
+    let scripts = [("index.html", FILTER)];
+    let Some(all) = open_in_chromium(pages(), "index.html", &SCREENS, &scripts) else { return };
+    for (screen, seen) in SCREENS.into_iter().zip(all) {
         let number = |name: &str| seen[name].as_u64().unwrap_or(0);
         assert!(number("all") > 300, "{screen:?} {seen}");
         for part in ["searched", "of_theme", "failing"] {
@@ -153,15 +160,12 @@ fn the_tables_can_be_searched_and_filtered_on_each_screen() {
 
 #[test]
 fn the_evidence_of_a_cell_is_readable_on_each_screen() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pages = pages(folder.path());
     let file = format!("{ADAPTER}.html");
     let anchor = SCENARIO.replace('/', "+");
-    for screen in SCREENS {
-        let address = format!("{file}#{anchor}");
-        let Some(seen) = open_in_chromium(&pages, &address, screen, &[(&file, EVIDENCE)]) else {
-            return;
-        };
+    let address = format!("{file}#{anchor}");
+    let scripts = [(file.as_str(), EVIDENCE)];
+    let Some(all) = open_in_chromium(pages(), &address, &SCREENS, &scripts) else { return };
+    for (screen, seen) in SCREENS.into_iter().zip(all) {
         assert_eq!((&seen["at"], &seen["visible"]), (&json!(anchor), &json!(true)), "{screen:?}");
         let difference = json!([["▶main get r", "truncated main closed w", "eof main closed w"]]);
         assert_eq!(seen["marked"], difference, "{screen:?}");
@@ -171,14 +175,14 @@ fn the_evidence_of_a_cell_is_readable_on_each_screen() {
 
 #[test]
 fn back_returns_to_the_same_place_of_the_filtered_tables() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let pages = pages(folder.path());
-    let names = fs::read_dir(&pages).expect("the pages").flatten();
+    let names = fs::read_dir(pages()).expect("the pages").flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let others: Vec<String> = names.filter(|name| name != "index.html").collect();
     let mut scripts = vec![("index.html", BACK)];
     scripts.extend(others.iter().map(|name| (name.as_str(), RETURN)));
-    let Some(seen) = open_in_chromium(&pages, "index.html", SCREENS[0], &scripts) else { return };
+    let screens = &SCREENS[..1];
+    let Some(seen) = open_in_chromium(pages(), "index.html", screens, &scripts) else { return };
+    let seen = &seen[0];
     let scroll = |at: usize| seen["scroll"][at].as_f64().unwrap_or(0.0);
     assert!(scroll(0) > 500.0 && (scroll(0) - scroll(1)).abs() < 2.0, "{seen}");
     assert_eq!(seen["text"], "EOF", "{seen}");
@@ -220,10 +224,9 @@ fn the_page_of_a_run_is_readable_on_each_screen() {
         .output()
         .expect("the harness starts");
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    for screen in SCREENS {
-        let Some(seen) = open_in_chromium(&pages, "run.html", screen, &[("run.html", RUN)]) else {
-            return;
-        };
+    let scripts = [("run.html", RUN)];
+    let Some(all) = open_in_chromium(&pages, "run.html", &SCREENS, &scripts) else { return };
+    for seen in all {
         assert_eq!(seen["failures"], 2, "{seen}");
         assert_eq!(seen["failures"], seen["diagrams"], "{seen}");
         assert_eq!(seen["links"], json!([]), "{seen}");
@@ -235,8 +238,7 @@ fn the_page_of_a_run_is_readable_on_each_screen() {
 #[case::one_implementation("gipc-python.html")]
 #[case::scenarios("scenarios.html")]
 fn a_page_needs_no_script_and_loads_nothing_from_elsewhere(#[case] name: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let html = fs::read_to_string(pages(folder.path()).join(name)).expect("the page was written");
+    let html = fs::read_to_string(pages().join(name)).expect("the page was written");
     for outside in ["<link", "src=\"", "@import", "url("] {
         assert!(!html.contains(outside), "{outside}: {name} loads something");
     }

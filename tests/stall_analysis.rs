@@ -3,7 +3,8 @@
 //!
 //! A stall is a file of `tests/stalls`: a scenario whose comments state the fault that is injected into the
 //! implementation, if it needs one, the verdict, and parts of the output. `GIPC_HARNESS_LOAD=8` runs eight busy
-//! processes meanwhile.
+//! processes meanwhile. `-- --test-threads=1` also prints how long the runs took, which means little if several compete
+//! for processors.
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]
 
@@ -74,13 +75,13 @@ fn main() {
         }
         files.iter().map(move |file| trial(language, file, &readiness)).collect::<Vec<_>>()
     });
-    let mut arguments = Arguments::from_args();
-    // Two trials at once would compete for processors, and their times would mean nothing.
-    arguments.test_threads = Some(1);
+    let arguments = Arguments::from_args();
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     let mut times = TIMES.lock().expect("no trial panics while it holds the lock").clone();
     times.sort_by(f64::total_cmp);
-    if let (Some(median), Some(longest)) = (times.get(times.len() / 2), times.last()) {
+    if let (Some(1), Some(median), Some(longest)) =
+        (arguments.test_threads, times.get(times.len() / 2), times.last())
+    {
         print(&format!("from start to verdict: median {median:.2} s, longest {longest:.2} s"));
     }
     conclusion.exit();

@@ -1,4 +1,5 @@
-//! Opens pages in headless Chromium, with scripts that report what they see.
+//! Opens pages in headless Chromium, with scripts that report what they see. One start of the browser shows a page on all
+//! screens.
 
 use serde_json::Value;
 use std::fs;
@@ -30,28 +31,32 @@ const report = () => {
 };
 </script>"#;
 
-/// Shows a page in a frame, since a window of the browser cannot be as narrow as a phone, and waits for its report.
-const FRAME: &str = r#"<!DOCTYPE html><meta name="color-scheme" content="light dark"><iframe src="ADDRESS"
-style="width: WIDTHpx; height: HEIGHTpx; border: 0"></iframe><script>
+/// Shows a page in a frame for each screen, since a window of the browser cannot be as narrow as a phone, and waits for their
+/// reports. The frames lie on each other, so that all are inside the window.
+const FRAMES: &str = r#"<!DOCTYPE html><meta name="color-scheme" content="light dark">FRAMES<script>
+const frames = [...document.querySelectorAll("iframe")];
+const results = frames.map(() => null);
 addEventListener("message", (event) => {
+  results[frames.findIndex((frame) => frame.contentWindow === event.source)] = JSON.parse(event.data);
+  if (results.includes(null)) return;
   const result = document.createElement("pre");
   result.id = "result";
-  result.textContent = event.data;
+  result.textContent = JSON.stringify(results);
   document.body.replaceChildren(result);
 });
 </script>"#;
 
-/// Opens an address in a folder of pages, and returns what the page reported by `report()`; `None` without Chromium.
-/// `scripts` are added to pages, by the name of the file.
+/// Opens an address in a folder of pages on several screens at once, and returns what the page reported on each by
+/// `report()`; `None` without Chromium. `scripts` are added to pages, by the name of the file.
 ///
-/// Panics if the page reported nothing, if the browser reported an error, if the page is wider than the screen, if a part
-/// that scrolls sideways cannot be reached by the keyboard, or if the colors do not fit the scheme.
+/// Panics if the page did not report on each screen, if the browser reported an error, if the page is wider than the
+/// screen, if a part that scrolls sideways cannot be reached by the keyboard, or if the colors do not fit the scheme.
 pub(crate) fn open_in_chromium(
     pages: &Path,
     address: &str,
-    screen: Screen,
+    screens: &[Screen],
     scripts: &[(&str, &str)],
-) -> Option<Value> {
+) -> Option<Vec<Value>> {
     let folder = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(pages).expect("the pages").flatten() {
         let name = entry.file_name();
@@ -63,17 +68,36 @@ pub(crate) fn open_in_chromium(
         }
         fs::write(folder.path().join(name), html).expect("the page is written");
     }
-    let frame = FRAME.replace("ADDRESS", address);
-    let frame = frame.replace("WIDTH", &screen.width.to_string());
-    let frame = frame.replace("HEIGHT", &screen.height.to_string());
-    fs::write(folder.path().join("frame.html"), frame).expect("the frame is written");
-    let url = format!("file://{}/frame.html", folder.path().display());
-    let (dom, console) = run(&url, screen, &folder.path().join("profile"))?;
+    let frames: String = screens.iter().map(|screen| frame(address, *screen)).collect();
+    let html = FRAMES.replace("FRAMES", &frames);
+    fs::write(folder.path().join("frames.html"), html).expect("the frames are written");
+    let url = format!("file://{}/frames.html", folder.path().display());
+    let width = screens.iter().map(|screen| screen.width).max().unwrap_or_default();
+    let height = screens.iter().map(|screen| screen.height).max().unwrap_or_default();
+    let (dom, console) = run(&url, (width, height), &folder.path().join("profile"))?;
     assert_eq!(console, "", "the console is empty");
     let seen = dom.split("<pre id=\"result\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-    let seen = seen.unwrap_or_else(|| panic!("{address} reported nothing: {dom:.2000}"));
+    let seen =
+        seen.unwrap_or_else(|| panic!("{address} did not report on all screens: {dom:.2000}"));
     let seen = seen.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    let seen: Value = serde_json::from_str(&seen).expect("the result is JSON");
+    let seen: Vec<Value> = serde_json::from_str(&seen).expect("the result is JSON");
+    assert_eq!(seen.len(), screens.len(), "{address}");
+    screens.iter().zip(&seen).for_each(|(screen, seen)| check(*screen, seen));
+    Some(seen)
+}
+
+/// The frame of a screen. The color scheme of the frame is the one that the page in it prefers.
+fn frame(address: &str, screen: Screen) -> String {
+    let Screen { width, height, dark } = screen;
+    let scheme = if dark { "dark" } else { "light" };
+    format!(
+        "<iframe src=\"{address}\" style=\"position: absolute; left: 0; top: 0; width: {width}px; \
+         height: {height}px; border: 0; color-scheme: {scheme}\"></iframe>"
+    )
+}
+
+/// Checks what holds for every page.
+fn check(screen: Screen, seen: &Value) {
     assert_eq!(seen["errors"], serde_json::json!([]), "{screen:?}");
     assert_eq!(seen["width"][0], screen.width, "{screen:?}: {seen}");
     assert!(seen["width"][1].as_u64() <= seen["width"][0].as_u64(), "{screen:?}: {seen}");
@@ -82,7 +106,6 @@ pub(crate) fn open_in_chromium(
     let [background, text] = [0, 1].map(|at| brightness(&seen["colors"][at]));
     assert_eq!(background < text, screen.dark, "{screen:?}: {}", seen["colors"]);
     assert!(background.abs_diff(text) > 500, "{screen:?}: {}", seen["colors"]);
-    Some(seen)
 }
 
 /// The sum of the parts of a color such as `rgb(22, 24, 27)`.
@@ -91,17 +114,15 @@ fn brightness(color: &Value) -> u32 {
     parts.filter_map(|part| part.parse::<u32>().ok()).take(3).sum()
 }
 
-/// The final DOM of a page, and what it wrote to the console.
-fn run(url: &str, screen: Screen, profile: &Path) -> Option<(String, String)> {
-    let scheme = if screen.dark { 0 } else { 1 };
+/// The final DOM of a page in a window of this width and height, and what it wrote to the console.
+fn run(url: &str, (width, height): (u32, u32), profile: &Path) -> Option<(String, String)> {
     let found = ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|program| {
         Command::new(program)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-background-networking", "--disable-component-update"])
             .args(["--disable-sync", "--hide-scrollbars", "--enable-logging=stderr"])
             .args(["--virtual-time-budget=10000", "--dump-dom"])
-            .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
-            .arg(format!("--window-size={},{}", screen.width + 100, screen.height + 100))
+            .arg(format!("--window-size={},{}", width + 100, height + 100))
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(url)
             .stdin(Stdio::null())

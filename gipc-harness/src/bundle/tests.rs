@@ -29,7 +29,12 @@ fn record(outcome: Option<Outcome>) -> Record {
     }
     let mut observation = Observation::of(trace);
     observation.printed = "at /srv/me/secret/lib.py, token=hunter2hunter2, /usr/lib/x.so\n".into();
-    let fact = SystemFact { name: "scratch".into(), found: "/srv/me/tmp".into(), unmet: None };
+    let fact = SystemFact {
+        name: "scratch".into(),
+        found: "/srv/me/tmp".into(),
+        unmet: None,
+        unmet_by_heavy: None,
+    };
     let environment = Environment { facts: vec![fact], slow_factor: 1 };
     Record::new(&job, &RunOutput::from(observation), "own", None, &environment)
 }

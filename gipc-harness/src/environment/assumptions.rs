@@ -25,6 +25,11 @@ pub(super) const FEW_DESCRIPTORS: Assumption = Assumption {
             children/a-task-each) and others may fail: raise the limit with `ulimit -n`",
     explains: &["EMFILE", "ENFILE", "Too many open files", "os error 24"],
 };
+pub(super) const FEW_DESCRIPTORS_FOR_HEAVY: Assumption = Assumption {
+    means: "fewer than 19900 descriptors can be open: heavy scenarios with thousands of processes may fail: raise the limit \
+            with `ulimit -n`",
+    explains: FEW_DESCRIPTORS.explains,
+};
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
 const FEW_PROCESSES: Assumption = Assumption {
     means: "fewer than 256 processes can run: raise the limit with `ulimit -u`",
@@ -75,8 +80,8 @@ const FOREIGN_SYSCALLS: Assumption = Assumption {
 /// The smallest number of descriptors with which every scenario that is not heavy can run.
 const MIN_DESCRIPTORS: rlim_t = 512;
 
-/// The same for heavy scenarios, with a thousand children.
-const HEAVY_DESCRIPTORS: rlim_t = 8192;
+/// The same for heavy scenarios, with ten thousand processes.
+const HEAVY_DESCRIPTORS: rlim_t = 19_900;
 
 /// The smallest number of processes with which every scenario that is not heavy can run.
 #[cfg(any(target_os = "linux", target_os = "freebsd"))]
@@ -174,9 +179,11 @@ pub(super) fn shell() -> SystemFact {
 pub(super) fn descriptors() -> SystemFact {
     let fact = limit("descriptors", Resource::RLIMIT_NOFILE, MIN_DESCRIPTORS, FEW_DESCRIPTORS);
     match getrlimit(Resource::RLIMIT_NOFILE) {
-        Ok((_, hard)) if hard < HEAVY_DESCRIPTORS => {
-            SystemFact { found: fact.found + ", too few for --heavy", ..fact }
-        }
+        Ok((_, hard)) if hard < HEAVY_DESCRIPTORS => SystemFact {
+            found: fact.found + ", too few for --heavy",
+            unmet_by_heavy: Some(FEW_DESCRIPTORS_FOR_HEAVY.into()),
+            ..fact
+        },
         _ => fact,
     }
 }

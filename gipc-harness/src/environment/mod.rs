@@ -30,12 +30,15 @@ pub struct SystemFact {
     pub found: String,
     /// The assumption of the suite that does not hold, if there is one.
     pub unmet: Option<UnmetAssumption>,
+    /// What heavy scenarios assume besides, if it does not hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet_by_heavy: Option<UnmetAssumption>,
 }
 
 impl SystemFact {
     fn new(name: &str, found: impl Display, unmet: Option<Assumption>) -> Self {
         let unmet = unmet.map(UnmetAssumption::from);
-        Self { name: name.into(), found: found.to_string(), unmet }
+        Self { name: name.into(), found: found.to_string(), unmet, unmet_by_heavy: None }
     }
 }
 
@@ -83,13 +86,22 @@ pub fn look(exe: &Path) -> Environment {
 }
 
 impl Environment {
-    /// The unmet assumption that explains a failure with this description, if there is one.
+    /// The unmet assumption that explains a failure with this description, if there is one, and the fact that it is about.
+    /// Heavy scenarios assume more than others.
     #[must_use]
-    pub fn explains(&self, failure: &str) -> Option<&SystemFact> {
-        let is_explained_by = |unmet: &UnmetAssumption| {
+    pub fn explains(
+        &self,
+        failure: &str,
+        is_heavy: bool,
+    ) -> Option<(&SystemFact, &UnmetAssumption)> {
+        let explains = |unmet: &UnmetAssumption| {
             unmet.explains.iter().any(|text| failure.contains(text.as_str()))
         };
-        self.facts.iter().find(|fact| fact.unmet.as_ref().is_some_and(is_explained_by))
+        let mut unmet = self.facts.iter().flat_map(|fact| {
+            let of_heavy = fact.unmet_by_heavy.as_ref().filter(|_| is_heavy);
+            fact.unmet.iter().chain(of_heavy).map(move |unmet| (fact, unmet))
+        });
+        unmet.find(|(_, unmet)| explains(unmet))
     }
 
     /// The facts that break an assumption of the suite.
@@ -100,7 +112,7 @@ impl Environment {
 
 #[cfg(test)]
 mod tests {
-    use super::assumptions::{FEW_DESCRIPTORS, LITTLE_MEMORY, NO_PROC};
+    use super::assumptions::{FEW_DESCRIPTORS, FEW_DESCRIPTORS_FOR_HEAVY, LITTLE_MEMORY, NO_PROC};
     use super::{Environment, SystemFact};
     use rstest::rstest;
 
@@ -119,13 +131,24 @@ mod tests {
         ];
         let facts = facts.map(|(name, unmet)| SystemFact::new(name, "", Some(unmet)));
         let environment = Environment { facts: facts.into(), slow_factor: 1 };
-        assert_eq!(environment.explains(failure).map(|fact| fact.name.as_str()), expected);
+        let explained = environment.explains(failure, false);
+        assert_eq!(explained.map(|(fact, _)| fact.name.as_str()), expected);
     }
 
     #[test]
     fn an_assumption_that_holds_explains_nothing() {
         let facts = vec![SystemFact::new("descriptors", 1024, None)];
         let environment = Environment { facts, slow_factor: 1 };
-        assert!(environment.explains("os:EMFILE").is_none());
+        assert!(environment.explains("os:EMFILE", true).is_none());
+    }
+
+    #[test]
+    fn too_few_descriptors_for_thousands_of_children_explain_failures_of_heavy_scenarios_only() {
+        let unmet_by_heavy = Some(FEW_DESCRIPTORS_FOR_HEAVY.into());
+        let fact = SystemFact { unmet_by_heavy, ..SystemFact::new("descriptors", 1024, None) };
+        let environment = Environment { facts: vec![fact], slow_factor: 1 };
+        assert!(environment.explains("os:EMFILE", true).is_some());
+        assert!(environment.explains("os:EMFILE", false).is_none());
+        assert!(environment.explains("truncated", true).is_none());
     }
 }

@@ -6,13 +6,20 @@ use crate::trace::{StepState, disagreement};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 mod after_cancel;
 mod outcomes;
 mod reduction;
 mod unjoined;
 
-fn suite() -> Vec<Scenario> {
+/// All scenarios of the suite, which are read once.
+fn suite() -> &'static [Scenario] {
+    static SUITE: OnceLock<Vec<Scenario>> = OnceLock::new();
+    SUITE.get_or_init(read_suite)
+}
+
+fn read_suite() -> Vec<Scenario> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     let mut scenarios = Vec::new();
     for theme in std::fs::read_dir(&root).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
@@ -32,8 +39,8 @@ fn suite() -> Vec<Scenario> {
 #[test]
 fn the_model_agrees_with_every_scenario_file() {
     for scenario in suite() {
-        let predicted = predict(&scenario, Choices::default());
-        if let Some(finding) = disagreement(&scenario, &predicted) {
+        let predicted = predict(scenario, Choices::default());
+        if let Some(finding) = disagreement(scenario, &predicted) {
             let step = &scenario.steps[finding.step];
             panic!("{}:{} {}: {finding:?}", scenario.id, step.position.line, step.what());
         }
@@ -44,7 +51,7 @@ fn the_model_agrees_with_every_scenario_file() {
 fn no_outcome_depends_on_how_much_a_pipe_holds() {
     for scenario in suite() {
         assert!(
-            !depends_on_capacity(&scenario),
+            !depends_on_capacity(scenario),
             "{} depends on the capacity of a pipe",
             scenario.id
         );
@@ -66,7 +73,7 @@ fn each_scenario_catches_a_mutation_and_each_mutation_is_caught() {
     let mut caught: BTreeMap<Mutation, usize> = BTreeMap::new();
     let mut useless = Vec::new();
     for scenario in suite() {
-        let mutations = caught_mutations(&scenario);
+        let mutations = caught_mutations(scenario);
         if mutations.is_empty() {
             useless.push(scenario.id.clone());
         }
@@ -87,8 +94,7 @@ fn no_outcome_depends_on_the_order_of_releases() {
     for scenario in suite() {
         let may_race =
             scenario.steps.iter().any(|step| step.within_ms.is_some() || step.expected.len() > 1);
-        if scenario.steps.len() < 300 && !may_race && !is_steady(&scenario, Choices::default(), 20)
-        {
+        if scenario.steps.len() < 300 && !may_race && !is_steady(scenario, Choices::default(), 20) {
             racing.push(scenario.id.clone());
         }
     }
@@ -99,7 +105,7 @@ fn no_outcome_depends_on_the_order_of_releases() {
 fn a_schedule_releases_each_step_at_most_once_and_before_it_completes() {
     for scenario in suite() {
         let mut released = vec![false; scenario.steps.len()];
-        for release in schedule(&scenario, Choices::default()).releases {
+        for release in schedule(scenario, Choices::default()).releases {
             assert!(!std::mem::replace(&mut released[release.step], true), "{}", scenario.id);
             assert!(release.completes.iter().all(|step| released[*step]), "{}", scenario.id);
         }

@@ -64,14 +64,14 @@ pub fn run_faults(
     }
     let session = Session { suite, adapter, request, newest: newest_input(&list)? };
     let mut is_baseline_checked = false;
-    for fault in chosen {
+    for fault in chosen.iter().copied() {
         let kept = session.folder().join(format!("{}.json", fault.name));
         if let Some(result) = session.kept_result(fault, &kept) {
             on_result(fault, result);
             continue;
         }
         if !is_baseline_checked {
-            session.check_baseline(&list)?;
+            session.check_baseline(&chosen)?;
             is_baseline_checked = true;
         }
         let Some(result) = session.run(Some(fault), &session.names_for(fault))? else {
@@ -119,11 +119,12 @@ impl Session<'_> {
         (result.fault == fault.name && result.named == fault.scenario).then_some(result)
     }
 
-    /// Runs the same scenarios without a fault.
-    fn check_baseline(&self, list: &FaultList) -> Result<(), Error> {
-        let light = list.faults.iter().filter(|fault| !fault.heavy);
+    /// Runs the scenarios that run on these faults without a fault. Heavy ones are left out.
+    fn check_baseline(&self, faults: &[&Fault]) -> Result<(), Error> {
+        let light = faults.iter().filter(|fault| !fault.heavy);
         let names: BTreeSet<&String> = light.map(|fault| &fault.scenario).collect();
         let names = match self.request.named_only {
+            true if names.is_empty() => return Ok(()),
             true => names.into_iter().cloned().collect(),
             false => Vec::new(),
         };

@@ -87,7 +87,12 @@ mod tests {
             time: Duration::from_millis(7),
             record: None,
         };
-        let fact = SystemFact { name: "system".into(), found: "any & all".into(), unmet: None };
+        let fact = SystemFact {
+            name: "system".into(),
+            found: "any & all".into(),
+            unmet: None,
+            unmet_by_heavy: None,
+        };
         let environment = Environment { facts: vec![fact], slow_factor: 1 };
         let mut junit = Junit::default();
         junit.add(&report);

@@ -13,10 +13,12 @@ use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::{PipeEnd, Scenario, Step, Verb};
 use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent, WireOutcome, message_outcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub(super) struct AgentConversation<'a> {
     scenario: &'a Scenario,
+    /// The processes that the scenario starts, and whether each is a program beside the library.
+    started: HashMap<&'a str, bool>,
     mapping: ProtocolMapping<'a>,
     probe: CapabilityProbe<'a>,
     /// The capacity that each new pipe is set to, in bytes.
@@ -37,8 +39,15 @@ struct StepEnd {
 impl<'a> AgentConversation<'a> {
     /// A conversation about a scenario, with agents whose manifest declares these profiles.
     pub(super) fn new(scenario: &'a Scenario, declared: &'a [String], settings: &Settings) -> Self {
+        let mut started: HashMap<&str, bool> = HashMap::new();
+        for step in scenario.steps.iter() {
+            if let Verb::Spawn { child, program, .. } = &step.verb {
+                *started.entry(child).or_default() |= program.is_some();
+            }
+        }
         Self {
             scenario,
+            started,
             mapping: ProtocolMapping::new(scenario),
             probe: CapabilityProbe::new(declared, scenario.steps.len()),
             pipe_capacity: settings.capacity,
@@ -109,16 +118,13 @@ impl<'a> AgentConversation<'a> {
     fn handle_hello(&mut self, state: &mut RunState<'_>, hello: Hello, agent: AgentHandle) {
         state.log(EventKind::Hello { is: hello.clone() });
         let process = hello.role.as_str();
-        let is_program = self.scenario.steps.iter().any(|step| {
-            matches!(&step.verb, Verb::Spawn { child, program: Some(_), .. } if child == process)
-        });
-        let misdeclared = self.probe.misdeclared(&hello.profiles).filter(|_| !is_program);
+        let is_program = self.started.get(process).copied();
+        let misdeclared = self.probe.misdeclared(&hello.profiles);
+        let misdeclared = misdeclared.filter(|_| is_program != Some(true));
         if let Some(difference) = misdeclared {
             return state.fail(format!("{process} {difference}"));
         }
-        let is_spawned =
-            |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
-        if process != "main" && !self.scenario.steps.iter().any(|step| is_spawned(&step.verb)) {
+        if process != "main" && is_program.is_none() {
             let pid = hello.pid;
             return state.fail(format!(
                 "{process} is not a process of this scenario (pid {pid}): a child says hello under the name that it was \

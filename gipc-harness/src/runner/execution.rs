@@ -119,7 +119,7 @@ impl<'a> Execution<'a> {
 
     /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
-        let processes = self.state.sessions.connected().count();
+        let processes = self.state.sessions.connected().len();
         let deadline = Instant::now() + detector.delay(processes);
         self.next_until(detector, deadline).await
     }

@@ -9,7 +9,7 @@ use crate::scenario::{
 };
 use gipc_agent::WireOutcome;
 use gipc_agent::{Command, FramePosition, WirePayload, WireStream, digest, noise_digest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The origin of a message that no step put.
 const NO_STEP: &str = "which no step put";
@@ -33,21 +33,21 @@ pub(super) struct ProtocolMapping<'a> {
     /// The number of each put among the puts of its task, from 1.
     put_numbers: BTreeMap<usize, usize>,
     /// The puts into each pipe whose message was not received yet.
-    unreceived: BTreeMap<PipeId, Vec<usize>>,
+    unreceived: BTreeMap<PipeId, VecDeque<usize>>,
 }
 
 impl<'a> ProtocolMapping<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
         let mut counts: BTreeMap<&TaskId, usize> = BTreeMap::new();
         let mut put_numbers = BTreeMap::new();
-        let mut unreceived: BTreeMap<PipeId, Vec<usize>> = BTreeMap::new();
+        let mut unreceived: BTreeMap<PipeId, VecDeque<usize>> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             if let Verb::Put { handle, .. } | Verb::Cut { handle, .. } = &step.verb {
                 let count = counts.entry(&step.task_id).or_default();
                 *count += 1;
                 put_numbers.insert(index, *count);
                 if let Some(pipe) = scenario.handles.pipe(handle, Side::Writer) {
-                    unreceived.entry(pipe).or_default().push(index);
+                    unreceived.entry(pipe).or_default().push_back(index);
                 }
             }
         }
@@ -148,16 +148,18 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Get { handle } => self.scenario.handles.pipe(handle, Side::Reader),
             _ => None,
         };
-        let puts = pipe.and_then(|pipe| self.unreceived.get(&pipe)).map_or(&[][..], Vec::as_slice);
+        let puts = pipe.and_then(|pipe| self.unreceived.get(&pipe));
         let message = Received { len, sha256: &sha256, text: text.as_deref() };
-        let from =
-            puts.iter().copied().find(|put| was_sent(*put) && self.is_message_of(*put, &message));
+        let is_sender = |put: &usize| was_sent(*put) && self.is_message_of(*put, &message);
+        let place = puts.and_then(|puts| puts.iter().position(is_sender));
+        let from = puts.zip(place).map(|(puts, place)| puts[place]);
         let origin = match from {
             Some(_) => String::new(),
             None => self.origin_of_stray(pipe, &message, &was_sent),
         };
-        if let Some(puts) = pipe.and_then(|pipe| self.unreceived.get_mut(&pipe)) {
-            puts.retain(|put| Some(*put) != from);
+        let puts = pipe.and_then(|pipe| self.unreceived.get_mut(&pipe));
+        if let Some((puts, place)) = puts.zip(place) {
+            puts.remove(place);
         }
         let outcome = match (from.map(|put| &self.scenario.steps[put].verb), text) {
             (Some(Verb::Put { payload, .. } | Verb::Cut { payload, .. }), _) => {

@@ -5,7 +5,7 @@ use crate::proc::process_handle::ProcessHandle;
 use crate::trace::{BlockedIn, ProcessExit};
 use gipc_agent::{ControlChannel, Hello, ToAgent};
 use nix::sys::signal::Signal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A process that has said hello, dead or alive.
@@ -24,6 +24,8 @@ struct AgentSession {
 #[derive(Default)]
 pub(super) struct Sessions {
     by_process: BTreeMap<String, AgentSession>,
+    /// The process of each pid; of several processes that had one pid, the last.
+    by_pid: HashMap<i32, String>,
     main_pid: Option<i32>,
     /// How the processes ended that the supervisor reaped, by pid.
     reaped: BTreeMap<i32, ProcessExit>,
@@ -57,7 +59,7 @@ impl Sessions {
     }
 
     /// The processes that have connected, dead or alive.
-    pub(super) fn connected(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn connected(&self) -> impl ExactSizeIterator<Item = &str> {
         self.by_process.keys().map(String::as_str)
     }
 
@@ -104,8 +106,7 @@ impl Sessions {
 
     /// The process of the scenario that has this pid.
     pub(super) fn name_of(&self, pid: i32) -> Option<&str> {
-        let mut sessions = self.by_process.iter();
-        sessions.find(|(_, session)| session.pid == pid).map(|(process, _)| process.as_str())
+        self.by_pid.get(&pid).map(String::as_str)
     }
 
     pub(super) fn exits(&self) -> &BTreeMap<String, ProcessExit> {
@@ -130,6 +131,7 @@ impl Sessions {
             was_told_to_finish: false,
             is_drained: false,
         };
+        self.by_pid.insert(hello.pid, hello.role.clone());
         self.by_process.insert(hello.role.clone(), session);
     }
 

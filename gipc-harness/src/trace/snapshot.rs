@@ -6,6 +6,7 @@
 use super::cause::Causes;
 use super::{ProcessExit, StepState, Trace};
 use crate::scenario::{Item, Line, Outcome, Scenario, Verb};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -138,17 +139,23 @@ fn fold(mut rows: Vec<Row>) -> Vec<Row> {
         return rows;
     }
     // A pattern comes from one repetition. Of three candidates the one that fits most repetitions is used.
-    let candidates = [rows.len() - 1, rows.len() / 2, 0].map(|index| rows[index].pattern());
-    let (times, pattern) = candidates
+    let candidates: BTreeSet<(String, String)> = [rows.len() - 1, rows.len() / 2, 0]
         .into_iter()
-        .map(|pattern| (rows.iter().filter(|row| row.fits(&pattern)).count(), pattern))
-        .max_by_key(|(count, _)| *count)
-        .expect("there are three candidates");
+        .map(|index| rows[index].pattern())
+        .collect();
+    let (times, fits, (outcome, cause)) = candidates
+        .into_iter()
+        .map(|pattern| {
+            let fits: Vec<bool> = rows.iter().map(|row| row.fits(&pattern)).collect();
+            (fits.iter().filter(|fits| **fits).count(), fits, pattern)
+        })
+        .max_by_key(|(count, ..)| *count)
+        .expect("there is a candidate");
     if times < 2 {
         return rows;
     }
-    let others: Vec<Row> = rows.into_iter().filter(|row| !row.fits(&pattern)).collect();
-    let (outcome, cause) = pattern;
+    let others: Vec<Row> =
+        rows.into_iter().zip(fits).filter(|(_, fits)| !fits).map(|(row, _)| row).collect();
     let common = Row { indices: Arc::from([]), outcome, cause, times, own_names: None };
     std::iter::once(common).chain(others).collect()
 }
@@ -168,7 +175,10 @@ fn generalize(text: &str, indices: &[(Arc<str>, u64)]) -> String {
 }
 
 /// Replaces the indices in a text by their values.
-fn instantiate(text: &str, indices: &[(Arc<str>, u64)]) -> String {
+fn instantiate<'t>(text: &'t str, indices: &[(Arc<str>, u64)]) -> Cow<'t, str> {
+    if !text.contains(['[', '{']) {
+        return Cow::Borrowed(text);
+    }
     let mut text = text.to_owned();
     for (name, value) in indices {
         text = text.replace(&format!("[{name}]"), &format!("[{value}]"));
@@ -176,7 +186,7 @@ fn instantiate(text: &str, indices: &[(Arc<str>, u64)]) -> String {
         text = text.replace(&format!("[{name}-1]"), &format!("[{}]", value.saturating_sub(1)));
         text = text.replace(&format!("\"{{{name}}}\""), &format!("\"{value}\""));
     }
-    text
+    Cow::Owned(text)
 }
 
 /// Writes one row for each process: how it ended. Processes of the same spawn line are combined.

@@ -48,7 +48,7 @@ pub fn judge(
             baseline.enforce_skip_list(&mut verdict, &job.scenario);
         }
     }
-    attribute_to_environment(&mut verdict, environment);
+    attribute_to_environment(&mut verdict, environment, job.scenario.heavy().is_some());
     verdict
 }
 
@@ -295,7 +295,7 @@ impl Run<'_> {
 }
 
 /// Says ENVIRONMENT where something that the suite assumes of the system does not hold, and explains the failure.
-fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment) {
+fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment, is_heavy: bool) {
     if verdict.status.is_expected() {
         return;
     }
@@ -304,10 +304,8 @@ fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment) {
         [Some(mismatch.got.as_str()), mismatch.detail.as_deref()].into_iter().flatten()
     });
     let texts = mismatch.chain(verdict.sentences().map(String::as_str));
-    let explained = texts.into_iter().find_map(|text| environment.explains(text));
-    let explanation = explained.and_then(|fact| {
-        fact.unmet.as_ref().map(|unmet| format!("{}: {}", fact.name, unmet.means))
-    });
+    let explained = texts.into_iter().find_map(|text| environment.explains(text, is_heavy));
+    let explanation = explained.map(|(fact, unmet)| format!("{}: {}", fact.name, unmet.means));
     if let Some(explanation) = explanation {
         verdict.status = Status::Environment;
         verdict.explain(explanation);

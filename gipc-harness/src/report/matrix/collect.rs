@@ -25,12 +25,14 @@ pub fn collect(
     console: &mut Console,
 ) -> Result<Matrix, Error> {
     let files = suite.select(&[])?;
+    suite.select_without(&request.names, &request.skip)?;
+    let names = suite.adapters_named(adapters)?;
+    let columns = names.iter().map(|name| new_column(suite, name));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let scenarios: BTreeMap<String, ScenarioInfo> =
         files.iter().map(described).collect::<Result<_, _>>()?;
-    suite.select_without(&request.names, &request.skip)?;
     let mut matrix = Matrix::new(timestamp(), scenarios);
-    for name in suite.adapters_named(adapters)? {
-        let mut column = new_column(suite, &name)?;
+    for (name, mut column) in names.into_iter().zip(columns) {
         if let Some(reason) = &column.absent {
             console.complain(&format!("{name}: {reason}"));
             matrix.columns.push(column);
