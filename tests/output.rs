@@ -123,7 +123,7 @@ fn annotations(arguments: &[&str], workspace: &Path) -> Vec<String> {
 #[rstest]
 #[case::a_failure(
     &["run", "--unchecked", "tests/mistakes/27-join-wrong.scenario"],
-    "::error file=tests/mistakes/27-join-wrong.scenario,line=4,title=FAIL 27-join-wrong on gipc-core::main join child: exit 0, and not 0%0A",
+    "::error file=tests/mistakes/27-join-wrong.scenario,line=4,title=FAIL 27-join-wrong on gipc-core::main join child: got exit 0, expected 0%0A",
 )]
 #[case::a_deadlock_with_its_cycle(
     &["run", "--unchecked", "tests/mistakes/07-deadlock-accident.scenario"],

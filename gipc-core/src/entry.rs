@@ -200,7 +200,7 @@ impl fmt::Debug for Listed {
 pub fn init(entries: &[Listed]) {
     assert!(
         runtime::Handle::try_current().is_err(),
-        "gipc_core::init! must come before any tokio runtime: a child goes its way there"
+        "gipc_core::init! must run before any tokio runtime exists: write `fn main` without #[tokio::main], and build the runtime after init!"
     );
     let mut names: Vec<&str> = entries.iter().map(|entry| entry.name).collect();
     names.sort_unstable();

@@ -63,6 +63,8 @@ pub struct ConformanceTests {
 struct Shared {
     adapter: Adapter,
     asked: String,
+    /// The agent is a function of this program, which no command of `gipc-harness` can start.
+    is_own: bool,
     inspect: Option<fn(&Scenario, &Verdict)>,
     environment: OnceLock<Environment>,
 }
@@ -148,8 +150,9 @@ impl ConformanceTests {
         if let Some(reason) = &absent {
             let _ = writeln!(std::io::stderr(), "{asked} is not tested: {reason}");
         }
-        let inspect = self.inspect;
-        let shared = Arc::new(Shared { adapter, asked, inspect, environment: OnceLock::new() });
+        let (inspect, is_own) = (self.inspect, suite.own_adapter.is_some());
+        let environment = OnceLock::new();
+        let shared = Arc::new(Shared { adapter, asked, is_own, inspect, environment });
         let trials = files.into_iter().map(|file| match &absent {
             None => {
                 let (is_heavy, shared) = (file.is_heavy(), Arc::clone(&shared));
@@ -200,6 +203,12 @@ impl Shared {
             time: Duration::ZERO,
             record: None,
         };
-        Err(terminal::failure(&report).into())
+        Err(match self.is_own {
+            true => {
+                let again = format!("\n  again    cargo test {}\n", report.name);
+                (terminal::evidence(&report) + &again).into()
+            }
+            false => terminal::failure(&report).into(),
+        })
     }
 }

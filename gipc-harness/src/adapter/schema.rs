@@ -24,8 +24,8 @@ fn schema<T: JsonSchema>() -> Value {
 #[must_use]
 pub fn files() -> Vec<(String, String)> {
     let mut page = format!(
-        "# The contract, field by field\n\nMade of the types of protocol {PROTOCOL} by `cargo harness adapter schema docs/protocol`, as are the JSON Schemas\n\
-         beside it. What it means is [adapters/README.md](../../adapters/README.md). A line has at most {MAX_LINE} bytes.\n"
+        "# The protocol, field by field\n\n`cargo harness adapter schema docs/protocol` generates this page and the JSON Schemas beside it from the types of\n\
+         protocol {PROTOCOL}. [adapters/README.md](../../adapters/README.md) explains the protocol. A line has at most {MAX_LINE} bytes.\n"
     );
     let mut files = Vec::new();
     for (name, heading, schema) in schemas() {
@@ -94,6 +94,9 @@ fn name_and_fields(variant: &Value) -> (String, String) {
     if let Some(path) = variant["$ref"].as_str() {
         fields.push(format!("all of {}", type_name(path)));
     }
+    if name.is_empty() && fields.is_empty() {
+        name = kind(variant);
+    }
     (name, fields.join("; "))
 }
 
@@ -134,4 +137,25 @@ fn type_name(path: &str) -> String {
 /// The text on one line, escaped for a table cell.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{files, name_and_fields};
+    use serde_json::json;
+
+    #[test]
+    fn a_variant_without_a_name_and_fields_is_shown_by_its_type() {
+        let list = json!({"type": "array", "items": {"type": "string"}});
+        assert_eq!(name_and_fields(&list).0, "list of string");
+        let object = json!({"properties": {"bytes": {"type": "integer"}}, "required": ["bytes"]});
+        assert_eq!(name_and_fields(&object), (String::new(), "`bytes`: number".into()));
+    }
+
+    #[test]
+    fn no_row_of_the_reference_page_is_empty() {
+        for (name, text) in files() {
+            assert!(!text.contains("|  |  |  |"), "{name}");
+        }
+    }
 }

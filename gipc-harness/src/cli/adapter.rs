@@ -150,11 +150,14 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
                     record: None,
                 };
                 console.line(&terminal::evidence(&report));
-                console.line("  the conversation\n");
-                for line in conversation(&events, steps) {
-                    console.line(&format!("    {line}"));
+                let lines = conversation(&events, steps);
+                if !lines.is_empty() {
+                    console.line("  the conversation\n");
+                    for line in lines {
+                        console.line(&format!("    {line}"));
+                    }
+                    console.line("");
                 }
-                console.line("");
             }
         }
         if explains_the_rest {
@@ -164,7 +167,7 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     }
     if left_out > 0 {
         console.line(&format!(
-            "  {left_out} further checks are left out: what failed here can explain that they fail too"
+            "  {left_out} further checks are left out, since this failure may be the cause of theirs"
         ));
     } else {
         console.line(&format!("\n  {}", check.times()));
@@ -172,12 +175,11 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     match failed {
         0 => {
             let run = program::command(&format!("run --adapter {name}"));
-            console.line(&format!("  it keeps the contract: {run}"));
+            console.line(&format!("  the agent follows the protocol; to run the suite: {run}"));
         }
-        1 => console.line("  one part of the contract is not kept: adapters/README.md"),
+        1 => console.line("  one check failed"),
         many => {
-            console
-                .line(&format!("  {many} parts of the contract are not kept: adapters/README.md"));
+            console.line(&format!("  {many} checks failed"));
         }
     }
     Ok(code)

@@ -12,16 +12,17 @@ use std::path::PathBuf;
 const VERDICTS: &str = "\
 Verdicts:
   PASS         each step has an outcome that the file and the model allow
-  KNOWN        it fails exactly as the adapter's manifest says
+  KNOWN        the scenario fails exactly as the adapter's manifest says
   SKIP         the implementation lacks what the scenario needs
   FAIL         a step has another outcome than allowed, or something is leaked
   DEADLOCK     processes wait for each other forever
-  HANG         a step could complete, and does not
-  SLOW         it did not end in time, and there is no evidence why
+  HANG         a step could complete, but does not
+  SLOW         the run did not end in time, and nothing shows why
   UNKNOWN      more outcomes are possible than the model can enumerate
-  FIXED        the manifest says that it fails or is skipped, and it passes
+  FIXED        the scenario passes, but the manifest says that it fails or is
+               skipped
   ERROR        the adapter or the harness is at fault
-  ENVIRONMENT  the system lacks what the suite assumes: it explains the failure
+  ENVIRONMENT  the system lacks what the suite assumes, which explains the failure
 
 Exit codes:
   0  everything is as expected: PASS, KNOWN or SKIP
@@ -46,13 +47,13 @@ Exit codes:
 pub(super) struct Options {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// The folder with the scenarios [default: of `gipc-harness.toml` or of an exported suite, here or above; else the built-in ones]
+    /// The folder with the scenarios [default: the one in `gipc-harness.toml` or an exported suite, in this folder or above it; otherwise the built-in scenarios]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) scenarios: Option<PathBuf>,
-    /// The folder with the adapters [default: `adapters` beside that file, or here]
+    /// The folder with the adapters [default: `adapters` beside that file, or in this folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) adapters: Option<PathBuf>,
-    /// The flags of this preset, from `gipc-harness.toml`
+    /// Use the flags of this preset in `gipc-harness.toml`
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) preset: Option<String>,
 }
@@ -70,7 +71,7 @@ pub(super) enum Command {
     Show(Show),
     /// Pack a failing run into a folder that reproduces it elsewhere, or print it as a bug report
     Repro(Repro),
-    /// Make the scenario of a failing run small, while it still fails in the same way
+    /// Make the scenario of a failing run smaller, as long as it fails in the same way
     Shrink(Shrink),
     /// Judge recorded runs again, without running anything
     Judge {
@@ -78,26 +79,26 @@ pub(super) enum Command {
         #[arg(value_name = "RECORD", required = true)]
         records: Vec<PathBuf>,
     },
-    /// Run the suite on many adapters and write a report: for terminals, as Markdown, JSON and HTML
+    /// Run the suite on several adapters, print a summary, and write it as Markdown, JSON and HTML
     Matrix(Matrix),
     /// Run the suite on adapters with deliberate faults, and show which scenario catches which fault
     ///
     /// Exit code 1 if the scenario that is named for a fault does not catch it.
     Mutants(Mutants),
-    /// Run reported bugs on the releases that have them, where they must fail, and on those that have not
+    /// Run the scenarios of reported bugs, which must fail on the releases with the bug and pass on those without it
     Bugs(Bugs),
-    /// Run random scenarios until one fails, and shrink that one
+    /// Run random scenarios until one fails, and shrink it
     Explore(Explore),
     /// List the requirements, and the scenarios that test each
     Spec(Spec),
-    /// Write a first scenario, or the built-in ones
+    /// Write a first scenario, or export the built-in ones
     Scenarios {
         #[command(subcommand)]
         command: ScenariosCommand,
     },
     /// Align the columns of scenario files
     Fmt(Fmt),
-    /// Check what the suite assumes of this system; exit 1 if something does not hold
+    /// Check the assumptions of the suite about this system; exit 1 if one does not hold
     Doctor,
     /// Print completions for a shell
     ///
@@ -109,7 +110,7 @@ pub(super) enum Command {
     },
     /// Write manual pages, one for each command
     Man {
-        /// The folder
+        /// The folder to write to
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
@@ -130,7 +131,7 @@ pub(super) enum ScenariosCommand {
     },
     /// Write the built-in scenarios, and the page that explains their language
     Export {
-        /// A new folder. Commands use it if it is called `scenarios` and is in the current folder or above
+        /// A new folder. Commands use it if its name is `scenarios` and it is in the current folder or above
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
@@ -161,7 +162,7 @@ pub(super) struct Check {
     /// The format of the report; `json`: an object for each mistake, with file, line, column, width, message and hint
     #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
     pub(super) format: ReportFormat,
-    /// Check for the choices that this adapter declares
+    /// Assume the choices that this adapter declares
     #[arg(long, value_name = "NAME|PATH")]
     pub(super) adapter: Option<String>,
 }
@@ -180,7 +181,7 @@ pub(super) struct Matrix {
     /// An earlier `matrix.json`: report what changed, and exit 1 if something is worse
     #[arg(long, value_name = "FILE|DIR")]
     pub(super) against: Option<PathBuf>,
-    /// Run nothing, and merge these matrices
+    /// Run nothing, but merge these matrices
     #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["names", "skip", "adapter", "heavy", "jobs", "shard"])]
     pub(super) from: Vec<PathBuf>,
     /// Exit 3 if anything is missing: an adapter that cannot run here, a scenario that did not run
@@ -195,10 +196,10 @@ pub(super) struct Mutants {
     /// Adapters that have a `faults.toml` [default: all that have one]
     #[arg(value_name = "ADAPTER")]
     pub(super) families: Vec<String>,
-    /// Only this fault; may be given several times
+    /// Run only this fault; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(super) fault: Vec<String>,
-    /// Run the faults whose scenario is heavy, too
+    /// Also run the faults whose scenario is heavy
     #[arg(long)]
     pub(super) heavy: bool,
     /// Run only the scenario that is named for each fault, not the whole suite
@@ -207,7 +208,7 @@ pub(super) struct Mutants {
     /// Run only the I-th of N parts of the faults
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub(super) shard: Option<(usize, usize)>,
-    /// Take the results of an earlier run that are newer than the programs and the list of faults
+    /// Reuse the results of an earlier run that are newer than the programs and the list of faults
     #[arg(long)]
     pub(super) resume: bool,
     /// The folder in which results are kept
@@ -229,7 +230,7 @@ pub(super) struct Bugs {
     /// Projects or bugs, such as `gipc` or `gipc/issue-12` [default: all]
     #[arg(value_name = "BUG")]
     pub(super) names: Vec<String>,
-    /// The folder with a folder for each project
+    /// The folder that has a subfolder for each project
     #[arg(long, default_value = "bugs", value_name = "DIR")]
     pub(super) folder: PathBuf,
     /// Write the record of each failure beside its scenario
@@ -248,16 +249,16 @@ pub(super) struct Explore {
     /// The first seed [default: a random one]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// Try these seeds and no others, such as 1..1000: several machines share a search by ranges
+    /// Try only these seeds, such as 1..1000; several machines can share a search, each with its own range
     #[arg(long, value_name = "FIRST..LAST", value_parser = seed_range, conflicts_with_all = ["seed", "count"])]
     pub(super) seed_range: Option<(u64, u64)>,
     /// How long to search: seconds, or minutes as in 10m [default: 60; with --seed-range until all seeds were tried]
     #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
     pub(super) seconds: Option<u64>,
-    /// How many scenarios at most
+    /// The largest number of scenarios to run
     #[arg(long, value_name = "N")]
     pub(super) count: Option<u32>,
-    /// Only verbs of this profile and of core; may be given several times [default: all that the adapter has]
+    /// Use only verbs of this profile and of core; may be given several times [default: all profiles of the adapter]
     #[arg(long, value_name = "PROFILE")]
     pub(super) profile: Vec<String>,
     /// Continue after a failure, and keep one failure of each kind
@@ -285,10 +286,10 @@ pub(super) struct Spec {
     /// Requirements or groups of them, such as EOF-4 or EOF; all if nothing is named
     #[arg(value_name = "ID")]
     pub(super) ids: Vec<String>,
-    /// Only requirements that neither a scenario nor anything else tests; exit 1 if there are any
+    /// List only requirements that neither a scenario nor anything else tests; exit 1 if there are any
     #[arg(long)]
     pub(super) uncovered: bool,
-    /// Only requirements that no scenario asks this adapter for, each with the reason
+    /// List only requirements that no scenario tests on this adapter, each with the reason
     #[arg(long, value_name = "ADAPTER", requires = "uncovered")]
     pub(super) adapter: Option<String>,
     /// List each scenario with the requirements that it tests
@@ -309,17 +310,17 @@ pub(super) struct Fmt {
 pub(super) enum AdapterCommand {
     /// List the adapters and whether they can run here
     List,
-    /// Make the environment that an adapter needs
+    /// Create the environment that an adapter needs
     Setup {
-        /// The name or folder
+        /// The name or folder of the adapter
         name: String,
     },
-    /// Check that an agent follows the protocol, and show the conversation where it does not
+    /// Check that an agent follows the protocol, and show the messages where it does not
     Check {
-        /// The name or folder
+        /// The name or folder of the adapter
         name: String,
     },
-    /// Create an adapter: with a kit, a working agent; for any other language, a walk-through
+    /// Create an adapter: a working agent in a language that has a kit, a walk-through for any other
     New {
         /// The name of the adapter and of its folder
         name: String,
@@ -329,7 +330,7 @@ pub(super) enum AdapterCommand {
     },
     /// Write the messages and the manifest as JSON Schema, with a reference page
     Schema {
-        /// The folder
+        /// The folder to write to
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },

@@ -12,6 +12,8 @@ use crate::report::ReportOptions;
 use crate::report::console::Console;
 use crate::suite::Suite;
 use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
+use std::fmt::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// How many times a bundle runs in each condition, if no number is given.
@@ -93,12 +95,27 @@ fn last_record(
     if file.is_file() {
         return Ok(file);
     }
-    Err(Error::usage(format!(
-        "error: {} has failed on {name} in no run that was recorded in {}; run it first, or name a record.jsonl\n  run      {}",
-        scenario,
+    let run = program::command(&format!("run {scenario} --adapter {asked}"));
+    let mut message = format!(
+        "error: no failing run of {scenario} on {name} is recorded in {}; run it first, or name a record.jsonl\n  run      {run}",
         records.display(),
-        program::command(&format!("run {scenario} --adapter {asked}")),
-    )))
+    );
+    let others = adapters_with_record(&records, scenario);
+    if !others.is_empty() {
+        let _ = write!(message, "\n  adapter  a run is recorded of {}", others.join(", "));
+    }
+    Err(Error::usage(message))
+}
+
+/// The adapters on which a run of the scenario is recorded, in the order of their names.
+fn adapters_with_record(records: &Path, scenario: &str) -> Vec<String> {
+    let folders = fs::read_dir(records).into_iter().flatten().flatten();
+    let recorded =
+        folders.filter(|folder| folder.path().join(scenario).join("record.jsonl").is_file());
+    let mut names: Vec<String> =
+        recorded.map(|folder| folder.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
 
 pub(super) fn default_folder(bundle: &Bundle) -> PathBuf {
@@ -166,4 +183,27 @@ fn runs(suite: &Suite, request: &RunRequest, bundle: &Bundle) -> Result<Runs, Er
         true
     })?;
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::adapters_with_record;
+    use std::fs;
+
+    #[test]
+    fn the_adapters_on_which_a_scenario_is_recorded_are_named() {
+        let records = tempfile::tempdir().expect("a folder");
+        for file in [
+            "go/close/twice/record.jsonl",
+            "asyncio/close/twice/record.jsonl",
+            "node/close/twice/other",
+        ] {
+            let file = records.path().join(file);
+            fs::create_dir_all(file.parent().expect("a parent")).expect("made");
+            fs::write(file, "").expect("written");
+        }
+        assert_eq!(adapters_with_record(records.path(), "close/twice"), ["asyncio", "go"]);
+        assert!(adapters_with_record(records.path(), "close/other").is_empty());
+        assert!(adapters_with_record(&records.path().join("missing"), "close/twice").is_empty());
+    }
 }

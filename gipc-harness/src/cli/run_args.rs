@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Scenarios by name.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Selection {
-    /// An id, a folder, a file, a pattern such as 'close/*', a requirement such as EOF-6, or profile:NAME; `run` takes
-    /// records and bundles too [default: all scenarios]
+    /// An id, a folder, a file, a pattern such as 'close/*', a requirement such as EOF-6, or profile:NAME for the
+    /// scenarios that need only core and this profile; `run` also takes records and bundles [default: all scenarios]
     #[arg(value_name = "WHAT")]
     pub(super) names: Vec<String>,
     /// Leave out these scenarios, named in the same ways; may be given several times
@@ -25,7 +25,7 @@ pub(super) struct Selection {
 /// How many scenarios run, and which.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Execution {
-    /// Run heavy scenarios too, which need much memory, time or many processes
+    /// Also run heavy scenarios, which need much memory, time or many processes
     #[arg(long)]
     pub(super) heavy: bool,
     /// How many scenarios run at once [default: one for each processor]
@@ -43,15 +43,15 @@ pub(super) struct Execution {
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) selection: Selection,
-    /// The name or folder of an adapter; `model` runs nothing and predicts [default: that of the record or of `gipc-harness.toml`, or gipc-core]
+    /// The name or folder of an adapter; `model` starts no process and predicts the outcomes [default: the adapter of the record or in `gipc-harness.toml`, otherwise gipc-core]
     #[arg(long, value_name = "NAME|PATH")]
     adapter: Option<String>,
     #[command(flatten)]
     execution: Execution,
-    /// How many times each scenario runs [default: 1; of a bundle 10]
+    /// How many times each scenario runs [default: 1, and 10 for a bundle]
     #[arg(long, visible_alias = "times", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Option<u32>,
-    /// Repeat the scenarios for this time, such as `90s` or `10m`, and print how often each ended in each way
+    /// Repeat the scenarios for this time, such as `90s` or `10m`, and print how often each verdict occurred
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with_all = ["repeat", "accept"])]
     time_limit: Option<Duration>,
     /// Stop at the first run that is not as expected
@@ -60,13 +60,13 @@ pub(super) struct Run {
     /// Run the scenarios that were not as expected in their last run on this adapter with these flags
     #[arg(long, conflicts_with = "accept")]
     pub(super) last_failed: bool,
-    /// List the slowest scenarios at the end: N of them, or ten
+    /// List the N slowest scenarios at the end, or ten without a number
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_value_t = 0, default_missing_value = "10", hide_default_value = true)]
     slowest: usize,
-    /// Say what the time was spent on: processes, protocol, implementation, the model, and the harness itself
+    /// Print what the time was spent on: processes, protocol, implementation, the model, and the harness itself
     #[arg(long)]
     timings: bool,
-    /// The order in which steps are released: `file`, `random:SEED`, or `all` orders that differ
+    /// The order in which steps are released: `file`, `random:SEED`, or `all` for every order that makes a difference
     #[arg(long, default_value = "file", value_name = "ORDER", value_parser = str::parse::<OrderOption>)]
     order: OrderOption,
     /// Give each task all of its steps at once
@@ -75,14 +75,14 @@ pub(super) struct Run {
     /// Judge by the outcomes in the file alone, even where the model disagrees
     #[arg(long, conflicts_with_all = ["concurrent", "kill", "pause", "exhaust_fds"])]
     unchecked: bool,
-    /// Kill a process at the K-th begin or end of its steps; `all`: at each of them, each in a run of its own
+    /// Kill a process at the K-th begin or end of its steps; `all`: at each of them, in separate runs
     #[arg(long, value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent"])]
     kill: Option<InjectionSelector>,
-    /// Stop a process there and continue it; no outcome may change
+    /// Stop a process at this point and continue it; no outcome may change
     #[arg(long, alias = "freeze", value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent", "kill"])]
     pause: Option<InjectionSelector>,
-    /// Leave a process no free descriptor for its K-th pipe, duplex or child; `all`: for each of the first 20. It then
-    /// tries again, and all that follows must be as if nothing had failed
+    /// Let a process run out of descriptors at its K-th pipe, duplex or child; `all`: at each of the first 20. The process
+    /// then tries again, and everything that follows must be as if nothing had failed
     #[arg(long, alias = "starve", value_name = "all|ROLE@K", value_parser = selector, conflicts_with_all = ["order", "concurrent", "kill", "pause"])]
     exhaust_fds: Option<InjectionSelector>,
     /// Set the capacity of each pipe, where the system allows it (Linux: 4096 to 1048576)
@@ -95,24 +95,24 @@ pub(super) struct Run {
     /// [default: target/gipc-harness/strace.txt]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "target/gipc-harness/strace.txt")]
     pub(super) strace: Option<PathBuf>,
-    /// Attach a debugger to the process ROLE of one scenario before its first step: CMD is called with `-p PID`, or has
-    /// `{pid}`. The run waits as long as the debugger holds the process
+    /// Attach a debugger to the process ROLE of one scenario before its first step: CMD is called with `-p PID`, or
+    /// with the pid in place of `{pid}`. The run waits as long as the debugger holds the process
     #[arg(long, num_args = 2, value_names = ["CMD", "ROLE"], conflicts_with = "strace")]
     pub(super) debugger: Vec<String>,
     /// The format of the report
     #[arg(long, value_enum, default_value_t = ReportFormat::Terminal)]
     format: ReportFormat,
-    /// Write the results as JUnit XML too
+    /// Also write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write a report too: FILE.html is a page with a diagram of each failure, FILE.md what to send from a new platform,
-    /// FILE.json the same for a program; may be given several times
+    /// Also write a report: FILE.html is a page with a diagram of each failure, FILE.md and FILE.json describe this
+    /// platform and its results for people and for programs; may be given several times
     #[arg(long, value_name = "FILE", value_parser = report_file)]
     report: Vec<PathBuf>,
-    /// Update the known failures and the skip list in the adapter's folder to the results
+    /// Write the failures and skips of this run into the adapter's folder as known
     #[arg(long, conflicts_with_all = ["order", "concurrent", "kill", "pause", "unchecked", "capacity"])]
     accept: bool,
-    /// Keep the records of passed runs too
+    /// Also keep the records of passed runs
     #[arg(long)]
     keep: bool,
     /// The folder for the records of failures [default: target/gipc-harness]

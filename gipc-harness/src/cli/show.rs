@@ -16,7 +16,9 @@ use crate::scenario::Scenario;
 use crate::suite::Suite;
 use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
 use crate::trace::{Trace, sequence_diagram, sequence_diagram_of};
+use crate::verdict::Verdict;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -53,7 +55,7 @@ fn show_run(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Error> {
             run: Run::observed(&run.job, observation, verdict, adapter),
             events: &run.output.events,
             head: format!("{}  {adapter}", run.job.scenario.id),
-            tail: verdict.status.to_string(),
+            tail: conclusion(&run.job.scenario, verdict),
         });
         failure = written.err();
         failure.is_none() && verdict.status.is_expected()
@@ -73,7 +75,7 @@ fn show_record(suite: &Suite, file: &Path, drawings: &mut Drawings<'_>) -> Resul
         run: Run::observed(&job, observation, &verdict, adapter),
         events: &record.events,
         head: format!("{}  {adapter} {}", job.scenario.id, job.flags()).trim_end().to_owned(),
-        tail: verdict.status.to_string(),
+        tail: conclusion(&job.scenario, &verdict),
     })
 }
 
@@ -157,6 +159,24 @@ impl Drawing<'_> {
         };
         format!("{head}\n\n{columns}\n{tail}\n")
     }
+}
+
+/// The wrong steps of a run, a line for each, and the verdict.
+fn conclusion(scenario: &Scenario, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    for mismatch in verdict.mismatch.iter().chain(&verdict.further_mismatches) {
+        let step = &scenario.steps[mismatch.step];
+        let (line, task_id, what) = (step.position.line, &step.task_id, step.what());
+        let wrong = match &mismatch.late {
+            Some(late) => format!("{} came too late, {late}", mismatch.got),
+            None => format!("got {}, expected {}", mismatch.got, mismatch.expected),
+        };
+        let _ = writeln!(out, "line {line}, {task_id} {what}: {wrong}");
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out + verdict.status.to_string().as_str()
 }
 
 /// What the model says of the scenario as a whole: how many outcomes it has, and whether it can deadlock.

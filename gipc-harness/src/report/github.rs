@@ -19,7 +19,7 @@ pub fn result(report: &ScenarioReport) -> String {
         let (task, what) = (&step.task_id, step.what());
         message.push(match &mismatch.late {
             Some(late) => format!("{task} {what}: {} came too late, {late}", mismatch.got),
-            None => format!("{task} {what}: {}, and not {}", mismatch.got, mismatch.expected),
+            None => format!("{task} {what}: got {}, expected {}", mismatch.got, mismatch.expected),
         });
     }
     let cycle = verdict.stall.as_ref().map(|stall| stall.cycle.join(" ▶ "));

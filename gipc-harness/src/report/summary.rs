@@ -41,7 +41,7 @@ pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds:
         statuses.map(|(status, count)| format!("{count} {}", participle(*status))).collect();
     out.push_str(&counts.join(", "));
     if tally.heavy > 0 {
-        let _ = write!(out, ". Not asked: {} heavy, add --heavy", tally.heavy);
+        let _ = write!(out, ". Left out: {} heavy (add --heavy)", tally.heavy);
     }
     if let Some((part, parts)) = tally.shard {
         let _ = write!(out, ". This is part {part} of {parts}");
@@ -75,15 +75,26 @@ pub(super) struct Group<'a> {
     pub(super) reason: String,
 }
 
-/// The scenarios that are known to fail or skipped, by their reasons.
+/// The scenarios that are known to fail or skipped, by their reasons. The reason of a skip begins with the step that was
+/// refused; scenarios that differ only in this step are in one group, whose reason leaves it out.
 pub(super) fn baseline(tally: &Tally) -> Vec<Group<'_>> {
-    let mut by_reason: BTreeMap<(Status, &str), Vec<&str>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<(Status, &str), Vec<(&str, &str)>> = BTreeMap::new();
     for ((status, id), reason) in &tally.reasons {
-        by_reason.entry((*status, reason)).or_default().push(id);
+        let shared = match reason.split_once(": ") {
+            Some((_, why)) if *status == Status::Skip => why,
+            _ => reason,
+        };
+        by_reason.entry((*status, shared)).or_default().push((id, reason));
     }
     let mut groups: Vec<Group<'_>> = by_reason
         .into_iter()
-        .map(|((status, reason), ids)| Group { status, ids, reason: reason.to_owned() })
+        .map(|((status, shared), scenarios)| {
+            let (_, first) = scenarios[0];
+            let is_same = scenarios.iter().all(|(_, reason)| *reason == first);
+            let reason = if is_same { first } else { shared };
+            let ids = scenarios.into_iter().map(|(id, _)| id).collect();
+            Group { status, ids, reason: reason.to_owned() }
+        })
         .collect();
     groups.sort_by(|a, b| (a.status, &a.ids).cmp(&(b.status, &b.ids)));
     groups
@@ -209,6 +220,18 @@ mod tests {
         let expected = "\n  KNOWN  b/a          it forgets\
                         \n  SKIP   5 scenarios  it has no tasks\
                         \n         a/a, a/b, a/c and 2 more\n\n";
+        assert!(text(&tally).contains(expected), "{}", text(&tally));
+    }
+
+    #[test]
+    fn skips_that_differ_only_in_the_refused_step_are_one_group() {
+        let mut tally = Tally { planned: 3, ..Tally::default() };
+        tally.add("a/a", &Verdict::for_test(Status::Skip, "main/one get r: no tasks"));
+        tally.add("a/b", &Verdict::for_test(Status::Skip, "main/two put w \"a\": no tasks"));
+        tally.add("b/a", &Verdict::for_test(Status::Skip, "alive child: no processes"));
+        let expected = "\n  SKIP  2 scenarios  no tasks\
+                        \n        a/a, a/b\
+                        \n  SKIP  b/a          alive child: no processes\n\n";
         assert!(text(&tally).contains(expected), "{}", text(&tally));
     }
 

@@ -88,7 +88,7 @@ fn differences(report: &ScenarioReport) -> String {
         let Mismatch { got, expected, .. } = mismatch;
         let wrong = match &mismatch.late {
             Some(late) => format!("{got} came too late, {late}"),
-            None => format!("{got}, and not {expected}"),
+            None => format!("got {got}, expected {expected}"),
         };
         let _ = writeln!(out, "\n  Also wrong: line {line}, {task_id} {what}: {wrong}.");
     }
@@ -178,7 +178,7 @@ pub(super) fn explanation(mismatch: &Mismatch) -> String {
         let _ = writeln!(out, "\n  Expected {expected}.");
     } else {
         let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
-        let _ = writeln!(out, "\n  {expected}, because {it_comes}{because}.");
+        let _ = writeln!(out, "\n  Expected {expected}, because {it_comes}{because}.");
     }
     if let Some(detail) = &mismatch.detail {
         let _ = writeln!(out, "  In its own words: {detail}");

@@ -134,12 +134,12 @@ impl Suite {
                 existing.join(", ")
             )));
         }
+        let declared = [Profile::Core.word().to_owned(), name.to_owned()];
         let mut all = Vec::new();
         self.all(&mut all)?;
         found.extend(all.into_iter().filter(|file| {
             parse(&file.id, &file.text).is_ok_and(|scenario| {
-                let mut profiles = scenario.steps.iter().flat_map(|step| step.verb.profiles());
-                profiles.all(|one| one.word() == name || one == Profile::Core)
+                scenario.steps.iter().all(|step| step.undeclared_profile(&declared).is_none())
             })
         }));
         Ok(())
@@ -269,6 +269,26 @@ mod tests {
         let found = suite(folder.path()).select_without(&owned(names), &owned(skip));
         let ids: Vec<String> = found.expect("selected").into_iter().map(|file| file.id).collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn a_profile_selects_no_scenario_with_steps_of_tasks_unless_it_is_tasks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let suite = suite(folder.path());
+        let files = [
+            ("pipe/alone", "# A.\nmain pipe r w\nmain close r\nmain get r => closed\n"),
+            ("pipe/in-a-task", "# A.\nmain pipe r w\nmain/reader get r => blocks\n"),
+        ];
+        fs::create_dir_all(folder.path().join("pipe")).expect("made");
+        for (id, text) in files {
+            fs::write(folder.path().join(format!("{id}.scenario")), text).expect("written");
+        }
+        let ids = |profile: &str| -> Vec<String> {
+            let found = suite.select(&[profile.to_owned()]).expect("selected");
+            found.into_iter().map(|file| file.id).filter(|id| id.starts_with("pipe/")).collect()
+        };
+        assert_eq!(ids("profile:core"), ["pipe/alone"]);
+        assert_eq!(ids("profile:tasks"), ["pipe/alone", "pipe/in-a-task"]);
     }
 
     #[rstest]

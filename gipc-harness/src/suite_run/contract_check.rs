@@ -42,22 +42,28 @@ const fn of(profile: &'static str, shows: &'static str, script: &'static str) ->
     Question { shows, profile, is_basic: false, script }
 }
 
-const QUESTIONS: [Question; 18] = [
+const QUESTIONS: [Question; 19] = [
     basic(
-        "it connects, refuses what it does not know, and leaves",
+        "the agent connects, refuses unknown commands, and exits",
         "main pipe r w\nmain close w\nmain get r => eof\n",
     ),
     basic(
-        "a message arrives as it was put",
+        "a message arrives unchanged",
         "main pipe r w\nmain put w \"a\"\nmain get r => \"a\"\nmain put w \"ä€\"\nmain get r => \"ä€\"\n",
     ),
     core(
-        "a message of no bytes is one, and the end is another thing",
+        "an empty message arrives, and is not taken for end-of-file",
         "main pipe r w\nmain put w \"\"\nmain close w\nmain get r => \"\"\nmain get r => eof\n",
     ),
     core(
-        "what is closed is closed",
+        "a closed handle is reported as closed",
         "main pipe r w\nmain close r\nmain get r => closed\nmain close w\n",
+    ),
+    core(
+        "a duplex has two directions, and its name stands for both halves",
+        "main duplex near far\nmain put near \"a\"\nmain get far => \"a\"\nmain put far.w \"b\"\nmain get near.r => \"b\"\n\
+         main spawn child far\nmain put near \"c\"\nchild get far => \"c\"\nmain close near\nchild get far => eof\n\
+         main join child => exit 0\n",
     ),
     basic(
         "a child connects, has its handles under their names, and is joined",
@@ -69,7 +75,7 @@ const QUESTIONS: [Question; 18] = [
     ),
     core("an exit code is reported", "main spawn child\nchild exit 7\nmain join child => exit 7\n"),
     core(
-        "a child of a child connects for itself",
+        "a grandchild opens its own connection",
         "main pipe r w\nmain spawn child w\nchild spawn grandchild w\ngrandchild put w \"a\"\nmain get r => \"a\"\n\
          child join grandchild => exit 0\nmain join child => exit 0\n",
     ),
@@ -82,7 +88,7 @@ const QUESTIONS: [Question; 18] = [
     ),
     of(
         "tasks",
-        "two steps of two tasks are under way at once",
+        "steps of two tasks run at the same time",
         "main pipe r w\nmain/reader get r => \"a\"\nmain until main/reader blocks\nmain put w \"a\"\n",
     ),
     of(
@@ -93,13 +99,13 @@ const QUESTIONS: [Question; 18] = [
     ),
     of(
         "process",
-        "whether a child runs is reported",
+        "the agent reports whether a child still runs",
         "main pipe r w\nmain spawn child r\nmain alive child => yes\nmain code child => running\nmain put w \"go\"\n\
          child get r => \"go\"\nmain join child => exit 0\nmain code child => exit 0\n",
     ),
     of(
         "frames",
-        "a frame that is cut by hand is the library's own",
+        "a frame written by hand is read by the library",
         "main pipe r w\nmain cut w \"a\" at header\nmain rest w\nmain get r => \"a\"\n",
     ),
     of(
@@ -132,7 +138,7 @@ const QUESTIONS: [Question; 18] = [
 ];
 
 /// The question whose failure is located in the payload.
-const PAYLOADS: &str = "a long payload is generated as the contract says";
+const PAYLOADS: &str = "a long payload is generated as the protocol says";
 /// The question that is also about the order in which connections end.
 const CONNECTIONS: &str = "a child closes the connection that it inherited";
 

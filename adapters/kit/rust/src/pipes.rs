@@ -101,7 +101,7 @@ impl<P: Pipes> Implementation for PipeAgent<P> {
                 let writer = self.writers.borrow_mut().remove(&handle).map(drop);
                 Ok(reader.or(writer).map_or(WireOutcome::Closed, |()| WireOutcome::Ok).into())
             }
-            other => Err(Failure::unsupported(format!("there are only pipes: {other:?}"))),
+            _ => Err(Failure::unsupported("the library has only pipes")),
         }
     }
 }

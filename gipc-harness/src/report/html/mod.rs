@@ -78,7 +78,7 @@ impl HtmlReport {
                         span class=(class(*status)) { (count) " " (participle(*status)) }
                     }
                     "."
-                    @if tally.heavy > 0 { " Not asked: " (tally.heavy) " heavy; " code { "--heavy" } " adds them." }
+                    @if tally.heavy > 0 { " Left out: " (tally.heavy) " heavy; " code { "--heavy" } " adds them." }
                 }
                 @if let Some(implementation) = &self.implementation { p { "The implementation, as its agent reports it: " (implementation) "." } }
                 @if let Some((part, parts)) = tally.shard { p { "This is part " (part) " of " (parts) "." } }
