@@ -18,8 +18,8 @@ const HEADER: usize = 4;
 /// How much is read ahead at once, so that many small messages cost one system call.
 const AHEAD: usize = 64 * 1024;
 
-/// How much may be reserved for one message before it has come, where addresses are scarce.
-const AT_ONCE: usize = if usize::BITS < 64 { 0x400_0000 } else { usize::MAX };
+/// How much may be reserved for one message before it has come, where addresses are scarce: on 32-bit systems.
+const AT_ONCE: usize = 64 << 20;
 
 /// After so many messages that were there already a get lets other tasks come to their turn.
 const UNWAITED: u32 = 256;
@@ -195,7 +195,8 @@ impl<S: Source> Incoming<S> {
 /// overcommit), room grows with what has come.
 fn reserve(message: &mut Vec<u8>, missing: usize) -> io::Result<()> {
     let is_fresh = message.len() <= AHEAD;
-    if is_fresh && missing <= AT_ONCE && message.try_reserve_exact(missing).is_ok() {
+    let has_room = usize::BITS >= 64 || missing <= AT_ONCE;
+    if is_fresh && has_room && message.try_reserve_exact(missing).is_ok() {
         platform::prefer_huge_pages(message);
         return Ok(());
     }
@@ -238,8 +239,11 @@ pub(crate) struct Outgoing<'a> {
 /// Some messages as one write, and what follows: a message too long to be copied with others, or why one is refused.
 pub(crate) struct Batch<'a, 'm> {
     pub(crate) frame: Outgoing<'a>,
-    pub(crate) next: Option<Result<([u8; HEADER], Cow<'m, [u8]>), Error>>,
+    pub(crate) next: Option<Result<Framed<'m>, Error>>,
 }
+
+/// A message and the header that precedes it.
+pub(crate) type Framed<'m> = ([u8; HEADER], Cow<'m, [u8]>);
 
 enum What<'a> {
     /// A message, which is not copied.
