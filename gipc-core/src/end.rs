@@ -127,7 +127,7 @@ impl<T> End<T> {
         }
     }
 
-    /// Makes the end gone, and tells those who wait. Returns whether it was there.
+    /// Marks the end as gone, and wakes the tasks that wait for it. Returns whether it was there.
     fn leave(&self) -> bool {
         let before = self.with(|state| std::mem::replace(state, State::Gone));
         let was_there = !matches!(before, State::Gone);
@@ -244,7 +244,7 @@ impl<T> Held<T> {
         (&self.end, self.body.as_mut().expect("an end in use has its body"))
     }
 
-    /// Takes it away from all clones, and tells those who wait. Dropping what this returns closes the descriptor.
+    /// Takes the end away from all clones, and wakes the tasks that wait for it. Dropping the result closes the descriptor.
     pub(crate) fn commit(mut self) -> Box<T> {
         self.end.leave();
         self.body.take().expect("an end in use has its body")

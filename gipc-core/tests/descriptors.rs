@@ -90,7 +90,7 @@ async fn a_pipe_grows_with_its_first_large_message_unless_its_size_was_chosen() 
     transfer(&r, &w, 1 << 20).await;
     let grown = capacity(&w);
     let other = nix::unistd::pipe().expect("a pipe");
-    // The system refuses it to a user who has many large pipes.
+    // Linux does not enlarge a pipe for an unprivileged user whose pipes already use many pages.
     let is_granted =
         nix::fcntl::fcntl(&other.1, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 18)).is_ok();
     drop(other);
