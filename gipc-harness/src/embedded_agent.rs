@@ -159,7 +159,7 @@ impl Implementation for Core {
                 self.spawn(child, handles, &shared, child_command(in_group)?)
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
-                self.run(child, &argv, [stdin, stdout, stderr], child_command(in_group)?)
+                self.run(child, &argv, [stdin, stdout, stderr], in_group)
             }
             Command::Put { handle, payload } if self.streams.has(&handle) => {
                 self.streams.put(&handle, &payload).await
@@ -249,15 +249,13 @@ impl Core {
         child: String,
         argv: &[String],
         streams: [Option<WireStream>; 3],
-        command: ChildCommand,
+        in_group: bool,
     ) -> Answer {
-        let [_, role, program @ ..] = argv else {
-            return Err(impossible("a program other than its own"));
+        let program = match argv {
+            [_, role, program @ ..] if role == PROGRAM => program,
+            _ => return Err(impossible("a program other than its own")),
         };
-        if role != PROGRAM {
-            return Err(impossible("a program other than its own"));
-        }
-        let mut command = command.handles(Vec::new());
+        let mut command = child_command(in_group)?.handles(Vec::new());
         let [stdin, stdout, stderr] = &streams;
         let given = |stream: &Option<WireStream>| match stream {
             Some(WireStream::Given(handle)) => self.streams.take(handle).map(Some),

@@ -212,7 +212,10 @@ pub(crate) async fn privileged() -> Result<(), Failure> {
     if !nix::unistd::Uid::effective().is_root() {
         return Ok(()); // only root can make such a program
     }
-    let folder = std::env::temp_dir().join(format!("gipc-core-privileged-{}", std::process::id()));
+    // In a pid namespace, process ids repeat while the folder is shared.
+    let time = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
+    let name = format!("gipc-core-privileged-{}-{time}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
     fs::create_dir(&folder)?;
     let checked = refuses_as_privileged(&folder);
     fs::remove_dir_all(folder)?;

@@ -73,7 +73,9 @@ pub(super) fn finish(tool: &AttachedTool, args: &Run, console: &mut Console) {
     match (tool.wait(), &args.strace) {
         (None, _) => {
             let role = tool.role();
-            console.complain(&format!("{role} was not traced: it did not connect"));
+            console.complain(&format!(
+                "{role} was not traced: the tool failed, or the run ended before {role} connected"
+            ));
         }
         (Some(_), Some(file)) => console.line(&format!("\n  strace   {}", file.display())),
         (Some(_), None) => {}

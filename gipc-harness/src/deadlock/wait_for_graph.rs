@@ -14,13 +14,17 @@ const GUARANTEED_CAPACITY: u64 = 512;
 /// The bytes by which a frame is longer than its message, at most.
 const FRAME_OVERHEAD: u64 = 8;
 
-/// Joins names by `and`. Of more than four names, the rest are counted: `a and b and c and d and 7 others`.
+/// Lists names: `a, b and c`. Of more than four names, the rest are counted: `a, b, c, d and 7 others`.
 pub(super) fn list_names(names: &[String]) -> String {
     const NAMED: usize = 4;
-    let named = &names[..names.len().min(NAMED)];
-    match names.len() - named.len() {
-        0 => named.join(" and "),
-        others => format!("{} and {others} others", named.join(" and ")),
+    let mut listed = names[..names.len().min(NAMED)].to_vec();
+    if names.len() > NAMED {
+        listed.push(format!("{} others", names.len() - NAMED));
+    }
+    match listed.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} and {last}", before.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -160,7 +164,7 @@ impl<'a> WaitForGraph<'a> {
             Verb::Child { child, .. } if !self.ghost_input_holders(child).is_empty() => {
                 let holders = self.ghost_input_holders(child);
                 let why = format!(
-                    "{child} still runs: {} can still write its input",
+                    "{child} still runs: {} can still write to its input",
                     list_names(&holders)
                 );
                 (holders, why)
@@ -224,7 +228,7 @@ impl<'a> WaitForGraph<'a> {
         if writers.is_empty() {
             return (Vec::new(), self.why_end_is_due(reader.opposite(), "eof"));
         }
-        let why = format!("{handle} is empty, and {} can still write it", list_names(&writers));
+        let why = format!("{handle} is empty, and {} can still write to it", list_names(&writers));
         (writers, why)
     }
 

@@ -41,6 +41,13 @@ pub fn inline(diagram: &Diagram) -> Markup {
     Svg::new(diagram).picture(false)
 }
 
+/// The x of the status and of the subtitle, which follow the title.
+fn head_positions(diagram: &Diagram) -> [usize; 2] {
+    let status = MARGIN + diagram.title.width() * 10 + 14;
+    let width = if diagram.status.is_empty() { 0 } else { diagram.status.len() * 11 + 14 };
+    [status, status + width]
+}
+
 /// The positions of everything, in pixels.
 struct Svg<'a> {
     diagram: &'a Diagram,
@@ -78,8 +85,8 @@ impl<'a> Svg<'a> {
         }
         let footer = footer(diagram);
         let longest = footer.iter().map(|(_, text)| pixels(text)).max().unwrap_or(0);
-        let head =
-            (diagram.title.width() + diagram.subtitle.width() + diagram.status.len()) * 9 + 60;
+        let [_, aside] = head_positions(diagram);
+        let head = aside + pixels(&diagram.subtitle) + MARGIN;
         let legend = legend_width(diagram);
         let width = (x + MARGIN).max(longest + 2 * MARGIN).max(head).max(legend).max(360);
         let top = 94;
@@ -122,8 +129,7 @@ impl<'a> Svg<'a> {
         let Diagram { title, subtitle, status, is_expected, .. } = self.diagram;
         let height = self.height();
         let (width, xmlns) = (self.width, is_file.then_some("http://www.w3.org/2000/svg"));
-        let status_x = MARGIN + title.width() * 10 + 14;
-        let aside_x = status_x + if status.is_empty() { 0 } else { status.len() * 11 + 14 };
+        let [status_x, aside_x] = head_positions(self.diagram);
         html! {
             svg.space-time xmlns=[xmlns] viewBox=(format!("0 0 {width} {height}")) width=(width) height=(height) role="img" {
                 title { (title) ", " (subtitle) @if !status.is_empty() { ": " (status) } }
@@ -392,6 +398,9 @@ fn footer(diagram: &Diagram) -> Vec<(&'static str, String)> {
         lines.push(("faint", format!("and {} more", diagram.waits.len() - MAX_FINDINGS)));
     }
     if !diagram.findings.is_empty() {
+        if !lines.is_empty() {
+            lines.push(("", String::new()));
+        }
         lines.push(("heading alarm", "What is wrong".to_owned()));
     }
     for finding in diagram.findings.iter().take(MAX_FINDINGS) {

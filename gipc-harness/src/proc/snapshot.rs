@@ -180,6 +180,10 @@ enum Activity {
 impl Activity {
     fn between(pid: i32, before: &ProcessState, after: &ProcessState, timers: TimerPolicy) -> Self {
         let threads = match after {
+            // Its end wakes its parent, which may have been looked at before.
+            ProcessState::Zombie if before != after => {
+                return Self::Awake("it has ended just now".into());
+            }
             ProcessState::Zombie => return Self::Ended,
             ProcessState::Gone => return Self::Awake("it is gone".into()),
             ProcessState::Hidden => return Self::Unknown,
@@ -212,6 +216,26 @@ impl Activity {
 mod tests {
     use super::*;
     use std::process::{Child, Command, Stdio};
+
+    /// A parent that waits for its child, which is in this state.
+    fn parent_and_child(child: ProcessState) -> ProcSnapshot {
+        let waits = ThreadState::asleep_in(&format!("{} 0xffffffff", libc::SYS_wait4));
+        let parent = ProcessState::Alive([(1, waits)].into());
+        ProcSnapshot([(1, parent), (2, child)].into())
+    }
+
+    #[test]
+    fn a_process_that_ends_between_two_snapshots_may_have_woken_its_parent() {
+        let mut running = ThreadState::asleep_in("running");
+        running.state = 'R';
+        let runs = parent_and_child(ProcessState::Alive([(2, running)].into()));
+        let ended = parent_and_child(ProcessState::Zombie);
+        let reason = "2: it has ended just now".to_owned();
+        assert_eq!(runs.sleep_until(&ended, TimerPolicy::AnyTimerWakes), Sleep::Awake(reason));
+        assert_eq!(runs.awake_processes(&ended).map(|awake| awake.len()), Some(1));
+        let is_asleep = |sleep| matches!(sleep, Sleep::Asleep(calls) if calls.len() == 1);
+        assert!(is_asleep(ended.sleep_until(&ended, TimerPolicy::AnyTimerWakes)));
+    }
 
     fn sleep_of(pid: i32, timers: TimerPolicy) -> Sleep {
         ProcSnapshot::take(&[pid]).sleep_until(&ProcSnapshot::take(&[pid]), timers)

@@ -23,3 +23,16 @@ pub(super) fn document(title: &str, styles: &[&str], body: &Markup) -> String {
     };
     page.into_string()
 }
+
+/// Text in which the parts between backticks are code.
+#[must_use]
+pub(super) fn prose(text: &str) -> Markup {
+    let is_paired = text.matches('`').count() % 2 == 0;
+    html! {
+        @if is_paired {
+            @for (place, part) in text.split('`').enumerate() {
+                @if place % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
+    }
+}

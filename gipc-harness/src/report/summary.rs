@@ -30,7 +30,7 @@ pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds:
         let _ = writeln!(out, "{}", line.trim_end());
     }
     out.push_str(&groups(&baseline(tally)));
-    let failures = failures(tally);
+    let failures = failures(tally, MAX_LENGTH);
     // The report of a single failure is just above.
     if failures.iter().map(|group| group.ids.len()).sum::<usize>() > 1 {
         out.push_str(&groups(&failures));
@@ -96,8 +96,9 @@ struct Failures<'a> {
     expected: BTreeSet<&'a str>,
 }
 
-/// The scenarios that are not as expected, by what came instead. The largest group comes first.
-pub(super) fn failures(tally: &Tally) -> Vec<Group<'_>> {
+/// The scenarios that are not as expected, by what came instead, in texts of at most `max_length` characters each. The
+/// largest group comes first.
+pub(super) fn failures(tally: &Tally, max_length: usize) -> Vec<Group<'_>> {
     let mut by_cause: BTreeMap<(Status, &str), Failures<'_>> = BTreeMap::new();
     for (id, causes) in &tally.unexpected {
         for Cause { status, came, expected } in causes {
@@ -109,7 +110,7 @@ pub(super) fn failures(tally: &Tally) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = by_cause
         .into_iter()
         .map(|((status, came), Failures { ids, expected })| {
-            let reason = instead(came, &expected);
+            let reason = instead(came, &expected, max_length);
             Group { status, ids: ids.into_iter().collect(), reason }
         })
         .collect();
@@ -118,22 +119,22 @@ pub(super) fn failures(tally: &Tally) -> Vec<Group<'_>> {
 }
 
 /// What came, and what should have come: `eof instead of ok or "a"`.
-fn instead(came: &str, expected: &BTreeSet<&str>) -> String {
-    let came = cut(came);
+fn instead(came: &str, expected: &BTreeSet<&str>, max_length: usize) -> String {
+    let came = cut(came, max_length);
     if expected.is_empty() {
         return came;
     }
     let mut listed: Vec<String> =
-        expected.iter().take(MAX_EXPECTED).map(|text| cut(text)).collect();
+        expected.iter().take(MAX_EXPECTED).map(|text| cut(text, max_length)).collect();
     if expected.len() > MAX_EXPECTED {
         listed.push(format!("{} others", expected.len() - MAX_EXPECTED));
     }
     format!("{came} instead of {}", listed.join(" or "))
 }
 
-fn cut(text: &str) -> String {
-    match text.chars().count() > MAX_LENGTH {
-        true => text.chars().take(MAX_LENGTH).chain(['…']).collect(),
+fn cut(text: &str, max_length: usize) -> String {
+    match text.chars().count() > max_length {
+        true => text.chars().take(max_length).chain(['…']).collect(),
         false => text.to_owned(),
     }
 }

@@ -20,10 +20,26 @@ impl Cause {
         let (came, expected) = match &verdict.mismatch {
             Some(wrong) if wrong.late.is_some() => (format!("{} came too late", wrong.got), None),
             Some(wrong) => (wrong.got.clone(), Some(wrong.expected.clone())),
-            None => (reason().lines().next().unwrap_or_default().to_owned(), None),
+            None => (without_numbers(reason().lines().next().unwrap_or_default()), None),
         };
         Self { status: verdict.status, came, expected }
     }
+}
+
+/// A sentence without the numbers that differ from run to run: of descriptors, pipes, processes and lines.
+fn without_numbers(sentence: &str) -> String {
+    let mut out = String::with_capacity(sentence.len());
+    for character in sentence.chars() {
+        let is_number = ["fd ", "pid ", "line ", ":["].iter().any(|before| {
+            out.strip_suffix('…').is_some_and(|out| out.ends_with(before)) || out.ends_with(before)
+        });
+        match (character.is_ascii_digit() && is_number, out.ends_with('…')) {
+            (true, true) => {}
+            (true, false) => out.push('…'),
+            (false, _) => out.push(character),
+        }
+    }
+    out
 }
 
 /// The counts of all verdicts of a run of the suite.
@@ -90,5 +106,23 @@ impl Tally {
             0 if self.evidence_lost => 3,
             code => code,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_differ_only_in_numbers_have_one_cause() {
+        let cause = |reason: &str| {
+            let mut verdict = Verdict::for_test(Status::Fail, "");
+            verdict.reason = Some(reason.to_owned());
+            Cause::of(&verdict)
+        };
+        let found = cause("child still held fd 16, which is r2 (pipe:[360]): see line 5\nmore");
+        assert_eq!(found, cause("child still held fd 7, which is r2 (pipe:[4711]): see line 12"));
+        assert_eq!(found.came, "child still held fd …, which is r2 (pipe:[…]): see line …");
+        assert_ne!(found, cause("child still held fd 7, which is r3 (pipe:[4711]): see line 12"));
     }
 }

@@ -366,7 +366,8 @@ impl<'a> Execution<'a> {
         let has_finished = self.state.sessions.exits().contains_key("main") && self.stall.is_none();
         self.state.sessions.complete_exits();
         let supervisor = self.inbox.into_supervisor();
-        let finished = supervisor.finish(|| self.state.sessions.kill_all()).await;
+        let sessions = &self.state.sessions;
+        let finished = supervisor.finish(&sessions.pids(), || sessions.kill_all()).await;
         let (leaked, printed) = finished.unwrap_or_else(|error| {
             self.state.fail(error.to_string());
             Default::default()

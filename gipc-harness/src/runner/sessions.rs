@@ -151,6 +151,11 @@ impl Sessions {
         handle.is_some_and(|handle| handle.send(signal))
     }
 
+    /// The pids of all processes that have connected.
+    pub(super) fn pids(&self) -> Vec<i32> {
+        self.by_process.values().map(|session| session.pid).collect()
+    }
+
     /// Kills all processes whose pids are known to be theirs.
     pub(super) fn kill_all(&self) {
         for handle in self.by_process.values().filter_map(|session| session.handle.as_deref()) {

@@ -2,6 +2,7 @@
 //! and why another outcome was expected; the commands to type next; where the record is.
 
 use super::class;
+use crate::report::document::prose;
 use crate::report::{ScenarioReport, terminal};
 use crate::requirements::{self, Requirement};
 use crate::verdict::Status;
@@ -69,7 +70,7 @@ fn detailed(report: &ScenarioReport, diagram: &Markup) -> Markup {
         @let covered: Vec<&Requirement> = scenario.covers().into_iter().filter_map(requirements::requirement).collect();
         @if !covered.is_empty() {
             ul.requirements {
-                @for Requirement { id, level, what, .. } in covered { li { b { (id) } " " (level) ": " (what) } }
+                @for Requirement { id, level, what, .. } in covered { li { b { (id) } " " (level) ": " (prose(what)) } }
             }
         }
         h4 { "What happened" }

@@ -80,7 +80,7 @@ impl HtmlReport {
                     "."
                     @if tally.heavy > 0 { " Not asked: " (tally.heavy) " heavy; " code { "--heavy" } " adds them." }
                 }
-                @if let Some(implementation) = &self.implementation { p { "Its agent says that it is " (implementation) "." } }
+                @if let Some(implementation) = &self.implementation { p { "The implementation, as its agent reports it: " (implementation) "." } }
                 @if let Some((part, parts)) = tally.shard { p { "This is part " (part) " of " (parts) "." } }
                 @if tally.interrupted || tally.done() < tally.planned {
                     p.partial { strong { "PARTIAL" } ": the run was interrupted, and says nothing about what is missing." }
@@ -94,7 +94,7 @@ impl HtmlReport {
         html! {
             h2 { "What is not as expected" }
             ul.groups {
-                @for Group { status, ids, reason } in summary::failures(tally) {
+                @for Group { status, ids, reason } in summary::failures(tally, usize::MAX) {
                     li {
                         span class=(class(status)) { (status) } " "
                         @if ids.len() > 1 { (ids.len()) " scenarios: " }

@@ -90,16 +90,18 @@ impl Supervisor {
     /// Ends the run: kills and reaps all processes that are left of it, and waits for the end of the supervisor. Returns
     /// the processes that were left and what all processes printed.
     ///
-    /// `kill_known_processes` kills the processes that the harness knows. Some may be out of the supervisor's reach (in a
-    /// session of their own on a system that does not list processes), or the supervisor itself may have been killed.
+    /// `connected` are the pids of the processes that have connected, for a system that does not list processes.
+    /// `kill_known_processes` kills the processes that the harness knows: the supervisor itself may have been killed.
     ///
     /// Fails if the supervisor ended before it had answered.
     pub async fn finish(
         mut self,
+        connected: &[i32],
         kill_known_processes: impl Fn(),
     ) -> io::Result<(Vec<LeakedProcess>, String)> {
+        let pids: Vec<String> = connected.iter().map(i32::to_string).collect();
         // If the supervisor is gone this fails, and the missing answer shows it.
-        let _ = self.send(END).await;
+        let _ = self.send(format!("{END} {}", pids.join(" ")).trim_end()).await;
         let mut answer = None;
         loop {
             // The implementation may have stopped the supervisor.
@@ -133,5 +135,5 @@ impl Supervisor {
 }
 
 fn ended_early() -> io::Error {
-    io::Error::other("the supervisor of a run ended before its time")
+    io::Error::other("the supervisor of a run ended unexpectedly")
 }

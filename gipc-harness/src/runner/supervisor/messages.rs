@@ -10,7 +10,8 @@ pub const SOCKET: &str = "socket";
 /// The order to start `main`.
 pub(super) const START: &str = "start";
 
-/// The order to end the run. Any other line, and the end of the connection, mean the same.
+/// The order to end the run. Any other line, and the end of the connection, mean the same. The pids of the processes that
+/// have connected to the harness follow it.
 pub(super) const END: &str = "end";
 
 /// The token of a run: the name of its scratch directory, which has a random part.

@@ -5,7 +5,9 @@ use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
 use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
-use nix::sys::wait::{WaitStatus, wait};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, wait, waitid};
+use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
@@ -82,8 +84,10 @@ impl SupervisedRun<'_> {
                 None
             }
         };
-        self.next_order();
-        let leaked = self.kill_and_reap_all(main, &all_reaped);
+        let order = self.next_order();
+        let connected = order.split(' ').filter_map(|pid| pid.parse().ok());
+        let leaked =
+            self.kill_and_reap_all(main.into_iter().chain(connected).collect(), &all_reaped);
         // No process is left that could print, so that the reader comes to the end.
         let printed = printed.recv().unwrap_or_default();
         self.report(&SupervisorEvent::Finished { leaked, printed });
@@ -117,10 +121,11 @@ impl SupervisedRun<'_> {
         report(self.control, event);
     }
 
-    /// Kills all processes below this one until none is left. Returns those that existed at first.
+    /// Kills all processes below this one until none is left. Returns those that existed at first. `known` are the pids of
+    /// `main` and of the processes that have connected; some of them may have ended.
     fn kill_and_reap_all(
         &self,
-        main: Option<i32>,
+        known: Vec<i32>,
         all_reaped: &mpsc::Receiver<()>,
     ) -> Vec<LeakedProcess> {
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
@@ -144,15 +149,24 @@ impl SupervisedRun<'_> {
                         .is_some_and(|now| now.start_time == process.start_time)
                 });
             }
-            if let (None, Some(main)) = (&listed, main) {
-                // On a system that does not list processes, only the process group can be named. The group still has a
-                // member, since a process is not reaped yet. Processes that left the group are out of reach here.
-                let group = nix::unistd::Pid::from_raw(main);
-                let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
+            if listed.is_none() {
+                known.iter().for_each(|pid| kill_child(*pid));
             }
             interval = KILL_INTERVAL;
         }
         leaked
+    }
+}
+
+/// Kills a process and the group that it leads, on a system that does not list processes. Does nothing unless the process
+/// is a child of this one: then its pid is its own, since it was not reaped yet. A process becomes a child of the
+/// supervisor when its parent has ended; one that has not connected and has left the group of its parent is out of reach.
+fn kill_child(pid: i32) {
+    let pid = Pid::from_raw(pid);
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    if waitid(Id::Pid(pid), flags).is_ok() {
+        let _ = killpg(pid, Signal::SIGKILL);
+        let _ = kill(pid, Signal::SIGKILL);
     }
 }
 

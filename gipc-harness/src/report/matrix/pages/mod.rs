@@ -8,7 +8,7 @@ mod source_links;
 mod trace_table;
 
 use super::{Change, Column, Matrix, ScenarioInfo, Sum};
-use crate::report::document::document;
+use crate::report::document::{document, prose};
 use crate::requirements::{self, Requirement};
 use crate::verdict::Status;
 use maud::{Markup, html};
@@ -72,18 +72,6 @@ fn requirements_of(info: &ScenarioInfo) -> Markup {
                 li { a href=(format!("index.html#{id}")) { (id) } " " small { (level) } " " (prose(what)) }
             }
         }
-    }
-}
-
-/// Text in which the parts between backticks are code.
-fn prose(text: &str) -> Markup {
-    let is_paired = text.matches('`').count() % 2 == 0;
-    html! {
-        @if is_paired {
-            @for (place, part) in text.split('`').enumerate() {
-                @if place % 2 == 1 { code { (part) } } @else { (part) }
-            }
-        } @else { (text) }
     }
 }
 
