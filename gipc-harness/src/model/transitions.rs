@@ -152,7 +152,7 @@ impl State<'_> {
     fn close(&mut self, step: usize, handle: &str) {
         let process = self.program.steps[step].process;
         let ends = self.held_ends(process, handle);
-        let is_busy = ends.iter().any(|end| self.is_busy(*end));
+        let is_busy = ends.iter().any(|end| self.is_busy(process, *end));
         let outcome = if self.program.is_half(handle) && self.is(Mutation::DuplexIsOne) {
             Outcome::Misuse
         } else if ends.is_empty() {
@@ -173,7 +173,7 @@ impl State<'_> {
     fn leave_scope(&mut self, step: usize, handles: &[String], is_raising: bool) {
         let process = self.program.steps[step].process;
         let ends = handles.iter().flat_map(|handle| self.held_ends(process, handle));
-        let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(*end));
+        let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(process, *end));
         if !self.is(Mutation::ScopeIsOpen) {
             self.close_ends(process, &free);
         }

@@ -69,8 +69,8 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Spawn { child, program: Some(program), in_group, .. } => {
                 run_command(child, &program, in_group)
             }
-            Verb::Spawn { child, handles, listed, program: None, in_group } => {
-                Command::Spawn { child, handles, listed, in_group }
+            Verb::Spawn { child, handles, shared, listed, program: None, in_group } => {
+                Command::Spawn { child, handles, shared, listed, in_group }
             }
             Verb::Put { handle, payload } => {
                 Command::Put { handle, payload: self.payload(step, payload) }

@@ -89,9 +89,12 @@ impl Display for Verb {
             Self::Spawn { child, program: Some(program), in_group, .. } => {
                 write!(f, "run {child}{}{program}", in_group_text(*in_group))
             }
-            Self::Spawn { child, handles, listed, program: None, in_group } => {
+            Self::Spawn { child, handles, shared, listed, program: None, in_group } => {
                 write!(f, "spawn {child}{}", in_group_text(*in_group))?;
-                handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
+                handles.iter().try_for_each(|handle| match shared.contains(handle) {
+                    true => write!(f, " share({handle})"),
+                    false => write!(f, " {handle}"),
+                })?;
                 listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
             }
             Self::Put { handle, payload } => write!(f, "put {handle} {payload}"),

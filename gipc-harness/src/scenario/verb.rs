@@ -21,12 +21,14 @@ pub enum Verb {
         /// The second handle, which writes to `near` and reads from it.
         far: String,
     },
-    /// Starts a child process and moves handles to it.
+    /// Starts a child process and gives handles to it.
     Spawn {
         /// The new process.
         child: String,
-        /// The handles that move to it.
+        /// The handles that the child gets. Those that are not in `shared` move to it.
         handles: Vec<String>,
+        /// Those of `handles` that its parent keeps as well.
+        shared: Vec<String>,
         /// Handles inside a list argument, which therefore do not move.
         listed: Vec<String>,
         /// For `run`: the child is a program, and `handles` are the ends that become its standard streams. `None` for
@@ -207,9 +209,10 @@ impl Verb {
             Self::Pipe { reader: one, writer: other, .. }
             | Self::Duplex { near: one, far: other }
             | Self::Pass { handle: one, passed: other } => vec![one, other],
-            Self::Spawn { child, handles, listed, program, .. } => {
+            Self::Spawn { child, handles, shared, listed, program, .. } => {
                 let streams = program.iter_mut().flat_map(ProgramStart::names_mut);
-                [child].into_iter().chain(handles).chain(listed).chain(streams).collect()
+                let given = handles.iter_mut().chain(shared).chain(listed);
+                [child].into_iter().chain(given).chain(streams).collect()
             }
             Self::Put { handle: name, .. }
             | Self::Get { handle: name }

@@ -133,26 +133,43 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 }
 
 fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
-    let (mut handles, mut listed) = (Vec::new(), Vec::new());
+    let (mut handles, mut shared, mut listed) = (Vec::new(), Vec::new(), Vec::new());
     let in_group = is_in_group(tokens, end);
     for at in 3 + usize::from(in_group)..end {
-        let text = tokens.text(at);
-        let inside = text.strip_prefix("in-list(").and_then(|rest| rest.strip_suffix(')'));
-        match inside {
-            Some(handle) if lexer::is_handle(handle) => listed.push(handle.to_owned()),
-            Some(_) => return Err(tokens.error(at, "not a handle", "write in-list(r)")),
-            None => handles.push(tokens.handle(at)?),
+        if let Some(handle) = handle_inside(tokens, at, "in-list")? {
+            listed.push(handle);
+        } else if let Some(handle) = handle_inside(tokens, at, "share")? {
+            shared.push(handle.clone());
+            handles.push(handle);
+        } else {
+            handles.push(tokens.handle(at)?);
         }
     }
-    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed, program: None, in_group })
+    let child = tokens.name(2)?;
+    Ok(Verb::Spawn { child, handles, shared, listed, program: None, in_group })
+}
+
+/// The handle in a token such as `share(r)`; `None` if the token does not begin with the word and a bracket.
+fn handle_inside(
+    tokens: &TokenLine<'_>,
+    at: usize,
+    word: &str,
+) -> Result<Option<String>, ParseError> {
+    let text = tokens.text(at);
+    let inside = text.strip_prefix(word).and_then(|rest| rest.strip_prefix('('));
+    match inside.and_then(|rest| rest.strip_suffix(')')) {
+        None => Ok(None),
+        Some(handle) if lexer::is_handle(handle) => Ok(Some(handle.to_owned())),
+        Some(_) => Err(tokens.error(at, "not a handle", format!("write {word}(r)"))),
+    }
 }
 
 fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let in_group = is_in_group(tokens, end);
     let program = program_start::parse(tokens, 3 + usize::from(in_group), end)?;
     let handles = program.given_to_child().map(str::to_owned).collect();
-    let (child, listed) = (tokens.name(2)?, Vec::new());
-    Ok(Verb::Spawn { child, handles, listed, program: Some(program), in_group })
+    let (child, shared, listed) = (tokens.name(2)?, Vec::new(), Vec::new());
+    Ok(Verb::Spawn { child, handles, shared, listed, program: Some(program), in_group })
 }
 
 /// Whether the child of a `spawn` or a `run` starts a process group of its own.

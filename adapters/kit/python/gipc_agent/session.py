@@ -46,7 +46,7 @@ class Agent:
     # Arguments that change the meaning of a command. If a method does not take one, the command is unsupported.
     required_arguments = {
         "within": "%s takes no time limit", "codec": "%s takes no codec", "raising": "%s takes no error",
-        "in_group": "%s starts no process group",
+        "in_group": "%s starts no process group", "shared": "%s gives only what its parent does not keep",
         "listed": "%s can give nothing that is hidden in another argument",
     }
     # The errors of the library: class, a part of the text, and the outcome. The first match counts.
@@ -139,6 +139,8 @@ class Agent:
             profile = "counts" if arguments["what"] == "handles" else "signals"
         elif arguments.get("in_group"):
             profile = "groups"
+        elif arguments.get("shared"):
+            profile = "share"
         if profile not in self.profiles:
             raise Unsupported("%s is of the profile %s, which is not declared" % (verb, profile))
         method = getattr(self, "do_" + verb.replace("-", "_"), None)

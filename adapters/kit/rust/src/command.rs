@@ -25,12 +25,15 @@ pub enum Command {
         /// The name of the other.
         far: String,
     },
-    /// Start a process that runs this agent under the role `child`, and move the handles to it.
+    /// Start a process that runs this agent under the role `child`, and give the handles to it.
     Spawn {
         /// The role.
         child: String,
-        /// The handles that move; the child keeps them under the same names.
+        /// The handles that the child gets; it keeps them under the same names. Those that are not shared move.
         handles: Vec<String>,
+        /// Those of `handles` that this process keeps as well.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shared: Vec<String>,
         /// Handles inside a list in the arguments, which are not given.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         listed: Vec<String>,
@@ -236,6 +239,7 @@ impl Command {
         match self {
             Self::Pipe { codec: Some(_), .. } => "codec",
             Self::Spawn { listed, .. } if !listed.is_empty() => "oddities",
+            Self::Spawn { shared, .. } if !shared.is_empty() => "share",
             Self::Spawn { in_group: true, .. }
             | Self::Run { in_group: true, .. }
             | Self::SignalGroup { .. } => "groups",

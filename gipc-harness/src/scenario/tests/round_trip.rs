@@ -36,15 +36,20 @@ fn verb() -> impl Strategy<Value = Verb> {
             codec
         }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4), vec(handle(), 0..2), any::<bool>()).prop_map(
-            |(child, handles, listed, in_group)| {
-                Verb::Spawn { child, handles, listed, program: None, in_group }
+        (name(), vec(handle(), 0..4), 0..3_usize, vec(handle(), 0..2), any::<bool>()).prop_map(
+            |(child, handles, kept, listed, in_group)| {
+                // A handle that is named twice is shared both times or not at all.
+                let is_shared =
+                    |handle: &&String| handles.iter().take(kept).any(|it| it == *handle);
+                let shared = handles.iter().filter(is_shared).cloned().collect();
+                Verb::Spawn { child, handles, shared, listed, program: None, in_group }
             }
         ),
         (name(), program_start(), any::<bool>()).prop_map(|(child, program, in_group)| {
             Verb::Spawn {
                 child,
                 handles: program.given_to_child().map(str::to_owned).collect(),
+                shared: Vec::new(),
                 listed: Vec::new(),
                 program: Some(program),
                 in_group,

@@ -36,6 +36,7 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
             check_that_something_is_tested(scenario),
             validator.processes.check_tasks(&scenario.steps),
             check_that_senders_differ(scenario),
+            frame_rules::check_shared_writers(scenario),
         ];
         checks.into_iter().filter_map(Result::err).for_each(|mistake| mistakes.add(mistake));
     }
@@ -66,10 +67,10 @@ impl<'a> Validator<'a> {
                 self.handles.make(step, near)?;
                 self.handles.make(step, far)?;
             }
-            Verb::Spawn { child, handles, listed, program, in_group } => {
+            Verb::Spawn { child, program, in_group, .. } => {
                 match program {
                     Some(program) => self.run(step, child, program)?,
-                    None => self.spawn(step, child, handles, listed)?,
+                    None => self.spawn(step, child)?,
                 }
                 if *in_group {
                     self.processes.add_group(child);
@@ -141,13 +142,8 @@ impl<'a> Validator<'a> {
         Ok(())
     }
 
-    fn spawn(
-        &mut self,
-        step: &'a Step,
-        child: &'a str,
-        handles: &[String],
-        listed: &[String],
-    ) -> Result<(), ParseError> {
+    fn spawn(&mut self, step: &'a Step, child: &'a str) -> Result<(), ParseError> {
+        let Verb::Spawn { handles, shared, listed, .. } = &step.verb else { return Ok(()) };
         for handle in listed {
             self.handles.check_use(step, handle, None)?;
         }
@@ -159,7 +155,7 @@ impl<'a> Validator<'a> {
         if step.expects_refusal() {
             self.processes.refuse_spawn(child);
         } else {
-            self.handles.give(step, child, handles)?;
+            self.handles.give(step, child, handles, shared)?;
             self.processes.spawn(step, child);
         }
         Ok(())
@@ -187,7 +183,7 @@ impl<'a> Validator<'a> {
             self.handles.make(step, writer)?;
         }
         for handle in program.given_to_child() {
-            self.handles.give(step, child, std::slice::from_ref(&handle.to_owned()))?;
+            self.handles.give(step, child, &[handle.to_owned()], &[])?;
         }
         for stream in &program.streams {
             self.handles.add_streams([stream.of_child()].into_iter().chain(stream.of_parent()));
