@@ -73,7 +73,7 @@ class Stream:
 
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share", "drop-handle"]
     errors = [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),

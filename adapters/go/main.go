@@ -84,6 +84,8 @@ func (p *process) execute(ctx context.Context, do command, queued func()) answer
 		return messageAnswer(message)
 	case "close":
 		return p.close(do.Handle)
+	case "drop-handle":
+		return p.dropHandle(do.Handle)
 	case "enter", "leave":
 		return unsupported("a scope is a deferred Close, whose result is dropped")
 	case "pass":

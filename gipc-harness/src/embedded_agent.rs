@@ -74,9 +74,20 @@ async fn run_process(
 
 /// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
 /// that the handle is in use.
-const PROFILES: [&str; 12] = [
-    "core", "tasks", "process", "frames", "signals", "limits", "counts", "codec", "stdio", "drop",
-    "groups", "share",
+const PROFILES: [&str; 13] = [
+    "core",
+    "tasks",
+    "process",
+    "frames",
+    "signals",
+    "limits",
+    "counts",
+    "codec",
+    "stdio",
+    "drop",
+    "groups",
+    "share",
+    "drop-handle",
 ];
 
 fn complain(error: &io::Error) -> i32 {
@@ -188,6 +199,12 @@ impl Implementation for Core {
                 Handle::Duplex(both) => both.close(),
                 other => return Err(Failure::unsupported(format!("{other:?}"))),
             }),
+            Command::DropHandle { handle } => {
+                self.handle(&handle)?;
+                let names = [format!("{handle}.r"), format!("{handle}.w"), handle];
+                self.handles.borrow_mut().retain(|name, _| !names.contains(name));
+                Ok(WireOutcome::Ok.into())
+            }
             Command::Join { child } => {
                 Ok(exit_outcome(self.child(&child)?.join().await.map_err(failure)?).into())
             }

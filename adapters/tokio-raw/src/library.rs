@@ -98,6 +98,10 @@ impl Implementation for Raw {
                 }
                 held.into_iter().for_each(Held::close);
             }
+            Command::DropHandle { handle } => {
+                self.end(&handle)?;
+                self.ends.forget(&handle);
+            }
             Command::Join { child } => {
                 return Ok(WireOutcome::from(self.child(&child)?.wait().await?).into());
             }

@@ -7,8 +7,8 @@
 
 use super::end_pool::Ends;
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart, Script, Side,
-    Stream, StreamName, StreamSource, TaskId, Verb, parse,
+    ChildAct, Closing, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart,
+    Script, Side, Stream, StreamName, StreamSource, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::BTreeSet;
@@ -93,7 +93,11 @@ impl Generator<'_> {
             66..76 => {
                 let side = self.side();
                 let handle = self.handle(process, side);
-                self.add(process, None, Verb::Close { handle });
+                let by = match self.has("drop-handle") && self.rng.u8(0..4) == 0 {
+                    true => Closing::Drop,
+                    false => Closing::Call,
+                };
+                self.add(process, None, Verb::Close { handle, by });
             }
             76..82 => {
                 let child = self.child();

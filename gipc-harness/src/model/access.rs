@@ -65,7 +65,7 @@ impl State<'_> {
             races.report_race(Some(step));
         }
         let closed = match self.program.verb(step) {
-            Verb::Close { handle } => std::slice::from_ref(handle),
+            Verb::Close { handle, .. } => std::slice::from_ref(handle),
             Verb::Leave { handles, .. } => handles,
             Verb::Put { .. } | Verb::Cut { .. } => {
                 races.message_sent();
@@ -163,7 +163,7 @@ impl State<'_> {
                     all.extend(self.withdrawn_put(end.pipe, Write));
                 }
             }
-            Verb::Close { handle } => {
+            Verb::Close { handle, .. } => {
                 self.close_accesses(process, std::slice::from_ref(handle), &mut all);
             }
             Verb::Leave { handles, .. } => self.close_accesses(process, handles, &mut all),

@@ -4,7 +4,7 @@
 
 use crate::process_role::PROGRAM;
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
+    ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
     ProgramStart, Scenario, Side, StreamName, TaskId, Verb,
 };
 use gipc_agent::WireOutcome;
@@ -76,7 +76,10 @@ impl<'a> ProtocolMapping<'a> {
                 Command::Put { handle, payload: self.payload(step, payload) }
             }
             Verb::Get { handle } => Command::Get { handle },
-            Verb::Close { handle } => Command::Close { handle },
+            Verb::GetWithin { handle, limit } => Command::GetWithin { handle, limit },
+            Verb::Close { handle, by: Closing::Call } => Command::Close { handle },
+            Verb::Close { handle, by: Closing::Drop } => Command::DropHandle { handle },
+            Verb::Close { handle, by: Closing::Descriptor } => Command::CloseDescriptor { handle },
             Verb::Join { child } => Command::Join { child },
             Verb::Kill { child } => Command::Kill { child },
             Verb::Exit { code } => Command::Exit { code },

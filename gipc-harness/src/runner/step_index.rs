@@ -51,7 +51,7 @@ impl<'a> StepIndex<'a> {
 fn touched_ends(scenario: &Scenario, step: usize) -> Vec<PipeEnd> {
     let verb = &scenario.steps[step].verb;
     let named = match verb {
-        Verb::Close { handle } => std::slice::from_ref(handle),
+        Verb::Close { handle, .. } => std::slice::from_ref(handle),
         Verb::Spawn { handles, .. } | Verb::Leave { handles, .. } => handles,
         _ => &[],
     };

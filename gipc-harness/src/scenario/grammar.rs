@@ -1,6 +1,6 @@
 //! How each verb is written, and the profile that an implementation needs for it.
 
-use super::{ChildAct, Counted, Verb};
+use super::{ChildAct, Closing, Counted, Verb};
 
 /// A part of the language that an implementation supports as a whole, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +33,8 @@ pub enum Profile {
     Groups,
     /// Handles that several processes hold.
     Share,
+    /// Dropping the last reference to a handle.
+    DropHandle,
 }
 
 impl Profile {
@@ -54,12 +56,13 @@ impl Profile {
             Self::Drop => "drop",
             Self::Groups => "groups",
             Self::Share => "share",
+            Self::DropHandle => "drop-handle",
         }
     }
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 43] = [
+pub const VERBS: [(&str, Profile); 46] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -103,6 +106,9 @@ pub const VERBS: [(&str, Profile); 43] = [
     ("run CHILD in-group stdin|stdout|stderr R W…", Profile::Groups),
     ("signal group CHILD SIGNAL", Profile::Groups),
     ("spawn CHILD share(H)…", Profile::Share),
+    ("drop handle H", Profile::DropHandle),
+    ("close descriptor H", Profile::Oddities),
+    ("get H within \"WORDS\"", Profile::Oddities),
 ];
 
 /// The forms of a verb, as an error shows them.
@@ -149,6 +155,10 @@ impl Verb {
             Self::Spawn { program: Some(_), .. } => Profile::Stdio,
             Self::Spawn { listed, .. } if !listed.is_empty() => Profile::Oddities,
             Self::Spawn { shared, .. } if !shared.is_empty() => Profile::Share,
+            Self::Close { by: Closing::Drop, .. } => Profile::DropHandle,
+            Self::Close { by: Closing::Descriptor, .. } | Self::GetWithin { .. } => {
+                Profile::Oddities
+            }
             Self::Pipe { .. }
             | Self::Duplex { .. }
             | Self::Spawn { .. }

@@ -49,10 +49,19 @@ pub enum Verb {
         /// A reader or a duplex.
         handle: String,
     },
+    /// Receives with a time limit that is no time, which must be refused.
+    GetWithin {
+        /// A reader or a duplex.
+        handle: String,
+        /// The limit.
+        limit: String,
+    },
     /// Closes a handle.
     Close {
         /// Any handle.
         handle: String,
+        /// How it is closed.
+        by: Closing,
     },
     /// Waits until a child ends, and returns how it ended.
     Join {
@@ -178,7 +187,8 @@ impl Verb {
         match self {
             Self::Put { handle, .. }
             | Self::Get { handle }
-            | Self::Close { handle }
+            | Self::GetWithin { handle, .. }
+            | Self::Close { handle, .. }
             | Self::Cut { handle, .. }
             | Self::Rest { handle }
             | Self::Announce { handle, .. }
@@ -216,7 +226,8 @@ impl Verb {
             }
             Self::Put { handle: name, .. }
             | Self::Get { handle: name }
-            | Self::Close { handle: name }
+            | Self::GetWithin { handle: name, .. }
+            | Self::Close { handle: name, .. }
             | Self::Cut { handle: name, .. }
             | Self::Rest { handle: name }
             | Self::Announce { handle: name, .. }
@@ -255,6 +266,17 @@ pub enum Codec {
     Json,
     /// Text as it is, except that encoding `"unencodable"` and decoding `"undecodable"` fail.
     Failing,
+}
+
+/// How a handle is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// By the implementation's own close.
+    Call,
+    /// By dropping the last reference to the handle, without a call.
+    Drop,
+    /// By closing its descriptor with the system call, unseen by the implementation.
+    Descriptor,
 }
 
 /// What is done to a child, or asked about it.

@@ -7,7 +7,7 @@ use super::grammar::{first_words, usages};
 use super::lexer;
 use super::program_start;
 use super::token_line::TokenLine;
-use super::{ChildAct, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
+use super::{ChildAct, Closing, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
 
 /// Reads the verb that begins at the second token of a line and ends before the token `end`.
 pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
@@ -24,14 +24,21 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "spawn" => spawn(tokens, end),
         "run" => run(tokens, end),
         "put" => put(tokens, given),
+        "get" if given == 3 => Ok(Verb::GetWithin {
+            handle: tokens.handle(2)?,
+            limit: tokens.quoted(4).unwrap_or_default(),
+        }),
         "get" => Ok(Verb::Get { handle: tokens.handle(2)? }),
-        "close" => Ok(Verb::Close { handle: tokens.handle(2)? }),
+        "close" => close(tokens, given),
         "join" => Ok(Verb::Join { child: tokens.name(2)? }),
         "kill" => Ok(Verb::Kill { child: tokens.name(2)? }),
         "terminate" => child(tokens, ChildAct::Terminate, 2),
         "alive" => child(tokens, ChildAct::Alive, 2),
         "code" => child(tokens, ChildAct::Code, 2),
         "reap" => child(tokens, ChildAct::Reap, 2),
+        "drop" if given == 2 && tokens.text(2) == "handle" => {
+            Ok(Verb::Close { handle: tokens.handle(3)?, by: Closing::Drop })
+        }
         "drop" => child(tokens, ChildAct::Drop, 2),
         "exit" => Ok(Verb::Exit { code: tokens.exit_code(2)? }),
         "until" => until(tokens, given),
@@ -77,6 +84,9 @@ fn check_argument_count(
 ) -> Result<(), ParseError> {
     let (least, most) = match verb {
         "raise" => (0, 0),
+        "get" if tokens.text(3) == "within" && tokens.quoted(4).is_some() => (3, 3),
+        "drop" if tokens.text(2) == "handle" && given > 1 => (2, 2),
+        "close" if tokens.text(2) == "descriptor" && given > 1 => (2, 2),
         "get" | "close" | "join" | "kill" | "exit" | "cancel" | "pause" | "terminate" | "alive"
         | "code" | "reap" | "drop" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => {
             (1, 1)
@@ -175,6 +185,13 @@ fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 /// Whether the child of a `spawn` or a `run` starts a process group of its own.
 fn is_in_group(tokens: &TokenLine<'_>, end: usize) -> bool {
     end > 3 && tokens.text(3) == "in-group"
+}
+
+fn close(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {
+    match given {
+        2 => Ok(Verb::Close { handle: tokens.handle(3)?, by: Closing::Descriptor }),
+        _ => Ok(Verb::Close { handle: tokens.handle(2)?, by: Closing::Call }),
+    }
 }
 
 fn put(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {

@@ -103,7 +103,7 @@ fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> St
                     lost = Some(format!("gave it to {child} in line {line}"));
                 }
             }
-            Verb::Close { handle } if is_own && is_end(handle) => {
+            Verb::Close { handle, .. } if is_own && is_end(handle) => {
                 lost = Some(format!("closed it in line {line}"));
             }
             Verb::Leave { handles, .. } if is_own && handles.iter().any(is_end) => {

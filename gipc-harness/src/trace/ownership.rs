@@ -64,7 +64,7 @@ impl<'a> Ownership<'a> {
                         }
                     }
                 }
-                Verb::Close { handle } => ownership.close(step, std::slice::from_ref(handle)),
+                Verb::Close { handle, .. } => ownership.close(step, std::slice::from_ref(handle)),
                 Verb::Leave { handles, .. } => ownership.close(step, handles),
                 _ => {}
             }

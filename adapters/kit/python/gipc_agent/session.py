@@ -5,6 +5,7 @@ Adapters use `gipc_agent`, whose subclasses `Threads` and `Loop` decide how step
 
 import contextlib
 import errno
+import gc
 import inspect
 import json
 import os
@@ -21,7 +22,8 @@ VERBS = {
     "stall": "process", "reaped": "process", "reap": "process", "raise": "process", "exec": "process",
     "cut": "frames", "rest": "frames", "announce": "frames", "trap": "signals", "ignore": "signals",
     "block": "signals", "signal": "signals", "limit": "limits", "enter": "scope", "leave": "scope", "pass": "oddities",
-    "run": "stdio", "drop": "drop", "signal-group": "groups",
+    "run": "stdio", "drop": "drop", "signal-group": "groups", "drop-handle": "drop-handle", "get-within": "oddities",
+    "close-descriptor": "oddities",
 }
 # The socket that this process has inherited from its parent by fork, if any.
 inherited = None
@@ -189,6 +191,11 @@ class Agent:
     def do_terminate(self, child):
         self.children[child].terminate()
 
+    def do_drop_handle(self, handle):
+        for name in (handle, handle + ".r", handle + ".w"):
+            self.handles.pop(name, None)
+        gc.collect()
+
     def do_enter(self, handles):
         scope = self.scopes[frozenset(handles)] = contextlib.ExitStack()
         for name in handles:
@@ -221,6 +228,9 @@ class Agent:
 
     def do_exec(self, ghost):
         self.foreign_programs[ghost] = os_actions.start_foreign_program()
+
+    def do_close_descriptor(self, handle):
+        os.close(self.descriptor(handle))
 
     def do_cut(self, handle, payload, at):
         data = content(payload)

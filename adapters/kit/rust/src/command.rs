@@ -77,9 +77,27 @@ pub enum Command {
         /// The handle to receive from.
         handle: String,
     },
+    /// Receive with a time limit that is no time, given to the implementation as this text. It must be refused.
+    GetWithin {
+        /// The handle to receive from.
+        handle: String,
+        /// The text.
+        limit: String,
+    },
     /// Close a handle.
     Close {
         /// The handle.
+        handle: String,
+    },
+    /// Drop the last reference to a handle, without a call of the implementation. In a language with a garbage collector:
+    /// and collect. The handle is not named again.
+    DropHandle {
+        /// The handle.
+        handle: String,
+    },
+    /// Close the descriptor of a handle with the system call, unseen by the implementation.
+    CloseDescriptor {
+        /// The handle, an end of a pipe.
         handle: String,
     },
     /// Wait until a child has ended.
@@ -270,9 +288,10 @@ impl Command {
             Self::Count { .. } => "counts",
             Self::Limit { .. } => "limits",
             Self::Enter { .. } | Self::Leave { .. } => "scope",
-            Self::Pass { .. } => "oddities",
+            Self::Pass { .. } | Self::GetWithin { .. } | Self::CloseDescriptor { .. } => "oddities",
             Self::Run { .. } => "stdio",
             Self::Drop { .. } => "drop",
+            Self::DropHandle { .. } => "drop-handle",
         }
     }
 }

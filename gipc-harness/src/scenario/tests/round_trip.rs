@@ -3,8 +3,8 @@
 use crate::scenario::mistake_list::MistakeList;
 use crate::scenario::parser::{self, parse};
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome, Payload,
-    ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
+    ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome,
+    Payload, ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,6 +26,10 @@ fn payload() -> impl Strategy<Value = Payload> {
     let sizes =
         prop_oneof![0..5000_u64, (0..40_u32).prop_map(|power| 1 << power), Just((1 << 16) - 1)];
     prop_oneof!["[ -~]{0,20}|\n|\\\\|é\"".prop_map(Payload::Text), sizes.prop_map(Payload::Size)]
+}
+
+fn closing() -> impl Strategy<Value = Closing> {
+    prop_oneof![Just(Closing::Call), Just(Closing::Drop), Just(Closing::Descriptor)]
 }
 
 fn verb() -> impl Strategy<Value = Verb> {
@@ -57,7 +61,8 @@ fn verb() -> impl Strategy<Value = Verb> {
         }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
-        handle().prop_map(|handle| Verb::Close { handle }),
+        (handle(), closing()).prop_map(|(handle, by)| Verb::Close { handle, by }),
+        (handle(), "[a-z ]{0,8}").prop_map(|(handle, limit)| Verb::GetWithin { handle, limit }),
         name().prop_map(|child| Verb::Join { child }),
         name().prop_map(|child| Verb::Kill { child }),
         (0..256).prop_map(|code| Verb::Exit { code }),

@@ -85,6 +85,10 @@ impl<'a> HandleRules<'a> {
         self.streams.extend(handles);
     }
 
+    pub(super) fn is_stream(&self, handle: &str) -> bool {
+        self.streams.contains(handle)
+    }
+
     /// Only an end of a stream can become a stream of another program.
     pub(super) fn check_stream(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         if self.streams.contains(handle) {

@@ -4,15 +4,17 @@
 //! The rules need no model and find mistakes of the author before any process starts. Each file holds the rules about
 //! one kind of thing together with the state that they need.
 
+mod closing_rules;
 mod frame_rules;
 mod handle_rules;
 mod process_rules;
 
 use super::mistake_list::MistakeList;
 use super::{
-    ChildAct, Outcome, ParseError, Payload, PipeEnd, ProgramStart, Scenario, Side, Step,
+    ChildAct, Closing, Outcome, ParseError, Payload, PipeEnd, ProgramStart, Scenario, Side, Step,
     StreamSource, TaskId, Verb,
 };
+use closing_rules::ClosingRules;
 use frame_rules::FrameRules;
 use handle_rules::HandleRules;
 use process_rules::ProcessRules;
@@ -24,6 +26,7 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
         scenario,
         processes: ProcessRules::new(&scenario.steps),
         handles: HandleRules::new(&scenario.handles),
+        closing: ClosingRules::new(&scenario.handles),
         frames: FrameRules::new(scenario),
     };
     for step in scenario.steps.iter() {
@@ -46,6 +49,7 @@ struct Validator<'a> {
     scenario: &'a Scenario,
     processes: ProcessRules<'a>,
     handles: HandleRules<'a>,
+    closing: ClosingRules<'a>,
     frames: FrameRules<'a>,
 }
 
@@ -53,6 +57,7 @@ impl<'a> Validator<'a> {
     fn check_step(&mut self, step: &'a Step) -> Result<(), ParseError> {
         self.processes.check_actor(step)?;
         self.processes.check_program(step)?;
+        self.closing.check(step)?;
         match &step.verb {
             // A step that is expected to be refused makes nothing.
             Verb::Pipe { .. } | Verb::Duplex { .. } if step.expects_refusal() => {}
@@ -81,8 +86,19 @@ impl<'a> Validator<'a> {
                 self.frames.check_message(step, handle, payload)?;
             }
             Verb::Get { handle } => self.handles.check_use(step, handle, Some(Side::Reader))?,
-            Verb::Close { handle } => {
+            Verb::GetWithin { handle, .. } => {
+                self.handles.check_use(step, handle, Some(Side::Reader))?;
+            }
+            Verb::Close { handle, by } => {
                 self.handles.check_use(step, handle, None)?;
+                if *by != Closing::Call && self.handles.is_stream(handle) {
+                    let message = format!("{handle} is a stream of a program");
+                    return Err(ParseError::at_action(
+                        step,
+                        message,
+                        format!("write `close {handle}`"),
+                    ));
+                }
                 if step.expected == [Outcome::Ok] {
                     self.handles.close(step, handle);
                 }
