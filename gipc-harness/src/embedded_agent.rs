@@ -1,14 +1,16 @@
-//! The embedded agent: gipc-core, driven like any other implementation. The only file of the harness that names it.
+//! The embedded agent: gipc-core, driven like any other implementation. The only module of the harness that names it.
+
+mod codecs;
 
 use crate::process_role::PROGRAM;
 use crate::program_agent;
+use codecs::{Failing, Json, put_value};
 use gipc_agent::{
     Answer, Command, Completed, Ending, Failure, Identity, Implementation, Resources, Stream,
     Streams, WireOutcome, WireStream, message_outcome, payload_bytes, serve,
 };
-use gipc_core::{Codec, CodecError, Error, Exit, Handle, Process, Start, Stdin, Writer};
+use gipc_core::{Error, Exit, Handle, Process, Start, Stdin};
 use nix::errno::Errno;
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -416,44 +418,5 @@ fn exit_outcome(exit: Exit) -> WireOutcome {
         Exit::Code(code) => WireOutcome::Exit { code },
         Exit::Signal(number) => WireOutcome::signal(number),
         _ => WireOutcome::Other,
-    }
-}
-
-async fn put_value(writer: &Writer, codec: &str, payload: &[u8]) -> Result<(), Error> {
-    match codec {
-        "json" => writer.with::<Json>().put(String::from_utf8_lossy(payload)).await,
-        _ => writer.with::<Failing>().put(payload).await,
-    }
-}
-
-/// Text as JSON.
-struct Json;
-
-impl Codec for Json {
-    type Put = str;
-    type Got = String;
-
-    fn encode(value: &str) -> Result<Cow<'_, [u8]>, CodecError> {
-        Ok(Cow::Owned(serde_json::to_vec(value)?))
-    }
-
-    fn decode(bytes: Vec<u8>) -> Result<String, CodecError> {
-        Ok(serde_json::from_slice(&bytes)?)
-    }
-}
-
-/// Bytes as they are, except for two values that cannot be encoded or decoded.
-struct Failing;
-
-impl Codec for Failing {
-    type Put = [u8];
-    type Got = Vec<u8>;
-
-    fn encode(value: &[u8]) -> Result<Cow<'_, [u8]>, CodecError> {
-        if value == b"unencodable" { Err("it has no bytes".into()) } else { Ok(value.into()) }
-    }
-
-    fn decode(bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
-        if bytes == b"undecodable" { Err("it is no value".into()) } else { Ok(bytes) }
     }
 }

@@ -80,6 +80,15 @@ impl<'a> HandleRules<'a> {
         Ok(())
     }
 
+    /// A handle is shared once: sharing makes a copy, and an implementation cannot know that two are of the same handle.
+    pub(super) fn check_shared(&self, step: &Step, shared: &[String]) -> Result<(), ParseError> {
+        let mut ends = BTreeSet::new();
+        if shared.iter().flat_map(|handle| self.table.ends(handle)).all(|end| ends.insert(*end)) {
+            return Ok(());
+        }
+        Err(ParseError::at_action(step, "a handle is shared twice", "name it once"))
+    }
+
     /// Notes the handles of pipes that are streams of programs.
     pub(super) fn add_streams(&mut self, handles: impl Iterator<Item = &'a str>) {
         self.streams.extend(handles);

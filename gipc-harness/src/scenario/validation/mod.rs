@@ -168,6 +168,7 @@ impl<'a> Validator<'a> {
             self.handles.check_use(step, handle, None)?;
             self.handles.check_no_stream(step, handle)?;
         }
+        self.handles.check_shared(step, shared)?;
         if step.expects_refusal() {
             self.processes.refuse_spawn(child);
         } else {
