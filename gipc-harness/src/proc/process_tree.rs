@@ -167,7 +167,7 @@ mod tests {
         // Both sleeps were started before the line is printed.
         let mut line = [0];
         let output = shell.stdout.as_mut().expect("it is piped");
-        std::io::Read::read_exact(output, &mut line).expect("a line");
+        io::Read::read_exact(output, &mut line).expect("a line");
         let root = i32::try_from(shell.id()).expect("a small number");
         let mut below = pids_below(root).expect("the system shows children");
         let mut all: Vec<i32> =
