@@ -194,9 +194,7 @@ pub(crate) fn reset_signals() -> nix::Result<()> {
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
-            // Rust's own handlers, which tell of a stack that overflowed.
-            Signal::SIGSEGV | Signal::SIGBUS => {}
-            // SAFETY: no handler of ours is taken away, since exec has just removed all handlers.
+            // SAFETY: no handler is taken away: exec has just removed all, and std installs its own in main.
             Signal::SIGPIPE => drop(unsafe { signal(one, SigHandler::SigIgn) }?),
             // SAFETY: as above.
             _ => drop(unsafe { signal(one, SigHandler::SigDfl) }?),
