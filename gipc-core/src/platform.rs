@@ -249,7 +249,7 @@ fn listed() -> Option<Vec<RawFd>> {
 }
 
 /// So many descriptors are tried where the system does not say which are open.
-const MOST: RawFd = 1 << 20;
+const MOST: RawFd = 1_048_576;
 
 /// Makes the system mark descriptors as they are received, where it can.
 #[cfg(any(
