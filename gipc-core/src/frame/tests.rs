@@ -2,6 +2,7 @@
 
 use super::*;
 use rstest::rstest;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 impl Source for &[u8] {
@@ -110,6 +111,22 @@ async fn the_end_of_a_message_and_the_next_message_come_with_one_read() {
     let mut incoming = Incoming::new(Pieces(pieces.into_iter()), Vec::new());
     assert_eq!(incoming.next().await.expect("a message"), Some(vec![7; AHEAD]));
     assert_eq!(incoming.next().await.expect("a message"), Some(b"next".to_vec()));
+}
+
+#[tokio::test]
+async fn after_256_messages_that_were_there_a_get_lets_other_tasks_run() {
+    let wire = bytes(&[&b"x"[..]; 600]);
+    let mut incoming = Incoming::new(&wire[..], Vec::new());
+    let mut waited = Vec::new();
+    for number in 0..600 {
+        let mut next = pin!(incoming.next());
+        let polled = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+        if polled.is_pending() {
+            waited.push(number);
+            next.await.expect("a message");
+        }
+    }
+    assert_eq!(waited, [256, 512]);
 }
 
 /// Bytes of this process that are in memory, where the system shows it.
