@@ -7,8 +7,9 @@ use std::path::Path;
 
 gipc_harness::conformance! { adapter: "gipc-python", inspect: compare }
 
-/// The themes that gipc cannot be asked: it starts no programs and no process groups, and its process objects are not meant to be dropped.
-const WITHOUT_GIPC: [&str; 4] = ["drop/", "groups/", "start/", "stdio/"];
+/// The themes that gipc cannot be asked: it starts no programs and no process groups, it does not share handles, and its
+/// process objects are not meant to be dropped.
+const WITHOUT_GIPC: [&str; 5] = ["drop/", "groups/", "share/", "start/", "stdio/"];
 
 /// Compares the trace of a passed scenario with the snapshot of gipc-core: the trace does not depend on the
 /// implementation.

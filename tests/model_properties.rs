@@ -8,7 +8,8 @@ use gipc_harness::trace::{StepState, Trace, snapshot_text};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-const PROFILES: [&str; 6] = ["core", "tasks", "process", "frames", "signals", "counts"];
+const PROFILES: [&str; 8] =
+    ["core", "tasks", "process", "frames", "signals", "counts", "groups", "share"];
 
 fn random(seed: u64) -> Script {
     let profiles = PROFILES.map(str::to_owned).into();

@@ -1,9 +1,13 @@
 //! The pages in docs/reference have everything that the program has: each field of a manifest, each verdict, each tier of
-//! evidence. `GUIDES=overwrite` writes the table of the manifest anew.
+//! evidence; docs/coverage.md has what each adapter is asked. `GUIDES=overwrite` writes the tables anew.
 
+use gipc_harness::requirements;
+use gipc_harness::suite::{Suite, unasked};
 use gipc_harness::trace::EvidenceTier;
 use gipc_harness::verdict::Status;
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +88,7 @@ fn the_manifest_page_has_every_field() {
     let (before, rest) = page.split_once("| field | value").expect("the page has the table");
     let (_, after) = rest.split_once("\n\n").expect("text follows the table");
     let wanted = format!("{before}{}\n{after}", manifest_table());
-    if std::env::var("GUIDES").is_ok_and(|value| value == "overwrite") {
+    if env::var("GUIDES").is_ok_and(|value| value == "overwrite") {
         fs::write(root().join(path), &wanted).expect("the page is written");
     }
     assert!(
@@ -114,5 +118,42 @@ fn the_page_of_verdicts_has_every_word_and_every_tier() {
         let words = tier.words().split(',').next().expect("words");
         let is_explained = tier == EvidenceTier::Interrupted || guide.contains(words);
         assert!(is_explained, "Read a failure does not explain {words:?}");
+    }
+}
+
+/// The table of what each implementation is asked is that of `spec --uncovered --adapter`. `GUIDES=overwrite` writes it.
+#[test]
+fn the_page_of_coverage_says_what_each_implementation_is_asked() {
+    let suite = Suite::find(Some(root().join("scenarios")), None).expect("the suite is here");
+    let files = suite.select(&[]).expect("the scenarios are here");
+    let scenarios: Vec<_> =
+        files.iter().map(|file| file.parse().expect("the suite is valid")).collect();
+    let all = requirements::requirements().len();
+    let mut table = "| implementation | asked | not asked |\n|---|---|---|\n".to_owned();
+    let mut of_no_other: Option<BTreeSet<&str>> = None;
+    for name in suite.adapters_named(&[]).expect("the adapters are here") {
+        let adapter = suite.load_adapter(&name).expect("the manifest is valid");
+        let unasked = unasked(&adapter, &scenarios);
+        let ids: Vec<&str> = unasked.iter().map(|one| one.requirement.id.as_str()).collect();
+        table += &format!("| {name} | {} of {all} | {} |\n", all - ids.len(), ids.join(" "));
+        if name != "gipc-core" {
+            let ids: BTreeSet<&str> = ids.into_iter().collect();
+            of_no_other = Some(match of_no_other {
+                Some(before) => before.intersection(&ids).copied().collect(),
+                None => ids,
+            });
+        }
+    }
+    let ids: Vec<&str> = of_no_other.into_iter().flatten().collect();
+    table += &format!("| none but gipc-core | {} | {} |\n", ids.len(), ids.join(" "));
+    let page = read("docs/coverage.md");
+    let (begin, end) = ("<!-- asked: begin -->\n", "<!-- asked: end -->");
+    let from = page.find(begin).expect("the page has a place for the table") + begin.len();
+    let to = page.find(end).expect("the table has an end");
+    if env::var("GUIDES").is_ok_and(|word| word == "overwrite") {
+        let text = format!("{}{table}{}", &page[..from], &page[to..]);
+        fs::write(root().join("docs/coverage.md"), text).expect("the page can be written");
+    } else {
+        assert_eq!(page[from..to], table, "GUIDES=overwrite cargo test --test reference");
     }
 }

@@ -30,13 +30,13 @@ fn check(arguments: &str, exit: i32, says: &str) {
     3,
     "cannot write /nowhere/at-all"
 )]
-#[case::batch("run race close/eof-after-close --batch", 0, "5 of 5 ran")]
+#[case::batch("run race close/eof-after-close --batch", 0, "7 of 7 ran")]
 #[case::batch_of_a_stepwise_scenario(
     "run task/cancelled-get-loses-nothing --batch",
     2,
     "go step by step only"
 )]
-#[case::random_order("run race --order random:7", 0, "7 passed")]
+#[case::random_order("run race --order random:7", 0, "9 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
 #[case::unknown_order("run race --order backwards", 2, "write file, all, or random: and a number")]
 #[case::one_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
@@ -157,10 +157,10 @@ fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
     let matrix = "matrix close race --adapter gipc-core";
-    check(&format!("{matrix} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 13 of 249");
-    check(&format!("{matrix} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 12 of 249");
+    check(&format!("{matrix} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 14 of 265");
+    check(&format!("{matrix} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 13 of 265");
     check(&format!("{matrix} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
-    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 25 of 249");
+    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 27 of 265");
     for file in ["matrix.json", "matrix.md", "evidence.json", "html/index.html"] {
         let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
         assert!(

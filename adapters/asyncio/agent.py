@@ -73,7 +73,7 @@ class Stream:
 
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share", "drop-handle"]
     errors = [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
@@ -95,14 +95,15 @@ class Agent(Loop):
         self.do_pipe(far + ".r", near + ".w")
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
-    async def do_spawn(self, child, handles, in_group=False):
+    async def do_spawn(self, child, handles, shared=(), in_group=False):
         given = [end for name in handles for end in self.ends(name)]
         arguments = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
         descriptors = [end.fileno() for _, end in given]
         command = [sys.executable, sys.argv[0], child, *arguments]
         process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, **group(in_group))
-        for _, end in given:
-            await end.close()
+        for name in handles:
+            for _, end in self.ends(name) if name not in shared else ():
+                await end.close()
         return self.born(child, process)
 
     async def do_run(self, child, argv, stdin=None, stdout=None, stderr=None, in_group=False):

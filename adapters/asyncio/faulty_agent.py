@@ -14,7 +14,8 @@ import agent
 from agent import Agent, PipeEnd, content
 
 FAULTS = {}
-originals = {name: getattr(Agent, name) for name in ("do_get", "do_put", "do_spawn", "do_join", "execute", "serve")}
+REPLACED = ("do_pipe", "do_get", "do_put", "do_spawn", "do_join", "execute", "serve")
+originals = {name: getattr(Agent, name) for name in REPLACED}
 
 
 def fault(function):
@@ -246,6 +247,27 @@ def a_task_that_waits_delays_a_start():
         async with lock:
             return await originals["do_spawn"](self, child, handles)
     Agent.do_get, Agent.do_spawn = do_get, do_spawn
+
+
+def registry_of(is_kept):
+    """Keeps a reference to each new end that fulfils the condition, so that dropping the handle closes nothing."""
+    registry = []
+
+    def do_pipe(self, reader, writer):
+        answer = originals["do_pipe"](self, reader, writer)
+        registry.extend(end for end in (self.handles[reader], self.handles[writer]) if is_kept(end))
+        return answer
+    Agent.do_pipe = do_pipe
+
+
+@fault
+def a_registry_keeps_what_is_dropped():
+    registry_of(lambda end: True)
+
+
+@fault
+def a_dropped_reader_stays_open():
+    registry_of(lambda end: end.mode == "rb")
 
 
 class Forked:

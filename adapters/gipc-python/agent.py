@@ -8,6 +8,7 @@ Python 2.7 to the newest; an operation that a release lacks is unsupported.
 import atexit
 import encodings.hex_codec  # noqa: F401, loaded early: later there may be no descriptor left to load it
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -40,11 +41,11 @@ import gipc.gipc  # noqa: E402
 import os_actions  # noqa: E402
 from protocol import CODECS, Malformed, Raised, Unsupported, content, ended, explain, message, signal_number  # noqa: E402
 
-PROTOCOL = 1
+PROTOCOL = 2
 SESSION_NUMBER = 500
 # Before 0.4.0 all messages are pickled; from then on those of a pipe without a codec of its own.
 PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames or os.environ.get("ADAPTER_CODEC") == "default"
-PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities"]
+PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities", "drop-handle"]
 PROFILES += [] if PICKLED else ["codec"]
 HAS_DUPLEX = "duplex" in gipc.pipe.__code__.co_varnames
 all_handles = getattr(gipc.gipc, "_get_all_handles", None) or gipc.gipc.get_all_handles
@@ -247,6 +248,20 @@ class Agent(object):
             self.handle(handle)._validate()  # raises what is wrong with the handle itself
             raise Malformed(str(error))  # what is in the pipe is not a message
         return message(received.encode("utf-8") if handle in self.typed else received)
+
+    def do_get_within(self, handle, limit):
+        return message(self.handle(handle).get(timeout=limit))
+
+    def do_drop_handle(self, handle):
+        dropped = self.handles[handle]
+        self.pairs = [pair for pair in self.pairs if dropped not in pair]
+        del dropped
+        for name in (handle, handle + ".r", handle + ".w"):
+            self.handles.pop(name, None)
+        gc.collect()
+
+    def do_close_descriptor(self, handle):
+        os.close(self.descriptor(handle))
 
     def do_close(self, handle):
         self.handle(handle).close()

@@ -58,7 +58,7 @@ func (p *process) execute(ctx context.Context, do command, queued func()) answer
 		if len(do.Listed) > 0 {
 			return unsupported("arguments are text: none can contain a file")
 		}
-		return p.spawn(do.Child, do.Handles, do.InGroup)
+		return p.spawn(do.Child, do.Handles, do.Shared, do.InGroup)
 	case "run":
 		return p.run(do)
 	case "drop":
@@ -84,6 +84,8 @@ func (p *process) execute(ctx context.Context, do command, queued func()) answer
 		return messageAnswer(message)
 	case "close":
 		return p.close(do.Handle)
+	case "drop-handle":
+		return p.dropHandle(do.Handle)
 	case "enter", "leave":
 		return unsupported("a scope is a deferred Close, whose result is dropped")
 	case "pass":
@@ -205,28 +207,43 @@ func (p *process) child(name string) *child {
 	return p.children[name]
 }
 
-// spawn starts a child with these handles and closes its own copies, as is usual after giving files away.
-func (p *process) spawn(role string, names []string, inGroup bool) answer {
+// contains says whether a name is in a list.
+func contains(names []string, name string) bool {
+	for _, other := range names {
+		if other == name {
+			return true
+		}
+	}
+	return false
+}
+
+// spawn starts a child with these handles and closes its own copies of those that are not shared, as is usual after
+// giving files away.
+func (p *process) spawn(role string, names, shared []string, inGroup bool) answer {
 	var arguments []string
-	var files []*os.File
+	var files, given []*os.File
 	for _, name := range names {
 		r, w := p.lookup(name)
 		if r == nil {
 			return is("closed")
 		}
-		numbers := fmt.Sprint(firstExtra + len(files))
+		first := len(files)
+		numbers := fmt.Sprint(firstExtra + first)
 		files = append(files, r.file.(*os.File))
 		if w != r {
 			numbers += fmt.Sprintf(",%d", firstExtra+len(files))
 			files = append(files, w.file.(*os.File))
 		}
 		arguments = append(arguments, name+"="+numbers)
+		if !contains(shared, name) {
+			given = append(given, files[first:]...)
+		}
 	}
 	c, err := start(role, arguments, files, inGroup)
 	if err != nil {
 		return errorAnswer(err)
 	}
-	for _, file := range files {
+	for _, file := range given {
 		// Close fails only for a file that is closed already.
 		_ = file.Close()
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // profiles lists what this adapter supports. Go counts no open ends, its scopes return no outcome, and it has no codec.
-var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"}
+var profiles = []string{"core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share", "drop-handle"}
 
 // fromHarness is any message of the harness; fields that a message lacks stay empty.
 type fromHarness struct {
@@ -40,6 +40,7 @@ type command struct {
 	Ghost   string
 	Handle  string
 	Handles []string
+	Shared  []string
 	Listed  []string
 	Payload payload
 	At      map[string]int

@@ -58,7 +58,7 @@ VALUES = {"unencodable": Unencodable, "undecodable": Undecodable}
 
 class Agent(Threads):
     name, version = "multiprocessing (%s)" % METHOD, platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities", "share", "drop-handle"]
     errors = [
         (OSError, "handle is closed", "closed"), (OSError, "end of file during message", "truncated"),
         (OSError, "connection is", "misuse"), (OSError, "bad message length", "protocol"),
@@ -95,11 +95,11 @@ class Agent(Threads):
         self.handles[near], self.handles[far] = context.Pipe()
         return self.made(near, far)
 
-    def do_spawn(self, child, handles, listed=()):
+    def do_spawn(self, child, handles, shared=(), listed=()):
         given, in_list = [self.handle(name) for name in handles], [(name, self.handle(name)) for name in listed]
         process = context.Process(target=play, args=(child, handles, self.typed, in_list, *given))
         process.start()
-        for connection in given:
+        for connection in (self.handle(name) for name in handles if name not in shared):
             connection.close()  # the documented idiom: the parent closes the ends that only the child should have
         return self.born(child, process)
 
@@ -118,6 +118,9 @@ class Agent(Threads):
             if within is not None and not connection.poll(within):
                 return "timeout"
             return connection.recv().encode() if handle in self.typed else connection.recv_bytes()
+
+    def do_get_within(self, handle, limit):
+        return "ok" if self.handle(handle).poll(limit) else "timeout"
 
     def do_pass(self, handle, passed):
         self.handle(handle).send(self.handle(passed))

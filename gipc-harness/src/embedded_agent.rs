@@ -1,15 +1,16 @@
-//! The embedded agent: gipc-core, driven like any other implementation. The only file of the harness that names it.
+//! The embedded agent: gipc-core, driven like any other implementation. The only module of the harness that names it.
+
+mod codecs;
 
 use crate::process_role::PROGRAM;
 use crate::program_agent;
+use codecs::{Failing, Json, put_value};
 use gipc_agent::{
-    Answer, Command, Completed, ControlChannel, Ending, Failure, Identity, Implementation,
-    ImplementationId, Resources, Stream, Streams, WireOutcome, WireStream, message_outcome,
-    payload_bytes, serve,
+    Answer, Command, Completed, Ending, Failure, Identity, Implementation, Resources, Stream,
+    Streams, WireOutcome, WireStream, message_outcome, payload_bytes, serve,
 };
-use gipc_core::{Codec, CodecError, Error, Exit, Handle, Process, Start, Stdin, Writer};
+use gipc_core::{Error, Exit, Handle, Process, Start, Stdin};
 use nix::errno::Errno;
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
@@ -64,14 +65,7 @@ async fn run_process(
     for (name, handle) in given {
         core.keep(&name, handle);
     }
-    let identity = Identity {
-        implementation: ImplementationId {
-            name: "gipc-core".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-        },
-        profiles: PROFILES.map(str::to_owned).to_vec(),
-        control: ControlChannel::Loop,
-    };
+    let identity = Identity::new("gipc-core", env!("CARGO_PKG_VERSION"), &PROFILES);
     match serve(core, &identity, role).await {
         Ok(Ending::Finished) => 0,
         Ok(Ending::Gone) => 1,
@@ -82,9 +76,20 @@ async fn run_process(
 
 /// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
 /// that the handle is in use.
-const PROFILES: [&str; 11] = [
-    "core", "tasks", "process", "frames", "signals", "limits", "counts", "codec", "stdio", "drop",
+const PROFILES: [&str; 13] = [
+    "core",
+    "tasks",
+    "process",
+    "frames",
+    "signals",
+    "limits",
+    "counts",
+    "codec",
+    "stdio",
+    "drop",
     "groups",
+    "share",
+    "drop-handle",
 ];
 
 fn complain(error: &io::Error) -> i32 {
@@ -163,8 +168,8 @@ impl Implementation for Core {
                 let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
                 Ok(self.made(&halves.concat()))
             }
-            Command::Spawn { child, handles, in_group, .. } => {
-                self.spawn(child, handles, child_command(in_group)?)
+            Command::Spawn { child, handles, shared, in_group, .. } => {
+                self.spawn(child, handles, &shared, child_command(in_group)?)
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
                 self.run(child, &argv, [stdin, stdout, stderr], in_group)
@@ -182,37 +187,31 @@ impl Implementation for Core {
             Command::Put { handle, payload } => {
                 let payload = payload_bytes(&payload);
                 let codec = self.codecs.borrow().get(&handle).cloned();
-                match (self.handle(&handle)?, codec.as_deref()) {
+                done(match (self.handle(&handle)?, codec.as_deref()) {
                     (Handle::Writer(w), None) => w.put(&payload).await,
                     (Handle::Writer(w), Some(codec)) => put_value(&w, codec, &payload).await,
                     (Handle::Duplex(both), _) => both.put(&payload).await,
                     (_, _) => return Err(impossible("put into a reader")),
-                }
-                .map_err(failure)?;
-                Ok(WireOutcome::Ok.into())
+                })
             }
             Command::Get { handle } => self.get(&handle).await,
-            Command::Close { handle } => {
-                match self.handle(&handle)? {
-                    Handle::Reader(r) => r.close(),
-                    Handle::Writer(w) => w.close(),
-                    Handle::Duplex(both) => both.close(),
-                    other => return Err(Failure::unsupported(format!("{other:?}"))),
-                }
-                .map_err(failure)?;
+            Command::Close { handle } => done(match self.handle(&handle)? {
+                Handle::Reader(r) => r.close(),
+                Handle::Writer(w) => w.close(),
+                Handle::Duplex(both) => both.close(),
+                other => return Err(Failure::unsupported(format!("{other:?}"))),
+            }),
+            Command::DropHandle { handle } => {
+                self.handle(&handle)?;
+                let names = [format!("{handle}.r"), format!("{handle}.w"), handle];
+                self.handles.borrow_mut().retain(|name, _| !names.contains(name));
                 Ok(WireOutcome::Ok.into())
             }
             Command::Join { child } => {
                 Ok(exit_outcome(self.child(&child)?.join().await.map_err(failure)?).into())
             }
-            Command::Kill { child } => {
-                self.child(&child)?.kill().map_err(failure)?;
-                Ok(WireOutcome::Ok.into())
-            }
-            Command::Terminate { child } => {
-                self.child(&child)?.terminate().map_err(failure)?;
-                Ok(WireOutcome::Ok.into())
-            }
+            Command::Kill { child } => done(self.child(&child)?.kill()),
+            Command::Terminate { child } => done(self.child(&child)?.terminate()),
             Command::Alive { child } => {
                 let runs = self.child(&child)?.try_join().map_err(failure)?.is_none();
                 Ok(if runs { WireOutcome::Yes } else { WireOutcome::No }.into())
@@ -230,8 +229,18 @@ impl Implementation for Core {
 }
 
 impl Core {
-    fn spawn(&self, child: String, handles: Vec<String>, command: ChildCommand) -> Answer {
-        let given = handles.iter().map(|name| self.handle(name)).collect::<Result<_, _>>()?;
+    fn spawn(
+        &self,
+        child: String,
+        handles: Vec<String>,
+        shared: &[String],
+        command: ChildCommand,
+    ) -> Answer {
+        let give = |name: &String| match shared.contains(name) {
+            true => self.share(name),
+            false => self.handle(name),
+        };
+        let given = handles.iter().map(give).collect::<Result<_, _>>()?;
         let codecs = self.codecs.borrow().clone();
         let process = command
             .handles(given)
@@ -239,6 +248,18 @@ impl Core {
             .map_err(failure)?;
         self.children.borrow_mut().insert(child, process);
         Ok(WireOutcome::Ok.into())
+    }
+
+    /// A second handle for the writer of a pipe, made of a copy of its descriptor.
+    fn share(&self, name: &str) -> Result<Handle, Failure> {
+        let writer = match self.handle(name)? {
+            Handle::Writer(writer) if !name.contains('.') => writer,
+            _ => return Err(Failure::unsupported("a Reader reads ahead, and a Duplex has one")),
+        };
+        let descriptor = writer.take_descriptor().map_err(failure)?;
+        let copy = descriptor.try_clone();
+        self.keep(name, Handle::Writer(descriptor.into()));
+        Ok(Handle::Writer(copy?.into()))
     }
 
     /// Starts the program of the harness as an entry: gipc-core starts only its own program.
@@ -352,6 +373,12 @@ fn end_descriptor(handle: &Handle) -> Option<RawFd> {
     }
 }
 
+/// The answer to a call that returns nothing.
+fn done(result: Result<(), impl Into<Error>>) -> Answer {
+    result.map_err(failure)?;
+    Ok(WireOutcome::Ok.into())
+}
+
 /// The answer to a command that the types of gipc-core do not let a program write.
 fn impossible(what: &str) -> Failure {
     Failure::unsupported(format!("impossible by type: {what}"))
@@ -391,44 +418,5 @@ fn exit_outcome(exit: Exit) -> WireOutcome {
         Exit::Code(code) => WireOutcome::Exit { code },
         Exit::Signal(number) => WireOutcome::signal(number),
         _ => WireOutcome::Other,
-    }
-}
-
-async fn put_value(writer: &Writer, codec: &str, payload: &[u8]) -> Result<(), Error> {
-    match codec {
-        "json" => writer.with::<Json>().put(String::from_utf8_lossy(payload)).await,
-        _ => writer.with::<Failing>().put(payload).await,
-    }
-}
-
-/// Text as JSON.
-struct Json;
-
-impl Codec for Json {
-    type Put = str;
-    type Got = String;
-
-    fn encode(value: &str) -> Result<Cow<'_, [u8]>, CodecError> {
-        Ok(Cow::Owned(serde_json::to_vec(value)?))
-    }
-
-    fn decode(bytes: Vec<u8>) -> Result<String, CodecError> {
-        Ok(serde_json::from_slice(&bytes)?)
-    }
-}
-
-/// Bytes as they are, except for two values that cannot be encoded or decoded.
-struct Failing;
-
-impl Codec for Failing {
-    type Put = [u8];
-    type Got = Vec<u8>;
-
-    fn encode(value: &[u8]) -> Result<Cow<'_, [u8]>, CodecError> {
-        if value == b"unencodable" { Err("it has no bytes".into()) } else { Ok(value.into()) }
-    }
-
-    fn decode(bytes: Vec<u8>) -> Result<Vec<u8>, CodecError> {
-        if bytes == b"undecodable" { Err("it is no value".into()) } else { Ok(bytes) }
     }
 }

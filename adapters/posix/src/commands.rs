@@ -81,7 +81,7 @@ fn unsupported(what: &str) -> Result<Started, Refusal> {
 
 /// Whether the child is to be the first of a new process group.
 fn is_in_group(command: &Value) -> bool {
-    command["in_group"] == true
+    command["in_group"] == true && !fault!("a-group-is-that-of-the-parent")
 }
 
 /// The text of a required field.
@@ -213,6 +213,7 @@ impl Agent {
                 None => Ok(Started::Waits(Operation::Join { child: name.to_owned() })),
             },
             "kill" if fault!("kill-is-terminate") => done(child.send(Signal::SIGTERM)),
+            "kill" if fault!("a-kill-ends-the-group") => done(child.send_to_group(Signal::SIGKILL)),
             "kill" => done(child.send(Signal::SIGKILL)),
             "terminate" if fault!("terminate-is-kill") => done(child.send(Signal::SIGKILL)),
             "terminate" => done(child.send(Signal::SIGTERM)),
@@ -299,6 +300,7 @@ impl Agent {
         if command["listed"].as_array().is_some_and(|listed| !listed.is_empty()) {
             return unsupported("handle inside a list");
         }
+        let shared = self.handles.shared(&command["shared"]);
         let role = text(command, "child")?;
         let handles = command["handles"].as_array().ok_or_else(|| malformed(command, "handles"))?;
         let handles: Vec<&str> = handles.iter().filter_map(Value::as_str).collect();
@@ -351,7 +353,7 @@ impl Agent {
         if fault!("descriptor-per-start") {
             faults::leak_descriptor();
         }
-        for name in &names {
+        for name in names.iter().filter(|name| !shared.contains(*name)) {
             let is_kept = fault!("what-is-given-stays-open")
                 || fault!("a-given-reader-stays-open") && self.handles.0[name].letter() == 'r'
                 || fault!("a-given-duplex-half-stays-open") && name.ends_with(".w")

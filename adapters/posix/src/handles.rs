@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::PollFlags;
 use nix::unistd::{close, pipe2};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -166,6 +167,15 @@ impl Handles {
             _ if fault!("a-closed-writer-takes-all") && letter == 'w' => Err(is("ok")),
             _ => Err(is("closed")),
         }
+    }
+
+    /// The ends that a spawn gives away and keeps, by the field `shared` of the command.
+    pub(crate) fn shared(&self, names: &Value) -> BTreeSet<String> {
+        let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
+        if fault!("what-is-shared-moves") {
+            return BTreeSet::new();
+        }
+        names.flat_map(|name| self.resolve(name)).collect()
     }
 
     /// The open ends that a name stands for.

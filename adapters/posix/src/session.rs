@@ -9,8 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::process;
 
 /// The profiles that this implementation supports.
-const PROFILES: [&str; 9] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio", "groups"];
+const PROFILES: [&str; 10] = [
+    "core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio", "groups", "share",
+];
 
 /// The connection of this process to the harness.
 pub(crate) struct Session {

@@ -107,6 +107,12 @@ impl Ends {
         self.keep(name, End::Both(receiver, sender));
     }
 
+    /// Drops the end or the duplex with this name.
+    pub(crate) fn forget(&self, name: &str) {
+        let names = [name.to_owned(), format!("{name}.r"), format!("{name}.w")];
+        self.0.borrow_mut().retain(|kept, _| !names.contains(kept));
+    }
+
     /// Stores an end under its name.
     pub(crate) fn keep(&self, name: &str, end: End) {
         self.0.borrow_mut().insert(name.to_owned(), end);

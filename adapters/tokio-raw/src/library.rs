@@ -54,8 +54,8 @@ impl Implementation for Raw {
             Command::Duplex { near, far } => {
                 return Ok(Completed::with_descriptors(self.ends.duplex(&near, &far)?));
             }
-            Command::Spawn { child, handles, in_group, .. } => {
-                self.spawn(child, &handles, in_group)?;
+            Command::Spawn { child, handles, shared, in_group, .. } => {
+                self.spawn(child, &handles, &shared, in_group)?;
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
                 return self.run(child, &argv, [stdin, stdout, stderr], in_group);
@@ -98,6 +98,10 @@ impl Implementation for Raw {
                 }
                 held.into_iter().for_each(Held::close);
             }
+            Command::DropHandle { handle } => {
+                self.end(&handle)?;
+                self.ends.forget(&handle);
+            }
             Command::Join { child } => {
                 return Ok(WireOutcome::from(self.child(&child)?.wait().await?).into());
             }
@@ -125,8 +129,14 @@ impl Implementation for Raw {
 }
 
 impl Raw {
-    /// Starts a child with the named ends, and closes them in this process.
-    fn spawn(&self, child: String, names: &[String], in_group: bool) -> Result<(), Failure> {
+    /// Starts a child with the named ends, and closes those that are not shared in this process.
+    fn spawn(
+        &self,
+        child: String,
+        names: &[String],
+        shared: &[String],
+        in_group: bool,
+    ) -> Result<(), Failure> {
         let (mut arguments, mut descriptors) = (Vec::new(), Vec::new());
         let mut moved = Vec::new();
         for name in names {
@@ -142,7 +152,9 @@ impl Raw {
                 });
             }
             arguments.push(format!("{name}={}", numbers.join(",")));
-            moved.extend(held);
+            if !shared.contains(name) {
+                moved.extend(held);
+            }
         }
         let process = ChildHandle::new(start(&child, &arguments, descriptors, in_group)?);
         moved.into_iter().for_each(Held::close);

@@ -14,8 +14,19 @@ use std::env;
 use std::io;
 
 /// The profiles that raw tokio has. It has no count of live handles, no scope and no codec.
-const PROFILES: [&str; 9] =
-    ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups"];
+const PROFILES: [&str; 11] = [
+    "core",
+    "tasks",
+    "process",
+    "frames",
+    "signals",
+    "limits",
+    "stdio",
+    "drop",
+    "groups",
+    "share",
+    "drop-handle",
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

@@ -35,7 +35,7 @@ module.exports = grammar({
     _action: ($) => choice(
       seq(field("verb", "pipe"), $.handle, $.handle, optional(seq("with", $.codec))),
       seq(field("verb", "duplex"), $.handle, $.handle),
-      seq(field("verb", "spawn"), $.process, optional("in-group"), repeat(choice($.handle, $.hidden))),
+      seq(field("verb", "spawn"), $.process, optional("in-group"), repeat(choice($.handle, $.shared, $.hidden))),
       seq(field("verb", "run"), $.process, optional("in-group"), optional(choice("missing", "not-executable")), repeat($.stream)),
       seq(field("verb", "put"), $.handle, choice($._payload, seq("handle", $.handle)), optional($.limit)),
       seq(field("verb", "get"), $.handle, optional($.limit)),
@@ -59,6 +59,7 @@ module.exports = grammar({
     ),
     codec: () => choice("json", "failing"),
     stream: ($) => seq(choice("stdin", "stdout", "stderr"), $.handle, optional($.handle)),
+    shared: ($) => seq("share", token.immediate("("), $.handle, ")"),
     hidden: ($) => seq("in-list", token.immediate("("), $.handle, ")"),
     limit: ($) => seq("within", $.duration),
     position: () => /[0-9]+|header(\+[0-9]+)?|end-[0-9]+/,

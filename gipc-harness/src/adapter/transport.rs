@@ -147,7 +147,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
 }
 
 /// The profiles that version 2 of the protocol added.
-const NEW_PROFILES: [&str; 3] = ["stdio", "drop", "groups"];
+const NEW_PROFILES: [&str; 5] = ["stdio", "drop", "groups", "share", "drop-handle"];
 
 /// Why a hello is rejected, as half a sentence; `None` if it is accepted.
 fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {

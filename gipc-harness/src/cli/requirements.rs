@@ -7,7 +7,7 @@ use crate::report::console::Console;
 use crate::requirements::{self, Requirement, StandIn};
 use crate::scenario::{Scenario, parse};
 use crate::similar::closest;
-use crate::suite::Suite;
+use crate::suite::{Suite, unasked};
 use std::collections::BTreeMap;
 
 /// Lists the requirements with the scenarios that cover them, or the scenarios with their requirements. Returns the
@@ -35,7 +35,7 @@ pub(super) fn spec(suite: &Suite, args: &Spec, console: &mut Console) -> Result<
     }
     if let Some(name) = &args.adapter {
         let adapter = suite.load_adapter(name)?;
-        let unasked = suite.unasked(&adapter)?.into_iter();
+        let unasked = unasked(&adapter, &scenarios).into_iter();
         let unasked: Vec<_> = unasked.filter(|one| is_selected(one.requirement)).collect();
         for one in &unasked {
             console.text(&row(one.requirement));

@@ -87,7 +87,8 @@ fn spawn_line(graph: &WaitForGraph<'_>, process: &str) -> String {
 fn is_leak(graph: &WaitForGraph<'_>, holder: &FdHolder) -> bool {
     match graph.ownership.state(holder.end) {
         // By the trace the owner has exited; a step of it that is overdue shows that it has not.
-        Some(EndState::Held(owner) | EndState::Exited(owner)) => *owner != holder.process,
+        Some(EndState::Exited(owner)) => *owner != holder.process,
+        Some(EndState::Held(owners)) => !owners.contains(&holder.process),
         Some(EndState::Closed(_)) => true,
         None => false,
     }

@@ -128,7 +128,7 @@ impl<'a> WaitForGraph<'a> {
     /// The processes that hold an end, and the one that should hold it: a descriptor on its way is shown in no process.
     pub(super) fn possible_holders(&self, end: PipeEnd) -> BTreeSet<String> {
         let mut holders = self.holders.get(&end).cloned().unwrap_or_default();
-        holders.extend(self.ownership.holder(end).map(str::to_owned));
+        holders.extend(self.ownership.holders(end).iter().cloned());
         holders
     }
 
@@ -363,13 +363,11 @@ fn holders(
     ownership: &Ownership<'_>,
     evidence: &StallEvidence,
 ) -> BTreeMap<PipeEnd, BTreeSet<String>> {
-    let of_end = |(end, state): (PipeEnd, &EndState)| {
+    let of_end = |(end, _): (PipeEnd, &EndState)| {
         let holders = if evidence.fully_known_ends.contains(&end) {
             evidence.holders_of(end).map(|holder| holder.process.clone()).collect()
-        } else if let EndState::Held(process) = state {
-            BTreeSet::from([process.clone()])
         } else {
-            BTreeSet::new()
+            ownership.holders(end).iter().cloned().collect()
         };
         (end, holders)
     };

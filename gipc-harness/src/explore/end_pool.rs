@@ -15,6 +15,8 @@ pub(super) struct Ends {
 struct End {
     side: Side,
     owner: String,
+    /// The processes with which the owner has shared it.
+    sharers: Vec<String>,
     /// The name of the other end of the same pipe.
     opposite: String,
 }
@@ -24,7 +26,8 @@ impl Ends {
         for (name, side, opposite) in
             [(reader, Side::Reader, writer), (writer, Side::Writer, reader)]
         {
-            let end = End { side, owner: owner.to_owned(), opposite: opposite.to_owned() };
+            let (owner, opposite) = (owner.to_owned(), opposite.to_owned());
+            let end = End { side, owner, sharers: Vec::new(), opposite };
             self.ends.insert(name.to_owned(), end);
         }
     }
@@ -35,14 +38,24 @@ impl Ends {
         }
     }
 
+    /// The owner keeps the end, and another process has it too.
+    pub(super) fn share(&mut self, end: &str, other: &str) {
+        if let Some(end) = self.ends.get_mut(end) {
+            end.sharers.push(other.to_owned());
+        }
+    }
+
     pub(super) fn owner(&self, end: &str) -> Option<String> {
         self.ends.get(end).map(|end| end.owner.clone())
     }
 
-    /// The names of the ends of a side that a process owns, or of all processes if none is named.
+    /// The names of the ends of a side that a process owns or shares, or of all processes if none is named.
     pub(super) fn names(&self, side: Side, owner: Option<&str>) -> Vec<&String> {
+        let has = |end: &End, process: &str| {
+            end.owner == process || end.sharers.iter().any(|sharer| sharer == process)
+        };
         let is_wanted =
-            |end: &End| end.side == side && owner.is_none_or(|owner| end.owner == owner);
+            |end: &End| end.side == side && owner.is_none_or(|process| has(end, process));
         self.ends.iter().filter(|(_, end)| is_wanted(end)).map(|(name, _)| name).collect()
     }
 

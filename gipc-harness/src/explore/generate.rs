@@ -7,8 +7,8 @@
 
 use super::end_pool::Ends;
 use crate::scenario::{
-    ChildAct, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart, Script, Side,
-    Stream, StreamName, StreamSource, TaskId, Verb, parse,
+    ChildAct, Closing, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart,
+    Script, Side, Stream, StreamName, StreamSource, TaskId, Verb, parse,
 };
 use fastrand::Rng;
 use std::collections::BTreeSet;
@@ -93,7 +93,11 @@ impl Generator<'_> {
             66..76 => {
                 let side = self.side();
                 let handle = self.handle(process, side);
-                self.add(process, None, Verb::Close { handle });
+                let by = match self.has("drop-handle") && self.rng.u8(0..4) == 0 {
+                    true => Closing::Drop,
+                    false => Closing::Call,
+                };
+                self.add(process, None, Verb::Close { handle, by });
             }
             76..82 => {
                 let child = self.child();
@@ -221,13 +225,19 @@ impl Generator<'_> {
                 self.handle(process, side)
             })
             .collect();
-        let moved = handles.clone();
+        let (given, shared) = (handles.clone(), self.shared(&handles));
+        let kept = shared.clone();
         let (listed, in_group) = (Vec::new(), self.is_in_group());
-        let spawn = Verb::Spawn { child: child.into(), handles, listed, program: None, in_group };
+        let child = child.to_owned();
+        let spawn =
+            Verb::Spawn { child: child.clone(), handles, shared, listed, program: None, in_group };
         if self.add(process, None, spawn) && self.is_ok() {
-            self.processes.push(child.to_owned());
-            for end in moved {
-                self.ends.give(&end, child);
+            self.processes.push(child.clone());
+            for end in given {
+                match kept.contains(&end) {
+                    true => self.ends.share(&end, &child),
+                    false => self.ends.give(&end, &child),
+                }
             }
         }
     }
@@ -253,9 +263,9 @@ impl Generator<'_> {
         }
         let program = ProgramStart { executable: Executable::Script, streams };
         let handles: Vec<String> = program.given_to_child().map(str::to_owned).collect();
-        let (listed, started) = (Vec::new(), program.clone());
+        let (shared, listed, started) = (Vec::new(), Vec::new(), program.clone());
         let (program, in_group) = (Some(program), self.is_in_group());
-        let run = Verb::Spawn { child: child.into(), handles, listed, program, in_group };
+        let run = Verb::Spawn { child: child.into(), handles, shared, listed, program, in_group };
         if self.add(process, None, run) && self.is_ok() {
             self.processes.push(child.to_owned());
             self.programs.insert(child.to_owned());
@@ -266,6 +276,16 @@ impl Generator<'_> {
                 self.ends.give(end, child);
             }
         }
+    }
+
+    /// Those of these handles that a spawn shares: writers of pipes, one in three, if the implementation can share. A shared
+    /// reader has meaning only where one process gets at a time.
+    fn shared(&mut self, handles: &[String]) -> Vec<String> {
+        let is_writer = |handle: &&String| handle.starts_with('w');
+        let mut shared: Vec<String> = handles.iter().filter(is_writer).cloned().collect();
+        let can_share = self.has("share");
+        shared.retain(|_| can_share && self.rng.u8(0..3) == 0);
+        shared
     }
 
     /// Whether a child starts a process group: one in three, if the implementation has groups.
@@ -342,9 +362,10 @@ impl Generator<'_> {
         for _ in 0..self.rng.usize(2..4) {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
             let child = child.to_owned();
-            let (handles, listed, in_group) = (Vec::new(), Vec::new(), self.is_in_group());
+            let (handles, shared, listed) = (Vec::new(), Vec::new(), Vec::new());
+            let (child_name, in_group) = (child.clone(), self.is_in_group());
             let spawn =
-                Verb::Spawn { child: child.clone(), handles, listed, program: None, in_group };
+                Verb::Spawn { child: child_name, handles, shared, listed, program: None, in_group };
             if self.add(process, None, spawn) {
                 self.processes.push(child.clone());
                 children.push(child);

@@ -88,3 +88,34 @@ fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     unjoined.is_empty()
         && !scenario.steps.iter().any(|step| ends(&step.verb, &step.task_id.process))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore::script;
+
+    fn profiles() -> BTreeSet<String> {
+        let names = ["core", "tasks", "process", "signals", "stdio", "groups", "share"];
+        names.map(str::to_owned).into()
+    }
+
+    #[test]
+    fn viable_scripts_start_and_signal_groups_and_share_writers() {
+        let mut missing = BTreeSet::from([" in-group", " signal group ", " share(w"]);
+        for seed in 0..20_000 {
+            let script = script(&mut fastrand::Rng::with_seed(seed), &profiles());
+            let text = script.to_string();
+            let found: Vec<&str> =
+                missing.iter().copied().filter(|words| text.contains(words)).collect();
+            if !found.is_empty() && viable(&script, Choices::default()).is_some() {
+                for words in found {
+                    missing.remove(words);
+                }
+            }
+            if missing.is_empty() {
+                return;
+            }
+        }
+        panic!("no viable script of 20,000 has {missing:?}");
+    }
+}

@@ -11,6 +11,8 @@ pub(super) enum Resource {
     Handle(usize, PipeEnd),
     /// One end of a pipe, as used by one process.
     End(usize, PipeEnd),
+    /// One end of a pipe, as used by all processes that share it.
+    SharedEnd(PipeEnd),
     /// Whether a pipe has a reader.
     Readers(PipeId),
     /// The messages of a pipe, and whether a step waits at it.
@@ -63,7 +65,7 @@ impl State<'_> {
             races.report_race(Some(step));
         }
         let closed = match self.program.verb(step) {
-            Verb::Close { handle } => std::slice::from_ref(handle),
+            Verb::Close { handle, .. } => std::slice::from_ref(handle),
             Verb::Leave { handles, .. } => handles,
             Verb::Put { .. } | Verb::Cut { .. } => {
                 races.message_sent();
@@ -155,12 +157,13 @@ impl State<'_> {
                 if let Some(end) = self.end_of_step(step, Side::Reader) {
                     let may_fill = self.program.pipes[end.pipe].may_fill;
                     all.push((Resource::End(process, end), Write));
+                    all.extend(self.shared_access(end));
                     all.push((Resource::Messages(end.pipe), Read));
                     all.extend(may_fill.then_some((Resource::Room(end.pipe), Write)));
                     all.extend(self.withdrawn_put(end.pipe, Write));
                 }
             }
-            Verb::Close { handle } => {
+            Verb::Close { handle, .. } => {
                 self.close_accesses(process, std::slice::from_ref(handle), &mut all);
             }
             Verb::Leave { handles, .. } => self.close_accesses(process, handles, &mut all),
@@ -243,10 +246,17 @@ impl State<'_> {
         let process = self.program.steps[step].process;
         let Some(end) = self.end_of_step(step, Side::Writer) else { return };
         all.push((Resource::End(process, end), Access::Write));
+        all.extend(self.shared_access(end));
         all.push((Resource::Readers(end.pipe), Access::Read));
         all.push((Resource::Messages(end.pipe), Access::Read));
         let needs_room = is_by_hand && self.program.pipes[end.pipe].may_fill;
         all.extend(needs_room.then_some((Resource::Room(end.pipe), Access::Read)));
+    }
+
+    /// A put or a get at a shared end comes before or after those of other processes.
+    fn shared_access(&self, end: PipeEnd) -> Option<(Resource, Access)> {
+        let is_shared = self.program.scenario.handles.is_shared(end);
+        is_shared.then_some((Resource::SharedEnd(end), Access::Write))
     }
 
     fn close_accesses(&self, process: usize, handles: &[String], all: &mut Accesses) {

@@ -115,7 +115,9 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             | Verb::Pass { .. } => {
                 info.ends.iter().for_each(|end| self.add_conflicts_of_put(end.pipe));
             }
-            Verb::Get { .. } => info.ends.iter().for_each(|end| self.add_observers(end.pipe)),
+            Verb::Get { .. } | Verb::GetWithin { .. } => {
+                info.ends.iter().for_each(|end| self.add_observers(end.pipe))
+            }
             Verb::Close { .. } | Verb::Leave { .. } => {
                 program.used_ends(step).for_each(|end| self.add_conflicts_of_close(end));
             }

@@ -23,7 +23,7 @@ pub(super) struct PipeUse {
     pub(super) holders: BTreeSet<usize>,
     pub(super) reader_holders: BTreeSet<usize>,
     /// Whether it behaves like a channel of a Kahn process network: each process that uses or holds it has a single
-    /// task, no put to it is ever withdrawn, and no frame is written by hand that may find no room.
+    /// task, no end of it is shared, no put to it is ever withdrawn, and no frame is written by hand that may find no room.
     pub(super) is_simple: bool,
 }
 
@@ -134,9 +134,12 @@ impl Footprint {
 
     fn find_simple_pipes(&mut self, program: &Program<'_>) {
         let has_one_task = |process: usize| program.processes[process].tasks.len() <= 1;
-        for (pipe, info) in self.pipes.iter_mut().zip(&program.pipes) {
+        let handles = &program.scenario.handles;
+        for (id, (pipe, info)) in self.pipes.iter_mut().zip(&program.pipes).enumerate() {
+            let ends = [PipeEnd::reader(id), PipeEnd::writer(id)];
             let users = pipe.users.iter().map(|(task, _)| program.tasks[*task].process);
             pipe.is_simple = users.chain(pipe.holders.iter().copied()).all(has_one_task)
+                && !ends.iter().any(|end| handles.is_shared(*end))
                 && !info.put_may_be_withdrawn
                 && !(info.is_written_by_hand && info.may_fill);
         }

@@ -5,14 +5,24 @@ use super::state::State;
 use crate::scenario::{PipeEnd, PipeId, Side, Verb};
 
 impl<'p> State<'p> {
-    /// Whether a put or a get is in progress at an end.
-    pub(super) fn is_busy(&self, end: PipeEnd) -> bool {
+    /// Whether a put or a get of a process is in progress at an end. What other processes do there, which share it, does not
+    /// count.
+    pub(super) fn is_busy(&self, process: usize, end: PipeEnd) -> bool {
         let uses_end = |step: &usize| match self.program.verb(*step) {
             Verb::Put { .. } => end.is_writer() && self.program.steps[*step].ends.contains(&end),
             Verb::Get { .. } => !end.is_writer() && self.program.steps[*step].ends.contains(&end),
             _ => false,
         };
-        self.pipes[end.pipe].is_busy(end.side) || self.finishing.keys().any(uses_end)
+        let mut finishing = self.finishing.keys();
+        self.pipes[end.pipe].is_busy(end.side, |step| self.program.is_of(step, process))
+            || finishing.any(|step| uses_end(step) && self.program.is_of(*step, process))
+    }
+
+    /// Whether some process holds an end, which it shares with one that has just closed it.
+    pub(super) fn is_still_shared(&self, end: PipeEnd) -> bool {
+        self.program.scenario.handles.is_shared(end)
+            && !self.is(Mutation::SharedIsClosed)
+            && self.processes.iter().any(|process| process.ends.contains(&end))
     }
 
     /// The pipe ends that a handle stands for; none before its step has made it.

@@ -3,6 +3,7 @@
 use super::Mutation;
 use super::Unjoined;
 use super::history::Fact;
+use super::pipe::Wakeup;
 use super::process::{Phase, Signals};
 use super::state::State;
 use crate::scenario::{ChildAct, Executable, Outcome, PipeEnd, ProgramStart, Verb};
@@ -146,11 +147,12 @@ impl State<'_> {
         if self.is(Mutation::SignalsAreInherited) {
             self.processes[child].signals = self.processes[info.process].signals.inherited();
         }
+        let shared = self.shared_ends(step);
         for end in ends {
             if self.is(Mutation::LockTravels) {
                 self.pipes[end.pipe].lock(end.side);
             }
-            if !self.is(Mutation::GivenStays) {
+            if !shared.contains(&end) && !self.is(Mutation::GivenStays) {
                 self.processes[info.process].ends.remove(&end);
                 self.processes[info.process].return_descriptor();
             }
@@ -188,6 +190,16 @@ impl State<'_> {
         true
     }
 
+    /// The ends that a process keeps when it gives them to a child.
+    fn shared_ends(&self, step: usize) -> Vec<PipeEnd> {
+        match self.program.verb(step) {
+            Verb::Spawn { shared, .. } if !self.is(Mutation::SharedMoves) => {
+                shared.iter().flat_map(|handle| self.ends(handle)).copied().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
     fn ends_to_give(
         &self,
@@ -203,7 +215,7 @@ impl State<'_> {
             Some(Outcome::Closed)
         } else if ends.len() < given.iter().map(Vec::len).sum() {
             Some(Outcome::Misuse)
-        } else if ends.iter().any(|end| self.is_busy(*end)) {
+        } else if ends.iter().any(|end| self.is_busy(process, *end)) {
             Some(Outcome::Locked)
         } else {
             None
@@ -231,11 +243,21 @@ impl State<'_> {
             if !self.is(Mutation::CloseKeeps) {
                 self.processes[process].return_descriptor();
             }
-            if !self.is_held_elsewhere(process, *end) {
-                let wakeups = self.pipes[end.pipe].close(end.side);
-                self.wake(wakeups);
+            if self.is_held_elsewhere(process, *end) {
+                continue;
             }
+            let wakeups = match self.is_still_shared(*end) {
+                true => self.leave_pipe(process, *end),
+                false => self.pipes[end.pipe].close(end.side),
+            };
+            self.wake(wakeups);
         }
+    }
+
+    /// Withdraws what a process was doing at an end that it does not use any more.
+    fn leave_pipe(&mut self, process: usize, end: PipeEnd) -> Vec<Wakeup> {
+        let program = self.program;
+        self.pipes[end.pipe].leave(end.side, |step| program.is_of(step, process))
     }
 
     /// Only under a mutation: a process that was not given an end has a copy of it.
@@ -276,9 +298,8 @@ impl State<'_> {
         let ends: Vec<PipeEnd> = self.processes[process].ends.iter().copied().collect();
         if self.is_fine_grained {
             for end in ends {
-                if self.pipes[end.pipe].is_busy(end.side) {
-                    self.pipes[end.pipe].abandon(end.side);
-                }
+                let wakeups = self.leave_pipe(process, end);
+                self.wake(wakeups);
             }
             self.processes[process].phase = Phase::Exiting(exit);
             self.exiting.insert(process);

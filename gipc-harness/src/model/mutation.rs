@@ -101,11 +101,15 @@ pub enum Mutation {
     GroupIsOfTheParent,
     /// A signal to a process group reaches only its first process.
     GroupHasOneProcess,
+    /// Closing a shared handle in one process closes it in all.
+    SharedIsClosed,
+    /// A handle that is shared with a child moves to it.
+    SharedMoves,
 }
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,
         Self::LastMessageFirst,
@@ -154,5 +158,7 @@ impl Mutation {
         Self::DropKills,
         Self::GroupIsOfTheParent,
         Self::GroupHasOneProcess,
+        Self::SharedIsClosed,
+        Self::SharedMoves,
     ];
 }

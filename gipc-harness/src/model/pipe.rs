@@ -169,7 +169,7 @@ impl Pipe {
         if self.is(Mutation::EndLosesMessages) {
             self.buffer = Buffer::default();
         }
-        self.abandon(Side::Writer);
+        self.abandon(Side::Writer, |_| true);
         self.is_truncated |= self.partial.take().is_some();
         self.transfer()
     }
@@ -189,14 +189,21 @@ impl Pipe {
         self.is_truncated = true;
     }
 
-    /// The process that was using an end is gone, and with it the steps that were waiting there.
-    pub(super) fn abandon(&mut self, side: Side) {
+    /// A process that was using an end does not hold it any more, and with it go its steps that were waiting there. Another
+    /// process may still hold the end.
+    pub(super) fn leave(&mut self, side: Side, is_gone: impl Fn(usize) -> bool) -> Vec<Wakeup> {
+        self.abandon(side, is_gone);
+        self.transfer()
+    }
+
+    fn abandon(&mut self, side: Side, is_gone: impl Fn(usize) -> bool) {
         match side {
             Side::Writer => {
-                self.is_truncated |= self.puts.front().is_some_and(|put| self.has_begun(put));
-                self.puts.clear();
+                let first = self.puts.front().filter(|put| is_gone(put.step));
+                self.is_truncated |= first.is_some_and(|put| self.has_begun(put));
+                self.puts.retain(|put| !is_gone(put.step));
             }
-            Side::Reader => self.gets.clear(),
+            Side::Reader => self.gets.retain(|get| !is_gone(*get)),
         }
     }
 
@@ -246,11 +253,11 @@ impl Pipe {
         }
     }
 
-    /// Whether a put or a get is in progress at an end.
-    pub(super) fn is_busy(&self, side: Side) -> bool {
+    /// Whether one of these puts and gets is in progress at an end.
+    pub(super) fn is_busy(&self, side: Side, is_counted: impl Fn(usize) -> bool) -> bool {
         match side {
-            Side::Writer => !self.puts.is_empty(),
-            Side::Reader => !self.gets.is_empty(),
+            Side::Writer => self.puts.iter().any(|put| is_counted(put.step)),
+            Side::Reader => self.gets.iter().any(|get| is_counted(*get)),
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct ProcessState {
     pub(super) phase: Phase,
     /// The pipe ends that it holds open.
     pub(super) ends: BTreeSet<PipeEnd>,
+    /// Those that the implementation believes open although their descriptors are closed.
+    pub(super) closed_unseen: BTreeSet<PipeEnd>,
     /// The steps that wait for its end.
     pub(super) joins: Vec<usize>,
     /// Whether it has ended and not even a zombie is left. Kept only while a step may still signal it.

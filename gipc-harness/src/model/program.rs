@@ -145,6 +145,11 @@ impl<'a> Program<'a> {
         &self.scenario.steps[step].task_id
     }
 
+    /// Whether a step is one of this process. Under a mutation a step may be meant that does not exist, which counts.
+    pub(super) fn is_of(&self, step: usize, process: usize) -> bool {
+        self.steps.get(step).is_none_or(|info| info.process == process)
+    }
+
     /// Whether it matters how many bytes the pipes hold.
     pub(super) fn depends_on_capacity(&self) -> bool {
         self.pipes.iter().any(|pipe| pipe.depends_on_capacity)

@@ -7,7 +7,7 @@ use super::buffer::Message;
 use super::history::Fact;
 use super::process::Phase;
 use super::state::State;
-use crate::scenario::{Codec, Counted, Outcome, Payload, Side, Verb};
+use crate::scenario::{Closing, Codec, Counted, Outcome, Payload, Side, Verb};
 use crate::trace::{ProcessExit, StepState};
 
 impl State<'_> {
@@ -19,7 +19,8 @@ impl State<'_> {
             Verb::Spawn { handles, .. } => self.spawn(step, handles),
             Verb::Put { payload, .. } => self.put(step, payload),
             Verb::Get { .. } => self.get(step),
-            Verb::Close { handle } => self.close(step, handle),
+            Verb::GetWithin { .. } => self.complete(step, Outcome::Misuse),
+            Verb::Close { handle, by } => self.close(step, handle, *by),
             Verb::Join { .. } => self.join(step),
             Verb::Kill { .. } => self.signal(step, "SIGKILL"),
             Verb::Signal { signal, .. } => self.signal_by_id(step, signal),
@@ -149,10 +150,14 @@ impl State<'_> {
         self.complete(step, Outcome::Number(number));
     }
 
-    fn close(&mut self, step: usize, handle: &str) {
+    fn close(&mut self, step: usize, handle: &str, by: Closing) {
         let process = self.program.steps[step].process;
         let ends = self.held_ends(process, handle);
-        let is_busy = ends.iter().any(|end| self.is_busy(*end));
+        let mut all = self.ends(handle).iter();
+        if all.any(|end| self.processes[process].closed_unseen.remove(end)) {
+            return self.complete(step, Outcome::Os("EBADF".into()));
+        }
+        let is_busy = ends.iter().any(|end| self.is_busy(process, *end));
         let outcome = if self.program.is_half(handle) && self.is(Mutation::DuplexIsOne) {
             Outcome::Misuse
         } else if ends.is_empty() {
@@ -165,6 +170,9 @@ impl State<'_> {
         // The ends are closed first, since completing the step may end the process.
         if outcome == Outcome::Ok {
             self.close_ends(process, &ends);
+            if by == Closing::Descriptor {
+                self.processes[process].closed_unseen.extend(ends);
+            }
         }
         self.complete(step, outcome);
     }
@@ -173,7 +181,7 @@ impl State<'_> {
     fn leave_scope(&mut self, step: usize, handles: &[String], is_raising: bool) {
         let process = self.program.steps[step].process;
         let ends = handles.iter().flat_map(|handle| self.held_ends(process, handle));
-        let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(*end));
+        let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(process, *end));
         if !self.is(Mutation::ScopeIsOpen) {
             self.close_ends(process, &free);
         }

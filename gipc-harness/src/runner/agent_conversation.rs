@@ -271,7 +271,7 @@ impl<'a> AgentConversation<'a> {
     fn may_be_released(&self, state: &RunState<'_>, id: usize, end: PipeEnd) -> bool {
         let releases = |step: &Step| {
             let released: Vec<&String> = match &step.verb {
-                Verb::Close { handle } => vec![handle],
+                Verb::Close { handle, .. } => vec![handle],
                 Verb::Leave { handles, .. } => handles.iter().collect(),
                 Verb::Spawn { handles, listed, .. } => handles.iter().chain(listed).collect(),
                 _ => Vec::new(),

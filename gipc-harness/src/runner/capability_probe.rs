@@ -20,7 +20,7 @@ struct Question {
 }
 
 /// For each profile a command that does no harm if the agent accepts it, and its description.
-fn commands() -> [(&'static str, &'static str, Command); 12] {
+fn commands() -> [(&'static str, &'static str, Command); 13] {
     let nobody = || "nobody".to_owned();
     let count = |what: &str| Command::Count { what: what.into() };
     let run = Command::Run {
@@ -45,6 +45,11 @@ fn commands() -> [(&'static str, &'static str, Command); 12] {
         ("oddities", "pass, of the profile oddities", pass),
         ("stdio", "run, of the profile stdio", run),
         ("drop", "drop, of the profile drop", Command::Drop { child: nobody() }),
+        (
+            "drop-handle",
+            "drop-handle, of the profile drop-handle",
+            Command::DropHandle { handle: nobody() },
+        ),
         ("groups", "signal-group, of the profile groups", signal),
         ("codec", "a pipe with a codec, of the profile codec", pipe),
     ]

@@ -203,7 +203,7 @@ impl<'a> CensusTaker<'a> {
         ownership
             .all()
             .map(|(end, _)| end)
-            .filter(|end| ownership.holder(*end) == Some(process))
+            .filter(|end| ownership.is_held_by(*end, process))
             .collect()
     }
 

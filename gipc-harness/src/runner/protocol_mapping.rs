@@ -4,7 +4,7 @@
 
 use crate::process_role::PROGRAM;
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
+    ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
     ProgramStart, Scenario, Side, StreamName, TaskId, Verb,
 };
 use gipc_agent::WireOutcome;
@@ -69,14 +69,17 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Spawn { child, program: Some(program), in_group, .. } => {
                 run_command(child, &program, in_group)
             }
-            Verb::Spawn { child, handles, listed, program: None, in_group } => {
-                Command::Spawn { child, handles, listed, in_group }
+            Verb::Spawn { child, handles, shared, listed, program: None, in_group } => {
+                Command::Spawn { child, handles, shared, listed, in_group }
             }
             Verb::Put { handle, payload } => {
                 Command::Put { handle, payload: self.payload(step, payload) }
             }
             Verb::Get { handle } => Command::Get { handle },
-            Verb::Close { handle } => Command::Close { handle },
+            Verb::GetWithin { handle, limit } => Command::GetWithin { handle, limit },
+            Verb::Close { handle, by: Closing::Call } => Command::Close { handle },
+            Verb::Close { handle, by: Closing::Drop } => Command::DropHandle { handle },
+            Verb::Close { handle, by: Closing::Descriptor } => Command::CloseDescriptor { handle },
             Verb::Join { child } => Command::Join { child },
             Verb::Kill { child } => Command::Kill { child },
             Verb::Exit { code } => Command::Exit { code },

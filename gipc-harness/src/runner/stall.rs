@@ -48,7 +48,7 @@ fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
         let is_half_open = all.iter().any(|other| {
             other.process == holder.process
                 && other.descriptor == holder.descriptor
-                && ownership.holder(other.end) == Some(holder.process.as_str())
+                && ownership.is_held_by(other.end, &holder.process)
         });
         closed_by(holder.end) != Some(holder.process.as_str()) || !is_half_open
     });

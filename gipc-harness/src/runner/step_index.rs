@@ -51,7 +51,7 @@ impl<'a> StepIndex<'a> {
 fn touched_ends(scenario: &Scenario, step: usize) -> Vec<PipeEnd> {
     let verb = &scenario.steps[step].verb;
     let named = match verb {
-        Verb::Close { handle } => std::slice::from_ref(handle),
+        Verb::Close { handle, .. } => std::slice::from_ref(handle),
         Verb::Spawn { handles, .. } | Verb::Leave { handles, .. } => handles,
         _ => &[],
     };
@@ -89,7 +89,7 @@ main join one => exit 0
             let part = Ownership::replay_steps(&scenario, steps.into_iter(), |_| true);
             let owned = |ownership: &Ownership<'_>| -> Vec<PipeEnd> {
                 let ends = ownership.all().map(|(end, _)| end);
-                ends.filter(|end| ownership.holder(*end) == Some(process)).collect()
+                ends.filter(|end| ownership.is_held_by(*end, process)).collect()
             };
             assert_eq!(owned(&part), owned(&all), "{process}");
             assert!(!owned(&all).is_empty(), "{process}");

@@ -2,8 +2,8 @@
 //! scenario back.
 
 use super::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload, Script,
-    Step, Verb,
+    ChildAct, Closing, Codec, Counted, CutAt, Disposition, Index, Item, Line, Outcome, Payload,
+    Script, Step, Verb,
 };
 use std::fmt::{self, Display, Formatter};
 
@@ -89,14 +89,24 @@ impl Display for Verb {
             Self::Spawn { child, program: Some(program), in_group, .. } => {
                 write!(f, "run {child}{}{program}", in_group_text(*in_group))
             }
-            Self::Spawn { child, handles, listed, program: None, in_group } => {
+            Self::Spawn { child, handles, shared, listed, program: None, in_group } => {
                 write!(f, "spawn {child}{}", in_group_text(*in_group))?;
-                handles.iter().try_for_each(|handle| write!(f, " {handle}"))?;
+                handles.iter().try_for_each(|handle| match shared.contains(handle) {
+                    true => write!(f, " share({handle})"),
+                    false => write!(f, " {handle}"),
+                })?;
                 listed.iter().try_for_each(|handle| write!(f, " in-list({handle})"))
             }
             Self::Put { handle, payload } => write!(f, "put {handle} {payload}"),
             Self::Get { handle } => write!(f, "get {handle}"),
-            Self::Close { handle } => write!(f, "close {handle}"),
+            Self::GetWithin { handle, limit } => {
+                write!(f, "get {handle} within {}", Payload::Text(limit.clone()))
+            }
+            Self::Close { handle, by } => match by {
+                Closing::Call => write!(f, "close {handle}"),
+                Closing::Drop => write!(f, "drop handle {handle}"),
+                Closing::Descriptor => write!(f, "close descriptor {handle}"),
+            },
             Self::Join { child } => write!(f, "join {child}"),
             Self::Kill { child } => write!(f, "kill {child}"),
             Self::Exit { code } => write!(f, "exit {code}"),

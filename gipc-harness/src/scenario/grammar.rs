@@ -1,6 +1,6 @@
 //! How each verb is written, and the profile that an implementation needs for it.
 
-use super::{ChildAct, Counted, Verb};
+use super::{ChildAct, Closing, Counted, Verb};
 
 /// A part of the language that an implementation supports as a whole, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +31,10 @@ pub enum Profile {
     Drop,
     /// Process groups.
     Groups,
+    /// Handles that several processes hold.
+    Share,
+    /// Dropping the last reference to a handle.
+    DropHandle,
 }
 
 impl Profile {
@@ -51,12 +55,14 @@ impl Profile {
             Self::Stdio => "stdio",
             Self::Drop => "drop",
             Self::Groups => "groups",
+            Self::Share => "share",
+            Self::DropHandle => "drop-handle",
         }
     }
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 42] = [
+pub const VERBS: [(&str, Profile); 46] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -99,6 +105,10 @@ pub const VERBS: [(&str, Profile); 42] = [
     ("spawn CHILD in-group H…", Profile::Groups),
     ("run CHILD in-group stdin|stdout|stderr R W…", Profile::Groups),
     ("signal group CHILD SIGNAL", Profile::Groups),
+    ("spawn CHILD share(H)…", Profile::Share),
+    ("drop handle H", Profile::DropHandle),
+    ("close descriptor H", Profile::Oddities),
+    ("get H within \"WORDS\"", Profile::Oddities),
 ];
 
 /// The forms of a verb, as an error shows them.
@@ -121,11 +131,19 @@ pub(super) fn first_words() -> String {
 
 impl Verb {
     /// The profiles that an implementation must support so that it can perform this verb: one, or two for a program in
-    /// a process group.
+    /// a process group and for a child in a group that gets a shared handle.
     pub fn profiles(&self) -> impl Iterator<Item = Profile> {
-        let is_grouped_program =
-            matches!(self, Self::Spawn { program: Some(_), in_group: true, .. });
-        [Some(self.profile()), is_grouped_program.then_some(Profile::Stdio)].into_iter().flatten()
+        let (is_grouped_program, is_grouped_sharer) = match self {
+            Self::Spawn { program, shared, in_group: true, .. } => {
+                (program.is_some(), !shared.is_empty())
+            }
+            _ => (false, false),
+        };
+        let second = [
+            is_grouped_program.then_some(Profile::Stdio),
+            is_grouped_sharer.then_some(Profile::Share),
+        ];
+        [Some(self.profile())].into_iter().chain(second).flatten()
     }
 
     /// The profile that decides about this verb: of two, the one that fewer implementations support.
@@ -136,6 +154,11 @@ impl Verb {
             Self::Spawn { in_group: true, .. } | Self::SignalGroup { .. } => Profile::Groups,
             Self::Spawn { program: Some(_), .. } => Profile::Stdio,
             Self::Spawn { listed, .. } if !listed.is_empty() => Profile::Oddities,
+            Self::Spawn { shared, .. } if !shared.is_empty() => Profile::Share,
+            Self::Close { by: Closing::Drop, .. } => Profile::DropHandle,
+            Self::Close { by: Closing::Descriptor, .. } | Self::GetWithin { .. } => {
+                Profile::Oddities
+            }
             Self::Pipe { .. }
             | Self::Duplex { .. }
             | Self::Spawn { .. }

@@ -34,7 +34,7 @@ pub use pipe_ends::{HandleTable, PipeEnd, PipeId, Side};
 pub use program_start::{Executable, ProgramStart, Stream, StreamName, StreamSource};
 pub use script::{Index, Item, Line, Script, SourcePosition};
 pub use step::{Step, TaskId};
-pub use verb::{ChildAct, Codec, Counted, CutAt, Disposition, Verb};
+pub use verb::{ChildAct, Closing, Codec, Counted, CutAt, Disposition, Verb};
 
 /// A script for several processes: which process does what, in which order, and which outcomes each step may have.
 ///

@@ -83,7 +83,10 @@ fn line(tokens: &TokenLine<'_>, number: usize) -> Result<(Line, SourcePosition),
     let arrow = tokens.find("=>");
     let mut end = arrow.unwrap_or(tokens.len());
     let mut within_ms = None;
-    if end >= 4 && tokens.text(end - 2) == "within" {
+    let is_limited = end >= 4 && tokens.text(end - 2) == "within";
+    // A text is a limit that `get` must refuse, and a part of the verb.
+    let is_text = tokens.text(1) == "get" && tokens.quoted(end.wrapping_sub(1)).is_some();
+    if is_limited && !is_text {
         let hint = "write up to 60000 milliseconds, such as 50ms";
         within_ms = Some(tokens.milliseconds(end - 1, "not a time limit", hint)?);
         end -= 2;

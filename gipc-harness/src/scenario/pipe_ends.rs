@@ -4,7 +4,7 @@
 
 use super::{Step, Verb};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Identifies a pipe of a scenario. Pipes are counted in the order of the steps that make them; a duplex is two pipes.
 pub type PipeId = usize;
@@ -75,6 +75,8 @@ pub struct HandleTable {
     names: Vec<[String; 2]>,
     /// The first pipe that each step makes, by the index of the step.
     first_pipes: BTreeMap<usize, PipeId>,
+    /// The ends that a step shares with a child.
+    shared: BTreeSet<PipeEnd>,
 }
 
 impl HandleTable {
@@ -121,6 +123,13 @@ impl HandleTable {
         for (name, pipe_ends) in unmade {
             table.ends.entry(name).or_insert(pipe_ends);
         }
+        for step in steps {
+            if let Verb::Spawn { shared, .. } = &step.verb {
+                let ends = shared.iter().flat_map(|handle| table.ends(handle));
+                let ends: Vec<PipeEnd> = ends.copied().collect();
+                table.shared.extend(ends);
+            }
+        }
         table
     }
 
@@ -134,6 +143,12 @@ impl HandleTable {
     #[must_use]
     pub fn end(&self, handle: &str, side: Side) -> Option<PipeEnd> {
         self.ends(handle).iter().copied().find(|end| end.side == side)
+    }
+
+    /// Whether some step shares the end with a child, so that several processes may hold it.
+    #[must_use]
+    pub fn is_shared(&self, end: PipeEnd) -> bool {
+        self.shared.contains(&end)
     }
 
     /// The pipe that a handle reads from or writes to.

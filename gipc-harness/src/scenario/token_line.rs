@@ -99,6 +99,15 @@ impl<'a> TokenLine<'a> {
         Ok(payload)
     }
 
+    /// The text of a token in quotes, such as `"soon"`.
+    pub(super) fn quoted(&self, at: usize) -> Option<String> {
+        let text = self.text(at);
+        match lexer::payload(text) {
+            Some(Payload::Text(inner)) if text.starts_with('"') => Some(inner),
+            _ => None,
+        }
+    }
+
     /// A duration in milliseconds such as `50ms`.
     pub(super) fn milliseconds(
         &self,

@@ -21,12 +21,14 @@ pub enum Verb {
         /// The second handle, which writes to `near` and reads from it.
         far: String,
     },
-    /// Starts a child process and moves handles to it.
+    /// Starts a child process and gives handles to it.
     Spawn {
         /// The new process.
         child: String,
-        /// The handles that move to it.
+        /// The handles that the child gets. Those that are not in `shared` move to it.
         handles: Vec<String>,
+        /// Those of `handles` that its parent keeps as well.
+        shared: Vec<String>,
         /// Handles inside a list argument, which therefore do not move.
         listed: Vec<String>,
         /// For `run`: the child is a program, and `handles` are the ends that become its standard streams. `None` for
@@ -47,10 +49,19 @@ pub enum Verb {
         /// A reader or a duplex.
         handle: String,
     },
+    /// Receives with a time limit that is no time, which must be refused.
+    GetWithin {
+        /// A reader or a duplex.
+        handle: String,
+        /// The limit.
+        limit: String,
+    },
     /// Closes a handle.
     Close {
         /// Any handle.
         handle: String,
+        /// How it is closed.
+        by: Closing,
     },
     /// Waits until a child ends, and returns how it ended.
     Join {
@@ -176,7 +187,8 @@ impl Verb {
         match self {
             Self::Put { handle, .. }
             | Self::Get { handle }
-            | Self::Close { handle }
+            | Self::GetWithin { handle, .. }
+            | Self::Close { handle, .. }
             | Self::Cut { handle, .. }
             | Self::Rest { handle }
             | Self::Announce { handle, .. }
@@ -207,13 +219,15 @@ impl Verb {
             Self::Pipe { reader: one, writer: other, .. }
             | Self::Duplex { near: one, far: other }
             | Self::Pass { handle: one, passed: other } => vec![one, other],
-            Self::Spawn { child, handles, listed, program, .. } => {
+            Self::Spawn { child, handles, shared, listed, program, .. } => {
                 let streams = program.iter_mut().flat_map(ProgramStart::names_mut);
-                [child].into_iter().chain(handles).chain(listed).chain(streams).collect()
+                let given = handles.iter_mut().chain(shared).chain(listed);
+                [child].into_iter().chain(given).chain(streams).collect()
             }
             Self::Put { handle: name, .. }
             | Self::Get { handle: name }
-            | Self::Close { handle: name }
+            | Self::GetWithin { handle: name, .. }
+            | Self::Close { handle: name, .. }
             | Self::Cut { handle: name, .. }
             | Self::Rest { handle: name }
             | Self::Announce { handle: name, .. }
@@ -252,6 +266,17 @@ pub enum Codec {
     Json,
     /// Text as it is, except that encoding `"unencodable"` and decoding `"undecodable"` fail.
     Failing,
+}
+
+/// How a handle is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// By the implementation's own close.
+    Call,
+    /// By dropping the last reference to the handle, without a call.
+    Drop,
+    /// By closing its descriptor with the system call, unseen by the implementation.
+    Descriptor,
 }
 
 /// What is done to a child, or asked about it.

@@ -7,7 +7,7 @@ use super::grammar::{first_words, usages};
 use super::lexer;
 use super::program_start;
 use super::token_line::TokenLine;
-use super::{ChildAct, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
+use super::{ChildAct, Closing, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
 
 /// Reads the verb that begins at the second token of a line and ends before the token `end`.
 pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
@@ -24,14 +24,21 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "spawn" => spawn(tokens, end),
         "run" => run(tokens, end),
         "put" => put(tokens, given),
+        "get" if given == 3 => Ok(Verb::GetWithin {
+            handle: tokens.handle(2)?,
+            limit: tokens.quoted(4).unwrap_or_default(),
+        }),
         "get" => Ok(Verb::Get { handle: tokens.handle(2)? }),
-        "close" => Ok(Verb::Close { handle: tokens.handle(2)? }),
+        "close" => close(tokens, given),
         "join" => Ok(Verb::Join { child: tokens.name(2)? }),
         "kill" => Ok(Verb::Kill { child: tokens.name(2)? }),
         "terminate" => child(tokens, ChildAct::Terminate, 2),
         "alive" => child(tokens, ChildAct::Alive, 2),
         "code" => child(tokens, ChildAct::Code, 2),
         "reap" => child(tokens, ChildAct::Reap, 2),
+        "drop" if given == 2 && tokens.text(2) == "handle" => {
+            Ok(Verb::Close { handle: tokens.handle(3)?, by: Closing::Drop })
+        }
         "drop" => child(tokens, ChildAct::Drop, 2),
         "exit" => Ok(Verb::Exit { code: tokens.exit_code(2)? }),
         "until" => until(tokens, given),
@@ -77,6 +84,9 @@ fn check_argument_count(
 ) -> Result<(), ParseError> {
     let (least, most) = match verb {
         "raise" => (0, 0),
+        "get" if tokens.text(3) == "within" && tokens.quoted(4).is_some() => (3, 3),
+        "drop" if tokens.text(2) == "handle" && given > 1 => (2, 2),
+        "close" if tokens.text(2) == "descriptor" && given > 1 => (2, 2),
         "get" | "close" | "join" | "kill" | "exit" | "cancel" | "pause" | "terminate" | "alive"
         | "code" | "reap" | "drop" | "exec" | "rest" | "trap" | "ignore" | "block" | "count" => {
             (1, 1)
@@ -133,31 +143,55 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 }
 
 fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
-    let (mut handles, mut listed) = (Vec::new(), Vec::new());
+    let (mut handles, mut shared, mut listed) = (Vec::new(), Vec::new(), Vec::new());
     let in_group = is_in_group(tokens, end);
     for at in 3 + usize::from(in_group)..end {
-        let text = tokens.text(at);
-        let inside = text.strip_prefix("in-list(").and_then(|rest| rest.strip_suffix(')'));
-        match inside {
-            Some(handle) if lexer::is_handle(handle) => listed.push(handle.to_owned()),
-            Some(_) => return Err(tokens.error(at, "not a handle", "write in-list(r)")),
-            None => handles.push(tokens.handle(at)?),
+        if let Some(handle) = handle_inside(tokens, at, "in-list")? {
+            listed.push(handle);
+        } else if let Some(handle) = handle_inside(tokens, at, "share")? {
+            shared.push(handle.clone());
+            handles.push(handle);
+        } else {
+            handles.push(tokens.handle(at)?);
         }
     }
-    Ok(Verb::Spawn { child: tokens.name(2)?, handles, listed, program: None, in_group })
+    let child = tokens.name(2)?;
+    Ok(Verb::Spawn { child, handles, shared, listed, program: None, in_group })
+}
+
+/// The handle in a token such as `share(r)`; `None` if the token does not begin with the word and a bracket.
+fn handle_inside(
+    tokens: &TokenLine<'_>,
+    at: usize,
+    word: &str,
+) -> Result<Option<String>, ParseError> {
+    let text = tokens.text(at);
+    let inside = text.strip_prefix(word).and_then(|rest| rest.strip_prefix('('));
+    match inside.and_then(|rest| rest.strip_suffix(')')) {
+        None => Ok(None),
+        Some(handle) if lexer::is_handle(handle) => Ok(Some(handle.to_owned())),
+        Some(_) => Err(tokens.error(at, "not a handle", format!("write {word}(r)"))),
+    }
 }
 
 fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let in_group = is_in_group(tokens, end);
     let program = program_start::parse(tokens, 3 + usize::from(in_group), end)?;
     let handles = program.given_to_child().map(str::to_owned).collect();
-    let (child, listed) = (tokens.name(2)?, Vec::new());
-    Ok(Verb::Spawn { child, handles, listed, program: Some(program), in_group })
+    let (child, shared, listed) = (tokens.name(2)?, Vec::new(), Vec::new());
+    Ok(Verb::Spawn { child, handles, shared, listed, program: Some(program), in_group })
 }
 
 /// Whether the child of a `spawn` or a `run` starts a process group of its own.
 fn is_in_group(tokens: &TokenLine<'_>, end: usize) -> bool {
     end > 3 && tokens.text(3) == "in-group"
+}
+
+fn close(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {
+    match given {
+        2 => Ok(Verb::Close { handle: tokens.handle(3)?, by: Closing::Descriptor }),
+        _ => Ok(Verb::Close { handle: tokens.handle(2)?, by: Closing::Call }),
+    }
 }
 
 fn put(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {

@@ -1,8 +1,6 @@
 //! What an adapter is asked: which requirements no scenario tests that it can perform, and why.
 
-use super::Suite;
 use crate::adapter::{Adapter, EMBEDDED};
-use crate::error::Error;
 use crate::requirements::{self, Requirement, StandIn};
 use crate::scenario::Scenario;
 
@@ -15,25 +13,16 @@ pub struct Unasked {
     pub reason: String,
 }
 
-impl Suite {
-    /// The requirements that an adapter is not asked for, in the order of the specification: each scenario that tests one
-    /// needs a profile that the manifest does not declare, or is in the adapter's skip list. What stands in for a scenario
-    /// concerns gipc-core alone.
-    ///
-    /// # Errors
-    ///
-    /// A scenario of the suite cannot be read.
-    pub fn unasked(&self, adapter: &Adapter) -> Result<Vec<Unasked>, Error> {
-        let mut scenarios = Vec::new();
-        for file in self.select(&[])? {
-            scenarios.push(file.parse()?);
-        }
-        let unasked = requirements::requirements().iter().filter_map(|requirement| {
-            let reason = why_unasked(requirement, &scenarios, adapter)?;
-            Some(Unasked { requirement, reason })
-        });
-        Ok(unasked.collect())
-    }
+/// The requirements that an adapter is not asked for by these scenarios, in the order of the specification: each scenario
+/// that tests one needs a profile that the manifest does not declare, or is in the adapter's skip list. What stands in for a
+/// scenario concerns gipc-core alone.
+#[must_use]
+pub fn unasked(adapter: &Adapter, scenarios: &[Scenario]) -> Vec<Unasked> {
+    let unasked = requirements::requirements().iter().filter_map(|requirement| {
+        let reason = why_unasked(requirement, scenarios, adapter)?;
+        Some(Unasked { requirement, reason })
+    });
+    unasked.collect()
 }
 
 /// Why no scenario asks an adapter for a requirement; `None` if one does.
@@ -67,5 +56,51 @@ fn why_unasked(
             Some(format!("gipc-core alone is asked, by {kind}: {file}, {mark}"))
         }
         (None, None) => Some("no scenario tests it".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use crate::suite::Suite;
+    use std::path::Path;
+
+    fn reasons(adapter: &str, ids: &[&str]) -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let suite = Suite::find(Some(root.join("scenarios")), None).expect("the suite is here");
+        let adapter = suite.load_adapter(adapter).expect("the manifest is valid");
+        let file = |(id, text): (&str, &str)| parse(id, text).expect("the text is a scenario");
+        let scenarios = [
+            (
+                "close/a",
+                "# It ends.\n# covers EOF-1\n\nmain pipe r w\nmain close w\nmain get r => eof\n",
+            ),
+            (
+                "scope/a",
+                "# It closes.\n# covers CTX-2\n\nmain pipe r w\nmain enter r w\nmain leave r w\nmain get r => closed\n",
+            ),
+        ];
+        let scenarios: Vec<Scenario> = scenarios.into_iter().map(file).collect();
+        let unasked = unasked(&adapter, &scenarios);
+        let reason = |id: &&str| unasked.iter().find(|one| one.requirement.id == **id);
+        let text =
+            |one: Option<&Unasked>| one.map_or("asked", |one| one.reason.as_str()).to_owned();
+        ids.iter().map(|id| text(reason(id))).collect()
+    }
+
+    #[test]
+    fn a_requirement_is_unasked_for_lack_of_a_profile_or_of_a_scenario() {
+        let found = reasons("posix", &["EOF-1", "CTX-2", "EOF-2", "PIPE-9"]);
+        assert_eq!(
+            found[..3],
+            ["asked", "the manifest does not declare the profile scope", "no scenario tests it",]
+        );
+        assert!(found[3].starts_with("gipc-core alone is asked, by test: "), "{}", found[3]);
+    }
+
+    #[test]
+    fn what_stands_in_for_a_scenario_asks_the_embedded_implementation() {
+        assert_eq!(reasons(EMBEDDED, &["PIPE-9", "EOF-2"]), ["asked", "no scenario tests it"]);
     }
 }

@@ -17,7 +17,7 @@ mod scenario_file;
 mod selection;
 
 pub use adapters::own_program;
-pub use asked::Unasked;
+pub use asked::{Unasked, unasked};
 pub use embedded::export;
 pub use project_file::{Flags, ProjectFile};
 pub use scenario_file::{Refusal, ScenarioFile};

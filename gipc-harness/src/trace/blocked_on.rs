@@ -1,7 +1,7 @@
 //! The processes that a pending step waits for, derived from the owners that the pipe ends should have.
 
 use super::{Ownership, StepState, Trace};
-use crate::scenario::{PipeEnd, Scenario, Side, Verb};
+use crate::scenario::{Scenario, Side, Verb};
 use std::collections::BTreeSet;
 
 /// The processes any of which could make a pending step return.
@@ -21,22 +21,24 @@ pub fn blocked_on(scenario: &Scenario, trace: &Trace, step: usize) -> BTreeSet<S
     if !trace.runs(&step.task_id.process) {
         return BTreeSet::new();
     }
-    let opposite_holder = |handle: &str, side: Side| {
-        let end = scenario.handles.end(handle, side).map(PipeEnd::opposite)?;
-        Ownership::replay(scenario, trace).holder(end).map(str::to_owned)
+    let opposite_holders = |handle: &str, side: Side| match scenario.handles.end(handle, side) {
+        Some(end) => Ownership::replay(scenario, trace).holders(end.opposite()).to_vec(),
+        None => Vec::new(),
+    };
+    let if_running = |process: &String| match trace.runs(process) {
+        true => vec![process.clone()],
+        false => Vec::new(),
     };
     let awaited = match &step.verb {
-        Verb::Get { handle } => opposite_holder(handle, Side::Reader),
+        Verb::Get { handle } => opposite_holders(handle, Side::Reader),
         Verb::Put { handle, .. }
         | Verb::Cut { handle, .. }
         | Verb::Rest { handle }
         | Verb::Announce { handle, .. }
-        | Verb::Pass { handle, .. } => opposite_holder(handle, Side::Writer),
-        Verb::Join { child } | Verb::Child { child, .. } => {
-            trace.runs(child).then(|| child.clone())
-        }
-        Verb::Until { task_id } => trace.runs(&task_id.process).then(|| task_id.process.clone()),
-        _ => None,
+        | Verb::Pass { handle, .. } => opposite_holders(handle, Side::Writer),
+        Verb::Join { child } | Verb::Child { child, .. } => if_running(child),
+        Verb::Until { task_id } => if_running(&task_id.process),
+        _ => Vec::new(),
     };
     awaited.into_iter().collect()
 }
@@ -90,6 +92,16 @@ mod tests {
         "main pipe r w\nmain spawn one w\none spawn two w\nmain get r => blocks",
         &[],
         &["two"]
+    )]
+    #[case::a_shared_end_has_several_owners(
+        "main pipe r w\nmain spawn child share(w)\nmain get r => blocks",
+        &[],
+        &["child", "main"]
+    )]
+    #[case::a_shared_end_that_one_owner_closed_has_the_other(
+        "main pipe r w\nmain spawn child share(w)\nmain close w\nmain get r => blocks",
+        &[],
+        &["child"]
     )]
     #[case::a_closed_end_has_no_owner(
         "main pipe r w\nmain close w\nmain get r => blocks",

@@ -35,9 +35,16 @@ impl<'a> Causes<'a> {
                 Some(put) => format!("from {}", self.scenario.steps[put].task_id),
                 None => "from an unknown sender".into(),
             },
-            (Verb::Spawn { child, handles, .. }, Outcome::Ok) if !handles.is_empty() => {
-                let verb = if handles.len() == 1 { "moves" } else { "move" };
-                format!("{} {verb} to {child}", handles.join(", "))
+            (Verb::Spawn { child, handles, shared, .. }, Outcome::Ok) if !handles.is_empty() => {
+                let is_shared = |handle: &&str| shared.iter().any(|name| name == *handle);
+                let names = handles.iter().map(String::as_str);
+                let (shared, moved): (Vec<&str>, Vec<&str>) = names.partition(is_shared);
+                let verb = if moved.len() == 1 { "moves" } else { "move" };
+                let moves =
+                    (!moved.is_empty()).then(|| format!("{} {verb} to {child}", moved.join(", ")));
+                let shares =
+                    (!shared.is_empty()).then(|| format!("{child} shares {}", shared.join(", ")));
+                moves.into_iter().chain(shares).collect::<Vec<_>>().join("; ")
             }
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {
                 self.fate_of_opposite_end(handle, Side::Reader)
@@ -64,7 +71,10 @@ impl<'a> Causes<'a> {
         match self.ownership.state(end) {
             Some(EndState::Closed(task_id)) => format!("{task_id} closed {name}"),
             Some(EndState::Exited(process)) => format!("{process} ended"),
-            Some(EndState::Held(process)) => format!("{process} holds {name}"),
+            Some(EndState::Held(owners)) if owners.len() > 1 => {
+                format!("{} hold {name}", owners.join(" and "))
+            }
+            Some(EndState::Held(owners)) => format!("{} holds {name}", owners.concat()),
             None => String::new(),
         }
     }
@@ -75,13 +85,15 @@ impl<'a> Causes<'a> {
             return format!("{process} ended first");
         }
         match &step.verb {
-            Verb::Put { handle, .. } => match self.opposite_holder(handle, Side::Writer) {
-                Some(reader) => format!("{handle} is full, and only {reader} can read it"),
-                None => String::new(),
+            Verb::Put { handle, .. } => match self.opposite_holders(handle, Side::Writer) {
+                [] => String::new(),
+                readers => {
+                    format!("{handle} is full, and only {} can read it", readers.join(" and "))
+                }
             },
-            Verb::Get { handle } => match self.opposite_holder(handle, Side::Reader) {
-                Some(writer) => format!("{handle} is empty, and {writer} can write it"),
-                None => String::new(),
+            Verb::Get { handle } => match self.opposite_holders(handle, Side::Reader) {
+                [] => String::new(),
+                writers => format!("{handle} is empty, and {} can write it", writers.join(" and ")),
             },
             Verb::Join { child } | Verb::Child { child, .. } => format!("{child} still runs"),
             Verb::Until { task_id } => format!("{task_id} does not wait"),
@@ -93,7 +105,7 @@ impl<'a> Causes<'a> {
         self.scenario.handles.end(handle, side).map(PipeEnd::opposite)
     }
 
-    fn opposite_holder(&self, handle: &str, side: Side) -> Option<&str> {
-        self.ownership.holder(self.opposite_end(handle, side)?)
+    fn opposite_holders(&self, handle: &str, side: Side) -> &[String] {
+        self.opposite_end(handle, side).map_or(&[], |end| self.ownership.holders(end))
     }
 }

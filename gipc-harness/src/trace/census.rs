@@ -96,14 +96,14 @@ fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> St
             verb if is_own && scenario.handles.made_by(index, verb).contains(&end) => {
                 got = Some(format!("{process} made it in line {line}"));
             }
-            Verb::Spawn { child, handles, .. } if handles.iter().any(is_end) => {
+            Verb::Spawn { child, handles, shared, .. } if handles.iter().any(is_end) => {
                 if child == process {
                     got = Some(format!("{process} was given it in line {line}"));
-                } else if is_own {
+                } else if is_own && !shared.iter().any(is_end) {
                     lost = Some(format!("gave it to {child} in line {line}"));
                 }
             }
-            Verb::Close { handle } if is_own && is_end(handle) => {
+            Verb::Close { handle, .. } if is_own && is_end(handle) => {
                 lost = Some(format!("closed it in line {line}"));
             }
             Verb::Leave { handles, .. } if is_own && handles.iter().any(is_end) => {

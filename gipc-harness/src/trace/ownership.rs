@@ -1,7 +1,7 @@
 //! Which process owned each pipe end, and what happened to each end: replayed from a trace.
 //!
-//! An end has one owner at a time and moves only by spawns. The replay gives the owners that should be; an end that an
-//! implementation leaks to another process is not visible here.
+//! An end moves only by spawns, and has one owner at a time unless a spawn shares it. The replay gives the owners that
+//! should be; an end that an implementation leaks to another process is not visible here.
 
 use super::Trace;
 use crate::scenario::{HandleTable, Outcome, PipeEnd, Scenario, Step, Verb};
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 /// What happened to a pipe end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndState {
-    /// This process still holds it.
-    Held(String),
+    /// These processes still hold it: more than one if it is shared.
+    Held(Vec<String>),
     /// This process or task closed it.
     Closed(String),
     /// The exit of this process closed it.
@@ -48,33 +48,49 @@ impl<'a> Ownership<'a> {
             match &step.verb {
                 Verb::Pipe { .. } | Verb::Duplex { .. } => {
                     for end in handles.made_by(index, &step.verb) {
-                        ownership.states.insert(end, EndState::Held(step.task_id.process.clone()));
+                        let owners = vec![step.task_id.process.clone()];
+                        ownership.states.insert(end, EndState::Held(owners));
                     }
                 }
-                Verb::Spawn { child, handles: given, .. } => {
+                Verb::Spawn { child, handles: given, shared, .. } => {
                     for end in handles.made_by(index, &step.verb) {
-                        ownership.states.insert(end, EndState::Held(step.task_id.process.clone()));
+                        let owners = vec![step.task_id.process.clone()];
+                        ownership.states.insert(end, EndState::Held(owners));
                     }
-                    for end in given.iter().flat_map(|handle| handles.ends(handle)) {
-                        // What was closed before is not given.
-                        if let Some(EndState::Held(owner)) = ownership.states.get_mut(end) {
-                            owner.clone_from(child);
+                    for handle in given {
+                        let is_kept = shared.contains(handle);
+                        for end in handles.ends(handle) {
+                            ownership.give(*end, step, child, is_kept);
                         }
                     }
                 }
-                Verb::Close { handle } => ownership.close(step, std::slice::from_ref(handle)),
+                Verb::Close { handle, .. } => ownership.close(step, std::slice::from_ref(handle)),
                 Verb::Leave { handles, .. } => ownership.close(step, handles),
                 _ => {}
             }
         }
         for state in ownership.states.values_mut() {
-            if let EndState::Held(process) = state {
-                if !runs(process) {
-                    *state = EndState::Exited(process.clone());
+            if let EndState::Held(owners) = state {
+                let last = owners.last().cloned().unwrap_or_default();
+                owners.retain(|owner| runs(owner));
+                if owners.is_empty() {
+                    *state = EndState::Exited(last);
                 }
             }
         }
         ownership
+    }
+
+    /// Gives an end to a child of the process of this step, which keeps it if it shares it.
+    fn give(&mut self, end: PipeEnd, step: &Step, child: &str, is_kept: bool) {
+        // What was closed before is not given.
+        let Some(EndState::Held(owners)) = self.states.get_mut(&end) else { return };
+        if !self.handles.is_shared(end) {
+            owners.clear();
+        } else if !is_kept {
+            owners.retain(|owner| *owner != step.task_id.process);
+        }
+        owners.push(child.to_owned());
     }
 
     /// What happened to an end. `None` if no step made it.
@@ -83,13 +99,19 @@ impl<'a> Ownership<'a> {
         self.states.get(&end)
     }
 
-    /// The process that still holds an end. `None` if the end was closed or never made.
+    /// The processes that still hold an end: one, or several if it is shared; none if it was closed or never made.
     #[must_use]
-    pub fn holder(&self, end: PipeEnd) -> Option<&str> {
+    pub fn holders(&self, end: PipeEnd) -> &[String] {
         match self.states.get(&end) {
-            Some(EndState::Held(process)) => Some(process),
-            _ => None,
+            Some(EndState::Held(owners)) => owners,
+            _ => &[],
         }
+    }
+
+    /// Whether this process still holds an end.
+    #[must_use]
+    pub fn is_held_by(&self, end: PipeEnd, process: &str) -> bool {
+        self.holders(end).iter().any(|owner| owner == process)
     }
 
     /// The name of an end as it is written in a scenario: `w`, `near.r`.
@@ -105,9 +127,12 @@ impl<'a> Ownership<'a> {
 
     /// Closes the ends of these handles that the process of a step holds.
     fn close(&mut self, step: &Step, handles: &[String]) {
-        let held = EndState::Held(step.task_id.process.clone());
+        let process = &step.task_id.process;
         for end in handles.iter().flat_map(|handle| self.handles.ends(handle)) {
-            if self.states.get(end) == Some(&held) {
+            let Some(EndState::Held(owners)) = self.states.get_mut(end) else { continue };
+            let is_own = owners.contains(process);
+            owners.retain(|owner| owner != process);
+            if is_own && owners.is_empty() {
                 self.states.insert(*end, EndState::Closed(step.task_id.to_string()));
             }
         }

@@ -4,7 +4,8 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// Whether each task of a scenario can be given all of its steps at once.
 ///
-/// It cannot if a step says when something happens (`until`, `cancel`, `pause`, `stall`, a time limit). Nor if the object of a
+/// It cannot if a step says when something happens (`until`, `pause`, `stall`, a time limit). A `cancel` without an `until`
+/// may come at any moment, also in the turn of the loop in which its step completes. Nor can it if the object of a
 /// child is dropped, since nothing can wait for the end of the child then, and its parent may return first. Nor if a put
 /// expects `broken` while a child is started that the reader is not given to: between fork and exec a child holds a copy
 /// of all that its parent holds, so the pipe may still have a reader. Nor if the reader is given to a child and the parent
@@ -19,7 +20,6 @@ pub fn can_run_concurrently(scenario: &Scenario) -> bool {
             || matches!(
                 step.verb,
                 Verb::Until { .. }
-                    | Verb::Cancel { .. }
                     | Verb::Pause { .. }
                     | Verb::Child { act: ChildAct::Stall | ChildAct::Drop, .. }
             )
@@ -87,6 +87,20 @@ child get r           => blocks or never
 child exit 3
 main  join child      => exit 3
 ";
+
+    #[rstest]
+    #[case::at_any_moment("", true)]
+    #[case::when_its_task_waits("main until main/reader blocks\n", false)]
+    fn a_cancel_is_run_concurrently_unless_an_until_orders_it(
+        #[case] until: &str,
+        #[case] is_run: bool,
+    ) {
+        let text = format!(
+            "main pipe r w\nmain/reader get r => cancelled or eof\n{until}main cancel main/reader\nmain close w\n"
+        );
+        let scenario = parse("a.scenario", &text).unwrap();
+        assert_eq!(can_run_concurrently(&scenario), is_run);
+    }
 
     #[rstest]
     #[case::after_a_message_of_it(

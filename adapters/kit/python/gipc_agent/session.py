@@ -5,6 +5,7 @@ Adapters use `gipc_agent`, whose subclasses `Threads` and `Loop` decide how step
 
 import contextlib
 import errno
+import gc
 import inspect
 import json
 import os
@@ -21,7 +22,8 @@ VERBS = {
     "stall": "process", "reaped": "process", "reap": "process", "raise": "process", "exec": "process",
     "cut": "frames", "rest": "frames", "announce": "frames", "trap": "signals", "ignore": "signals",
     "block": "signals", "signal": "signals", "limit": "limits", "enter": "scope", "leave": "scope", "pass": "oddities",
-    "run": "stdio", "drop": "drop", "signal-group": "groups",
+    "run": "stdio", "drop": "drop", "signal-group": "groups", "drop-handle": "drop-handle", "get-within": "oddities",
+    "close-descriptor": "oddities",
 }
 # The socket that this process has inherited from its parent by fork, if any.
 inherited = None
@@ -46,7 +48,7 @@ class Agent:
     # Arguments that change the meaning of a command. If a method does not take one, the command is unsupported.
     required_arguments = {
         "within": "%s takes no time limit", "codec": "%s takes no codec", "raising": "%s takes no error",
-        "in_group": "%s starts no process group",
+        "in_group": "%s starts no process group", "shared": "%s gives only what its parent does not keep",
         "listed": "%s can give nothing that is hidden in another argument",
     }
     # The errors of the library: class, a part of the text, and the outcome. The first match counts.
@@ -139,6 +141,8 @@ class Agent:
             profile = "counts" if arguments["what"] == "handles" else "signals"
         elif arguments.get("in_group"):
             profile = "groups"
+        elif arguments.get("shared"):
+            profile = "share"
         if profile not in self.profiles:
             raise Unsupported("%s is of the profile %s, which is not declared" % (verb, profile))
         method = getattr(self, "do_" + verb.replace("-", "_"), None)
@@ -187,6 +191,11 @@ class Agent:
     def do_terminate(self, child):
         self.children[child].terminate()
 
+    def do_drop_handle(self, handle):
+        for name in (handle, handle + ".r", handle + ".w"):
+            self.handles.pop(name, None)
+        gc.collect()
+
     def do_enter(self, handles):
         scope = self.scopes[frozenset(handles)] = contextlib.ExitStack()
         for name in handles:
@@ -219,6 +228,9 @@ class Agent:
 
     def do_exec(self, ghost):
         self.foreign_programs[ghost] = os_actions.start_foreign_program()
+
+    def do_close_descriptor(self, handle):
+        os.close(self.descriptor(handle))
 
     def do_cut(self, handle, payload, at):
         data = content(payload)

@@ -25,12 +25,15 @@ pub enum Command {
         /// The name of the other.
         far: String,
     },
-    /// Start a process that runs this agent under the role `child`, and move the handles to it.
+    /// Start a process that runs this agent under the role `child`, and give the handles to it.
     Spawn {
         /// The role.
         child: String,
-        /// The handles that move; the child keeps them under the same names.
+        /// The handles that the child gets; it keeps them under the same names. Those that are not shared move.
         handles: Vec<String>,
+        /// Those of `handles` that this process keeps as well.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shared: Vec<String>,
         /// Handles inside a list in the arguments, which are not given.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         listed: Vec<String>,
@@ -74,9 +77,27 @@ pub enum Command {
         /// The handle to receive from.
         handle: String,
     },
+    /// Receive with a time limit that is no time, given to the implementation as this text. It must be refused.
+    GetWithin {
+        /// The handle to receive from.
+        handle: String,
+        /// The text.
+        limit: String,
+    },
     /// Close a handle.
     Close {
         /// The handle.
+        handle: String,
+    },
+    /// Drop the last reference to a handle, without a call of the implementation. In a language with a garbage collector:
+    /// and collect. The handle is not named again.
+    DropHandle {
+        /// The handle.
+        handle: String,
+    },
+    /// Close the descriptor of a handle with the system call, unseen by the implementation.
+    CloseDescriptor {
+        /// The handle, an end of a pipe.
         handle: String,
     },
     /// Wait until a child has ended.
@@ -236,6 +257,7 @@ impl Command {
         match self {
             Self::Pipe { codec: Some(_), .. } => "codec",
             Self::Spawn { listed, .. } if !listed.is_empty() => "oddities",
+            Self::Spawn { shared, .. } if !shared.is_empty() => "share",
             Self::Spawn { in_group: true, .. }
             | Self::Run { in_group: true, .. }
             | Self::SignalGroup { .. } => "groups",
@@ -266,9 +288,10 @@ impl Command {
             Self::Count { .. } => "counts",
             Self::Limit { .. } => "limits",
             Self::Enter { .. } | Self::Leave { .. } => "scope",
-            Self::Pass { .. } => "oddities",
+            Self::Pass { .. } | Self::GetWithin { .. } | Self::CloseDescriptor { .. } => "oddities",
             Self::Run { .. } => "stdio",
             Self::Drop { .. } => "drop",
+            Self::DropHandle { .. } => "drop-handle",
         }
     }
 }

@@ -15,7 +15,7 @@
 
 (step verb: _ @function)
 ["with" "handle" "within" "blocks" "is" "reaped" "ends" "at" "descriptors" "off" "free" "handles" "trapped" "raising"
- "in-list" "on" "or" "until"] @keyword
+ "in-list" "share" "on" "or" "until"] @keyword
 ["=>" (times)] @operator
 
 [(outcome) (system_error) "exit" "signal"] @constant.builtin

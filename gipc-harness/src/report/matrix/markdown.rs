@@ -13,7 +13,8 @@ pub fn markdown(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let mut out = format!("# The matrix\n\nSuite {}, made {}.", matrix.suite, matrix.made);
     out.push_str(
         " A number is how many scenarios pass, and of how many that could be asked; `known` fails and says why below, \
-         `–` has no such thing. `pass` is every scenario of a requirement, `1 of 4` passes the one that could be asked. \
+         `–` has no such thing. A requirement is `not asked` of an implementation that skips all its scenarios, and *asked \
+         of none* if that holds for all. `pass` is every scenario of a requirement, `1 of 4` passes the one that could be asked. \
          `matrix --from` with the folder of this file makes pages for a browser.\n",
     );
     for reason in matrix.partial() {
@@ -120,13 +121,18 @@ fn requirements(matrix: &Matrix, out: &mut String) {
         let Requirement { id, level, what, .. } = requirement;
         let _ = writeln!(out, "| {id} | {level} {} | {} |", escaped(what), cells.join(" | "));
     }
+    let unasked: Vec<&str> = matrix.asked_of_none().iter().map(|one| one.id.as_str()).collect();
+    if !unasked.is_empty() {
+        let _ = writeln!(out, "\nAsked of none: {}.", unasked.join(", "));
+    }
 }
 
 /// The worst status of several scenarios, how many passed if not all did, and how many were asked if not all were:
 /// `known 2/3 of 5`; `1 of 4` if one was asked, which passed.
 fn worst(sum: &Sum) -> String {
     match &sum.worst {
-        None | Some((Status::Skip, _)) => "–".into(),
+        None => "–".into(),
+        Some((Status::Skip, _)) => "not asked".into(),
         Some((Status::Pass | Status::Fixed, _)) if sum.asked() == sum.all() => "pass".into(),
         Some((Status::Pass | Status::Fixed, _)) => format!("{} of {}", sum.asked(), sum.all()),
         Some((status, _)) => {

@@ -202,6 +202,18 @@ impl Matrix {
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
+    /// The requirements that no implementation of the matrix was asked: no scenario covers them, or each implementation
+    /// skipped all that do.
+    #[must_use]
+    pub fn asked_of_none(&self) -> Vec<&'static requirements::Requirement> {
+        let is_asked = |id: &str| {
+            let scenarios = self.covering(id);
+            let asked = |column: &Column| column.sum(scenarios.iter().copied()).asked() > 0;
+            self.columns.iter().any(asked)
+        };
+        requirements::requirements().iter().filter(|one| !is_asked(&one.id)).collect()
+    }
+
     /// The exit code: 3 if a verdict is inconclusive, 0 if all verdicts are as expected, otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

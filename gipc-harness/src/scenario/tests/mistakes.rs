@@ -165,6 +165,41 @@ use rstest::rstest;
     "",
     ""
 )]
+#[case::a_negative_time_limit(
+    "main        pipe r w\nmain        get r within -5ms           => timeout",
+    4,
+    26,
+    "-5ms",
+    "not a time limit"
+)]
+#[case::a_shared_handle_without_a_name(
+    "main        pipe r w\nmain        spawn child share()         => ok",
+    4,
+    25,
+    "share()",
+    "not a handle"
+)]
+#[case::a_long_message_through_a_shared_writer(
+    "main        pipe r w\nmain        spawn child share(w)\nmain        put w 1KiB\nchild       put w \"a\"\nmain        get r                       => 1KiB",
+    5,
+    13,
+    "",
+    "may mix with that of another process"
+)]
+#[case::a_cut_of_a_writer_through_which_another_process_puts(
+    "main        pipe r w\nmain        spawn child share(w)\nmain        cut w \"ab\" at header\nchild       put w \"c\"\nmain        get r                       => blocks",
+    5,
+    13,
+    "",
+    "child puts there, too, in line 6"
+)]
+#[case::a_shared_handle_that_its_parent_closed(
+    "main        pipe r w\nmain        spawn child share(w)\nmain        close w\nmain        put w \"a\"\nmain        get r                       => blocks",
+    6,
+    13,
+    "",
+    "main does not own w"
+)]
 #[case::a_cut_after_the_end(
     "main        pipe r w\nmain        cut w \"ab\" at header+2",
     4,

@@ -3,8 +3,8 @@
 use crate::scenario::mistake_list::MistakeList;
 use crate::scenario::parser::{self, parse};
 use crate::scenario::{
-    ChildAct, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome, Payload,
-    ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
+    ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome,
+    Payload, ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,6 +28,10 @@ fn payload() -> impl Strategy<Value = Payload> {
     prop_oneof!["[ -~]{0,20}|\n|\\\\|é\"".prop_map(Payload::Text), sizes.prop_map(Payload::Size)]
 }
 
+fn closing() -> impl Strategy<Value = Closing> {
+    prop_oneof![Just(Closing::Call), Just(Closing::Drop), Just(Closing::Descriptor)]
+}
+
 fn verb() -> impl Strategy<Value = Verb> {
     prop_oneof![
         (name(), name(), codec()).prop_map(|(reader, writer, codec)| Verb::Pipe {
@@ -36,15 +40,20 @@ fn verb() -> impl Strategy<Value = Verb> {
             codec
         }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4), vec(handle(), 0..2), any::<bool>()).prop_map(
-            |(child, handles, listed, in_group)| {
-                Verb::Spawn { child, handles, listed, program: None, in_group }
+        (name(), vec(handle(), 0..4), 0..3_usize, vec(handle(), 0..2), any::<bool>()).prop_map(
+            |(child, handles, kept, listed, in_group)| {
+                // A handle that is named twice is shared both times or not at all.
+                let is_shared =
+                    |handle: &&String| handles.iter().take(kept).any(|it| it == *handle);
+                let shared = handles.iter().filter(is_shared).cloned().collect();
+                Verb::Spawn { child, handles, shared, listed, program: None, in_group }
             }
         ),
         (name(), program_start(), any::<bool>()).prop_map(|(child, program, in_group)| {
             Verb::Spawn {
                 child,
                 handles: program.given_to_child().map(str::to_owned).collect(),
+                shared: Vec::new(),
                 listed: Vec::new(),
                 program: Some(program),
                 in_group,
@@ -52,7 +61,8 @@ fn verb() -> impl Strategy<Value = Verb> {
         }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
-        handle().prop_map(|handle| Verb::Close { handle }),
+        (handle(), closing()).prop_map(|(handle, by)| Verb::Close { handle, by }),
+        (handle(), "[a-z ]{0,8}").prop_map(|(handle, limit)| Verb::GetWithin { handle, limit }),
         name().prop_map(|child| Verb::Join { child }),
         name().prop_map(|child| Verb::Kill { child }),
         (0..256).prop_map(|code| Verb::Exit { code }),

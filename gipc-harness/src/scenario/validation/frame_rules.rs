@@ -3,6 +3,10 @@
 use crate::scenario::{CutAt, ParseError, Payload, PipeEnd, Scenario, Side, Step, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The length of a message, in bytes, that every system writes as a whole together with its header: POSIX guarantees 512
+/// bytes.
+const MAX_ATOMIC: u64 = 400;
+
 /// The state of the frames on all pipes as far as the steps were checked, in file order.
 pub(super) struct FrameRules<'a> {
     scenario: &'a Scenario,
@@ -61,7 +65,7 @@ impl<'a> FrameRules<'a> {
             CutAt::Header(bytes) => bytes < payload.len(),
             CutAt::End(bytes) => (1..=payload.len()).contains(&bytes),
         };
-        if !is_before_end || payload.len() > 400 {
+        if !is_before_end || payload.len() > MAX_ATOMIC {
             let hint = "a message of up to 400 bytes, cut before its end";
             return Err(ParseError::at_action(step, "it cannot be cut there", hint));
         }
@@ -84,15 +88,18 @@ impl<'a> FrameRules<'a> {
         Err(ParseError::at_action(step, "there is no rest", hint))
     }
 
-    /// `cut` and `announce` take no lock, so no other task of the process may put to the same pipe.
+    /// `cut` and `announce` take no lock, so no other task of the process may put to the same pipe; no task of another
+    /// process either if the writer is shared.
     pub(super) fn check_sole_writer(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         let Some(writer) = self.writer(handle) else { return Ok(()) };
         let puts_to_writer = |other: &&Step| match &other.verb {
             Verb::Put { handle, .. } => self.writer(handle) == Some(writer),
             _ => false,
         };
+        let is_shared = self.scenario.handles.is_shared(writer);
         let is_other_task = |other: &&Step| {
-            other.task_id.process == step.task_id.process && other.task_id != step.task_id
+            let is_same_process = other.task_id.process == step.task_id.process;
+            (is_same_process || is_shared) && other.task_id != step.task_id
         };
         let mut others = self.scenario.steps.iter().filter(is_other_task);
         let Some(other) = others.find(puts_to_writer) else { return Ok(()) };
@@ -110,4 +117,30 @@ impl<'a> FrameRules<'a> {
     fn writer(&self, handle: &str) -> Option<PipeEnd> {
         self.scenario.handles.end(handle, Side::Writer)
     }
+}
+
+/// Several processes may put through a shared writer only messages that the system writes as a whole.
+pub(super) fn check_shared_writers(scenario: &Scenario) -> Result<(), ParseError> {
+    let put = |step: &Step| match &step.verb {
+        Verb::Put { handle, payload } => {
+            let writer = scenario.handles.end(handle, Side::Writer)?;
+            scenario.handles.is_shared(writer).then_some((writer, payload.len()))
+        }
+        _ => None,
+    };
+    let mut senders: BTreeMap<PipeEnd, BTreeSet<&str>> = BTreeMap::new();
+    for step in scenario.steps.iter() {
+        if let Some((writer, _)) = put(step) {
+            senders.entry(writer).or_default().insert(&step.task_id.process);
+        }
+    }
+    for step in scenario.steps.iter() {
+        let Some((writer, len)) = put(step) else { continue };
+        if len > MAX_ATOMIC && senders[&writer].len() > 1 {
+            let message = "this message may mix with that of another process";
+            let hint = "several processes put through this writer: write up to 400 bytes at once";
+            return Err(ParseError::at_action(step, message, hint));
+        }
+    }
+    Ok(())
 }

@@ -16,12 +16,17 @@ pub(super) struct HandleRules<'a> {
 }
 
 /// What happened to a pipe end so far.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum EndStatus<'a> {
-    /// This process owns it.
-    Held(&'a str),
-    /// The step in this line closed it.
-    Closed(usize),
+struct EndStatus<'a> {
+    /// The processes that own it: more than one if it is shared.
+    owners: Vec<&'a str>,
+    /// The line of the last step that closed it in its process.
+    closed: Option<usize>,
+}
+
+impl EndStatus<'_> {
+    fn is_owned_by(&self, process: &str) -> bool {
+        self.owners.contains(&process)
+    }
 }
 
 impl<'a> HandleRules<'a> {
@@ -42,17 +47,19 @@ impl<'a> HandleRules<'a> {
             return Err(ParseError::at_action(step, message, hint));
         }
         for end in self.table.ends(name) {
-            self.ends.insert(*end, EndStatus::Held(&step.task_id.process));
+            let owners = vec![step.task_id.process.as_str()];
+            self.ends.insert(*end, EndStatus { owners, closed: None });
         }
         Ok(())
     }
 
-    /// Moves handles to a child. The process must be allowed to use them.
+    /// Gives handles to a child; those that are not shared move. The process must be allowed to use them.
     pub(super) fn give(
         &mut self,
         step: &Step,
         child: &'a str,
         handles: &[String],
+        shared: &[String],
     ) -> Result<(), ParseError> {
         let mut given = BTreeSet::new();
         for end in handles.iter().flat_map(|handle| self.table.ends(handle)) {
@@ -61,13 +68,34 @@ impl<'a> HandleRules<'a> {
                 return Err(ParseError::at_action(step, "a handle is given twice", hint));
             }
         }
-        self.ends.extend(given.into_iter().map(|end| (end, EndStatus::Held(child))));
+        let table = self.table;
+        let kept: BTreeSet<_> = shared.iter().flat_map(|handle| table.ends(handle)).collect();
+        for end in given {
+            let Some(status) = self.ends.get_mut(&end) else { continue };
+            if !kept.contains(&end) {
+                status.owners.retain(|owner| *owner != step.task_id.process);
+            }
+            status.owners.push(child);
+        }
         Ok(())
+    }
+
+    /// A handle is shared once: sharing makes a copy, and an implementation cannot know that two are of the same handle.
+    pub(super) fn check_shared(&self, step: &Step, shared: &[String]) -> Result<(), ParseError> {
+        let mut ends = BTreeSet::new();
+        if shared.iter().flat_map(|handle| self.table.ends(handle)).all(|end| ends.insert(*end)) {
+            return Ok(());
+        }
+        Err(ParseError::at_action(step, "a handle is shared twice", "name it once"))
     }
 
     /// Notes the handles of pipes that are streams of programs.
     pub(super) fn add_streams(&mut self, handles: impl Iterator<Item = &'a str>) {
         self.streams.extend(handles);
+    }
+
+    pub(super) fn is_stream(&self, handle: &str) -> bool {
+        self.streams.contains(handle)
     }
 
     /// Only an end of a stream can become a stream of another program.
@@ -94,7 +122,10 @@ impl<'a> HandleRules<'a> {
     /// Closes all ends of a handle.
     pub(super) fn close(&mut self, step: &Step, handle: &str) {
         for end in self.table.ends(handle) {
-            self.ends.insert(*end, EndStatus::Closed(step.position.line));
+            if let Some(status) = self.ends.get_mut(end) {
+                status.owners.retain(|owner| *owner != step.task_id.process);
+                status.closed = Some(step.position.line);
+            }
         }
     }
 
@@ -132,14 +163,20 @@ impl<'a> HandleRules<'a> {
             }
         }
         // One open half of a duplex is enough to close it or to move it to a child.
-        let held = EndStatus::Held(&step.task_id.process);
-        if ends.iter().any(|end| self.ends.get(end) == Some(&held)) {
+        let process = &step.task_id.process;
+        let is_owned = |end| self.ends.get(end).is_some_and(|status| status.is_owned_by(process));
+        if ends.iter().any(is_owned) {
             return Ok(());
         }
         let reason = match ends.first().and_then(|end| self.ends.get(end)) {
-            Some(EndStatus::Closed(line)) => format!("it was closed in line {line}"),
-            Some(EndStatus::Held(owner)) => format!("{owner} owns it here"),
-            None => "no process owns it".to_owned(),
+            Some(EndStatus { owners, .. }) if owners.len() > 1 => {
+                format!("{} own it here", owners.join(" and "))
+            }
+            Some(EndStatus { owners, .. }) if owners.len() == 1 => {
+                format!("{} owns it here", owners[0])
+            }
+            Some(EndStatus { closed: Some(line), .. }) => format!("it was closed in line {line}"),
+            _ => "no process owns it".to_owned(),
         };
         let message = format!("{} does not own {handle}", step.task_id.process);
         let hint = format!("{reason}; if that is the question, write `=> closed` or `=> misuse`");

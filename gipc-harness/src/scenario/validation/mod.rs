@@ -4,15 +4,17 @@
 //! The rules need no model and find mistakes of the author before any process starts. Each file holds the rules about
 //! one kind of thing together with the state that they need.
 
+mod closing_rules;
 mod frame_rules;
 mod handle_rules;
 mod process_rules;
 
 use super::mistake_list::MistakeList;
 use super::{
-    ChildAct, Outcome, ParseError, Payload, PipeEnd, ProgramStart, Scenario, Side, Step,
+    ChildAct, Closing, Outcome, ParseError, Payload, PipeEnd, ProgramStart, Scenario, Side, Step,
     StreamSource, TaskId, Verb,
 };
+use closing_rules::ClosingRules;
 use frame_rules::FrameRules;
 use handle_rules::HandleRules;
 use process_rules::ProcessRules;
@@ -24,6 +26,7 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
         scenario,
         processes: ProcessRules::new(&scenario.steps),
         handles: HandleRules::new(&scenario.handles),
+        closing: ClosingRules::new(&scenario.handles),
         frames: FrameRules::new(scenario),
     };
     for step in scenario.steps.iter() {
@@ -36,6 +39,7 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
             check_that_something_is_tested(scenario),
             validator.processes.check_tasks(&scenario.steps),
             check_that_senders_differ(scenario),
+            frame_rules::check_shared_writers(scenario),
         ];
         checks.into_iter().filter_map(Result::err).for_each(|mistake| mistakes.add(mistake));
     }
@@ -45,6 +49,7 @@ struct Validator<'a> {
     scenario: &'a Scenario,
     processes: ProcessRules<'a>,
     handles: HandleRules<'a>,
+    closing: ClosingRules<'a>,
     frames: FrameRules<'a>,
 }
 
@@ -52,6 +57,7 @@ impl<'a> Validator<'a> {
     fn check_step(&mut self, step: &'a Step) -> Result<(), ParseError> {
         self.processes.check_actor(step)?;
         self.processes.check_program(step)?;
+        self.closing.check(step)?;
         match &step.verb {
             // A step that is expected to be refused makes nothing.
             Verb::Pipe { .. } | Verb::Duplex { .. } if step.expects_refusal() => {}
@@ -66,10 +72,10 @@ impl<'a> Validator<'a> {
                 self.handles.make(step, near)?;
                 self.handles.make(step, far)?;
             }
-            Verb::Spawn { child, handles, listed, program, in_group } => {
+            Verb::Spawn { child, program, in_group, .. } => {
                 match program {
                     Some(program) => self.run(step, child, program)?,
-                    None => self.spawn(step, child, handles, listed)?,
+                    None => self.spawn(step, child)?,
                 }
                 if *in_group {
                     self.processes.add_group(child);
@@ -80,8 +86,19 @@ impl<'a> Validator<'a> {
                 self.frames.check_message(step, handle, payload)?;
             }
             Verb::Get { handle } => self.handles.check_use(step, handle, Some(Side::Reader))?,
-            Verb::Close { handle } => {
+            Verb::GetWithin { handle, .. } => {
+                self.handles.check_use(step, handle, Some(Side::Reader))?;
+            }
+            Verb::Close { handle, by } => {
                 self.handles.check_use(step, handle, None)?;
+                if *by != Closing::Call && self.handles.is_stream(handle) {
+                    let message = format!("{handle} is a stream of a program");
+                    return Err(ParseError::at_action(
+                        step,
+                        message,
+                        format!("write `close {handle}`"),
+                    ));
+                }
                 if step.expected == [Outcome::Ok] {
                     self.handles.close(step, handle);
                 }
@@ -141,13 +158,8 @@ impl<'a> Validator<'a> {
         Ok(())
     }
 
-    fn spawn(
-        &mut self,
-        step: &'a Step,
-        child: &'a str,
-        handles: &[String],
-        listed: &[String],
-    ) -> Result<(), ParseError> {
+    fn spawn(&mut self, step: &'a Step, child: &'a str) -> Result<(), ParseError> {
+        let Verb::Spawn { handles, shared, listed, .. } = &step.verb else { return Ok(()) };
         for handle in listed {
             self.handles.check_use(step, handle, None)?;
         }
@@ -156,10 +168,11 @@ impl<'a> Validator<'a> {
             self.handles.check_use(step, handle, None)?;
             self.handles.check_no_stream(step, handle)?;
         }
+        self.handles.check_shared(step, shared)?;
         if step.expects_refusal() {
             self.processes.refuse_spawn(child);
         } else {
-            self.handles.give(step, child, handles)?;
+            self.handles.give(step, child, handles, shared)?;
             self.processes.spawn(step, child);
         }
         Ok(())
@@ -187,7 +200,7 @@ impl<'a> Validator<'a> {
             self.handles.make(step, writer)?;
         }
         for handle in program.given_to_child() {
-            self.handles.give(step, child, std::slice::from_ref(&handle.to_owned()))?;
+            self.handles.give(step, child, &[handle.to_owned()], &[])?;
         }
         for stream in &program.streams {
             self.handles.add_streams([stream.of_child()].into_iter().chain(stream.of_parent()));

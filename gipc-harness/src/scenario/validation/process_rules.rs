@@ -1,6 +1,6 @@
 //! The rules about processes and tasks: which of them exist at a step, and what may be done to them.
 
-use crate::scenario::{ChildAct, Counted, ParseError, Step, TaskId, Verb};
+use crate::scenario::{ChildAct, Closing, Counted, ParseError, Step, TaskId, Verb};
 use crate::similar::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,6 +130,8 @@ impl<'a> ProcessRules<'a> {
             | Verb::Enter { .. }
             | Verb::Leave { .. }
             | Verb::Pass { .. }
+            | Verb::GetWithin { .. }
+            | Verb::Close { by: Closing::Drop | Closing::Descriptor, .. }
             | Verb::Child { act: ChildAct::Drop, .. } => (
                 "a program does not use the library",
                 "it can put, get, close, run, join, kill, exit, and write frames by hand",

@@ -29,6 +29,7 @@ pub(super) fn body(matrix: &Matrix, changes: Option<&[Change]>) -> Markup {
             (controls(matrix))
             h2 { "Requirements" }
             (by_requirement(matrix))
+            (asked_of_none(matrix))
             h2 { "Scenarios" }
             (by_scenario(matrix))
         }
@@ -168,6 +169,16 @@ fn by_requirement(matrix: &Matrix) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The requirements that no implementation was asked.
+fn asked_of_none(matrix: &Matrix) -> Markup {
+    let unasked: Vec<&str> = matrix.asked_of_none().iter().map(|one| one.id.as_str()).collect();
+    html! {
+        @if !unasked.is_empty() {
+            p { strong { "Asked of none" } ": " (unasked.join(", ")) "." }
         }
     }
 }
