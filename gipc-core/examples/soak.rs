@@ -45,9 +45,15 @@ entry! {
     }
 }
 
-/// A message is its number, and as many bytes as that says, each telling its place.
+/// A message is its number, and as many bytes as that says, each telling its place: up to 200, one in 1,000 has 100,000, and one
+/// in 100,000 has 3 MiB.
 fn message(number: u64) -> Vec<u8> {
-    let len = if number % 1000 == 7 { 100_000 } else { number as usize * 37 % 200 };
+    let len = match number {
+        // Large enough for huge pages, and for a pipe that is raised.
+        _ if number % 100_000 == 13 => 3 << 20,
+        _ if number % 1000 == 7 => 100_000,
+        _ => number as usize * 37 % 200,
+    };
     let mut bytes = number.to_le_bytes().to_vec();
     bytes.extend((0..len).map(|i| (i as u64 + number) as u8));
     bytes

@@ -194,9 +194,7 @@ pub(crate) fn reset_signals() -> nix::Result<()> {
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
-            // Rust's own handlers, which tell of a stack that overflowed.
-            Signal::SIGSEGV | Signal::SIGBUS => {}
-            // SAFETY: no handler of ours is taken away, since exec has just removed all handlers.
+            // SAFETY: no handler is taken away: exec has just removed all, and std installs its own in main.
             Signal::SIGPIPE => drop(unsafe { signal(one, SigHandler::SigIgn) }?),
             // SAFETY: as above.
             _ => drop(unsafe { signal(one, SigHandler::SigDfl) }?),
@@ -251,7 +249,7 @@ fn listed() -> Option<Vec<RawFd>> {
 }
 
 /// So many descriptors are tried where the system does not say which are open.
-const MOST: RawFd = 1 << 20;
+const MOST: RawFd = 1_048_576;
 
 /// Makes the system mark descriptors as they are received, where it can.
 #[cfg(any(

@@ -1,5 +1,6 @@
-//! The contenders side by side: `cargo compare [ROUNDS]`. Prints three tables, of processor time, page faults and wall time,
-//! and writes `compare.json` (every run) and `compare.svg` (the picture in the README) beside its build, where it says.
+//! The contenders side by side: `cargo compare [ROUNDS [ROW...]]`. Prints three tables, of processor time, page faults and wall
+//! time, of all rows or of those named, and writes `compare.json` (every run) and `compare.svg` (the picture in the README)
+//! beside its build, where it says.
 //!
 //! Each round runs every contender once, each time another first, so that what disturbs one disturbs the others; a cell is
 //! the median of the rounds' ratios to the raw pipe. For processor time and page faults, of both sides together, all stay on
@@ -13,6 +14,7 @@ use contenders::Contender;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::process::ExitCode;
 
 /// What is measured: a name, the workload, its size and count, and the ratio of processor time that is aimed at.
 pub(crate) struct Row {
@@ -36,7 +38,7 @@ const fn row(
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-pub(crate) const ROWS: [Row; 18] = [
+static ROWS: [Row; 18] = [
     row("16 B", "oneway", 16, 150_000, 1.15),
     row("16 B batched", "batched", 16, 1_500_000, 0.04),
     row("1 KiB", "oneway", KIB, 100_000, 1.15),
@@ -51,7 +53,7 @@ pub(crate) const ROWS: [Row; 18] = [
     row("16 MiB, buffer sent once", "fresh", 16 * MIB, 40, 0.45),
     row("64 MiB", "oneway", 64 * MIB, 10, 0.45),
     row("64 MiB, buffer reused", "reused", 64 * MIB, 10, 0.45),
-    row("1 GiB", "oneway", 1 << 30, 1, 0.6),
+    row(LARGEST, "oneway", 1 << 30, 1, 0.6),
     row("ping-pong", "pingpong", 16, 30_000, 1.4),
     row("spawn to reaped", "spawnseq", 1, 100, 1.15),
     row("1,000 alive", "alive", 1, 1_000, 1.15),
@@ -61,49 +63,79 @@ pub(crate) const ROWS: [Row; 18] = [
 const WALL: [&str; 7] =
     ["16 B", "64 KiB", "1 MiB", "16 MiB", "64 MiB", "ping-pong", "spawn to reaped"];
 
+/// The row whose memory is printed.
+const LARGEST: &str = "1 GiB";
+
 /// A number for each contender; `None` where it does not run this.
 pub(crate) type Cells = Vec<Option<f64>>;
 
-fn main() -> io::Result<()> {
-    let rounds = match std::env::args().nth(1) {
+fn main() -> ExitCode {
+    match compare() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare() -> io::Result<()> {
+    let mut words = std::env::args().skip(1);
+    let rounds = match words.next() {
         None => 10,
         Some(word) => word.parse::<usize>().ok().filter(|rounds| *rounds > 0).ok_or_else(|| {
-            io::Error::other(format!("{word} is not a number of rounds; usage: compare [ROUNDS]"))
+            io::Error::other(format!(
+                "{word} is not a number of rounds; usage: compare [ROUNDS [ROW...]]"
+            ))
         })?,
     };
+    let rows = chosen(&words.collect::<Vec<_>>())?;
     let (contenders, absent) = contenders::find()?;
     let mut comparison = Comparison { contenders, rounds, runs: Vec::new() };
     let all_processors = stay_on_one_processor();
     comparison.print_head("processor time, raw pipe = 1", true)?;
     let mut table = Vec::new();
-    for row in &ROWS {
+    for row in &rows {
         let ratios = comparison.measure(row, "cpu_seconds")?;
         print_row(&format!("{} | {}", row.name, row.aim), &ratios, 2)?;
         table.push(ratios);
     }
     comparison.print_head("page faults for each message or child", false)?;
-    for row in &ROWS {
+    for row in &rows {
         print_row(row.name, &comparison.page_faults(row), 1)?;
     }
-    comparison.print_head("wall time on all processors, raw pipe = 1", false)?;
     use_processors(all_processors);
-    for row in ROWS.iter().filter(|row| WALL.contains(&row.name)) {
+    let of_wall_time: Vec<_> = rows.iter().filter(|row| WALL.contains(&row.name)).collect();
+    if !of_wall_time.is_empty() {
+        comparison.print_head("wall time on all processors, raw pipe = 1", false)?;
+    }
+    for row in of_wall_time {
         print_row(row.name, &comparison.measure(row, "seconds")?, 2)?;
     }
     let mut out = io::stdout().lock();
     for (name, reason) in absent {
         writeln!(out, "\nNot here: {name}, {reason}.")?;
     }
-    writeln!(
-        out,
-        "\nMost memory for the message of 1 GiB, parent + child: {}.",
-        comparison.peaks()
-    )?;
+    if rows.iter().any(|row| row.name == LARGEST) {
+        let peaks = comparison.peaks();
+        writeln!(out, "\nMost memory for the message of {LARGEST}, parent + child: {peaks}.")?;
+    }
     let folder = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
     let (json, picture) = (folder.join("compare.json"), folder.join("compare.svg"));
     fs::write(&json, serde_json::to_vec_pretty(&comparison.runs)?)?;
-    plot::draw(&picture, &comparison.names(), &table).map_err(io::Error::other)?;
+    plot::draw(&picture, &comparison.names(), &rows, &table).map_err(io::Error::other)?;
     writeln!(out, "\nEvery run: {}. The picture: {}.", json.display(), picture.display())
+}
+
+/// The rows of these names, in the order of the table; all if there are no names.
+fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
+    if let Some(wrong) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
+        let rows: Vec<_> = ROWS.iter().map(|row| format!("{:?}", row.name)).collect();
+        let rows = rows.join(", ");
+        return Err(io::Error::other(format!("no row is named {wrong:?}; the rows are {rows}")));
+    }
+    let is_chosen = |row: &&Row| names.is_empty() || names.iter().any(|name| row.name == *name);
+    Ok(ROWS.iter().filter(is_chosen).collect())
 }
 
 fn print_row(name: &str, cells: &Cells, digits: usize) -> io::Result<()> {
@@ -189,7 +221,7 @@ impl Comparison {
                 let runs = self
                     .runs
                     .iter()
-                    .filter(|run| run["contender"] == name && run["row"] == "1 GiB");
+                    .filter(|run| run["contender"] == name && run["row"] == LARGEST);
                 runs.filter_map(|run| run[side].as_u64()).max().unwrap_or(0) / 1024
             };
             format!("{name} {} + {} MiB", of("peak_rss_kb_parent"), of("peak_rss_kb_child"))
@@ -231,4 +263,23 @@ fn use_processors((): ()) {}
 fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_chosen_by_name_and_stay_in_order() {
+        let rows = chosen(&["1,000 alive".into(), "16 B".into()]).expect("both are rows");
+        assert_eq!(rows.iter().map(|row| row.name).collect::<Vec<_>>(), ["16 B", "1,000 alive"]);
+        assert_eq!(chosen(&[]).expect("all").len(), ROWS.len());
+    }
+
+    #[test]
+    fn a_name_that_is_no_row_is_an_error_that_lists_the_rows() {
+        let error = chosen(&["16 B".into(), "17 B".into()]).err().expect("no row").to_string();
+        assert!(error.starts_with("no row is named \"17 B\"; the rows are \"16 B\", "), "{error}");
+        assert!(error.ends_with("\"1,000 alive\""), "{error}");
+    }
 }

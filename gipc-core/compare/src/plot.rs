@@ -1,17 +1,22 @@
 //! The picture of the table: a row a workload, a mark a contender, to a logarithmic scale.
 
-use crate::{Cells, ROWS};
+use crate::{Cells, Row};
 use plotters::prelude::*;
 use std::path::Path;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-pub(crate) fn draw(path: &Path, names: &[&str], table: &[Cells]) -> Result<(), Failure> {
+pub(crate) fn draw(
+    path: &Path,
+    names: &[&str],
+    shown: &[&Row],
+    table: &[Cells],
+) -> Result<(), Failure> {
     let all = table.iter().flatten().flatten().copied();
     let (least, most) = all.fold((0.5_f64, 2.0_f64), |(a, b), ratio| (a.min(ratio), b.max(ratio)));
     let root = SVGBackend::new(path, (860, 640)).into_drawing_area();
     root.fill(&WHITE)?;
-    let rows = ROWS.len() as f64;
+    let rows = shown.len() as f64;
     let mut chart = ChartBuilder::on(&root)
         .caption("Processor time of both sides, raw pipe = 1 (less is better)", ("sans-serif", 16))
         .margin(12)
@@ -19,13 +24,13 @@ pub(crate) fn draw(path: &Path, names: &[&str], table: &[Cells]) -> Result<(), F
         .y_label_area_size(180)
         .build_cartesian_2d((least * 0.8..most * 1.3).log_scale(), 0.0..rows)?;
     let label = |y: &f64| {
-        let row = ROWS.iter().rev().nth(*y as usize);
+        let row = shown.iter().rev().nth(*y as usize);
         row.filter(|_| y.fract() == 0.5).map(|row| row.name.to_owned()).unwrap_or_default()
     };
     chart
         .configure_mesh()
         .disable_y_mesh()
-        .y_labels(2 * ROWS.len() + 1)
+        .y_labels(2 * shown.len() + 1)
         .y_label_formatter(&label)
         .x_label_formatter(&|x| format!("{x}"))
         .draw()?;

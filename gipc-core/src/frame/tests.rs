@@ -2,6 +2,7 @@
 
 use super::*;
 use rstest::rstest;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 impl Source for &[u8] {
@@ -71,6 +72,61 @@ async fn messages_come_one_by_one_and_the_empty_one_too() {
 async fn an_impossible_length_is_refused_for_ever() {
     let words = "TooLarge { len: 2147483648, max: 2147483647 }";
     check(&[0, 0, 0, 0x80, 1], &[words, words]).await;
+}
+
+#[rstest]
+#[case::shorter_than_a_read(100)]
+#[case::longer_than_a_read(3 * AHEAD)]
+#[tokio::test]
+async fn a_message_may_have_as_many_bytes_as_the_limit_and_no_more(#[case] len: usize) {
+    let wire = bytes(&[&vec![7; len], &vec![7; len + 1]]);
+    let mut incoming = Incoming::new(&wire[..], Vec::new());
+    incoming.max = len as u64;
+    assert_eq!(incoming.next().await.expect("as long as the limit"), Some(vec![7; len]));
+    assert!(matches!(incoming.next().await, Err(Error::TooLarge { .. })));
+}
+
+/// Gives one piece for each read.
+struct Pieces(std::vec::IntoIter<Vec<u8>>);
+
+impl Source for Pieces {
+    fn poll_read(
+        &mut self,
+        _: &mut Context<'_>,
+        into: &mut Vec<u8>,
+        most: usize,
+    ) -> Poll<io::Result<usize>> {
+        let piece = self.0.next().unwrap_or_default();
+        assert!(piece.len() <= most, "{most} bytes are read where {} come", piece.len());
+        into.extend_from_slice(&piece);
+        Poll::Ready(Ok(piece.len()))
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_message_and_the_next_message_come_with_one_read() {
+    let wire = bytes(&[&vec![7; AHEAD], b"next"]);
+    let (first, second) = wire.split_at(AHEAD - 10);
+    let pieces = vec![first.to_vec(), second.to_vec()];
+    let mut incoming = Incoming::new(Pieces(pieces.into_iter()), Vec::new());
+    assert_eq!(incoming.next().await.expect("a message"), Some(vec![7; AHEAD]));
+    assert_eq!(incoming.next().await.expect("a message"), Some(b"next".to_vec()));
+}
+
+#[tokio::test]
+async fn after_256_messages_that_were_there_a_get_lets_other_tasks_run() {
+    let wire = bytes(&[&b"x"[..]; 600]);
+    let mut incoming = Incoming::new(&wire[..], Vec::new());
+    let mut waited = Vec::new();
+    for number in 0..600 {
+        let mut next = pin!(incoming.next());
+        let polled = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+        if polled.is_pending() {
+            waited.push(number);
+            next.await.expect("a message");
+        }
+    }
+    assert_eq!(waited, [256, 512]);
 }
 
 /// Bytes of this process that are in memory, where the system shows it.

@@ -7,7 +7,7 @@ use crate::entries::{
 };
 use crate::open_descriptors;
 use gipc_core::{Command, Entry, Error, Exit, entry, pipe};
-use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
 use std::fs;
 use std::io::{self, Write};
 use std::process::Stdio;
@@ -184,12 +184,16 @@ pub(crate) async fn no_zombie() -> Result<(), Failure> {
 pub(crate) async fn clean_signals() -> Result<(), Failure> {
     let blocked = SigSet::from(Signal::SIGUSR1);
     blocked.thread_block()?;
-    // SAFETY: ignoring a signal that nobody here waits for.
-    unsafe { signal(Signal::SIGUSR2, SigHandler::SigIgn) }?;
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    let ignored = [Signal::SIGUSR2, Signal::SIGSEGV, Signal::SIGBUS];
+    // SAFETY: nothing here waits for these signals, and a fault is fatal also where its signal is ignored.
+    let before = ignored.map(|one| unsafe { sigaction(one, &ignore) });
     let child = Command::new(status())?.spawn(&());
     blocked.thread_unblock()?;
-    // SAFETY: as above.
-    unsafe { signal(Signal::SIGUSR2, SigHandler::SigDfl) }?;
+    for (one, before) in ignored.into_iter().zip(before) {
+        // SAFETY: this is what was there before.
+        unsafe { sigaction(one, &before?) }?;
+    }
     let Exit::Returned(status) = child?.join().await? else { return Err("it returns".into()) };
     let mask = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let bits = |name: &str| mask(name).and_then(|bits| u64::from_str_radix(bits, 16).ok());

@@ -134,10 +134,12 @@ fn main() {
         test("two_hundred_and_fifty_handles_all_arrive", more_than_one_message_of_descriptors),
         test("a_child_that_does_not_end_when_it_is_asked_to_is_killed", stopped),
         test("a_child_reads_the_stdin_that_was_chosen", stdins),
+        test("what_a_child_prints_is_read_from_its_pipe", piped_stdout),
         test("a_child_can_have_a_process_group_of_its_own", groups),
         test("lists_of_handles_come_with_their_lengths", lists),
         test("another_version_of_the_crate_answers_its_own_children", another_version),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
+        test("a_program_that_the_loader_runs_says_so_instead_of_starting_the_loader", loaded),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

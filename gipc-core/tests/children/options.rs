@@ -1,12 +1,13 @@
 //! What a command can choose for its child, and the ways to stop it.
 
 use crate::Failure;
+use crate::entries::surroundings;
 use gipc_core::{Command, Exit, Postcard, Reader, Start, Stdin, Writer, entry, pipe, pipe_of};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use std::io;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 entry! {
     /// Says that SIGTERM is ignored or not, as its arguments say, and stays until it is ended.
@@ -84,6 +85,18 @@ pub(crate) async fn stdins() -> Result<(), Failure> {
     let child = Command::new(describes())?.stdin(Stdin::Inherit).spawn(&());
     nix::unistd::dup2_stdin(own)?;
     assert_eq!(child?.join().await?.returned()?.0, "");
+    Ok(())
+}
+
+pub(crate) async fn piped_stdout() -> Result<(), Failure> {
+    let child =
+        Command::new(surroundings())?.stdout(Stdio::piped()).stderr(Stdio::null()).spawn(&())?;
+    let mut printed = String::new();
+    let mut stdout = child.take_stdout().ok_or("it is piped")?;
+    stdout.read_to_string(&mut printed).await?;
+    assert_eq!(printed, "to stdout\n");
+    assert!(child.take_stdout().is_none(), "it was taken");
+    child.join().await?;
     Ok(())
 }
 

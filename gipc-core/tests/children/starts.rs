@@ -286,3 +286,18 @@ fn refuses_as_privileged(folder: &Path) -> Result<(), Failure> {
     assert!(errors.contains("more rights than its caller"), "{errors}");
     Ok(())
 }
+
+/// Runs a test of this file that starts a child.
+pub(crate) async fn loaded() -> Result<(), Failure> {
+    let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+    let Some(loader) = loaders.iter().find(|loader| Path::new(loader).exists()) else {
+        return Ok(()); // not a system whose loader is known here
+    };
+    let output = std::process::Command::new(loader)
+        .arg(std::env::current_exe()?)
+        .args(["--exact", "a_child_that_nobody_joins_is_no_zombie"])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("by way of the dynamic loader"), "{said}");
+    Ok(())
+}
