@@ -1,6 +1,8 @@
 //! Ends of pipes that other code has made, and ends that are given back as descriptors.
 
-use gipc_core::{Error, Reader, Writer, duplex, pipe};
+#[cfg(target_os = "linux")]
+use gipc_core::pipe;
+use gipc_core::{Error, Reader, Writer, duplex};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
