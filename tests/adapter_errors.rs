@@ -45,6 +45,7 @@ fn main() {
         Trial::test("an_agent_that_cannot_be_started_is_an_error", || {
             check("absent", "cannot start", "")
         }),
+        Trial::test("a_supervisor_that_cannot_start_a_thread_reports_the_error", starved),
         Trial::test("an_agent_that_exits_before_hello_is_an_error_with_its_output", || {
             check("dies", "ended before it said hello", "I die here")
         }),
@@ -253,6 +254,17 @@ fn check(kind: &str, reason: &str, printed: &str) -> Result<(), Failed> {
         return Err(format!("exit {code}, and\n{text}").into());
     }
     Ok(())
+}
+
+/// The environment of an adapter is that of its supervisor, too: no system has room for a stack of a pebibyte.
+fn starved() -> Result<(), Failed> {
+    let folder = folder("mute", "env = { RUST_MIN_STACK = \"1125899906842624\" }\n")?;
+    let adapter = folder.path().to_str().ok_or("a path")?;
+    let (text, code) = harness(&["run", "--adapter", adapter, "close/twice"])?;
+    match code == 3 && text.contains("cannot start: no thread of the supervisor: ") {
+        true => Ok(()),
+        false => Err(format!("exit {code}, and\n{text}").into()),
+    }
 }
 
 fn inherited() -> Result<(), Failed> {

@@ -147,6 +147,24 @@ fn nothing_is_left_after_the_harness_is_killed() {
     assert_nothing_left(folder.path(), false);
 }
 
+/// The process `daemon` of the scenario leads a process group of its own, so that killing the group of `main` does not end it.
+#[test]
+#[file_serial]
+fn where_no_processes_are_listed_a_process_in_a_group_of_its_own_is_killed_at_the_end() {
+    let folder = temporary_folder();
+    let mut harness = command(folder.path(), &["run", "groups/a-daemon-outlives-its-tree"])
+        .env("GIPC_HARNESS_PORTABLE", "1")
+        .spawn()
+        .expect("the harness starts");
+    let mut status = None;
+    wait_until(|| {
+        status = harness.try_wait().expect("the harness can be waited for");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "None: the run does not end");
+    assert_nothing_left(folder.path(), true);
+}
+
 fn send_signal(process: &Child, signal: i32) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(process.id()).expect("a valid pid"));
     let signal = nix::sys::signal::Signal::try_from(signal).expect("a valid signal");

@@ -152,6 +152,13 @@ fn main() {
             "passed",
         ),
         trial(
+            "the_doctor_reports_how_the_end_of_a_process_is_found_without_pidfd",
+            NO_PIDFD,
+            &["doctor"],
+            0,
+            "looked for every 10 ms",
+        ),
+        trial(
             "without_pidfd_and_proc_the_suite_passes_with_turns_of_the_loops",
             PORTABLE,
             PASSING,

@@ -124,7 +124,7 @@ fn no_agent_and_no_test_of_gipc_core_relies_on_a_list_of_descriptors() {
 #[case("scenario", &["similar"])]
 #[case("trace", &["scenario"])]
 #[case("adapter", &["process_role", "program", "similar"])]
-#[case("environment", &["process_role"])]
+#[case("environment", &["process_role", "proc"])]
 #[case("process_role", &[])]
 #[case("init", &["process_role", "embedded_agent", "program_agent", "environment", "runner", "suite_run"])]
 #[case("harness", &["process_role", "init", "adapter", "error", "report", "suite", "suite_run", "variant", "Harness"])]

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc};
@@ -52,6 +52,9 @@ impl AgentHandle {
         self.exited.notify_one();
     }
 }
+
+/// How many bytes to read at once.
+const READ_SIZE: usize = 512;
 
 /// How long to wait after a connection that could not be accepted.
 const ACCEPT_INTERVAL: Duration = Duration::from_millis(10);
@@ -192,11 +195,25 @@ impl MessageReader {
                 return message.map(Some);
             }
             // The connection of a process that is killed is reset, or ends in the middle of a line. That is its end.
-            match self.reader.read_buf(self.lines.buffer_mut()).await {
+            match self.read().await {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Waits for bytes, and appends them to the buffer; returns how many there are, 0 at the end of the connection.
+    /// Cancel-safe.
+    ///
+    /// The read of tokio takes a short read for the last one, and then waits for another notification. gVisor sends none
+    /// for an end that came before the notification of the last bytes.
+    async fn read(&mut self) -> io::Result<usize> {
+        let socket = self.reader.as_ref();
+        let mut bytes = [0; READ_SIZE];
+        let read = || Ok(nix::unistd::read(socket, &mut bytes)?);
+        let count = socket.async_io(Interest::READABLE, read).await?;
+        self.lines.buffer_mut().extend_from_slice(&bytes[..count]);
+        Ok(count)
     }
 
     /// The next message of those that have arrived; does not wait for more.
@@ -211,7 +228,7 @@ impl MessageReader {
             if poll(&mut descriptors, PollTimeout::ZERO) != Ok(1) {
                 return None;
             }
-            match self.reader.read_buf(self.lines.buffer_mut()).await {
+            match self.read().await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }

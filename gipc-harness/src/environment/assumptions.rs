@@ -1,6 +1,7 @@
 //! What the suite assumes of the system. Each function checks one assumption.
 
 use super::SystemFact;
+use crate::proc::platform::PORTABLE_VARIABLE;
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
@@ -105,12 +106,9 @@ pub fn sleeper_main() -> i32 {
 /// Whether /proc shows another process, and the system call in which it sleeps.
 pub(super) fn process_information(exe: &Path) -> SystemFact {
     let name = "processes shown";
-    if std::env::var_os("GIPC_HARNESS_PORTABLE").is_some() {
-        return SystemFact::new(
-            name,
-            "not used, since GIPC_HARNESS_PORTABLE is set",
-            Some(NO_PROC),
-        );
+    if std::env::var_os(PORTABLE_VARIABLE).is_some() {
+        let found = format!("not used, since {PORTABLE_VARIABLE} is set");
+        return SystemFact::new(name, found, Some(NO_PROC));
     }
     let sleeper =
         Command::new(exe).arg(SLEEPER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();

@@ -1,5 +1,6 @@
 //! Properties of the system that a report shows and that the suite does not depend on.
 
+use crate::proc::platform;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -67,6 +68,23 @@ pub(super) fn clock() -> String {
     match steps.min() {
         Some(step) => format!("{source}, steps of {} ns", step.as_nanos()),
         None => format!("{source}, no step measured"),
+    }
+}
+
+/// How the harness learns that a process has ended.
+pub(super) fn process_end() -> String {
+    let own = i32::try_from(std::process::id()).ok();
+    let is_reported = own.and_then(platform::open_process).is_some();
+    let reason = if std::env::var_os(platform::PORTABLE_VARIABLE).is_some() {
+        format!("{} is set", platform::PORTABLE_VARIABLE)
+    } else {
+        "the system reports no end of a process (no pidfd_open, no kqueue)".to_owned()
+    };
+    if is_reported {
+        let descriptor = if cfg!(target_os = "linux") { "pidfd" } else { "kqueue" };
+        format!("reported by a {descriptor}")
+    } else {
+        format!("looked for every 10 ms where processes are shown, since {reason}")
     }
 }
 

@@ -69,6 +69,7 @@ pub fn look(exe: &Path) -> Environment {
         SystemFact::new("user", facts::user(), None),
         SystemFact::new("container", facts::container(), None),
         assumptions::process_information(exe),
+        SystemFact::new("process end", facts::process_end(), None),
         SystemFact::new("ptrace", facts::ptrace(), None),
         SystemFact::new("cgroups", facts::cgroups(), None),
         SystemFact::new("clock", facts::clock(), None),

@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc::rlim_t;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use tokio::io::Interest;
@@ -63,6 +64,16 @@ pub(crate) fn kill(pid: i32, is_same_process: impl Fn() -> bool) {
     } else {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
     }
+}
+
+/// Whether a process is a child of this one. A child that has ended is one until it is reaped.
+pub(crate) fn is_own_child(pid: i32) -> bool {
+    let Ok(id) = libc::id_t::try_from(pid) else { return false };
+    let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // nix has this call on some systems only.
+    // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
+    unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) == 0 }
 }
 
 /// Raises the limit of open descriptors of this process and its children to what the system allows, at most 65536: a

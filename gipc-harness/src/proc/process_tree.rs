@@ -3,6 +3,7 @@
 use super::platform::is_portable_forced;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 
 /// A process, as its `stat` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +47,28 @@ pub fn is_shown() -> bool {
     i32::try_from(std::process::id()).is_ok_and(|own| stat(own).is_some())
 }
 
-/// Every process below `root`, which is not among them. `None` where the system does not show processes.
+/// Whether this process, which reads `/proc`, lacks descriptors or memory: such an error does not say that the process that
+/// is looked at is gone.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+/// Every process below `root`, which is not among them. `None` where the system does not show processes, and if there are
+/// too few descriptors to look at them.
 #[must_use]
 pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     let mut children: BTreeMap<i32, Vec<ProcStat>> = BTreeMap::new();
     stat(root)?;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if let Some(process) = pid.and_then(stat) {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let process = match fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(text) => parse(&text),
+            Err(error) if is_shortage(&error) => return None,
+            // It is gone, or belongs to another user.
+            Err(_) => None,
+        };
+        if let Some(process) = process {
             children.entry(process.parent).or_default().push(process);
         }
     }
@@ -69,7 +84,8 @@ pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
 }
 
 /// The pids of the processes below `root`, found from parent to child, so that the cost does not depend on what else runs
-/// on the machine. `None` where the system does not show the children of a process.
+/// on the machine. `None` where the system does not show the children of a process, and if there are too few descriptors to
+/// look at them.
 ///
 /// While processes end, the kernel may leave out some of those that are left. Two calls that return the same are complete
 /// if all processes that they return slept from before the second call until after it: then no process was reaped
@@ -79,8 +95,12 @@ pub(super) fn pids_below(root: i32) -> Option<Vec<i32>> {
     let mut found = Vec::new();
     let mut unvisited = vec![root];
     while let Some(pid) = unvisited.pop() {
-        // A process that is gone has no children any more: they were given to the root.
-        let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
+            Ok(threads) => threads,
+            Err(error) if is_shortage(&error) => return None,
+            // A process that is gone has no children any more: they were given to the root.
+            Err(_) => continue,
+        };
         for thread in threads.flatten() {
             let children = match fs::read_to_string(thread.path().join("children")) {
                 Ok(children) => children,
@@ -132,6 +152,8 @@ fn parse(stat: &str) -> Option<ProcStat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::proc::syscalls::has_armed_timerfd;
 
     #[cfg(target_os = "linux")]
     #[test]
@@ -161,6 +183,35 @@ mod tests {
         let _ = shell.wait();
         assert_eq!(below.len(), 3, "{below:?}");
         assert_eq!(below, all);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn with_too_few_descriptors_no_process_is_taken_for_gone_and_no_timer_for_unset() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        const LIMITED: &str = "GIPC_HARNESS_TEST_LIMITED";
+        let own = i32::try_from(std::process::id()).expect("a small number");
+        if std::env::var_os(LIMITED).is_none() {
+            // The limit holds for all threads of a process, so the test runs in a process of its own.
+            let name = "proc::process_tree::tests::with_too_few_descriptors_no_process_is_taken_for_gone_and_no_timer_for_unset";
+            let program = std::env::current_exe().expect("this program");
+            let mut command = std::process::Command::new(program);
+            let output = command.args(["--exact", name]).env(LIMITED, "1").output();
+            let output = output.expect("it starts");
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+            return;
+        }
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+        setrlimit(Resource::RLIMIT_NOFILE, 64, hard).expect("less than before");
+        let mut files: Vec<fs::File> = std::iter::from_fn(|| fs::File::open("/").ok()).collect();
+        let with_none = (pids_below(own), has_armed_timerfd(own));
+        // With one free descriptor the list of processes can be opened, and nothing in it.
+        files.pop();
+        let with_one = (pids_below(own), descendants(own));
+        drop(files);
+        assert_eq!((with_none, with_one), ((None, true), (None, None)));
+        assert_eq!((pids_below(own), has_armed_timerfd(own)), (Some(Vec::new()), false));
     }
 
     #[test]

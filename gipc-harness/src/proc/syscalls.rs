@@ -1,5 +1,6 @@
 //! What a sleeping thread is blocked in, and whether a timer may wake it.
 
+use super::process_tree::is_shortage;
 use super::thread_state::ThreadState;
 use crate::trace::BlockedIn;
 use std::fs;
@@ -292,9 +293,13 @@ fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, St
     Ok(Some(ms.saturating_add(u64::from(fraction != 0))))
 }
 
-/// Whether a process has a timer descriptor that will fire within [`NEVER_MS`].
+/// Whether a process has a timer descriptor that will fire within [`NEVER_MS`], or may have one, since there are too few
+/// descriptors to look.
 pub(super) fn has_armed_timerfd(pid: i32) -> bool {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
+        Ok(entries) => entries.flatten(),
+        Err(error) => return is_shortage(&error),
+    };
     for entry in entries {
         let link = fs::read_link(entry.path()).unwrap_or_default();
         if link.as_os_str() != "anon_inode:[timerfd]" {
@@ -302,6 +307,9 @@ pub(super) fn has_armed_timerfd(pid: i32) -> bool {
         }
         let number = entry.file_name();
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
+        if info.as_ref().is_err_and(is_shortage) {
+            return true;
+        }
         match info.ok().and_then(|info| remaining_seconds(&info)) {
             Some(Some(seconds)) if seconds * 1000 < NEVER_MS => return true,
             Some(_) => {}

@@ -112,6 +112,9 @@ impl Supervisor {
             match tokio::time::timeout(RETRY_AFTER, self.next()).await {
                 Ok(Some(SupervisorEvent::Finished { leaked, printed })) => {
                     answer = Some((leaked, printed));
+                    // It is the last event, and no process is left that could stop the supervisor. The end of the socket
+                    // is not waited for, because gVisor may not report it.
+                    break;
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => break,

@@ -6,12 +6,12 @@ use crate::trace::ProcessExit;
 use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, wait, waitid};
+use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -69,17 +69,19 @@ impl SupervisedRun<'_> {
         }
         let (no_child_left, all_reaped) = mpsc::channel();
         let (send_printed, printed) = mpsc::channel();
-        let Ok(events) = self.control.try_clone() else { return 3 };
-        let main = match self.start_main(program, arguments) {
-            Ok((main, output)) => {
-                thread::spawn(move || send_printed.send(read_output(output)));
+        let (main_runs, may_reap) = mpsc::channel();
+        let started = self
+            .start_threads(send_printed, may_reap, no_child_left)
+            .and_then(|output| self.start_main(program, arguments, output));
+        let main = match started {
+            Ok(main) => {
                 self.report(&SupervisorEvent::Started(main));
-                thread::spawn(move || reap_all(&events, &no_child_left));
+                // This fails only if the thread has panicked.
+                let _ = main_runs.send(());
                 Some(main)
             }
-            Err(error) => {
-                drop((no_child_left, send_printed));
-                let reason = format!("{}: {error}", program.to_string_lossy());
+            Err(reason) => {
+                drop(main_runs);
                 self.report(&SupervisorEvent::Failed(reason));
                 None
             }
@@ -101,20 +103,51 @@ impl SupervisedRun<'_> {
         order.trim_end().to_owned()
     }
 
-    fn start_main(&self, program: &OsString, arguments: Vec<OsString>) -> io::Result<(i32, File)> {
-        let (output, input) = platform::close_on_exec_pipe()?;
-        let child = Command::new(program)
-            .args(arguments)
-            .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
-            .env(TOKEN_VARIABLE, token(self.scratch))
-            .stdin(Stdio::null())
-            .stdout(input.try_clone()?)
-            .stderr(input)
-            .process_group(0)
-            .spawn()?;
+    /// Starts the thread that reads what is written to the returned pipe, and the thread that reaps all children once `main`
+    /// runs. They are started first, because a limit of processes may refuse them.
+    fn start_threads(
+        &self,
+        send_printed: mpsc::Sender<String>,
+        may_reap: mpsc::Receiver<()>,
+        no_child_left: mpsc::Sender<()>,
+    ) -> Result<OwnedFd, String> {
+        let threads = || {
+            let (output, input) = platform::close_on_exec_pipe()?;
+            let events = self.control.try_clone()?;
+            let read = move || send_printed.send(read_output(File::from(output)));
+            let reap = move || {
+                if may_reap.recv().is_ok() {
+                    reap_all(&events, &no_child_left);
+                }
+            };
+            thread::Builder::new().spawn(read)?;
+            thread::Builder::new().spawn(reap)?;
+            Ok::<_, io::Error>(input)
+        };
+        threads().map_err(|error: io::Error| format!("no thread of the supervisor: {error}"))
+    }
+
+    fn start_main(
+        &self,
+        program: &OsString,
+        arguments: Vec<OsString>,
+        output: OwnedFd,
+    ) -> Result<i32, String> {
+        let start = || {
+            Command::new(program)
+                .args(arguments)
+                .env(SOCKET_VARIABLE, self.scratch.join(SOCKET))
+                .env(TOKEN_VARIABLE, token(self.scratch))
+                .stdin(Stdio::null())
+                .stdout(output.try_clone()?)
+                .stderr(output)
+                .process_group(0)
+                .spawn()
+        };
         // `reap_all` reaps the child with all the others; dropping the handle does nothing.
-        let main = i32::try_from(child.id()).map_err(io::Error::other)?;
-        Ok((main, File::from(output)))
+        start()
+            .and_then(|child| i32::try_from(child.id()).map_err(io::Error::other))
+            .map_err(|error| format!("{}: {error}", program.to_string_lossy()))
     }
 
     fn report(&self, event: &SupervisorEvent) {
@@ -162,9 +195,8 @@ impl SupervisedRun<'_> {
 /// is a child of this one: then its pid is its own, since it was not reaped yet. A process becomes a child of the
 /// supervisor when its parent has ended; one that has not connected and has left the group of its parent is out of reach.
 fn kill_child(pid: i32) {
-    let pid = Pid::from_raw(pid);
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    if waitid(Id::Pid(pid), flags).is_ok() {
+    if platform::is_own_child(pid) {
+        let pid = Pid::from_raw(pid);
         let _ = killpg(pid, Signal::SIGKILL);
         let _ = kill(pid, Signal::SIGKILL);
     }
