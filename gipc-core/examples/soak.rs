@@ -15,6 +15,9 @@ type Failure = Box<dyn std::error::Error>;
 /// As many children are alive at once.
 const BURST: usize = 200;
 
+/// The length of the longest messages, in bytes.
+const LARGE: usize = 3 << 20;
+
 entry! {
     async fn brief(start: Start<u32>) -> u32 {
         start.args
@@ -50,7 +53,7 @@ entry! {
 fn message(number: u64) -> Vec<u8> {
     let len = match number {
         // Large enough for huge pages, and for a pipe that is raised.
-        _ if number % 100_000 == 13 => 3 << 20,
+        _ if number % 100_000 == 13 => LARGE,
         _ if number % 1000 == 7 => 100_000,
         _ => number as usize * 37 % 200,
     };
@@ -109,7 +112,9 @@ fn main() -> Result<(), Failure> {
         writeln!(out, "before: {before:?}\nafter:  {after:?}, {alive} tasks")?;
         writeln!(out, "peak: {} KiB", support::peak_rss_kb())?;
         let left = (before.descriptors, 0, 0) != (after.descriptors, after.children, alive);
-        if left || after.rss_kb > before.rss_kb + 4096 {
+        // glibc keeps up to twice the largest block that was given back.
+        let kept = 4096 + 2 * (LARGE as u64 >> 10);
+        if left || after.rss_kb > before.rss_kb + kept {
             Err("something is left over".into())
         } else {
             Ok(())

@@ -129,6 +129,31 @@ async fn after_256_messages_that_were_there_a_get_lets_other_tasks_run() {
     assert_eq!(waited, [256, 512]);
 }
 
+/// A read that moved less than it asked for has emptied the pipe, and nothing is announced before more comes. Here a part of a
+/// header takes some of the room.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_read_that_filled_its_room_is_followed_by_another() {
+    use std::io::Write;
+    let (r, w) = platform::pipe().expect("a pipe");
+    if nix::fcntl::fcntl(&w, nix::fcntl::FcntlArg::F_SETPIPE_SZ(1 << 20)).is_err() {
+        return; // this user has too many large pipes
+    }
+    let mut w = std::fs::File::from(w);
+    let wire = bytes(&[&[7; 1000][..]; 300]);
+    let mut incoming = Incoming::new(Channel::for_reading(r), Vec::new());
+    w.write_all(&wire[..2]).expect("room");
+    while incoming.ahead.len() < 2 {
+        let mut next = pin!(incoming.next());
+        assert!(poll_fn(|context| Poll::Ready(next.as_mut().poll(context).is_pending())).await);
+        yield_now().await;
+    }
+    w.write_all(&wire[2..]).expect("room");
+    for _ in 0..300 {
+        assert_eq!(incoming.next().await.expect("a message"), Some(vec![7; 1000]));
+    }
+}
+
 /// Bytes of this process that are in memory, where the system shows it.
 #[cfg(target_os = "linux")]
 fn resident() -> Option<usize> {
