@@ -83,6 +83,8 @@ pub enum Mutation {
     ScopeIsOpen,
     /// A handle can be sent as a message.
     HandleIsMessage,
+    /// A get whose time limit is no time waits without a limit.
+    LimitIsNotChecked,
     /// A signal that is trapped interrupts the process.
     Interrupted,
     /// Of several waiting gets, the last one receives the next message.
@@ -109,7 +111,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,
         Self::LastMessageFirst,
@@ -149,6 +151,7 @@ impl Mutation {
         Self::CodecIsSilent,
         Self::ScopeIsOpen,
         Self::HandleIsMessage,
+        Self::LimitIsNotChecked,
         Self::Interrupted,
         Self::LastReaderFirst,
         Self::StrangerIsLost,

@@ -131,9 +131,21 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ALL: [&str; 13] = [
-        "core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities",
-        "codec", "stdio", "drop", "groups",
+    const ALL: [&str; 14] = [
+        "core",
+        "tasks",
+        "process",
+        "frames",
+        "signals",
+        "limits",
+        "scope",
+        "counts",
+        "oddities",
+        "codec",
+        "stdio",
+        "drop",
+        "groups",
+        "drop-handle",
     ];
 
     #[test]
@@ -157,6 +169,7 @@ mod tests {
     #[case("stdio")]
     #[case("drop")]
     #[case("groups")]
+    #[case("drop-handle")]
     fn an_agent_that_lacks_one_profile_is_asked_for_it(#[case] lacking: &str) {
         let profiles = ALL.into_iter().filter(|one| *one != lacking).map(str::to_owned);
         let mut probe = CapabilityProbe::new(&[], 0);
