@@ -139,7 +139,7 @@ impl Footprint {
             let ends = [PipeEnd::reader(id), PipeEnd::writer(id)];
             let users = pipe.users.iter().map(|(task, _)| program.tasks[*task].process);
             pipe.is_simple = users.chain(pipe.holders.iter().copied()).all(has_one_task)
-                && !ends.iter().any(|end| handles.is_shared(*end))
+                && ends.iter().all(|end| !handles.is_shared(*end))
                 && !info.put_may_be_withdrawn
                 && !(info.is_written_by_hand && info.may_fill);
         }

@@ -16,7 +16,15 @@ use tokio::sync::Mutex;
 ///
 /// A message has a header of four bytes, its length with the most significant byte first.
 #[derive(Debug, Default)]
-pub struct Streams(RefCell<BTreeMap<String, Rc<Mutex<Option<Stream>>>>>);
+pub struct Streams(RefCell<BTreeMap<String, Rc<Mutex<Option<Kept>>>>>);
+
+/// An end of a stream that this process has.
+#[derive(Debug)]
+struct Kept {
+    end: Stream,
+    /// Whether it ended inside a message; it does so at each further get.
+    is_truncated: bool,
+}
 
 /// The end of a standard stream of a child. It closes when it is dropped.
 #[derive(Debug)]
@@ -52,7 +60,7 @@ impl Streams {
     pub fn take(&self, handle: &str) -> Result<OwnedFd, Failure> {
         let end = self.end(handle)?;
         let end = end.try_lock().map_err(|_| WireOutcome::Locked)?.take();
-        Ok(match end.ok_or(WireOutcome::Closed)? {
+        Ok(match end.ok_or(WireOutcome::Closed)?.end {
             Stream::Stdin(end) => end.into_owned_fd()?,
             Stream::Stdout(end) => end.into_owned_fd()?,
             Stream::Stderr(end) => end.into_owned_fd()?,
@@ -68,7 +76,9 @@ impl Streams {
         for stream in streams {
             let (Some(WireStream::Pipe(name)), Some(end)) = stream else { continue };
             descriptors.insert(name.clone(), end.descriptor());
-            self.0.borrow_mut().insert(name, Rc::new(Mutex::new(Some(end))));
+            self.0
+                .borrow_mut()
+                .insert(name, Rc::new(Mutex::new(Some(Kept { end, is_truncated: false }))));
         }
         Completed::with_descriptors(descriptors)
     }
@@ -83,7 +93,7 @@ impl Streams {
         let len = u32::try_from(payload.len()).map_err(|_| WireOutcome::TooLarge)?;
         let end = self.end(handle)?;
         let mut end = end.lock().await;
-        match end.as_mut().ok_or(WireOutcome::Closed)? {
+        match &mut end.as_mut().ok_or(WireOutcome::Closed)?.end {
             Stream::Stdin(end) => {
                 end.write_all(&[&len.to_be_bytes()[..], &payload].concat()).await?;
             }
@@ -100,13 +110,19 @@ impl Streams {
     pub async fn get(&self, handle: &str) -> Answer {
         let end = self.end(handle)?;
         let mut end = end.lock().await;
-        let got = match end.as_mut().ok_or(WireOutcome::Closed)? {
-            Stream::Stdout(end) => receive(end).await?,
-            Stream::Stderr(end) => receive(end).await?,
+        let kept = end.as_mut().ok_or(WireOutcome::Closed)?;
+        if kept.is_truncated {
+            return Err(WireOutcome::Truncated.into());
+        }
+        let got = match &mut kept.end {
+            Stream::Stdout(end) => receive(end).await,
+            Stream::Stderr(end) => receive(end).await,
             Stream::Stdin(_) => {
                 return Err(Failure::unsupported("impossible by type: an input is not read"));
             }
         };
+        kept.is_truncated = matches!(&got, Err(error) if error.kind() == ErrorKind::UnexpectedEof);
+        let got = got?;
         Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into())
     }
 
@@ -130,10 +146,10 @@ impl Streams {
     pub fn descriptor(&self, handle: &str) -> Result<RawFd, Failure> {
         let end = self.end(handle)?;
         let end = end.try_lock().map_err(|_| WireOutcome::Locked)?;
-        Ok(end.as_ref().ok_or(WireOutcome::Closed)?.descriptor())
+        Ok(end.as_ref().ok_or(WireOutcome::Closed)?.end.descriptor())
     }
 
-    fn end(&self, handle: &str) -> Result<Rc<Mutex<Option<Stream>>>, Failure> {
+    fn end(&self, handle: &str) -> Result<Rc<Mutex<Option<Kept>>>, Failure> {
         self.0.borrow().get(handle).cloned().ok_or(WireOutcome::Closed.into())
     }
 }
