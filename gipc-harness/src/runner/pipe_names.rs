@@ -51,10 +51,15 @@ impl PipeNames {
             };
             let Some(pipe) = pipe else { continue };
             let ends = self.pipes.entry(pipe).or_default();
-            let name = if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader };
-            if let Some(replaced) = name.replace(one.end) {
-                self.known.remove(&replaced);
+            // Names of another pipe are from before its numbers were used again. They go together, because of a stream of a
+            // program only one end is reported.
+            for name in [&mut ends.reader, &mut ends.writer] {
+                if let Some(stale) = name.take_if(|end| end.pipe != one.end.pipe) {
+                    self.known.remove(&stale);
+                }
             }
+            let name = if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader };
+            *name = Some(one.end);
             self.known.insert(one.end);
         }
     }
@@ -186,5 +191,20 @@ mod tests {
         let mut names = PipeNames::default();
         names.learn(own, &[no_pipe]);
         assert!(!names.knows(no_pipe.end));
+    }
+
+    #[test]
+    fn a_report_of_one_end_replaces_the_names_of_both() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let pipe = nix::unistd::pipe().unwrap();
+        let mut names = PipeNames::default();
+        // Both numbers of pipe 0 are those of pipe 1 by now, of which this process keeps the writer.
+        names.learn(own, &reported(0, &pipe, false));
+        assert_eq!(end_of(&names, &pipe.0), Some(PipeEnd::reader(0)));
+        let [_, writer] = reported(1, &pipe, true);
+        names.learn(own, &[writer]);
+        assert_eq!(end_of(&names, &pipe.1), Some(PipeEnd::writer(1)));
+        assert_eq!(end_of(&names, &pipe.0), None);
+        assert!(!names.knows(PipeEnd::reader(0)) && !names.knows(PipeEnd::writer(0)));
     }
 }
