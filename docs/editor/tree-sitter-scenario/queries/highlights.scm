@@ -14,7 +14,7 @@
 [(index) (half)] @variable.member
 
 (step verb: _ @function)
-["with" "handle" "within" "blocks" "is" "reaped" "ends" "at" "descriptors" "off" "free" "handles" "trapped" "raising"
+["with" "handle" "within" "blocks" "is" "reaped" "ends" "at" "descriptor" "descriptors" "off" "free" "handles" "trapped" "raising"
  "in-list" "share" "on" "or" "until"] @keyword
 ["=>" (times)] @operator
 
