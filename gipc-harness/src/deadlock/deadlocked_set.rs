@@ -9,7 +9,7 @@
 
 use super::release_graph::{Process, ReleaseGraph, Wait};
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{ChildAct, PipeEnd, Scenario, Verb};
+use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Verb};
 use crate::trace::{StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,14 +115,20 @@ impl<'g, 'a> Translation<'g, 'a> {
     }
 
     /// Whether a get or put of a process that moves can't complete before another process does something: a get from a
-    /// pipe that is empty, or a put of more than any pipe holds.
+    /// pipe that is empty, or a put of more than any pipe holds. A put whose first byte is not in the pipe may still be refused.
     fn must_wait(&self, step: usize) -> bool {
         let Some(PipeEnd { pipe, .. }) = self.graph.awaited_end(step) else { return false };
+        let bytes = self.graph.evidence.bytes_in(pipe);
+        let spec = &self.graph.scenario.steps[step];
         self.graph.carries_only_whole_messages(step)
             && !self.graph.edge(step).on.is_empty()
-            && match &self.graph.scenario.steps[step].verb {
-                Verb::Put { payload, .. } => payload.len() > LARGEST_PIPE,
-                _ => self.graph.evidence.bytes_in(pipe) == Some(0),
+            && match &spec.verb {
+                Verb::Put { payload, .. } => {
+                    payload.len() > LARGEST_PIPE
+                        && bytes.is_some_and(|bytes| bytes > 0)
+                        && !spec.expected.contains(&Outcome::TooLarge)
+                }
+                _ => bytes == Some(0),
             }
     }
 }
