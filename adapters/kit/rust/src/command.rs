@@ -77,7 +77,7 @@ pub enum Command {
         /// The handle to receive from.
         handle: String,
     },
-    /// Receive with a time limit that is no time, given to the implementation as this text. It must be refused.
+    /// Receive with this text as the time limit, which the implementation must refuse.
     GetWithin {
         /// The handle to receive from.
         handle: String,
@@ -89,8 +89,8 @@ pub enum Command {
         /// The handle.
         handle: String,
     },
-    /// Drop the last reference to a handle, without a call of the implementation. In a language with a garbage collector:
-    /// and collect. The handle is not named again.
+    /// Drop the last reference to a handle, without a call of the implementation, and run the garbage collector if the
+    /// language has one. No later command names the handle.
     DropHandle {
         /// The handle.
         handle: String,

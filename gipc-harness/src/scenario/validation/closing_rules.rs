@@ -3,7 +3,7 @@
 use crate::scenario::{Closing, HandleTable, Outcome, ParseError, PipeEnd, Step, TaskId, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who has used each pipe end so far, and which ends have no usable handle any more, in file order.
+/// The tasks and scopes that have used each pipe end so far, and the ends whose handle no later step may use, in file order.
 pub(super) struct ClosingRules<'a> {
     table: &'a HandleTable,
     users: BTreeMap<PipeEnd, BTreeSet<User<'a>>>,
@@ -11,7 +11,7 @@ pub(super) struct ClosingRules<'a> {
     gone: BTreeMap<(&'a str, PipeEnd), (usize, Closing)>,
 }
 
-/// What keeps a reference to a handle.
+/// A task or a scope that may keep a reference to a handle.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum User<'a> {
     Task(&'a TaskId),
