@@ -31,6 +31,7 @@ mod dependencies;
 mod stubborn_set;
 mod state_graph;
 mod outcomes;
+mod capacity;
 mod state_space;
 mod orders;
 mod blocking;
@@ -168,15 +169,11 @@ pub fn depends_on_capacity(scenario: &Scenario) -> bool {
     analyze(scenario, Choices::default()).depends_on_capacity
 }
 
-/// Returns the first step whose outcome in file order differs between the smallest and the largest pipe, if one does.
+/// Returns the first step whose outcome in file order differs between the smallest and the largest pipe, or the first
+/// `until` that waits for another step to block there.
 #[must_use]
 pub fn first_capacity_dependent_step(scenario: &Scenario) -> Option<usize> {
-    let trace = |capacity| {
-        let program = Program::new(scenario, capacity, Choices::default());
-        simulation::trace(&program, &ReleaseOrder::File)
-    };
-    let (small, large) = (trace(CAPACITY_MIN), trace(CAPACITY_MAX));
-    small.steps.iter().zip(&large.steps).position(|(small, large)| small != large)
+    capacity::first_dependent_step(scenario, Choices::default())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::outcomes::{MAX_TRACES, Outcomes};
 use super::program::Program;
 use super::state::State;
 use super::state_graph::{MAX_WORK, explore, explore_unreduced};
-use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder, simulation};
+use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder, capacity, simulation};
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace};
 use std::collections::HashSet;
@@ -45,18 +45,16 @@ pub(super) fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
     let (first, has_races) = run_in_file_order(&small);
     if !has_races {
-        // Without races, more room never makes a scenario block, so the two ends of the range are enough.
-        let depends_on_capacity = small.depends_on_capacity() && {
-            let large = Program { capacity: CAPACITY_MAX, ..small };
-            simulation::trace(&large, &ReleaseOrder::File) != first
-        };
+        let depends_on_capacity = capacity::first_dependent_step(scenario, choices).is_some();
         return Analysis { allowed: Allowed::one(first), depends_on_capacity };
     }
     let outcomes = outcomes_of_extremes(scenario, &small);
     let depends_on_capacity = match outcomes.as_deref() {
         Some([small_outcomes, others @ ..]) if small.depends_on_capacity() => {
             let is_same = |other: &Outcomes| is_same_set(&small, small_outcomes, other);
-            !others.iter().all(is_same) || !is_same_between(scenario, &small, small_outcomes)
+            !others.iter().all(is_same)
+                || capacity::first_dependent_step(scenario, choices).is_some()
+                || !is_same_between(scenario, &small, small_outcomes)
         }
         _ => false,
     };

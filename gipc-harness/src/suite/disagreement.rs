@@ -6,7 +6,7 @@ use super::notes::unknown_outcomes;
 use super::reaped_elsewhere;
 use crate::deadlock;
 use crate::model::{self, Analysis, Choices, Deadlock};
-use crate::scenario::{Outcome, ParseError, Scenario, Step};
+use crate::scenario::{Outcome, ParseError, Scenario, Step, Verb};
 use crate::trace::{Allowed, Mismatch, ProcessExit, StepState, Trace, is_unexpected, outcome_text};
 use std::collections::BTreeMap;
 
@@ -216,7 +216,10 @@ fn not_started(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
 fn capacity_error(scenario: &Scenario) -> ParseError {
     let index = model::first_capacity_dependent_step(scenario).unwrap_or(0);
     let step = &scenario.steps[index];
-    let message = "the outcome depends on how much a pipe holds";
+    let message = match step.verb {
+        Verb::Until { .. } => "which step blocks here depends on how much a pipe holds",
+        _ => "the outcome depends on how much a pipe holds",
+    };
     let hint = format!(
         "keep less than {} bytes unread in each pipe, or put more than {} at once",
         model::CAPACITY_MIN,
@@ -278,6 +281,12 @@ mod tests {
         "main pipe r w\nmain put w 65536B\nmain get r => 65536B\n",
         2,
         "depends on how much a pipe holds",
+        "keep less than 512 bytes"
+    )]
+    #[case::a_wait_for_a_step_that_blocks_only_where_pipes_are_small(
+        "main pipe r w\nmain/one put w 1023B\nmain/one put w 2MiB => blocks\nmain until main/one blocks\nmain get r => 1023B\n",
+        4,
+        "which step blocks here depends on how much a pipe holds",
         "keep less than 512 bytes"
     )]
     #[case::a_step_after_one_that_blocks(
