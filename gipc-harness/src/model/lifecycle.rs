@@ -381,6 +381,9 @@ impl State<'_> {
 
     pub(super) fn join(&mut self, step: usize) {
         let Some(child) = self.program.steps[step].child else { return };
+        if self.program.expired.contains(&step) {
+            return;
+        }
         match self.processes[child].exit().cloned() {
             Some(_) if self.is(Mutation::JoinIsLost) => {}
             Some(exit) => {

@@ -98,12 +98,20 @@ pub fn follow_file(scenario: &Scenario, choices: Choices) -> (Trace, Schedule) {
     (end.into_trace(), schedule)
 }
 
-/// Predicts the trace in file order if the time limit of a put expires before its process could write anything, as on a
-/// machine on which the process gets no processor time.
+/// The shortest time limit, in milliseconds, within which a step completes if it can. On a busy machine a shorter limit may
+/// expire first.
+pub const SAFE_LIMIT_MS: u64 = 10_000;
+
+/// Predicts the trace in file order if the time limits of these steps expire before the steps have done anything, as on a
+/// machine on which their process gets no processor time.
 #[must_use]
-pub fn predict_unsent(scenario: &Scenario, choices: Choices, put: usize) -> Trace {
-    let program =
-        Program { unsent_put: Some(put), ..Program::new(scenario, CAPACITY_MIN, choices) };
+pub fn predict_expired(
+    scenario: &Scenario,
+    choices: Choices,
+    steps: impl IntoIterator<Item = usize>,
+) -> Trace {
+    let expired = steps.into_iter().collect();
+    let program = Program { expired, ..Program::new(scenario, CAPACITY_MIN, choices) };
     simulation::trace(&program, &ReleaseOrder::File)
 }
 

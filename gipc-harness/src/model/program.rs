@@ -25,8 +25,8 @@ pub(super) struct Program<'a> {
     pub(super) withdraws_puts: bool,
     /// Whether any process limits its descriptors.
     pub(super) limits_descriptors: bool,
-    /// A put whose time limit expires before it has written anything.
-    pub(super) unsent_put: Option<usize>,
+    /// The steps whose time limit expires before they have done anything.
+    pub(super) expired: BTreeSet<usize>,
 }
 
 /// A task: a process's own sequence of steps, or a concurrent task inside it.
@@ -129,7 +129,7 @@ impl<'a> Program<'a> {
             processes: names.processes,
             steps,
             pipes,
-            unsent_put: None,
+            expired: BTreeSet::new(),
             limits_descriptors: scenario
                 .steps
                 .iter()

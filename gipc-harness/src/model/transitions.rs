@@ -90,7 +90,7 @@ impl State<'_> {
         if payload.len() > self.program.choices.max_message {
             return self.complete(step, Outcome::TooLarge);
         }
-        if self.program.unsent_put == Some(step) {
+        if self.program.expired.contains(&step) {
             return;
         }
         let wakeups = self.pipes[pipe].put(Message { step, len: payload.len() });
@@ -104,6 +104,9 @@ impl State<'_> {
         let Some(pipe) = self.usable_pipe(step, Side::Reader) else {
             return self.complete(step, Outcome::Closed);
         };
+        if self.program.expired.contains(&step) {
+            return;
+        }
         let wakeups = self.pipes[pipe].get(step);
         self.wake(wakeups);
     }

@@ -1,6 +1,6 @@
 //! Alternatives of a line (`=> ok or broken`): each must be an outcome that a correct implementation can have.
 
-use crate::model::{self, AfterCancel, Choices, Unjoined};
+use crate::model::{self, AfterCancel, Choices, SAFE_LIMIT_MS, Unjoined};
 use crate::scenario::{Outcome, ParseError, Scenario, Step, TaskId, Verb};
 use crate::trace::{Allowed, StepState, Trace};
 use std::collections::{BTreeMap, HashMap};
@@ -37,12 +37,28 @@ pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) ->
     let mut errors: Vec<ParseError> = Vec::new();
     for (step, outcome, is_possible) in impossible.into_values() {
         if !is_possible && errors.last().is_none_or(|error| error.line != step.position.line) {
-            let message = format!("no correct implementation returns {outcome} here");
-            let hint = "leave out this alternative: the model never yields it";
+            let (message, hint) = advice(step, outcome);
             errors.push(ParseError::at(position(scenario, step, outcome), message, hint));
         }
     }
     errors
+}
+
+/// What is wrong with an alternative that the model never yields, and what to do.
+fn advice(step: &Step, outcome: &Outcome) -> (String, String) {
+    let is_expiry = matches!(outcome, Outcome::Timeout | Outcome::Running);
+    match step.within_ms.filter(|limit| *limit > 0 && is_expiry) {
+        Some(limit) => (
+            format!("whether {limit}ms expire first depends on the speed of the machine"),
+            format!(
+                "write a limit of at least {SAFE_LIMIT_MS}ms and leave out `{outcome}`, or let nothing complete the step"
+            ),
+        ),
+        None => (
+            format!("no correct implementation returns {outcome} here"),
+            "leave out this alternative: the model never yields it".into(),
+        ),
+    }
 }
 
 /// The position of an alternative in its line; of all alternatives if it is not written as it is displayed.

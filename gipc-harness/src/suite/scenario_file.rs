@@ -108,7 +108,7 @@ impl ScenarioFile {
     /// What is probably not meant in a scenario that the model agrees with.
     #[must_use]
     pub fn warnings(&self, scenario: &Scenario) -> Refusal {
-        self.refuse(lints::pauses_that_race_with_a_limit(scenario))
+        self.refuse(lints::warnings(scenario))
     }
 
     fn refuse(&self, mut errors: Vec<ParseError>) -> Refusal {

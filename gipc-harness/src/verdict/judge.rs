@@ -7,7 +7,7 @@
 use super::causal_order::{Moments, released_by};
 use super::comparison::{fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit};
 use super::difference::Differences;
-use super::late_start::excuse_unsent_put;
+use super::expired_limit::excuse_expired_limits;
 use super::{Baseline, Status, Verdict, closest_trace};
 use crate::deadlock::{self, StallKind, StallReport};
 use crate::environment::Environment;
@@ -32,7 +32,7 @@ pub fn judge(
 ) -> Verdict {
     let is_skipped = baseline.skips(&job.scenario.id);
     let mut verdict = judge_run(job, observation, is_skipped);
-    excuse_unsent_put(&mut verdict, job, observation);
+    excuse_expired_limits(&mut verdict, job, observation);
     baseline.match_known_failure(&mut verdict, &job.scenario);
     if !verdict.status.is_expected() {
         verdict.notes.extend(printed(observation));

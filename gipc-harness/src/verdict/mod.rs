@@ -9,7 +9,7 @@ mod closest_trace;
 mod comparison;
 mod difference;
 mod judge;
-mod late_start;
+mod expired_limit;
 mod status;
 #[cfg(test)]
 mod tests;
