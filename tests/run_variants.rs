@@ -144,6 +144,8 @@ fn an_order_line_is_followed_or_refused(
 #[case("child-runs-before-spawn-returns", "--batch", 2, "go step by step only")]
 #[case("truncated-twice-in-a-stream", "--repeat 2", 0, "2 passed")]
 #[case("numbers-of-a-pipe-are-used-again", "--concurrent --repeat 3", 0, "3 passed")]
+#[case("one-end-for-two-streams", "", 0, "1 passed")]
+#[case("a-task-behind-an-unfulfilled-until", "--repeat 5", 0, "5 passed")]
 fn former_false_positives_pass(
     #[case] name: &str,
     #[case] options: &str,

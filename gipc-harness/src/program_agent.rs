@@ -160,6 +160,9 @@ impl Program {
                 }
                 Some(WireStream::Given(handle)) => {
                     let end = self.end(&handle)?;
+                    if given.iter().any(|other| Arc::ptr_eq(other, &end)) {
+                        return Err(WireOutcome::Misuse.into());
+                    }
                     let copy = lock_end(&end)?.as_ref().ok_or(WireOutcome::Closed)?.try_clone()?;
                     given.push(end);
                     Stdio::from(copy)

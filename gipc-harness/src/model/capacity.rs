@@ -19,17 +19,21 @@ impl FileOrderRun {
         Self { trace: end.into_trace(), blocked: blocked_steps(program, &schedule) }
     }
 
-    /// The first step that has another outcome in the other run, or that waits there for another step to block.
+    /// The first step that has another outcome in the other run.
+    fn first_other_outcome(&self, other: &Self) -> Option<usize> {
+        let first = (0..self.trace.steps.len())
+            .find(|step| self.trace.steps[*step] != other.trace.steps[*step]);
+        first.or_else(|| (self.trace != other.trace).then_some(0))
+    }
+
+    /// The first `until` that waits for another step to block in the other run.
     ///
     /// A schedule is made for the smallest pipes. If an `until` waits for a later step where pipes are larger, the schedule
     /// releases that step too late.
-    fn first_difference(&self, other: &Self) -> Option<usize> {
-        let differs = |step: &usize| {
-            self.trace.steps[*step] != other.trace.steps[*step]
-                || self.blocked[*step] != other.blocked[*step]
-        };
-        let first = (0..self.blocked.len()).find(differs);
-        first.or_else(|| (self.trace != other.trace).then_some(0))
+    fn first_other_wait(&self, other: &Self) -> Option<usize> {
+        let waits = self.blocked.iter().zip(&other.blocked);
+        let mut waits = waits.map(|(one, other)| one.is_some() && other.is_some() && one != other);
+        waits.position(|is_other| is_other)
     }
 }
 
@@ -48,15 +52,28 @@ fn blocked_steps(program: &Program<'_>, schedule: &Schedule) -> Vec<Option<usize
     blocked
 }
 
+/// The runs with the smallest and with the largest pipes, unless they are the same for certain.
+fn extremes(scenario: &Scenario, choices: Choices) -> Option<[FileOrderRun; 2]> {
+    let small = Program::new(scenario, CAPACITY_MIN, choices);
+    small.depends_on_capacity().then(|| {
+        let large = Program::new(scenario, CAPACITY_MAX, choices);
+        [FileOrderRun::new(&small), FileOrderRun::new(&large)]
+    })
+}
+
 /// The first step whose outcome in file order depends on the capacity of pipes, or that waits for a step to block that
 /// depends on it.
 ///
 /// Without races, more room never makes a scenario block, so the two ends of the range are enough.
 pub(super) fn first_dependent_step(scenario: &Scenario, choices: Choices) -> Option<usize> {
-    let small = Program::new(scenario, CAPACITY_MIN, choices);
-    if !small.depends_on_capacity() {
-        return None;
-    }
-    let large = Program::new(scenario, CAPACITY_MAX, choices);
-    FileOrderRun::new(&small).first_difference(&FileOrderRun::new(&large))
+    let [small, large] = extremes(scenario, choices)?;
+    let outcome = small.first_other_outcome(&large);
+    let wait = small.first_other_wait(&large);
+    [outcome, wait].into_iter().flatten().min()
+}
+
+/// The first `until` that waits for a step to block that depends on the capacity of pipes.
+pub(super) fn first_dependent_wait(scenario: &Scenario, choices: Choices) -> Option<usize> {
+    let [small, large] = extremes(scenario, choices)?;
+    small.first_other_wait(&large)
 }

@@ -53,7 +53,7 @@ pub(super) fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
         Some([small_outcomes, others @ ..]) if small.depends_on_capacity() => {
             let is_same = |other: &Outcomes| is_same_set(&small, small_outcomes, other);
             !others.iter().all(is_same)
-                || capacity::first_dependent_step(scenario, choices).is_some()
+                || capacity::first_dependent_wait(scenario, choices).is_some()
                 || !is_same_between(scenario, &small, small_outcomes)
         }
         _ => false,

@@ -125,6 +125,17 @@ impl<'a> RunState<'a> {
         self.sessions.is_alive(&task.process) && self.steps.open_step_of(task).is_none()
     }
 
+    /// Whether the task whose first step this is may start: the process itself has completed its steps before this one.
+    pub(super) fn is_due(&self, step: usize) -> bool {
+        let task = &self.scenario.steps[step].task_id;
+        task.task.is_none()
+            || self.scenario.steps[..step].iter().enumerate().all(|(index, other)| {
+                other.task_id.task.is_some()
+                    || other.task_id.process != task.process
+                    || self.steps.has_completed(index)
+            })
+    }
+
     /// Whether a process was started that has not connected, and that no step has killed or signalled.
     pub(super) fn expects_a_process(&self) -> bool {
         !self.expected_processes().is_empty()

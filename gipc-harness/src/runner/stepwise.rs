@@ -18,6 +18,7 @@ pub(super) async fn run(
 ) {
     let scenario = execution.state.scenario;
     let mut halted: BTreeSet<&TaskId> = BTreeSet::new();
+    let mut started: BTreeSet<&TaskId> = BTreeSet::new();
     for (index, release) in schedule.releases.iter().enumerate() {
         if execution.state.is_over() {
             return;
@@ -25,10 +26,12 @@ pub(super) async fn run(
         let task = &scenario.steps[release.step].task_id;
         // Once the process of a task is missing, or a step of the task stays open, none of its later steps is released,
         // even if the task becomes ready again.
-        if halted.contains(task) || !execution.state.is_ready(task) {
+        let is_due = started.contains(task) || execution.state.is_due(release.step);
+        if halted.contains(task) || !is_due || !execution.state.is_ready(task) {
             halted.insert(task);
             continue;
         }
+        started.insert(task);
         let fault = fault.filter(|fault| fault.is_due_at(release));
         if let Some(fault) = fault {
             fault.await_puts_blocked(execution).await;
