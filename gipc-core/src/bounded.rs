@@ -34,13 +34,6 @@ impl Limits {
         self.depth.set(self.depth.get() + 1);
         result
     }
-
-    fn element<E: Error>(&self) -> Result<(), E> {
-        let left = self.elements.get().checked_sub(1);
-        self.elements
-            .set(left.ok_or_else(|| E::custom("more elements than the message can have"))?);
-        Ok(())
-    }
 }
 
 /// Something of serde's, with the limits that hold for it.
@@ -59,6 +52,14 @@ impl<'l, T> Bounded<'l, T> {
     /// The same limits for another thing.
     fn wrap<U>(&self, inner: U) -> Bounded<'l, U> {
         Bounded { inner, limits: self.limits, is_counted: self.is_counted }
+    }
+
+    /// Takes note of one element.
+    fn element<E: Error>(&self) -> Result<(), E> {
+        let left = self.limits.elements.get().checked_sub(self.is_counted.into());
+        let left = left.ok_or_else(|| E::custom("more elements than the message can have"))?;
+        self.limits.elements.set(left);
+        Ok(())
     }
 }
 
@@ -150,9 +151,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Bounded<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        if self.is_counted {
-            self.limits.element()?;
-        }
+        self.element()?;
         let seed = self.wrap(seed);
         self.inner.next_element_seed(seed)
     }
@@ -169,9 +168,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Bounded<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        if self.is_counted {
-            self.limits.element()?;
-        }
+        self.element()?;
         let seed = self.wrap(seed);
         self.inner.next_key_seed(seed)
     }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime;
+use tokio::task::coop;
 
 /// One end of a pipe, and how tokio watches it once it had to wait.
 pub(crate) struct Channel {
@@ -80,20 +81,36 @@ impl Channel {
     /// Writes a part of these bytes, and waits while there is no room. Cancel-safe.
     pub(crate) async fn write(&mut self, parts: [&[u8]; 2]) -> io::Result<usize> {
         let wanted = parts[0].len() + parts[1].len();
-        let write = |descriptor: &OwnedFd| match parts {
-            [one, []] | [[], one] => nix::unistd::write(descriptor, one),
-            two => nix::sys::uio::writev(descriptor, &two.map(IoSlice::new)),
+        let write = |descriptor: &OwnedFd| loop {
+            let written = match parts {
+                [one, []] | [[], one] => nix::unistd::write(descriptor, one),
+                two => nix::sys::uio::writev(descriptor, &two.map(IoSlice::new)),
+            };
+            if written != Err(Errno::EINTR) {
+                return written.map_err(io::Error::from);
+            }
         };
-        // A pipe whose last page has room for these bytes takes them, but is reported as writable only when a whole page is
-        // free: whether there is room, only a write can tell.
-        let mut is_room_unknown = !self.is_full;
+        let mut was_tried = self.is_full;
         let written = poll_fn(|context| {
             let watch = self.watch()?;
-            match attempt(watch, AsyncFd::poll_write_ready, context, wanted, |fd| Ok(write(fd)?)) {
-                Poll::Pending if std::mem::take(&mut is_room_unknown) => {
-                    at_once(|| write(&self.descriptor))
+            let polled = attempt(watch, AsyncFd::poll_write_ready, context, wanted, |descriptor| {
+                was_tried = true;
+                write(descriptor)
+            });
+            // A pipe whose last page has room for these bytes takes them, but is reported as writable only when a whole page
+            // is free: whether there is room, only a write can tell.
+            if polled.is_ready() || was_tried {
+                return polled;
+            }
+            // A task whose writes never wait has to let others come to their turn.
+            let budget = ready!(coop::poll_proceed(context));
+            was_tried = true;
+            match write(&self.descriptor) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+                done => {
+                    budget.made_progress();
+                    Poll::Ready(done)
                 }
-                polled => polled,
             }
         })
         .await?;
@@ -122,17 +139,6 @@ impl Source for Channel {
     ) -> Poll<io::Result<usize>> {
         let watch = self.watch()?;
         attempt(watch, AsyncFd::poll_read_ready, context, most, |fd| platform::read(fd, into, most))
-    }
-}
-
-/// Makes a call that is not known to have to wait.
-fn at_once(mut call: impl FnMut() -> nix::Result<usize>) -> Poll<io::Result<usize>> {
-    loop {
-        match call() {
-            Err(Errno::EAGAIN) => return Poll::Pending,
-            Err(Errno::EINTR) => {}
-            done => return Poll::Ready(done.map_err(io::Error::from)),
-        }
     }
 }
 

@@ -232,9 +232,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
             }
         }
     }
-}
 
-impl<In: Codec, Out: Codec> Duplex<In, Out> {
     /// Waits until every put and every get before it is done, and closes what is still open: the writer, then the reader.
     /// Cancel-safe, but the writer may then be closed alone.
     ///

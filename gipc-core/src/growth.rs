@@ -18,13 +18,10 @@ impl Growth {
     /// Makes a pipe larger if it has the default size: another one was chosen for it.
     pub(crate) fn of(pipe: impl AsFd) -> Self {
         let count = |count| (count < MOST).then_some(count + 1);
-        if GROWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_err() {
-            return Self(false);
-        }
-        let mut growth = Self(true);
-        if !grow(pipe) {
+        let is_counted = GROWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok();
+        let growth = Self(is_counted && grow(pipe));
+        if is_counted && !growth.0 {
             GROWN.fetch_sub(1, Ordering::Relaxed);
-            growth.0 = false;
         }
         growth
     }

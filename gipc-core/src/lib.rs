@@ -43,7 +43,7 @@ pub use frame::MAX_MESSAGE;
 #[doc(hidden)]
 pub use handles::Bundle;
 pub use handles::{Handle, Handles};
-pub use messages::Messages;
+pub use messages::{MessageSink, Messages};
 pub use pipe::{pipe, pipe_of};
 pub use process::Process;
 pub use reader::Reader;

@@ -1,23 +1,47 @@
-//! The messages of a reader as a stream.
+//! The messages of a reader as a stream, and those of a writer as a sink.
 
-use crate::{Codec, Error, Reader};
+use crate::{Codec, Error, Message, Reader, Writer};
 use futures_core::Stream;
+use futures_sink::Sink;
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-type Next<C> = Pin<Box<dyn Future<Output = Result<Option<<C as Codec>::Got>, Error>> + Send>>;
+/// A get or a put that is under way.
+type UnderWay<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// What [`Reader::messages`] returns.
 pub struct Messages<C: Codec> {
     reader: Reader<C>,
-    next: Option<Next<C>>,
+    next: Option<UnderWay<Option<C::Got>>>,
     over: bool,
 }
 
-impl<C: Codec> Messages<C> {
-    pub(crate) fn new(reader: Reader<C>) -> Self {
-        Self { reader, next: None, over: false }
+impl<C: Codec> Reader<C> {
+    /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.
+    ///
+    /// A stream that was polled and found nothing is a get that waits: it keeps its place before the gets of other
+    /// clones, and the handle is in use, until it is polled to its message or dropped.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures_util::StreamExt;
+    ///
+    /// let (r, w) = gipc_core::pipe()?;
+    /// w.put("text").await?;
+    /// w.close()?;
+    /// let mut messages = r.messages();
+    /// while let Some(message) = messages.next().await {
+    ///     assert_eq!(message?, b"text");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn messages(&self) -> Messages<C> {
+        Messages { reader: self.clone(), next: None, over: false }
     }
 }
 
@@ -41,5 +65,96 @@ impl<C: Codec> Stream for Messages<C> {
 impl<C: Codec> fmt::Debug for Messages<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Messages").field("reader", &self.reader).finish()
+    }
+}
+
+/// What [`Writer::sink`] returns.
+pub struct MessageSink<C, M> {
+    writer: Writer<C>,
+    /// The put of the message that was accepted last, or the close.
+    work: Option<UnderWay<()>>,
+    messages: PhantomData<fn(M)>,
+}
+
+impl<C: Codec> Writer<C> {
+    /// Puts messages of type `M` as a sink, which owns them. It accepts one message at a time and puts it as [`put`](Self::put)
+    /// does: it is in the pipe once the sink was flushed, or is ready for the next one.
+    ///
+    /// Dropping the sink closes nothing, and drops the put of a message that was accepted and not flushed: the message is
+    /// withdrawn before its first byte, and its rest is written in the background after it. A message has its place among
+    /// the puts of other tasks from the first poll after it was accepted. From then on the handle is in use, until the sink
+    /// is polled to the end of that message or dropped.
+    ///
+    /// Closing the sink, as `forward` does at the end of its stream, flushes it and closes the handle **for all clones**, as
+    /// [`close_when_idle`](Self::close_when_idle) does. To keep the handle, flush the sink and drop it.
+    ///
+    /// Errors are those of `put`, and come from the next poll. The message is lost then, unless a part of it was written.
+    /// After `Encode`, `TooLarge` and `Io` the sink takes further messages.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use futures_util::{SinkExt, stream};
+    ///
+    /// let (r, w) = gipc_core::pipe()?;
+    /// let mut sink = w.sink();
+    /// sink.send("one").await?;
+    /// sink.send_all(&mut stream::iter([Ok("two"), Ok("three")])).await?;
+    /// sink.close().await?;
+    /// for expected in ["one", "two", "three"] {
+    ///     assert_eq!(r.get().await?.as_deref(), Some(expected.as_bytes()));
+    /// }
+    /// assert_eq!(r.get().await?, None); // closed, although `w` is still there
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sink<M>(&self) -> MessageSink<C, M> {
+        MessageSink { writer: self.clone(), work: None, messages: PhantomData }
+    }
+}
+
+impl<C: Codec<Put: Sync>, M: Message<C::Put> + Send + 'static> Sink<M> for MessageSink<C, M> {
+    type Error = Error;
+
+    /// Waits until the message before is in the pipe: an error is that message's.
+    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_flush(context)
+    }
+
+    /// # Panics
+    ///
+    /// If `poll_ready` has not said that the sink is ready.
+    fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), Error> {
+        assert!(self.work.is_none(), "poll_ready comes before start_send");
+        let writer = self.writer.clone();
+        self.work = Some(Box::pin(async move { writer.put(message).await }));
+        Ok(())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(work) = &mut self.work else { return Poll::Ready(Ok(())) };
+        let done = ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(done)
+    }
+
+    /// Flushes, and closes as [`Writer::close_when_idle`] does. A handle that is closed already is no error.
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.as_mut().poll_flush(context))?;
+        let writer = self.writer.clone();
+        self.work = Some(Box::pin(async move {
+            match writer.close_when_idle().await {
+                Err(Error::Closed) => Ok(()),
+                closed => closed,
+            }
+        }));
+        self.poll_flush(context)
+    }
+}
+
+impl<C: Codec, M> fmt::Debug for MessageSink<C, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageSink").field("writer", &self.writer).finish()
     }
 }

@@ -88,18 +88,9 @@ pub(crate) fn build() -> String {
     if cfg!(any(target_os = "linux", target_os = "android")) {
         return String::new();
     }
-    let file = env::current_exe().and_then(std::fs::metadata);
-    file.map_or_else(
-        |_| String::new(),
-        |file| {
-            let (number, device, len) = (file.ino(), file.dev(), file.len());
-            format!(
-                ", file {device}:{number} of {len} bytes at {}.{}",
-                file.mtime(),
-                file.mtime_nsec()
-            )
-        },
-    )
+    let Ok(file) = env::current_exe().and_then(std::fs::metadata) else { return String::new() };
+    let (number, device, len) = (file.ino(), file.dev(), file.len());
+    format!(", file {device}:{number} of {len} bytes at {}.{}", file.mtime(), file.mtime_nsec())
 }
 
 /// Linux's name for the program that runs.

@@ -5,7 +5,6 @@
 use crate::channel::Channel;
 use crate::end::{End, Held};
 use crate::frame::{Incoming, MAX_MESSAGE};
-use crate::messages::Messages;
 use crate::{Codec, Error, Raw};
 use std::fmt;
 use std::marker::PhantomData;
@@ -192,32 +191,6 @@ impl<C: Codec> Reader<C> {
     pub fn try_get(&self) -> Result<Option<C::Got>, Error> {
         let message = self.reserve()?.try_next()?;
         message.map(C::decode).transpose().map_err(Error::Decode)
-    }
-
-    /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.
-    ///
-    /// A stream that was polled and found nothing is a get that waits: it keeps its place before the gets of other
-    /// clones, and the handle is in use, until it is polled to its message or dropped.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use futures_core::Stream;
-    /// use std::{future::poll_fn, pin::pin};
-    ///
-    /// let (r, w) = gipc_core::pipe()?;
-    /// w.put("text").await?;
-    /// w.close()?;
-    /// let mut messages = pin!(r.messages());
-    /// while let Some(message) = poll_fn(|context| messages.as_mut().poll_next(context)).await {
-    ///     assert_eq!(message?, b"text"); // `messages.next()` with the futures crate
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn messages(&self) -> Messages<C> {
-        Messages::new(self.clone())
     }
 
     /// Refuses messages longer than so many bytes from now on, instead of those longer than

@@ -359,3 +359,18 @@ fn a_chain_of_errors_says_each_thing_once() {
         assert_eq!(text.matches(detail).count(), 1, "{text}");
     }
 }
+
+/// The pipe has room for all of them, so that no put ever waits for it.
+#[test]
+fn puts_that_never_wait_let_other_tasks_come_to_their_turn() {
+    new_runtime().block_on(async {
+        let (_r, w) = pipe().expect("a pipe");
+        let puts = tokio::spawn(async move {
+            for _ in 0..1000 {
+                w.put(b"a").await.expect("room");
+            }
+        });
+        tokio::task::yield_now().await;
+        assert!(!puts.is_finished(), "no other task came to its turn");
+    });
+}
