@@ -125,8 +125,11 @@ impl Resources for Core {
         descriptor.ok_or(WireOutcome::Closed.into())
     }
 
-    /// The length as four bytes, the least significant first.
-    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
+    /// The length as four bytes, the least significant first except at a stream.
+    fn frame_header(&self, handle: &str, len: u64) -> Option<Vec<u8>> {
+        if self.streams.has(handle) {
+            return Streams::frame_header(len);
+        }
         Some(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes().to_vec())
     }
 

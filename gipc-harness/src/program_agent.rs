@@ -82,7 +82,7 @@ impl Resources for Program {
         Ok(end.as_ref().ok_or(WireOutcome::Closed)?.as_raw_fd())
     }
 
-    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
+    fn frame_header(&self, _: &str, len: u64) -> Option<Vec<u8>> {
         Some(u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes().to_vec())
     }
 

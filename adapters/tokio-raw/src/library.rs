@@ -36,8 +36,8 @@ impl Resources for Raw {
         Ok(held.last().and_then(Held::descriptor).ok_or(WireOutcome::Closed)?)
     }
 
-    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
-        Some(u32::try_from(len).ok()?.to_be_bytes().to_vec())
+    fn frame_header(&self, _: &str, len: u64) -> Option<Vec<u8>> {
+        Streams::frame_header(len)
     }
 
     fn child_pid(&self, child: &str) -> Option<i32> {

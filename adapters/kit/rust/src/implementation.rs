@@ -31,10 +31,11 @@ pub trait Resources: 'static {
         Err(Failure::unsupported(format!("{handle} has no descriptor to write to")))
     }
 
-    /// The header of a message of this length, for the profile `frames`; `None` if the format has no header, or cannot
-    /// express this length.
-    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
-        let _ = len;
+    /// The header of a message of this length at this handle, for the profile `frames`; `None` if the format has no
+    /// header, or cannot express this length. For an end of [`Streams`](crate::Streams) it is
+    /// [`Streams::frame_header`](crate::Streams::frame_header).
+    fn frame_header(&self, handle: &str, len: u64) -> Option<Vec<u8>> {
+        let _ = (handle, len);
         None
     }
 

@@ -81,7 +81,7 @@ impl OsActions {
                 write(descriptor, &rest)?;
             }
             Command::Announce { handle, size } => {
-                let header = header(resources, size)?;
+                let header = header(resources, &handle, size)?;
                 write(resources.descriptor(&handle)?, &header)?;
             }
             Command::Trap { signal } => signals::trap(&signal)?,
@@ -155,7 +155,7 @@ impl OsActions {
         resources: &impl Resources,
     ) -> Result<(), Failure> {
         let payload = payload_bytes(payload);
-        let mut frame = header(resources, payload.len() as u64)?;
+        let mut frame = header(resources, &handle, payload.len() as u64)?;
         let header_len = frame.len();
         frame.extend(payload);
         let descriptor = resources.descriptor(&handle)?;
@@ -175,8 +175,8 @@ impl OsActions {
     }
 }
 
-fn header(resources: &impl Resources, len: u64) -> Result<Vec<u8>, Failure> {
-    let header = resources.frame_header(len);
+fn header(resources: &impl Resources, handle: &str, len: u64) -> Result<Vec<u8>, Failure> {
+    let header = resources.frame_header(handle, len);
     header.ok_or_else(|| Failure::unsupported(format!("no header announces {len} bytes")))
 }
 

@@ -83,6 +83,12 @@ impl Streams {
         Completed::with_descriptors(descriptors)
     }
 
+    /// The header of a message of this length, if it can express it.
+    #[must_use]
+    pub fn frame_header(len: u64) -> Option<Vec<u8>> {
+        Some(u32::try_from(len).ok()?.to_be_bytes().to_vec())
+    }
+
     /// Sends one message. If it is dropped before it completes, a part of the message may have been written.
     ///
     /// # Errors

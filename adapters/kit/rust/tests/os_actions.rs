@@ -16,7 +16,7 @@ impl Resources for OnePipe {
         Ok(self.0.as_ref().ok_or(WireOutcome::Closed)?.as_raw_fd())
     }
 
-    fn frame_header(&self, len: u64) -> Option<Vec<u8>> {
+    fn frame_header(&self, _: &str, len: u64) -> Option<Vec<u8>> {
         Some(u16::try_from(len).ok()?.to_be_bytes().to_vec())
     }
 }
