@@ -145,6 +145,7 @@ fn an_order_line_is_followed_or_refused(
 #[case("truncated-twice-in-a-stream", "--repeat 2", 0, "2 passed")]
 #[case("numbers-of-a-pipe-are-used-again", "--concurrent --repeat 3", 0, "3 passed")]
 #[case("one-end-for-two-streams", "", 0, "1 passed")]
+#[case("a-step-behind-one-that-was-to-wait", "--repeat 10", 0, "10 passed")]
 #[case("a-message-cut-in-the-input-of-a-program", "", 0, "1 passed")]
 #[case("a-task-behind-an-unfulfilled-until", "--repeat 5", 0, "5 passed")]
 fn former_false_positives_pass(

@@ -8,7 +8,7 @@ use super::fault_injection::InjectedFault;
 use super::run_state::RunState;
 use crate::scenario::{Outcome, TaskId, Verb};
 use crate::trace::{Release, Schedule, StallEvidence};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Executes a schedule, and injects a fault on the way if there is one.
 pub(super) async fn run(
@@ -50,8 +50,53 @@ pub(super) async fn run(
         resolve_untils(execution, &release).await;
         await_effects(execution, &release, &release.completes).await;
     }
+    release_unforeseen(execution, schedule).await;
     if !execution.state.is_over() {
         await_end(execution).await;
+    }
+}
+
+/// Releases the steps that begin in no schedule because the step before them in their task was to wait forever, and has
+/// completed: where steps race, another outcome than that of the schedule is as right.
+async fn release_unforeseen(execution: &mut Execution<'_>, schedule: &Schedule) {
+    let steps = &execution.state.scenario.steps;
+    let mut is_foreseen = vec![false; steps.len()];
+    for release in &schedule.releases {
+        is_foreseen[release.step] = true;
+    }
+    if is_foreseen.iter().all(|is_foreseen| *is_foreseen) {
+        return;
+    }
+    let completes: BTreeSet<usize> =
+        schedule.releases.iter().flat_map(|release| release.completes.iter().copied()).collect();
+    let mut before: BTreeMap<&TaskId, usize> = BTreeMap::new();
+    for (step, spec) in steps.iter().enumerate() {
+        let Some(before) = before.insert(&spec.task_id, step) else { continue };
+        let state = &execution.state;
+        let is_next = !is_foreseen[step]
+            && !completes.contains(&before)
+            && state.steps.has_completed(before)
+            && !state.is_over()
+            && state.is_ready(&spec.task_id);
+        if is_next {
+            execution.release(step);
+            let release = Release { step, ..Release::default() };
+            resolve_untils(execution, &Release { completes: vec![step], ..release }).await;
+            await_step(execution, step).await;
+        }
+    }
+}
+
+/// Waits until a step has completed, or nothing moves.
+async fn await_step(execution: &mut Execution<'_>, step: usize) {
+    let mut detector = execution.new_detector();
+    while !execution.state.is_over() && execution.state.steps.is_open(step) {
+        let is_deadlocked =
+            |_: &RunState<'_>, deadlocked: &BTreeSet<usize>| deadlocked.contains(&step);
+        if let Some(stall) = execution.next_or_stall(&mut detector, is_deadlocked).await {
+            execution.record_stall(stall).await;
+            return;
+        }
     }
 }
 
