@@ -127,6 +127,12 @@ impl State<'_> {
         if !is_started {
             return;
         }
+        if self.refuses_thread(step) {
+            self.processes[child].is_refused = true;
+            let ends: Vec<_> =
+                handles.iter().flat_map(|handle| self.held_ends(info.process, handle)).collect();
+            return self.refuse_spawn(step, Outcome::Misuse, &ends);
+        }
         let ends = match self.ends_to_give(info.process, handles) {
             Ok(ends) => ends,
             Err((_, ends)) if self.is_ok_by_file(step) => ends,
@@ -161,6 +167,30 @@ impl State<'_> {
         // The child runs before its parent goes on, which may return then.
         self.start_process(child);
         self.complete(step, Outcome::Ok);
+    }
+
+    /// Whether a start is refused because it is called from a thread without an event loop.
+    fn refuses_thread(&self, step: usize) -> bool {
+        let expected = &self.program.scenario.steps[step].expected;
+        self.program.choices.refuses_threads
+            && matches!(self.program.verb(step), Verb::Spawn { from_thread: true, .. })
+            && (!self.is_ok_by_file(step) || expected.contains(&Outcome::Misuse))
+    }
+
+    /// Whether a step names a child whose start was refused for its thread: its parent has no object for it.
+    pub(super) fn names_refused_child(&self, step: usize) -> bool {
+        let child = self.program.steps[step].child;
+        !matches!(self.program.verb(step), Verb::Spawn { .. })
+            && child.is_some_and(|child| self.processes[child].is_refused)
+    }
+
+    /// Only under a mutation: the end of a child that was started from a thread is never noticed.
+    fn is_lost_child(&self, child: usize) -> bool {
+        let starts = |step: &usize| {
+            self.program.steps[*step].child == Some(child)
+                && matches!(self.program.verb(*step), Verb::Spawn { from_thread: true, .. })
+        };
+        self.is(Mutation::ThreadChildIsLost) && (0..self.program.steps.len()).any(|it| starts(&it))
     }
 
     /// Makes the pipes that are streams of a program. Completes the step and returns false if the program cannot be
@@ -360,7 +390,7 @@ impl State<'_> {
     fn notify_joins(&mut self, process: usize, exit: &ProcessExit) {
         let joins = std::mem::take(&mut self.processes[process].joins);
         let count = match () {
-            () if self.is(Mutation::JoinIsLost) => 0,
+            () if self.is(Mutation::JoinIsLost) || self.is_lost_child(process) => 0,
             () if self.is(Mutation::SecondJoinIsLost) => 1,
             () => usize::MAX,
         };
@@ -383,6 +413,7 @@ impl State<'_> {
         let Some(child) = self.program.steps[step].child else { return };
         match self.processes[child].exit().cloned() {
             Some(_) if self.is(Mutation::JoinIsLost) => {}
+            Some(_) if self.is_lost_child(child) => {}
             Some(exit) => {
                 self.reap(child);
                 self.complete(step, self.join_outcome(&exit));
