@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 
 
 def stop_tracker():
@@ -45,7 +46,7 @@ PROTOCOL = 2
 SESSION_NUMBER = 500
 # Before 0.4.0 all messages are pickled; from then on those of a pipe without a codec of its own.
 PICKLED = "encoder" not in gipc.pipe.__code__.co_varnames or os.environ.get("ADAPTER_CODEC") == "default"
-PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities", "drop-handle"]
+PROFILES = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "counts", "oddities", "drop-handle", "threads"]
 PROFILES += [] if PICKLED else ["codec"]
 HAS_DUPLEX = "duplex" in gipc.pipe.__code__.co_varnames
 all_handles = getattr(gipc.gipc, "_get_all_handles", None) or gipc.gipc.get_all_handles
@@ -226,10 +227,11 @@ class Agent(object):
         self.add_handle(far, pair[1])
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
-    def do_spawn(self, child, handles, listed=()):
+    def do_spawn(self, child, handles, listed=(), from_thread=False):
         given = tuple(self.handle(name) for name in handles)
         in_list = [(name, self.handle(name)) for name in listed]
-        process = gipc.start_process(play, args=(child, handles, self.typed, in_list) + given)
+        args = (child, handles, self.typed, in_list) + given
+        process = in_thread(gipc.start_process, play, args) if from_thread else gipc.start_process(play, args)
         self.children[child] = process
         return {"is": "ok"}, {"child": process.pid}
 
@@ -267,6 +269,8 @@ class Agent(object):
         self.handle(handle).close()
 
     def do_join(self, child):
+        if child not in self.children:
+            raise TypeError("its start has given back no process object")
         self.children[child].join()
         return ended(self.children[child].exitcode)
 
@@ -381,6 +385,25 @@ class Agent(object):
 
     def do_pause(self, ms):
         gevent.sleep(ms / 1000.0)
+
+
+def in_thread(function, *args):
+    """Calls a function in a new thread of the system, in which no loop runs; returns or raises what it does."""
+    results = []
+
+    def call():
+        try:
+            results.append((function(*args), None))
+        except Exception as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    result, error = results[0]
+    if error is not None:
+        raise error
+    return result
 
 
 def play(role, names, typed, in_list, *handles):

@@ -25,7 +25,7 @@ import multiprocessing.forkserver  # noqa: E402
 import multiprocessing.resource_tracker  # noqa: E402
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
-from gipc_agent import Threads, Unsupported, content, ended  # noqa: E402
+from gipc_agent import Threads, Unsupported, content, ended, in_thread  # noqa: E402
 
 context = multiprocessing.get_context(METHOD)
 
@@ -58,7 +58,7 @@ VALUES = {"unencodable": Unencodable, "undecodable": Undecodable}
 
 class Agent(Threads):
     name, version = "multiprocessing (%s)" % METHOD, platform.python_version()
-    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities", "share", "drop-handle"]
+    profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities", "share", "drop-handle", "threads"]
     errors = [
         (OSError, "handle is closed", "closed"), (OSError, "end of file during message", "truncated"),
         (OSError, "connection is", "misuse"), (OSError, "bad message length", "protocol"),
@@ -95,10 +95,10 @@ class Agent(Threads):
         self.handles[near], self.handles[far] = context.Pipe()
         return self.made(near, far)
 
-    def do_spawn(self, child, handles, shared=(), listed=()):
+    def do_spawn(self, child, handles, shared=(), listed=(), from_thread=False):
         given, in_list = [self.handle(name) for name in handles], [(name, self.handle(name)) for name in listed]
         process = context.Process(target=play, args=(child, handles, self.typed, in_list, *given))
-        process.start()
+        in_thread(process.start) if from_thread else process.start()
         for connection in (self.handle(name) for name in handles if name not in shared):
             connection.close()  # the documented idiom: the parent closes the ends that only the child should have
         return self.born(child, process)

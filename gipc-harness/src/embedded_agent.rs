@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::process::Stdio;
+use std::thread;
 
 /// What a child gets: its role, the names of the handles that it is given, and the codecs of those that have one.
 /// A child that is a program gets its role and its streams instead, as arguments of the program.
@@ -76,7 +77,7 @@ async fn run_process(
 
 /// The profiles of gipc-core. `scope` is not among them: a handle closes when it is dropped, and a drop cannot report
 /// that the handle is in use.
-const PROFILES: [&str; 13] = [
+const PROFILES: [&str; 14] = [
     "core",
     "tasks",
     "process",
@@ -90,6 +91,7 @@ const PROFILES: [&str; 13] = [
     "groups",
     "share",
     "drop-handle",
+    "threads",
 ];
 
 fn complain(error: &io::Error) -> i32 {
@@ -171,8 +173,8 @@ impl Implementation for Core {
                 let halves = [&near, &far].map(|name| [format!("{name}.r"), format!("{name}.w")]);
                 Ok(self.made(&halves.concat()))
             }
-            Command::Spawn { child, handles, shared, in_group, .. } => {
-                self.spawn(child, handles, &shared, child_command(in_group)?)
+            Command::Spawn { child, handles, shared, in_group, from_thread, .. } => {
+                self.spawn(child, handles, &shared, child_command(in_group)?, from_thread)
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
                 self.run(child, &argv, [stdin, stdout, stderr], in_group)
@@ -238,6 +240,7 @@ impl Core {
         handles: Vec<String>,
         shared: &[String],
         command: ChildCommand,
+        from_thread: bool,
     ) -> Answer {
         let give = |name: &String| match shared.contains(name) {
             true => self.share(name),
@@ -245,10 +248,15 @@ impl Core {
         };
         let given = handles.iter().map(give).collect::<Result<_, _>>()?;
         let codecs = self.codecs.borrow().clone();
-        let process = command
-            .handles(given)
-            .spawn(&(child.clone(), handles, codecs, Vec::new()))
-            .map_err(failure)?;
+        let arguments = (child.clone(), handles, codecs, Vec::new());
+        let mut command = command.handles(given);
+        let process = match from_thread {
+            // A new thread has no runtime.
+            true => thread::scope(|scope| scope.spawn(|| command.spawn(&arguments)).join())
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            false => command.spawn(&arguments),
+        };
+        let process = process.map_err(failure)?;
         self.children.borrow_mut().insert(child, process);
         Ok(WireOutcome::Ok.into())
     }
@@ -345,7 +353,8 @@ impl Core {
 
     fn child(&self, name: &str) -> Result<Process, Failure> {
         let process = self.children.borrow().get(name).cloned();
-        process.ok_or_else(|| impossible("there is no such child"))
+        // A start that was refused has given back no object for its child.
+        process.ok_or(WireOutcome::Misuse.into())
     }
 
     fn made(&self, names: &[String]) -> Completed {

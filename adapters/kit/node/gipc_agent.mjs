@@ -52,6 +52,7 @@ export function serve(Adapter, role) {
     if (command.codec) profile = "codec";
     if (command.listed) profile = "oddities";
     if (command.in_group) profile = "groups";
+    if (command.from_thread) profile = "threads";
     if (command.shared) profile = "share";
     if (!profiles.includes(profile)) {
       throw new Unsupported(`${verb} is of the profile ${profile}, which is not declared`);

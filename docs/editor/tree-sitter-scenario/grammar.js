@@ -35,7 +35,7 @@ module.exports = grammar({
     _action: ($) => choice(
       seq(field("verb", "pipe"), $.handle, $.handle, optional(seq("with", $.codec))),
       seq(field("verb", "duplex"), $.handle, $.handle),
-      seq(field("verb", "spawn"), $.process, optional("in-group"), repeat(choice($.handle, $.shared, $.hidden))),
+      seq(field("verb", "spawn"), $.process, optional(choice("in-group", "from-thread")), repeat(choice($.handle, $.shared, $.hidden))),
       seq(field("verb", "run"), $.process, optional("in-group"), optional(choice("missing", "not-executable")), repeat($.stream)),
       seq(field("verb", "put"), $.handle, choice($._payload, seq("handle", $.handle)), optional($.limit)),
       seq(field("verb", "get"), $.handle, optional(choice($.limit, seq("within", $.text)))),

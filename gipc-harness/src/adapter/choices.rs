@@ -24,6 +24,18 @@ pub struct DeclaredChoices {
     /// What becomes of the children of a process that ends by itself without having joined them. A scenario that is
     /// written for another choice is skipped. If left out: `left`.
     pub unjoined: Option<Unjoined>,
+    /// Whether a start that is called from a thread without an event loop works. If left out: `works`.
+    pub from_thread: Option<FromThread>,
+}
+
+/// What a start does that is called from a thread without an event loop.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromThread {
+    /// It works like any other.
+    Works,
+    /// It is refused before a process exists.
+    Refused,
 }
 
 /// What becomes of children that their parent has not joined when it ends by itself.

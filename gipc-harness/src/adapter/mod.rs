@@ -11,7 +11,7 @@ mod choices;
 mod keeps;
 mod known_failures;
 
-pub use choices::{AfterCancel, DeclaredChoices, LateGet, Spawn, Unjoined};
+pub use choices::{AfterCancel, DeclaredChoices, FromThread, LateGet, Spawn, Unjoined};
 pub use keeps::Keeps;
 pub use known_failures::{FailureSort, KnownFailure};
 pub use manifest::Manifest;

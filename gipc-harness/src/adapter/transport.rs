@@ -150,7 +150,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
 }
 
 /// The profiles that version 2 of the protocol added.
-const NEW_PROFILES: [&str; 5] = ["stdio", "drop", "groups", "share", "drop-handle"];
+const NEW_PROFILES: [&str; 6] = ["stdio", "drop", "groups", "share", "drop-handle", "threads"];
 
 /// Why a hello is rejected, as half a sentence; `None` if it is accepted.
 fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {

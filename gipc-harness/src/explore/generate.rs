@@ -228,9 +228,11 @@ impl Generator<'_> {
         let (given, shared) = (handles.clone(), self.shared(&handles));
         let kept = shared.clone();
         let (listed, in_group) = (Vec::new(), self.is_in_group());
-        let child = child.to_owned();
+        let from_thread = !in_group && self.has("threads") && self.rng.u8(0..4) == 0;
+        let (child, program) = (child.to_owned(), None);
+        let name = child.clone();
         let spawn =
-            Verb::Spawn { child: child.clone(), handles, shared, listed, program: None, in_group };
+            Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
         if self.add(process, None, spawn) && self.is_ok() {
             self.processes.push(child.clone());
             for end in given {
@@ -264,8 +266,10 @@ impl Generator<'_> {
         let program = ProgramStart { executable: Executable::Script, streams };
         let handles: Vec<String> = program.given_to_child().map(str::to_owned).collect();
         let (shared, listed, started) = (Vec::new(), Vec::new(), program.clone());
-        let (program, in_group) = (Some(program), self.is_in_group());
-        let run = Verb::Spawn { child: child.into(), handles, shared, listed, program, in_group };
+        let (child, program, in_group) = (child.to_owned(), Some(program), self.is_in_group());
+        let (name, from_thread) = (child.clone(), false);
+        let run =
+            Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
         if self.add(process, None, run) && self.is_ok() {
             self.processes.push(child.to_owned());
             self.programs.insert(child.to_owned());
@@ -273,7 +277,7 @@ impl Generator<'_> {
                 self.ends.add_pipe(reader, writer, process);
             }
             for end in started.given_to_child() {
-                self.ends.give(end, child);
+                self.ends.give(end, &child);
             }
         }
     }
@@ -363,9 +367,17 @@ impl Generator<'_> {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
             let child = child.to_owned();
             let (handles, shared, listed) = (Vec::new(), Vec::new(), Vec::new());
-            let (child_name, in_group) = (child.clone(), self.is_in_group());
-            let spawn =
-                Verb::Spawn { child: child_name, handles, shared, listed, program: None, in_group };
+            let (name, program, in_group) = (child.clone(), None, self.is_in_group());
+            let from_thread = false;
+            let spawn = Verb::Spawn {
+                child: name,
+                handles,
+                shared,
+                listed,
+                program,
+                in_group,
+                from_thread,
+            };
             if self.add(process, None, spawn) {
                 self.processes.push(child.clone());
                 children.push(child);

@@ -22,6 +22,9 @@ pub struct Choices {
     /// What becomes of the children of a process that ends without having joined them.
     #[serde(default)]
     pub unjoined: Unjoined,
+    /// Whether a start is refused that is called from a thread without an event loop.
+    #[serde(default)]
+    pub refuses_threads: bool,
     /// A deliberate error of the model. A scenario is useful only if some mutation changes its outcomes.
     #[serde(skip)]
     pub mutation: Option<Mutation>,
@@ -63,6 +66,7 @@ impl Default for Choices {
             start_needs: 2,
             after_cancel: AfterCancel::default(),
             unjoined: Unjoined::default(),
+            refuses_threads: false,
             mutation: None,
         }
     }

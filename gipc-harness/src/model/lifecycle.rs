@@ -6,9 +6,8 @@ use super::history::Fact;
 use super::pipe::Wakeup;
 use super::process::{Phase, Signals};
 use super::state::State;
-use crate::scenario::{ChildAct, Executable, Outcome, PipeEnd, ProgramStart, Verb};
+use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
 use crate::trace::{ProcessExit, StepState};
-use std::collections::BTreeSet;
 
 /// The status of a program beside the library, once it is reaped.
 const FOREIGN_EXIT: ProcessExit = ProcessExit::Code(7);
@@ -127,6 +126,12 @@ impl State<'_> {
         if !is_started {
             return;
         }
+        if self.refuses_thread(step) {
+            self.processes[child].is_refused = true;
+            let ends: Vec<_> =
+                handles.iter().flat_map(|handle| self.held_ends(info.process, handle)).collect();
+            return self.refuse_spawn(step, Outcome::Misuse, &ends);
+        }
         let ends = match self.ends_to_give(info.process, handles) {
             Ok(ends) => ends,
             Err((_, ends)) if self.is_ok_by_file(step) => ends,
@@ -161,80 +166,6 @@ impl State<'_> {
         // The child runs before its parent goes on, which may return then.
         self.start_process(child);
         self.complete(step, Outcome::Ok);
-    }
-
-    /// Makes the pipes that are streams of a program. Completes the step and returns false if the program cannot be
-    /// started.
-    fn make_streams(&mut self, step: usize, program: &ProgramStart) -> bool {
-        let error = match program.executable {
-            Executable::Script => None,
-            _ if self.is(Mutation::AnythingRuns) => None,
-            Executable::Missing => Some("ENOENT"),
-            Executable::NotExecutable => Some("EACCES"),
-        };
-        if let Some(name) = error.filter(|_| !self.is_ok_by_file(step)) {
-            self.complete(step, Outcome::Os(name.into()));
-            return false;
-        }
-        let process = self.program.steps[step].process;
-        let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
-        if !self.processes[process].take_descriptors(ends.len() as u64) && !self.is_ok_by_file(step)
-        {
-            self.complete(step, Outcome::Os("EMFILE".into()));
-            return false;
-        }
-        for end in ends {
-            self.pipes[end.pipe].make();
-            self.processes[process].ends.insert(end);
-        }
-        true
-    }
-
-    /// The ends that a process keeps when it gives them to a child.
-    fn shared_ends(&self, step: usize) -> Vec<PipeEnd> {
-        match self.program.verb(step) {
-            Verb::Spawn { shared, .. } if !self.is(Mutation::SharedMoves) => {
-                shared.iter().flat_map(|handle| self.ends(handle)).copied().collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
-    fn ends_to_give(
-        &self,
-        process: usize,
-        handles: &[String],
-    ) -> Result<Vec<PipeEnd>, (Outcome, Vec<PipeEnd>)> {
-        let given: Vec<_> = handles.iter().map(|handle| self.held_ends(process, handle)).collect();
-        let ends: BTreeSet<PipeEnd> = given.iter().flatten().copied().collect();
-        let is_half = |handle: &String| self.program.is_half(handle);
-        let refusal = if self.is(Mutation::DuplexIsOne) && handles.iter().any(is_half) {
-            Some(Outcome::Misuse)
-        } else if given.iter().any(Vec::is_empty) {
-            Some(Outcome::Closed)
-        } else if ends.len() < given.iter().map(Vec::len).sum() {
-            Some(Outcome::Misuse)
-        } else if ends.iter().any(|end| self.is_busy(process, *end)) {
-            Some(Outcome::Locked)
-        } else {
-            None
-        };
-        let ends = ends.into_iter().collect();
-        match refusal {
-            Some(outcome) => Err((outcome, ends)),
-            None => Ok(ends),
-        }
-    }
-
-    fn refuse_spawn(&mut self, step: usize, outcome: Outcome, ends: &[PipeEnd]) {
-        let process = self.program.steps[step].process;
-        let made = self.program.scenario.handles.made_by(step, self.program.verb(step));
-        self.close_ends(process, &made);
-        self.complete(step, outcome);
-        if self.is(Mutation::RefusedTakes) {
-            self.close_ends(process, ends);
-        }
     }
 
     pub(super) fn close_ends(&mut self, process: usize, ends: &[PipeEnd]) {
@@ -360,7 +291,7 @@ impl State<'_> {
     fn notify_joins(&mut self, process: usize, exit: &ProcessExit) {
         let joins = std::mem::take(&mut self.processes[process].joins);
         let count = match () {
-            () if self.is(Mutation::JoinIsLost) => 0,
+            () if self.is(Mutation::JoinIsLost) || self.is_lost_child(process) => 0,
             () if self.is(Mutation::SecondJoinIsLost) => 1,
             () => usize::MAX,
         };
@@ -386,6 +317,7 @@ impl State<'_> {
         }
         match self.processes[child].exit().cloned() {
             Some(_) if self.is(Mutation::JoinIsLost) => {}
+            Some(_) if self.is_lost_child(child) => {}
             Some(exit) => {
                 self.reap(child);
                 self.complete(step, self.join_outcome(&exit));

@@ -14,6 +14,7 @@ mod process;
 mod buffer;
 mod pipe;
 mod timers;
+mod start;
 mod state;
 mod handles;
 mod transitions;

@@ -107,11 +107,13 @@ pub enum Mutation {
     SharedIsClosed,
     /// A handle that is shared with a child moves to it.
     SharedMoves,
+    /// The end of a child that was started from a thread without an event loop is never noticed.
+    ThreadChildIsLost,
 }
 
 impl Mutation {
     /// All mutations.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::WritersAreInherited,
         Self::ReadersAreInherited,
         Self::LastMessageFirst,
@@ -163,5 +165,6 @@ impl Mutation {
         Self::GroupHasOneProcess,
         Self::SharedIsClosed,
         Self::SharedMoves,
+        Self::ThreadChildIsLost,
     ];
 }

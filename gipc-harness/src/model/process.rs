@@ -30,6 +30,8 @@ pub(super) struct ProcessState {
     /// The first process of its process group.
     pub(super) group: usize,
     pub(super) phase: Phase,
+    /// Whether its start was refused because the thread that called it had no event loop. Its parent has no object for it.
+    pub(super) is_refused: bool,
     /// The pipe ends that it holds open.
     pub(super) ends: BTreeSet<PipeEnd>,
     /// Those that the implementation believes open although their descriptors are closed.

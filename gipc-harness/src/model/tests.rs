@@ -2,7 +2,7 @@
 
 use super::{Choices, Mutation, allowed, depends_on_capacity, is_steady, predict, schedule};
 use crate::scenario::{Outcome, Scenario, Verb, parse};
-use crate::trace::{StepState, disagreement};
+use crate::trace::{StepState, disagreement, outcome_text};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -139,6 +139,23 @@ fn a_start_that_needs_no_descriptor_succeeds_without_one() {
     };
     assert!(spawn(2).is(&Outcome::Os("EMFILE".into())));
     assert!(spawn(0).is(&Outcome::Ok));
+}
+
+#[test]
+fn a_start_from_a_thread_that_is_refused_moves_nothing_and_leaves_no_child() {
+    let text = "main        pipe r w
+main        spawn child from-thread w   => ok or misuse
+child       put w \"hello\"              => ok or never
+main        join child                  => exit 0 or misuse
+main        close w                     => closed or ok
+";
+    let scenario = parse("thread", text).expect("the scenario is valid");
+    let outcomes = |refuses_threads| {
+        let trace = predict(&scenario, Choices { refuses_threads, ..Choices::default() });
+        trace.steps[1..].iter().map(|state| outcome_text(&[], state)).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(false), ["ok", "ok", "exit 0", "closed"]);
+    assert_eq!(outcomes(true), ["misuse", "never", "misuse", "ok"]);
 }
 
 /// A random line, with few processes and handles; many are invalid and left out.

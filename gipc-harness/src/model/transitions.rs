@@ -14,6 +14,9 @@ impl State<'_> {
     /// Executes a step that has just begun.
     pub(super) fn execute(&mut self, step: usize) {
         let process = self.program.steps[step].process;
+        if self.names_refused_child(step) {
+            return self.complete(step, Outcome::Misuse);
+        }
         match self.program.verb(step) {
             Verb::Pipe { .. } | Verb::Duplex { .. } => self.make_pipes(step),
             Verb::Spawn { handles, .. } => self.spawn(step, handles),

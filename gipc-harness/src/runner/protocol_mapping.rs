@@ -69,9 +69,15 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Spawn { child, program: Some(program), in_group, .. } => {
                 run_command(child, &program, in_group)
             }
-            Verb::Spawn { child, handles, shared, listed, program: None, in_group } => {
-                Command::Spawn { child, handles, shared, listed, in_group }
-            }
+            Verb::Spawn {
+                child,
+                handles,
+                shared,
+                listed,
+                program: None,
+                in_group,
+                from_thread,
+            } => Command::Spawn { child, handles, shared, listed, in_group, from_thread },
             Verb::Put { handle, payload } => {
                 Command::Put { handle, payload: self.payload(step, payload) }
             }

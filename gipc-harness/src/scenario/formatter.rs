@@ -89,8 +89,19 @@ impl Display for Verb {
             Self::Spawn { child, program: Some(program), in_group, .. } => {
                 write!(f, "run {child}{}{program}", in_group_text(*in_group))
             }
-            Self::Spawn { child, handles, shared, listed, program: None, in_group } => {
+            Self::Spawn {
+                child,
+                handles,
+                shared,
+                listed,
+                program: None,
+                in_group,
+                from_thread,
+            } => {
                 write!(f, "spawn {child}{}", in_group_text(*in_group))?;
+                if *from_thread {
+                    f.write_str(" from-thread")?;
+                }
                 handles.iter().try_for_each(|handle| match shared.contains(handle) {
                     true => write!(f, " share({handle})"),
                     false => write!(f, " {handle}"),

@@ -35,6 +35,8 @@ pub enum Profile {
     Share,
     /// Dropping the last reference to a handle.
     DropHandle,
+    /// Starts that are called from a thread without an event loop.
+    Threads,
 }
 
 impl Profile {
@@ -57,12 +59,13 @@ impl Profile {
             Self::Groups => "groups",
             Self::Share => "share",
             Self::DropHandle => "drop-handle",
+            Self::Threads => "threads",
         }
     }
 }
 
 /// How each verb is written, and its profile. The first word is the verb.
-pub const VERBS: [(&str, Profile); 46] = [
+pub const VERBS: [(&str, Profile); 47] = [
     ("pipe R W", Profile::Core),
     ("duplex A B", Profile::Core),
     ("spawn CHILD H…", Profile::Core),
@@ -109,6 +112,7 @@ pub const VERBS: [(&str, Profile); 46] = [
     ("drop handle H", Profile::DropHandle),
     ("close descriptor H", Profile::Oddities),
     ("get H within \"WORDS\"", Profile::Oddities),
+    ("spawn CHILD from-thread H…", Profile::Threads),
 ];
 
 /// The forms of a verb, as an error shows them.
@@ -131,18 +135,17 @@ pub(super) fn first_words() -> String {
 
 impl Verb {
     /// The profiles that an implementation must support so that it can perform this verb: one, or two for a program in
-    /// a process group and for a child in a group that gets a shared handle.
+    /// a process group, and for a child in a group, or from a thread, that gets a shared handle.
     pub fn profiles(&self) -> impl Iterator<Item = Profile> {
-        let (is_grouped_program, is_grouped_sharer) = match self {
-            Self::Spawn { program, shared, in_group: true, .. } => {
+        let (is_program, is_sharer) = match self {
+            Self::Spawn { program, shared, in_group, from_thread, .. }
+                if *in_group || *from_thread =>
+            {
                 (program.is_some(), !shared.is_empty())
             }
             _ => (false, false),
         };
-        let second = [
-            is_grouped_program.then_some(Profile::Stdio),
-            is_grouped_sharer.then_some(Profile::Share),
-        ];
+        let second = [is_program.then_some(Profile::Stdio), is_sharer.then_some(Profile::Share)];
         [Some(self.profile())].into_iter().chain(second).flatten()
     }
 
@@ -151,6 +154,7 @@ impl Verb {
     pub fn profile(&self) -> Profile {
         match self {
             Self::Pipe { codec: Some(_), .. } => Profile::Codec,
+            Self::Spawn { from_thread: true, .. } => Profile::Threads,
             Self::Spawn { in_group: true, .. } | Self::SignalGroup { .. } => Profile::Groups,
             Self::Spawn { program: Some(_), .. } => Profile::Stdio,
             Self::Spawn { listed, .. } if !listed.is_empty() => Profile::Oddities,

@@ -36,6 +36,8 @@ pub enum Verb {
         program: Option<ProgramStart>,
         /// Whether the child is the first process of a new process group, instead of one of its parent's group.
         in_group: bool,
+        /// Whether the start is called from a thread of its own, in which no event loop runs.
+        from_thread: bool,
     },
     /// Sends one message.
     Put {

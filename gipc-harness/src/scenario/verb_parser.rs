@@ -145,7 +145,8 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let (mut handles, mut shared, mut listed) = (Vec::new(), Vec::new(), Vec::new());
     let in_group = is_in_group(tokens, end);
-    for at in 3 + usize::from(in_group)..end {
+    let from_thread = end > 3 && tokens.text(3) == "from-thread";
+    for at in 3 + usize::from(in_group || from_thread)..end {
         if let Some(handle) = handle_inside(tokens, at, "in-list")? {
             listed.push(handle);
         } else if let Some(handle) = handle_inside(tokens, at, "share")? {
@@ -156,7 +157,7 @@ fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
         }
     }
     let child = tokens.name(2)?;
-    Ok(Verb::Spawn { child, handles, shared, listed, program: None, in_group })
+    Ok(Verb::Spawn { child, handles, shared, listed, program: None, in_group, from_thread })
 }
 
 /// The handle in a token such as `share(r)`; `None` if the token does not begin with the word and a bracket.
@@ -178,8 +179,9 @@ fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let in_group = is_in_group(tokens, end);
     let program = program_start::parse(tokens, 3 + usize::from(in_group), end)?;
     let handles = program.given_to_child().map(str::to_owned).collect();
-    let (child, shared, listed) = (tokens.name(2)?, Vec::new(), Vec::new());
-    Ok(Verb::Spawn { child, handles, shared, listed, program: Some(program), in_group })
+    let (child, program) = (tokens.name(2)?, Some(program));
+    let (shared, listed, from_thread) = (Vec::new(), Vec::new(), false);
+    Ok(Verb::Spawn { child, handles, shared, listed, program, in_group, from_thread })
 }
 
 /// Whether the child of a `spawn` or a `run` starts a process group of its own.

@@ -110,6 +110,11 @@ pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)>
         ),
         (is_child_left, "unjoined = \"killed\"", Choices { unjoined: Unjoined::Killed, ..suite }),
         (is_child_left, "unjoined = \"joined\"", Choices { unjoined: Unjoined::Joined, ..suite }),
+        (
+            any(|step| matches!(step.verb, Verb::Spawn { from_thread: true, .. })),
+            "from-thread = \"refused\"",
+            Choices { refuses_threads: true, ..suite },
+        ),
     ];
     let relevant = all.into_iter().filter(|(matters, ..)| *matters);
     relevant.map(|(_, name, choices)| (name, choices)).collect()

@@ -1,6 +1,6 @@
 //! The choices of an implementation: what they are, and which lines are written for other choices.
 
-use crate::adapter::{self, Adapter, LateGet};
+use crate::adapter::{self, Adapter, FromThread, LateGet};
 use crate::model::{self, AfterCancel, Choices, Unjoined};
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace, disagreement};
@@ -27,6 +27,9 @@ pub fn declared_choices(adapter: &Adapter) -> Choices {
             adapter::Unjoined::Joined => Unjoined::Joined,
             adapter::Unjoined::JoinedOnReturn => Unjoined::JoinedOnReturn,
         }),
+        refuses_threads: declared
+            .from_thread
+            .map_or(suite.refuses_threads, |start| start == FromThread::Refused),
     }
 }
 
@@ -60,6 +63,7 @@ impl ChoiceExemption {
             ("after-cancel", Choices { after_cancel: suite.after_cancel, ..choices }),
             ("late-get", Choices { late_get_waits: suite.late_get_waits, ..choices }),
             ("unjoined", Choices { unjoined: suite.unjoined, ..choices }),
+            ("from-thread", Choices { refuses_threads: suite.refuses_threads, ..choices }),
         ];
         let agrees = |trace: &Trace| disagreement(scenario, trace).is_none();
         let explains = |usual: &&(&str, Choices)| {

@@ -28,7 +28,7 @@ import threading
 import time
 
 from . import os_actions
-from .session import Agent, Closed, Raised, Unsupported, content, ended, message  # noqa: F401, for adapters
+from .session import Agent, Closed, Raised, Unsupported, content, ended, in_thread, message  # noqa: F401, for adapters
 
 # The number of turns that the loop takes before it answers a ping.
 TURNS = 20

@@ -41,6 +41,25 @@ class Raised(Exception):
     """The scenario says that this entry, or the body of a scope, fails."""
 
 
+def in_thread(function, *args):
+    """Calls a function in a new thread, in which no event loop runs; returns or raises what it does."""
+    results = []
+
+    def call():
+        try:
+            results.append((function(*args), None))
+        except Exception as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    (result, error), = results
+    if error is not None:
+        raise error
+    return result
+
+
 class Agent:
     """One process of a scenario: its handles, its children, and its session with the harness."""
 
@@ -48,7 +67,8 @@ class Agent:
     # Arguments that change the meaning of a command. If a method does not take one, the command is unsupported.
     required_arguments = {
         "within": "%s takes no time limit", "codec": "%s takes no codec", "raising": "%s takes no error",
-        "in_group": "%s starts no process group", "shared": "%s gives only what its parent does not keep",
+        "in_group": "%s starts no process group", "from_thread": "%s is called from no other thread",
+        "shared": "%s gives only what its parent does not keep",
         "listed": "%s can give nothing that is hidden in another argument",
     }
     # The errors of the library: class, a part of the text, and the outcome. The first match counts.
@@ -139,6 +159,8 @@ class Agent:
         profile = VERBS.get(verb, "core")
         if verb == "count":
             profile = "counts" if arguments["what"] == "handles" else "signals"
+        elif arguments.get("from_thread"):
+            profile = "threads"
         elif arguments.get("in_group"):
             profile = "groups"
         elif arguments.get("shared"):

@@ -40,6 +40,9 @@ pub enum Command {
         /// Whether it is the first of a new process group, instead of one of the group of this process.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         in_group: bool,
+        /// Whether the start is called from a new thread of the system, in which no event loop or runtime runs.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        from_thread: bool,
     },
     /// Start a program by the implementation's own interface for programs.
     Run {
@@ -256,6 +259,7 @@ impl Command {
     pub fn profile(&self) -> &'static str {
         match self {
             Self::Pipe { codec: Some(_), .. } => "codec",
+            Self::Spawn { from_thread: true, .. } => "threads",
             Self::Spawn { listed, .. } if !listed.is_empty() => "oddities",
             Self::Spawn { shared, .. } if !shared.is_empty() => "share",
             Self::Spawn { in_group: true, .. }

@@ -40,13 +40,15 @@ fn verb() -> impl Strategy<Value = Verb> {
             codec
         }),
         (name(), name()).prop_map(|(near, far)| Verb::Duplex { near, far }),
-        (name(), vec(handle(), 0..4), 0..3_usize, vec(handle(), 0..2), any::<bool>()).prop_map(
-            |(child, handles, kept, listed, in_group)| {
+        (name(), vec(handle(), 0..4), 0..3_usize, vec(handle(), 0..2), 0..3_u8).prop_map(
+            |(child, handles, kept, listed, modifier)| {
+                let (in_group, from_thread) = (modifier == 1, modifier == 2);
                 // A handle that is named twice is shared both times or not at all.
                 let is_shared =
                     |handle: &&String| handles.iter().take(kept).any(|it| it == *handle);
                 let shared = handles.iter().filter(is_shared).cloned().collect();
-                Verb::Spawn { child, handles, shared, listed, program: None, in_group }
+                let program = None;
+                Verb::Spawn { child, handles, shared, listed, program, in_group, from_thread }
             }
         ),
         (name(), program_start(), any::<bool>()).prop_map(|(child, program, in_group)| {
@@ -57,6 +59,7 @@ fn verb() -> impl Strategy<Value = Verb> {
                 listed: Vec::new(),
                 program: Some(program),
                 in_group,
+                from_thread: false,
             }
         }),
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),

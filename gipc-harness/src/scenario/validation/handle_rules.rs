@@ -1,6 +1,6 @@
 //! The rules about handles: which process owns each pipe end at a step, and whether the step may use it.
 
-use crate::scenario::{HandleTable, ParseError, PipeEnd, Side, Step};
+use crate::scenario::{HandleTable, Outcome, ParseError, PipeEnd, Side, Step};
 use crate::similar::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,9 @@ impl<'a> HandleRules<'a> {
         let kept: BTreeSet<_> = shared.iter().flat_map(|handle| table.ends(handle)).collect();
         for end in given {
             let Some(status) = self.ends.get_mut(&end) else { continue };
-            if !kept.contains(&end) {
+            // A start that may be refused may leave the handle where it is.
+            let may_stay = step.expected.iter().any(Outcome::is_refusal);
+            if !kept.contains(&end) && !may_stay {
                 status.owners.retain(|owner| *owner != step.task_id.process);
             }
             status.owners.push(child);
