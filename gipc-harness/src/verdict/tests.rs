@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::adapter::skip_list::SkipList;
-use crate::environment::Environment;
+use crate::environment::{Environment, SystemFact, UnmetAssumption};
 use crate::model::{Choices, predict, predict_unsent};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
@@ -192,6 +192,35 @@ fn a_scenario_outside_the_suite_that_an_adapter_cannot_do_is_skipped_and_not_an_
     let failed = judge(&job, &Observation::of(failed), &baseline, &Environment::default());
     assert_eq!(failed.status, Status::Fail);
     assert_eq!(failed.baseline_change, None, "`--accept` must not write it into the manifest");
+}
+
+#[test]
+fn a_skip_that_the_system_explains_is_no_business_of_the_skip_list() {
+    let job = job(CLOSES);
+    let reason = "cannot observe blocking here".to_owned();
+    let unsupported = Some(Unsupported { step: None, reason });
+    let trace = predict(&job.scenario, Choices::default());
+    let observation = Observation { unsupported, ..Observation::of(trace) };
+    let skips = SkipList::parse("", &["default"], "skips.txt").expect("an empty list");
+    let baseline = Baseline { skips: Some(&skips), variant: "default", ..Baseline::default() };
+    let elsewhere = judge(&job, &observation, &baseline, &Environment::default());
+    assert_eq!(elsewhere.status, Status::Error);
+    let unmet = UnmetAssumption {
+        means: "nothing is shown".into(),
+        explains: vec!["cannot observe blocking".into()],
+    };
+    let fact = SystemFact {
+        name: "processes shown".into(),
+        found: "no".into(),
+        unmet: Some(unmet),
+        unmet_by_heavy: None,
+    };
+    let environment = Environment { facts: vec![fact], slow_factor: 1 };
+    let here = judge(&job, &observation, &baseline, &environment);
+    assert_eq!(here.status, Status::Environment);
+    assert_eq!(here.reason.as_deref(), Some("processes shown: nothing is shown"));
+    assert_eq!(here.notes, ["cannot observe blocking here"]);
+    assert_eq!(here.baseline_change, None, "`--accept` must not write it into the list");
 }
 
 fn completed(outcome: Outcome) -> StepState {
