@@ -147,7 +147,11 @@ pub(crate) fn name_process() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Some(name) = env::args_os().next().or_else(first_argument) {
         let name = Path::new(&name).file_name().and_then(|name| CString::new(name.as_bytes()).ok());
-        let _ = name.map(|name| nix::sys::prctl::set_name(&name));
+        if let Some(name) = name {
+            // nix has this call on Linux and not on Android.
+            // SAFETY: the system only reads the name, which ends with a zero.
+            unsafe { nix::libc::prctl(nix::libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+        }
     }
 }
 
