@@ -12,11 +12,11 @@ use nix::unistd::Pid;
 use nix::unistd::{Gid, Uid};
 use std::env;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 #[cfg(any(target_os = "linux", target_os = "android"))]
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -136,10 +136,23 @@ pub(crate) fn has_more_rights_than_its_caller() -> bool {
 /// which is `exe` for every child.
 pub(crate) fn name_process() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = env::args_os().next() {
+    if let Some(name) = env::args_os().next().or_else(first_argument) {
         let name = Path::new(&name).file_name().and_then(|name| CString::new(name.as_bytes()).ok());
-        let _ = name.map(|name| nix::sys::prctl::set_name(&name));
+        if let Some(name) = name {
+            // nix has this call on Linux and not on Android.
+            // SAFETY: the system only reads the name, which ends with a zero.
+            unsafe { nix::libc::prctl(nix::libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+        }
     }
+}
+
+/// The first argument of this program as Linux shows it. Before main the standard library has the arguments only where the
+/// system passes them to constructors, which glibc does and musl does not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn first_argument() -> Option<OsString> {
+    let shown = std::fs::read("/proc/self/cmdline").ok()?;
+    let first = shown.split(|byte| *byte == 0).next().filter(|first| !first.is_empty())?;
+    Some(OsString::from_vec(first.to_vec()))
 }
 
 /// Sends a signal of any number, also those that nix has no name for.
@@ -337,6 +350,12 @@ mod tests {
     fn what_is_open_beside_these_is_noticed() {
         let (r, _w) = pipe().expect("a pipe");
         assert!(!only_these_are_open([0, 1, 2, r.as_raw_fd()]));
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn the_first_argument_is_found_without_the_standard_library() {
+        assert!(first_argument().is_none_or(|first| Some(first) == env::args_os().next()));
     }
 
     #[test]

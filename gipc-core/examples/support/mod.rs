@@ -31,7 +31,7 @@ pub(crate) struct Usage {
     /// Processor time in seconds.
     cpu_seconds: f64,
     /// Page faults that needed no device.
-    page_faults: i64,
+    page_faults: std::ffi::c_long,
 }
 
 impl Usage {

@@ -394,6 +394,20 @@ entry! {
     }
 }
 
+/// Limits the number of processes of this user to none, which illumos cannot.
+#[cfg(not(target_os = "illumos"))]
+fn allow_no_process() -> nix::Result<()> {
+    let none = nix::libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // nix has this limit on some systems only.
+    // SAFETY: the call only reads the structure.
+    Errno::result(unsafe { nix::libc::setrlimit(nix::libc::RLIMIT_NPROC, &raw const none) })
+        .map(drop)
+}
+#[cfg(target_os = "illumos")]
+fn allow_no_process() -> nix::Result<()> {
+    Err(Errno::ENOTSUP)
+}
+
 async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box<dyn Error>> {
     let (r, w) = pipe()?;
     let mut command = Command::new(takes_a_writer())?.handles(w.clone());
@@ -401,10 +415,7 @@ async fn refused_for_want_of_a_process() -> Result<(String, Option<String>), Box
     if Uid::effective().is_root() {
         setuid(Uid::from_raw(65534))?;
     }
-    let none = nix::libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // nix has this limit on some systems only.
-    // SAFETY: the call only reads the structure.
-    Errno::result(unsafe { nix::libc::setrlimit(nix::libc::RLIMIT_NPROC, &raw const none) })?;
+    allow_no_process()?;
     let refused = match command.spawn(&0) {
         Ok(_) => "it was started".to_owned(),
         Err(gipc_core::Error::Io(error)) => {

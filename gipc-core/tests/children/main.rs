@@ -20,9 +20,14 @@ use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// waitid, which nix has on some systems only.
-fn wait_id(kind: nix::libc::idtype_t, id: u32, flags: nix::libc::c_int) -> nix::Result<()> {
+/// waitid, which nix has on some systems only, and whose number of a process has a sign on some.
+fn wait_id(
+    kind: nix::libc::idtype_t,
+    id: impl TryInto<nix::libc::id_t>,
+    flags: nix::libc::c_int,
+) -> nix::Result<()> {
     let mut info = std::mem::MaybeUninit::<nix::libc::siginfo_t>::uninit();
+    let id = id.try_into().map_err(|_| nix::errno::Errno::EINVAL)?;
     // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
     let waited = unsafe { nix::libc::waitid(kind, id, info.as_mut_ptr(), flags) };
     nix::errno::Errno::result(waited).map(drop)

@@ -289,10 +289,16 @@ fn refuses_as_privileged(folder: &Path) -> Result<(), Failure> {
 
 /// Runs a test of this file that starts a child.
 pub(crate) async fn loaded() -> Result<(), Failure> {
-    let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
-    let Some(loader) = loaders.iter().find(|loader| Path::new(loader).exists()) else {
-        return Ok(()); // not a system whose loader is known here
+    // A loader runs a dynamic program of its own architecture, and replaces itself by a static one.
+    let loader = match std::env::consts::ARCH {
+        _ if cfg!(any(not(target_env = "gnu"), target_feature = "crt-static")) => return Ok(()),
+        "x86_64" => "/lib64/ld-linux-x86-64.so.2",
+        "aarch64" => "/lib/ld-linux-aarch64.so.1",
+        _ => return Ok(()), // its loader is not known here
     };
+    if !Path::new(loader).exists() {
+        return Ok(());
+    }
     let output = std::process::Command::new(loader)
         .arg(std::env::current_exe()?)
         .args(["--exact", "a_child_that_nobody_joins_is_no_zombie"])

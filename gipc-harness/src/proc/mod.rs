@@ -9,5 +9,6 @@ pub mod process_handle;
 pub mod process_tree;
 pub mod signals;
 pub mod snapshot;
+mod syscall_table;
 mod syscalls;
 mod thread_state;

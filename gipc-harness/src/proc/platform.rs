@@ -68,12 +68,13 @@ pub(crate) fn kill(pid: i32, is_same_process: impl Fn() -> bool) {
 
 /// Whether a process is a child of this one. A child that has ended is one until it is reaped.
 pub(crate) fn is_own_child(pid: i32) -> bool {
-    let Ok(id) = libc::id_t::try_from(pid) else { return false };
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // nix has this call on some systems only.
-    // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
-    unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) == 0 }
+    // The type has a sign on some systems. nix has this call on some systems only.
+    libc::id_t::try_from(pid).is_ok_and(|id| {
+        // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
+        unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) == 0 }
+    })
 }
 
 /// Raises the limit of open descriptors of this process and its children to what the system allows, at most 65536: a

@@ -1,10 +1,12 @@
 //! What a sleeping thread is blocked in, and whether a timer may wake it.
 
 use super::process_tree::is_shortage;
+use super::syscall_table::{SYSCALLS, Syscall, Target, TimeoutArg, socket_call_name};
 use super::thread_state::ThreadState;
 use crate::trace::BlockedIn;
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 #[cfg(target_os = "linux")]
 use std::{sync::OnceLock, sync::mpsc, thread, time::Duration};
 
@@ -74,12 +76,29 @@ pub(super) fn decode_blocking_call(
         _ => {}
     }
     let far_timer = remaining_ms.filter(|ms| (FAR_MS..NEVER_MS).contains(ms)).map(|ms| ms / 1000);
-    // A descriptor is an int in a register; the upper half of the register is not part of it.
-    let fd = (*target == Target::Descriptor).then(|| argument(0) as u32 as i32);
+    let (name, fd) = match target {
+        // A descriptor is an int in a register; the upper half of the register is not part of it.
+        Target::Descriptor => (*name, Some(argument(0) as u32 as i32)),
+        Target::SocketCall => socket_call(pid, argument(0), argument(1))?,
+        Target::Other => (*name, None),
+    };
     if fd.is_some_and(|fd| is_regular_file(pid, fd)) {
         return Err(format!("it waits for a file system, in {name}"));
     }
-    Ok(BlockedIn::Call { name: (*name).to_owned(), fd, far_timer })
+    Ok(BlockedIn::Call { name: name.to_owned(), fd, far_timer })
+}
+
+/// The name and the descriptor of a call that is made through `socketcall`, whose arguments are at this address, one in
+/// each word.
+fn socket_call(pid: i32, number: u64, address: u64) -> Result<(&'static str, Option<i32>), String> {
+    let name = socket_call_name(number).ok_or_else(|| {
+        format!("it waits in call {number} on sockets, which the harness does not know")
+    })?;
+    let mut word = [0; size_of::<libc::c_long>()];
+    // Without the descriptor it is known all the same that the call has no timer.
+    let is_read = read_memory(pid, address, &mut word).is_ok();
+    let fd = is_read.then(|| libc::c_long::from_ne_bytes(word) as i32);
+    Ok((name, fd))
 }
 
 /// A timer that is further away than this does not count as movement: no run waits for it. The report names it.
@@ -94,122 +113,6 @@ const LIBEV_TICKS_MS: [u64; 2] = [59_743, 59_744];
 /// The timeout with which the system monitor of Go's runtime sleeps when the program is idle. The match is exact, so that
 /// a minute that the program itself waits, part of which has already passed, is not mistaken for it.
 const GO_SYSMON_MS: u64 = 60_000;
-
-/// A system call that may block.
-struct Syscall {
-    number: libc::c_long,
-    name: &'static str,
-    target: Target,
-    timeout: TimeoutArg,
-}
-
-/// What the first argument of a system call is.
-#[derive(PartialEq, Eq)]
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-enum Target {
-    Descriptor,
-    Other,
-}
-
-/// Where a system call has its timeout.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-enum TimeoutArg {
-    /// It has none.
-    Never,
-    /// The call always ends by itself.
-    Always,
-    /// In this argument, in milliseconds; negative means no timeout.
-    Milliseconds(usize),
-    /// This argument points to seconds and a fraction of this many bytes each, relative to the start of the call; null
-    /// means no timeout.
-    Timespec(usize, usize),
-    /// The same at argument 3, but relative only if the operation (argument 1) is a plain wait.
-    Futex(usize),
-}
-
-/// The size of a number of seconds in the calls that every architecture has.
-#[cfg(target_os = "linux")]
-const WORD: usize = size_of::<libc::c_long>();
-
-/// A call whose first argument is a descriptor, and which has no timeout.
-#[cfg(target_os = "linux")]
-const fn on_fd(number: libc::c_long, name: &'static str) -> Syscall {
-    Syscall { number, name, target: Target::Descriptor, timeout: TimeoutArg::Never }
-}
-
-#[cfg(target_os = "linux")]
-const fn other(number: libc::c_long, name: &'static str, timeout: TimeoutArg) -> Syscall {
-    Syscall { number, name, target: Target::Other, timeout }
-}
-
-#[cfg(target_os = "linux")]
-const SYSCALLS: &[Syscall] = &[
-    on_fd(libc::SYS_read, "read"),
-    on_fd(libc::SYS_readv, "readv"),
-    on_fd(libc::SYS_write, "write"),
-    on_fd(libc::SYS_writev, "writev"),
-    on_fd(libc::SYS_recvmsg, "recvmsg"),
-    on_fd(libc::SYS_recvfrom, "recvfrom"),
-    on_fd(libc::SYS_sendmsg, "sendmsg"),
-    on_fd(libc::SYS_sendto, "sendto"),
-    on_fd(libc::SYS_accept4, "accept"),
-    other(libc::SYS_wait4, "wait", TimeoutArg::Never),
-    other(libc::SYS_waitid, "wait", TimeoutArg::Never),
-    other(libc::SYS_rt_sigsuspend, "sigsuspend", TimeoutArg::Never),
-    other(libc::SYS_futex, "futex", TimeoutArg::Futex(WORD)),
-    other(libc::SYS_ppoll, "poll", TimeoutArg::Timespec(2, WORD)),
-    other(libc::SYS_pselect6, "select", TimeoutArg::Timespec(4, WORD)),
-    other(libc::SYS_epoll_pwait, "epoll", TimeoutArg::Milliseconds(3)),
-    other(libc::SYS_rt_sigtimedwait, "sigwait", TimeoutArg::Timespec(2, WORD)),
-    other(libc::SYS_clock_nanosleep, "sleep", TimeoutArg::Always),
-    other(libc::SYS_nanosleep, "sleep", TimeoutArg::Always),
-    #[cfg(not(any(
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "riscv32",
-        target_arch = "loongarch64"
-    )))]
-    other(libc::SYS_epoll_wait, "epoll", TimeoutArg::Milliseconds(3)),
-    #[cfg(not(any(
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "riscv32",
-        target_arch = "loongarch64"
-    )))]
-    other(libc::SYS_poll, "poll", TimeoutArg::Milliseconds(2)),
-    #[cfg(not(any(
-        target_arch = "aarch64",
-        target_arch = "riscv64",
-        target_arch = "riscv32",
-        target_arch = "loongarch64"
-    )))]
-    other(libc::SYS_pause, "pause", TimeoutArg::Never),
-    #[cfg(any(target_arch = "x86_64", target_arch = "s390x"))]
-    other(libc::SYS_select, "select", TimeoutArg::Timespec(4, WORD)),
-    #[cfg(any(
-        target_arch = "x86",
-        target_arch = "arm",
-        target_arch = "powerpc",
-        target_arch = "powerpc64"
-    ))]
-    other(libc::SYS__newselect, "select", TimeoutArg::Timespec(4, WORD)),
-    // The socket calls of x86 before Linux 4.3, and of s390x, go through one call with the arguments in memory.
-    #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
-    on_fd(libc::SYS_accept, "accept"),
-    // 32-bit systems have calls with 64-bit times besides. Their numbers are the same on all of them.
-    #[cfg(target_pointer_width = "32")]
-    other(407, "sleep", TimeoutArg::Always),
-    #[cfg(target_pointer_width = "32")]
-    other(413, "select", TimeoutArg::Timespec(4, 8)),
-    #[cfg(target_pointer_width = "32")]
-    other(414, "poll", TimeoutArg::Timespec(2, 8)),
-    #[cfg(target_pointer_width = "32")]
-    other(421, "sigwait", TimeoutArg::Timespec(2, 8)),
-    #[cfg(target_pointer_width = "32")]
-    other(422, "futex", TimeoutArg::Futex(8)),
-];
-#[cfg(not(target_os = "linux"))]
-const SYSCALLS: &[Syscall] = &[];
 
 /// Whether `/proc` shows system calls with the numbers of the architecture that this program is built for. Under an
 /// emulator it shows those of the machine.
@@ -278,11 +181,9 @@ fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, St
     if address == 0 {
         return Ok(None);
     }
-    use std::os::unix::fs::FileExt;
-    let unreadable = |error: io::Error| format!("a timer is set that cannot be read ({error})");
-    let memory = fs::File::open(format!("/proc/{pid}/mem")).map_err(unreadable)?;
     let mut bytes = [0; 16];
-    memory.read_exact_at(&mut bytes[..2 * width], address).map_err(unreadable)?;
+    read_memory(pid, address, &mut bytes[..2 * width])
+        .map_err(|error| format!("a timer is set that cannot be read ({error})"))?;
     let number = |start: usize| match bytes[start..start + width].try_into() {
         Ok(eight) => i64::from_ne_bytes(eight),
         Err(_) => bytes[start..start + 4].try_into().map_or(0, i32::from_ne_bytes).into(),
@@ -291,6 +192,11 @@ fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, St
     let ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
     // The unit of the fraction depends on the call. Any fraction is more than none.
     Ok(Some(ms.saturating_add(u64::from(fraction != 0))))
+}
+
+/// Reads the memory of a process.
+fn read_memory(pid: i32, address: u64, bytes: &mut [u8]) -> io::Result<()> {
+    fs::File::open(format!("/proc/{pid}/mem"))?.read_exact_at(bytes, address)
 }
 
 /// Whether a process has a timer descriptor that will fire within [`NEVER_MS`], or may have one, since there are too few
@@ -381,5 +287,16 @@ mod tests {
         assert_eq!(read(long.as_ptr() as u64, 8), Ok(Some(2001)));
         assert_eq!(read(short.as_ptr() as u64, 4), Ok(Some(3000)));
         assert_eq!(read(0, 8), Ok(None), "no time limit");
+    }
+
+    #[test]
+    fn a_call_through_socketcall_is_named_and_has_its_descriptor_in_memory() {
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        let arguments: [libc::c_long; 3] = [7, 0x1000, 64];
+        let address = arguments.as_ptr() as u64;
+        assert_eq!(socket_call(own, 10, address), Ok(("recvfrom", Some(7))));
+        assert_eq!(socket_call(own, 17, 1), Ok(("recvmsg", None)), "the address is not readable");
+        let unknown = "it waits in call 99 on sockets, which the harness does not know";
+        assert_eq!(socket_call(own, 99, address), Err(unknown.to_owned()));
     }
 }

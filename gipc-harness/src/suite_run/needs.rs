@@ -39,7 +39,7 @@ impl Needs {
 
     /// What the system allows. What it does not limit, or does not tell, is unlimited.
     pub(super) fn available() -> Self {
-        let soft = |resource| getrlimit(resource).map_or(u64::MAX, |(soft, _)| soft);
+        let soft = |resource| getrlimit(resource).map_or(u64::MAX, |(soft, _)| as_u64(soft));
         #[cfg(any(target_os = "linux", target_os = "freebsd"))]
         let processes = soft(Resource::RLIMIT_NPROC);
         #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
@@ -98,6 +98,11 @@ impl fmt::Display for Needs {
         let (processes, descriptors) = (limit(self.processes), limit(self.descriptors));
         write!(f, "{processes} processes and {descriptors} descriptors in the harness")
     }
+}
+
+/// A limit, whose type has another size or a sign on some systems.
+fn as_u64(limit: impl TryInto<u64>) -> u64 {
+    limit.try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

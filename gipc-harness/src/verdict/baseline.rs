@@ -219,11 +219,7 @@ impl<'a> Baseline<'a> {
         }
         verdict.flaky |= listed == Some(true);
         let (status, change, note) = match (verdict.status, listed) {
-            (Status::Skip, None) => (
-                Status::Error,
-                BaselineChange::Skips,
-                "it was skipped, and skips.txt does not list it: add its id, or let `run --accept` do it",
-            ),
+            (Status::Skip, None) => (Status::Error, BaselineChange::Skips, UNLISTED_SKIP),
             (status, Some(false)) if status != Status::Skip && !status.is_inconclusive() => (
                 Status::Fixed,
                 BaselineChange::Asked,
@@ -236,6 +232,10 @@ impl<'a> Baseline<'a> {
         verdict.baseline_change = Some(change);
     }
 }
+
+/// The note on a skip that the list does not have.
+pub(super) const UNLISTED_SKIP: &str =
+    "it was skipped, and skips.txt does not list it: add its id, or let `run --accept` do it";
 
 /// The entry for a failure that is not listed.
 fn new_failure(verdict: &Verdict, scenario: &Scenario, instead: bool) -> Option<BaselineChange> {

@@ -50,3 +50,53 @@ pub(super) fn excuse_expired_limits(verdict: &mut Verdict, job: &Job, observatio
         spec.position.line, spec.task_id
     ));
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Choices, predict, predict_expired};
+    use crate::scenario::Outcome;
+    use crate::trace::StepState;
+    use crate::verdict::Status;
+    use crate::verdict::tests::{job, judged};
+
+    /// On a busy machine the limit may expire before the process of the put gets the processor.
+    #[test]
+    fn a_put_whose_limit_expires_before_its_first_byte_proves_nothing() {
+        let text = "main        pipe r w\n\
+                    main        put w 2MiB within 100ms     => timeout\n\
+                    main/reader get r                       => 2MiB\n\
+                    main        put w \"next\"\n";
+        let job = job(text);
+        assert_eq!(judged(&job, predict(&job.scenario, Choices::default())).status, Status::Pass);
+        let unsent = predict_expired(&job.scenario, Choices::default(), [1]);
+        let verdict = judged(&job, unsent.clone());
+        assert_eq!(verdict.status, Status::Slow, "{verdict:?}");
+        let mut torn = unsent;
+        torn.steps[2] = StepState::completed(Outcome::Truncated);
+        assert_eq!(judged(&job, torn).status, Status::Fail);
+    }
+
+    /// A message of 2 MiB takes longer than a millisecond where other processes use the processor.
+    #[test]
+    fn a_short_limit_that_expires_before_the_step_could_complete_proves_nothing() {
+        let text = |limit: u64| {
+            format!(
+                "main        pipe r w\nmain        spawn child w\nchild       put w 2MiB\n\
+                 main        get r within {limit}ms             => 2MiB\n\
+                 main        join child                  => exit 0\n"
+            )
+        };
+        let short = job(&text(1));
+        let expired = predict_expired(&short.scenario, Choices::default(), [3]);
+        assert!(expired.steps[3].is(&Outcome::Timeout) && expired.steps[2] == StepState::Pending);
+        assert_eq!(judged(&short, expired.clone()).status, Status::Slow);
+        let mut lost = expired.clone();
+        lost.steps[2] = StepState::completed(Outcome::Ok);
+        assert!(
+            judged(&short, lost).status.is_failure(),
+            "the message was not read, so the put waits"
+        );
+        assert!(judged(&job(&text(10_000)), expired.clone()).status.is_failure());
+        assert!(judged(&job(&text(0)), expired).status.is_failure(), "a limit of zero is a look");
+    }
+}

@@ -4,6 +4,7 @@
 //! allowed, whether something leaked, whether a time limit expired when it should. Then the baseline of the adapter. Then the environment. No
 //! other time is judged.
 
+use super::baseline::UNLISTED_SKIP;
 use super::causal_order::{Moments, released_by};
 use super::comparison::{fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit};
 use super::difference::Differences;
@@ -308,6 +309,9 @@ fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment, is
     let explanation = explained.map(|(fact, unmet)| format!("{}: {}", fact.name, unmet.means));
     if let Some(explanation) = explanation {
         verdict.status = Status::Environment;
+        // What the adapter declares is right on other systems, and `--accept` must not change it.
+        verdict.baseline_change = None;
+        verdict.notes.retain(|note| note != UNLISTED_SKIP);
         verdict.explain(explanation);
     }
 }

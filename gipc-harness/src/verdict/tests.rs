@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::adapter::skip_list::SkipList;
-use crate::environment::Environment;
-use crate::model::{Choices, predict, predict_expired};
+use crate::environment::{Environment, SystemFact, UnmetAssumption};
+use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
@@ -12,13 +12,13 @@ use crate::trace::{
 use crate::variant::{Job, Variant};
 use std::path::Path;
 
-fn job(text: &str) -> Job {
+pub(super) fn job(text: &str) -> Job {
     let scenario = parse("close/twice", text).expect("the scenario is well-formed");
     Job::new(&scenario, Path::new("twice.scenario"), Choices::default(), Variant::default())
         .expect("the default variant fits every scenario")
 }
 
-fn judged(job: &Job, trace: Trace) -> Verdict {
+pub(super) fn judged(job: &Job, trace: Trace) -> Verdict {
     judge(job, &Observation::of(trace), &Baseline::default(), &Environment::default())
 }
 
@@ -192,6 +192,35 @@ fn a_scenario_outside_the_suite_that_an_adapter_cannot_do_is_skipped_and_not_an_
     let failed = judge(&job, &Observation::of(failed), &baseline, &Environment::default());
     assert_eq!(failed.status, Status::Fail);
     assert_eq!(failed.baseline_change, None, "`--accept` must not write it into the manifest");
+}
+
+#[test]
+fn a_skip_that_the_system_explains_is_no_business_of_the_skip_list() {
+    let job = job(CLOSES);
+    let reason = "cannot observe blocking here".to_owned();
+    let unsupported = Some(Unsupported { step: None, reason });
+    let trace = predict(&job.scenario, Choices::default());
+    let observation = Observation { unsupported, ..Observation::of(trace) };
+    let skips = SkipList::parse("", &["default"], "skips.txt").expect("an empty list");
+    let baseline = Baseline { skips: Some(&skips), variant: "default", ..Baseline::default() };
+    let elsewhere = judge(&job, &observation, &baseline, &Environment::default());
+    assert_eq!(elsewhere.status, Status::Error);
+    let unmet = UnmetAssumption {
+        means: "nothing is shown".into(),
+        explains: vec!["cannot observe blocking".into()],
+    };
+    let fact = SystemFact {
+        name: "processes shown".into(),
+        found: "no".into(),
+        unmet: Some(unmet),
+        unmet_by_heavy: None,
+    };
+    let environment = Environment { facts: vec![fact], slow_factor: 1 };
+    let here = judge(&job, &observation, &baseline, &environment);
+    assert_eq!(here.status, Status::Environment);
+    assert_eq!(here.reason.as_deref(), Some("processes shown: nothing is shown"));
+    assert_eq!(here.notes, ["cannot observe blocking here"]);
+    assert_eq!(here.baseline_change, None, "`--accept` must not write it into the list");
 }
 
 fn completed(outcome: Outcome) -> StepState {
@@ -388,42 +417,4 @@ fn a_known_deadlock_is_also_a_known_hang_of_the_same_step() {
     assert!(known.is(["main get r", "blocks", "HANG"]));
     assert!(known.is(["main get r", "blocks", "DEADLOCK"]));
     assert!(!known.is(["main get r", "blocks", "FAIL"]));
-}
-
-/// On a busy machine the limit may expire before the process of the put gets the processor.
-#[test]
-fn a_put_whose_limit_expires_before_its_first_byte_proves_nothing() {
-    let text = "main        pipe r w\n\
-                main        put w 2MiB within 100ms     => timeout\n\
-                main/reader get r                       => 2MiB\n\
-                main        put w \"next\"\n";
-    let job = job(text);
-    assert_eq!(judged(&job, predict(&job.scenario, Choices::default())).status, Status::Pass);
-    let unsent = predict_expired(&job.scenario, Choices::default(), [1]);
-    let verdict = judged(&job, unsent.clone());
-    assert_eq!(verdict.status, Status::Slow, "{verdict:?}");
-    let mut torn = unsent;
-    torn.steps[2] = StepState::completed(Outcome::Truncated);
-    assert_eq!(judged(&job, torn).status, Status::Fail);
-}
-
-/// A message of 2 MiB takes longer than a millisecond where other processes use the processor.
-#[test]
-fn a_short_limit_that_expires_before_the_step_could_complete_proves_nothing() {
-    let text = |limit: u64| {
-        format!(
-            "main        pipe r w\nmain        spawn child w\nchild       put w 2MiB\n\
-             main        get r within {limit}ms             => 2MiB\n\
-             main        join child                  => exit 0\n"
-        )
-    };
-    let short = job(&text(1));
-    let expired = predict_expired(&short.scenario, Choices::default(), [3]);
-    assert!(expired.steps[3].is(&Outcome::Timeout) && expired.steps[2] == StepState::Pending);
-    assert_eq!(judged(&short, expired.clone()).status, Status::Slow);
-    let mut lost = expired.clone();
-    lost.steps[2] = StepState::completed(Outcome::Ok);
-    assert!(judged(&short, lost).status.is_failure(), "the message was not read, so the put waits");
-    assert!(judged(&job(&text(10_000)), expired.clone()).status.is_failure());
-    assert!(judged(&job(&text(0)), expired).status.is_failure(), "a limit of zero is a look");
 }
