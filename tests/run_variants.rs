@@ -144,6 +144,7 @@ fn an_order_line_is_followed_or_refused(
 #[case("child-runs-before-spawn-returns", "--batch", 2, "go step by step only")]
 #[case("truncated-twice-in-a-stream", "--repeat 2", 0, "2 passed")]
 #[case("numbers-of-a-pipe-are-used-again", "--concurrent --repeat 3", 0, "3 passed")]
+#[case("numbers-that-a-stream-uses-again", "--concurrent --repeat 20", 0, "20 passed")]
 #[case("one-end-for-two-streams", "", 0, "1 passed")]
 #[case("a-step-behind-one-that-was-to-wait", "--repeat 10", 0, "10 passed")]
 #[case("a-message-cut-in-the-input-of-a-program", "", 0, "1 passed")]

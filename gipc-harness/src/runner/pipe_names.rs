@@ -15,6 +15,8 @@ pub(super) struct PipeNames {
     sockets: BTreeMap<SocketInode, Vec<PipeEnd>>,
     /// The ends whose pipes are known.
     known: BTreeSet<PipeEnd>,
+    /// By process and descriptor: the pipes that were named by numbers which may have been used again before.
+    uncertain: BTreeMap<(i32, i32), PipeInode>,
 }
 
 /// A descriptor that an agent reported for an end that a step has made.
@@ -38,18 +40,23 @@ impl PipeNames {
     ///
     /// The number of a descriptor that may have been closed meanwhile may belong to another pipe by now. It names its end only
     /// if both ends of the pipe show the same pipe: then neither number was used again, or both were, for a newer pipe whose own
-    /// report follows and replaces these names.
+    /// report follows and replaces these names, or takes them away if that pipe is gone as well.
     pub(super) fn learn(&mut self, pid: i32, reported: &[ReportedEnd]) {
         for one in reported {
+            self.forget_earlier_use(pid, one);
             let same_pipe = || reported.iter().filter(|other| other.end.pipe == one.end.pipe);
             let shown = |reported: &ReportedEnd| pipe_holders::pipe_of(pid, reported.descriptor);
-            let pipe = match same_pipe().find(|reported| reported.is_open) {
+            let open = same_pipe().find(|reported| reported.is_open);
+            let pipe = match open {
                 Some(open) => shown(open),
                 None => shown(one).filter(|pipe| {
                     same_pipe().count() == 2 && same_pipe().all(|other| shown(other) == Some(*pipe))
                 }),
             };
             let Some(pipe) = pipe else { continue };
+            if open.is_none() {
+                self.uncertain.insert((pid, one.descriptor), pipe);
+            }
             let ends = self.pipes.entry(pipe).or_default();
             // Names of another pipe are from before its numbers were used again. They go together, because of a stream of a
             // program only one end is reported.
@@ -61,6 +68,18 @@ impl PipeNames {
             let name = if one.end.is_writer() { &mut ends.writer } else { &mut ends.reader };
             *name = Some(one.end);
             self.known.insert(one.end);
+        }
+    }
+
+    /// Forgets what a pipe was called by a number that is now reported for another pipe: it may have been that other one.
+    fn forget_earlier_use(&mut self, pid: i32, reported: &ReportedEnd) {
+        let Some(pipe) = self.uncertain.remove(&(pid, reported.descriptor)) else { return };
+        let is_other = |end: &PipeEnd| end.pipe != reported.end.pipe;
+        let Some(ends) = self.pipes.get_mut(&pipe) else { return };
+        for name in [&mut ends.reader, &mut ends.writer] {
+            if let Some(stale) = name.take_if(|end| is_other(end)) {
+                self.known.remove(&stale);
+            }
         }
     }
 
@@ -191,6 +210,20 @@ mod tests {
         let mut names = PipeNames::default();
         names.learn(own, &[no_pipe]);
         assert!(!names.knows(no_pipe.end));
+    }
+
+    /// Two reports come late: the numbers of the first pipe are those of the second one, whose writer went to a program and
+    /// whose reader was closed meanwhile.
+    #[test]
+    fn a_number_that_is_reported_again_takes_back_the_name_that_it_gave() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let stream = nix::unistd::pipe().unwrap();
+        let mut names = PipeNames::default();
+        names.learn(own, &reported(0, &stream, false));
+        assert_eq!(end_of(&names, &stream.1), Some(PipeEnd::writer(0)), "nothing tells otherwise");
+        names.learn(own, &reported(1, &stream, false)[..1]);
+        assert_eq!(end_of(&names, &stream.1), None);
+        assert!(!names.knows(PipeEnd::writer(0)) && !names.knows(PipeEnd::reader(0)));
     }
 
     #[test]
