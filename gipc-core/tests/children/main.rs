@@ -20,6 +20,7 @@ use options::*;
 use programs::*;
 use reports::*;
 use starts::*;
+use std::io::{self, Write};
 use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
@@ -41,7 +42,7 @@ fn open_descriptors() -> usize {
 
 /// Says that a test looks at nothing here, and why.
 fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
+    let _ = writeln!(io::stderr(), "skipped: {why}");
 }
 
 fn main() {

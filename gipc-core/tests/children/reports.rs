@@ -29,8 +29,7 @@ fn say(mut bytes: &[u8]) -> nix::Result<()> {
 
 /// Waits until the socket to the parent has room: the parent has then read most of what was written.
 fn heard() -> nix::Result<()> {
-    poll(&mut [PollFd::new(control_socket().into(), PollFlags::POLLOUT)], PollTimeout::NONE)
-        .map(drop)
+    poll(&mut [PollFd::new(control_socket(), PollFlags::POLLOUT)], PollTimeout::NONE).map(drop)
 }
 
 /// What the child of the first test returns: more than a socket holds.
