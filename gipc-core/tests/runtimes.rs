@@ -1,7 +1,9 @@
 //! Children of a test binary whose main is libtest's own, on both kinds of runtime and on several at once.
 
 use gipc_core::{Command, Error, Exit, Handle, Reader, Start, Writer, entry, init_in_tests, pipe};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs;
+use std::hint::black_box;
 
 entry! {
     async fn square(start: Start<i64>) -> i64 {
@@ -25,7 +27,25 @@ entry! {
     }
 }
 
-init_in_tests!(square, wait, wait_holding);
+entry! {
+    /// Uses so many bytes of its stack.
+    async fn recurses(start: Start<usize>) -> Result<usize, std::io::Error> {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        let (soft, hard) = getrlimit(Resource::RLIMIT_STACK)?;
+        setrlimit(Resource::RLIMIT_STACK, soft.min(8 << 20), hard)?; // an unlimited one does not overflow
+        let top = 0_u8;
+        Ok(deeper((&raw const top).addr(), start.args))
+    }
+}
+
+#[inline(never)]
+fn deeper(top: usize, bytes: usize) -> usize {
+    let here = black_box([0_u8; 512]);
+    let used = top.abs_diff(here.as_ptr().addr());
+    if used < bytes { black_box(deeper(top, bytes)) } else { used }
+}
+
+init_in_tests!(square, wait, wait_holding, recurses);
 
 async fn squares(count: i64) {
     let children: Vec<_> = (0..count)
@@ -169,4 +189,22 @@ async fn after_threads_of_the_loop_were_used() {
     assert!(name.is_some() && sum == 4);
     let child = Command::new(square()).expect("this program").spawn(&7).expect("a child");
     assert_eq!(child.join().await.expect("it ends"), Exit::Returned(49));
+}
+
+#[tokio::test]
+async fn a_child_begins_on_the_stack_of_a_main_thread() {
+    let (limit, _) = getrlimit(Resource::RLIMIT_STACK).expect("there is one");
+    let most = usize::try_from(limit.min(8 << 20)).expect("8 MiB") / 4 * 3;
+    let child = Command::new(recurses()).expect("this program").spawn(&most).expect("a child");
+    let exit = child.join().await.expect("it ends");
+    assert!(matches!(exit, Exit::Returned(used) if used >= most), "{most}: {exit:?}");
+}
+
+/// Before main, std does not watch the stack yet: the system alone ends the child.
+#[tokio::test]
+async fn a_stack_overflow_of_a_child_is_its_end_by_a_signal() {
+    let child = Command::new(recurses()).expect("this program").spawn(&usize::MAX);
+    let exit = child.expect("a child").join().await.expect("it ends");
+    let signals = [nix::libc::SIGSEGV, nix::libc::SIGBUS];
+    assert!(matches!(exit, Exit::Signal(number) if signals.contains(&number)), "{exit:?}");
 }

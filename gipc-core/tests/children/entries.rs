@@ -10,7 +10,7 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -107,6 +107,9 @@ pub(crate) fn before_init() {
     if std::env::var_os("CHILD_STOPS_EARLY").is_some() {
         let _ = nix::sys::signal::raise(Signal::SIGSTOP);
     }
+    if let Some(most) = std::env::var("CHILD_MAY_OPEN").ok().and_then(|most| most.parse().ok()) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
     if std::env::var_os("CHILD_OPENS_EARLY").is_some() {
         if let Ok(ends) = nix::unistd::pipe() {
             let _ = EARLY.set(ends);
@@ -184,19 +187,26 @@ entry! {
     }
 }
 
+/// The socket from this child to its parent.
+pub(crate) fn control_socket() -> BorrowedFd<'static> {
+    // SAFETY: the call only reads what kind of file has this number, if there is one.
+    let mode = |number: &i32| unsafe {
+        let mut about = std::mem::zeroed::<nix::libc::stat>();
+        (nix::libc::fstat(*number, &raw mut about) == 0).then_some(about.st_mode)
+    };
+    let is_socket = |number: &i32| {
+        mode(number).is_some_and(|mode| mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK)
+    };
+    let number = (3..64).find(is_socket).expect("it is opened first");
+    // SAFETY: this process has it until its end.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
 entry! {
     /// Writes to the socket to its parent as long as that takes it, at most 64 MiB.
     pub(crate) async fn says_too_much(start: Start<(), Writer>) -> () {
         let w = start.handles;
-        // SAFETY: the call only reads what kind of file has this number, if there is one.
-        let mode = |number: &i32| unsafe {
-            let mut about = std::mem::zeroed::<nix::libc::stat>();
-            (nix::libc::fstat(*number, &raw mut about) == 0).then_some(about.st_mode)
-        };
-        let is_socket = |number: &i32| mode(number).is_some_and(|mode| mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK);
-        let number = (3..64).find(is_socket).unwrap_or(-1);
-        // SAFETY: this process has it until its end.
-        let control = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+        let control = control_socket();
         let mut written = 0;
         while written < 64 << 20 {
             match nix::unistd::write(control, &[b'v'; 1 << 16]) {

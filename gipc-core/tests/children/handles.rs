@@ -3,7 +3,7 @@
 use crate::entries::{count, one_too_many, open, parent, put, text, wait};
 use crate::starts::has_another_user;
 use crate::{Failure, echoing, once, readable};
-use crate::{open_descriptors, wait_id};
+use crate::{open_descriptors, skipped, wait_id};
 use gipc_core::{Command, Error, Exit, duplex, pipe};
 use nix::libc::{P_ALL, WEXITED, WNOHANG, WNOWAIT};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -215,7 +215,8 @@ pub(crate) async fn failed_half_way() -> Result<(), Failure> {
 
 pub(crate) async fn no_process() -> Result<(), Failure> {
     if !has_another_user() || cfg!(target_os = "illumos") {
-        return Ok(()); // root is exempt from the limit, and illumos has none
+        skipped("there is no user but root, who is exempt from the limit, or the system has none");
+        return Ok(());
     }
     let child = Command::new(one_too_many())?.spawn(&())?;
     let expected = ("Some(EAGAIN)".to_owned(), Some("still mine".to_owned()));

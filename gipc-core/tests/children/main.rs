@@ -7,6 +7,8 @@ mod ends;
 mod entries;
 mod handles;
 mod options;
+mod programs;
+mod reports;
 mod starts;
 
 use ends::*;
@@ -15,7 +17,10 @@ use gipc_core::{Command, Duplex, Process, Reader, Writer, duplex, init};
 use handles::*;
 use libtest_mimic::{Arguments, Trial};
 use options::*;
+use programs::*;
+use reports::*;
 use starts::*;
+use std::io::{self, Write};
 use std::task::Poll;
 
 type Failure = Box<dyn std::error::Error>;
@@ -38,6 +43,11 @@ fn open_descriptors() -> usize {
     // SAFETY: F_GETFD only asks whether the descriptor exists.
     let is_open = |number: &i32| unsafe { nix::libc::fcntl(*number, nix::libc::F_GETFD) != -1 };
     (0..1024).filter(is_open).count()
+}
+
+/// Says that a test looks at nothing here, and why.
+fn skipped(why: &str) {
+    let _ = writeln!(io::stderr(), "skipped: {why}");
 }
 
 fn main() {
@@ -79,7 +89,11 @@ fn main() {
         one_too_many,
         stays,
         describes,
-        sums
+        sums,
+        says_in_two_parts,
+        leaves_a_talker,
+        what_a_program_inherits,
+        recurses_for_ever
     );
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -145,6 +159,11 @@ fn main() {
         test("another_version_of_the_crate_answers_its_own_children", another_version),
         test("a_privileged_program_does_not_obey_the_environment", privileged),
         test("a_program_that_the_loader_runs_says_so_instead_of_starting_the_loader", loaded),
+        test("what_a_child_says_is_whole_also_if_its_end_is_seen_first", end_seen_first),
+        test("a_process_that_a_child_leaves_talking_does_not_hold_its_join", left_talking),
+        test("a_program_that_a_child_starts_does_not_have_its_socket", nothing_inherited),
+        test("a_child_that_may_not_open_what_it_is_given_names_the_limit", few_descriptors),
+        test("a_stack_overflow_of_a_child_is_told_and_ends_it_by_a_signal", stack_overflow),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

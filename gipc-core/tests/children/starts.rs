@@ -1,19 +1,16 @@
 //! How a child begins, and how its own end is told from a failure to begin.
 
-use crate::Failure;
 use crate::entries::{
     count_handles, drops_a_handle, ends_as_parent, fails, fails_by_io, ignores_its_children,
-    panics_beside_a_thread, says_too_much, shown_name, starts_slow_children, surroundings_with,
-    text_of, unspeakable, writes_early,
+    panics_beside_a_thread, says_too_much, starts_slow_children, surroundings_with, text_of,
+    unspeakable, writes_early,
 };
+use crate::{Failure, skipped};
 use gipc_core::{Command, Error, Exit, pipe};
-use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -38,19 +35,6 @@ pub(crate) async fn opened_early() -> Result<(), Failure> {
     assert_eq!(r.get().await?.as_deref(), Some(&b"hello"[..]));
     assert_eq!(r.get().await?, None, "nothing else went into the pipe");
     assert_eq!(child.join().await?, Exit::Returned(b"a line".to_vec()));
-    Ok(())
-}
-
-pub(crate) async fn named_as_its_program() -> Result<(), Failure> {
-    let Exit::Returned(name) = Command::new(shown_name())?.spawn(&())?.join().await? else {
-        return Err("it returns".into());
-    };
-    if !name.is_empty() {
-        let own = std::env::args_os().next().ok_or("it has a name")?;
-        let own = Path::new(&own).file_name().ok_or("a file")?.to_string_lossy();
-        // Linux keeps 15 bytes of it.
-        assert_eq!(name.trim_end(), &own[..own.len().min(15)]);
-    }
     Ok(())
 }
 
@@ -80,7 +64,8 @@ pub(crate) fn has_another_user() -> bool {
 
 pub(crate) async fn many_handles_under_way() -> Result<(), Failure> {
     if !has_another_user() {
-        return Ok(()); // root may have any number under way
+        skipped("there is no user but root, who may have any number under way");
+        return Ok(());
     }
     let child = Command::new(starts_slow_children())?.spawn(&())?;
     assert_eq!(child.join().await?, Exit::Returned("5 had all".into()));
@@ -219,91 +204,5 @@ pub(crate) async fn more_than_one_message_of_descriptors() -> Result<(), Failure
 /// Where a child of this version of the crate finds what it begins with.
 pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_PKG_VERSION"));
 
-/// A child of another version of this crate in the same program: it is not answered by this one, whose main goes on.
-pub(crate) async fn another_version() -> Result<(), Failure> {
-    let output = std::process::Command::new(std::env::current_exe()?)
-        .arg("--list")
-        .env("GIPC_CORE_ENTRY_0.0.0", NOTHING)
-        .output()?;
-    assert!(output.status.success(), "{output:?}");
-    let listed = String::from_utf8_lossy(&output.stdout);
-    assert!(listed.contains("another_version_of_the_crate"), "{listed}");
-    Ok(())
-}
-
 /// The entry `nothing`, as a child is told of it.
-const NOTHING: &str = "nothing(gipc_core::entry::Start<u32>) -> u32";
-
-/// A copy of this program that runs as root whichever user starts it, started by a user who gives it the environment and the
-/// socket of a child.
-pub(crate) async fn privileged() -> Result<(), Failure> {
-    if !nix::unistd::Uid::effective().is_root() {
-        return Ok(()); // only root can make such a program
-    }
-    // In a pid namespace, process ids repeat while the folder is shared.
-    let time = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_nanos();
-    let name = format!("gipc-core-privileged-{}-{time}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    fs::create_dir(&folder)?;
-    let checked = refuses_as_privileged(&folder);
-    fs::remove_dir_all(folder)?;
-    checked
-}
-
-/// Copies a program so that it always runs as root.
-fn set_user_id(program: &Path, folder: &Path) -> Result<PathBuf, Failure> {
-    let copy = folder.join(program.file_name().unwrap_or_default());
-    fs::copy(program, &copy)?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755))?;
-    Ok(copy)
-}
-
-fn refuses_as_privileged(folder: &Path) -> Result<(), Failure> {
-    // A file system may be mounted without this, and a tracer takes it away.
-    let id = set_user_id(Path::new("/usr/bin/id"), folder).ok();
-    let user = id.map(|id| std::process::Command::new(id).arg("-u").uid(65534).output());
-    if !user.is_some_and(|user| user.is_ok_and(|user| user.stdout == b"0\n")) {
-        return Ok(());
-    }
-    let copy = set_user_id(&std::env::current_exe()?, folder)?;
-    let (mut ours, theirs) = UnixStream::pair()?;
-    let child = std::process::Command::new(&copy)
-        .env(ENTRY_VARIABLE, NOTHING)
-        .uid(65534)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // No descriptors, then one byte of arguments: the number 7.
-    let _ = ours
-        .write_all(&[&[0; 4][..], &10_u64.to_le_bytes(), &2_u64.to_le_bytes(), &[7, 0]].concat()); // it may have ended already
-    let mut said = Vec::new();
-    let _ = ours.read_to_end(&mut said);
-    let output = child.wait_with_output()?;
-    assert_eq!(said, b"", "it did what it was told");
-    assert_eq!(output.status.code(), Some(127));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("more rights than its caller"), "{errors}");
-    Ok(())
-}
-
-/// Runs a test of this file that starts a child.
-pub(crate) async fn loaded() -> Result<(), Failure> {
-    // A loader runs a dynamic program of its own architecture, and replaces itself by a static one.
-    let loader = match std::env::consts::ARCH {
-        _ if cfg!(any(not(target_env = "gnu"), target_feature = "crt-static")) => return Ok(()),
-        "x86_64" => "/lib64/ld-linux-x86-64.so.2",
-        "aarch64" => "/lib/ld-linux-aarch64.so.1",
-        _ => return Ok(()), // its loader is not known here
-    };
-    if !Path::new(loader).exists() {
-        return Ok(());
-    }
-    let output = std::process::Command::new(loader)
-        .arg(std::env::current_exe()?)
-        .args(["--exact", "a_child_that_nobody_joins_is_no_zombie"])
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success() && said.contains("by way of the dynamic loader"), "{said}");
-    Ok(())
-}
+pub(crate) const NOTHING: &str = "nothing(gipc_core::entry::Start<u32>) -> u32";

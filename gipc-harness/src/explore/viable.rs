@@ -17,8 +17,10 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
     let mut steps = open.steps.to_vec();
     steps.iter_mut().for_each(|step| step.expected.truncate(1));
     let open = open.with_steps(steps);
-    // The cheapest check first: most scripts fail it.
-    if !is_orderly(&open, &model::predict(&open, choices)) {
+    // The cheapest checks first: most scripts fail them.
+    if has_start_refused_for_two_reasons(&open, choices)
+        || !is_orderly(&open, &model::predict(&open, choices))
+    {
         return None;
     }
     let allowed = model::allowed(&open, choices);
@@ -49,6 +51,18 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
 #[must_use]
 pub fn with_outcomes(script: &Script, choices: Choices) -> Option<Script> {
     viable(script, choices).map(|(scenario, _)| scenario.script.as_ref().clone())
+}
+
+/// Whether a start from a thread would be refused although the implementation allows such starts: where it does not, it may
+/// name either reason.
+fn has_start_refused_for_two_reasons(scenario: &Scenario, choices: Choices) -> bool {
+    let is_from_thread = |step: &&Step| matches!(step.verb, Verb::Spawn { from_thread: true, .. });
+    if !choices.refuses_threads || !scenario.steps.iter().any(|step| is_from_thread(&step)) {
+        return false;
+    }
+    let allowed = model::predict(scenario, Choices { refuses_threads: false, ..choices });
+    let mut starts = scenario.steps.iter().zip(&allowed.steps);
+    starts.any(|(step, state)| is_from_thread(&step) && !state.is(&Outcome::Ok))
 }
 
 /// Whether every child is joined and no process with children is killed: the fate of children without a parent is up to
