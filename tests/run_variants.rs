@@ -143,6 +143,7 @@ fn an_order_line_is_followed_or_refused(
 #[case("child-runs-before-spawn-returns", "", 0, "1 passed")]
 #[case("child-runs-before-spawn-returns", "--batch", 2, "go step by step only")]
 #[case("truncated-twice-in-a-stream", "--repeat 2", 0, "2 passed")]
+#[case("truncated-twice-in-a-program", "", 0, "1 passed")]
 #[case("numbers-of-a-pipe-are-used-again", "--concurrent --repeat 3", 0, "3 passed")]
 #[case("numbers-that-a-stream-uses-again", "--concurrent --repeat 20", 0, "20 passed")]
 #[case("one-end-for-two-streams", "", 0, "1 passed")]

@@ -33,6 +33,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         match take_stream(stream) {
             Ok(end) => {
                 let ends = program.ends.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let end = Stream { file: end, is_truncated: false };
                 ends.insert(handle.to_owned(), Arc::new(Mutex::new(Some(end))));
             }
             Err(_) => return 2,
@@ -63,7 +64,25 @@ fn take_stream(name: &str) -> io::Result<File> {
 }
 
 /// An end, which is `None` once it is closed or given to another program.
-type End = Arc<Mutex<Option<File>>>;
+type End = Arc<Mutex<Option<Stream>>>;
+
+/// A standard stream as the program has it.
+struct Stream {
+    file: File,
+    /// Whether it ended inside a message; it does so at each further get.
+    is_truncated: bool,
+}
+
+impl Stream {
+    fn get(&mut self) -> Answer {
+        if self.is_truncated {
+            return Err(WireOutcome::Truncated.into());
+        }
+        let got = receive(&mut self.file);
+        self.is_truncated = matches!(&got, Err(error) if error.kind() == ErrorKind::UnexpectedEof);
+        Ok(got?.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into())
+    }
+}
 
 /// A program that was started: its pid, and the object to wait for it.
 type Started = (i32, Arc<Mutex<Child>>);
@@ -79,7 +98,7 @@ impl Resources for Program {
     fn descriptor(&self, handle: &str) -> Result<RawFd, Failure> {
         let end = self.end(handle)?;
         let end = lock_end(&end)?;
-        Ok(end.as_ref().ok_or(WireOutcome::Closed)?.as_raw_fd())
+        Ok(end.as_ref().ok_or(WireOutcome::Closed)?.file.as_raw_fd())
     }
 
     fn frame_header(&self, _: &str, len: u64) -> Option<Vec<u8>> {
@@ -100,13 +119,11 @@ impl BlockingImplementation for Program {
                 let end = self.end(&handle)?;
                 let mut end = lock(&end);
                 let end = end.as_mut().ok_or(WireOutcome::Closed)?;
-                end.write_all(&[&len.to_be_bytes()[..], &payload].concat())?;
+                end.file.write_all(&[&len.to_be_bytes()[..], &payload].concat())?;
             }
             Command::Get { handle } => {
                 let end = self.end(&handle)?;
-                let mut end = lock(&end);
-                let got = receive(end.as_mut().ok_or(WireOutcome::Closed)?)?;
-                return Ok(got.map_or(WireOutcome::Eof, |got| message_outcome(&got)).into());
+                return lock(&end).as_mut().ok_or(WireOutcome::Closed)?.get();
             }
             Command::Close { handle } => {
                 let end = self.end(&handle)?;
@@ -163,7 +180,8 @@ impl Program {
                     if given.iter().any(|other| Arc::ptr_eq(other, &end)) {
                         return Err(WireOutcome::Misuse.into());
                     }
-                    let copy = lock_end(&end)?.as_ref().ok_or(WireOutcome::Closed)?.try_clone()?;
+                    let copy =
+                        lock_end(&end)?.as_ref().ok_or(WireOutcome::Closed)?.file.try_clone()?;
                     given.push(end);
                     Stdio::from(copy)
                 }
@@ -211,7 +229,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Locks an end unless another task uses it.
-fn lock_end(end: &End) -> Result<MutexGuard<'_, Option<File>>, Failure> {
+fn lock_end(end: &End) -> Result<MutexGuard<'_, Option<Stream>>, Failure> {
     match end.try_lock() {
         Ok(end) => Ok(end),
         Err(TryLockError::Poisoned(end)) => Ok(end.into_inner()),
