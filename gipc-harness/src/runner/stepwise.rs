@@ -50,54 +50,32 @@ pub(super) async fn run(
         resolve_untils(execution, &release).await;
         await_effects(execution, &release, &release.completes).await;
     }
-    release_unforeseen(execution, schedule).await;
     if !execution.state.is_over() {
-        await_end(execution).await;
+        await_end(execution, &unforeseen(execution, schedule)).await;
     }
 }
 
-/// Releases the steps that begin in no schedule because the step before them in their task was to wait forever, and has
-/// completed: where steps race, another outcome than that of the schedule is as right.
-async fn release_unforeseen(execution: &mut Execution<'_>, schedule: &Schedule) {
+/// The steps that begin in no schedule because the step before them in their task, which is named with each, is to wait
+/// forever. Where steps race, another outcome than that of the schedule is as right, and they begin.
+fn unforeseen(execution: &Execution<'_>, schedule: &Schedule) -> Vec<[usize; 2]> {
     let steps = &execution.state.scenario.steps;
     let mut is_foreseen = vec![false; steps.len()];
+    let mut completes = vec![false; steps.len()];
     for release in &schedule.releases {
         is_foreseen[release.step] = true;
+        release.completes.iter().for_each(|step| completes[*step] = true);
     }
-    if is_foreseen.iter().all(|is_foreseen| *is_foreseen) {
-        return;
+    let mut unforeseen = Vec::new();
+    if !is_foreseen.contains(&false) {
+        return unforeseen;
     }
-    let completes: BTreeSet<usize> =
-        schedule.releases.iter().flat_map(|release| release.completes.iter().copied()).collect();
     let mut before: BTreeMap<&TaskId, usize> = BTreeMap::new();
     for (step, spec) in steps.iter().enumerate() {
-        let Some(before) = before.insert(&spec.task_id, step) else { continue };
-        let state = &execution.state;
-        let is_next = !is_foreseen[step]
-            && !completes.contains(&before)
-            && state.steps.has_completed(before)
-            && !state.is_over()
-            && state.is_ready(&spec.task_id);
-        if is_next {
-            execution.release(step);
-            let release = Release { step, ..Release::default() };
-            resolve_untils(execution, &Release { completes: vec![step], ..release }).await;
-            await_step(execution, step).await;
-        }
+        let before = before.insert(&spec.task_id, step);
+        let waits = before.filter(|before| !is_foreseen[step] && !completes[*before]);
+        unforeseen.extend(waits.map(|before| [before, step]));
     }
-}
-
-/// Waits until a step has completed, or nothing moves.
-async fn await_step(execution: &mut Execution<'_>, step: usize) {
-    let mut detector = execution.new_detector();
-    while !execution.state.is_over() && execution.state.steps.is_open(step) {
-        let is_deadlocked =
-            |_: &RunState<'_>, deadlocked: &BTreeSet<usize>| deadlocked.contains(&step);
-        if let Some(stall) = execution.next_or_stall(&mut detector, is_deadlocked).await {
-            execution.record_stall(stall).await;
-            return;
-        }
-    }
+    unforeseen
 }
 
 /// Completes the `until` steps of a release, each when all steps that are to complete before it have completed and its
@@ -181,16 +159,30 @@ fn is_going_on(state: &RunState<'_>) -> bool {
     state.sessions.is_alive("main") || state.has_unsettled_census()
 }
 
-/// Waits, after the last release, until `main` has ended or nothing moves.
-async fn await_end(execution: &mut Execution<'_>) {
+/// Waits, after the last release, until `main` has ended or nothing moves. Then the next unforeseen step is released, if the
+/// step before it has completed.
+async fn await_end(execution: &mut Execution<'_>, unforeseen: &[[usize; 2]]) {
     let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
         !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)
     };
     let mut detector = execution.new_detector();
     while !execution.state.is_over() && is_going_on(&execution.state) {
-        if let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await {
+        let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await else {
+            continue;
+        };
+        let state = &execution.state;
+        let is_next = |[before, step]: &&[usize; 2]| {
+            state.steps.has_completed(*before)
+                && !state.steps.was_sent(*step)
+                && state.is_ready(&state.scenario.steps[*step].task_id)
+        };
+        let Some([_, step]) = unforeseen.iter().find(is_next) else {
             execution.record_stall(stall).await;
             return;
-        }
+        };
+        execution.release(*step);
+        let release = Release { step: *step, completes: vec![*step], ..Release::default() };
+        resolve_untils(execution, &release).await;
+        detector = execution.new_detector();
     }
 }
