@@ -214,7 +214,22 @@ impl Run<'_> {
     fn first_overdue(&self) -> Option<usize> {
         let stall = self.observation.stall.as_ref();
         let stall = stall.filter(|_| self.predicted == self.allowed.in_file_order());
+        let stall = stall.filter(|_| !self.has_other_sender());
         stall.and_then(|stall| stall.overdue.first().copied())
+    }
+
+    /// Whether a message came from another put than in the predicted trace. Where messages are alike, nothing else tells two
+    /// courses apart.
+    fn has_other_sender(&self) -> bool {
+        let sender = |state: &StepState| match state {
+            StepState::Completed { from, .. } => *from,
+            _ => None,
+        };
+        let mut steps = self.predicted.steps.iter().zip(&self.trace.steps);
+        steps.any(|(predicted, actual)| match (sender(predicted), sender(actual)) {
+            (Some(predicted), Some(actual)) => predicted != actual,
+            _ => false,
+        })
     }
 
     /// The processes that a step really waits for, if the file names others (`blocks on WHO`). The kernel may show holders
