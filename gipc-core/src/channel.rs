@@ -102,7 +102,7 @@ impl Channel {
             if polled.is_ready() || was_tried {
                 return polled;
             }
-            // A task whose writes never wait has to let others come to their turn.
+            // A task whose writes never wait must let other tasks run.
             let budget = ready!(coop::poll_proceed(context));
             was_tried = true;
             match write(&self.descriptor) {

@@ -362,7 +362,7 @@ fn a_chain_of_errors_says_each_thing_once() {
 
 /// The pipe has room for all of them, so that no put ever waits for it.
 #[test]
-fn puts_that_never_wait_let_other_tasks_come_to_their_turn() {
+fn puts_that_never_wait_let_other_tasks_run() {
     new_runtime().block_on(async {
         let (_r, w) = pipe().expect("a pipe");
         let puts = tokio::spawn(async move {
@@ -371,6 +371,6 @@ fn puts_that_never_wait_let_other_tasks_come_to_their_turn() {
             }
         });
         tokio::task::yield_now().await;
-        assert!(!puts.is_finished(), "no other task came to its turn");
+        assert!(!puts.is_finished(), "no other task ran");
     });
 }

@@ -40,8 +40,7 @@ pub(crate) async fn another_version() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A copy of this program that runs as root whichever user starts it, started by a user who gives it the environment and the
-/// socket of a child.
+/// A set-user-ID copy of this program runs as root. Another user starts it with the environment and the socket of a child.
 pub(crate) async fn privileged() -> Result<(), Failure> {
     if !nix::unistd::Uid::effective().is_root() {
         skipped("only root can make a set-user-ID program of root");

@@ -1,4 +1,4 @@
-//! The socket between a child and its parent: what the child says last, whoever else has that socket.
+//! The socket between a child and its parent: the last report of the child, and other processes that hold the socket.
 
 use crate::entries::{control_socket, count_handles};
 use crate::{Failure, skipped, wait_id};
