@@ -1,11 +1,13 @@
-//! The floor: the processes of a scenario, which connect to a socket and exit, and an echo of lines of JSON.
+//! The floor: the processes of a scenario, which connect to a socket, move as many bytes and exit, and an echo of lines of
+//! JSON.
 
 use crate::{Failure, Subject, cpu, exe, side_by_side};
-use gipc_harness::scenario::{Outcome, Scenario, Verb};
+use gipc_harness::scenario::{Outcome, Payload, Scenario, Step, Verb};
 use nix::sys::resource::UsageWho;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Command;
@@ -20,27 +22,37 @@ const ECHOES: u32 = 20_000;
 const LINE: &str =
     r#"{"type":"end","id":12,"pid":12345,"outcome":{"kind":"message","size":5,"text":"hello"}}"#;
 
+/// How many bytes are moved with one call.
+const BLOCK: usize = 64 << 10;
+
 /// A process with the processes that it starts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessTree {
+    /// How many bytes of messages it receives.
+    bytes: u64,
     children: Vec<ProcessTree>,
 }
 
 impl ProcessTree {
-    /// The processes that the steps of a scenario start.
+    /// The processes that the steps of a scenario start, and the bytes that these move.
     pub(crate) fn of(scenario: &Scenario) -> Self {
-        let mut children: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for step in scenario.steps.iter().filter(|step| step.expected.contains(&Outcome::Ok)) {
-            if let Verb::Spawn { child, .. } = &step.verb {
-                children.entry(&step.task_id.process).or_default().push(child);
+        let mut processes: BTreeMap<&str, (u64, Vec<&str>)> = BTreeMap::new();
+        for step in scenario.steps.iter() {
+            let (bytes, children) = processes.entry(&step.task_id.process).or_default();
+            *bytes += received_bytes(step);
+            if let (Verb::Spawn { child, .. }, true) =
+                (&step.verb, step.expected.contains(&Outcome::Ok))
+            {
+                children.push(child);
             }
         }
-        Self::below("main", &mut children)
+        Self::below("main", &mut processes)
     }
 
-    fn below<'a>(process: &str, children: &mut BTreeMap<&'a str, Vec<&'a str>>) -> Self {
-        let own = children.remove(process).unwrap_or_default();
-        Self { children: own.into_iter().map(|child| Self::below(child, children)).collect() }
+    fn below<'a>(process: &str, processes: &mut BTreeMap<&'a str, (u64, Vec<&'a str>)>) -> Self {
+        let (bytes, own) = processes.remove(process).unwrap_or_default();
+        let children = own.into_iter().map(|child| Self::below(child, processes)).collect();
+        Self { bytes, children }
     }
 
     /// How many processes there are.
@@ -48,10 +60,37 @@ impl ProcessTree {
         1 + self.children.iter().map(Self::processes).sum::<usize>()
     }
 
-    /// The tree as an argument: an array with an array for each child.
+    /// The tree as an argument: an array with the number of bytes and an array for each child.
     fn argument(&self) -> Value {
-        self.children.iter().map(Self::argument).collect()
+        let children = self.children.iter().map(Self::argument);
+        std::iter::once(Value::from(self.bytes)).chain(children).collect()
     }
+}
+
+/// The length of the message that a step receives.
+fn received_bytes(step: &Step) -> u64 {
+    let message = step.expected.iter().find_map(|outcome| match outcome {
+        Outcome::Message(payload) => Some(Payload::len(payload)),
+        _ => None,
+    });
+    message.unwrap_or_default()
+}
+
+/// Writes bytes into a pipe and reads them.
+fn move_bytes(bytes: u64) -> Result<(), Failure> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let (reader, writer) = nix::unistd::pipe()?;
+    let mut writer = BufWriter::with_capacity(BLOCK, File::from(writer));
+    let write = std::thread::spawn(move || {
+        io::copy(&mut io::repeat(1).take(bytes), &mut writer)?;
+        writer.flush()
+    });
+    let (mut reader, mut block) = (File::from(reader), vec![0; BLOCK]);
+    while reader.read(&mut block)? > 0 {}
+    write.join().map_err(|_| "the writer panicked")??;
+    Ok(())
 }
 
 /// Starts the processes of all scenarios.
@@ -74,14 +113,16 @@ pub(crate) fn run_all(subjects: &[Subject], at_once: usize) -> Result<(), Failur
     })
 }
 
-/// A process of the floor: connects, starts its children, and waits for them.
+/// A process of the floor: connects, starts its children, moves its bytes, and waits for its children.
 pub(crate) fn node(socket: &str, tree: &str) -> Result<(), Failure> {
     let _connection = UnixStream::connect(socket)?;
     let tree: Vec<Value> = serde_json::from_str(tree)?;
     let exe = exe()?;
     let start =
         |child: &Value| Command::new(&exe).arg(NODE).arg(socket).arg(child.to_string()).spawn();
-    let children = tree.iter().map(start).collect::<io::Result<Vec<_>>>()?;
+    let [bytes, children @ ..] = &tree[..] else { return Err("a process without bytes".into()) };
+    let children = children.iter().map(start).collect::<io::Result<Vec<_>>>()?;
+    move_bytes(bytes.as_u64().unwrap_or_default())?;
     for mut child in children {
         child.wait()?;
     }

@@ -1,9 +1,10 @@
 //! The suite beside what its processes cost without it: `cargo compare-harness [ROUNDS]`.
 //!
 //! Each round runs the same scenarios in four ways, each time another one first, so that what disturbs one disturbs the others:
-//! the floor starts the processes of each scenario, which connect to a socket and exit; the suite runs the scenarios on
-//! gipc-core; and two loops run the suite once for each scenario, in a process of its own. Prints the wall time, the
-//! processor time and their ratios to the floor, as medians over the rounds. It is no test: nothing fails here.
+//! the floor starts the processes of each scenario, which connect to a socket, move the bytes of its messages and exit; the
+//! suite runs the scenarios on gipc-core; and two loops run the suite once for each scenario, in a process of its own.
+//! Prints the wall time, the processor time and their ratios to the floor, as medians over the rounds. It is no test:
+//! nothing fails here.
 
 mod floor;
 
@@ -36,7 +37,7 @@ type RunAll = fn(&[Subject], usize) -> Result<(), Failure>;
 
 /// The ways to run all scenarios, as they are called in the table.
 const WAYS: [(&str, RunAll); 4] = [
-    ("floor: start, connect, exit", floor::run_all),
+    ("floor: start, connect, move the bytes, exit", floor::run_all),
     ("suite", run_suite),
     ("a process for each scenario, side by side", run_each_side_by_side),
     ("a process for each scenario, shell loop", run_each_in_a_shell),
@@ -68,7 +69,8 @@ fn main() -> Result<(), Failure> {
 
 fn compare(rounds: usize) -> Result<(), Failure> {
     let subjects = subjects()?;
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    // As many as the suite itself runs.
+    let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     let mut costs = vec![Vec::new(); WAYS.len()];
     for round in 0..rounds.max(1) {
         for place in 0..WAYS.len() {

@@ -214,7 +214,7 @@ pub(super) struct Mutants {
     /// The folder in which results are kept
     #[arg(long, default_value = "target/gipc-harness/mutants", value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// How many scenarios run at once [default: one for each processor]
+    /// How many scenarios run at once [default: two for each processor]
     #[arg(long, value_name = "N", value_parser = jobs_value())]
     pub(super) jobs: Option<u16>,
     /// How many seconds to wait where there is no evidence of a stall

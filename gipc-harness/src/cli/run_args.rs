@@ -28,7 +28,7 @@ pub(super) struct Execution {
     /// Also run heavy scenarios, which need much memory, time or many processes
     #[arg(long)]
     pub(super) heavy: bool,
-    /// How many scenarios run at once [default: one for each processor]
+    /// How many scenarios run at once [default: two for each processor]
     #[arg(long, value_name = "N", value_parser = jobs_value())]
     pub(super) jobs: Option<u16>,
     /// Run only the I-th of N parts of the scenarios

@@ -9,12 +9,19 @@ use crate::trace::{Schedule, Trace};
 /// A run in file order: its outcomes, and which step each `until` has seen blocked.
 struct FileOrderRun {
     trace: Trace,
-    /// By step; `None` for a step that is no `until`, or that has not completed.
+    /// By step; `None` for a step that is no `until`, or that has not completed. Empty if no step is one.
     blocked: Vec<Option<usize>>,
 }
 
 impl FileOrderRun {
     fn new(program: &Program<'_>) -> Self {
+        let is_until = |step| matches!(program.verb(step), Verb::Until { .. });
+        if !(0..program.steps.len()).any(is_until) {
+            return Self {
+                trace: simulation::trace(program, &ReleaseOrder::File),
+                blocked: Vec::new(),
+            };
+        }
         let (end, schedule) = simulation::run(State::start(program), &ReleaseOrder::File);
         Self { trace: end.into_trace(), blocked: blocked_steps(program, &schedule) }
     }
@@ -54,11 +61,12 @@ fn blocked_steps(program: &Program<'_>, schedule: &Schedule) -> Vec<Option<usize
 
 /// The runs with the smallest and with the largest pipes, unless they are the same for certain.
 fn extremes(scenario: &Scenario, choices: Choices) -> Option<[FileOrderRun; 2]> {
-    let small = Program::new(scenario, CAPACITY_MIN, choices);
-    small.depends_on_capacity().then(|| {
-        let large = Program::new(scenario, CAPACITY_MAX, choices);
-        [FileOrderRun::new(&small), FileOrderRun::new(&large)]
-    })
+    // One program after the other: each has as many entries as the scenario has steps.
+    let run = |capacity| {
+        let program = Program::new(scenario, capacity, choices);
+        program.depends_on_capacity().then(|| FileOrderRun::new(&program))
+    };
+    Some([run(CAPACITY_MIN)?, run(CAPACITY_MAX)?])
 }
 
 /// The first step whose outcome in file order depends on the capacity of pipes, or that waits for a step to block that

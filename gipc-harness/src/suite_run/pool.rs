@@ -75,7 +75,7 @@ impl WorkerPool {
         let mut waiting = (0..request.repeat).flat_map(|_| jobs.iter().cloned()).peekable();
         let (sender, mut reports) = mpsc::unbounded_channel();
         let mut running = JoinSet::new();
-        let available = Needs::available();
+        let (at_once, available) = (request.at_once(), Needs::available());
         let mut used = Needs::default();
         let mut end = SuiteRunEnd::default();
         // Returns whether the run is as expected. A run that was cut short has no verdict.
@@ -92,7 +92,7 @@ impl WorkerPool {
         };
         loop {
             let is_stopped = end.interrupted || end.stopped_at_failure || is_over();
-            while running.len() < request.at_once() && !is_stopped {
+            while running.len() < at_once && !is_stopped {
                 // What needs more than there is runs alone, and shows what is missing.
                 let has_room =
                     |job: &Arc<Job>| (used + Needs::of(&job.scenario)).fit_into(available);

@@ -21,7 +21,7 @@ pub struct RunRequest {
     pub skip: Vec<String>,
     /// The name or path of the adapter; that of the record, or the embedded one, if none is named.
     pub adapter: Option<String>,
-    /// How many scenarios run at once; one for each processor if not given.
+    /// How many scenarios run at once; two for each processor if not given.
     pub jobs: Option<usize>,
     /// How many times each scenario runs.
     pub repeat: u32,
@@ -106,8 +106,10 @@ impl RunRequest {
         Ok((records, others.into_iter().cloned().collect()))
     }
 
-    /// How many runs are executed at once.
+    /// How many runs are executed at once. By default twice as many as there are processors, since a run spends half of its
+    /// time waiting: for limits that expire, and for evidence that nothing moves.
     pub(super) fn at_once(&self) -> usize {
-        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(|| 2 * processors())
     }
 }
