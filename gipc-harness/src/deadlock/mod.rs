@@ -9,6 +9,8 @@ mod pipe_report;
 mod release_graph;
 mod signal_report;
 mod wait_for_graph;
+#[cfg(test)]
+mod wait_for_graph_tests;
 
 pub use deadlocked_set::deadlocked_steps;
 
@@ -39,6 +41,26 @@ pub struct StallReport {
     pub explanations: Vec<String>,
     /// The processes that still moved and that no step waits for, each with the observation that shows it.
     pub still_running: BTreeMap<String, String>,
+}
+
+impl StallReport {
+    /// Who waits for whom in a deadlock, as a sentence without its full stop. `subject` is what a single step is called.
+    #[must_use]
+    pub(crate) fn deadlock_head(&self, subject: &str) -> String {
+        match (self.waits.len(), &self.cycle[..]) {
+            (1, _) => format!("{subject} waits for something that only the step itself could do"),
+            (count, [process, again]) if process == again => {
+                let others = match count - 1 {
+                    1 => "one more step waits".to_owned(),
+                    others => format!("{others} more steps wait"),
+                };
+                format!(
+                    "{process} waits for something that only {process} could do, and {others} for it"
+                )
+            }
+            (count, _) => format!("{count} steps wait for each other"),
+        }
+    }
 }
 
 /// The kind of a stall.

@@ -42,11 +42,25 @@ pub(super) struct WaitForGraph<'a> {
     given_up_gets: BTreeMap<PipeId, usize>,
 }
 
-/// What was put into a pipe and not yet got.
+/// What was put into a pipe and not yet got. Steps are counted in file order, in which a get may come before its put.
 #[derive(Clone, Copy, Default)]
 struct Content {
-    bytes: u64,
+    bytes: i64,
     messages: i64,
+}
+
+impl Content {
+    /// Adds this number of messages of the same length; a negative number takes them away.
+    fn add(&mut self, messages: i64, len: u64) {
+        let len = i64::try_from(len).unwrap_or(i64::MAX);
+        self.bytes = self.bytes.saturating_add(len.saturating_mul(messages));
+        self.messages += messages;
+    }
+
+    /// The bytes of whole messages that should be in the pipe, without their headers.
+    fn bytes(self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or_default()
+    }
 }
 
 impl<'a> WaitForGraph<'a> {
@@ -67,19 +81,29 @@ impl<'a> WaitForGraph<'a> {
     }
 
     fn replay_contents(&mut self) {
+        // The length of the message of which `cut` wrote the first part, by pipe.
+        let mut begun: BTreeMap<PipeId, u64> = BTreeMap::new();
         for (step, state) in self.scenario.steps.iter().zip(&self.evidence.trace.steps) {
             let StepState::Completed { outcome, .. } = state else { continue };
             let pipe = match &step.verb {
-                Verb::Put { handle, .. } => self.scenario.handles.pipe(handle, Side::Writer),
+                Verb::Put { handle, .. } | Verb::Cut { handle, .. } | Verb::Rest { handle } => {
+                    self.scenario.handles.pipe(handle, Side::Writer)
+                }
                 Verb::Get { handle } => self.scenario.handles.pipe(handle, Side::Reader),
                 _ => None,
             };
             let Some(pipe) = pipe else { continue };
             match (&step.verb, outcome) {
                 (Verb::Put { payload, .. }, Outcome::Ok) => {
-                    let content = self.contents.entry(pipe).or_default();
-                    content.bytes += payload.len();
-                    content.messages += 1;
+                    self.contents.entry(pipe).or_default().add(1, payload.len());
+                }
+                (Verb::Cut { payload, .. }, Outcome::Ok) => {
+                    begun.insert(pipe, payload.len());
+                }
+                (Verb::Rest { .. }, Outcome::Ok) => {
+                    if let Some(len) = begun.remove(&pipe) {
+                        self.contents.entry(pipe).or_default().add(1, len);
+                    }
                 }
                 (Verb::Put { .. }, Outcome::Cancelled | Outcome::Timeout) => {
                     self.given_up.insert(pipe, step.position.line);
@@ -88,9 +112,7 @@ impl<'a> WaitForGraph<'a> {
                     self.given_up_gets.insert(pipe, step.position.line);
                 }
                 (Verb::Get { .. }, Outcome::Message(payload)) => {
-                    let content = self.contents.entry(pipe).or_default();
-                    content.bytes = content.bytes.saturating_sub(payload.len());
-                    content.messages -= 1;
+                    self.contents.entry(pipe).or_default().add(-1, payload.len());
                 }
                 _ => {}
             }
@@ -245,7 +267,7 @@ impl<'a> WaitForGraph<'a> {
         if self.is_being_read(pipe) {
             return (Vec::new(), format!("{reader_names} is reading {reader}"));
         }
-        let needed = self.content(pipe).bytes + len + FRAME_OVERHEAD;
+        let needed = self.content(pipe).bytes() + len + FRAME_OVERHEAD;
         if self.is_only_put(pipe, step) && needed <= GUARANTEED_CAPACITY {
             return (Vec::new(), format!("there is room for {len} bytes in the pipe of {handle}"));
         }
@@ -272,14 +294,14 @@ impl<'a> WaitForGraph<'a> {
 
     /// Whether the kernel shows fewer bytes in a pipe than its messages have.
     fn lacks_bytes(&self, pipe: PipeId) -> bool {
-        self.evidence.bytes_in(pipe).is_some_and(|bytes| bytes < self.content(pipe).bytes)
+        self.evidence.bytes_in(pipe).is_some_and(|bytes| bytes < self.content(pipe).bytes())
     }
 
     /// Where the bytes of messages are that were put into a pipe, were not got, and are not in the pipe.
     fn why_bytes_are_missing(&self, reader: PipeEnd) -> String {
         let (r, w) = (self.ownership.name(reader), self.ownership.name(reader.opposite()));
         let missing =
-            self.content(reader.pipe).bytes - self.evidence.bytes_in(reader.pipe).unwrap_or(0);
+            self.content(reader.pipe).bytes() - self.evidence.bytes_in(reader.pipe).unwrap_or(0);
         match self.given_up_gets.get(&reader.pipe) {
             Some(line) => format!(
                 "{missing} bytes of messages that were put are not in the pipe: {r} was read further than any get \

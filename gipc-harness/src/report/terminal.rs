@@ -197,12 +197,8 @@ fn capitalized(sentence: &str) -> String {
 /// The report of a stall: the evidence, the steps that wait, the cycle, the pipes and the leaked pipe ends.
 pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let mut out = String::new();
-    let count = stall.waits.len();
     let head = match stall.kind {
-        StallKind::Deadlock if count == 1 => {
-            "One step waits for something that only the step itself could do".to_owned()
-        }
-        StallKind::Deadlock => format!("{count} steps wait for each other"),
+        StallKind::Deadlock => stall.deadlock_head("One step"),
         StallKind::Hang if stall.explanations.is_empty() => {
             "It waits, and what it waits for does not arrive".to_owned()
         }

@@ -163,10 +163,7 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let hint = "write `=> blocks` if that is the question, or change the steps before it";
     let mut error = ParseError::at_outcome(&scenario.text, step, message, hint);
     let Some(report) = deadlock::explain_model(scenario, trace) else { return error };
-    let head = match report.waits.len() {
-        1 => "this step waits for what only itself could do:".to_owned(),
-        count => format!("{count} steps wait for each other:"),
-    };
+    let head = format!("{}:", report.deadlock_head("this step"));
     let waits: Vec<(String, String, String)> = report
         .waits
         .iter()

@@ -160,11 +160,12 @@ impl Suite {
             }
             return Ok(is_folder);
         }
-        let id = id.strip_prefix("scenarios/").unwrap_or(id);
-        let folder = format!("{}/", id.trim_end_matches('/'));
+        let inside = |name: &'_ str| name.strip_prefix("scenarios/").unwrap_or(name).to_owned();
+        // A file whose name is that of a folder, such as `race.scenario`, is not that folder.
+        let (id, folder) = (inside(id), format!("{}/", inside(name).trim_end_matches('/')));
         let before = found.len();
         for (path, text) in embedded::scenarios() {
-            let is_named = path.strip_suffix(".scenario") == Some(id);
+            let is_named = path.strip_suffix(".scenario") == Some(&id);
             if is_named || path.starts_with(&folder) {
                 found.push(ScenarioFile { is_named, ..ScenarioFile::embedded(path, text) });
             }
@@ -269,6 +270,16 @@ mod tests {
         let found = suite(folder.path()).select_without(&owned(names), &owned(skip));
         let ids: Vec<String> = found.expect("selected").into_iter().map(|file| file.id).collect();
         assert_eq!(ids, expected);
+    }
+
+    #[test]
+    fn a_file_is_no_folder_of_the_suite_inside_the_program() {
+        let suite =
+            Suite { scenarios: None, ..suite(tempfile::tempdir().expect("a folder").path()) };
+        let select = |name: &str| suite.select(&[name.to_owned()]).map(|found| found.len());
+        assert!(select("race").is_ok_and(|found| found > 1));
+        assert!(select("scenarios/race/").is_ok_and(|found| found > 1));
+        assert!(select("race.scenario").is_err());
     }
 
     #[test]

@@ -114,6 +114,13 @@ use rstest::rstest;
     "",
     "child is no child of main"
 )]
+#[case::a_signal_to_main(
+    "main        signal main SIGINT\nmain        spawn child                 => ok",
+    3,
+    13,
+    "",
+    "main is no child of main"
+)]
 #[case::a_step_after_an_exit(
     "main        exit 3\nmain        exit 4                      => ok",
     4,

@@ -178,6 +178,7 @@ impl<'a> ProcessRules<'a> {
         let children =
             self.parents.iter().filter(|(_, parent)| **parent == process).map(|(name, _)| *name);
         let hint = match (self.parents.get(child), closest(child, children)) {
+            _ if child == "main" => "main has no parent in a scenario; name a child".to_owned(),
             (Some(parent), _) => format!("{parent} spawned {child}, and only {parent} can do this"),
             (None, Some(name)) => format!("is it {name}?"),
             (None, None) => format!("`spawn {child}` must stand above it, by {process}"),
