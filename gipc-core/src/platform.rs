@@ -277,13 +277,6 @@ fn close_on_exec(descriptor: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// The error of a process that was sent more descriptors than it may have.
-fn dropped() -> io::Error {
-    io::Error::other(
-        "the system has dropped descriptors on their way: mostly because this process may not have so many open (RLIMIT_NOFILE)",
-    )
-}
-
 /// Receives the descriptors of one message, and returns how many are to follow in others. `None`: the sender is gone.
 pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Result<Option<u32>> {
     let mut later = [0; 4];
@@ -292,13 +285,15 @@ pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Resul
     let message = loop {
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MARKED) {
             Err(Errno::EINTR) => {}
-            // gVisor refuses the message; Linux drops what is too much.
-            Err(Errno::EMFILE) => return Err(dropped()),
             message => break message?,
         }
     };
     let is_whole = message.bytes == 4;
-    let parts = message.cmsgs().map_err(|_| dropped())?;
+    let parts = message.cmsgs().map_err(|_| {
+        io::Error::other(
+            "the system has dropped descriptors on their way: mostly because this process may not have so many open (RLIMIT_NOFILE)",
+        )
+    })?;
     for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part {
             for descriptor in descriptors {
