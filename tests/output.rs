@@ -191,3 +191,16 @@ fn a_platform_report_for_a_program_has_the_same() {
     assert!(report["failures"][0]["trace"].as_str().is_some_and(|trace| !trace.is_empty()));
     assert!(!report["environment"]["facts"].as_array().expect("facts").is_empty());
 }
+
+/// The report recognizes in the reason what the system lacks, as a limit of processes.
+#[test]
+fn a_program_of_a_scenario_that_cannot_begin_says_why() {
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .args(["gipc-harness:program", "child"])
+        .env_remove("GIPC_HARNESS_SOCKET")
+        .output()
+        .expect("the harness starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("the program `child` of the scenario cannot begin: "), "{said}");
+}

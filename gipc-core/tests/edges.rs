@@ -128,7 +128,7 @@ fn a_writer_with_half_a_message_is_not_closed_by_mistake() {
 #[tokio::test(start_paused = true)]
 async fn a_get_without_patience_takes_every_message_that_is_there() {
     let (r, w) = pipe().expect("a pipe");
-    w.put_all(std::iter::repeat_n(&[7; 16][..], 600)).await.expect("they fit");
+    w.put_all(std::iter::repeat_n(&[7; 2][..], 600)).await.expect("they fit");
     for n in 0..600 {
         let got = r.get_within(Duration::ZERO).await;
         assert!(matches!(got, Ok(Some(_))), "message {n}: {got:?}");

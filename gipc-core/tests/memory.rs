@@ -154,12 +154,14 @@ async fn a_large_message_is_not_copied_before_it_is_written() {
 #[tokio::test]
 async fn short_messages_are_put_without_new_memory() {
     let (_r, w) = pipe().expect("a pipe");
+    // With the first the handle begins to work for this runtime. All four fit into the smallest pipe.
+    w.put([7; 1000]).await.expect("it fits");
     let before = ASKED.get();
-    for _ in 0..50 {
+    for _ in 0..3 {
         w.put([7; 1000]).await.expect("they fit");
     }
     let asked = ASKED.get() - before;
-    assert!(asked < 10_000, "{asked} bytes for 50 messages of 1000");
+    assert!(asked < 1000, "{asked} bytes for 3 messages of 1000");
 }
 
 /// The buffer for what is read ahead is made once, also where a message does not end with it.

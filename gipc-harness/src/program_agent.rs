@@ -36,15 +36,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
                 let end = Stream { file: end, is_truncated: false };
                 ends.insert(handle.to_owned(), Arc::new(Mutex::new(Some(end))));
             }
-            Err(_) => return 2,
+            Err(error) => return cannot_begin(&role, &error),
         }
     }
     let identity = Identity::new("program", env!("CARGO_PKG_VERSION"), &PROFILES);
     match serve_blocking(program, &identity, &role) {
         Ok(gipc_agent::Ending::Finished) => 0,
         Ok(_) => 1,
-        Err(_) => 2,
+        Err(error) => cannot_begin(&role, &error),
     }
+}
+
+/// Says why this program cannot take part in the run; the report shows it, and recognizes in it what the system lacks.
+/// Returns the exit code.
+fn cannot_begin(role: &str, error: &io::Error) -> i32 {
+    let _ = writeln!(io::stderr(), "the program `{role}` of the scenario cannot begin: {error}");
+    2
 }
 
 /// Takes a standard stream as a descriptor of its own, so that closing it closes the end. `/dev/null` takes its place.

@@ -4,6 +4,7 @@
 
 use gipc_agent::LineDecoder;
 use gipc_agent::{FromAgent, Hello, OLDEST_PROTOCOL, PROTOCOL, ToAgent};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::AsFd;
@@ -210,7 +211,7 @@ impl MessageReader {
     async fn read(&mut self) -> io::Result<usize> {
         let socket = self.reader.as_ref();
         let mut bytes = [0; READ_SIZE];
-        let read = || Ok(nix::unistd::read(socket, &mut bytes)?);
+        let read = || uninterrupted(|| nix::unistd::read(socket, &mut bytes));
         let count = socket.async_io(Interest::READABLE, read).await?;
         self.lines.buffer_mut().extend_from_slice(&bytes[..count]);
         Ok(count)
@@ -232,6 +233,16 @@ impl MessageReader {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
+        }
+    }
+}
+
+/// Makes a call again as long as a signal interrupts it: that is no end of a connection.
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return Ok(result?),
         }
     }
 }
@@ -280,6 +291,14 @@ mod tests {
             (Some(reason), Some(part)) => assert!(reason.contains(part), "{reason}"),
             (reason, _) => panic!("{reason:?}"),
         }
+    }
+
+    #[test]
+    fn a_read_that_is_interrupted_is_made_again() {
+        let mut results = [Err(Errno::EINTR), Err(Errno::EINTR), Ok(7)].into_iter();
+        assert_eq!(uninterrupted(|| results.next().expect("no more reads")).ok(), Some(7));
+        let reset = uninterrupted(|| Err::<usize, _>(Errno::ECONNRESET));
+        assert_eq!(reset.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
     }
 
     /// gVisor says that the peer of a socket is the process that asks, here this one.
