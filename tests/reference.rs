@@ -1,5 +1,6 @@
 //! The pages in docs/reference have everything that the program has: each field of a manifest, each verdict, each tier of
-//! evidence; docs/coverage.md has what each adapter is asked. `GUIDES=overwrite` writes the tables anew.
+//! evidence; docs/coverage.md has what each adapter is asked, and the page of the matrix the score of docs/proof.md.
+//! `GUIDES=overwrite` writes the tables anew.
 
 use gipc_harness::requirements;
 use gipc_harness::suite::{Suite, unasked};
@@ -156,4 +157,11 @@ fn the_page_of_coverage_says_what_each_implementation_is_asked() {
     } else {
         assert_eq!(page[from..to], table, "GUIDES=overwrite cargo test --test reference");
     }
+}
+
+#[test]
+fn the_page_of_the_matrix_has_the_score_that_ci_copies_from_the_page_on_proof() {
+    let (proof, matrix) = (read("docs/proof.md"), read("docs/matrix/matrix.md"));
+    let score = proof.split("score: begin -->").nth(1).and_then(|text| text.split("<!--").next());
+    assert!(matrix.contains(score.expect("the score is marked").trim()));
 }

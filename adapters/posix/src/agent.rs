@@ -86,7 +86,9 @@ impl Agent {
             if ready.child_wakeup {
                 self.child_wakeup.drain();
                 let skipped = fault!("only-join-reaps")
-                    || fault!("sigchld-is-lost-in-a-stall") && is_marked("stalled");
+                    || fault!("sigchld-is-lost-in-a-stall") && is_marked("stalled")
+                    || fault!("a-start-from-a-thread-takes-sigchld-along")
+                        && is_marked("started from a thread");
                 if !skipped {
                     self.children.reap_all();
                 }

@@ -11,10 +11,12 @@ use crate::start::start;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::str::FromStr;
+use std::thread;
 
 /// How this process ends when its script is done.
 pub(crate) enum ProcessEnd {
@@ -345,7 +347,9 @@ impl Agent {
         {
             given.extend(self.handles.0.values().filter_map(PipeEnd::raw_fd));
         }
-        let started = start(&self.program, &arguments, &given, [None; 3], is_in_group(command));
+        let from_thread = command["from_thread"] == true;
+        let begin = || start(&self.program, &arguments, &given, [None; 3], is_in_group(command));
+        let started = if from_thread { in_thread(begin) } else { begin() };
         if fault!("a-failed-start-loses-the-handles") && started.is_err() {
             names.iter().for_each(|name| drop(self.handles.release(name)));
         }
@@ -359,12 +363,17 @@ impl Agent {
                 || fault!("a-given-duplex-half-stays-open") && name.ends_with(".w")
                 || fault!("a-child-keeps-what-it-gives") && is_marked("child")
                 || fault!("every-second-start-keeps-an-end", |n| n % 2 == 0);
+            if from_thread && fault!("a-start-from-a-thread-keeps-its-handles") {
+                continue;
+            }
             let released = self.handles.release(name);
             if is_kept {
                 std::mem::forget(released);
             }
         }
-        self.children.add(role, pid);
+        if !(from_thread && fault!("a-child-from-a-thread-cannot-be-joined")) {
+            self.children.add(role, pid);
+        }
         Ok(Started::Done(json!({ "outcome": is("ok"), "child": pid.as_raw() })))
     }
 }
@@ -410,6 +419,15 @@ impl Agent {
         self.children.add(role, pid);
         Ok(Started::Done(json!({ "outcome": is("ok"), "descriptors": descriptors })))
     }
+}
+
+/// Calls a start in a new thread, and waits for that thread.
+fn in_thread(begin: impl FnOnce() -> Result<Pid, Errno> + Send) -> Result<Pid, Errno> {
+    if fault!("a-start-from-a-thread-leaves-a-descriptor") {
+        faults::leak_descriptor();
+    }
+    mark("started from a thread");
+    thread::scope(|scope| scope.spawn(begin).join()).unwrap_or(Err(Errno::EAGAIN))
 }
 
 /// Makes the end blocking, as a program expects of its standard streams.

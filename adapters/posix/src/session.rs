@@ -9,8 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::process;
 
 /// The profiles that this implementation supports.
-const PROFILES: [&str; 10] = [
-    "core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio", "groups", "share",
+const PROFILES: [&str; 11] = [
+    "core", "tasks", "process", "frames", "signals", "limits", "counts", "stdio", "groups",
+    "share", "threads",
 ];
 
 /// The connection of this process to the harness.

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 mod after_cancel;
 mod outcomes;
 mod reduction;
+mod snapshots;
 mod unjoined;
 
 /// All scenarios of the suite, which are read once.

@@ -212,3 +212,6 @@ impl Record {
 pub fn judge_record(text: &str) -> Result<Verdict, String> {
     Record::parse(text)?.judge(None).map(|(_, verdict)| verdict)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,8 @@ mod progress;
 mod rates;
 mod remaining_time;
 mod run_report;
+#[cfg(test)]
+mod reviewed;
 mod run_reporter;
 mod stability;
 pub mod summary;

@@ -105,3 +105,70 @@ pub struct Unsupported {
     /// The reason, as half a sentence.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Outcome, PipeEnd, parse};
+    use crate::trace::{Census, EvidenceTier, FdHolder};
+
+    /// An observation in which each place that can name a step or a pipe names this one.
+    fn naming(part: &str, step: usize, pipe: usize) -> Observation {
+        let from = (part == "from").then_some(step);
+        let outcome = Outcome::Ok;
+        let state = StepState::Completed { outcome, from, detail: None };
+        let trace = Trace { steps: vec![state; 2], ..Trace::default() };
+        let mut seen = Observation::of(trace.clone());
+        let mut stall = StallEvidence { tier: EvidenceTier::Kernel, trace, ..Default::default() };
+        let end = PipeEnd::reader(pipe);
+        match part {
+            "unsupported" => {
+                seen.unsupported = Some(Unsupported { step: Some(step), reason: String::new() });
+            }
+            "limit" => {
+                seen.limit_times.push(LimitTime { step, at_most_us: None, asleep_us: 0 });
+            }
+            "history" => seen.history.push(Occurrence::Completed(step)),
+            "census" => {
+                let held = HeldDescriptor { number: 7, what: String::new(), end: Some(end) };
+                let census = Census { descriptors: vec![held], ..Census::default() };
+                seen.censuses.insert("main".into(), census);
+            }
+            "overdue" => stall.overdue.push(step),
+            "woken" => stall.woken_by_ping.push(step),
+            "known" => {
+                stall.fully_known_ends.insert(end);
+            }
+            "holder" => {
+                stall.holders.push(FdHolder { end, process: "main".into(), descriptor: 7 });
+            }
+            _ => {}
+        }
+        let is_stalled = ["overdue", "woken", "known", "holder"].contains(&part);
+        seen.stall = is_stalled.then_some(stall);
+        seen
+    }
+
+    #[test]
+    fn an_observation_names_only_steps_and_pipes_of_its_scenario() {
+        let text = "main        pipe r w\nmain        count handles => 2\n";
+        let scenario = parse("it", text).expect("the lines are a scenario");
+        for part in ["nothing", "from", "unsupported", "limit", "history", "overdue", "woken"] {
+            for step in 0..4 {
+                let fits = step < 2 || part == "nothing";
+                assert_eq!(naming(part, step, 0).is_of(&scenario), fits, "{part} {step}");
+            }
+        }
+        for part in ["census", "known", "holder"] {
+            for pipe in 0..3 {
+                assert_eq!(naming(part, 0, pipe).is_of(&scenario), pipe < 1, "{part} {pipe}");
+            }
+        }
+        let mut longer = naming("overdue", 0, 0);
+        longer.trace.steps.push(StepState::Pending);
+        assert!(!longer.is_of(&scenario), "it has more steps");
+        let mut stalled = naming("overdue", 0, 0);
+        stalled.stall.as_mut().expect("it stalled").trace.steps.pop();
+        assert!(!stalled.is_of(&scenario), "its stall has fewer steps");
+    }
+}
