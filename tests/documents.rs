@@ -141,6 +141,7 @@ fn the_tests_of_boundaries_without_a_scenario_exist() {
 #[rstest]
 #[case("docs/gotchas.md", 20)]
 #[case("docs/gipc-tests.md", 70)]
+#[case("docs/findings/recall.md", 40)]
 fn the_scenarios_that_a_page_names_exist(#[case] page: &str, #[case] least: usize) {
     let text = read(page);
     let named: Vec<&str> = text

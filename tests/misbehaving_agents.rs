@@ -76,7 +76,7 @@ fn run(misbehavior: &str, file: &Path, patience: &str) -> Run {
     let agent = std::env::current_exe().expect("the path of this program");
     let manifest = format!(
         "name = \"misbehaving\"\ncommand = [{agent:?}, \"agent\", {misbehavior:?}]\n\
-         profiles = [\"core\"]\ncontrol = \"loop\"\n"
+         profiles = [\"core\", \"tasks\"]\ncontrol = \"loop\"\n"
     );
     let scratch = folder.path().join("scratch");
     fs::create_dir(&scratch).expect("a folder");

@@ -12,7 +12,7 @@ use gipc_agent::{
 use gipc_core::{Error, Exit, Handle, Process, Start, Stdin};
 use nix::errno::Errno;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::RawFd;
 use std::process::Stdio;
@@ -242,7 +242,9 @@ impl Core {
         command: ChildCommand,
         from_thread: bool,
     ) -> Answer {
-        let give = |name: &String| match shared.contains(name) {
+        // gipc-core refuses a handle that is named twice before it asks whether one is in use, which a share asks.
+        let is_repeated = handles.iter().collect::<BTreeSet<_>>().len() < handles.len();
+        let give = |name: &String| match shared.contains(name) && !is_repeated {
             true => self.share(name),
             false => self.handle(name),
         };

@@ -26,6 +26,8 @@ struct MisbehavingAgent {
     /// The writer that belongs to each reader.
     readers: BTreeMap<String, String>,
     children: BTreeMap<String, Child>,
+    /// The gets that wait, each with its reader, in the order in which they began.
+    waiting: Vec<(Value, String)>,
     /// How many bytes were sent to the harness so far.
     sent: usize,
 }
@@ -58,6 +60,7 @@ pub(crate) fn play(misbehavior: &str, rest: &[String]) -> i32 {
         pipes: BTreeMap::new(),
         readers: BTreeMap::new(),
         children: BTreeMap::new(),
+        waiting: Vec::new(),
         sent: 0,
     };
     agent.send_hello();
@@ -143,7 +146,7 @@ impl MisbehavingAgent {
             "role": if is("hello-with-unknown-role") { "unknown" } else { self.role.as_str() },
             "pid": if is("hello-with-wrong-pid") { 1 } else { std::process::id() },
             "implementation": { "name": "misbehaving", "version": "0" },
-            "profiles": if claims_more { vec!["core", "signals"] } else { vec!["core"] },
+            "profiles": if claims_more { vec!["core", "tasks", "signals"] } else { vec!["core", "tasks"] },
             "control": "loop",
         });
         match self.misbehavior.as_str() {
@@ -215,9 +218,23 @@ impl MisbehavingAgent {
         }
         let pid = std::process::id();
         self.send(&json!({ "type": "begin", "id": id, "pid": pid }));
+        let is_waiting = verb == "get" && self.pipes.values().all(VecDeque::is_empty);
+        if is_waiting && self.misbehavior == "the-get-that-began-last-goes-first" {
+            self.waiting.push((id.clone(), command["handle"].as_str().unwrap_or_default().into()));
+            return None;
+        }
         let outcome = self.perform(verb, command);
         self.send(&json!({ "type": "end", "id": id, "pid": pid, "outcome": outcome }));
         None
+    }
+
+    /// Completes the last of the gets that wait, with a message that has just been put.
+    fn end_last_get(&mut self) {
+        if let Some((id, handle)) = self.waiting.pop() {
+            let outcome = self.perform("get", &json!({ "handle": handle }));
+            let pid = std::process::id();
+            self.send(&json!({ "type": "end", "id": id, "pid": pid, "outcome": outcome }));
+        }
     }
 
     /// Performs a command correctly and returns its outcome.

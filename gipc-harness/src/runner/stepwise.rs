@@ -19,16 +19,18 @@ pub(super) async fn run(
     let scenario = execution.state.scenario;
     let mut halted: BTreeSet<&TaskId> = BTreeSet::new();
     let mut started: BTreeSet<&TaskId> = BTreeSet::new();
+    let mut skipped = vec![false; scenario.steps.len()];
     for (index, release) in schedule.releases.iter().enumerate() {
         if execution.state.is_over() {
             return;
         }
         let task = &scenario.steps[release.step].task_id;
-        // Once the process of a task is missing, or a step of the task stays open, none of its later steps is released,
-        // even if the task becomes ready again.
+        // Once the process of a task is missing, or a step of the task stays open, its later steps wait for the end of the
+        // schedule, even if the task becomes ready again.
         let is_due = started.contains(task) || execution.state.is_due(release.step);
         if halted.contains(task) || !is_due || !execution.state.is_ready(task) {
             halted.insert(task);
+            skipped[release.step] = true;
             continue;
         }
         started.insert(task);
@@ -51,13 +53,14 @@ pub(super) async fn run(
         await_effects(execution, &release, &release.completes).await;
     }
     if !execution.state.is_over() {
-        await_end(execution, &unforeseen(execution, schedule)).await;
+        await_end(execution, &left_over(execution, schedule, &skipped)).await;
     }
 }
 
-/// The steps that begin in no schedule because the step before them in their task, which is named with each, is to wait
-/// forever. Where steps race, another outcome than that of the schedule is as right, and they begin.
-fn unforeseen(execution: &Execution<'_>, schedule: &Schedule) -> Vec<[usize; 2]> {
+/// The steps that may have to begin although the schedule did not get to them, each with the step before it in its task: those
+/// that were skipped because the one before had not completed, and those that the schedule does not have because the one
+/// before is to wait forever. Where steps race, another course than that of the schedule is as right, and they begin.
+fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -> Vec<[usize; 2]> {
     let steps = &execution.state.scenario.steps;
     let mut is_foreseen = vec![false; steps.len()];
     let mut completes = vec![false; steps.len()];
@@ -65,17 +68,15 @@ fn unforeseen(execution: &Execution<'_>, schedule: &Schedule) -> Vec<[usize; 2]>
         is_foreseen[release.step] = true;
         release.completes.iter().for_each(|step| completes[*step] = true);
     }
-    let mut unforeseen = Vec::new();
-    if !is_foreseen.contains(&false) {
-        return unforeseen;
-    }
+    let mut left_over = Vec::new();
     let mut before: BTreeMap<&TaskId, usize> = BTreeMap::new();
     for (step, spec) in steps.iter().enumerate() {
-        let before = before.insert(&spec.task_id, step);
-        let waits = before.filter(|before| !is_foreseen[step] && !completes[*before]);
-        unforeseen.extend(waits.map(|before| [before, step]));
+        let Some(before) = before.insert(&spec.task_id, step) else { continue };
+        if skipped[step] || !is_foreseen[step] && !completes[before] {
+            left_over.push([before, step]);
+        }
     }
-    unforeseen
+    left_over
 }
 
 /// Completes the `until` steps of a release, each when all steps that are to complete before it have completed and its
@@ -159,9 +160,9 @@ fn is_going_on(state: &RunState<'_>) -> bool {
     state.sessions.is_alive("main") || state.has_unsettled_census()
 }
 
-/// Waits, after the last release, until `main` has ended or nothing moves. Then the next unforeseen step is released, if the
-/// step before it has completed.
-async fn await_end(execution: &mut Execution<'_>, unforeseen: &[[usize; 2]]) {
+/// Waits, after the last release, until `main` has ended or nothing moves. Then the next step that is left over is released, if
+/// the step before it has completed.
+async fn await_end(execution: &mut Execution<'_>, left_over: &[[usize; 2]]) {
     let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
         !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)
     };
@@ -176,7 +177,7 @@ async fn await_end(execution: &mut Execution<'_>, unforeseen: &[[usize; 2]]) {
                 && !state.steps.was_sent(*step)
                 && state.is_ready(&state.scenario.steps[*step].task_id)
         };
-        let Some([_, step]) = unforeseen.iter().find(is_next) else {
+        let Some([_, step]) = left_over.iter().find(is_next) else {
             execution.record_stall(stall).await;
             return;
         };

@@ -58,6 +58,7 @@ impl MisbehavingAgent {
         }
         self.send(&begin);
         let outcome = self.perform("put", command);
+        self.end_last_get();
         self.send(&end_with(outcome));
         None
     }
