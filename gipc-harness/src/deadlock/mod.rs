@@ -50,13 +50,7 @@ impl StallReport {
         match (self.waits.len(), &self.cycle[..]) {
             (1, _) => format!("{subject} waits for something that only the step itself could do"),
             (count, [process, again]) if process == again => {
-                let others = match count - 1 {
-                    1 => "one more step waits".to_owned(),
-                    others => format!("{others} more steps wait"),
-                };
-                format!(
-                    "{process} waits for something that only {process} could do, and {others} for it"
-                )
+                format!("{count} steps wait for something that only {process} could do")
             }
             (count, _) => format!("{count} steps wait for each other"),
         }
