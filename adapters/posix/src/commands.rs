@@ -9,7 +9,6 @@ use crate::os_actions::{self, Disposition, ForeignProgram, memory_file};
 use crate::protocol::{Outcome, Payload, exit, is, number, os_error};
 use crate::start::start;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -82,16 +81,16 @@ fn unsupported(what: &str) -> Result<Started, Refusal> {
 }
 
 /// Whether the child is to be the first of a new process group.
-fn is_in_group(command: &Value) -> bool {
+pub(crate) fn is_in_group(command: &Value) -> bool {
     command["in_group"] == true && !fault!("a-group-is-that-of-the-parent")
 }
 
 /// The text of a required field.
-fn text<'a>(command: &'a Value, field: &str) -> Result<&'a str, Refusal> {
+pub(crate) fn text<'a>(command: &'a Value, field: &str) -> Result<&'a str, Refusal> {
     command[field].as_str().ok_or_else(|| malformed(command, field))
 }
 
-fn malformed(command: &Value, field: &str) -> Refusal {
+pub(crate) fn malformed(command: &Value, field: &str) -> Refusal {
     Refusal::Malformed(format!("no {field} in {command}"))
 }
 
@@ -378,49 +377,6 @@ impl Agent {
     }
 }
 
-impl Agent {
-    /// Starts a program whose standard streams are new pipes, of which this process keeps the other end, or ends that this
-    /// process gives away.
-    fn run(&mut self, command: &Value) -> Result<Started, Refusal> {
-        let role = text(command, "child")?;
-        let argv = command["argv"].as_array().ok_or_else(|| malformed(command, "argv"))?;
-        let argv = argv.iter().filter_map(Value::as_str).map(|word| argument(word.to_owned()));
-        let argv = argv.collect::<Result<Vec<_>, _>>()?;
-        let program = argv.first().cloned().ok_or_else(|| malformed(command, "argv"))?;
-        let (mut kept, mut theirs, mut released) = (Vec::new(), Vec::new(), Vec::new());
-        let mut streams = [None; 3];
-        for (number, word) in ["stdin", "stdout", "stderr"].into_iter().enumerate() {
-            let stream = &command[word];
-            if let Some(name) = stream["pipe"].as_str() {
-                let (reader, writer) = pipe()?;
-                let (own, other) = if number == 0 { (writer, reader) } else { (reader, writer) };
-                streams[number] = other.raw_fd();
-                set_blocking(&other)?;
-                kept.push((name.to_owned(), own));
-                theirs.push(other);
-            } else if let Some(name) = stream["given"].as_str() {
-                let names = self.handles.transferable(&[name])?;
-                let end = names.first().and_then(|name| self.handles.0.get(name));
-                end.map_or(Ok(()), set_blocking)?;
-                streams[number] = end.and_then(|end| end.raw_fd());
-                released.extend(names);
-            }
-        }
-        let pid = start(&program, &argv, &[], streams, is_in_group(command))?;
-        drop(theirs);
-        for given in &released {
-            self.handles.release(given);
-        }
-        let mut descriptors = json!({});
-        for (name, end) in kept {
-            descriptors[&name] = json!(end.raw_fd());
-            self.handles.0.insert(name, end);
-        }
-        self.children.add(role, pid);
-        Ok(Started::Done(json!({ "outcome": is("ok"), "descriptors": descriptors })))
-    }
-}
-
 /// Calls a start in a new thread, and waits for that thread.
 fn in_thread(begin: impl FnOnce() -> Result<Pid, Errno> + Send) -> Result<Pid, Errno> {
     if fault!("a-start-from-a-thread-leaves-a-descriptor") {
@@ -430,20 +386,11 @@ fn in_thread(begin: impl FnOnce() -> Result<Pid, Errno> + Send) -> Result<Pid, E
     thread::scope(|scope| scope.spawn(begin).join()).unwrap_or(Err(Errno::EAGAIN))
 }
 
-/// Makes the end blocking, as a program expects of its standard streams.
-fn set_blocking(end: &PipeEnd) -> Result<(), Refusal> {
-    if let Some(fd) = &end.fd {
-        let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-        fcntl(fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
-    }
-    Ok(())
-}
-
 fn put(end: String, bytes: Vec<u8>) -> Started {
     Started::Waits(Operation::Put { end, outgoing: Outgoing::new(bytes) })
 }
 
-fn argument(text: String) -> Result<CString, Refusal> {
+pub(crate) fn argument(text: String) -> Result<CString, Refusal> {
     CString::new(text).map_err(|_| is("misuse").into())
 }
 

@@ -14,6 +14,7 @@ mod start;
 mod os_actions;
 mod session;
 mod poll;
+mod run_command;
 mod commands;
 mod agent;
 
