@@ -136,6 +136,15 @@ impl<'a> RunState<'a> {
             })
     }
 
+    /// Whether the first step of a task may be performed although the schedule does not have it: its process was started by a
+    /// step that succeeded, and has completed its own steps before this one.
+    pub(super) fn may_begin(&self, step: usize) -> bool {
+        let process = &self.scenario.steps[step].task_id.process;
+        let was_spawned =
+            process == "main" || self.steps.spawned_children().any(|it| it == process);
+        was_spawned && self.is_due(step)
+    }
+
     /// Whether a process was started that has not connected, and that no step has killed or signalled.
     pub(super) fn expects_a_process(&self) -> bool {
         !self.expected_processes().is_empty()

@@ -57,10 +57,30 @@ pub(super) async fn run(
     }
 }
 
-/// The steps that may have to begin although the schedule did not get to them, each with the step before it in its task: those
-/// that were skipped because the one before had not completed, and those that the schedule does not have because the one
-/// before is to wait forever. Where steps race, another course than that of the schedule is as right, and they begin.
-fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -> Vec<[usize; 2]> {
+/// A step that may have to begin although the schedule did not get to it.
+struct LeftOver {
+    step: usize,
+    /// The step before it in its task; `None` for the first one.
+    before: Option<usize>,
+}
+
+impl LeftOver {
+    /// Whether the step can be released now.
+    fn is_next(&self, state: &RunState<'_>) -> bool {
+        let may_begin = match self.before {
+            Some(before) => state.steps.has_completed(before),
+            None => state.may_begin(self.step),
+        };
+        may_begin
+            && !state.steps.was_sent(self.step)
+            && state.is_ready(&state.scenario.steps[self.step].task_id)
+    }
+}
+
+/// The steps that were skipped because the one before had not completed, and those that the schedule does not have because
+/// what is before them is to wait forever. Where steps race, another course than that of the schedule is as right, and they
+/// begin.
+fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -> Vec<LeftOver> {
     let steps = &execution.state.scenario.steps;
     let mut is_foreseen = vec![false; steps.len()];
     let mut completes = vec![false; steps.len()];
@@ -71,9 +91,10 @@ fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -
     let mut left_over = Vec::new();
     let mut before: BTreeMap<&TaskId, usize> = BTreeMap::new();
     for (step, spec) in steps.iter().enumerate() {
-        let Some(before) = before.insert(&spec.task_id, step) else { continue };
-        if skipped[step] || !is_foreseen[step] && !completes[before] {
-            left_over.push([before, step]);
+        let before = before.insert(&spec.task_id, step);
+        let is_completed = before.is_some_and(|before| completes[before]);
+        if skipped[step] || !is_foreseen[step] && !is_completed {
+            left_over.push(LeftOver { step, before });
         }
     }
     left_over
@@ -161,8 +182,8 @@ fn is_going_on(state: &RunState<'_>) -> bool {
 }
 
 /// Waits, after the last release, until `main` has ended or nothing moves. Then the next step that is left over is released, if
-/// the step before it has completed.
-async fn await_end(execution: &mut Execution<'_>, left_over: &[[usize; 2]]) {
+/// what is before it has completed.
+async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
     let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
         !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)
     };
@@ -172,12 +193,7 @@ async fn await_end(execution: &mut Execution<'_>, left_over: &[[usize; 2]]) {
             continue;
         };
         let state = &execution.state;
-        let is_next = |[before, step]: &&[usize; 2]| {
-            state.steps.has_completed(*before)
-                && !state.steps.was_sent(*step)
-                && state.is_ready(&state.scenario.steps[*step].task_id)
-        };
-        let Some([_, step]) = left_over.iter().find(is_next) else {
+        let Some(LeftOver { step, .. }) = left_over.iter().find(|step| step.is_next(state)) else {
             execution.record_stall(stall).await;
             return;
         };
