@@ -134,3 +134,45 @@ fn has_owned(graph: &WaitForGraph<'_>, process: &str, end: PipeEnd) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+    use crate::trace::{ProcessExit, StallEvidence, StepState, Trace};
+    use rstest::rstest;
+
+    /// `child` was given the writer and has closed it, or has exited; `other` was given nothing. One of them holds it.
+    #[rstest]
+    #[case::of_one_that_closed_it(
+        "child close w",
+        "child",
+        &["child gave w away or closed it, and still holds it as fd 7"]
+    )]
+    #[case::of_one_that_exited("child exit 0", "child", &[])]
+    #[case::of_another(
+        "child exit 0",
+        "other",
+        &["other was never given w; it inherited it, as fd 7, when it was spawned (line 3)"]
+    )]
+    fn an_awaited_end_that_should_be_closed_is_the_leak(
+        #[case] step: &str,
+        #[case] holder: &str,
+        #[case] expected: &[&str],
+    ) {
+        let lines = format!(
+            "main pipe r w\nmain spawn child w\nmain spawn other\n{step}\nmain get r => eof\n"
+        );
+        let scenario = parse("it", &lines).unwrap_or_else(|error| panic!("{error:?}"));
+        let mut steps = vec![StepState::completed(Outcome::Ok); 4];
+        steps.push(StepState::Pending);
+        let mut trace = Trace { steps, ..Trace::default() };
+        if step.contains("exit") {
+            trace.exits.insert("child".into(), ProcessExit::Code(0));
+        }
+        let held = FdHolder { end: PipeEnd::writer(0), process: holder.into(), descriptor: 7 };
+        let evidence = StallEvidence { trace, holders: vec![held], ..StallEvidence::default() };
+        let graph = WaitForGraph::new(&scenario, &evidence);
+        assert_eq!(leaks(&graph, &[graph.edge(4)]), expected);
+    }
+}

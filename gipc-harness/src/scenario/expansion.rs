@@ -71,8 +71,6 @@ fn expand_paragraph(
         lines.iter().for_each(|(_, position)| mistakes.doubt(position.line));
         return;
     }
-    let repetitions: u64 = indices.iter().map(|index| index.last - index.first + 1).product();
-    steps.reserve(usize::try_from(repetitions).unwrap_or_default() * lines.len());
     let lines: Vec<_> = lines.into_iter().map(|(line, at)| (line, at, Uses::of(line))).collect();
     let mut values: Vec<(Arc<str>, u64)> =
         indices.iter().map(|index| (index.name.as_str().into(), index.first)).collect();

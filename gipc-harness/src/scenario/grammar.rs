@@ -187,3 +187,33 @@ impl Verb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Profile;
+    use crate::scenario::parse;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::that_is_given_a_handle("spawn child r", &[Profile::Core])]
+    #[case::that_shares_a_handle("spawn child share(r)", &[Profile::Share])]
+    #[case::in_a_group("spawn child in-group r", &[Profile::Groups])]
+    #[case::in_a_group_that_shares("spawn child in-group share(r)", &[Profile::Groups, Profile::Share])]
+    #[case::from_a_thread_that_shares(
+        "spawn child from-thread share(r)",
+        &[Profile::Threads, Profile::Share]
+    )]
+    #[case::of_a_program("run child stdin a b", &[Profile::Stdio])]
+    #[case::of_a_program_in_a_group(
+        "run child in-group stdin a b",
+        &[Profile::Groups, Profile::Stdio]
+    )]
+    fn a_start_needs_each_profile_that_its_words_belong_to(
+        #[case] start: &str,
+        #[case] profiles: &[Profile],
+    ) {
+        let lines = format!("main pipe r w\nmain {start}\nmain join child => exit 0\n");
+        let scenario = parse("it", &lines).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(scenario.steps[1].verb.profiles().collect::<Vec<_>>(), profiles);
+    }
+}

@@ -110,3 +110,30 @@ fn set<T: Clone>(map: &mut BTreeMap<String, T>, values: &[(String, Option<T>)]) 
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::as_in_file_order(Some(ProcessExit::Code(0)))]
+    #[case::another_end(Some(ProcessExit::Code(1)))]
+    #[case::not_started(None)]
+    fn the_alternative_whose_exits_were_seen_is_near(#[case] exit: Option<ProcessExit>) {
+        let exits = [Some(ProcessExit::Code(0)), Some(ProcessExit::Code(1)), None];
+        let of = |exit: Option<ProcessExit>| Trace {
+            exits: exit.map(|exit| ("child".to_owned(), exit)).into_iter().collect(),
+            ..Trace::default()
+        };
+        let alternatives = exits.clone().map(|exit| Alternative {
+            exits: vec![("child".to_owned(), exit)],
+            ..Alternative::default()
+        });
+        let races = vec![Race { alternatives: alternatives.into() }];
+        let [first, ..] = exits;
+        let allowed = Allowed { races, complete: false, ..Allowed::one(of(first)) };
+        let seen = of(exit);
+        assert_eq!(allowed.near(&seen).traces.last(), Some(&seen));
+    }
+}

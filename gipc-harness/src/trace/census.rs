@@ -202,6 +202,11 @@ mod tests {
         PipeEnd::writer(0),
         "w (pipe:[7]): child was given it in line 2, and this is a second descriptor of it"
     )]
+    #[case::left(
+        "main",
+        PipeEnd::reader(1),
+        "a (pipe:[7]): main made it in line 4 and closed it in line 6"
+    )]
     #[case::inherited(
         "child",
         PipeEnd::reader(0),
@@ -212,9 +217,10 @@ mod tests {
         #[case] end: PipeEnd,
         #[case] says: &str,
     ) {
-        let lines = "main pipe r w\nmain spawn child w\nmain close r\nmain join child => exit 0\n";
+        let lines = "main pipe r w\nmain spawn child w\nmain close r\nmain pipe a b\nmain enter a\n\
+                     main leave a\nmain join child => exit 0\n";
         let scenario = parse("it", lines).expect("the lines are a scenario");
-        let steps = vec![StepState::completed(Outcome::Ok); 4];
+        let steps = vec![StepState::completed(Outcome::Ok); 7];
         let trace = Trace { steps, ..Trace::default() };
         let census = Census {
             descriptors: vec![held(7, Some(end))],
@@ -248,6 +254,7 @@ mod tests {
     #[case::in_time(60_000, 45_000, Outcome::Timeout, None)]
     #[case::late_to_be_heard(9_000_000, 49_000, Outcome::Timeout, None)]
     #[case::a_little_late(200_000, 149_000, Outcome::Timeout, None)]
+    #[case::four_times_the_limit(210_000, 200_000, Outcome::Timeout, None)]
     #[case::late(510_000, 251_000, Outcome::Timeout, Some(WrongTime::Late))]
     #[case::late_although_a_message_came(510_000, 251_000, Outcome::Ok, Some(WrongTime::Late))]
     #[case::rounded(49_500, 45_000, Outcome::Timeout, None)]

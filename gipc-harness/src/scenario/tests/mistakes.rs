@@ -10,7 +10,7 @@ use rstest::rstest;
 #[case::a_missing_verb("main", 3, 5, "", "a verb is missing")]
 #[case::an_upper_case_name("Main        pipe r w", 3, 1, "Main", "")]
 #[case::too_few_arguments("main        pipe r", 3, 19, "", "something is missing")]
-#[case::too_many_arguments("main        pipe r w x", 3, 22, "x", "")]
+#[case::too_many_arguments("main        pipe r w x", 3, 22, "x", "too many words")]
 #[case::a_name_that_is_given_twice(
     "main        pipe r r",
     3,
@@ -259,6 +259,14 @@ use rstest::rstest;
     "",
     "ghost is no child of main"
 )]
+#[case::a_program_that_makes_a_pipe(
+    "main        run child stdin r w\nchild       pipe a b                    => ok",
+    4,
+    13,
+    "",
+    "a program does not use the library"
+)]
+#[case::a_number_that_begins_with_zero("main        pipe r[0] w[00]", 3, 23, "w[00]", "not a name")]
 #[case::an_unknown_count(
     "main        count sheep                 => 1",
     3,
