@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 mod after_cancel;
+mod mutations;
 mod outcomes;
+mod races;
 mod reduction;
 mod snapshots;
 mod unjoined;

@@ -99,4 +99,16 @@ mod tests {
         assert!(judged(&job(&text(10_000)), expired.clone()).status.is_failure());
         assert!(judged(&job(&text(0)), expired).status.is_failure(), "a limit of zero is a look");
     }
+
+    /// A join whose limit expires says that the child is running, and not that it timed out.
+    #[test]
+    fn a_short_limit_of_a_join_that_expires_before_the_child_could_end_proves_nothing() {
+        let job = job("main        spawn child\n\
+                       main        join child within 5ms       => exit 0\n");
+        let mut expired = predict_expired(&job.scenario, Choices::default(), [1]);
+        assert!(expired.steps[1].is(&Outcome::Running));
+        assert_eq!(judged(&job, expired.clone()).status, Status::Slow);
+        expired.steps[1] = StepState::completed(Outcome::Exit(1));
+        assert_eq!(judged(&job, expired).status, Status::Fail);
+    }
 }

@@ -7,9 +7,10 @@ use crate::model::{Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
-    StallEvidence, StepState, Trace, Unsupported,
+    StallEvidence, StepState, Trace, Unsupported, snapshot_text,
 };
 use crate::variant::{Job, Variant};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) fn job(text: &str) -> Job {
@@ -86,6 +87,8 @@ fn a_limit_through_which_the_process_slept_fails_the_run_at_its_step() {
     let verdict = judge(&job, &observation, &Baseline::default(), &Environment::default());
     assert_eq!(verdict.status, Status::Fail);
     assert_eq!(verdict.fingerprint(&job.scenario), ["main get r within 20ms", "late", "FAIL"]);
+    let expected = "main slept for 200 ms in this step, and the limit of 20 ms did not wake it";
+    assert_eq!(verdict.notes, [expected]);
 }
 
 #[test]
@@ -417,4 +420,120 @@ fn a_known_deadlock_is_also_a_known_hang_of_the_same_step() {
     assert!(known.is(["main get r", "blocks", "HANG"]));
     assert!(known.is(["main get r", "blocks", "DEADLOCK"]));
     assert!(!known.is(["main get r", "blocks", "FAIL"]));
+}
+
+#[test]
+fn a_run_that_is_right_for_a_declared_choice_is_skipped_with_the_choice_as_the_reason() {
+    let text =
+        "main        limit descriptors 0 free\nmain        spawn child              => os:EMFILE\n";
+    let scenario = parse("spawn/limit", text).expect("the scenario is well-formed");
+    let choices = Choices { start_needs: 0, ..Choices::default() };
+    let job = Job::new(&scenario, Path::new("limit.scenario"), choices, Variant::default())
+        .expect("the default variant fits every scenario");
+    let verdict = judged(&job, predict(&scenario, choices));
+    assert_eq!(verdict.status, Status::Skip);
+    let reason = "spawn child: by start-needs in its manifest the outcome is ok";
+    assert_eq!(verdict.reason.as_deref(), Some(reason));
+}
+
+const SENDS_A_HANDLE: &str = "main        pipe r w\nmain        pipe r2 w2\n\
+                              main        put w handle r2             => misuse\n";
+
+/// A run in which the agent refused the step that sends a handle as a message.
+fn refused_handle(job: &Job) -> Observation {
+    let unsupported = Unsupported { step: Some(2), reason: "no handles in messages".into() };
+    let trace = predict(&job.scenario, Choices::default());
+    Observation { unsupported: Some(unsupported), ..Observation::of(trace) }
+}
+
+#[test]
+fn an_agent_that_lacks_the_word_pass_may_refuse_to_send_a_handle() {
+    let job = job(SENDS_A_HANDLE);
+    let observation = refused_handle(&job);
+    let profiles = ["core".to_owned(), "oddities".to_owned()];
+    let status = |word: &str| {
+        let lacks = BTreeMap::from([(word.to_owned(), "it has none".to_owned())]);
+        let baseline = Baseline { profiles: &profiles, lacks: Some(&lacks), ..Baseline::default() };
+        judge(&job, &observation, &baseline, &Environment::default()).status
+    };
+    assert_eq!(status("pass"), Status::Skip);
+    assert_eq!(status("get"), Status::Error);
+}
+
+#[test]
+fn a_skip_that_follows_from_the_profiles_need_not_be_in_the_skip_list() {
+    let job = job(SENDS_A_HANDLE);
+    let skips = SkipList::parse("", &["default"], "skips.txt").expect("an empty list");
+    let status = |profile: &str| {
+        let profiles = ["core".to_owned(), profile.to_owned()];
+        let lacks = BTreeMap::from([("pass".to_owned(), "it has none".to_owned())]);
+        let baseline = Baseline {
+            profiles: &profiles,
+            lacks: Some(&lacks),
+            skips: Some(&skips),
+            variant: "default",
+            ..Baseline::default()
+        };
+        judge(&job, &refused_handle(&job), &baseline, &Environment::default()).status
+    };
+    assert_eq!(status("signals"), Status::Skip);
+    assert_eq!(status("oddities"), Status::Error);
+}
+
+/// The child never began its get of line 4, and main's get of line 7 returned something wrong.
+#[test]
+fn what_went_wrong_first_in_a_run_without_a_history_is_the_first_line_of_the_file() {
+    let job = job(TWO_READERS);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.steps[3] = StepState::NotStarted;
+    trace.steps[6] = completed(Outcome::Broken);
+    let verdict = judged(&job, trace);
+    assert_eq!(verdict.mismatch.map(|first| first.step), Some(3));
+}
+
+/// The second writer's message came first, as in one of the two allowed traces, and the close after it is wrong.
+#[test]
+fn a_wrong_run_is_compared_with_the_allowed_trace_that_it_leaves_last() {
+    let job = job("main        pipe r w
+main/one    put w \"a\"
+main/two    put w \"b\"
+main        get r                       => \"a\" or \"b\"
+main        get r                       => \"a\" or \"b\"
+main        close r
+");
+    let [first, second] = job.allowed.traces.as_slice() else { panic!("{:?}", job.allowed) };
+    let wrong = |trace: &Trace| {
+        let mut trace = trace.clone();
+        trace.steps[5] = completed(Outcome::Locked);
+        trace
+    };
+    for allowed in [first, second] {
+        let verdict = judged(&job, wrong(allowed));
+        assert_eq!(verdict.model_text, snapshot_text(&job.scenario, allowed));
+        assert_eq!(verdict.mismatch.map(|first| first.step), Some(5));
+    }
+}
+
+#[test]
+fn a_process_that_was_left_behind_without_a_spawn_is_named_if_it_is_known() {
+    let job = job(CLOSES);
+    let mut trace = predict(&job.scenario, Choices::default());
+    trace.violations.push("main was left behind (agent)".into());
+    let detail = |pids: BTreeMap<String, i32>| {
+        let leftover = Leftover {
+            process: "main".into(),
+            pid: 77,
+            parent: None,
+            is_zombie: false,
+            command: "agent".into(),
+        };
+        let leftovers = vec![leftover];
+        let observation = Observation { pids, leftovers, ..Observation::of(trace.clone()) };
+        judge_alone(&job, &observation).differences[0].detail.clone()
+    };
+    let known = detail([("main".to_owned(), 77)].into());
+    assert!(known.starts_with("main (pid 77: agent) was left behind: "), "{known}");
+    let unknown = detail(BTreeMap::new());
+    let expected = "a process that no step spawned (pid 77: agent) was left behind: ";
+    assert!(unknown.starts_with(expected), "{unknown}");
 }

@@ -1,8 +1,11 @@
 //! All outcomes of small scenarios that race, and whether they block.
 
-use crate::model::{Choices, Deadlock, allowed, deadlock, predict, racing_steps};
+use crate::model::{
+    Choices, Deadlock, allowed, deadlock, first_capacity_dependent_step, injection_points, predict,
+    racing_steps,
+};
 use crate::scenario::parse;
-use crate::trace::{Trace, disagreement, outcome_text};
+use crate::trace::{Moment, Trace, disagreement, outcome_text};
 use rstest::rstest;
 use std::collections::BTreeSet;
 
@@ -64,6 +67,12 @@ fn outcomes(text: &str) -> BTreeSet<String> {
      main        signal child SIGUSR1        => ok or os:ESRCH\n",
     &["ok ok", "ok os:ESRCH", "os:ESRCH os:ESRCH"]
 )]
+#[case::a_signal_to_a_group_that_may_be_a_zombie(
+    "main        spawn child in-group\nmain        stall until child ends\n\
+     main        signal group child SIGUSR1  => ok or os:ESRCH\n\
+     main        signal group child SIGUSR1  => ok or os:ESRCH\n",
+    &["ok ok", "ok os:ESRCH", "os:ESRCH os:ESRCH"]
+)]
 fn a_race_has_all_its_outcomes_and_no_others(#[case] text: &str, #[case] expected: &[&str]) {
     let expected: BTreeSet<String> = expected.iter().map(|&outcomes| outcomes.to_owned()).collect();
     assert_eq!(outcomes(text), expected);
@@ -115,4 +124,29 @@ fn the_descriptor_of_an_end_that_was_given_away_is_free_again() {
                 main        join child[i]               => exit 0\n";
     let scenario = parse("given", text).unwrap();
     assert_eq!(disagreement(&scenario, &predict(&scenario, Choices::default())), None);
+}
+
+#[test]
+fn a_process_can_be_killed_when_a_step_begins_and_when_it_has_completed() {
+    let text = "main        pipe r w\nmain        spawn child w\n\
+                child       put w \"a\"\nchild       exit 3\n\
+                main        get r                       => \"a\"\n\
+                main        join child                  => exit 3\n";
+    let scenario = parse("points", text).unwrap();
+    let points = injection_points(&scenario, Choices::default());
+    let points: Vec<(usize, Moment)> = points.iter().map(|it| (it.step, it.moment)).collect();
+    assert_eq!(points, [(2, Moment::Begin), (2, Moment::End), (3, Moment::Begin)]);
+}
+
+/// The reader waits in the same step, however much the other pipe holds.
+#[test]
+fn an_until_that_waits_for_the_same_step_with_every_pipe_does_not_depend_on_the_capacity() {
+    let text = "main        pipe r w\nmain        pipe r2 w2\nmain        spawn child r2\n\
+                main/writer put w 600B\n\
+                child       get r2                      => eof\n\
+                main        until child blocks\n\
+                main        get r                       => 600B\n\
+                main        close w2\n\
+                main        join child                  => exit 0\n";
+    assert_eq!(first_capacity_dependent_step(&parse("until", text).unwrap()), None);
 }

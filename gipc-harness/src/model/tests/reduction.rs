@@ -2,7 +2,9 @@
 
 use crate::model::program::Program;
 use crate::model::state_graph::{MAX_WORK, explore};
-use crate::model::{CAPACITY_MIN, Choices, allowed};
+use crate::model::{
+    CAPACITY_MIN, Choices, Deadlock, allowed, allowed_in_all_orders, deadlock, depends_on_capacity,
+};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Trace;
 
@@ -84,4 +86,44 @@ fn a_search_that_is_too_large_is_incomplete_and_stops_early() {
     let scenario = parse("large", &text).expect("the scenario is valid");
     let allowed = allowed(&scenario, Choices::default());
     assert!(!allowed.is_known());
+}
+
+/// A comparison with all orders proves something only if they can be tried.
+#[test]
+fn the_outcomes_of_a_small_race_are_those_of_all_orders() {
+    let scenario = kills(1);
+    let expected = allowed_in_all_orders(&scenario, Choices::default());
+    assert_eq!(expected.as_ref(), Some(&allowed(&scenario, Choices::default())));
+}
+
+#[test]
+fn many_independent_races_that_all_end_cannot_block() {
+    let scenario = kills(50);
+    assert!(!allowed(&scenario, Choices::default()).complete);
+    assert_eq!(deadlock(&scenario, Choices::default()), Deadlock::Cannot);
+}
+
+/// A race beside a message that only a large pipe holds, and that is read.
+#[test]
+fn a_race_whose_outcomes_are_the_same_for_every_capacity_does_not_depend_on_it() {
+    let text = "main        pipe r w\nmain/writer put w 600B\nmain        get r                       => 600B\n\
+                main        spawn child\nmain        kill child\n\
+                main        join child                  => exit 0 or signal SIGKILL\n";
+    assert!(!depends_on_capacity(&parse("race", text).expect("the scenario is valid")));
+}
+
+/// All messages of a pipe together with their headers, of 8 bytes at most, may exceed its smallest capacity.
+#[test]
+fn a_pipe_may_fill_if_its_messages_and_their_headers_exceed_the_smallest_capacity() {
+    let may_fill = |count: usize, size: usize| {
+        let puts = format!("main        put w {size}B\n").repeat(count);
+        let get = format!("main        get r                       => {size}B\n");
+        let text = format!("main        pipe r w\n{puts}{get}");
+        let scenario = parse("puts", &text).expect("the scenario is valid");
+        Program::new(&scenario, CAPACITY_MIN, Choices::default()).pipes[0].may_fill
+    };
+    assert!(!may_fill(1, 504));
+    assert!(may_fill(1, 505));
+    assert!(!may_fill(32, 8));
+    assert!(may_fill(33, 8));
 }
