@@ -44,7 +44,8 @@ pub struct StallReport {
 }
 
 impl StallReport {
-    /// Who waits for whom in a deadlock, as a sentence without its full stop. `subject` is what a single step is called.
+    /// The heading of a deadlock: how many steps wait, and whether for each other or for one process. `subject` is the name of a
+    /// single step in that sentence.
     #[must_use]
     pub(crate) fn deadlock_head(&self, subject: &str) -> String {
         match (self.waits.len(), &self.cycle[..]) {

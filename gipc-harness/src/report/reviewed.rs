@@ -150,7 +150,7 @@ const CASES: [Case; 15] = [
         it.fill_levels.push(FillLevel { pipe: 0, bytes: 1 });
         it.tier = EvidenceTier::LoopTurns;
     }),
-    ("nobody can read any more", GIVEN, &[3], |it| {
+    ("no process can read any more", GIVEN, &[3], |it| {
         held(it, PipeEnd::reader(0), &[]);
         it.trace.exits.insert("child".into(), ProcessExit::Code(0));
     }),
@@ -180,7 +180,7 @@ const CASES: [Case; 15] = [
         };
         it.signals.insert("child".into(), view);
     }),
-    ("a signal is pending that nobody blocks", SIGNALS, &[7], |it| {
+    ("a signal is pending and not blocked", SIGNALS, &[7], |it| {
         let view = SignalView {
             pending: ["SIGUSR1".to_owned()].into(),
             caught: ["SIGUSR2".to_owned()].into(),
