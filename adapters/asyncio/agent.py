@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
 from gipc_agent import Loop, Unsupported, content, ended  # noqa: E402
+from second_loop import SecondLoop  # noqa: E402
 
 
 def group(in_group):
@@ -80,6 +81,8 @@ class Agent(Loop):
         (AttributeError, "", "misuse"), (OverflowError, "", "too-large"),
     ]
 
+    second_loop = SecondLoop() if "ADAPTER_TWO_LOOPS" in os.environ else None
+
     def ends(self, name, halves="rw"):
         """The pipe ends that a name stands for: the halves of a duplex, or the end with that name."""
         names = [name + "." + half for half in halves if name + "." + half in self.handles] or [name]
@@ -100,7 +103,8 @@ class Agent(Loop):
         arguments = ["%s=%s%d" % (name, end.mode[0], end.fileno()) for name, end in given]
         descriptors = [end.fileno() for _, end in given]
         command = [sys.executable, sys.argv[0], child, *arguments]
-        process = await asyncio.create_subprocess_exec(*command, pass_fds=descriptors, **group(in_group))
+        starting = asyncio.create_subprocess_exec(*command, pass_fds=descriptors, **group(in_group))
+        process = await (self.second_loop.beside(starting) if self.second_loop else starting)
         for name in handles:
             for _, end in self.ends(name) if name not in shared else ():
                 await end.close()

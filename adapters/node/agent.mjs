@@ -3,6 +3,7 @@
 import { fork, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Answer, Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
+import { SecondLoop } from "./second_loop.mjs";
 
 const NOT_CONNECTED = "a channel connects a parent and its child, and exists only after the start";
 
@@ -99,6 +100,8 @@ export class Fork {
   static profiles = ["core", "tasks", "process", "signals", "stdio", "drop", "groups"];
   /** The program of a child: a file, and its first arguments. */
   static program = [fileURLToPath(import.meta.url)];
+  /** In the variant `two-loops`. */
+  static secondLoop = null;
   children = new Map();
   /** By name: the end of a standard stream of a child, or null once it is destroyed. */
   streams = new Map();
@@ -136,7 +139,12 @@ export class Fork {
     this.handles.set(near, null).set(far, null);
   }
 
-  spawn({ child, handles, in_group: detached = false }) {
+  spawn(command) {
+    const start = () => this.start(command);
+    return Fork.secondLoop ? Fork.secondLoop.beside(start) : start();
+  }
+
+  start({ child, handles, in_group: detached = false }) {
     for (const name of handles) {
       if (!this.handles.has(name)) throw Object.assign(new Error(`this process has no ${name}`), { is: "closed" });
       const { other } = this.created.get(name) ?? {};
@@ -251,6 +259,7 @@ export class Fork {
 
 /** Runs one process of a scenario. */
 export async function play() {
+  if (process.env.ADAPTER_TWO_LOOPS) Fork.secondLoop = await SecondLoop.turning();
   await serve(Fork, process.argv[2]);
   if (process.connected) process.disconnect(); // a child that listens to its channel would never end
 }

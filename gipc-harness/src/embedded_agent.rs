@@ -1,6 +1,7 @@
 //! The embedded agent: gipc-core, driven like any other implementation. The only module of the harness that names it.
 
 mod codecs;
+mod second_loop;
 
 use crate::process_role::PROGRAM;
 use crate::program_agent;
@@ -11,6 +12,7 @@ use gipc_agent::{
 };
 use gipc_core::{Error, Exit, Handle, Process, Start, Stdin};
 use nix::errno::Errno;
+use second_loop::{SecondLoop, joined};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -44,7 +46,7 @@ gipc_core::entry! {
 
 /// Must be the first statement of `main`: in a child of the embedded implementation it does not return.
 pub fn init() {
-    gipc_core::init!(child_entry);
+    gipc_core::init!(child_entry, second_loop::greet);
 }
 
 /// Runs the process `role`, which no process of the scenario has spawned. Returns its exit code.
@@ -62,7 +64,11 @@ async fn run_process(
     given: Vec<(String, Handle)>,
     codecs: BTreeMap<String, String>,
 ) -> i32 {
-    let core = Core { codecs: RefCell::new(codecs), ..Core::default() };
+    let second_loop = match SecondLoop::wanted() {
+        Ok(second_loop) => second_loop,
+        Err(error) => return complain(&error),
+    };
+    let core = Core { codecs: RefCell::new(codecs), second_loop, ..Core::default() };
     for (name, handle) in given {
         core.keep(&name, handle);
     }
@@ -108,6 +114,8 @@ struct Core {
     /// The codecs of the handles that have one.
     codecs: RefCell<BTreeMap<String, String>>,
     streams: Streams,
+    /// In the variant `two-loops`.
+    second_loop: Option<SecondLoop>,
 }
 
 impl Resources for Core {
@@ -174,7 +182,17 @@ impl Implementation for Core {
                 Ok(self.made(&halves.concat()))
             }
             Command::Spawn { child, handles, shared, in_group, from_thread, .. } => {
-                self.spawn(child, handles, &shared, child_command(in_group)?, from_thread)
+                let beside = self.second_loop.as_ref().map(SecondLoop::begin);
+                let started =
+                    self.spawn(child, handles, &shared, child_command(in_group)?, from_thread);
+                match beside {
+                    None => started,
+                    Some(beside) => {
+                        let beside = joined(beside).await;
+                        // Where this process may not start a child, the second loop may not either.
+                        started.and_then(|started| beside.map(|()| started))
+                    }
+                }
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
                 self.run(child, &argv, [stdin, stdout, stderr], in_group)

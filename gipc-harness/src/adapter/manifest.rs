@@ -168,6 +168,11 @@ impl Manifest {
         Ok(self)
     }
 
+    /// The names of all variants, with that of the default.
+    pub fn variant_names(&self) -> Vec<&str> {
+        [DEFAULT].into_iter().chain(self.variant.iter().map(|it| it.name.as_str())).collect()
+    }
+
     fn list_of_variants(&self) -> String {
         let names: Vec<&str> = self.variant.iter().map(|variant| variant.name.as_str()).collect();
         if names.is_empty() {

@@ -71,8 +71,9 @@ impl Adapter {
     /// Loads an adapter by its name below `adapters`, or by the path of its folder or manifest. `@VARIANT` after it
     /// selects a variant. `exe` is the harness program, which contains the embedded adapter.
     pub fn load(which: &str, adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
-        if which == EMBEDDED {
-            return Self::embedded(adapters, exe);
+        let embedded = which.strip_prefix(EMBEDDED);
+        if let Some(variant) = embedded.filter(|rest| rest.is_empty() || rest.starts_with('@')) {
+            return Self::embedded(variant.strip_prefix('@'), adapters, exe);
         }
         let (name, variant) = match which.rsplit_once('@') {
             Some((name, variant)) if !Path::new(which).exists() => (name, Some(variant)),
@@ -115,16 +116,19 @@ impl Adapter {
         Ok(Self { manifest, asked, here, skips, variant, command, words })
     }
 
-    /// The adapter whose manifest and agent are part of the harness binary.
-    fn embedded(adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
-        let manifest = include_str!("../../adapters/gipc-core/adapter.toml");
+    /// The adapter whose manifest and agent are part of the harness binary, or a variant of it.
+    fn embedded(variant: Option<&str>, adapters: &Path, exe: &Path) -> Result<Self, AdapterError> {
+        let text = include_str!("../../adapters/gipc-core/adapter.toml");
         let skips = include_str!("../../adapters/gipc-core/skips.txt");
+        let manifest = Manifest::parse(text, EMBEDDED)?;
+        let skips = SkipList::parse(skips, &manifest.variant_names(), "skips.txt")?;
+        let manifest = manifest.choose(variant, EMBEDDED)?;
         Ok(Self {
-            manifest: Manifest::parse(manifest, EMBEDDED)?,
-            asked: EMBEDDED.to_owned(),
+            asked: manifest.name.clone(),
+            manifest,
             here: adapters.join(EMBEDDED),
-            skips: Some(SkipList::parse(skips, &[DEFAULT], "skips.txt")?),
-            variant: DEFAULT.to_owned(),
+            skips: Some(skips),
+            variant: variant.unwrap_or(DEFAULT).to_owned(),
             command: vec![exe.to_string_lossy().into_owned(), EMBEDDED_AGENT.to_owned()],
             words: BTreeMap::new(),
         })
@@ -203,10 +207,8 @@ fn manifest_file(name: &str, adapters: &Path) -> PathBuf {
 /// Reads `skips.txt`. `None` if there is no such file.
 fn read_skips(file: &Path, manifest: &Manifest) -> Result<Option<SkipList>, AdapterError> {
     let shown = file.display().to_string();
-    let variants = manifest.variant.iter().map(|variant| variant.name.as_str());
-    let variants: Vec<&str> = [DEFAULT].into_iter().chain(variants).collect();
     match std::fs::read_to_string(file) {
-        Ok(text) => SkipList::parse(&text, &variants, &shown).map(Some),
+        Ok(text) => SkipList::parse(&text, &manifest.variant_names(), &shown).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(AdapterError::Bad(format!("cannot read {shown}: {error}"))),
     }

@@ -50,7 +50,8 @@ impl StallReport {
     pub(crate) fn deadlock_head(&self, subject: &str) -> String {
         match (self.waits.len(), &self.cycle[..]) {
             (1, _) => format!("{subject} waits for something that only the step itself could do"),
-            (count, [process, again]) if process == again => {
+            // The cycle of a process that waits for itself is that process twice.
+            (count, [process, _]) => {
                 format!("{count} steps wait for something that only {process} could do")
             }
             (count, _) => format!("{count} steps wait for each other"),

@@ -22,6 +22,7 @@ impl Agent {
         match transition {
             Transition::Begin(step)
             | Transition::BeginReaped(step)
+            | Transition::BeginExpired(step)
             | Transition::Complete(step) => Self::Task(program.steps[step].task),
             Transition::Return(process) => Self::Return(process),
             Transition::CloseEnd(process, end) => Self::CloseEnd(process, end),

@@ -88,6 +88,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             }
             Transition::Begin(step)
             | Transition::BeginReaped(step)
+            | Transition::BeginExpired(step)
             | Transition::Complete(step) => {
                 let info = self.program.steps[step];
                 self.add_signallers(info.process);

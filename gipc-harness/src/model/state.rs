@@ -56,6 +56,8 @@ pub(super) enum Transition {
     Begin(usize),
     /// A step begins that signals a child which has ended, and the implementation has reaped the child already.
     BeginReaped(usize),
+    /// A step begins whose time limit races with what it waits for, and the limit expires first.
+    BeginExpired(usize),
     /// A process whose steps are done returns.
     Return(usize),
     /// An exiting process closes one end.
@@ -134,10 +136,13 @@ impl<'p> State<'p> {
         ends.chain(complete.take(max)).chain(close.take(max)).chain(begin.take(max))
     }
 
-    /// The other way in which a transition may happen, if there are two: an implementation reaps a child that has ended
-    /// at once or when it is joined, and a signal tells which.
+    /// The other way in which a transition may happen, if there are two: a time limit expires before what its step waits for
+    /// is there, or not; an implementation reaps a child that has ended at once or when it is joined, and a signal tells which.
     pub(super) fn alternative(&self, transition: Transition) -> Option<Transition> {
         let Transition::Begin(step) = transition else { return None };
+        if self.program.scenario.steps[step].races_with_its_limit() {
+            return Some(Transition::BeginExpired(step));
+        }
         let child = self.program.steps[step].child?;
         let is_open = match self.program.verb(step) {
             Verb::Signal { .. } => self.processes[child].may_be_zombie(),
@@ -162,6 +167,13 @@ impl<'p> State<'p> {
                     }
                 }
                 return self.advance(Transition::Begin(step));
+            }
+            Transition::BeginExpired(step) => {
+                self.release.step = step;
+                self.begin(step);
+                if self.tasks.open_step(self.program.steps[step].task) == Some(step) {
+                    self.time_out(step);
+                }
             }
             Transition::Return(process) => self.finish_return(process),
             Transition::CloseEnd(process, end) => self.close_ends(process, &[end]),

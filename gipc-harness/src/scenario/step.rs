@@ -37,6 +37,18 @@ impl Step {
         let mut needed = self.verb.profiles().chain(of_task).map(Profile::word);
         needed.find(|profile| !declared.iter().any(|one| one == profile))
     }
+
+    /// Whether the time limit of a get or a join may expire first although what the step waits for comes: its line allows
+    /// both.
+    #[must_use]
+    pub fn races_with_its_limit(&self) -> bool {
+        let expired = match self.verb {
+            Verb::Get { .. } => &Outcome::Timeout,
+            Verb::Join { .. } => &Outcome::Running,
+            _ => return false,
+        };
+        self.within_ms.is_some() && self.expected.len() > 1 && self.expected.contains(expired)
+    }
 }
 
 /// A process, or one task inside it. The steps of a task run one after the other.

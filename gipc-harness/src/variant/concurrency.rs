@@ -4,8 +4,9 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// Whether each task of a scenario can be given all of its steps at once.
 ///
-/// It cannot if a step says when something happens (`until`, `pause`, `stall`, a time limit). A `cancel` without an `until`
-/// may come at any moment, also in the turn of the loop in which its step completes. Nor can it if the object of a
+/// It cannot if a step says when something happens (`until`, `pause`, `stall`, a time limit). A `cancel` without an `until`,
+/// or a limit whose line also allows what the step waits for, may come at any moment, also in the turn of the loop in which its
+/// step completes. Nor can it if the object of a
 /// child is dropped, since nothing can wait for the end of the child then, and its parent may return first. Nor if a put
 /// expects `broken` while a child is started that the reader is not given to: between fork and exec a child holds a copy
 /// of all that its parent holds, so the pipe may still have a reader. Nor if the reader is given to a child and the parent
@@ -16,7 +17,7 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 pub fn can_run_concurrently(scenario: &Scenario) -> bool {
     let any = |is: fn(&Step) -> bool| scenario.steps.iter().any(is);
     let is_ordered = any(|step| {
-        step.within_ms.is_some()
+        (step.within_ms.is_some() && !step.races_with_its_limit())
             || matches!(
                 step.verb,
                 Verb::Until { .. }
@@ -98,6 +99,18 @@ main  join child      => exit 3
         let text = format!(
             "main pipe r w\nmain/reader get r => cancelled or eof\n{until}main cancel main/reader\nmain close w\n"
         );
+        let scenario = parse("a.scenario", &text).unwrap();
+        assert_eq!(can_run_concurrently(&scenario), is_run);
+    }
+
+    #[rstest]
+    #[case::that_may_come_first("\"a\" or timeout", true)]
+    #[case::that_says_when("timeout", false)]
+    fn a_time_limit_is_run_concurrently_only_against_a_message(
+        #[case] outcome: &str,
+        #[case] is_run: bool,
+    ) {
+        let text = format!("{UNTIL_TOLD}child put w \"a\"\nmain get r within 1ms => {outcome}\n");
         let scenario = parse("a.scenario", &text).unwrap();
         assert_eq!(can_run_concurrently(&scenario), is_run);
     }

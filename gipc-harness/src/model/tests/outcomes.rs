@@ -56,6 +56,21 @@ fn outcomes(text: &str) -> BTreeSet<String> {
      main        join child                  => exit 0 or signal SIGKILL\n",
     &["exit 0", "signal SIGKILL"]
 )]
+#[case::a_limit_against_a_message(
+    "main        pipe r w\nmain        spawn child w\nchild       put w \"a\"\n\
+     main        get r within 1ms            => \"a\" or timeout\n\
+     main        get r                       => \"a\" or eof\n",
+    &["\"a\" eof", "timeout \"a\""]
+)]
+#[case::a_limit_against_a_message_that_does_not_come(
+    "main        pipe r w\nmain        get r within 1ms            => \"a\" or timeout\n",
+    &["timeout"]
+)]
+#[case::a_limit_against_the_end_of_a_child(
+    "main        spawn child\nchild       exit 3\n\
+     main        join child within 1ms       => exit 3 or running\n",
+    &["exit 3", "running"]
+)]
 #[case::a_signal_to_a_child_that_was_joined(
     "main        spawn child\nmain        join child                  => exit 0\n\
      main        signal child SIGUSR1        => ok or os:ESRCH\n",

@@ -117,3 +117,24 @@ fn a_skip_that_follows_from_the_profiles_need_not_be_in_the_skip_list() {
     assert_eq!(status("signals"), Status::Skip);
     assert_eq!(status("oddities"), Status::Error);
 }
+
+#[test]
+fn a_listed_skip_that_is_asked_now_is_fixed_whether_it_passes_or_fails_and_an_error_stays_one() {
+    let job = job(CLOSES);
+    let skips = SkipList::parse("close/twice\n", &["default"], "skips.txt").expect("a list");
+    let baseline = Baseline { skips: Some(&skips), variant: "default", ..Baseline::default() };
+    let verdict =
+        |observation: &Observation| judge(&job, observation, &baseline, &Environment::default());
+    let trace = predict(&job.scenario, Choices::default());
+    let mut failed = trace.clone();
+    failed.steps[2] = StepState::completed(Outcome::Ok);
+    for asked in [trace.clone(), failed] {
+        let asked = verdict(&Observation::of(asked));
+        assert_eq!(asked.status, Status::Fixed);
+        assert!(matches!(asked.baseline_change, Some(BaselineChange::Asked)));
+    }
+    let broken = Observation { fault: Some("no answer".into()), ..Observation::of(trace) };
+    let broken = verdict(&broken);
+    assert_eq!(broken.status, Status::Error);
+    assert_eq!(broken.baseline_change, None, "nothing is known of the implementation");
+}

@@ -1,0 +1,73 @@
+//! A second event loop in a process of a scenario, beside that of its agent.
+//!
+//! The variant `two-loops` sets the variable `ADAPTER_TWO_LOOPS`. Each process then has a thread with a runtime of its own. While
+//! the agent starts a child, this thread starts one as well, reads its message, and joins it.
+
+use gipc_agent::Failure;
+use gipc_core::{Command, Error, Exit, Process, Reader, Start, Writer, pipe};
+use std::{env, io, thread};
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+
+const GREETING: &[u8] = b"from the child of the second loop";
+
+gipc_core::entry! {
+    pub(super) async fn greet(start: Start<(), Writer>) {
+        start.handles.put(GREETING).await.expect("the parent reads");
+    }
+}
+
+/// The thread with the second runtime, to which the agent sends where it wants the result of a child.
+pub(super) struct SecondLoop(mpsc::UnboundedSender<oneshot::Sender<Result<(), String>>>);
+
+impl SecondLoop {
+    /// Makes the second loop. `None` if this process has one loop alone.
+    pub(super) fn wanted() -> io::Result<Option<Self>> {
+        if env::var_os("ADAPTER_TWO_LOOPS").is_none() {
+            return Ok(None);
+        }
+        let (asked, mut asks) = mpsc::unbounded_channel::<oneshot::Sender<_>>();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let serve = async move {
+            while let Some(wanted) = asks.recv().await {
+                let _ = wanted.send(child_of_its_own().await);
+            }
+        };
+        thread::Builder::new().spawn(move || runtime.block_on(serve))?;
+        Ok(Some(Self(asked)))
+    }
+
+    /// Lets the second loop start a child, while the caller goes on.
+    pub(super) fn begin(&self) -> oneshot::Receiver<Result<(), String>> {
+        let (wanted, result) = oneshot::channel();
+        let _ = self.0.send(wanted);
+        result
+    }
+}
+
+/// Waits until the second loop has joined the child that it was asked for.
+pub(super) async fn joined(result: oneshot::Receiver<Result<(), String>>) -> Result<(), Failure> {
+    let result = result.await.unwrap_or_else(|_| Err("the thread has ended".to_owned()));
+    result.map_err(|error| io::Error::other(format!("second loop: {error}")).into())
+}
+
+/// Starts a child on the loop of this thread, hears of it, and joins it. Fails with what was not as it must be.
+async fn child_of_its_own() -> Result<(), String> {
+    let (r, child) = start().map_err(|error| format!("start: {error}"))?;
+    let heard = r.get().await.map_err(|error| format!("get: {error}"))?;
+    if heard.as_deref() != Some(GREETING) {
+        return Err(format!("get: {heard:?}"));
+    }
+    let end = r.get().await.map_err(|error| format!("end of the messages: {error}"))?;
+    let exit = child.join().await.map_err(|error| format!("join: {error}"))?;
+    match (end, exit) {
+        (None, Exit::Returned(())) => Ok(()),
+        other => Err(format!("join: {other:?}")),
+    }
+}
+
+fn start() -> Result<(Reader, Process), Error> {
+    let (r, w) = pipe()?;
+    let child = Command::new(greet())?.handles(w).spawn(&())?;
+    Ok((r, child))
+}
