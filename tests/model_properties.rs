@@ -33,7 +33,7 @@ fn filled(script: &Script) -> Option<Scenario> {
         let Item::Line(line) = item else { continue };
         line.expected = vec![match steps.next()? {
             StepState::NotStarted => Outcome::Never,
-            StepState::Pending => Outcome::Blocks(Vec::new()),
+            StepState::Pending => Outcome::Blocks(Default::default()),
             StepState::Completed { outcome, .. } => outcome.clone(),
         }];
     }
@@ -68,7 +68,7 @@ fn by_task(scenario: &Scenario, trace: &Trace) -> BTreeMap<TaskId, Vec<String>> 
             StepState::Completed { outcome, .. } => outcome.to_string(),
             other => format!("{other:?}"),
         };
-        task_ids.entry(step.task_id.clone()).or_default().push(outcome);
+        task_ids.entry(TaskId::clone(&step.task_id)).or_default().push(outcome);
     }
     for (process, exit) in &trace.exits {
         task_ids.entry(TaskId::process(process)).or_default().push(exit.to_string());

@@ -190,8 +190,8 @@ impl Bundle {
 
 /// The name and version of the implementation, as its first agent gave them.
 fn implementation(record: &Record) -> String {
-    let hello = record.events.iter().find_map(|event| match &event.kind {
-        EventKind::Hello { is } => Some(&is.implementation),
+    let hello = record.events.iter().find_map(|event| match event.kind {
+        EventKind::Hello { is } => Some(is.implementation),
         _ => None,
     });
     hello.map_or_else(|| "unknown".to_owned(), |it| format!("{} {}", it.name, it.version))

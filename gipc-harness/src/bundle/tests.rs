@@ -24,7 +24,7 @@ fn record(outcome: Option<Outcome>) -> Record {
     let job = Job::new(&scenario, path, Choices::default(), Variant::default()).expect("a job");
     let mut trace = job.allowed.in_file_order().clone();
     if let Some(outcome) = outcome {
-        let detail = Some("open /srv/me/secret/file.rs failed".to_owned());
+        let detail = Some("open /srv/me/secret/file.rs failed".into());
         trace.steps[2] = StepState::Completed { outcome, from: None, detail };
     }
     let mut observation = Observation::of(trace);

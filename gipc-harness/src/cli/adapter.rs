@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::program;
 use crate::report::console::Console;
 use crate::report::{ScenarioReport, terminal};
-use crate::runner::{Event, EventKind};
+use crate::runner::{Event, EventKind, Events};
 use crate::suite::Suite;
 use crate::suite::scaffold::scaffold;
 use crate::suite_run::{ContractCheck, QuestionResult};
@@ -187,10 +187,10 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
 
 /// The events of a run with so many steps as lines, without pings and without what an agent is asked to refuse before
 /// the first step; of a long run the beginning and the end.
-fn conversation(events: &[Event], steps: usize) -> Vec<String> {
+fn conversation(events: &Events, steps: usize) -> Vec<String> {
     const BEGINNING: usize = 20;
     const END: usize = 30;
-    let is_left_out = |event: &&Event| match &event.kind {
+    let is_left_out = |event: &Event| match &event.kind {
         EventKind::Sent { is: ToAgent::Step { id, .. }, .. }
         | EventKind::Received { is: FromAgent::Begin { id, .. }, .. }
         | EventKind::Received { is: FromAgent::Unsupported { id, .. }, .. } => *id >= steps,
@@ -199,7 +199,7 @@ fn conversation(events: &[Event], steps: usize) -> Vec<String> {
         _ => false,
     };
     let mut lines: Vec<String> =
-        events.iter().filter(|event| !is_left_out(event)).map(ToString::to_string).collect();
+        events.iter().filter(|event| !is_left_out(event)).map(|event| event.to_string()).collect();
     if lines.len() > BEGINNING + END {
         let left_out = lines.len() - BEGINNING - END;
         let note = format!("… {left_out} lines are left out …");

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::{self, Choices, Deadlock};
 use crate::record::Record;
 use crate::report::console::Console;
-use crate::runner::Event;
+use crate::runner::Events;
 use crate::scenario::Scenario;
 use crate::suite::Suite;
 use crate::suite_run::{RunEvent, RunRequest, SuiteRun};
@@ -88,7 +88,7 @@ fn show_prediction(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Err
             scenario: &scenario,
             trace: &trace,
             run: Run::predicted(&scenario, &trace, choices),
-            events: &[],
+            events: &Events::default(),
             head: format!("{}  {MODEL}", scenario.id),
             tail: match drawings.args.format {
                 ShowFormat::Text => summary(&scenario, choices),
@@ -105,7 +105,7 @@ struct Drawing<'a> {
     trace: &'a Trace,
     run: Run<'a>,
     /// The events with their times, if the run was a real one.
-    events: &'a [Event],
+    events: &'a Events,
     /// The line above the columns of text.
     head: String,
     /// The line below them.

@@ -11,9 +11,9 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
     if graph.is_stopped(process) {
         return stopped(process);
     }
-    let call = graph.evidence.blocked_in.get(process);
+    let call = graph.evidence.blocked_in.get(process.as_str());
     let in_call = call.map_or(String::new(), |call| format!(" in {call}"));
-    match graph.evidence.loops_turning.get(process) {
+    match graph.evidence.loops_turning.get(process.as_str()) {
         Some(false) => format!(
             "{process}'s loop does not turn: it sleeps{in_call}, and its other tasks wait with it"
         ),

@@ -6,6 +6,7 @@ use super::WaitEdge;
 use super::wait_for_graph::{WaitForGraph, list_names};
 use crate::scenario::{Outcome, PipeEnd, PipeId, Side, Verb};
 use crate::trace::{EndState, FdHolder, GhostInput};
+use ecow::EcoString;
 use std::collections::BTreeSet;
 
 fn awaited_ends(graph: &WaitForGraph<'_>, waits: &[WaitEdge]) -> BTreeSet<PipeEnd> {
@@ -125,7 +126,7 @@ fn describe_leak(graph: &WaitForGraph<'_>, leak: &FdHolder) -> String {
 
 /// Whether a process made the pipe of this end, or was given the end when it was spawned.
 fn has_owned(graph: &WaitForGraph<'_>, process: &str, end: PipeEnd) -> bool {
-    let is_of = |handle: &String| graph.scenario.handles.ends(handle).contains(&end);
+    let is_of = |handle: &EcoString| graph.scenario.handles.ends(handle).contains(&end);
     graph.scenario.steps.iter().any(|step| match &step.verb {
         Verb::Pipe { reader: one, writer: other, .. } | Verb::Duplex { near: one, far: other } => {
             step.task_id.process == process && (is_of(one) || is_of(other))

@@ -192,7 +192,7 @@ impl<'a> WaitForGraph<'a> {
                 (holders, why)
             }
             Verb::Join { child } | Verb::Child { child, .. } if self.is_running(child) => {
-                (vec![child.clone()], format!("{child} still runs"))
+                (vec![child.to_string()], format!("{child} still runs"))
             }
             Verb::Join { child } | Verb::Child { child, .. } => {
                 (Vec::new(), format!("{child} has ended"))
@@ -207,7 +207,7 @@ impl<'a> WaitForGraph<'a> {
                 (children, why)
             }
             Verb::Until { task_id } => {
-                (vec![task_id.process.clone()], format!("{task_id} is in no step that blocks"))
+                (vec![task_id.process.to_string()], format!("{task_id} is in no step that blocks"))
             }
             _ => (Vec::new(), "nothing holds it".into()),
         };
@@ -365,7 +365,8 @@ impl<'a> WaitForGraph<'a> {
     pub(super) fn holds_own_end(&self, step: usize) -> bool {
         let process = &self.scenario.steps[step].task_id.process;
         let own = self.awaited_end(step).map(PipeEnd::opposite);
-        own.and_then(|end| self.holders.get(&end)).is_some_and(|held| held.contains(process))
+        own.and_then(|end| self.holders.get(&end))
+            .is_some_and(|held| held.iter().any(|holder| holder == process))
     }
 
     /// Whether only whole messages go through the pipe of a step, so that its content is known. True for a step at no pipe.

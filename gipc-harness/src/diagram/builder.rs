@@ -154,7 +154,7 @@ impl Builder<'_> {
         let steps = &self.run.scenario.steps;
         let visible = &self.fold.visible;
         let task_ids: BTreeSet<&TaskId> =
-            visible.iter().map(|step| &steps[*step].task_id).collect();
+            visible.iter().map(|step| &*steps[*step].task_id).collect();
         let busy: BTreeSet<&str> =
             task_ids.iter().map(|task_id| task_id.process.as_str()).collect();
         for task_id in self.tree.task_ids() {
@@ -166,7 +166,7 @@ impl Builder<'_> {
             let spawn = self.tree.spawns.get(process.as_str()).copied();
             let parent = match (is_task, spawn) {
                 (true, _) => Some(TaskId::process(process.as_str())),
-                (false, Some(spawn)) => Some(steps[spawn].task_id.clone()),
+                (false, Some(spawn)) => Some(TaskId::clone(&steps[spawn].task_id)),
                 (false, None) => None,
             };
             let replicas = spawn.and_then(|spawn| self.fold.times.get(&spawn)).copied();

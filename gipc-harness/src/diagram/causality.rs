@@ -110,7 +110,7 @@ impl<'a> Causality<'a> {
                 continue;
             }
             let start = Node::Start(self.places[step.task_id.process.as_str()]);
-            let previous = last.get(&step.task_id).copied().unwrap_or(start);
+            let previous = last.get(&*step.task_id).copied().unwrap_or(start);
             self.order(previous, Node::Begin(index), 1);
             let reached = if self.has_returned(index) {
                 let waits = usize::from(self.waited.contains(&index));
@@ -164,7 +164,7 @@ impl<'a> Causality<'a> {
                 continue;
             };
             if *outcome == Outcome::Cancelled {
-                let cancel = cancellations.get_mut(&step.task_id).and_then(VecDeque::pop_front);
+                let cancel = cancellations.get_mut(&*step.task_id).and_then(VecDeque::pop_front);
                 if let Some(cancel) = cancel {
                     let (from, to) = (Node::Begin(cancel), Node::End(index));
                     self.cause(from, to, ArrowKind::Signal, None);
@@ -237,7 +237,7 @@ impl<'a> Causality<'a> {
             (Verb::Until { task_id }, Outcome::Ok) => {
                 // The last step of the other task that stands before this line: the one that waits.
                 let is_awaited = |other: &usize| {
-                    self.scenario.steps[*other].task_id == *task_id && self.has_begun(*other)
+                    *self.scenario.steps[*other].task_id == *task_id && self.has_begun(*other)
                 };
                 if let Some(waiting) = (0..index).rev().find(is_awaited) {
                     self.order(Node::Begin(waiting), here, 1);

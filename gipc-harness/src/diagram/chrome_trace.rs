@@ -4,7 +4,7 @@
 //! of the diagram takes a millisecond.
 
 use super::{Diagram, Mark, MarkKind};
-use crate::runner::{Event, EventKind};
+use crate::runner::{EventKind, Events};
 use crate::scenario::TaskId;
 use gipc_agent::FromAgent;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ struct Slice {
 
 /// The trace as JSON. `events` are those of the record; empty if the run was predicted.
 #[must_use]
-pub fn chrome_trace(diagram: &Diagram, events: &[Event]) -> String {
+pub fn chrome_trace(diagram: &Diagram, events: &Events) -> String {
     let slices = slices(diagram, &StepTimes::of(events));
     let ids = ids(diagram);
     let mut entries: Vec<Value> = Vec::new();
@@ -110,9 +110,9 @@ struct StepTimes {
 }
 
 impl StepTimes {
-    fn of(events: &[Event]) -> Self {
+    fn of(events: &Events) -> Self {
         let mut times = Self::default();
-        for event in events {
+        for event in events.iter() {
             times.last = times.last.max(event.us);
             match &event.kind {
                 EventKind::Released { step, .. } => {
@@ -159,7 +159,7 @@ fn slices(diagram: &Diagram, times: &StepTimes) -> Vec<Option<Slice>> {
             let from = *times.begun.get(&step)?;
             let to = times.returned.get(&step).copied().unwrap_or_else(|| {
                 let process = &diagram.lanes[mark.lane].task_id.process;
-                times.exited.get(process).copied().unwrap_or(end_of_all)
+                times.exited.get(process.as_str()).copied().unwrap_or(end_of_all)
             });
             Some(Slice { from, to: to.max(from + 1) })
         })
@@ -212,8 +212,8 @@ fn life(
     let (first, last) =
         (steps.iter().map(|slice| slice.from).min(), steps.iter().map(|slice| slice.to).max());
     let (from, to) = if times.last > 0 {
-        let from = times.connected.get(&process.process).copied().unwrap_or(0);
-        (from, times.exited.get(&process.process).copied().unwrap_or(end_of_all))
+        let from = times.connected.get(process.process.as_str()).copied().unwrap_or(0);
+        (from, times.exited.get(process.process.as_str()).copied().unwrap_or(end_of_all))
     } else {
         (rows.0 as u64 * ROW, rows.1 as u64 * ROW + 950)
     };

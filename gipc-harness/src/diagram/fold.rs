@@ -57,7 +57,7 @@ impl Fold {
         let mut repetitions: BTreeMap<(&str, u64), Repetition> = BTreeMap::new();
         for (index, step) in scenario.steps.iter().enumerate() {
             let Some((name, value)) = step.indices.first() else { continue };
-            let repetition = repetitions.entry((name, *value)).or_default();
+            let repetition = repetitions.entry((name, value)).or_default();
             repetition.steps.push(index);
             let outcome = match &trace.steps[index] {
                 StepState::Completed { outcome: Outcome::Message(_), .. } => "message".to_owned(),

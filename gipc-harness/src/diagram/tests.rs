@@ -6,6 +6,7 @@ use super::svg::svg;
 use super::{ArrowKind, Diagram, MAX_EVENTS, MarkKind, Run};
 use crate::environment::Environment;
 use crate::model::{self, Choices};
+use crate::runner::Events;
 use crate::scenario::{Scenario, parse};
 use crate::trace::Observation;
 use crate::variant::{InjectionSelector, JobSet, VariantRequest};
@@ -174,9 +175,9 @@ fn check_flows(trace: &str) -> usize {
 
 #[test]
 fn each_flow_of_a_trace_has_one_start_and_one_end_inside_slices() {
-    assert_eq!(check_flows(&chrome_trace(&drawn(TALK, true), &[])), 4);
-    assert_eq!(check_flows(&chrome_trace(&drawn(DEADLOCK, true), &[])), 1);
-    assert_eq!(check_flows(&chrome_trace(&drawn(&children(20), true), &[])), 60);
+    assert_eq!(check_flows(&chrome_trace(&drawn(TALK, true), &Events::default())), 4);
+    assert_eq!(check_flows(&chrome_trace(&drawn(DEADLOCK, true), &Events::default())), 1);
+    assert_eq!(check_flows(&chrome_trace(&drawn(&children(20), true), &Events::default())), 60);
 }
 
 #[test]

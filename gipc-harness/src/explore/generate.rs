@@ -10,8 +10,10 @@ use crate::scenario::{
     ChildAct, Closing, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart,
     Script, Side, Stream, StreamName, StreamSource, TaskId, Verb, parse,
 };
+use ecow::{EcoString, eco_format};
 use fastrand::Rng;
 use std::collections::BTreeSet;
+use thin_vec::ThinVec;
 
 const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
 /// The maximum number of lines, not counting the joins at the end.
@@ -30,7 +32,7 @@ pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
         rng,
         profiles,
         items: Vec::new(),
-        processes: vec!["main".to_owned()],
+        processes: vec!["main".into()],
         ends: Ends::default(),
         pipes: 0,
         duplexes: 0,
@@ -54,14 +56,14 @@ struct Generator<'r> {
     profiles: &'r BTreeSet<String>,
     items: Vec<Item>,
     /// The processes that have been spawned, and `main`.
-    processes: Vec<String>,
+    processes: Vec<EcoString>,
     ends: Ends,
     pipes: usize,
     duplexes: usize,
     puts: usize,
     /// How many streams of programs are pipes.
     streams: usize,
-    programs: BTreeSet<String>,
+    programs: BTreeSet<EcoString>,
 }
 
 impl Generator<'_> {
@@ -181,14 +183,14 @@ impl Generator<'_> {
     }
 
     /// A child that has been spawned, or the first that will be.
-    fn child(&mut self) -> String {
+    fn child(&mut self) -> EcoString {
         match self.processes.len() {
             1 => CHILDREN[0].into(),
             count => self.processes[self.rng.usize(1..count)].clone(),
         }
     }
 
-    fn task(&mut self) -> String {
+    fn task(&mut self) -> EcoString {
         ["one", "two", "three"][self.rng.usize(0..3)].into()
     }
 
@@ -197,18 +199,18 @@ impl Generator<'_> {
     }
 
     /// The name of an end that this process owns, or, in one of twelve cases, of an end of any process.
-    fn handle(&mut self, process: &str, side: Side) -> String {
+    fn handle(&mut self, process: &str, side: Side) -> EcoString {
         let is_any = self.rng.u8(0..12) == 0;
         let names = self.ends.names(side, (!is_any).then_some(process));
         match (names.len(), side) {
             (0, Side::Reader) => "r0".into(),
             (0, Side::Writer) => "w0".into(),
-            (count, _) => names[self.rng.usize(0..count)].clone(),
+            (count, _) => names[self.rng.usize(0..count)].as_str().into(),
         }
     }
 
     fn pipe(&mut self, process: &str) {
-        let (reader, writer) = (format!("r{}", self.pipes), format!("w{}", self.pipes));
+        let (reader, writer) = (eco_format!("r{}", self.pipes), eco_format!("w{}", self.pipes));
         let (r, w) = (reader.clone(), writer.clone());
         if self.add(process, None, Verb::Pipe { reader, writer, codec: None }) {
             self.pipes += 1;
@@ -219,7 +221,7 @@ impl Generator<'_> {
     fn spawn(&mut self, process: &str) {
         let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { return };
         let count = self.rng.usize(0..4);
-        let handles: Vec<String> = (0..count)
+        let handles: ThinVec<EcoString> = (0..count)
             .map(|_| {
                 let side = self.side();
                 self.handle(process, side)
@@ -227,9 +229,9 @@ impl Generator<'_> {
             .collect();
         let (given, shared) = (handles.clone(), self.shared(&handles));
         let kept = shared.clone();
-        let (listed, in_group) = (Vec::new(), self.is_in_group());
+        let (listed, in_group) = (ThinVec::new(), self.is_in_group());
         let from_thread = !in_group && self.has("threads") && self.rng.u8(0..4) == 0;
-        let (child, program) = (child.to_owned(), None);
+        let (child, program) = (EcoString::from(child), None);
         let name = child.clone();
         let spawn =
             Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
@@ -257,22 +259,23 @@ impl Generator<'_> {
                 false => {
                     self.streams += 1;
                     let (reader, writer) =
-                        (format!("sr{}", self.streams), format!("sw{}", self.streams));
+                        (eco_format!("sr{}", self.streams), eco_format!("sw{}", self.streams));
                     StreamSource::Pipe { reader, writer }
                 }
             };
             streams.push(Stream { name, source });
         }
         let program = ProgramStart { executable: Executable::Script, streams };
-        let handles: Vec<String> = program.given_to_child().map(str::to_owned).collect();
-        let (shared, listed, started) = (Vec::new(), Vec::new(), program.clone());
-        let (child, program, in_group) = (child.to_owned(), Some(program), self.is_in_group());
+        let handles: ThinVec<EcoString> = program.given_to_child().map(EcoString::from).collect();
+        let (shared, listed, started) = (ThinVec::new(), ThinVec::new(), program.clone());
+        let (child, program, in_group) =
+            (EcoString::from(child), Some(Box::new(program)), self.is_in_group());
         let (name, from_thread) = (child.clone(), false);
         let run =
             Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
         if self.add(process, None, run) && self.is_ok() {
-            self.processes.push(child.to_owned());
-            self.programs.insert(child.to_owned());
+            self.processes.push(child.clone());
+            self.programs.insert(child.clone());
             for (reader, writer) in started.pipes() {
                 self.ends.add_pipe(reader, writer, process);
             }
@@ -284,9 +287,9 @@ impl Generator<'_> {
 
     /// Those of these handles that a spawn shares: writers of pipes, one in three, if the implementation can share. A shared
     /// reader has meaning only where one process gets at a time.
-    fn shared(&mut self, handles: &[String]) -> Vec<String> {
-        let is_writer = |handle: &&String| handle.starts_with('w');
-        let mut shared: Vec<String> = handles.iter().filter(is_writer).cloned().collect();
+    fn shared(&mut self, handles: &[EcoString]) -> ThinVec<EcoString> {
+        let is_writer = |handle: &&EcoString| handle.starts_with('w');
+        let mut shared: ThinVec<EcoString> = handles.iter().filter(is_writer).cloned().collect();
         let can_share = self.has("share");
         shared.retain(|_| can_share && self.rng.u8(0..3) == 0);
         shared
@@ -305,7 +308,7 @@ impl Generator<'_> {
     fn payload(&mut self) -> Payload {
         self.puts += 1;
         match self.rng.bool() {
-            true => Payload::Text(format!("message number {}", self.puts)),
+            true => Payload::Text(eco_format!("message number {}", self.puts)),
             false => Payload::Size(SIZES[self.rng.usize(0..SIZES.len())]),
         }
     }
@@ -317,7 +320,7 @@ impl Generator<'_> {
         }
     }
 
-    fn get(&mut self, process: &str, handle: String) {
+    fn get(&mut self, process: &str, handle: EcoString) {
         if self.add_somewhere(process, Verb::Get { handle: handle.clone() }) {
             self.ends.count_get(&handle);
         }
@@ -349,8 +352,8 @@ impl Generator<'_> {
         if let Some((reader, owner)) =
             reader.and_then(|end| Some((end.clone(), self.ends.owner(&end)?)))
         {
-            self.get(&owner, reader.clone());
-            self.get(&owner, reader);
+            self.get(&owner, reader.as_str().into());
+            self.get(&owner, reader.into());
         }
     }
 
@@ -365,8 +368,8 @@ impl Generator<'_> {
         let mut children = Vec::new();
         for _ in 0..self.rng.usize(2..4) {
             let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
-            let child = child.to_owned();
-            let (handles, shared, listed) = (Vec::new(), Vec::new(), Vec::new());
+            let child = EcoString::from(child);
+            let (handles, shared, listed) = (ThinVec::new(), ThinVec::new(), ThinVec::new());
             let (name, program, in_group) = (child.clone(), None, self.is_in_group());
             let from_thread = false;
             let spawn = Verb::Spawn {
@@ -405,7 +408,7 @@ impl Generator<'_> {
             _ => CutAt::End(1),
         };
         self.puts += 1;
-        let payload = Payload::Text(format!("message number {}", self.puts));
+        let payload = Payload::Text(eco_format!("message number {}", self.puts));
         let cut = Verb::Cut { handle: handle.clone(), payload, at };
         if self.add(process, None, cut) && self.rng.bool() {
             self.add(process, None, Verb::Rest { handle });
@@ -420,7 +423,7 @@ impl Generator<'_> {
 
     /// Adds a line if the parser accepts it with the outcome `ok` or `eof`, or else, in one of ten cases, with the
     /// outcome `closed`. Returns whether it was added.
-    fn add(&mut self, process: &str, task: Option<String>, verb: Verb) -> bool {
+    fn add(&mut self, process: &str, task: Option<EcoString>, verb: Verb) -> bool {
         let task_id = TaskId { process: process.into(), task };
         for expected in [vec![Outcome::Ok, Outcome::Eof], vec![Outcome::Closed]] {
             let is_illegal = expected == [Outcome::Closed];

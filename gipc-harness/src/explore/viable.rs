@@ -37,7 +37,7 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
     let mut filled = script.clone();
     for item in &mut filled.items {
         let Item::Line(line) = item else { continue };
-        line.expected = steps.next()?.expected.clone();
+        line.expected = steps.next()?.expected.to_vec();
         if line.expected == [Outcome::Ok] {
             line.expected.clear();
         }

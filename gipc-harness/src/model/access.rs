@@ -3,6 +3,7 @@
 use super::program::StepInfo;
 use super::state::{State, Transition};
 use crate::scenario::{ChildAct, Counted, Outcome, PipeEnd, PipeId, Side, Verb};
+use ecow::EcoString;
 
 /// Something that two steps can both access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +39,31 @@ pub(super) enum Access {
     Write,
 }
 
+/// A resource as one number, by which it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ResourceKey(u64);
+
 impl Resource {
+    /// The number of the resource. No other one has it, since there are fewer than 2^24 processes, tasks and pipes.
+    pub(super) fn key(self) -> ResourceKey {
+        let end = |end: PipeEnd| (end.pipe << 1) | usize::from(end.is_writer());
+        let (kind, first, second) = match self {
+            Self::Handle(process, of) => (0, process, end(of)),
+            Self::End(process, of) => (1, process, end(of)),
+            Self::SharedEnd(of) => (2, 0, end(of)),
+            Self::Readers(pipe) => (3, 0, pipe),
+            Self::Messages(pipe) => (4, 0, pipe),
+            Self::Room(pipe) => (5, 0, pipe),
+            Self::WithdrawnPut(pipe) => (6, 0, pipe),
+            Self::Process(process) => (7, process, 0),
+            Self::ExitStatus(process) => (8, process, 0),
+            Self::Zombie(process) => (9, process, 0),
+            Self::Task(task) => (10, task, 0),
+            Self::Descriptors(process) => (11, process, 0),
+        };
+        ResourceKey((kind << 56) | ((first as u64) << 28) | second as u64)
+    }
+
     /// Whether the order of two accesses can matter.
     pub(super) fn conflicts(self, first: Access, second: Access) -> bool {
         match (first, second) {
@@ -59,8 +84,9 @@ impl State<'_> {
     /// Tells the race detector that a step begins.
     pub(super) fn record_begin(&mut self, step: usize) {
         let Some(mut races) = self.races.take() else { return };
-        let info = self.program.steps[step];
-        races.step_began(step, info.task, self.accesses(step));
+        let info = self.program.step(step);
+        let contended = self.accesses(step).into_iter().filter(|(it, _)| !self.is_private(*it));
+        races.step_began(step, info.task, contended);
         if self.alternative(Transition::Begin(step)).is_some() {
             races.report_race(Some(step));
         }
@@ -89,7 +115,7 @@ impl State<'_> {
         from: Option<usize>,
     ) {
         let Some(mut races) = self.races.take() else { return };
-        let StepInfo { task, child, .. } = self.program.steps[step];
+        let StepInfo { task, child, .. } = self.program.step(step);
         if let Some(put) = from {
             races.message_received(task, put);
         }
@@ -137,11 +163,27 @@ impl State<'_> {
         self.races = Some(races);
     }
 
+    /// Whether only one task ever accesses a resource, so that no two steps race for it.
+    fn is_private(&self, resource: Resource) -> bool {
+        let process = |process: usize| &self.program.processes[process];
+        let is_single = |of: usize| process(of).tasks.len() == 1;
+        match resource {
+            Resource::Handle(of, _) | Resource::End(of, _) | Resource::Descriptors(of) => {
+                is_single(of)
+            }
+            // It is cancelled by other tasks of its process.
+            Resource::Task(task) => is_single(self.program.tasks[task].process),
+            Resource::Process(of) => is_single(of) && process(of).signallers.is_empty(),
+            _ => false,
+        }
+    }
+
     fn accesses(&self, step: usize) -> Accesses {
         use Access::{Read, Write};
-        let StepInfo { task, process, child, target, .. } = self.program.steps[step];
+        let StepInfo { task, process, child, target, .. } = self.program.step(step);
         let verb = self.program.verb(step);
-        let mut all = vec![(Resource::Process(process), Read), (Resource::Task(task), Read)];
+        let mut all = Vec::with_capacity(8);
+        all.extend([(Resource::Process(process), Read), (Resource::Task(task), Read)]);
         let used = self.program.used_ends(step);
         all.extend(used.map(|end| (Resource::Handle(process, end), Read)));
         match verb {
@@ -243,7 +285,7 @@ impl State<'_> {
     }
 
     fn write_accesses(&self, step: usize, is_by_hand: bool, all: &mut Accesses) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let Some(end) = self.end_of_step(step, Side::Writer) else { return };
         all.push((Resource::End(process, end), Access::Write));
         all.extend(self.shared_access(end));
@@ -259,7 +301,7 @@ impl State<'_> {
         is_shared.then_some((Resource::SharedEnd(end), Access::Write))
     }
 
-    fn close_accesses(&self, process: usize, handles: &[String], all: &mut Accesses) {
+    fn close_accesses(&self, process: usize, handles: &[EcoString], all: &mut Accesses) {
         for end in handles.iter().flat_map(|handle| self.ends(handle)) {
             all.push((Resource::End(process, *end), Access::Write));
             let waits_for_put = if end.is_writer() { Access::Read } else { Access::Write };
@@ -287,7 +329,7 @@ impl State<'_> {
             Verb::Get { .. } => Side::Reader,
             Verb::Put { .. } => Side::Writer,
             Verb::Join { .. } | Verb::Child { .. } => {
-                let child = self.program.steps[step].child;
+                let child = self.program.step(step).child;
                 all.extend(child.map(|child| (Resource::ExitStatus(child), Access::Read)));
                 return;
             }

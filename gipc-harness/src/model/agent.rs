@@ -23,7 +23,7 @@ impl Agent {
             Transition::Begin(step)
             | Transition::BeginReaped(step)
             | Transition::BeginExpired(step)
-            | Transition::Complete(step) => Self::Task(program.steps[step].task),
+            | Transition::Complete(step) => Self::Task(program.step(step).task),
             Transition::Return(process) => Self::Return(process),
             Transition::CloseEnd(process, end) => Self::CloseEnd(process, end),
             Transition::Exit(process) => Self::Exit(process),

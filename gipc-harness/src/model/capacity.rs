@@ -5,68 +5,64 @@ use super::state::State;
 use super::{CAPACITY_MAX, CAPACITY_MIN, Choices, ReleaseOrder, simulation};
 use crate::scenario::{Scenario, Verb};
 use crate::trace::{Schedule, Trace};
+use std::borrow::Cow;
 
-/// A run in file order: its outcomes, and which step each `until` has seen blocked.
-struct FileOrderRun {
-    trace: Trace,
-    /// By step; `None` for a step that is no `until`, or that has not completed. Empty if no step is one.
-    blocked: Vec<Option<usize>>,
-}
-
-impl FileOrderRun {
-    fn new(program: &Program<'_>) -> Self {
-        let is_until = |step| matches!(program.verb(step), Verb::Until { .. });
-        if !(0..program.steps.len()).any(is_until) {
-            return Self {
-                trace: simulation::trace(program, &ReleaseOrder::File),
-                blocked: Vec::new(),
-            };
-        }
-        let (end, schedule) = simulation::run(State::start(program), &ReleaseOrder::File);
-        Self { trace: end.into_trace(), blocked: blocked_steps(program, &schedule) }
-    }
-
-    /// The first step that has another outcome in the other run.
-    fn first_other_outcome(&self, other: &Self) -> Option<usize> {
-        let first = (0..self.trace.steps.len())
-            .find(|step| self.trace.steps[*step] != other.trace.steps[*step]);
-        first.or_else(|| (self.trace != other.trace).then_some(0))
-    }
-
-    /// The first `until` that waits for another step to block in the other run.
-    ///
-    /// A schedule is made for the smallest pipes. If an `until` waits for a later step where pipes are larger, the schedule
-    /// releases that step too late.
-    fn first_other_wait(&self, other: &Self) -> Option<usize> {
-        let waits = self.blocked.iter().zip(&other.blocked);
-        let mut waits = waits.map(|(one, other)| one.is_some() && other.is_some() && one != other);
-        waits.position(|is_other| is_other)
-    }
+fn has_untils(program: &Program<'_>) -> bool {
+    let mut steps = program.scenario.steps.iter();
+    steps.any(|step| matches!(step.verb, Verb::Until { .. }))
 }
 
 /// For each `until` that has completed, the step in which its task was then.
 fn blocked_steps(program: &Program<'_>, schedule: &Schedule) -> Vec<Option<usize>> {
     let mut latest = vec![None; program.tasks.len()];
-    let mut blocked = vec![None; program.steps.len()];
+    let mut blocked = vec![None; program.step_count()];
     for release in &schedule.releases {
-        latest[program.steps[release.step].task] = Some(release.step);
+        latest[program.step(release.step).task] = Some(release.step);
         for step in &release.completes {
             if matches!(program.verb(*step), Verb::Until { .. }) {
-                blocked[*step] = program.steps[*step].target.and_then(|task| latest[task]);
+                blocked[*step] = program.step(*step).target.and_then(|task| latest[task]);
             }
         }
     }
     blocked
 }
 
-/// The runs with the smallest and with the largest pipes, unless they are the same for certain.
-fn extremes(scenario: &Scenario, choices: Choices) -> Option<[FileOrderRun; 2]> {
-    // One program after the other: each has as many entries as the scenario has steps.
-    let run = |capacity| {
-        let program = Program::new(scenario, capacity, choices);
-        program.depends_on_capacity().then(|| FileOrderRun::new(&program))
+/// What a larger pipe changes in a run in file order.
+struct Dependence {
+    /// The first step that has another outcome.
+    outcome: Option<usize>,
+    /// The first `until` that waits for another step to block.
+    ///
+    /// A schedule is made for the smallest pipes. If an `until` waits for a later step where pipes are larger, the schedule
+    /// releases that step too late.
+    wait: Option<usize>,
+}
+
+/// What the largest pipes change in a run with the smallest ones; `None` if they change nothing for certain.
+fn dependence(small: Program<'_>, trace: Option<&Trace>) -> Option<Dependence> {
+    if !small.depends_on_capacity() {
+        return None;
+    }
+    // Only one of the two traces is kept: a trace has an outcome for each of up to 250,000 steps.
+    let (own, blocked) = match (trace, has_untils(&small)) {
+        (Some(trace), false) => (Cow::Borrowed(trace), Vec::new()),
+        (None, false) => (Cow::Owned(simulation::trace(&small, &ReleaseOrder::File)), Vec::new()),
+        (_, true) => {
+            let (end, schedule) = simulation::run(State::start(&small), &ReleaseOrder::File);
+            (Cow::Owned(end.into_trace()), blocked_steps(&small, &schedule))
+        }
     };
-    Some([run(CAPACITY_MIN)?, run(CAPACITY_MAX)?])
+    let large = small.with_capacity(CAPACITY_MAX);
+    let start = State::start_comparison(&large, &own);
+    if blocked.is_empty() {
+        let end = simulation::run_to_end(start, &ReleaseOrder::File);
+        return Some(Dependence { outcome: end.history.first_difference(&large), wait: None });
+    }
+    let (end, schedule) = simulation::run(start, &ReleaseOrder::File);
+    let others = blocked_steps(&large, &schedule);
+    let mut waits = blocked.iter().zip(&others);
+    let wait = waits.position(|(one, other)| one.is_some() && other.is_some() && one != other);
+    Some(Dependence { outcome: end.history.first_difference(&large), wait })
 }
 
 /// The first step whose outcome in file order depends on the capacity of pipes, or that waits for a step to block that
@@ -74,14 +70,18 @@ fn extremes(scenario: &Scenario, choices: Choices) -> Option<[FileOrderRun; 2]> 
 ///
 /// Without races, more room never makes a scenario block, so the two ends of the range are enough.
 pub(super) fn first_dependent_step(scenario: &Scenario, choices: Choices) -> Option<usize> {
-    let [small, large] = extremes(scenario, choices)?;
-    let outcome = small.first_other_outcome(&large);
-    let wait = small.first_other_wait(&large);
+    let Dependence { outcome, wait } =
+        dependence(Program::new(scenario, CAPACITY_MIN, choices), None)?;
     [outcome, wait].into_iter().flatten().min()
+}
+
+/// Whether there is such a step in a program with the smallest pipes, whose run in file order gave this trace.
+pub(super) fn is_dependent(small: Program<'_>, trace: &Trace) -> bool {
+    dependence(small, Some(trace))
+        .is_some_and(|dependence| dependence.outcome.is_some() || dependence.wait.is_some())
 }
 
 /// The first `until` that waits for a step to block that depends on the capacity of pipes.
 pub(super) fn first_dependent_wait(scenario: &Scenario, choices: Choices) -> Option<usize> {
-    let [small, large] = extremes(scenario, choices)?;
-    small.first_other_wait(&large)
+    dependence(Program::new(scenario, CAPACITY_MIN, choices), None)?.wait
 }

@@ -52,7 +52,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             return;
         };
         self.add_users(&self.footprint.cancellers[task]);
-        let info = self.program.steps[open];
+        let info = self.program.step(open);
         match self.program.verb(open) {
             Verb::Get { .. } => {
                 info.pipe(Side::Reader).into_iter().for_each(|pipe| self.add_pipe(pipe))
@@ -90,7 +90,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
             | Transition::BeginReaped(step)
             | Transition::BeginExpired(step)
             | Transition::Complete(step) => {
-                let info = self.program.steps[step];
+                let info = self.program.step(step);
                 self.add_signallers(info.process);
                 self.add_users(&self.footprint.cancellers[info.task]);
                 self.add_siblings(info.task);
@@ -104,7 +104,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
 
     fn add_conflicts_of_step(&mut self, step: usize) {
         let program = self.program;
-        let info = program.steps[step];
+        let info = program.step(step);
         for end in self.unmade_ends(step) {
             self.add_pipe(end.pipe);
         }

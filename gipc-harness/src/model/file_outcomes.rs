@@ -25,13 +25,10 @@ impl State<'_> {
         if !self.follows_file {
             return None;
         }
-        let open = self
-            .program
-            .steps
-            .iter()
-            .enumerate()
-            .filter(|(step, info)| self.tasks.open_step(info.task) == Some(*step));
-        open.map(|(step, _)| step).find_map(|step| {
+        let is_open =
+            |step: &usize| self.tasks.open_step(self.program.step(*step).task) == Some(*step);
+        let mut open = (0..self.program.step_count()).filter(is_open);
+        open.find_map(|step| {
             let expected = self.program.scenario.steps[step].expected.iter();
             let outcome = expected.clone().find(|outcome| returns(outcome))?;
             let may_block =

@@ -60,7 +60,7 @@ impl Footprint {
     fn add(&mut self, program: &Program<'_>, step: usize, user: LastUse) {
         let verb = program.verb(step);
         let table = &program.scenario.handles;
-        let info = program.steps[step];
+        let info = program.step(step);
         let closes = matches!(verb, Verb::Close { .. } | Verb::Leave { .. });
         for end in program.used_ends(step) {
             record_use(&mut self.pipes[end.pipe].users, user);

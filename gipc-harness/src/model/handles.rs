@@ -9,8 +9,8 @@ impl<'p> State<'p> {
     /// count.
     pub(super) fn is_busy(&self, process: usize, end: PipeEnd) -> bool {
         let uses_end = |step: &usize| match self.program.verb(*step) {
-            Verb::Put { .. } => end.is_writer() && self.program.steps[*step].ends.contains(&end),
-            Verb::Get { .. } => !end.is_writer() && self.program.steps[*step].ends.contains(&end),
+            Verb::Put { .. } => end.is_writer() && self.program.step(*step).ends.contains(&end),
+            Verb::Get { .. } => !end.is_writer() && self.program.step(*step).ends.contains(&end),
             _ => false,
         };
         let mut finishing = self.finishing.keys();
@@ -32,7 +32,7 @@ impl<'p> State<'p> {
 
     /// The ends that a step reads from, writes to or closes; none before another step has made them.
     pub(super) fn ends_of_step(&self, step: usize) -> &'p [PipeEnd] {
-        self.made(self.program.steps[step].ends)
+        self.made(self.program.step(step).ends)
     }
 
     fn made(&self, ends: &'p [PipeEnd]) -> &'p [PipeEnd] {
@@ -55,7 +55,7 @@ impl<'p> State<'p> {
 
     /// The pipe that a step can get from or put to, because its process holds the end.
     pub(super) fn usable_pipe(&self, step: usize, side: Side) -> Option<PipeId> {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let end = self.end_of_step(step, side)?;
         let is_held = self.processes[process].ends.contains(&end);
         let is_mutated =

@@ -36,31 +36,68 @@ impl Fact {
 
 /// What has happened since the beginning of a run, or since the last node of a search.
 #[derive(Clone, Debug)]
-pub(super) struct History {
-    /// In a run: the state of each step. In a search: empty, and the states of steps are facts as well.
-    steps: Vec<StepState>,
+pub(super) struct History<'t> {
+    steps: Steps<'t>,
     facts: Vec<Fact>,
 }
 
-impl History {
+/// What is kept of the states of steps.
+#[derive(Clone, Debug)]
+enum Steps<'t> {
+    /// In a run: the state of each step.
+    All(Vec<StepState>),
+    /// In a run that is compared with another one: whether each step has another state than there.
+    Different(&'t Trace, Vec<bool>),
+    /// In a search: nothing, and the states of steps are facts as well.
+    Facts,
+}
+
+impl<'t> History<'t> {
     /// The history of a run of a program with this many steps, which becomes one trace.
     pub(super) fn of_run(steps: usize) -> Self {
-        Self { steps: vec![StepState::NotStarted; steps], facts: Vec::new() }
+        Self { steps: Steps::All(vec![StepState::NotStarted; steps]), facts: Vec::new() }
+    }
+
+    /// The history of a run that is compared with another one.
+    pub(super) fn of_comparison(trace: &'t Trace) -> Self {
+        let has_begun = |state: &StepState| *state != StepState::NotStarted;
+        let different = trace.steps.iter().map(has_begun).collect();
+        Self { steps: Steps::Different(trace, different), facts: Vec::new() }
     }
 
     /// The history of a search, which is taken at every node.
     pub(super) fn of_search() -> Self {
-        Self { steps: Vec::new(), facts: Vec::new() }
+        Self { steps: Steps::Facts, facts: Vec::new() }
     }
 
     pub(super) fn record(&mut self, fact: Fact) {
-        match fact {
-            Fact::Step(step, state) if step < self.steps.len() => self.steps[step] = state,
-            fact => match self.facts.last_mut() {
+        match (fact, &mut self.steps) {
+            (Fact::Step(step, state), Steps::All(states)) if step < states.len() => {
+                states[step] = state;
+            }
+            (Fact::Step(step, state), Steps::Different(other, different))
+                if step < different.len() =>
+            {
+                different[step] = other.steps[step] != state;
+            }
+            (fact, _) => match self.facts.last_mut() {
                 Some(last) if last.subject() == fact.subject() => *last = fact,
                 _ => self.facts.push(fact),
             },
         }
+    }
+
+    /// The first step that has another state than in the run that this one is compared with; the first of all if only
+    /// something else differs.
+    pub(super) fn first_difference(self, program: &Program<'_>) -> Option<usize> {
+        let Steps::Different(other, different) = self.steps else { return None };
+        let first = different.iter().position(|is_different| *is_different);
+        let mut trace = Trace::default();
+        apply(&mut trace, program, &self.facts);
+        let is_same = trace.exits == other.exits
+            && trace.remaining_handles == other.remaining_handles
+            && trace.violations == other.violations;
+        first.or_else(|| (!is_same).then_some(0))
     }
 
     /// The final fact about each subject, sorted. The history is empty afterwards.
@@ -72,7 +109,11 @@ impl History {
 
     /// The trace of a run from its beginning.
     pub(super) fn into_trace(self, program: &Program<'_>) -> Trace {
-        let mut trace = Trace { steps: self.steps, ..Trace::default() };
+        let steps = match self.steps {
+            Steps::All(steps) => steps,
+            Steps::Different(..) | Steps::Facts => Vec::new(),
+        };
+        let mut trace = Trace { steps, ..Trace::default() };
         apply(&mut trace, program, &self.facts);
         trace
     }
@@ -87,7 +128,7 @@ pub(super) fn normalize(facts: &mut Vec<Fact>) {
 
 /// The trace in which these facts hold.
 pub(super) fn trace<'f>(program: &Program<'_>, facts: impl IntoIterator<Item = &'f Fact>) -> Trace {
-    let steps = vec![StepState::NotStarted; program.steps.len()];
+    let steps = vec![StepState::NotStarted; program.step_count()];
     let mut trace = Trace { steps, ..Trace::default() };
     apply(&mut trace, program, facts);
     trace

@@ -37,7 +37,8 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
     let (end, schedule) = run(State::start(&program), &ReleaseOrder::File);
     let trace = end.into_trace();
     let mut excluded = BTreeSet::from([Some(0)]);
-    for (step, info) in scenario.steps.iter().zip(&program.steps) {
+    for (index, step) in scenario.steps.iter().enumerate() {
+        let info = program.step(index);
         match &step.verb {
             Verb::Spawn { .. } => excluded.insert(Some(info.process)),
             Verb::Signal { .. } => excluded.insert(info.child),
@@ -52,13 +53,13 @@ pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<Inj
     }
     let mut points = Vec::new();
     for release in &schedule.releases {
-        let process = program.steps[release.step].process;
+        let process = program.step(release.step).process;
         let verb = program.verb(release.step);
         if excluded.contains(&Some(process)) || matches!(verb, Verb::Until { .. }) {
             continue;
         }
         let is_other_step_of_process =
-            |step: &usize| *step != release.step && program.steps[*step].process == process;
+            |step: &usize| *step != release.step && program.step(*step).process == process;
         if !release.completes.iter().any(is_other_step_of_process) {
             points.push(InjectionPoint { step: release.step, moment: Moment::Begin });
         }
@@ -126,7 +127,7 @@ impl<'p> KilledRun<'p> {
         let mut state = State::start(program);
         // How a process that is killed at its last step ends is a race: it may have returned.
         let may_return = !matches!(progress, Progress::Returning | Progress::Unreported);
-        state.kill_on_return = (!may_return).then_some(program.steps[point.step].process);
+        state.kill_on_return = (!may_return).then_some(program.step(point.step).process);
         Self { state, point, progress, is_killed: false }
     }
 
@@ -162,7 +163,7 @@ impl<'p> KilledRun<'p> {
 
     /// Whether the process is to be killed now, after its step had its effect.
     fn is_due(&self) -> bool {
-        let task = self.state.program.steps[self.point.step].task;
+        let task = self.state.program.step(self.point.step).task;
         !self.is_killed
             && self.state.tasks.has_begun(task, self.point.step)
             && (self.point.moment == Moment::Begin || self.state.tasks.open_step(task).is_none())
@@ -201,7 +202,7 @@ impl<'p> KilledRun<'p> {
 
     fn kill(&mut self) -> Release {
         self.is_killed = true;
-        let process = self.state.program.steps[self.point.step].process;
+        let process = self.state.program.step(self.point.step).process;
         self.state.release.step = self.point.step;
         self.state.begin_exit(process, ProcessExit::Signal("SIGKILL".into()));
         std::mem::take(&mut self.state.release)

@@ -3,11 +3,12 @@
 use super::Mutation;
 use super::Unjoined;
 use super::history::Fact;
-use super::pipe::Wakeup;
+use super::pipe::Wakeups;
 use super::process::{Phase, Signals};
 use super::state::State;
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Verb};
 use crate::trace::{ProcessExit, StepState};
+use ecow::EcoString;
 
 /// The status of a program beside the library, once it is reaped.
 const FOREIGN_EXIT: ProcessExit = ProcessExit::Code(7);
@@ -116,8 +117,8 @@ impl State<'_> {
             && self.has_running_child(process)
     }
 
-    pub(super) fn spawn(&mut self, step: usize, handles: &[String]) {
-        let info = self.program.steps[step];
+    pub(super) fn spawn(&mut self, step: usize, handles: &[EcoString]) {
+        let info = self.program.step(step);
         let Some(child) = info.child else { return };
         let is_started = match self.program.verb(step) {
             Verb::Spawn { program: Some(program), .. } => self.make_streams(step, program),
@@ -186,7 +187,7 @@ impl State<'_> {
     }
 
     /// Withdraws what a process was doing at an end that it does not use any more.
-    fn leave_pipe(&mut self, process: usize, end: PipeEnd) -> Vec<Wakeup> {
+    fn leave_pipe(&mut self, process: usize, end: PipeEnd) -> Wakeups {
         let program = self.program;
         self.pipes[end.pipe].leave(end.side, |step| program.is_of(step, process))
     }
@@ -311,7 +312,7 @@ impl State<'_> {
     }
 
     pub(super) fn join(&mut self, step: usize) {
-        let Some(child) = self.program.steps[step].child else { return };
+        let Some(child) = self.program.step(step).child else { return };
         if self.program.expired.contains(&step) {
             return;
         }
@@ -342,7 +343,7 @@ impl State<'_> {
     }
 
     pub(super) fn ask_child(&mut self, step: usize, act: ChildAct) {
-        let child = self.program.steps[step].child;
+        let child = self.program.step(step).child;
         let exit = match child {
             Some(child) => self.processes[child].exit().cloned(),
             None => Some(FOREIGN_EXIT),

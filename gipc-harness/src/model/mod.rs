@@ -112,7 +112,7 @@ pub fn predict_expired(
     steps: impl IntoIterator<Item = usize>,
 ) -> Trace {
     let expired = steps.into_iter().collect();
-    let program = Program { expired, ..Program::new(scenario, CAPACITY_MIN, choices) };
+    let program = Program::new(scenario, CAPACITY_MIN, choices).with_expired(expired);
     simulation::trace(&program, &ReleaseOrder::File)
 }
 

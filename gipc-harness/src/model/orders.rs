@@ -15,7 +15,7 @@ const MAX_ORDERS: usize = 2_000;
 /// All orders of releases, each as the tasks that are released in turn, or `None` if there are too many. Orders that
 /// differ only in the sequence of steps that commute count as one.
 pub(super) fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<TaskId>>> {
-    let task_id = |step: &usize| scenario.steps[*step].task_id.clone();
+    let task_id = |step: &usize| TaskId::clone(&scenario.steps[*step].task_id);
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let start = State::start(&program).with_race_detector();
     let (end, schedule) = run(start, &ReleaseOrder::File);

@@ -41,7 +41,7 @@ impl Outcomes {
             count = count.saturating_mul(race.len());
         }
         if count > MAX_TRACES
-            || count.saturating_mul(program.steps.len()) > MAX_STEPS.max(program.steps.len())
+            || count.saturating_mul(program.step_count()) > MAX_STEPS.max(program.step_count())
         {
             return None;
         }
@@ -59,7 +59,7 @@ impl Outcomes {
     /// A few traces that together contain every alternative of every race.
     pub(super) fn covering_traces(&self, program: &Program<'_>) -> Vec<Trace> {
         let alternatives = self.races.iter().map(Vec::len).max().unwrap_or(1);
-        let count = alternatives.min(MAX_STEPS / program.steps.len().max(1)).max(1);
+        let count = alternatives.min(MAX_STEPS / program.step_count().max(1)).max(1);
         let covering = (0..count).map(|at| {
             let chosen = self.races.iter().flat_map(|race| &race[at % race.len()]);
             trace(program, self.common.iter().chain(chosen))

@@ -5,6 +5,7 @@
 use super::buffer::{Buffer, Message};
 use super::{AfterCancel, Choices, Mutation};
 use crate::scenario::{Outcome, Side};
+use smallvec::{SmallVec, smallvec};
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 
@@ -16,6 +17,9 @@ pub(super) struct Wakeup {
     /// The put of the message that a get receives. `State`, which knows the payload, fills in the outcome.
     pub(super) from: Option<usize>,
 }
+
+/// The steps that one change wakes: seldom more than one.
+pub(super) type Wakeups = SmallVec<[Wakeup; 1]>;
 
 impl Wakeup {
     fn new(step: usize, outcome: Outcome) -> Self {
@@ -95,20 +99,20 @@ impl Pipe {
     }
 
     /// A put begins: it completes at once, or waits for room or for its turn.
-    pub(super) fn put(&mut self, message: Message) -> Vec<Wakeup> {
+    pub(super) fn put(&mut self, message: Message) -> Wakeups {
         if self.is_poisoned {
-            return vec![Wakeup::new(message.step, Outcome::Poisoned)];
+            return smallvec![Wakeup::new(message.step, Outcome::Poisoned)];
         }
         if !self.has_reader {
             let outcome = if self.is(Mutation::BrokenIsOk) { Outcome::Ok } else { Outcome::Broken };
-            return vec![Wakeup::new(message.step, outcome)];
+            return smallvec![Wakeup::new(message.step, outcome)];
         }
         self.puts.push_back(message);
         self.transfer()
     }
 
     /// A get begins: it completes at once, or waits for a message.
-    pub(super) fn get(&mut self, step: usize) -> Vec<Wakeup> {
+    pub(super) fn get(&mut self, step: usize) -> Wakeups {
         self.gets.push_back(step);
         self.transfer()
     }
@@ -126,9 +130,9 @@ impl Pipe {
     }
 
     /// The rest of a message that was cut is written.
-    pub(super) fn rest(&mut self) -> (Outcome, Vec<Wakeup>) {
+    pub(super) fn rest(&mut self) -> (Outcome, Wakeups) {
         if !self.has_reader {
-            return (Outcome::Broken, Vec::new());
+            return (Outcome::Broken, Wakeups::new());
         }
         let message = self.partial.take().filter(|_| !self.is(Mutation::PartIsLost));
         if let Some(message) = message {
@@ -138,13 +142,9 @@ impl Pipe {
     }
 
     /// A header is written whose message never follows.
-    pub(super) fn announce(
-        &mut self,
-        message: Message,
-        is_possible: bool,
-    ) -> (Outcome, Vec<Wakeup>) {
+    pub(super) fn announce(&mut self, message: Message, is_possible: bool) -> (Outcome, Wakeups) {
         if !self.has_reader {
-            return (Outcome::Broken, Vec::new());
+            return (Outcome::Broken, Wakeups::new());
         }
         self.is_malformed |= !is_possible && !self.is(Mutation::LengthIsBelieved);
         self.partial = is_possible.then_some(message);
@@ -157,14 +157,14 @@ impl Pipe {
     }
 
     /// The last holder of an end has closed it.
-    pub(super) fn close(&mut self, side: Side) -> Vec<Wakeup> {
+    pub(super) fn close(&mut self, side: Side) -> Wakeups {
         match side {
             Side::Writer => self.close_writer(),
             Side::Reader => self.close_reader(),
         }
     }
 
-    fn close_writer(&mut self) -> Vec<Wakeup> {
+    fn close_writer(&mut self) -> Wakeups {
         self.has_writer = false;
         if self.is(Mutation::EndLosesMessages) {
             self.buffer = Buffer::default();
@@ -174,12 +174,12 @@ impl Pipe {
         self.transfer()
     }
 
-    fn close_reader(&mut self) -> Vec<Wakeup> {
+    fn close_reader(&mut self) -> Wakeups {
         self.has_reader = false;
         self.gets.clear();
         self.buffer = Buffer::default();
         if self.is(Mutation::BrokenIsOk) {
-            return Vec::new();
+            return Wakeups::new();
         }
         self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Broken)).collect()
     }
@@ -191,7 +191,7 @@ impl Pipe {
 
     /// A process that was using an end does not hold it any more, and with it go its steps that were waiting there. Another
     /// process may still hold the end.
-    pub(super) fn leave(&mut self, side: Side, is_gone: impl Fn(usize) -> bool) -> Vec<Wakeup> {
+    pub(super) fn leave(&mut self, side: Side, is_gone: impl Fn(usize) -> bool) -> Wakeups {
         self.abandon(side, is_gone);
         self.transfer()
     }
@@ -209,7 +209,7 @@ impl Pipe {
 
     /// A step stops waiting because its task was cancelled or its time limit has passed. A put that has written a part
     /// of its message is completed all the same, or else poisons the end.
-    pub(super) fn withdraw(&mut self, step: usize) -> Vec<Wakeup> {
+    pub(super) fn withdraw(&mut self, step: usize) -> Wakeups {
         if self.is(Mutation::CancelledGetTakes) {
             self.lose_next_message(step);
         }
@@ -227,11 +227,11 @@ impl Pipe {
         if drops_put {
             self.puts.retain(|put| put.step != step);
         }
-        Vec::new()
+        Wakeups::new()
     }
 
     /// The first put leaves its message incomplete; those behind it, which have written nothing, are refused.
-    fn poison(&mut self) -> Vec<Wakeup> {
+    fn poison(&mut self) -> Wakeups {
         self.is_poisoned = true;
         self.partial = self.puts.pop_front();
         self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Poisoned)).collect()
@@ -271,8 +271,8 @@ impl Pipe {
     }
 
     /// Moves messages until every put and get that is left has to wait.
-    fn transfer(&mut self) -> Vec<Wakeup> {
-        let mut wakeups = Vec::new();
+    fn transfer(&mut self) -> Wakeups {
+        let mut wakeups = Wakeups::new();
         loop {
             if let Some(put) = self.next_put() {
                 wakeups.push(Wakeup::new(put.step, Outcome::Ok));
@@ -314,23 +314,23 @@ impl Pipe {
     }
 
     /// Completes the gets that wait although no message will come.
-    fn end_of_stream(&mut self) -> Vec<Wakeup> {
+    fn end_of_stream(&mut self) -> Wakeups {
         if self.gets.is_empty() || !self.buffer.is_empty() {
-            return Vec::new();
+            return Wakeups::new();
         }
         let outcome = if self.is_malformed {
             Outcome::Protocol
         } else if !self.has_writer {
             let once = self.is(Mutation::EofOnce);
             if std::mem::replace(&mut self.eof_reported, once) {
-                return Vec::new();
+                return Wakeups::new();
             }
             let is_truncated = self.is_truncated && !self.is(Mutation::TruncatedIsEof);
             if is_truncated { Outcome::Truncated } else { Outcome::Eof }
         } else if self.is(Mutation::NothingIsEof) {
             Outcome::Eof
         } else {
-            return Vec::new();
+            return Wakeups::new();
         };
         self.gets.drain(..).map(|get| Wakeup::new(get, outcome.clone())).collect()
     }

@@ -19,7 +19,7 @@ pub(super) struct Program<'a> {
     pub(super) choices: Choices,
     pub(super) tasks: Vec<TaskInfo<'a>>,
     pub(super) processes: Vec<ProcessInfo<'a>>,
-    pub(super) steps: Vec<StepInfo<'a>>,
+    steps: Vec<PackedStep<'a>>,
     pub(super) pipes: Vec<PipeInfo>,
     /// Whether any put may be cancelled or time out.
     pub(super) withdraws_puts: bool,
@@ -82,6 +82,45 @@ pub(super) struct StepInfo<'a> {
     pub(super) ends: &'a [PipeEnd],
 }
 
+/// The same in half the memory: a scenario has up to 250,000 steps.
+#[derive(Clone, Copy)]
+struct PackedStep<'a> {
+    task: u32,
+    process: u32,
+    /// `NOTHING` if there is none.
+    child: u32,
+    /// `NOTHING` if there is none.
+    target: u32,
+    ends: &'a [PipeEnd],
+}
+
+/// Stands for no process and no task, of which there are fewer than steps.
+const NOTHING: u32 = u32::MAX;
+
+impl<'a> PackedStep<'a> {
+    fn of(info: StepInfo<'a>) -> Self {
+        let index = |index: usize| u32::try_from(index).unwrap_or(NOTHING);
+        Self {
+            task: index(info.task),
+            process: index(info.process),
+            child: info.child.map_or(NOTHING, index),
+            target: info.target.map_or(NOTHING, index),
+            ends: info.ends,
+        }
+    }
+
+    fn unpacked(self) -> StepInfo<'a> {
+        let named = |index: u32| (index != NOTHING).then_some(index as usize);
+        StepInfo {
+            task: self.task as usize,
+            process: self.process as usize,
+            child: named(self.child),
+            target: named(self.target),
+            ends: self.ends,
+        }
+    }
+}
+
 /// What the scenario as a whole does with a pipe.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PipeInfo {
@@ -102,8 +141,10 @@ impl<'a> Program<'a> {
     pub(super) fn new(scenario: &'a Scenario, capacity: u64, choices: Choices) -> Self {
         let mut names = Names::default();
         names.process("main");
+        let mut tasks_of = Vec::with_capacity(scenario.steps.len());
         for (index, step) in scenario.steps.iter().enumerate() {
             let task = names.task(&step.task_id);
+            tasks_of.push(task);
             names.tasks[task].steps.push(index);
             if let Verb::Spawn { child, .. }
             | Verb::Join { child }
@@ -114,8 +155,10 @@ impl<'a> Program<'a> {
                 names.process(child);
             }
         }
-        let steps: Vec<StepInfo<'_>> =
-            scenario.steps.iter().map(|step| names.step(step, &scenario.handles)).collect();
+        let packed = |(step, task): (&'a Step, usize)| {
+            PackedStep::of(names.step(step, task, &scenario.handles))
+        };
+        let steps: Vec<PackedStep<'_>> = scenario.steps.iter().zip(tasks_of).map(packed).collect();
         names.find_children(scenario, &steps);
         names.find_group_members(scenario);
         names.find_child_users(scenario, &steps);
@@ -137,6 +180,31 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// The same program where the time limits of these steps expire before they have done anything.
+    pub(super) fn with_expired(self, expired: BTreeSet<usize>) -> Self {
+        Self { expired, ..self }
+    }
+
+    /// What a step names.
+    pub(super) fn step(&self, step: usize) -> StepInfo<'a> {
+        self.steps[step].unpacked()
+    }
+
+    /// The same, or `None` for a step that does not exist, which may be meant under a mutation.
+    pub(super) fn get_step(&self, step: usize) -> Option<StepInfo<'a>> {
+        self.steps.get(step).map(|packed| packed.unpacked())
+    }
+
+    /// The number of steps.
+    pub(super) fn step_count(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The same program with pipes that hold this many bytes.
+    pub(super) fn with_capacity(self, capacity: u64) -> Self {
+        Self { capacity, ..self }
+    }
+
     pub(super) fn verb(&self, step: usize) -> &'a Verb {
         &self.scenario.steps[step].verb
     }
@@ -147,7 +215,7 @@ impl<'a> Program<'a> {
 
     /// Whether a step is one of this process. Under a mutation a step may be meant that does not exist, which counts.
     pub(super) fn is_of(&self, step: usize, process: usize) -> bool {
-        self.steps.get(step).is_none_or(|info| info.process == process)
+        self.get_step(step).is_none_or(|info| info.process == process)
     }
 
     /// Whether it matters how many bytes the pipes hold.
@@ -209,11 +277,11 @@ impl<'a> Names<'a> {
         task
     }
 
-    fn find_child_users(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
+    fn find_child_users(&mut self, scenario: &Scenario, steps: &[PackedStep<'_>]) {
         for (task, info) in self.tasks.iter().enumerate() {
             for (position, step) in info.steps.iter().enumerate() {
                 let verb = &scenario.steps[*step].verb;
-                let Some(child) = steps[*step].child else { continue };
+                let Some(child) = steps[*step].unpacked().child else { continue };
                 if let Verb::SignalGroup { .. } = verb {
                     for member in self.processes[child].group_members.clone() {
                         record_use(&mut self.processes[member].status_users, (task, position));
@@ -233,8 +301,9 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn find_children(&mut self, scenario: &Scenario, steps: &[StepInfo<'_>]) {
-        for (step, info) in scenario.steps.iter().zip(steps) {
+    fn find_children(&mut self, scenario: &Scenario, steps: &[PackedStep<'_>]) {
+        for (step, packed) in scenario.steps.iter().zip(steps) {
+            let info = packed.unpacked();
             if let (Some(child), Verb::Spawn { .. }) = (info.child, &step.verb) {
                 self.processes[info.process].children.push(child);
                 self.processes[child].is_program =
@@ -253,8 +322,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn step(&self, step: &Step, handles: &'a HandleTable) -> StepInfo<'a> {
-        let task = self.task_indices[&step.task_id];
+    fn step(&self, step: &Step, task: usize, handles: &'a HandleTable) -> StepInfo<'a> {
         let process = |name: &str| self.process_indices.get(name).copied();
         let child = match &step.verb {
             Verb::Spawn { child, .. }
@@ -309,7 +377,7 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
                 buffered[pipe] += if payload.len() <= CAPACITY_MAX { bytes } else { 0 };
                 pipes[pipe].is_written_by_hand |= matches!(step.verb, Verb::Cut { .. });
                 pipes[pipe].put_may_be_withdrawn |=
-                    step.within_ms.is_some() || cancelled.contains(&step.task_id);
+                    step.within_ms.is_some() || cancelled.contains(&*step.task_id);
             }
             _ => {}
         }

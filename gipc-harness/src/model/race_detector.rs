@@ -4,11 +4,12 @@
 //! the same outcomes. A step's clock is taken when it *begins*: what a step learns by waiting must not order the step
 //! itself. Finding too many races costs time; finding too few gives wrong answers.
 
-use super::access::{Access, Resource};
+use super::access::{Access, Resource, ResourceKey};
 use super::program::Program;
 use super::vector_clock::VectorClock;
 use crate::scenario::PipeId;
 use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 
 /// How many racing steps are remembered.
@@ -22,18 +23,18 @@ pub(super) struct RaceDetector {
     /// A clock that knows nothing.
     initial: VectorClock,
     /// What each task knows.
-    tasks: Vec<VectorClock>,
+    tasks: Vec<Knowledge>,
     /// The step that is beginning.
     acting: Option<Acting>,
     /// The clocks of puts whose messages have not been received.
-    sent: HashMap<usize, VectorClock>,
+    sent: HashMap<usize, Knowledge>,
     /// What a process can know from its start.
-    started: HashMap<usize, VectorClock>,
-    ended: HashMap<usize, VectorClock>,
+    started: HashMap<usize, Knowledge>,
+    ended: HashMap<usize, Knowledge>,
     /// What the reader of a pipe learns from its end.
-    closed_writers: HashMap<PipeId, VectorClock>,
+    closed_writers: HashMap<PipeId, Knowledge>,
     /// The last accesses of each kind.
-    accesses: HashMap<Resource, Vec<Event>>,
+    accesses: HashMap<ResourceKey, SmallVec<[Event; 1]>>,
     has_races: bool,
     racing_steps: BTreeSet<usize>,
 }
@@ -42,25 +43,62 @@ pub(super) struct RaceDetector {
 struct Acting {
     step: usize,
     task: usize,
-    clock: VectorClock,
+    knowledge: Knowledge,
+}
+
+/// What one component knows: the number of its own last event, and what it has learnt of the others.
+///
+/// Most events of a task teach it nothing, so that thousands of them share one clock.
+#[derive(Clone)]
+struct Knowledge {
+    component: u32,
+    epoch: u32,
+    /// Its own component is out of date.
+    learnt: VectorClock,
+}
+
+impl Knowledge {
+    /// How many events of a component are known.
+    fn of(&self, component: u32) -> u32 {
+        match component == self.component {
+            true => self.epoch,
+            false => self.learnt.get(component as usize),
+        }
+    }
+
+    fn learn(&mut self, other: &Self) {
+        other.add_to(&mut self.learnt);
+    }
+
+    /// Adds all that is known to a clock.
+    fn add_to(&self, clock: &mut VectorClock) {
+        clock.merge(&self.learnt);
+        if clock.get(self.component as usize) < self.epoch {
+            clock.set(self.component as usize, self.epoch);
+        }
+    }
 }
 
 /// The last access of one kind to a resource by one component.
 #[derive(Clone)]
 struct Event {
-    component: usize,
+    component: u32,
     epoch: u32,
+    /// The step that began then, or during which the process ended; `NO_STEP` if none did.
+    step: u32,
     access: Access,
-    /// The step that began then, or during which the process ended.
-    step: Option<usize>,
 }
+
+/// Stands for no step. Events are small, since there may be several for each step.
+const NO_STEP: u32 = u32::MAX;
 
 impl RaceDetector {
     pub(super) fn new(program: &Program<'_>) -> Self {
         let components = program.tasks.len() + program.processes.len();
         let initial = VectorClock::with_components(components);
+        let nothing = |component| Knowledge { component, epoch: 0, learnt: initial.clone() };
         Self {
-            tasks: vec![initial.clone(); program.tasks.len()],
+            tasks: (0..index(program.tasks.len())).map(nothing).collect(),
             initial,
             acting: None,
             sent: HashMap::new(),
@@ -89,79 +127,77 @@ impl RaceDetector {
         task: usize,
         accesses: impl IntoIterator<Item = (Resource, Access)>,
     ) {
-        let epoch = self.tasks[task].get(task) + 1;
-        self.tasks[task].set(task, epoch);
-        let clock = self.tasks[task].clone();
-        self.acting = Some(Acting { step, task, clock: clock.clone() });
+        self.tasks[task].epoch += 1;
+        let knowledge = self.tasks[task].clone();
+        self.acting = Some(Acting { step, task, knowledge: knowledge.clone() });
         for (resource, access) in accesses {
-            self.access(resource, access, task, &clock);
+            self.access(resource, access, &knowledge);
         }
     }
 
     /// The step that is beginning sends a message.
     pub(super) fn message_sent(&mut self) {
         if let Some(acting) = &self.acting {
-            self.sent.insert(acting.step, acting.clock.clone());
+            self.sent.insert(acting.step, acting.knowledge.clone());
         }
     }
 
     /// The step that is beginning closes the writer of a pipe.
     pub(super) fn writer_closed(&mut self, pipe: PipeId) {
         if let Some(acting) = &self.acting {
-            let initial = || acting.clock.clone();
-            self.closed_writers.entry(pipe).or_insert_with(initial).merge(&acting.clock);
+            note_closed(&mut self.closed_writers, pipe, &acting.knowledge);
         }
     }
 
     pub(super) fn message_received(&mut self, task: usize, put: usize) {
-        if let Some(clock) = self.sent.remove(&put) {
-            self.tasks[task].merge(&clock);
+        if let Some(knowledge) = self.sent.remove(&put) {
+            self.tasks[task].learn(&knowledge);
         }
     }
 
     pub(super) fn end_of_stream_received(&mut self, task: usize, pipe: PipeId) {
-        if let Some(clock) = self.closed_writers.get(&pipe) {
-            self.tasks[task].merge(clock);
+        if let Some(knowledge) = self.closed_writers.get(&pipe) {
+            self.tasks[task].learn(knowledge);
         }
     }
 
     pub(super) fn exit_observed(&mut self, task: usize, process: usize) {
-        if let Some(clock) = self.ended.get(&process) {
-            self.tasks[task].merge(clock);
+        if let Some(knowledge) = self.ended.get(&process) {
+            self.tasks[task].learn(knowledge);
         }
     }
 
     /// The task is cancelled by the step that is beginning.
     pub(super) fn cancelled(&mut self, task: usize) {
         if let Some(acting) = &self.acting {
-            self.tasks[task].merge(&acting.clock);
+            self.tasks[task].learn(&acting.knowledge);
         }
     }
 
     /// The task learns that nothing moves: all that has begun was before.
     pub(super) fn quiescence_observed(&mut self, task: usize) {
-        let mut all = self.tasks[task].clone();
-        for clock in &self.tasks {
-            all.merge(clock);
+        let mut all = self.tasks[task].learnt.clone();
+        for knowledge in &self.tasks {
+            knowledge.add_to(&mut all);
         }
-        self.tasks[task] = all;
+        self.tasks[task].learnt = all;
     }
 
     /// A process starts: its steps know what the step that spawned it knew.
     pub(super) fn process_started(&mut self, process: usize) {
         if let Some(acting) = &self.acting {
-            self.started.insert(process, acting.clock.clone());
+            self.started.insert(process, acting.knowledge.clone());
         }
     }
 
     /// A task starts: a concurrent task knows what the preceding steps of its process knew.
     pub(super) fn task_started(&mut self, task: usize, process: usize, own_task: Option<usize>) {
-        if let Some(clock) = self.started.get(&process) {
-            self.tasks[task].merge(clock);
+        if let Some(knowledge) = self.started.get(&process) {
+            self.tasks[task].learn(knowledge);
         }
         if let Some(own) = own_task.filter(|own| *own != task) {
-            let clock = self.tasks[own].clone();
-            self.tasks[task].merge(&clock);
+            let knowledge = self.tasks[own].clone();
+            self.tasks[task].learn(&knowledge);
         }
     }
 
@@ -175,25 +211,30 @@ impl RaceDetector {
         accesses: impl IntoIterator<Item = (Resource, Access)>,
         closed_writers: impl IntoIterator<Item = PipeId>,
     ) {
-        let components = self.tasks.len();
-        let mut clock = self.started.get(&process).unwrap_or(&self.initial).clone();
+        let component = index(self.tasks.len() + process);
+        let mut learnt = self.initial.clone();
+        if let Some(knowledge) = self.started.get(&process) {
+            knowledge.add_to(&mut learnt);
+        }
         for task in tasks {
-            clock.merge(&self.tasks[*task]);
+            self.tasks[*task].add_to(&mut learnt);
         }
         if let Some(acting) = self.acting.as_ref().filter(|_| is_killed) {
-            clock.merge(&acting.clock);
+            acting.knowledge.add_to(&mut learnt);
+        }
+        let knowledge = Knowledge { component, epoch: 1, learnt };
+        for (resource, access) in accesses {
+            self.access(resource, access, &knowledge);
         }
         // Seeing that an end is closed does not tell that the process is gone.
-        let before_exit = clock.clone();
-        clock.set(components + process, 1);
-        for (resource, access) in accesses {
-            self.access(resource, access, components + process, &clock);
-        }
         for pipe in closed_writers {
-            let initial = || before_exit.clone();
-            self.closed_writers.entry(pipe).or_insert_with(initial).merge(&before_exit);
+            note_closed(
+                &mut self.closed_writers,
+                pipe,
+                &Knowledge { epoch: 0, ..knowledge.clone() },
+            );
         }
-        self.ended.insert(process, clock);
+        self.ended.insert(process, knowledge);
     }
 
     /// A step that was ready never begins because its process ended. In another order it would have been first, unless
@@ -204,30 +245,25 @@ impl RaceDetector {
         }
     }
 
-    fn access(
-        &mut self,
-        resource: Resource,
-        access: Access,
-        component: usize,
-        clock: &VectorClock,
-    ) {
-        let step = self.acting.as_ref().map(|acting| acting.step);
-        let events = self.accesses.entry(resource).or_default();
+    fn access(&mut self, resource: Resource, access: Access, knowledge: &Knowledge) {
+        let step = self.acting.as_ref().map_or(NO_STEP, |acting| index(acting.step));
+        let (component, epoch) = (knowledge.component, knowledge.epoch);
+        let events = self.accesses.entry(resource.key()).or_default();
         let races = |event: &&Event| {
             event.component != component
-                && clock.get(event.component) < event.epoch
                 && resource.conflicts(event.access, access)
+                && knowledge.of(event.component) < event.epoch
         };
-        let racing: Vec<_> = events.iter().filter(races).map(|event| event.step).collect();
-        let epoch = clock.get(component);
+        let racing: Vec<u32> = events.iter().filter(races).map(|event| event.step).collect();
         match events.iter_mut().find(|event| event.component == component && event.access == access)
         {
             Some(event) => (event.epoch, event.step) = (epoch, step),
-            None => events.push(Event { component, epoch, access, step }),
+            None => events.push(Event { component, epoch, step, access }),
         }
         for other in racing {
-            self.report_race(other);
-            self.report_race(step);
+            for step in [other, step] {
+                self.report_race((step != NO_STEP).then_some(step as usize));
+            }
         }
     }
 
@@ -238,4 +274,23 @@ impl RaceDetector {
             self.racing_steps.extend(step);
         }
     }
+}
+
+/// Adds what one more holder of the writer knew when it closed the writer.
+fn note_closed(
+    closed_writers: &mut HashMap<PipeId, Knowledge>,
+    pipe: PipeId,
+    knowledge: &Knowledge,
+) {
+    match closed_writers.get_mut(&pipe) {
+        Some(known) => known.learn(knowledge),
+        None => {
+            closed_writers.insert(pipe, knowledge.clone());
+        }
+    }
+}
+
+/// An index in half the memory. A scenario has at most 250,000 steps, and fewer tasks and processes.
+fn index(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NO_STEP)
 }

@@ -8,7 +8,7 @@ use crate::trace::ProcessExit;
 impl State<'_> {
     /// A signal reaches a process, if it is still there.
     pub(super) fn signal(&mut self, step: usize, signal: &str) {
-        if let Some(child) = self.program.steps[step].child {
+        if let Some(child) = self.program.step(step).child {
             self.deliver_signal(child, signal);
         }
         self.complete(step, Outcome::Ok);
@@ -16,7 +16,7 @@ impl State<'_> {
 
     /// A signal is sent by the id of a process, which nothing has once the process is reaped.
     pub(super) fn signal_by_id(&mut self, step: usize, signal: &str) {
-        let child = self.program.steps[step].child;
+        let child = self.program.step(step).child;
         match child.is_some_and(|child| self.processes[child].is_reaped) {
             true => self.complete(step, Outcome::Os("ESRCH".into())),
             false => self.signal(step, signal),
@@ -26,7 +26,7 @@ impl State<'_> {
     /// A signal reaches all processes of a group at once. The group exists as long as a process of it is left, even as a
     /// zombie.
     pub(super) fn signal_group(&mut self, step: usize, signal: &str) {
-        let Some(leader) = self.program.steps[step].child else { return };
+        let Some(leader) = self.program.step(step).child else { return };
         let members = self.group(leader);
         let is_left = |member: &usize| {
             self.processes[*member].is_alive() || self.processes[*member].may_be_zombie()
@@ -67,7 +67,7 @@ impl State<'_> {
                 !self.processes[process].has_ended() && !self.is(Mutation::TrapsAreLost);
             self.processes[process].signals.caught += u64::from(is_counted);
         } else if self.processes[process].signals.is_fatal(signal) && !self.is(Mutation::Deaf) {
-            self.begin_exit(process, ProcessExit::Signal(signal.to_owned()));
+            self.begin_exit(process, ProcessExit::Signal(signal.into()));
         }
     }
 }

@@ -78,7 +78,7 @@ impl<'o> Scheduler<'o> {
             ReleaseOrder::Given(tasks) => Self::Given(tasks.iter()),
             ReleaseOrder::Random(seed) => {
                 let mut random = fastrand::Rng::with_seed(*seed);
-                let steps = program.steps.len();
+                let steps = program.step_count();
                 let changes = (0..PRIORITY_CHANGES).map(|_| random.usize(0..steps.max(1)));
                 let changes = changes.collect();
                 // By name, so that a seed gives the same order if lines of different tasks are exchanged.
@@ -105,10 +105,10 @@ impl<'o> Scheduler<'o> {
             }
             Self::Random { random, priorities, changes, released } => {
                 let step =
-                    state.tasks.ready().max_by_key(|step| priorities[program.steps[*step].task])?;
+                    state.tasks.ready().max_by_key(|step| priorities[program.step(*step).task])?;
                 *released += 1;
                 if changes.contains(released) {
-                    priorities[program.steps[step].task] = random.u64(..1 << 32);
+                    priorities[program.step(step).task] = random.u64(..1 << 32);
                 }
                 Some(step)
             }
@@ -119,7 +119,7 @@ impl<'o> Scheduler<'o> {
 /// The first ready step in the file. Under a mutation, only one whose process has no step in progress.
 fn first_in_file(state: &State<'_>) -> Option<usize> {
     let is_alone = |step: &usize| {
-        let process = &state.program.processes[state.program.steps[*step].process];
+        let process = &state.program.processes[state.program.step(*step).process];
         process.tasks.iter().all(|task| state.tasks.open_step(*task).is_none())
     };
     let mut ready = state.tasks.ready();

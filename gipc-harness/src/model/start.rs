@@ -3,6 +3,7 @@
 use super::Mutation;
 use super::state::State;
 use crate::scenario::{Executable, Outcome, PipeEnd, ProgramStart, Verb};
+use ecow::EcoString;
 use std::collections::BTreeSet;
 
 impl State<'_> {
@@ -16,7 +17,7 @@ impl State<'_> {
 
     /// Whether a step names a child whose start was refused for its thread: its parent has no object for it.
     pub(super) fn names_refused_child(&self, step: usize) -> bool {
-        let child = self.program.steps[step].child;
+        let child = self.program.step(step).child;
         !matches!(self.program.verb(step), Verb::Spawn { .. })
             && child.is_some_and(|child| self.processes[child].is_refused)
     }
@@ -24,10 +25,10 @@ impl State<'_> {
     /// Only under a mutation: the end of a child that was started from a thread is never noticed.
     pub(super) fn is_lost_child(&self, child: usize) -> bool {
         let starts = |step: &usize| {
-            self.program.steps[*step].child == Some(child)
+            self.program.step(*step).child == Some(child)
                 && matches!(self.program.verb(*step), Verb::Spawn { from_thread: true, .. })
         };
-        self.is(Mutation::ThreadChildIsLost) && (0..self.program.steps.len()).any(|it| starts(&it))
+        self.is(Mutation::ThreadChildIsLost) && (0..self.program.step_count()).any(|it| starts(&it))
     }
 
     /// Makes the pipes that are streams of a program. Completes the step and returns false if the program cannot be
@@ -43,7 +44,7 @@ impl State<'_> {
             self.complete(step, Outcome::Os(name.into()));
             return false;
         }
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
         if !self.processes[process].take_descriptors(ends.len() as u64) && !self.is_ok_by_file(step)
         {
@@ -71,11 +72,11 @@ impl State<'_> {
     pub(super) fn ends_to_give(
         &self,
         process: usize,
-        handles: &[String],
+        handles: &[EcoString],
     ) -> Result<Vec<PipeEnd>, (Outcome, Vec<PipeEnd>)> {
         let given: Vec<_> = handles.iter().map(|handle| self.held_ends(process, handle)).collect();
         let ends: BTreeSet<PipeEnd> = given.iter().flatten().copied().collect();
-        let is_half = |handle: &String| self.program.is_half(handle);
+        let is_half = |handle: &EcoString| self.program.is_half(handle);
         let refusal = if self.is(Mutation::DuplexIsOne) && handles.iter().any(is_half) {
             Some(Outcome::Misuse)
         } else if given.iter().any(Vec::is_empty) {
@@ -95,7 +96,7 @@ impl State<'_> {
     }
 
     pub(super) fn refuse_spawn(&mut self, step: usize, outcome: Outcome, ends: &[PipeEnd]) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let made = self.program.scenario.handles.made_by(step, self.program.verb(step));
         self.close_ends(process, &made);
         self.complete(step, outcome);

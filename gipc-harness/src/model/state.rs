@@ -2,7 +2,7 @@
 
 use super::Mutation;
 use super::history::{Fact, History};
-use super::pipe::{Pipe, Wakeup};
+use super::pipe::{Pipe, Wakeup, Wakeups};
 use super::process::ProcessState;
 use super::program::Program;
 use super::race_detector::RaceDetector;
@@ -23,7 +23,7 @@ pub(super) struct State<'p> {
     pub(super) processes: Table<ProcessState>,
     pub(super) pipes: Table<Pipe>,
     pub(super) timers: Timers,
-    pub(super) history: History,
+    pub(super) history: History<'p>,
     /// The `until` steps that wait.
     pub(super) untils: BTreeSet<usize>,
     /// What has happened since the last release.
@@ -71,7 +71,12 @@ pub(super) enum Transition {
 impl<'p> State<'p> {
     /// The initial state of a run: `main` is running.
     pub(super) fn start(program: &'p Program<'p>) -> Self {
-        Self::with_history(program, History::of_run(program.steps.len()))
+        Self::with_history(program, History::of_run(program.step_count()))
+    }
+
+    /// The initial state of a run that is compared with the run that has given this trace.
+    pub(super) fn start_comparison(program: &'p Program<'p>, trace: &'p Trace) -> Self {
+        Self::with_history(program, History::of_comparison(trace))
     }
 
     /// The initial state of a search, which takes the history at every node.
@@ -79,7 +84,7 @@ impl<'p> State<'p> {
         Self::with_history(program, History::of_search())
     }
 
-    fn with_history(program: &'p Program<'p>, history: History) -> Self {
+    fn with_history(program: &'p Program<'p>, history: History<'p>) -> Self {
         let pipe = Pipe::unmade(program.capacity, program.choices);
         let mut state = Self {
             program,
@@ -143,7 +148,7 @@ impl<'p> State<'p> {
         if self.program.scenario.steps[step].races_with_its_limit() {
             return Some(Transition::BeginExpired(step));
         }
-        let child = self.program.steps[step].child?;
+        let child = self.program.step(step).child?;
         let is_open = match self.program.verb(step) {
             Verb::Signal { .. } => self.processes[child].may_be_zombie(),
             Verb::SignalGroup { .. } => self.group_may_be_gone(child),
@@ -160,7 +165,7 @@ impl<'p> State<'p> {
                 self.begin(step);
             }
             Transition::BeginReaped(step) => {
-                if let Some(child) = self.program.steps[step].child {
+                if let Some(child) = self.program.step(step).child {
                     self.processes[child].is_reaped = true;
                     for member in &self.program.processes[child].group_members {
                         self.processes[*member].is_reaped = true;
@@ -171,7 +176,7 @@ impl<'p> State<'p> {
             Transition::BeginExpired(step) => {
                 self.release.step = step;
                 self.begin(step);
-                if self.tasks.open_step(self.program.steps[step].task) == Some(step) {
+                if self.tasks.open_step(self.program.step(step).task) == Some(step) {
                     self.time_out(step);
                 }
             }
@@ -224,7 +229,7 @@ impl<'p> State<'p> {
     }
 
     fn begin(&mut self, step: usize) {
-        let task = self.program.steps[step].task;
+        let task = self.program.step(step).task;
         self.tasks.release(step);
         self.tasks.begin(task, step);
         self.history.record(Fact::Step(step, StepState::Pending));
@@ -244,7 +249,7 @@ impl<'p> State<'p> {
     /// A step completes if it is still open: a step that was cancelled, or whose process is gone, is not.
     pub(super) fn complete_from(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
         // Under a mutation a step may be woken that does not exist.
-        let Some(info) = self.program.steps.get(step).copied() else { return };
+        let Some(info) = self.program.get_step(step) else { return };
         if self.tasks.open_step(info.task) != Some(step) {
             return;
         }
@@ -262,7 +267,7 @@ impl<'p> State<'p> {
     }
 
     /// Completes the steps that a pipe has woken.
-    pub(super) fn wake(&mut self, wakeups: Vec<Wakeup>) {
+    pub(super) fn wake(&mut self, wakeups: Wakeups) {
         for Wakeup { step, outcome, from } in wakeups {
             let (outcome, from) = match from.map(|put| (put, self.program.verb(put))) {
                 Some((put, Verb::Put { payload, .. })) if self.is_undecodable(put, payload) => {
@@ -283,14 +288,14 @@ impl<'p> State<'p> {
     }
 
     fn has_concurrent_task(&self, step: usize) -> bool {
-        let Some(info) = self.program.steps.get(step) else { return false };
+        let Some(info) = self.program.get_step(step) else { return false };
         self.tasks.open_step(info.task) == Some(step)
             && self.program.processes[info.process].tasks.len() > 1
     }
 
     /// A step stops waiting.
     pub(super) fn withdraw(&mut self, step: usize) {
-        let info = self.program.steps[step];
+        let info = self.program.step(step);
         if let Some(child) = info.child {
             self.processes[child].joins.retain(|join| *join != step);
         }
@@ -315,7 +320,7 @@ impl<'p> State<'p> {
             _ => Outcome::Timeout,
         };
         if self.is(Mutation::LimitTakes) {
-            for end in self.program.steps[step].ends {
+            for end in self.program.step(step).ends {
                 self.pipes[end.pipe].lose_next_message(step);
             }
         }
@@ -333,6 +338,6 @@ impl<'p> State<'p> {
         self.untils
             .iter()
             .copied()
-            .find(|until| self.program.steps[*until].target.is_some_and(is_blocked))
+            .find(|until| self.program.step(*until).target.is_some_and(is_blocked))
     }
 }

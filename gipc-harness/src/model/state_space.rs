@@ -45,8 +45,7 @@ pub(super) fn analyze(scenario: &Scenario, choices: Choices) -> Analysis {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
     let (first, has_races) = run_in_file_order(&small);
     if !has_races {
-        drop(small);
-        let depends_on_capacity = capacity::first_dependent_step(scenario, choices).is_some();
+        let depends_on_capacity = capacity::is_dependent(small, &first);
         return Analysis { allowed: Allowed::one(first), depends_on_capacity };
     }
     let outcomes = outcomes_of_extremes(scenario, &small);

@@ -9,11 +9,12 @@ use super::process::Phase;
 use super::state::State;
 use crate::scenario::{Closing, Codec, Counted, Outcome, Payload, Side, Verb};
 use crate::trace::{ProcessExit, StepState};
+use ecow::EcoString;
 
 impl State<'_> {
     /// Executes a step that has just begun.
     pub(super) fn execute(&mut self, step: usize) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         if self.names_refused_child(step) {
             return self.complete(step, Outcome::Misuse);
         }
@@ -63,7 +64,7 @@ impl State<'_> {
     }
 
     fn make_pipes(&mut self, step: usize) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let ends = self.program.scenario.handles.made_by(step, self.program.verb(step));
         let has_descriptors = self.processes[process].take_descriptors(ends.len() as u64);
         let may_fail = !self.is(Mutation::NoDescriptorLimit) && !self.is_ok_by_file(step);
@@ -145,7 +146,7 @@ impl State<'_> {
     }
 
     fn count(&mut self, step: usize, what: Counted) {
-        let index = self.program.steps[step].process;
+        let index = self.program.step(step).process;
         let process = &self.processes[index];
         let is_mutated = self.is(Mutation::CountIsZero)
             || (what == Counted::Handles && self.is(Mutation::ChildHasAll) && index > 0);
@@ -158,7 +159,7 @@ impl State<'_> {
     }
 
     fn close(&mut self, step: usize, handle: &str, by: Closing) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         let ends = self.held_ends(process, handle);
         let mut all = self.ends(handle).iter();
         if all.any(|end| self.processes[process].closed_unseen.remove(end)) {
@@ -185,8 +186,8 @@ impl State<'_> {
     }
 
     /// Closes all handles that are not in use; those that are closed already do not matter.
-    fn leave_scope(&mut self, step: usize, handles: &[String], is_raising: bool) {
-        let process = self.program.steps[step].process;
+    fn leave_scope(&mut self, step: usize, handles: &[EcoString], is_raising: bool) {
+        let process = self.program.step(step).process;
         let ends = handles.iter().flat_map(|handle| self.held_ends(process, handle));
         let (busy, free): (Vec<_>, Vec<_>) = ends.partition(|end| self.is_busy(process, *end));
         if !self.is(Mutation::ScopeIsOpen) {
@@ -202,7 +203,7 @@ impl State<'_> {
 
     /// Cancels the step that another task is in. A step whose work is done completes with its outcome instead.
     fn cancel(&mut self, step: usize) {
-        let target = self.program.steps[step].target;
+        let target = self.program.step(step).target;
         if let Some(open) = target.and_then(|task| self.tasks.open_step(task)) {
             if let Some((outcome, from)) = self.finishing.remove(&open) {
                 self.complete_from(open, outcome, from);
@@ -235,7 +236,7 @@ impl State<'_> {
 
     /// The process of this step ends itself; the exit is complete when the process is gone.
     fn exit(&mut self, step: usize, exit: ProcessExit) {
-        let process = self.program.steps[step].process;
+        let process = self.program.step(step).process;
         self.end_itself(process, exit, Some(step));
         let is_waiting = matches!(self.processes[process].phase, Phase::Waiting(..));
         if !is_waiting {

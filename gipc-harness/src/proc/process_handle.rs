@@ -90,7 +90,9 @@ impl ProcessHandle {
         let status = platform::wait_status(descriptor.get_ref())?;
         match (libc::WIFEXITED(status), libc::WIFSIGNALED(status)) {
             (true, _) => Some(ProcessExit::Code(libc::WEXITSTATUS(status))),
-            (_, true) => Some(ProcessExit::Signal(platform::signal_name(libc::WTERMSIG(status)))),
+            (_, true) => {
+                Some(ProcessExit::Signal(platform::signal_name(libc::WTERMSIG(status)).into()))
+            }
             _ => None,
         }
     }

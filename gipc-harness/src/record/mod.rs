@@ -6,14 +6,14 @@
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::model::Choices;
-use crate::runner::{Event, RunOutput};
+use crate::runner::{Event, Events, RunOutput};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Observation;
 use crate::variant::{Job, Variant};
 use crate::verdict::{Baseline, Verdict, judge};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// The version of the format.
@@ -27,7 +27,7 @@ pub struct Record {
     /// What was found of the system.
     pub environment: Environment,
     /// What was sent and heard, in order.
-    pub events: Vec<Event>,
+    pub events: Events,
     /// What was executed, and what was observed.
     pub case: Case,
 }
@@ -59,12 +59,20 @@ pub struct Case {
     pub observation: Observation,
 }
 
-/// A line that is neither an event nor the case.
-#[derive(Serialize, Deserialize)]
+/// A line that is no event, as it is read.
+#[derive(Deserialize)]
 #[serde(tag = "event", content = "is", rename_all = "kebab-case")]
 enum Frame {
     Environment(Environment),
     Case(Box<Case>),
+}
+
+/// The same as it is written, of what the record has.
+#[derive(Serialize)]
+#[serde(tag = "event", content = "is", rename_all = "kebab-case")]
+enum FrameOf<'a> {
+    Environment(&'a Environment),
+    Case(&'a Case),
 }
 
 impl Record {
@@ -97,7 +105,9 @@ impl Record {
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         fs::create_dir_all(folder)?;
         let file = folder.join(FILE);
-        fs::write(&file, self.to_lines())?;
+        let mut lines = BufWriter::new(fs::File::create(&file)?);
+        self.write_lines(&mut lines)?;
+        lines.flush()?;
         fs::write(folder.join("printed.txt"), &self.case.observation.printed)?;
         Ok(file)
     }
@@ -105,13 +115,18 @@ impl Record {
     /// The lines of the file.
     #[must_use]
     pub fn to_lines(&self) -> String {
-        let line = |value: serde_json::Result<String>| value.unwrap_or_default() + "\n";
-        let environment = Frame::Environment(self.environment.clone());
-        let mut text = line(serde_json::to_string(&environment));
-        for event in &self.events {
-            text += &line(serde_json::to_string(event));
-        }
-        text + &line(serde_json::to_string(&Frame::Case(Box::new(self.case.clone()))))
+        let mut lines = Vec::new();
+        // Writing plain data to memory does not fail.
+        let _ = self.write_lines(&mut lines);
+        String::from_utf8(lines).unwrap_or_default()
+    }
+
+    fn write_lines(&self, out: &mut impl Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *out, &FrameOf::Environment(&self.environment))?;
+        out.write_all(b"\n")?;
+        out.write_all(self.events.as_lines().as_bytes())?;
+        serde_json::to_writer(&mut *out, &FrameOf::Case(&self.case))?;
+        out.write_all(b"\n")
     }
 
     /// Reads a record. An error completes the sentence "FILE is no record: …".
@@ -130,15 +145,15 @@ impl Record {
                 "its format has version {version}, and this program reads {VERSION}"
             ));
         }
-        let (mut environment, mut events) = (Environment::default(), Vec::new());
+        let (mut environment, mut events) = (Environment::default(), Events::default());
         let before_case = text.lines().count().saturating_sub(1);
         for (number, line) in (1..).zip(text.lines().take(before_case)) {
             if let Ok(Frame::Environment(found)) = serde_json::from_str(line) {
                 environment = found;
             } else {
-                let event = serde_json::from_str(line)
+                let event: Event = serde_json::from_str(line)
                     .map_err(|error| format!("line {number} is not an event ({error})"))?;
-                events.push(event);
+                events.push(&event);
             }
         }
         Ok(Self { environment, events, case })

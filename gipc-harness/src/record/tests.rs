@@ -17,11 +17,11 @@ fn a_record_that_was_written_is_read_as_the_same() {
     assert_eq!(written, folder.path().join("made/record.jsonl"));
     let lines = |path: &Path| fs::read_to_string(path).unwrap().lines().count();
     assert_eq!(lines(&written), lines(&file));
-    assert_eq!(lines(&written), record.events.len() + 2);
+    assert_eq!(lines(&written), record.events.iter().count() + 2);
     assert_eq!(Record::read(&written).unwrap().to_lines(), record.to_lines());
     let printed = fs::read_to_string(folder.path().join("made/printed.txt")).unwrap();
     assert_eq!(printed, record.case.observation.printed);
-    assert!(!record.events.is_empty() && record.to_lines().ends_with("}\n"));
+    assert!(!record.events.as_lines().is_empty() && record.to_lines().ends_with("}\n"));
 }
 
 #[test]

@@ -268,7 +268,7 @@ impl<'a> RunReporter<'a> {
         match (self.options.format, &mut self.column) {
             (_, Some((column, scenarios))) => {
                 if let Some(implementation) = output.implementation() {
-                    column.learn(implementation, &self.environment);
+                    column.learn(&implementation, &self.environment);
                 }
                 let model = scenarios.get(&report.scenario.id).map_or("", |info| &info.model);
                 column.add(&report, model);

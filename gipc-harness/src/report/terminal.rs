@@ -142,7 +142,7 @@ pub(super) fn next_commands(report: &ScenarioReport) -> String {
 
 /// The lines around the step, with carets below the expected outcome: in color if that is asked for and stdout supports it.
 pub(super) fn excerpt(scenario: &Scenario, mismatch: &Mismatch, in_color: bool) -> String {
-    let position = scenario.steps[mismatch.step].position;
+    let position = &scenario.steps[mismatch.step].position;
     let mut out = String::new();
     for (number, text) in (1..).zip(scenario.text.lines()) {
         if number + 2 < position.line || number >= position.line || text.trim().is_empty() {

@@ -12,6 +12,7 @@ use super::settings::Settings;
 use crate::adapter::transport::{AgentEvent, AgentHandle};
 use crate::proc::platform;
 use crate::scenario::{PipeEnd, Scenario, Step, Verb};
+use ecow::EcoString;
 use gipc_agent::{FromAgent, Hello, PROTOCOL, ToAgent, WireOutcome, message_outcome};
 use std::collections::{BTreeMap, HashMap};
 
@@ -82,7 +83,8 @@ impl<'a> AgentConversation<'a> {
             if within_ms.is_some() {
                 state.limits.note_sent(step);
             }
-            let message = ToAgent::Step { id: step, task, command: order, within_ms };
+            let message =
+                ToAgent::Step { id: step, task: task.map(String::from), command: order, within_ms };
             state.send(&spec.task_id.process, message);
         }
     }
@@ -270,7 +272,7 @@ impl<'a> AgentConversation<'a> {
     /// Whether the process of a step may have closed an end, or given it away, by a step that it got together with this one.
     fn may_be_released(&self, state: &RunState<'_>, id: usize, end: PipeEnd) -> bool {
         let releases = |step: &Step| {
-            let released: Vec<&String> = match &step.verb {
+            let released: Vec<&EcoString> = match &step.verb {
                 Verb::Close { handle, .. } => vec![handle],
                 Verb::Leave { handles, .. } => handles.iter().collect(),
                 Verb::Spawn { handles, listed, .. } => handles.iter().chain(listed).collect(),

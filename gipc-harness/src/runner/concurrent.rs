@@ -20,7 +20,7 @@ fn pending_tasks(scenario: &Scenario) -> Vec<PendingTask<'_>> {
     let mut tasks: Vec<PendingTask<'_>> = Vec::new();
     let mut own_steps: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        let (task, process) = (&step.task_id, step.task_id.process.as_str());
+        let (task, process) = (&*step.task_id, step.task_id.process.as_str());
         match tasks.iter_mut().find(|pending| pending.task == task) {
             Some(pending) => pending.steps.push(index),
             None => {
@@ -68,7 +68,7 @@ pub(super) async fn run(execution: &mut Execution<'_>) {
 ///
 /// A task that is between two of its steps goes on by itself, and may then do something to the other tasks of its process.
 fn is_rest_deadlocked(state: &RunState<'_>, deadlocked: &BTreeSet<usize>) -> bool {
-    let task_of = |step: usize| &state.scenario.steps[step].task_id;
+    let task_of = |step: usize| &*state.scenario.steps[step].task_id;
     let tasks: BTreeSet<&TaskId> = deadlocked.iter().map(|step| task_of(*step)).collect();
     let is_held_up = |step: usize| match state.steps.was_sent(step) {
         true => tasks.contains(task_of(step)),

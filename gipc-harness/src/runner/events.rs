@@ -1,6 +1,7 @@
 //! The events of a run with their times, as `record.jsonl` stores them: one JSON object per line.
 
 use crate::trace::ProcessExit;
+use ecow::EcoString;
 use gipc_agent::{FromAgent, Hello, ToAgent};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -89,32 +90,63 @@ impl fmt::Display for Event {
     }
 }
 
+/// The events of a run in the order in which they happened, as the lines that a record has.
+///
+/// Nearly always nobody reads them, and a run of a hundred thousand messages has a million of them: as text they take a
+/// fraction of the memory that they take as messages. Copies share the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    lines: EcoString,
+}
+
+impl Events {
+    /// Adds the next event.
+    pub fn push(&mut self, event: &Event) {
+        // Events are plain data, which can always be written.
+        if let Ok(line) = serde_json::to_string(event) {
+            self.lines.push_str(&line);
+            self.lines.push('\n');
+        }
+    }
+
+    /// The events, first to last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Event> {
+        self.lines.lines().filter_map(|line| serde_json::from_str(line).ok())
+    }
+
+    /// The lines of the events in a record, each with its end.
+    #[must_use]
+    pub fn as_lines(&self) -> &str {
+        &self.lines
+    }
+}
+
 /// The events of a run so far.
 pub(super) struct EventLog {
     started: Instant,
-    events: Vec<Event>,
+    events: Events,
 }
 
 impl EventLog {
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), events: Vec::new() }
+        Self { started: Instant::now(), events: Events::default() }
     }
 
     /// Adds an event that happens now.
     pub(super) fn push(&mut self, kind: EventKind) {
         let us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.events.push(Event { us, kind });
+        self.events.push(&Event { us, kind });
     }
 
     /// The last message that the agent of a process was sent.
-    pub(super) fn last_sent(&self, process: &str) -> Option<&ToAgent> {
-        self.events.iter().rev().find_map(|event| match &event.kind {
+    pub(super) fn last_sent(&self, process: &str) -> Option<ToAgent> {
+        self.events.iter().rev().find_map(|event| match event.kind {
             EventKind::Sent { to, is } if to == process => Some(is),
             _ => None,
         })
     }
 
-    pub(super) fn into_events(self) -> Vec<Event> {
+    pub(super) fn into_events(self) -> Events {
         self.events
     }
 }

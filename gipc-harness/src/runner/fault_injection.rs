@@ -45,7 +45,7 @@ impl InjectedFault {
         };
         let open = execution.state.steps.open_steps().iter().copied();
         let tasks: Vec<&TaskId> =
-            open.filter(|step| is_open_put(*step)).map(|step| &steps[step].task_id).collect();
+            open.filter(|step| is_open_put(*step)).map(|step| &*steps[step].task_id).collect();
         for task in tasks {
             execution.await_blocked(task).await;
         }

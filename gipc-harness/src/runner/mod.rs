@@ -31,7 +31,7 @@ mod timings;
 pub mod supervisor;
 
 pub use attached_tool::AttachedTool;
-pub use events::{Event, EventKind};
+pub use events::{Event, EventKind, Events};
 pub use executor::execute;
 pub use output::RunOutput;
 pub use settings::{FindDeadlocked, Settings};

@@ -7,6 +7,7 @@ use crate::scenario::{
     ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Outcome, Payload, PipeId,
     ProgramStart, Scenario, Side, StreamName, TaskId, Verb,
 };
+use ecow::{EcoString, eco_format};
 use gipc_agent::WireOutcome;
 use gipc_agent::{Command, FramePosition, WirePayload, WireStream, digest, noise_digest};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,11 +64,11 @@ impl<'a> ProtocolMapping<'a> {
                     Codec::Json => name("json"),
                     Codec::Failing => name("failing"),
                 });
-                Command::Pipe { reader, writer, codec }
+                Command::Pipe { reader: reader.into(), writer: writer.into(), codec }
             }
-            Verb::Duplex { near, far } => Command::Duplex { near, far },
+            Verb::Duplex { near, far } => Command::Duplex { near: near.into(), far: far.into() },
             Verb::Spawn { child, program: Some(program), in_group, .. } => {
-                run_command(child, &program, in_group)
+                run_command(child.into(), &program, in_group)
             }
             Verb::Spawn {
                 child,
@@ -77,34 +78,47 @@ impl<'a> ProtocolMapping<'a> {
                 program: None,
                 in_group,
                 from_thread,
-            } => Command::Spawn { child, handles, shared, listed, in_group, from_thread },
+            } => Command::Spawn {
+                child: child.into(),
+                handles: texts(handles),
+                shared: texts(shared),
+                listed: texts(listed),
+                in_group,
+                from_thread,
+            },
             Verb::Put { handle, payload } => {
-                Command::Put { handle, payload: self.payload(step, payload) }
+                Command::Put { handle: handle.into(), payload: self.payload(step, payload) }
             }
-            Verb::Get { handle } => Command::Get { handle },
-            Verb::GetWithin { handle, limit } => Command::GetWithin { handle, limit },
-            Verb::Close { handle, by: Closing::Call } => Command::Close { handle },
-            Verb::Close { handle, by: Closing::Drop } => Command::DropHandle { handle },
-            Verb::Close { handle, by: Closing::Descriptor } => Command::CloseDescriptor { handle },
-            Verb::Join { child } => Command::Join { child },
-            Verb::Kill { child } => Command::Kill { child },
+            Verb::Get { handle } => Command::Get { handle: handle.into() },
+            Verb::GetWithin { handle, limit } => {
+                Command::GetWithin { handle: handle.into(), limit: limit.into() }
+            }
+            Verb::Close { handle, by: Closing::Call } => Command::Close { handle: handle.into() },
+            Verb::Close { handle, by: Closing::Drop } => {
+                Command::DropHandle { handle: handle.into() }
+            }
+            Verb::Close { handle, by: Closing::Descriptor } => {
+                Command::CloseDescriptor { handle: handle.into() }
+            }
+            Verb::Join { child } => Command::Join { child: child.into() },
+            Verb::Kill { child } => Command::Kill { child: child.into() },
             Verb::Exit { code } => Command::Exit { code },
-            Verb::Cancel { task } => Command::Cancel { task: task.task.unwrap_or_default() },
+            Verb::Cancel { task } => Command::Cancel { task: task.task.unwrap_or_default().into() },
             Verb::Pause { ms } => Command::Pause { ms },
             Verb::Until { .. } => return None,
             Verb::Child { act, child } => match act {
-                ChildAct::Terminate => Command::Terminate { child },
-                ChildAct::Alive => Command::Alive { child },
-                ChildAct::Code => Command::Code { child },
-                ChildAct::Stall => Command::Stall { child },
-                ChildAct::Reaped => Command::Reaped { child },
-                ChildAct::Reap => Command::Reap { child },
-                ChildAct::Drop => Command::Drop { child },
+                ChildAct::Terminate => Command::Terminate { child: child.into() },
+                ChildAct::Alive => Command::Alive { child: child.into() },
+                ChildAct::Code => Command::Code { child: child.into() },
+                ChildAct::Stall => Command::Stall { child: child.into() },
+                ChildAct::Reaped => Command::Reaped { child: child.into() },
+                ChildAct::Reap => Command::Reap { child: child.into() },
+                ChildAct::Drop => Command::Drop { child: child.into() },
             },
             Verb::Raise => Command::Raise,
-            Verb::Exec { ghost } => Command::Exec { ghost },
+            Verb::Exec { ghost } => Command::Exec { ghost: ghost.into() },
             Verb::Cut { handle, payload, at } => Command::Cut {
-                handle,
+                handle: handle.into(),
                 payload: self.payload(step, payload),
                 at: match at {
                     CutAt::Bytes(bytes) => FramePosition::Bytes(bytes),
@@ -112,15 +126,19 @@ impl<'a> ProtocolMapping<'a> {
                     CutAt::End(less) => FramePosition::End(less),
                 },
             },
-            Verb::Rest { handle } => Command::Rest { handle },
-            Verb::Announce { handle, size } => Command::Announce { handle, size },
+            Verb::Rest { handle } => Command::Rest { handle: handle.into() },
+            Verb::Announce { handle, size } => Command::Announce { handle: handle.into(), size },
             Verb::Dispose { to, signal } => match to {
-                Disposition::Trap => Command::Trap { signal },
-                Disposition::Ignore => Command::Ignore { signal },
-                Disposition::Block => Command::Block { signal },
+                Disposition::Trap => Command::Trap { signal: signal.into() },
+                Disposition::Ignore => Command::Ignore { signal: signal.into() },
+                Disposition::Block => Command::Block { signal: signal.into() },
             },
-            Verb::Signal { child, signal } => Command::Signal { child, signal },
-            Verb::SignalGroup { child, signal } => Command::SignalGroup { child, signal },
+            Verb::Signal { child, signal } => {
+                Command::Signal { child: child.into(), signal: signal.into() }
+            }
+            Verb::SignalGroup { child, signal } => {
+                Command::SignalGroup { child: child.into(), signal: signal.into() }
+            }
             Verb::Limit { free } => Command::Limit { free },
             Verb::Count { what } => Command::Count {
                 what: match what {
@@ -128,15 +146,17 @@ impl<'a> ProtocolMapping<'a> {
                     Counted::Trapped => "trapped".into(),
                 },
             },
-            Verb::Enter { handles } => Command::Enter { handles },
-            Verb::Leave { handles, raising } => Command::Leave { handles, raising },
-            Verb::Pass { handle, passed } => Command::Pass { handle, passed },
+            Verb::Enter { handles } => Command::Enter { handles: texts(handles) },
+            Verb::Leave { handles, raising } => Command::Leave { handles: texts(handles), raising },
+            Verb::Pass { handle, passed } => {
+                Command::Pass { handle: handle.into(), passed: passed.into() }
+            }
         })
     }
 
     fn payload(&self, step: usize, payload: Payload) -> WirePayload {
         match payload {
-            Payload::Text(text) => WirePayload::Text { text },
+            Payload::Text(text) => WirePayload::Text { text: text.into() },
             Payload::Size(len) => WirePayload::Noise { seed: self.seed(step), len },
         }
     }
@@ -175,8 +195,8 @@ impl<'a> ProtocolMapping<'a> {
                 Outcome::Message(payload.clone())
             }
             // The text can't be written in a scenario, so it matches no expectation.
-            (_, Some(text)) => Outcome::Other(format!("{text:?}, {origin}")),
-            (_, None) => Outcome::Other(format!("{len} bytes, {origin}")),
+            (_, Some(text)) => Outcome::Other(eco_format!("{text:?}, {origin}")),
+            (_, None) => Outcome::Other(eco_format!("{len} bytes, {origin}")),
         };
         (outcome, from)
     }
@@ -263,13 +283,18 @@ fn run_command(child: String, program: &ProgramStart, in_group: bool) -> Command
     Command::Run { child, argv, stdin, stdout, stderr, in_group }
 }
 
+/// Names as the protocol has them.
+fn texts(names: impl IntoIterator<Item = EcoString>) -> Vec<String> {
+    names.into_iter().map(String::from).collect()
+}
+
 /// Translates an outcome that is not a message.
 fn plain_outcome(reported: WireOutcome, detail: Option<&str>) -> Outcome {
     match reported {
         WireOutcome::Ok => Outcome::Ok,
         WireOutcome::Exit { code } => Outcome::Exit(code),
-        WireOutcome::Signal { name } => Outcome::Signal(name),
-        WireOutcome::Os { name } => Outcome::Os(name),
+        WireOutcome::Signal { name } => Outcome::Signal(name.into()),
+        WireOutcome::Os { name } => Outcome::Os(name.into()),
         WireOutcome::Eof => Outcome::Eof,
         WireOutcome::Truncated => Outcome::Truncated,
         WireOutcome::Closed => Outcome::Closed,
@@ -289,7 +314,7 @@ fn plain_outcome(reported: WireOutcome, detail: Option<&str>) -> Outcome {
         WireOutcome::Number { n } => Outcome::Number(n),
         WireOutcome::Running => Outcome::Running,
         WireOutcome::Other | WireOutcome::Message { .. } => {
-            Outcome::Other(detail.unwrap_or("other").to_owned())
+            Outcome::Other(detail.unwrap_or("other").into())
         }
     }
 }

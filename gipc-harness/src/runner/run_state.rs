@@ -3,7 +3,7 @@
 //! The run state records what happened. When the next step is released is decided by the execution modes.
 
 use super::census::{CensusTaker, View};
-use super::events::{Event, EventKind, EventLog};
+use super::events::{EventKind, EventLog, Events};
 use super::limit_watch::LimitWatch;
 use super::ping_log::PingLog;
 use super::pipe_names::{PipeNames, fill_levels};
@@ -50,7 +50,7 @@ pub(super) struct RunResult {
     pub(super) fault: Option<String>,
     pub(super) censuses: Censuses,
     pub(super) limit_times: Vec<LimitTime>,
-    pub(super) events: Vec<Event>,
+    pub(super) events: Events,
     pub(super) history: Vec<Occurrence>,
     pub(super) pids: BTreeMap<String, i32>,
 }
@@ -167,7 +167,7 @@ impl<'a> RunState<'a> {
 
     /// The last message that the agent of a process was sent after its welcome.
     pub(super) fn last_sent(&self, process: &str) -> Option<ToAgent> {
-        self.log.last_sent(process).cloned()
+        self.log.last_sent(process)
     }
 
     /// Tells a process to finish, if all its steps have completed and it was not told before. If it holds too much,

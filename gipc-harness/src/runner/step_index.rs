@@ -52,7 +52,8 @@ fn touched_ends(scenario: &Scenario, step: usize) -> Vec<PipeEnd> {
     let verb = &scenario.steps[step].verb;
     let named = match verb {
         Verb::Close { handle, .. } => std::slice::from_ref(handle),
-        Verb::Spawn { handles, .. } | Verb::Leave { handles, .. } => handles,
+        Verb::Spawn { handles, .. } => handles,
+        Verb::Leave { handles, .. } => handles,
         _ => &[],
     };
     let mut ends = scenario.handles.made_by(step, verb);

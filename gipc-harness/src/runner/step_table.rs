@@ -88,7 +88,7 @@ impl<'a> StepTable<'a> {
 
     /// The open step of a task.
     pub(super) fn open_step_of(&self, task: &TaskId) -> Option<usize> {
-        self.open.iter().copied().find(|step| self.scenario.steps[*step].task_id == *task)
+        self.open.iter().copied().find(|step| *self.scenario.steps[*step].task_id == *task)
     }
 
     /// Whether all steps of a process have completed.
@@ -200,6 +200,7 @@ impl<'a> StepTable<'a> {
         from: Option<usize>,
         detail: Option<String>,
     ) {
+        let detail = detail.map(String::into_boxed_str);
         self.states[step] = StepState::Completed { outcome, from, detail };
         self.history.push(Occurrence::Completed(step));
         let process = self.scenario.steps[step].task_id.process.as_str();

@@ -8,6 +8,7 @@ use super::fault_injection::InjectedFault;
 use super::run_state::RunState;
 use crate::scenario::{Outcome, TaskId, Verb};
 use crate::trace::{Release, Schedule, StallEvidence};
+use smallvec::smallvec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Executes a schedule, and injects a fault on the way if there is one.
@@ -24,7 +25,7 @@ pub(super) async fn run(
         if execution.state.is_over() {
             return;
         }
-        let task = &scenario.steps[release.step].task_id;
+        let task = &*scenario.steps[release.step].task_id;
         // Once the process of a task is missing, or a step of the task stays open, its later steps wait for the end of the
         // schedule, even if the task becomes ready again.
         let is_due = started.contains(task) || execution.state.is_due(release.step);
@@ -198,7 +199,7 @@ async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
             return;
         };
         execution.release(*step);
-        let release = Release { step: *step, completes: vec![*step], ..Release::default() };
+        let release = Release { step: *step, completes: smallvec![*step], ..Release::default() };
         resolve_untils(execution, &release).await;
         detector = execution.new_detector();
     }

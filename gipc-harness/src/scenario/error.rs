@@ -70,7 +70,7 @@ impl ParseError {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        let position = step.position;
+        let position = &step.position;
         let text = text.lines().nth(position.line - 1).unwrap_or_default();
         let rest = (text.trim_end().chars().count() + 1).saturating_sub(position.what);
         let (column, width) = position.outcome.unwrap_or((position.what, rest));

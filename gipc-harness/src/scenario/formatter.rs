@@ -178,7 +178,7 @@ impl Display for Payload {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => {
-                let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                let text = text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
                 write!(f, "\"{text}\"")
             }
             Self::Size(size) => f.write_str(&size_text(*size)),

@@ -3,6 +3,7 @@
 //! The lexer checks spelling only. Whether a name exists is checked in `validation`.
 
 use super::{Payload, TaskId};
+use ecow::EcoString;
 
 /// A word of a line.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +84,7 @@ pub(super) fn task_id(text: &str) -> Option<TaskId> {
         None => (text, None),
     };
     let is_task_id = is_name(process) && task.is_none_or(is_name);
-    is_task_id.then(|| TaskId { process: process.to_owned(), task: task.map(str::to_owned) })
+    is_task_id.then(|| TaskId { process: process.into(), task: task.map(EcoString::from) })
 }
 
 /// Reads `"a"`, `17B`, `64KiB` or `1MiB-1`.
@@ -114,8 +115,8 @@ pub(super) fn milliseconds(text: &str) -> Option<u64> {
 }
 
 /// Reads the rest of a quoted text after its opening quote. `None` if the quote is not closed at the end.
-fn unquote(inner: &str) -> Option<String> {
-    let mut text = String::new();
+fn unquote(inner: &str) -> Option<EcoString> {
+    let mut text = EcoString::new();
     let mut chars = inner.chars();
     loop {
         match chars.next()? {

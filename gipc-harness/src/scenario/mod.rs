@@ -8,6 +8,7 @@ mod error;
 mod verb;
 mod outcome;
 mod script;
+mod indices;
 mod step;
 mod lexer;
 mod token_line;
@@ -16,6 +17,7 @@ mod common_mistakes;
 mod verb_parser;
 mod outcome_parser;
 mod parser;
+mod template;
 mod expansion;
 mod mistake_list;
 mod validation;
@@ -28,12 +30,13 @@ mod tests;
 
 pub use error::{ParseError, Severity, mark};
 pub use grammar::{Profile, VERBS};
+pub use indices::Indices;
 pub use outcome::{Outcome, Payload};
 pub use parser::{parse, parse_all};
 pub use pipe_ends::{HandleTable, PipeEnd, PipeId, Side};
 pub use program_start::{Executable, ProgramStart, Stream, StreamName, StreamSource};
 pub use script::{Index, Item, Line, Script, SourcePosition};
-pub use step::{Step, TaskId};
+pub use step::{Outcomes, Step, TaskId};
 pub use verb::{ChildAct, Closing, Codec, Counted, CutAt, Disposition, Verb};
 
 /// A script for several processes: which process does what, in which order, and which outcomes each step may have.
@@ -108,7 +111,7 @@ impl Scenario {
             let task_id = task_ids.find(|task_id| task_id.to_string() == name);
             match (task_id, times.parse()) {
                 (Some(task_id), Ok(times)) => {
-                    order.extend(std::iter::repeat_n(task_id.clone(), times));
+                    order.extend(std::iter::repeat_n(TaskId::clone(task_id), times));
                 }
                 _ => return Some(Err(word.to_owned())),
             }

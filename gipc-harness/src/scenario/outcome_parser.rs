@@ -2,6 +2,7 @@
 
 use super::token_line::TokenLine;
 use super::{Outcome, ParseError, common_mistakes};
+use ecow::{EcoString, EcoVec};
 
 /// Reads the outcomes from the token `at` to the end of the line: `eof or blocks on child`.
 pub(super) fn outcomes(tokens: &TokenLine<'_>, mut at: usize) -> Result<Vec<Outcome>, ParseError> {
@@ -36,7 +37,7 @@ fn outcome(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Outcome, ParseError
             Ok(Outcome::Signal(tokens.signal(first + 1)?))
         }
         "blocks" => Ok(Outcome::Blocks(awaited_processes(tokens, at)?)),
-        _ if word.starts_with("os:E") => Ok(Outcome::Os(word[3..].to_owned())),
+        _ if word.starts_with("os:E") => Ok(Outcome::Os(word[3..].into())),
         _ if !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) => {
             let number =
                 word.parse().map_err(|_| tokens.error(first, "not a number", "write less"))?;
@@ -56,8 +57,11 @@ fn outcome(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Outcome, ParseError
 }
 
 /// Reads the `on a, b` that may follow `blocks`, and moves `at` behind it.
-fn awaited_processes(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Vec<String>, ParseError> {
-    let mut processes = Vec::new();
+fn awaited_processes(
+    tokens: &TokenLine<'_>,
+    at: &mut usize,
+) -> Result<EcoVec<EcoString>, ParseError> {
+    let mut processes = EcoVec::new();
     if tokens.text(*at) == "on" {
         loop {
             *at += 1;

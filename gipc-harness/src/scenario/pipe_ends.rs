@@ -3,7 +3,10 @@
 //! Handles are resolved once, when a scenario is read. All other code uses the table and never splits handle names.
 
 use super::{Step, Verb};
+use ecow::{EcoString, eco_format};
+use foldhash::HashMap;
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Identifies a pipe of a scenario. Pipes are counted in the order of the steps that make them; a duplex is two pipes.
@@ -70,58 +73,61 @@ impl PipeEnd {
 /// of its own: `near.w`, `near.r`.
 #[derive(Clone, Debug, Default)]
 pub struct HandleTable {
-    ends: BTreeMap<String, Vec<PipeEnd>>,
+    ends: HashMap<EcoString, HandleEnds>,
     /// The names of the reading and the writing end of each pipe, indexed by pipe.
-    names: Vec<[String; 2]>,
+    names: Vec<[EcoString; 2]>,
     /// The first pipe that each step makes, by the index of the step.
     first_pipes: BTreeMap<usize, PipeId>,
     /// The ends that a step shares with a child.
     shared: BTreeSet<PipeEnd>,
 }
 
+/// The ends that one handle stands for: one, or two for a duplex.
+type HandleEnds = SmallVec<[PipeEnd; 1]>;
+
 impl HandleTable {
     /// Resolves the handles of all steps.
     pub(super) fn of(steps: &[Step]) -> Self {
         let mut table = Self::default();
-        let mut unmade: BTreeMap<String, Vec<PipeEnd>> = BTreeMap::new();
+        // A step that is expected to be refused makes nothing, so another step may use its names.
+        let mut unmade: Vec<(EcoString, HandleEnds)> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let first = table.names.len();
-            let handles = match &step.verb {
+            let mut make = |name: EcoString, ends: HandleEnds| match step.expects_refusal() {
+                true => unmade.push((name, ends)),
+                false => {
+                    table.ends.entry(name).or_insert(ends);
+                }
+            };
+            match &step.verb {
                 Verb::Pipe { reader, writer, .. } => {
                     table.names.push([reader.clone(), writer.clone()]);
-                    vec![
-                        (reader.clone(), vec![PipeEnd::reader(first)]),
-                        (writer.clone(), vec![PipeEnd::writer(first)]),
-                    ]
+                    make(reader.clone(), smallvec![PipeEnd::reader(first)]);
+                    make(writer.clone(), smallvec![PipeEnd::writer(first)]);
                 }
                 Verb::Spawn { program: Some(program), .. } => {
-                    let mut handles = Vec::new();
                     for (reader, writer) in program.pipes() {
                         let pipe = table.names.len();
-                        table.names.push([reader.to_owned(), writer.to_owned()]);
-                        handles.push((reader.to_owned(), vec![PipeEnd::reader(pipe)]));
-                        handles.push((writer.to_owned(), vec![PipeEnd::writer(pipe)]));
+                        table.names.push([reader.into(), writer.into()]);
+                        make(reader.into(), smallvec![PipeEnd::reader(pipe)]);
+                        make(writer.into(), smallvec![PipeEnd::writer(pipe)]);
                     }
-                    handles
                 }
                 Verb::Duplex { near, far } => {
                     let (to_far, to_near) = (first, first + 1);
-                    table.names.push([format!("{far}.r"), format!("{near}.w")]);
-                    table.names.push([format!("{near}.r"), format!("{far}.w")]);
-                    [duplex_handle(near, to_far, to_near), duplex_handle(far, to_near, to_far)]
-                        .concat()
+                    table.names.push([eco_format!("{far}.r"), eco_format!("{near}.w")]);
+                    table.names.push([eco_format!("{near}.r"), eco_format!("{far}.w")]);
+                    let handles = [(near, to_far, to_near), (far, to_near, to_far)];
+                    for (name, ends) in handles.into_iter().flat_map(duplex_handle) {
+                        make(name, ends);
+                    }
                 }
                 _ => continue,
-            };
-            table.first_pipes.insert(index, first);
-            // A step that is expected to be refused makes nothing, so another step may use its names.
-            let ends = if step.expects_refusal() { &mut unmade } else { &mut table.ends };
-            for (name, pipe_ends) in handles {
-                ends.entry(name).or_insert(pipe_ends);
             }
+            table.first_pipes.insert(index, first);
         }
-        for (name, pipe_ends) in unmade {
-            table.ends.entry(name).or_insert(pipe_ends);
+        for (name, ends) in unmade {
+            table.ends.entry(name).or_insert(ends);
         }
         for step in steps {
             if let Verb::Spawn { shared, .. } = &step.verb {
@@ -136,7 +142,7 @@ impl HandleTable {
     /// The ends that a handle stands for. Empty if no step makes a handle of this name.
     #[must_use]
     pub fn ends(&self, handle: &str) -> &[PipeEnd] {
-        self.ends.get(handle).map_or(&[], Vec::as_slice)
+        self.ends.get(handle).map_or(&[], SmallVec::as_slice)
     }
 
     /// The end of this side that a handle stands for.
@@ -149,6 +155,11 @@ impl HandleTable {
     #[must_use]
     pub fn is_shared(&self, end: PipeEnd) -> bool {
         self.shared.contains(&end)
+    }
+
+    /// Whether some step shares an end with a child.
+    pub(super) fn has_shared(&self) -> bool {
+        !self.shared.is_empty()
     }
 
     /// The pipe that a handle reads from or writes to.
@@ -201,11 +212,11 @@ impl HandleTable {
 }
 
 /// The names of a duplex handle and of its halves. The handle writes to one pipe and reads from the other.
-fn duplex_handle(name: &str, to: PipeId, from: PipeId) -> [(String, Vec<PipeEnd>); 3] {
+fn duplex_handle((name, to, from): (&EcoString, PipeId, PipeId)) -> [(EcoString, HandleEnds); 3] {
     let (writer, reader) = (PipeEnd::writer(to), PipeEnd::reader(from));
     [
-        (name.to_owned(), vec![writer, reader]),
-        (format!("{name}.w"), vec![writer]),
-        (format!("{name}.r"), vec![reader]),
+        (name.clone(), smallvec![writer, reader]),
+        (eco_format!("{name}.w"), smallvec![writer]),
+        (eco_format!("{name}.r"), smallvec![reader]),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::token_line::TokenLine;
 use super::{ParseError, Side};
+use ecow::EcoString;
 use std::fmt::{self, Display, Formatter};
 
 /// What `run` starts, and with which standard streams.
@@ -50,14 +51,14 @@ pub enum StreamSource {
     /// The implementation makes a pipe for the stream and keeps the other end.
     Pipe {
         /// The reading end.
-        reader: String,
+        reader: EcoString,
         /// The writing end.
-        writer: String,
+        writer: EcoString,
     },
     /// An end that the process has, which moves to the child.
     Given {
         /// The handle.
-        handle: String,
+        handle: EcoString,
     },
 }
 
@@ -118,7 +119,7 @@ impl ProgramStart {
         self.streams.iter().map(Stream::of_child)
     }
 
-    pub(super) fn names_mut(&mut self) -> Vec<&mut String> {
+    pub(super) fn names_mut(&mut self) -> Vec<&mut EcoString> {
         let sources = self.streams.iter_mut().map(|stream| &mut stream.source);
         sources
             .flat_map(|source| match source {

@@ -56,3 +56,10 @@ pub struct SourcePosition {
     /// The first column, from 1, and the length of the text after `=>`, if the line has an arrow.
     pub outcome: Option<(usize, usize)>,
 }
+
+impl Index {
+    /// The number of its values.
+    pub(super) fn count(&self) -> u64 {
+        self.last - self.first + 1
+    }
+}

@@ -1,25 +1,30 @@
 //! One step of a scenario, and the task that performs it.
 
-use super::{Outcome, Profile, SourcePosition, Verb};
+use super::{Indices, Outcome, Profile, SourcePosition, Verb};
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
+
+/// The outcomes that a step may have. Nearly all steps have one, which needs no memory of its own.
+pub type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// One step of one process or task, with concrete names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The position in the file. All repetitions of an `each` line have the same position.
-    pub position: SourcePosition,
-    /// The process or task that performs the step.
-    pub task_id: TaskId,
+    pub position: Arc<SourcePosition>,
+    /// The process or task that performs the step. All steps of a task share it.
+    pub task_id: Arc<TaskId>,
     /// The action.
     pub verb: Verb,
     /// The time limit of the call, in milliseconds.
     pub within_ms: Option<u64>,
     /// The allowed outcomes; never empty.
-    pub expected: Vec<Outcome>,
+    pub expected: Outcomes,
     /// The values of the `each` indices in this repetition, outermost first. Empty outside of an `each` paragraph.
-    pub indices: Arc<[(Arc<str>, u64)]>,
+    pub indices: Indices,
 }
 
 impl Step {
@@ -55,19 +60,19 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId {
     /// The name of the process: `main`, `child[3]`.
-    pub process: String,
+    pub process: EcoString,
     /// The name of the task inside the process: `reader` in `main/reader`. The process itself has none.
-    pub task: Option<String>,
+    pub task: Option<EcoString>,
 }
 
 impl TaskId {
     /// The task of a process itself, without a name of its own.
-    pub fn process(name: impl Into<String>) -> Self {
+    pub fn process(name: impl Into<EcoString>) -> Self {
         Self { process: name.into(), task: None }
     }
 
     /// The names that may contain an index.
-    pub(super) fn names_mut(&mut self) -> impl Iterator<Item = &mut String> {
+    pub(super) fn names_mut(&mut self) -> impl Iterator<Item = &mut EcoString> {
         self.task.iter_mut().chain([&mut self.process])
     }
 }

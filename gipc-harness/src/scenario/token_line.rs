@@ -2,6 +2,7 @@
 
 use super::lexer::{self, Token};
 use super::{ParseError, Payload, TaskId, common_mistakes};
+use ecow::EcoString;
 use std::str::FromStr;
 
 /// The tokens of one line. Its errors mark the token at which the reading failed.
@@ -54,27 +55,27 @@ impl<'a> TokenLine<'a> {
     }
 
     /// A name such as `w` or `child[i]`.
-    pub(super) fn name(&self, at: usize) -> Result<String, ParseError> {
+    pub(super) fn name(&self, at: usize) -> Result<EcoString, ParseError> {
         let hint = "names are small letters, digits and -, such as w, child[i] or child[i+1]";
         if lexer::is_name(self.text(at)) {
-            Ok(self.text(at).to_owned())
+            Ok(self.text(at).into())
         } else {
             Err(self.error(at, "not a name", common_mistakes::name_hint(self.text(at), hint)))
         }
     }
 
     /// A handle such as `w` or `near.r`.
-    pub(super) fn handle(&self, at: usize) -> Result<String, ParseError> {
+    pub(super) fn handle(&self, at: usize) -> Result<EcoString, ParseError> {
         let hint = "handles are like w, r[i], or near.r for one half of a duplex";
         if lexer::is_handle(self.text(at)) {
-            Ok(self.text(at).to_owned())
+            Ok(self.text(at).into())
         } else {
             Err(self.error(at, "not a handle", common_mistakes::name_hint(self.text(at), hint)))
         }
     }
 
     /// The handles from one token up to another, which is not included.
-    pub(super) fn handles(&self, from: usize, to: usize) -> Result<Vec<String>, ParseError> {
+    pub(super) fn handles(&self, from: usize, to: usize) -> Result<Vec<EcoString>, ParseError> {
         (from..to).map(|at| self.handle(at)).collect()
     }
 
@@ -100,7 +101,7 @@ impl<'a> TokenLine<'a> {
     }
 
     /// The text of a token in quotes, such as `"soon"`.
-    pub(super) fn quoted(&self, at: usize) -> Option<String> {
+    pub(super) fn quoted(&self, at: usize) -> Option<EcoString> {
         let text = self.text(at);
         match lexer::payload(text) {
             Some(Payload::Text(inner)) if text.starts_with('"') => Some(inner),
@@ -127,12 +128,12 @@ impl<'a> TokenLine<'a> {
     }
 
     /// A signal by its name, such as `SIGKILL`.
-    pub(super) fn signal(&self, at: usize) -> Result<String, ParseError> {
+    pub(super) fn signal(&self, at: usize) -> Result<EcoString, ParseError> {
         let name = self.text(at).strip_prefix("SIG").unwrap_or_default();
         let is_signal =
             !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
         if is_signal {
-            Ok(self.text(at).to_owned())
+            Ok(self.text(at).into())
         } else {
             let name = self.text(at).to_uppercase();
             let name = name.strip_prefix("SIG").unwrap_or(&name);

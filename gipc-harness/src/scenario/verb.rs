@@ -1,39 +1,43 @@
 //! What a step does, as data. How a verb is written is in `grammar`; what it does is defined by the model.
 
 use super::{Payload, ProgramStart, TaskId};
+use ecow::EcoString;
+use thin_vec::ThinVec;
 
-/// What a step does. Handles and processes are given by name; `near.r` is one half of a duplex.
+/// What a step does. There are hundreds of thousands of verbs, so what few of them have is behind a pointer.
+///
+/// Handles and processes are given by name; `near.r` is one half of a duplex.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
     /// Makes a pipe and names its two ends.
     Pipe {
         /// The reading end.
-        reader: String,
+        reader: EcoString,
         /// The writing end.
-        writer: String,
+        writer: EcoString,
         /// How values are encoded. Without a codec the pipe carries bytes.
         codec: Option<Codec>,
     },
     /// Makes two pipes in opposite directions and names the two handles.
     Duplex {
         /// The first handle, which writes to `far` and reads from it.
-        near: String,
+        near: EcoString,
         /// The second handle, which writes to `near` and reads from it.
-        far: String,
+        far: EcoString,
     },
     /// Starts a child process and gives handles to it.
     Spawn {
         /// The new process.
-        child: String,
+        child: EcoString,
         /// The handles that the child gets. Those that are not in `shared` move to it.
-        handles: Vec<String>,
+        handles: ThinVec<EcoString>,
         /// Those of `handles` that its parent keeps as well.
-        shared: Vec<String>,
+        shared: ThinVec<EcoString>,
         /// Handles inside a list argument, which therefore do not move.
-        listed: Vec<String>,
+        listed: ThinVec<EcoString>,
         /// For `run`: the child is a program, and `handles` are the ends that become its standard streams. `None` for
         /// `spawn`, whose child is a process of the implementation.
-        program: Option<ProgramStart>,
+        program: Option<Box<ProgramStart>>,
         /// Whether the child is the first process of a new process group, instead of one of its parent's group.
         in_group: bool,
         /// Whether the start is called from a thread of its own, in which no event loop runs.
@@ -42,38 +46,38 @@ pub enum Verb {
     /// Sends one message.
     Put {
         /// A writer or a duplex.
-        handle: String,
+        handle: EcoString,
         /// The message.
         payload: Payload,
     },
     /// Receives one message.
     Get {
         /// A reader or a duplex.
-        handle: String,
+        handle: EcoString,
     },
     /// Receives with a time limit that is no time, which must be refused.
     GetWithin {
         /// A reader or a duplex.
-        handle: String,
+        handle: EcoString,
         /// The limit.
-        limit: String,
+        limit: EcoString,
     },
     /// Closes a handle.
     Close {
         /// Any handle.
-        handle: String,
+        handle: EcoString,
         /// How it is closed.
         by: Closing,
     },
     /// Waits until a child ends, and returns how it ended.
     Join {
         /// The child.
-        child: String,
+        child: EcoString,
     },
     /// Kills a child with the implementation's own method, which sends SIGKILL.
     Kill {
         /// The child.
-        child: String,
+        child: EcoString,
     },
     /// Ends its own process at once.
     Exit {
@@ -100,19 +104,19 @@ pub enum Verb {
         /// The action or the question.
         act: ChildAct,
         /// The child.
-        child: String,
+        child: EcoString,
     },
     /// Makes the entry function of its own process fail, as is usual in its language: a panic, an exception.
     Raise,
     /// Starts a program without the implementation. It exits with code 7 once it is reaped.
     Exec {
         /// The name of the program in the scenario.
-        ghost: String,
+        ghost: EcoString,
     },
     /// Writes the first part of a frame.
     Cut {
         /// A writer.
-        handle: String,
+        handle: EcoString,
         /// The message in the frame.
         payload: Payload,
         /// The position at which the written part ends.
@@ -121,12 +125,12 @@ pub enum Verb {
     /// Writes the part of a frame that `cut` left out.
     Rest {
         /// The writer of the `cut`.
-        handle: String,
+        handle: EcoString,
     },
     /// Writes the header of a message, and no message.
     Announce {
         /// A writer.
-        handle: String,
+        handle: EcoString,
         /// The message length in the header, in bytes.
         size: u64,
     },
@@ -135,21 +139,21 @@ pub enum Verb {
         /// The effect of the signal from now on.
         to: Disposition,
         /// The signal, with its `SIG`.
-        signal: String,
+        signal: EcoString,
     },
     /// Sends a signal to a child with the system call.
     Signal {
         /// The child.
-        child: String,
+        child: EcoString,
         /// The signal, with its `SIG`.
-        signal: String,
+        signal: EcoString,
     },
     /// Sends a signal to the process group of a child with the system call.
     SignalGroup {
         /// The child, which is the first process of the group.
-        child: String,
+        child: EcoString,
         /// The signal, with its `SIG`.
-        signal: String,
+        signal: EcoString,
     },
     /// Limits how many more descriptors its own process can open.
     Limit {
@@ -164,21 +168,21 @@ pub enum Verb {
     /// Enters the scope of handles.
     Enter {
         /// Any handles.
-        handles: Vec<String>,
+        handles: Vec<EcoString>,
     },
     /// Leaves the scope of handles, which closes them.
     Leave {
         /// The handles that were entered.
-        handles: Vec<String>,
+        handles: Vec<EcoString>,
         /// Whether an error leaves the scope.
         raising: bool,
     },
     /// Sends a handle as a message, which must be refused.
     Pass {
         /// The writer.
-        handle: String,
+        handle: EcoString,
         /// The handle that is sent.
-        passed: String,
+        passed: EcoString,
     },
 }
 
@@ -201,28 +205,27 @@ impl Verb {
 
     /// The handles that the step hands to a child, enters or leaves.
     #[must_use]
-    pub fn handed(&self) -> &[String] {
+    pub fn handed(&self) -> &[EcoString] {
         match self {
-            Self::Spawn { handles, .. } | Self::Enter { handles } | Self::Leave { handles, .. } => {
-                handles
-            }
+            Self::Spawn { handles, .. } => handles,
+            Self::Enter { handles } | Self::Leave { handles, .. } => handles,
             _ => &[],
         }
     }
 
     /// All handles that the step uses, in the order in which they are written; not those that it makes.
     pub fn handles(&self) -> impl Iterator<Item = &str> {
-        self.handle().into_iter().chain(self.handed().iter().map(String::as_str))
+        self.handle().into_iter().chain(self.handed().iter().map(EcoString::as_str))
     }
 
     /// All names of handles, processes and tasks, in the order in which they are written.
-    pub(super) fn names_mut(&mut self) -> Vec<&mut String> {
+    pub(super) fn names_mut(&mut self) -> Vec<&mut EcoString> {
         match self {
             Self::Pipe { reader: one, writer: other, .. }
             | Self::Duplex { near: one, far: other }
             | Self::Pass { handle: one, passed: other } => vec![one, other],
             Self::Spawn { child, handles, shared, listed, program, .. } => {
-                let streams = program.iter_mut().flat_map(ProgramStart::names_mut);
+                let streams = program.iter_mut().flat_map(|program| program.names_mut());
                 let given = handles.iter_mut().chain(shared).chain(listed);
                 [child].into_iter().chain(given).chain(streams).collect()
             }

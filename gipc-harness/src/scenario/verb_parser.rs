@@ -8,6 +8,8 @@ use super::lexer;
 use super::program_start;
 use super::token_line::TokenLine;
 use super::{ChildAct, Closing, Codec, Counted, CutAt, Disposition, ParseError, TaskId, Verb};
+use ecow::EcoString;
+use thin_vec::ThinVec;
 
 /// Reads the verb that begins at the second token of a line and ends before the token `end`.
 pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
@@ -143,7 +145,7 @@ fn pipe(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
 }
 
 fn spawn(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
-    let (mut handles, mut shared, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut handles, mut shared, mut listed) = (ThinVec::new(), ThinVec::new(), ThinVec::new());
     let in_group = is_in_group(tokens, end);
     let from_thread = end > 3 && tokens.text(3) == "from-thread";
     for at in 3 + usize::from(in_group || from_thread)..end {
@@ -165,12 +167,12 @@ fn handle_inside(
     tokens: &TokenLine<'_>,
     at: usize,
     word: &str,
-) -> Result<Option<String>, ParseError> {
+) -> Result<Option<EcoString>, ParseError> {
     let text = tokens.text(at);
     let inside = text.strip_prefix(word).and_then(|rest| rest.strip_prefix('('));
     match inside.and_then(|rest| rest.strip_suffix(')')) {
         None => Ok(None),
-        Some(handle) if lexer::is_handle(handle) => Ok(Some(handle.to_owned())),
+        Some(handle) if lexer::is_handle(handle) => Ok(Some(handle.into())),
         Some(_) => Err(tokens.error(at, "not a handle", format!("write {word}(r)"))),
     }
 }
@@ -178,9 +180,9 @@ fn handle_inside(
 fn run(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseError> {
     let in_group = is_in_group(tokens, end);
     let program = program_start::parse(tokens, 3 + usize::from(in_group), end)?;
-    let handles = program.given_to_child().map(str::to_owned).collect();
-    let (child, program) = (tokens.name(2)?, Some(program));
-    let (shared, listed, from_thread) = (Vec::new(), Vec::new(), false);
+    let handles = program.given_to_child().map(EcoString::from).collect();
+    let (child, program) = (tokens.name(2)?, Some(Box::new(program)));
+    let (shared, listed, from_thread) = (ThinVec::new(), ThinVec::new(), false);
     Ok(Verb::Spawn { child, handles, shared, listed, program, in_group, from_thread })
 }
 

@@ -143,7 +143,7 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let step = &scenario.steps[index];
     let mismatch = Mismatch::new(scenario, trace, trace, index);
     let process = &step.task_id.process;
-    let ended = trace.exits.get(process).filter(|exit| **exit != ProcessExit::Running);
+    let ended = trace.exits.get(process.as_str()).filter(|exit| **exit != ProcessExit::Running);
     if let Some(exit) = ended {
         let message = format!(
             "it says {}, but {process} ends ({exit}) while it is in this step, which never returns",

@@ -6,6 +6,7 @@ use super::alternatives::other_choices;
 use crate::model::{self, Choices};
 use crate::scenario::{ChildAct, Outcome, ParseError, Scenario, Verb};
 use crate::trace::disagreement;
+use ecow::EcoString;
 use std::collections::BTreeSet;
 
 /// How many lines or children a message names.
@@ -41,14 +42,14 @@ fn never_joined(scenario: &Scenario) -> Vec<String> {
         }
         _ => None,
     });
-    let waited_for: BTreeSet<&String> = waited_for.collect();
+    let waited_for: BTreeSet<&EcoString> = waited_for.collect();
     let spawned = scenario.steps.iter().filter_map(|step| match &step.verb {
         Verb::Spawn { child, .. }
             if !waited_for.contains(child)
                 && !scenario.outlives().any(|name| name == child)
                 && step.expected.contains(&Outcome::Ok) =>
         {
-            Some(child.clone())
+            Some(child.to_string())
         }
         _ => None,
     });

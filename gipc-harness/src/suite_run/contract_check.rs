@@ -10,7 +10,7 @@ use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
 use crate::environment::{self, Environment};
 use crate::error::Error;
-use crate::runner::{Event, RunOutput};
+use crate::runner::{Events, RunOutput};
 use crate::scenario::{Verb, parse};
 use crate::suite::own_program;
 use crate::trace::Observation;
@@ -160,7 +160,7 @@ pub enum QuestionResult {
         /// The verdict on the run.
         verdict: Box<Verdict>,
         /// The events of the run.
-        events: Vec<Event>,
+        events: Events,
         /// What is wrong with the agent, if that is known, as a sentence.
         diagnosis: Option<String>,
         /// What is wrong explains that the later questions fail too.

@@ -25,8 +25,8 @@ pub fn blocked_on(scenario: &Scenario, trace: &Trace, step: usize) -> BTreeSet<S
         Some(end) => Ownership::replay(scenario, trace).holders(end.opposite()).to_vec(),
         None => Vec::new(),
     };
-    let if_running = |process: &String| match trace.runs(process) {
-        true => vec![process.clone()],
+    let if_running = |process: &str| match trace.runs(process) {
+        true => vec![process.to_owned()],
         false => Vec::new(),
     };
     let awaited = match &step.verb {

@@ -5,6 +5,7 @@
 use super::ownership::{EndState, Ownership};
 use super::{StepState, Trace};
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
+use ecow::EcoString;
 
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
@@ -37,7 +38,7 @@ impl<'a> Causes<'a> {
             },
             (Verb::Spawn { child, handles, shared, .. }, Outcome::Ok) if !handles.is_empty() => {
                 let is_shared = |handle: &&str| shared.iter().any(|name| name == *handle);
-                let names = handles.iter().map(String::as_str);
+                let names = handles.iter().map(EcoString::as_str);
                 let (shared, moved): (Vec<&str>, Vec<&str>) = names.partition(is_shared);
                 let verb = if moved.len() == 1 { "moves" } else { "move" };
                 let moves =

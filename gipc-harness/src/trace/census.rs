@@ -4,6 +4,7 @@
 
 use super::Trace;
 use crate::scenario::{Outcome, PipeEnd, Scenario, Step, Verb};
+use ecow::EcoString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Census {
 /// How a process got a pipe end that it should not hold any more, as half a sentence with the lines of the scenario.
 fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> String {
     let name = scenario.handles.name(end);
-    let is_end = |handle: &String| scenario.handles.ends(handle).contains(&end);
+    let is_end = |handle: &EcoString| scenario.handles.ends(handle).contains(&end);
     let (mut got, mut lost) = (None, None);
     for (index, step) in scenario.steps.iter().enumerate() {
         if !trace.steps.get(index).is_some_and(|state| state.is(&Outcome::Ok)) {

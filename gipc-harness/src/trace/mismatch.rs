@@ -32,11 +32,11 @@ impl Mismatch {
             false => outcome_text(&[], &predicted.steps[step]),
         };
         let detail = match &trace.steps[step] {
-            StepState::Completed { detail, .. } => detail.clone(),
+            StepState::Completed { detail, .. } => detail.as_deref().map(str::to_owned),
             _ => None,
         };
         let process = &spec.task_id.process;
-        let got = match (&trace.steps[step], trace.exits.get(process)) {
+        let got = match (&trace.steps[step], trace.exits.get(process.as_str())) {
             (StepState::Pending, Some(exit)) if *exit != ProcessExit::Running => {
                 format!("{process} ended: {exit}")
             }

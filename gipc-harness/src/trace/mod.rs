@@ -3,6 +3,7 @@
 //! A trace does not show whether it comes from an implementation or from the model.
 
 use crate::scenario::Outcome;
+use ecow::{EcoString, EcoVec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,7 +63,7 @@ pub enum StepState {
         /// The step that sent the message, if the outcome is a message and its sender is known.
         from: Option<usize>,
         /// The error text of the implementation. It is shown and never compared.
-        detail: Option<String>,
+        detail: Option<Box<str>>,
     },
 }
 
@@ -93,7 +94,7 @@ impl StepState {
     pub fn as_outcome(&self) -> Outcome {
         match self {
             Self::NotStarted => Outcome::Never,
-            Self::Pending => Outcome::Blocks(Vec::new()),
+            Self::Pending => Outcome::Blocks(EcoVec::new()),
             Self::Completed { outcome, .. } => outcome.clone(),
         }
     }
@@ -105,7 +106,7 @@ pub enum ProcessExit {
     /// The process returned or exited with this code.
     Code(i32),
     /// This signal terminated the process; the name includes `SIG`.
-    Signal(String),
+    Signal(EcoString),
     /// The entry function failed. The exit code depends on the language.
     Failed,
     /// The process ended, and the system did not show how.

@@ -5,6 +5,7 @@
 
 use super::Trace;
 use crate::scenario::{HandleTable, Outcome, PipeEnd, Scenario, Step, Verb};
+use ecow::EcoString;
 use std::collections::BTreeMap;
 
 /// What happened to a pipe end.
@@ -48,13 +49,13 @@ impl<'a> Ownership<'a> {
             match &step.verb {
                 Verb::Pipe { .. } | Verb::Duplex { .. } => {
                     for end in handles.made_by(index, &step.verb) {
-                        let owners = vec![step.task_id.process.clone()];
+                        let owners = vec![step.task_id.process.to_string()];
                         ownership.states.insert(end, EndState::Held(owners));
                     }
                 }
                 Verb::Spawn { child, handles: given, shared, .. } => {
                     for end in handles.made_by(index, &step.verb) {
-                        let owners = vec![step.task_id.process.clone()];
+                        let owners = vec![step.task_id.process.to_string()];
                         ownership.states.insert(end, EndState::Held(owners));
                     }
                     for handle in given {
@@ -126,11 +127,11 @@ impl<'a> Ownership<'a> {
     }
 
     /// Closes the ends of these handles that the process of a step holds.
-    fn close(&mut self, step: &Step, handles: &[String]) {
+    fn close(&mut self, step: &Step, handles: &[EcoString]) {
         let process = &step.task_id.process;
         for end in handles.iter().flat_map(|handle| self.handles.ends(handle)) {
             let Some(EndState::Held(owners)) = self.states.get_mut(end) else { continue };
-            let is_own = owners.contains(process);
+            let is_own = owners.iter().any(|owner| owner == process);
             owners.retain(|owner| owner != process);
             if is_own && owners.is_empty() {
                 self.states.insert(*end, EndState::Closed(step.task_id.to_string()));

@@ -2,6 +2,7 @@
 
 use super::Occurrence;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The order in which steps are released, and what must have happened before each next release.
 ///
@@ -18,7 +19,7 @@ pub struct Release {
     /// The step that is released.
     pub step: usize,
     /// The steps that return before the next release. They may include steps that were released earlier.
-    pub completes: Vec<usize>,
+    pub completes: SmallVec<[usize; 1]>,
     /// The processes that start before the next release.
     pub starts: Vec<String>,
     /// The processes that end before the next release.

@@ -5,11 +5,10 @@
 
 use super::cause::Causes;
 use super::{ProcessExit, StepState, Trace};
-use crate::scenario::{Item, Line, Outcome, Scenario, Verb};
+use crate::scenario::{Indices, Item, Line, Outcome, Scenario, Verb};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::sync::Arc;
 
 /// The snapshot text of a trace.
 pub fn snapshot_text(scenario: &Scenario, trace: &Trace) -> String {
@@ -62,9 +61,6 @@ pub fn outcome_text(expected: &[Outcome], state: &StepState) -> String {
 fn is_one_of_several(expected: &[Outcome], state: &StepState) -> bool {
     expected.len() > 1 && expected.iter().any(|outcome| state.satisfies(outcome))
 }
-
-/// The values of the `each` indices in one repetition.
-type Indices = Arc<[(Arc<str>, u64)]>;
 
 /// One row of a snapshot: one repetition of a line, or several that have the same pattern.
 struct Row {
@@ -156,17 +152,17 @@ fn fold(mut rows: Vec<Row>) -> Vec<Row> {
     }
     let others: Vec<Row> =
         rows.into_iter().zip(fits).filter(|(_, fits)| !fits).map(|(row, _)| row).collect();
-    let common = Row { indices: Arc::from([]), outcome, cause, times, own_names: None };
+    let common = Row { indices: Indices::default(), outcome, cause, times, own_names: None };
     std::iter::once(common).chain(others).collect()
 }
 
 /// Replaces the values of the indices in a text by the indices.
-fn generalize(text: &str, indices: &[(Arc<str>, u64)]) -> String {
+fn generalize(text: &str, indices: &Indices) -> String {
     let mut text = text.to_owned();
-    for (name, value) in indices {
+    for (name, value) in indices.iter() {
         text = text.replace(&format!("[{value}]"), &format!("[{name}]"));
         text = text.replace(&format!("[{}]", value + 1), &format!("[{name}+1]"));
-        if *value > 0 {
+        if value > 0 {
             text = text.replace(&format!("[{}]", value - 1), &format!("[{name}-1]"));
         }
         text = text.replace(&format!("\"{value}\""), &format!("\"{{{name}}}\""));
@@ -175,12 +171,12 @@ fn generalize(text: &str, indices: &[(Arc<str>, u64)]) -> String {
 }
 
 /// Replaces the indices in a text by their values.
-fn instantiate<'t>(text: &'t str, indices: &[(Arc<str>, u64)]) -> Cow<'t, str> {
+fn instantiate<'t>(text: &'t str, indices: &Indices) -> Cow<'t, str> {
     if !text.contains(['[', '{']) {
         return Cow::Borrowed(text);
     }
     let mut text = text.to_owned();
-    for (name, value) in indices {
+    for (name, value) in indices.iter() {
         text = text.replace(&format!("[{name}]"), &format!("[{value}]"));
         text = text.replace(&format!("[{name}+1]"), &format!("[{}]", value + 1));
         text = text.replace(&format!("[{name}-1]"), &format!("[{}]", value.saturating_sub(1)));
@@ -204,7 +200,7 @@ fn write_exits(out: &mut String, scenario: &Scenario, traces: &[Trace]) {
             names.insert(number, child);
         }
     }
-    spawned.insert(usize::MAX, vec![(Arc::from([]), "main")]);
+    spawned.insert(usize::MAX, vec![(Indices::default(), "main")]);
     names.insert(usize::MAX, "main");
     for (line, processes) in spawned {
         let rows = processes

@@ -24,7 +24,7 @@ impl Edits {
     pub fn expect(scenario: &Scenario, allowed: &Allowed) -> Self {
         let outcomes = |(index, step): (usize, &Step)| {
             let mut outcomes =
-                if step.expected.len() > 1 { step.expected.clone() } else { Vec::new() };
+                if step.expected.len() > 1 { step.expected.to_vec() } else { Vec::new() };
             for trace in &allowed.traces {
                 let outcome = trace.steps[index].as_outcome();
                 if !outcomes.contains(&outcome) {
@@ -43,7 +43,7 @@ impl Edits {
         let mut steps = scenario.steps.to_vec();
         if let Some(expected) = &self.expected {
             for (step, expected) in steps.iter_mut().zip(expected) {
-                step.expected.clone_from(expected);
+                step.expected = expected.clone().into();
             }
         }
         if let Some((before, inserted)) = &self.inserted {

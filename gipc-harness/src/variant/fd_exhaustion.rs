@@ -4,6 +4,8 @@
 
 use super::{Edits, InjectionSelector, JobSet, Variant};
 use crate::scenario::{Outcome, Scenario, Step, StreamSource, Verb};
+use ecow::{EcoString, eco_format};
+use smallvec::smallvec;
 use std::collections::BTreeMap;
 
 /// How many attempts of one process fail, each in a run of its own. Further ones would test the same again.
@@ -27,7 +29,7 @@ pub(super) fn variants(
     let (mut variants, mut note) = (Vec::new(), None);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (index, step) in scenario.steps.iter().enumerate() {
-        if attempt(&step.verb).is_none() || step.expected != [Outcome::Ok] {
+        if attempt(&step.verb).is_none() || step.expected[..] != [Outcome::Ok] {
             continue;
         }
         let role = step.task_id.process.as_str();
@@ -45,7 +47,7 @@ pub(super) fn variants(
 /// The steps of such a variant: no free descriptors, an attempt that fails, and the limit lifted, in front of the step.
 pub(super) fn edits(scenario: &Scenario, step: usize) -> Option<Edits> {
     let original = scenario.steps.get(step)?;
-    let like = |verb, outcome| Step { verb, expected: vec![outcome], ..original.clone() };
+    let like = |verb, outcome| Step { verb, expected: smallvec![outcome], ..original.clone() };
     let steps = vec![
         like(Verb::Limit { free: Some(0) }, Outcome::Ok),
         like(attempt(&original.verb)?, Outcome::Os("EMFILE".into())),
@@ -56,7 +58,7 @@ pub(super) fn edits(scenario: &Scenario, step: usize) -> Option<Edits> {
 
 /// The same verb with names of its own, which no later step uses.
 fn attempt(verb: &Verb) -> Option<Verb> {
-    let other = |name: &String| format!("{name}-starved");
+    let other = |name: &EcoString| eco_format!("{name}-starved");
     let mut verb = verb.clone();
     match &mut verb {
         Verb::Pipe { reader: one, writer: two, .. } | Verb::Duplex { near: one, far: two } => {
@@ -70,7 +72,7 @@ fn attempt(verb: &Verb) -> Option<Verb> {
                 }
             }
             if let Some(program) = program {
-                *handles = program.given_to_child().map(str::to_owned).collect();
+                *handles = program.given_to_child().map(EcoString::from).collect();
             }
         }
         _ => return None,

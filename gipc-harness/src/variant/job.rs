@@ -112,7 +112,7 @@ fn injections(
 ) -> Vec<Variant> {
     let mut variants = Vec::new();
     for at in model::injection_points(scenario, choices) {
-        let role = scenario.steps[at.step].task_id.process.clone();
+        let role = scenario.steps[at.step].task_id.process.to_string();
         let count = moments.entry(role.clone()).or_insert(0);
         *count += 1;
         if selector.selects(&role, *count) {
@@ -241,7 +241,7 @@ impl Job {
 }
 
 fn order_comment(scenario: &Scenario, schedule: &Schedule) -> String {
-    let task = |step: usize| scenario.steps[step].task_id.clone();
+    let task = |step: usize| TaskId::clone(&scenario.steps[step].task_id);
     let tasks: Vec<TaskId> = schedule.releases.iter().map(|release| task(release.step)).collect();
     format!("# {}", order_line(&tasks))
 }

@@ -42,7 +42,7 @@ pub(super) fn same(
 ) -> bool {
     let is_killed = |trace: &Trace| {
         matches!(
-            trace.exits.get(&scenario.steps[step].task_id.process),
+            trace.exits.get(scenario.steps[step].task_id.process.as_str()),
             Some(ProcessExit::Signal(_))
         )
     };

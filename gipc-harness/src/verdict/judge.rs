@@ -18,6 +18,7 @@ use crate::trace::{
     snapshot_text,
 };
 use crate::variant::Job;
+use ecow::EcoString;
 use std::collections::BTreeSet;
 
 /// How many wrong steps are listed after the first.
@@ -237,11 +238,13 @@ impl Run<'_> {
     fn real_blockers(&self, stall: Option<&StallReport>, step: usize) -> Option<Vec<String>> {
         let mut named =
             self.scenario.steps[step].expected.iter().filter_map(|outcome| match outcome {
-                Outcome::Blocks(on) if !on.is_empty() => Some(on.iter().collect::<BTreeSet<_>>()),
+                Outcome::Blocks(on) if !on.is_empty() => {
+                    Some(on.iter().map(EcoString::as_str).collect::<BTreeSet<_>>())
+                }
                 _ => None,
             });
         let wait = stall?.waits.iter().find(|wait| wait.step == step)?;
-        let real: BTreeSet<&String> = wait.on.iter().collect();
+        let real: BTreeSet<&str> = wait.on.iter().map(String::as_str).collect();
         let mut named = named.by_ref().peekable();
         let differs = named.peek().is_some() && named.all(|named| named != real);
         (differs && !wait.on.is_empty()).then(|| wait.on.clone())

@@ -224,7 +224,7 @@ fn reap_all(events: &UnixStream, no_child_left: &mpsc::Sender<()>) {
         let (pid, exit) = match wait() {
             Ok(WaitStatus::Exited(pid, code)) => (pid, ProcessExit::Code(code)),
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                (pid, ProcessExit::Signal(signal.as_str().to_owned()))
+                (pid, ProcessExit::Signal(signal.as_str().into()))
             }
             Ok(_) | Err(Errno::EINTR) => continue,
             // There are no children. Orphans become children of this process, so no process of the run is left either.

@@ -5,8 +5,8 @@ use crate::scenario::{TaskId, order_line, parse};
 #[test]
 fn an_order_of_releases_is_read_as_it_is_written() {
     let task = |process: &str, task: Option<&str>| TaskId {
-        process: process.to_owned(),
-        task: task.map(str::to_owned),
+        process: process.into(),
+        task: task.map(Into::into),
     };
     let (main, reader, child) =
         (task("main", None), task("main", Some("reader")), task("child", None));

@@ -6,14 +6,17 @@ use crate::scenario::{
     ChildAct, Closing, Codec, Counted, CutAt, Disposition, Executable, Index, Item, Line, Outcome,
     Payload, ProgramStart, Script, Stream, StreamName, StreamSource, TaskId, Verb,
 };
+use ecow::EcoString;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use thin_vec::ThinVec;
 
-fn name() -> impl Strategy<Value = String> {
-    "[a-z][a-z0-9]{0,5}".prop_filter("`or` is a word of the language", |name| name != "or")
+fn name() -> impl Strategy<Value = EcoString> {
+    let names = "[a-z][a-z0-9]{0,5}".prop_map(EcoString::from);
+    names.prop_filter("`or` is a word of the language", |name| name != "or")
 }
 
-fn handle() -> impl Strategy<Value = String> {
+fn handle() -> impl Strategy<Value = EcoString> {
     (name(), prop_oneof![Just(""), Just(".r"), Just(".w"), Just("[i]"), Just("[i-1]")])
         .prop_map(|(name, end)| name + end)
 }
@@ -25,7 +28,10 @@ fn task_id() -> impl Strategy<Value = TaskId> {
 fn payload() -> impl Strategy<Value = Payload> {
     let sizes =
         prop_oneof![0..5000_u64, (0..40_u32).prop_map(|power| 1 << power), Just((1 << 16) - 1)];
-    prop_oneof!["[ -~]{0,20}|\n|\\\\|é\"".prop_map(Payload::Text), sizes.prop_map(Payload::Size)]
+    prop_oneof![
+        "[ -~]{0,20}|\n|\\\\|é\"".prop_map(|text| Payload::Text(text.into())),
+        sizes.prop_map(Payload::Size)
+    ]
 }
 
 fn closing() -> impl Strategy<Value = Closing> {
@@ -45,19 +51,19 @@ fn verb() -> impl Strategy<Value = Verb> {
                 let (in_group, from_thread) = (modifier == 1, modifier == 2);
                 // A handle that is named twice is shared both times or not at all.
                 let is_shared =
-                    |handle: &&String| handles.iter().take(kept).any(|it| it == *handle);
+                    |handle: &&EcoString| handles.iter().take(kept).any(|it| it == *handle);
                 let shared = handles.iter().filter(is_shared).cloned().collect();
-                let program = None;
+                let (handles, listed, program) = (handles.into(), listed.into(), None);
                 Verb::Spawn { child, handles, shared, listed, program, in_group, from_thread }
             }
         ),
         (name(), program_start(), any::<bool>()).prop_map(|(child, program, in_group)| {
             Verb::Spawn {
                 child,
-                handles: program.given_to_child().map(str::to_owned).collect(),
-                shared: Vec::new(),
-                listed: Vec::new(),
-                program: Some(program),
+                handles: program.given_to_child().map(EcoString::from).collect(),
+                shared: ThinVec::new(),
+                listed: ThinVec::new(),
+                program: Some(Box::new(program)),
                 in_group,
                 from_thread: false,
             }
@@ -65,7 +71,8 @@ fn verb() -> impl Strategy<Value = Verb> {
         (handle(), payload()).prop_map(|(handle, payload)| Verb::Put { handle, payload }),
         handle().prop_map(|handle| Verb::Get { handle }),
         (handle(), closing()).prop_map(|(handle, by)| Verb::Close { handle, by }),
-        (handle(), "[a-z ]{0,8}").prop_map(|(handle, limit)| Verb::GetWithin { handle, limit }),
+        (handle(), "[a-z ]{0,8}")
+            .prop_map(|(handle, limit)| Verb::GetWithin { handle, limit: limit.into() }),
         name().prop_map(|child| Verb::Join { child }),
         name().prop_map(|child| Verb::Kill { child }),
         (0..256).prop_map(|code| Verb::Exit { code }),
@@ -157,7 +164,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         (0..256).prop_map(Outcome::Exit),
         Just(Outcome::Signal("SIGKILL".into())),
         Just(Outcome::Os("EMFILE".into())),
-        vec(name(), 0..3).prop_map(Outcome::Blocks),
+        vec(name(), 0..3).prop_map(|processes| Outcome::Blocks(processes.into())),
     ]
 }
 

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The tasks and scopes that have used each pipe end so far, and the ends whose handle no later step may use, in file order.
 pub(super) struct ClosingRules<'a> {
     table: &'a HandleTable,
+    /// Whether any step closes a handle in such a way.
+    are_needed: bool,
     users: BTreeMap<PipeEnd, BTreeSet<User<'a>>>,
     /// By process and end: the line of the step, and what it did.
     gone: BTreeMap<(&'a str, PipeEnd), (usize, Closing)>,
@@ -28,12 +30,20 @@ impl User<'_> {
 }
 
 impl<'a> ClosingRules<'a> {
-    pub(super) fn new(table: &'a HandleTable) -> Self {
-        Self { table, users: BTreeMap::new(), gone: BTreeMap::new() }
+    pub(super) fn new(steps: &[Step], table: &'a HandleTable) -> Self {
+        let is_unusual = |step: &Step| match step.verb {
+            Verb::Close { by, .. } => by != Closing::Call,
+            _ => false,
+        };
+        let are_needed = steps.iter().any(is_unusual);
+        Self { table, are_needed, users: BTreeMap::new(), gone: BTreeMap::new() }
     }
 
     /// Checks the handles of a step, and notes what the step does to them.
     pub(super) fn check(&mut self, step: &'a Step) -> Result<(), ParseError> {
+        if !self.are_needed {
+            return Ok(());
+        }
         let process = step.task_id.process.as_str();
         let table = self.table;
         let own_close = matches!(step.verb, Verb::Close { by: Closing::Call, .. });
@@ -83,7 +93,7 @@ impl<'a> ClosingRules<'a> {
     ) -> Result<(), ParseError> {
         let wrong = |message: String, hint: &str| Err(ParseError::at_action(step, message, hint));
         let ends = self.table.ends(handle);
-        if step.expected != [Outcome::Ok] {
+        if step.expected[..] != [Outcome::Ok] {
             return wrong("this step cannot be refused".into(), "write no outcome");
         }
         if handle.contains('.') {

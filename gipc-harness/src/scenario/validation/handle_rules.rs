@@ -2,15 +2,18 @@
 
 use crate::scenario::{HandleTable, Outcome, ParseError, PipeEnd, Side, Step};
 use crate::similar::closest;
-use std::collections::{BTreeMap, BTreeSet};
+use ecow::EcoString;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use smallvec::{SmallVec, smallvec};
+use std::collections::BTreeSet;
 
 /// The owners of all pipe ends as far as the steps were checked, in file order.
 pub(super) struct HandleRules<'a> {
     table: &'a HandleTable,
     /// The names that steps have given to handles.
-    names: BTreeSet<&'a str>,
+    names: HashSet<&'a str>,
     /// The pipe ends that steps have made.
-    ends: BTreeMap<PipeEnd, EndStatus<'a>>,
+    ends: HashMap<PipeEnd, EndStatus<'a>>,
     /// The handles whose pipes are streams of programs.
     streams: BTreeSet<&'a str>,
 }
@@ -18,7 +21,7 @@ pub(super) struct HandleRules<'a> {
 /// What happened to a pipe end so far.
 struct EndStatus<'a> {
     /// The processes that own it: more than one if it is shared.
-    owners: Vec<&'a str>,
+    owners: SmallVec<[&'a str; 1]>,
     /// The line of the last step that closed it in its process.
     closed: Option<usize>,
 }
@@ -31,7 +34,8 @@ impl EndStatus<'_> {
 
 impl<'a> HandleRules<'a> {
     pub(super) fn new(table: &'a HandleTable) -> Self {
-        Self { table, names: BTreeSet::new(), ends: BTreeMap::new(), streams: BTreeSet::new() }
+        let (names, ends) = (HashSet::new(), HashMap::new());
+        Self { table, names, ends, streams: BTreeSet::new() }
     }
 
     /// Adds a handle that its step makes.
@@ -47,7 +51,7 @@ impl<'a> HandleRules<'a> {
             return Err(ParseError::at_action(step, message, hint));
         }
         for end in self.table.ends(name) {
-            let owners = vec![step.task_id.process.as_str()];
+            let owners = smallvec![step.task_id.process.as_str()];
             self.ends.insert(*end, EndStatus { owners, closed: None });
         }
         Ok(())
@@ -58,8 +62,8 @@ impl<'a> HandleRules<'a> {
         &mut self,
         step: &Step,
         child: &'a str,
-        handles: &[String],
-        shared: &[String],
+        handles: &[EcoString],
+        shared: &[EcoString],
     ) -> Result<(), ParseError> {
         let mut given = BTreeSet::new();
         for end in handles.iter().flat_map(|handle| self.table.ends(handle)) {
@@ -83,7 +87,7 @@ impl<'a> HandleRules<'a> {
     }
 
     /// A handle is shared once: sharing makes a copy, and an implementation cannot know that two are of the same handle.
-    pub(super) fn check_shared(&self, step: &Step, shared: &[String]) -> Result<(), ParseError> {
+    pub(super) fn check_shared(&self, step: &Step, shared: &[EcoString]) -> Result<(), ParseError> {
         let mut ends = BTreeSet::new();
         if shared.iter().flat_map(|handle| self.table.ends(handle)).all(|end| ends.insert(*end)) {
             return Ok(());
@@ -138,7 +142,8 @@ impl<'a> HandleRules<'a> {
             return Ok(());
         }
         let message = format!("there is no handle {handle} yet");
-        let hint = match closest(handle, self.names.iter().copied()) {
+        let names: BTreeSet<&str> = self.names.iter().copied().collect();
+        let hint = match closest(handle, names) {
             Some(name) => format!("is it {name}?"),
             None => "`pipe` or `duplex` must name it above".to_owned(),
         };
@@ -157,20 +162,18 @@ impl<'a> HandleRules<'a> {
         if step.expects_refusal() {
             return Ok(());
         }
-        let mut ends = self.table.ends(handle).to_vec();
-        if let Some(side) = side {
-            ends.retain(|end| end.side == side);
-            if ends.is_empty() {
-                return Err(wrong_side(step, handle, side));
-            }
+        let is_of_side = |end: &&PipeEnd| side.is_none_or(|side| end.side == side);
+        let mut ends = self.table.ends(handle).iter().filter(is_of_side).peekable();
+        if let (Some(side), None) = (side, ends.peek()) {
+            return Err(wrong_side(step, handle, side));
         }
         // One open half of a duplex is enough to close it or to move it to a child.
         let process = &step.task_id.process;
         let is_owned = |end| self.ends.get(end).is_some_and(|status| status.is_owned_by(process));
-        if ends.iter().any(is_owned) {
+        if ends.clone().any(is_owned) {
             return Ok(());
         }
-        let reason = match ends.first().and_then(|end| self.ends.get(end)) {
+        let reason = match ends.next().and_then(|end| self.ends.get(end)) {
             Some(EndStatus { owners, .. }) if owners.len() > 1 => {
                 format!("{} own it here", owners.join(" and "))
             }

@@ -15,10 +15,11 @@ use super::{
     StreamSource, TaskId, Verb,
 };
 use closing_rules::ClosingRules;
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use frame_rules::FrameRules;
 use handle_rules::HandleRules;
 use process_rules::ProcessRules;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Checks the steps in file order, and then, if no mistake was found, the scenario as a whole.
 pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
@@ -26,7 +27,7 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
         scenario,
         processes: ProcessRules::new(&scenario.steps),
         handles: HandleRules::new(&scenario.handles),
-        closing: ClosingRules::new(&scenario.handles),
+        closing: ClosingRules::new(&scenario.steps, &scenario.handles),
         frames: FrameRules::new(scenario),
     };
     for step in scenario.steps.iter() {
@@ -99,7 +100,7 @@ impl<'a> Validator<'a> {
                         format!("write `close {handle}`"),
                     ));
                 }
-                if step.expected == [Outcome::Ok] {
+                if step.expected[..] == [Outcome::Ok] {
                     self.handles.close(step, handle);
                 }
             }
@@ -200,7 +201,7 @@ impl<'a> Validator<'a> {
             self.handles.make(step, writer)?;
         }
         for handle in program.given_to_child() {
-            self.handles.give(step, child, &[handle.to_owned()], &[])?;
+            self.handles.give(step, child, &[handle.into()], &[])?;
         }
         for stream in &program.streams {
             self.handles.add_streams([stream.of_child()].into_iter().chain(stream.of_parent()));
@@ -225,7 +226,7 @@ fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError>
         let hint = "write a line such as `main        pipe r w`";
         return Err(ParseError::at((1, 1, 1), "nothing happens here", hint));
     }
-    if scenario.steps.iter().any(|step| step.expected != [Outcome::Ok]) {
+    if scenario.steps.iter().any(|step| step.expected[..] != [Outcome::Ok]) {
         return Ok(());
     }
     // The step that most probably should have an outcome: one that returns something.
@@ -244,18 +245,23 @@ fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError>
 /// Where several tasks write to a pipe, each message must show which of them sent it.
 fn check_that_senders_differ(scenario: &Scenario) -> Result<(), ParseError> {
     let writer = |handle: &str| scenario.handles.end(handle, Side::Writer);
-    let mut senders: BTreeMap<PipeEnd, BTreeSet<&TaskId>> = BTreeMap::new();
+    let mut first_senders: HashMap<PipeEnd, &TaskId> = HashMap::new();
+    let mut contended: HashSet<PipeEnd> = HashSet::new();
     for step in scenario.steps.iter() {
         if let Verb::Put { handle, .. } | Verb::Cut { handle, .. } = &step.verb {
-            if let Some(end) = writer(handle) {
-                senders.entry(end).or_default().insert(&step.task_id);
+            let Some(end) = writer(handle) else { continue };
+            if **first_senders.entry(end).or_insert(&step.task_id) != *step.task_id {
+                contended.insert(end);
             }
         }
+    }
+    if contended.is_empty() {
+        return Ok(());
     }
     let mut texts: BTreeSet<(PipeEnd, &Payload)> = BTreeSet::new();
     for step in scenario.steps.iter() {
         let Verb::Put { handle, payload } = &step.verb else { continue };
-        let Some(end) = writer(handle).filter(|end| senders[end].len() > 1) else { continue };
+        let Some(end) = writer(handle).filter(|end| contended.contains(end)) else { continue };
         let is_ambiguous = match payload {
             Payload::Text(_) => !texts.insert((end, payload)),
             Payload::Size(bytes) => *bytes < 16,

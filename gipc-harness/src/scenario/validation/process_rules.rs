@@ -2,14 +2,15 @@
 
 use crate::scenario::{ChildAct, Closing, Counted, ParseError, Step, TaskId, Verb};
 use crate::similar::closest;
+use foldhash::{HashMap, HashMapExt, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The processes and tasks of a scenario as far as its steps were checked, in file order.
 pub(super) struct ProcessRules<'a> {
     /// All tasks that have lines anywhere in the scenario.
-    task_ids: BTreeSet<&'a TaskId>,
+    task_ids: HashSet<&'a TaskId>,
     /// The parent of each spawned process.
-    parents: BTreeMap<&'a str, &'a str>,
+    parents: HashMap<&'a str, &'a str>,
     /// Processes whose spawn is expected to be refused.
     refused: BTreeSet<&'a str>,
     /// Processes that `run` has started.
@@ -29,8 +30,8 @@ pub(super) struct ProcessRules<'a> {
 impl<'a> ProcessRules<'a> {
     pub(super) fn new(steps: &'a [Step]) -> Self {
         Self {
-            task_ids: steps.iter().map(|step| &step.task_id).collect(),
-            parents: BTreeMap::new(),
+            task_ids: steps.iter().map(|step| &*step.task_id).collect(),
+            parents: HashMap::new(),
             refused: BTreeSet::new(),
             programs: BTreeSet::new(),
             groups: BTreeSet::new(),
@@ -53,7 +54,7 @@ impl<'a> ProcessRules<'a> {
                 None => format!("`spawn {process}` must stand above its first line"),
             };
             (format!("no process {process} here"), hint)
-        } else if let Some(line) = self.exited.get(&step.task_id) {
+        } else if let Some(line) = self.exited.get(&*step.task_id) {
             let hint = format!("nothing can follow the exit of line {line}");
             (format!("{} has ended", step.task_id), hint)
         } else {
@@ -65,7 +66,8 @@ impl<'a> ProcessRules<'a> {
     /// The process or task that an unknown process may stand for: one with a similar name, or a task that was written
     /// with `-` for `/`.
     fn meant_process(&self, name: &str) -> Option<String> {
-        let processes = || ["main"].into_iter().chain(self.parents.keys().copied());
+        let known: BTreeSet<&str> = self.parents.keys().copied().collect();
+        let processes = || ["main"].into_iter().chain(known.iter().copied());
         let as_task = processes().find_map(|process| {
             let task = name.strip_prefix(process)?.strip_prefix('-')?;
             Some(format!("{process}/{task}"))
@@ -175,8 +177,8 @@ impl<'a> ProcessRules<'a> {
         if self.parents.get(child) == Some(&process) || (accepts_ghost && is_ghost) {
             return Ok(());
         }
-        let children =
-            self.parents.iter().filter(|(_, parent)| **parent == process).map(|(name, _)| *name);
+        let children = self.parents.iter().filter(|(_, parent)| **parent == process);
+        let children: BTreeSet<&str> = children.map(|(name, _)| *name).collect();
         let hint = match (self.parents.get(child), closest(child, children)) {
             _ if child == "main" => "main has no parent in a scenario; name a child".to_owned(),
             (Some(parent), _) => format!("{parent} spawned {child}, and only {parent} can do this"),
@@ -190,7 +192,7 @@ impl<'a> ProcessRules<'a> {
     pub(super) fn check_cancel(&self, step: &Step, task: &TaskId) -> Result<(), ParseError> {
         let process = &step.task_id.process;
         let is_own_task = task.process == *process && task.task.is_some();
-        if is_own_task && self.task_ids.contains(task) && *task != step.task_id {
+        if is_own_task && self.task_ids.contains(task) && *task != *step.task_id {
             return Ok(());
         }
         let message = format!("{task} cannot be cancelled from here");
@@ -200,14 +202,11 @@ impl<'a> ProcessRules<'a> {
 
     /// The awaited task must be another one that has lines, and must not itself wait for this task.
     pub(super) fn until(&mut self, step: &'a Step, awaited: &'a TaskId) -> Result<(), ParseError> {
-        if !self.task_ids.contains(awaited) || *awaited == step.task_id {
+        if !self.task_ids.contains(awaited) || *awaited == *step.task_id {
             let message = format!("{awaited} has no lines that could block");
-            let names: Vec<String> = self
-                .task_ids
-                .iter()
-                .filter(|id| **id != &step.task_id)
-                .map(|id| id.to_string())
-                .collect();
+            let others = self.task_ids.iter().filter(|id| ***id != *step.task_id);
+            let others: BTreeSet<&TaskId> = others.copied().collect();
+            let names: Vec<String> = others.iter().map(|id| id.to_string()).collect();
             let awaited = awaited.to_string();
             let hint = match closest(&awaited, names.iter().map(String::as_str)) {
                 Some(name) => format!("is it {name}?"),
@@ -218,8 +217,8 @@ impl<'a> ProcessRules<'a> {
             return Err(ParseError::at_action(step, message, hint));
         }
         self.untils.insert(&step.task_id, (awaited, step));
-        let mut visited = BTreeSet::from([&step.task_id]);
-        let mut task_id = &step.task_id;
+        let mut visited = BTreeSet::from([&*step.task_id]);
+        let mut task_id = &*step.task_id;
         while let Some((next, step)) = self.untils.get(task_id) {
             if !visited.insert(next) {
                 let hint = "each waits until another waits: let one of them do something";
@@ -239,8 +238,9 @@ impl<'a> ProcessRules<'a> {
     pub(super) fn check_tasks(&self, steps: &[Step]) -> Result<(), ParseError> {
         let has_lines =
             |process: &str| process == "main" || self.task_ids.contains(&TaskId::process(process));
-        let orphan = self.task_ids.iter().find(|task_id| !has_lines(&task_id.process));
-        let step = orphan.and_then(|orphan| steps.iter().find(|step| step.task_id == **orphan));
+        let orphans = self.task_ids.iter().filter(|task_id| !has_lines(&task_id.process));
+        let orphan = orphans.min();
+        let step = orphan.and_then(|orphan| steps.iter().find(|step| *step.task_id == **orphan));
         let Some(step) = step else { return Ok(()) };
         let message = format!("{} is a task without a process", step.task_id);
         let process = &step.task_id.process;

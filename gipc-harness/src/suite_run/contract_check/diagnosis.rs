@@ -1,6 +1,6 @@
 //! What the failure of a contract check says of the agent: mistakes that many agents have at first.
 
-use crate::runner::{Event, EventKind};
+use crate::runner::{EventKind, Events};
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::trace::Observation;
 use gipc_agent::FromAgent;
@@ -14,7 +14,8 @@ pub(super) fn unconnected_child(scenario: &Scenario, observation: &Observation) 
             Verb::Spawn { child, .. } if state.is(&Outcome::Ok) => Some((step, child)),
             _ => None,
         });
-    let (step, child) = spawned.find(|(_, child)| !observation.pids.contains_key(*child))?;
+    let (step, child) =
+        spawned.find(|(_, child)| !observation.pids.contains_key(child.as_str()))?;
     let parent = &step.task_id.process;
     Some(format!(
         "{child} never connected: {parent} answered ok to `{}`, and no process has said hello as {child}. The process \
@@ -25,12 +26,13 @@ pub(super) fn unconnected_child(scenario: &Scenario, observation: &Observation) 
 }
 
 /// Says that a child holds the connection of its parent, if that connection has not ended with the parent.
-pub(super) fn kept_connection(events: &[Event], parent: &str, child: &str) -> Option<String> {
-    let mut kinds = events.iter().map(|event| &event.kind);
-    let is_end = |kind: &&EventKind| matches!(kind, EventKind::Received { from, is: FromAgent::End { .. } } if from == child);
-    let last_end = events.iter().rposition(|event| is_end(&&event.kind))?;
-    let hang_up =
-        kinds.position(|kind| matches!(kind, EventKind::HungUp { process } if process == parent));
+pub(super) fn kept_connection(events: &Events, parent: &str, child: &str) -> Option<String> {
+    let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
+    let is_end = |kind: &EventKind| matches!(kind, EventKind::Received { from, is: FromAgent::End { .. } } if from == child);
+    let last_end = kinds.iter().rposition(is_end)?;
+    let is_hang_up =
+        |kind: &EventKind| matches!(kind, EventKind::HungUp { process } if process == parent);
+    let hang_up = kinds.iter().position(is_hang_up);
     let is_kept = hang_up.is_none_or(|hang_up| hang_up > last_end);
     is_kept.then(|| {
         format!(

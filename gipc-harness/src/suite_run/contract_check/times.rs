@@ -1,6 +1,6 @@
 //! How long the agent of an adapter takes to connect and to perform a step.
 
-use crate::runner::{Event, EventKind};
+use crate::runner::{Event, EventKind, Events};
 use gipc_agent::{FromAgent, ToAgent};
 
 /// Durations in the runs so far, in microseconds.
@@ -13,16 +13,16 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn add(&mut self, events: &[Event]) {
+    pub(super) fn add(&mut self, events: &Events) {
         let mut last_sent: Option<(u64, usize)> = None;
-        for Event { us, kind } in events {
+        for Event { us, kind } in events.iter() {
             match kind {
-                EventKind::Hello { is } if is.role == "main" => self.hello.push(*us),
+                EventKind::Hello { is } if is.role == "main" => self.hello.push(us),
                 EventKind::Sent { is: ToAgent::Step { id, .. }, .. } => {
-                    last_sent = Some((*us, *id));
+                    last_sent = Some((us, id));
                 }
                 EventKind::Received { is: FromAgent::End { id, .. }, .. } => {
-                    let sent = last_sent.take().filter(|(_, sent)| sent == id);
+                    let sent = last_sent.take().filter(|(_, sent)| *sent == id);
                     self.step.extend(sent.map(|(before, _)| us.saturating_sub(before)));
                 }
                 _ => {}

@@ -1,0 +1,110 @@
+//! Names and messages with indices in them, split once and filled in for each repetition of their paragraph.
+
+use super::{Index, Indices};
+use ecow::EcoString;
+use std::fmt::Write;
+
+/// A text as written in a line, split where values of indices stand.
+pub(super) struct Template {
+    pieces: Vec<Piece>,
+    /// What no index can be put into, such as `[k]` below `each i in 1..3`.
+    has_unknown: bool,
+}
+
+enum Piece {
+    Text(EcoString),
+    /// The value of the index with this number, in brackets if it stands in a name.
+    Value {
+        index: usize,
+        change: Change,
+        is_name: bool,
+    },
+}
+
+/// How a name counts from an index: `[i]`, `[i+1]`, `[i-1]`.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    Next,
+    Previous,
+}
+
+impl Template {
+    /// A name with `[i]`, `[i+1]` or `[i-1]` in it; `None` if it has no brackets.
+    pub(super) fn of_name(name: &str, indices: &[Index]) -> Option<Self> {
+        let (base, _) = name.split_once('[')?;
+        let mut template = Self { pieces: vec![Piece::Text(base.into())], has_unknown: false };
+        for part in name[base.len()..].split_inclusive(']') {
+            let inside = part.trim_start_matches('[').trim_end_matches(']');
+            let (variable, change) = match (inside.strip_suffix("+1"), inside.strip_suffix("-1")) {
+                (Some(variable), _) => (variable, Change::Next),
+                (_, Some(variable)) => (variable, Change::Previous),
+                _ => (inside, Change::None),
+            };
+            let is_bracket = part.starts_with('[') && part.ends_with(']');
+            match indices.iter().position(|index| is_bracket && index.name == variable) {
+                Some(index) => template.pieces.push(Piece::Value { index, change, is_name: true }),
+                None => {
+                    let is_number = inside.starts_with(|c: char| c.is_ascii_digit());
+                    template.has_unknown |= part.starts_with('[') && !is_number;
+                    template.pieces.push(Piece::Text(part.into()));
+                }
+            }
+        }
+        Some(template)
+    }
+
+    /// A message with `{i}` in it; `None` if it has no value of an index.
+    pub(super) fn of_message(text: &str, indices: &[Index]) -> Option<Self> {
+        let mut template = Self { pieces: Vec::new(), has_unknown: false };
+        let (mut rest, mut from) = (text, 0);
+        while let Some(at) = rest[from..].find('{').map(|at| at + from) {
+            let inside = rest[at + 1..].split_once('}').map(|(inside, _)| inside);
+            let index = indices.iter().position(|index| Some(index.name.as_str()) == inside);
+            from = match (index, inside) {
+                (Some(index), Some(inside)) => {
+                    template.pieces.push(Piece::Text(rest[..at].into()));
+                    let change = Change::None;
+                    template.pieces.push(Piece::Value { index, change, is_name: false });
+                    rest = &rest[at + inside.len() + 2..];
+                    0
+                }
+                _ => at + 1,
+            };
+        }
+        if template.pieces.is_empty() {
+            return None;
+        }
+        template.pieces.push(Piece::Text(rest.into()));
+        Some(template)
+    }
+
+    /// The text in one repetition. The error is the text with an index in it that has no value.
+    pub(super) fn fill(&self, indices: &Indices) -> Result<EcoString, EcoString> {
+        let mut text = EcoString::new();
+        let mut is_complete = !self.has_unknown;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(part) => text.push_str(part),
+                Piece::Value { index, change, is_name } => {
+                    let Some((name, value)) = indices.iter().nth(*index) else { continue };
+                    let value = match change {
+                        Change::None => Some(value),
+                        Change::Next => Some(value + 1),
+                        Change::Previous => value.checked_sub(1),
+                    };
+                    // Writing to a text does not fail.
+                    let _ = match value {
+                        Some(value) if *is_name => write!(text, "[{value}]"),
+                        Some(value) => write!(text, "{value}"),
+                        None => {
+                            is_complete = false;
+                            write!(text, "[{name}-1]")
+                        }
+                    };
+                }
+            }
+        }
+        if is_complete { Ok(text) } else { Err(text) }
+    }
+}
