@@ -119,11 +119,11 @@ fn disposed(
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
     let own =
         steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
-    let disposed = own.filter_map(|(step, _)| match &step.verb {
+    let mut disposed = own.filter_map(|(step, _)| match &step.verb {
         Verb::Dispose { to, signal: disposed } if disposed == signal => {
             Some((*to, step.position.line))
         }
         _ => None,
     });
-    disposed.last().filter(|(to, _)| *to == disposition).map(|(_, line)| line)
+    disposed.next_back().filter(|(to, _)| *to == disposition).map(|(_, line)| line)
 }

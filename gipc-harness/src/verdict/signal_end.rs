@@ -42,13 +42,13 @@ fn disposition(
     let steps = scenario.steps.iter().zip(&trace.steps);
     let own =
         steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
-    let disposed = own.filter_map(|(step, _)| match &step.verb {
+    let mut disposed = own.filter_map(|(step, _)| match &step.verb {
         Verb::Dispose { to, signal: disposed } if disposed == signal => {
             Some((*to, step.position.line))
         }
         _ => None,
     });
-    disposed.last()
+    disposed.next_back()
 }
 
 /// Which steps sent a signal to a process, as half a sentence.
