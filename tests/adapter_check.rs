@@ -268,3 +268,37 @@ fn after_accept_the_manifest_is_readable_and_its_new_entries_fail_until_they_hav
     let (text, code) = run(&[]);
     assert!(code == 0 && text.contains("2 passed"), "{text}");
 }
+
+/// Where a library crashed, only the stack says.
+#[test]
+fn a_crash_of_an_agent_in_python_is_reported_with_its_stack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("crash.scenario");
+    let text = "main        pipe r w
+main        spawn child r
+child       get r                       => blocks
+main        until child blocks
+main        signal child SIGSEGV
+main        join child                  => exit 0
+";
+    fs::write(&file, text).expect("written");
+    for adapter in ["asyncio", "multiprocessing", "gipc-python"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("GIPC_HARNESS_CACHE", "")
+            .args(["run", "--unchecked", "--adapter", adapter, "--record"])
+            .arg(folder.path().join("record"))
+            .arg(&file)
+            .output()
+            .expect("the harness starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let required = std::env::var("GIPC_HARNESS_REQUIRE").unwrap_or_default();
+        if stderr.contains("is not set up") && !required.split(',').any(|one| one == adapter) {
+            let _ = writeln!(std::io::stdout(), "{adapter} is skipped: {stderr}");
+            continue;
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("got signal SIGSEGV"), "{text}{stderr}");
+        assert!(text.contains("(most recent call first):\n      File \""), "{text}");
+    }
+}

@@ -410,6 +410,7 @@ def play(role, names, typed, in_list, *handles):
     """Runs one process of a scenario: the entry of main and of every child."""
     if session_fd is not None:
         os.close(session_fd)  # that of the parent, inherited by fork
+    os_actions.show_crashes()
     agent = Agent(role, list(zip(names, handles)) + in_list)
     agent.typed |= typed
     code = agent.serve()

@@ -18,10 +18,22 @@ import gevent
 
 from protocol import ended, signal_number
 
+try:
+    import faulthandler
+except ImportError:  # Python 2.7 has none
+    faulthandler = None
+
 LIMITS = resource.getrlimit(resource.RLIMIT_NOFILE)
 # Loaded early, since loading needs a descriptor and a later limit may leave none.
 LIBC = ctypes.CDLL(None, use_errno=True)
 P_PID, WEXITED, WNOWAIT = 1, 4, 0x01000000
+
+
+def show_crashes():
+    """Lets a crash print the stack, if PYTHONFAULTHANDLER asks for it: gipc resets all handlers in a forked child."""
+    if faulthandler is not None and os.environ.get("PYTHONFAULTHANDLER"):
+        faulthandler.disable()
+        faulthandler.enable()
 
 
 def stall(pid):

@@ -5,14 +5,18 @@
 
 mod deadlocked_set;
 mod explanation;
+mod missing_bytes;
 mod pipe_report;
 mod release_graph;
 mod signal_report;
+#[cfg(test)]
+mod sentence_tests;
 mod wait_for_graph;
 #[cfg(test)]
 mod wait_for_graph_tests;
 
 pub use deadlocked_set::deadlocked_steps;
+pub(crate) use wait_for_graph::list_names;
 
 use crate::scenario::Scenario;
 use crate::trace::{EvidenceTier, Observation, StallEvidence, Trace};
@@ -37,7 +41,10 @@ pub struct StallReport {
     pub pipes: Vec<String>,
     /// The pipe ends that are held by processes that should not hold them, a sentence each.
     pub leaks: Vec<String>,
-    /// For each process that could move and does not: what it does instead, a sentence each.
+    /// Whether a process could move and does not.
+    pub could_move: bool,
+    /// For each process that could move and does not: what it does instead, a sentence each; then the signals that did
+    /// nothing.
     pub explanations: Vec<String>,
     /// The processes that still moved and that no step waits for, each with the observation that shows it.
     pub still_running: BTreeMap<String, String>,
@@ -101,6 +108,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         _ if unblocked.is_empty() && !cycle.is_empty() => StallKind::Deadlock,
         _ => StallKind::Hang,
     };
+    let could_move = !unblocked.is_empty() || !idle.is_empty();
     let explanations = unblocked
         .iter()
         .map(|wait| explanation::why_it_does_not_move(&graph, wait))
@@ -110,6 +118,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         kind,
         evidence: evidence.tier,
         proof: evidence.words(),
+        could_move,
         explanations: explanations.collect(),
         pipes: pipe_report::awaited_pipes(&graph, &waits),
         leaks: pipe_report::leaks(&graph, &waits),

@@ -1,19 +1,32 @@
 //! Signals that did not do what they were sent for, as far as the kernel shows why: a sentence each.
 
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{Disposition, Outcome, Step, Verb};
+use crate::scenario::{Disposition, Outcome, Verb};
 use crate::trace::SignalView;
 
-/// A sentence for each signal that a step has sent to a process which still runs, and that is pending there, or has no
-/// handler although the process has trapped it.
+/// The signals that do not end a process which has no handler for them.
+const HARMLESS: [&str; 8] =
+    ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
+
+/// A sentence for each signal that a step has sent to a process which still runs, if the kernel shows that the signal did
+/// not do what it was sent for, or if the process has not connected.
 pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
     let sent = steps.filter(|(_, state)| state.is(&Outcome::Ok)).flat_map(|(step, _)| {
         let targets = graph.scenario.signalled_by(&step.verb).into_iter();
         targets.filter_map(move |child| {
-            let signal = step.verb.sent_signal()?;
-            let view = graph.evidence.signals.get(child).filter(|_| graph.is_running(child))?;
-            sentence(graph, step, child, signal, view)
+            let signal = step.verb.sent_signal().filter(|_| graph.is_running(child))?;
+            let (line, task) = (step.position.line, &step.task_id);
+            let sent = format!("{signal}, which {task} sent {child} (line {line}),");
+            match graph.evidence.signals.get(child) {
+                Some(view) => sentence(graph, &sent, child, signal, view),
+                // One that nobody waits for may have ended, which was not seen.
+                None if graph.evidence.unconnected.contains(child)
+                    && graph.is_waited_for(child) => Some(format!(
+                    "{sent} was sent to a process that has not connected, so what became of it is not known"
+                )),
+                None => None,
+            }
         })
     });
     let mut sentences: Vec<String> = sent.collect();
@@ -23,45 +36,80 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
 
 fn sentence(
     graph: &WaitForGraph<'_>,
-    sender: &Step,
+    sent: &str,
     child: &str,
     signal: &str,
     view: &SignalView,
 ) -> Option<String> {
-    let (line, task) = (sender.position.line, &sender.task_id);
-    let sent = format!("{signal}, which {task} sent {child} (line {line}),");
+    let own = |disposition| disposed(graph, child, signal, disposition);
     if view.pending.contains(signal) {
         if !view.blocked.contains(signal) {
             return Some(format!("{sent} is pending there, and {child} has not got to it"));
         }
-        let parent = graph.parent(child);
-        let blocked_by_parent =
-            parent.and_then(|parent| disposed(graph, parent, signal, Disposition::Block));
-        let inherited = match (parent, blocked_by_parent) {
-            (Some(parent), Some(line))
-                if disposed(graph, child, signal, Disposition::Block).is_none() =>
-            {
-                format!(", as {parent} does since line {line}")
-            }
-            _ => String::new(),
+        let inherited = match own(Disposition::Block) {
+            Some(_) => String::new(),
+            None => as_its_parent_does(graph, child, signal, Disposition::Block),
         };
         return Some(format!("{sent} is pending there: {child} blocks it{inherited}"));
     }
-    let trapped = disposed(graph, child, signal, Disposition::Trap);
-    if let Some(trap_line) = trapped.filter(|_| !view.caught.contains(signal)) {
-        return Some(format!(
-            "{child} trapped {signal} (line {trap_line}), and the system shows no handler for it there: {sent} met none"
-        ));
+    let is_caught = view.caught.contains(signal);
+    match own(Disposition::Trap) {
+        Some(_) if is_caught => return None,
+        Some(trap_line) => {
+            return Some(format!(
+                "{child} trapped {signal} (line {trap_line}), and the system shows no handler for it there: {sent} met none"
+            ));
+        }
+        None if is_caught => {
+            return Some(format!(
+                "{sent} did not end it: {child} has a handler for it, which no step of {child} has asked for"
+            ));
+        }
+        None => {}
     }
-    if trapped.is_none() && view.caught.contains(signal) {
-        return Some(format!(
-            "{sent} did not end it: {child} has a handler for it, which no step of {child} has asked for"
-        ));
+    if HARMLESS.contains(&signal) || own(Disposition::Ignore).is_some() {
+        return None;
     }
-    None
+    if view.ignored.contains(signal) {
+        let inherited = as_its_parent_does(graph, child, signal, Disposition::Ignore);
+        return Some(format!("{sent} did not end it: {child} ignores it{inherited}"));
+    }
+    let handler_of_parent = match by_its_parent(graph, child, signal, Disposition::Trap) {
+        Some((parent, line)) => format!(
+            "; {parent} trapped {signal} (line {line}), and a process that is forked begins with the handlers of its parent"
+        ),
+        None => String::new(),
+    };
+    Some(format!(
+        "{sent} has not ended it and is not pending there, and {child} has no handler for it: what took it is there no \
+         more, or it was never sent{handler_of_parent}"
+    ))
 }
 
-/// The line in which a process has disposed of a signal in this way.
+/// `, as main does since line 4`, if the parent of a process has disposed of a signal in this way.
+fn as_its_parent_does(
+    graph: &WaitForGraph<'_>,
+    child: &str,
+    signal: &str,
+    disposition: Disposition,
+) -> String {
+    let by_parent = by_its_parent(graph, child, signal, disposition);
+    by_parent
+        .map_or(String::new(), |(parent, line)| format!(", as {parent} does since line {line}"))
+}
+
+/// The parent of a process, and the line in which it has disposed of a signal in this way.
+fn by_its_parent<'a>(
+    graph: &WaitForGraph<'a>,
+    child: &str,
+    signal: &str,
+    disposition: Disposition,
+) -> Option<(&'a str, usize)> {
+    let parent = graph.parent(child)?;
+    Some((parent, disposed(graph, parent, signal, disposition)?))
+}
+
+/// The line in which a process has disposed of a signal in this way, unless it did otherwise later.
 fn disposed(
     graph: &WaitForGraph<'_>,
     process: &str,
@@ -69,12 +117,13 @@ fn disposed(
     disposition: Disposition,
 ) -> Option<usize> {
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
-    let mut own =
+    let own =
         steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
-    own.find_map(|(step, _)| match &step.verb {
-        Verb::Dispose { to, signal: disposed } if *to == disposition && disposed == signal => {
-            Some(step.position.line)
+    let mut disposed = own.filter_map(|(step, _)| match &step.verb {
+        Verb::Dispose { to, signal: disposed } if disposed == signal => {
+            Some((*to, step.position.line))
         }
         _ => None,
-    })
+    });
+    disposed.next_back().filter(|(to, _)| *to == disposition).map(|(_, line)| line)
 }

@@ -199,7 +199,7 @@ pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let mut out = String::new();
     let head = match stall.kind {
         StallKind::Deadlock => stall.deadlock_head("One step"),
-        StallKind::Hang if stall.explanations.is_empty() => {
+        StallKind::Hang if !stall.could_move => {
             "It waits, and what it waits for does not arrive".to_owned()
         }
         StallKind::Hang => "A step could complete, and does not".to_owned(),

@@ -217,6 +217,8 @@ impl QuiescenceDetector {
             let answered = state.pings.last_answer(process);
             // The turn that answers the first ping may have begun before the step did. The second did not.
             match self.sent_pings[..] {
+                // A ping would wake it for another reason than the signal, which it would then learn of in its next turn.
+                [] if !was_silent && state.steps.was_signalled(process) && is_awake(pid) => {}
                 [] => self.sent_pings.push(state.ping(process)),
                 [first] if answered >= first => self.sent_pings.push(state.ping(process)),
                 [_, second] if answered >= second => return Some(true),
@@ -235,6 +237,13 @@ impl QuiescenceDetector {
             Sleep::Awake(_) | Sleep::Unknown => Some(false),
         }
     }
+}
+
+/// Whether the system shows that a process is not asleep.
+fn is_awake(pid: i32) -> bool {
+    let before = ProcSnapshot::take(&[pid]);
+    let sleep = before.sleep_until(&ProcSnapshot::take(&[pid]), TimerPolicy::TimersIgnored);
+    matches!(sleep, Sleep::Awake(_))
 }
 
 /// Whether all processes below the supervisor, and the supervisor itself, sleep without a timer. False if the system does

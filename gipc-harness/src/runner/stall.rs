@@ -29,6 +29,9 @@ pub(super) fn collect(
         false => state.pipes.known_ends().chain(state.pipes.socket_ends()).collect(),
     };
     evidence.signals = signals(state);
+    let spawned = state.steps.spawned_children();
+    let unconnected = spawned.filter(|child| !state.sessions.has_connected(child));
+    evidence.unconnected = unconnected.map(str::to_owned).collect();
     evidence.ghost_inputs = ghost_inputs(state, &all_pids);
     let blocked_in = ProcSnapshot::take(&pids).blocked_in(&ProcSnapshot::take(&pids));
     evidence.blocked_in =

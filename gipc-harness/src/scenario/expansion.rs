@@ -81,6 +81,10 @@ fn expand_paragraph(
         }
         return;
     };
+    // Lines that could not be read are no part of the script. Their own mistakes say what is wrong.
+    if lines.is_empty() && mistakes.is_wrong_below(head_position.line) {
+        return;
+    }
     let refusal = if lines.is_empty() {
         let hint = "put the lines to repeat directly below it";
         Some(("`each` without a paragraph", hint))

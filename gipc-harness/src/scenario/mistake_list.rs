@@ -82,6 +82,13 @@ impl<'a> MistakeList<'a> {
         self.doubtful_names.extend(names.into_iter().filter(|name| *name != "main"));
     }
 
+    /// Whether a line directly below this one, before the next empty line, has a mistake.
+    pub(super) fn is_wrong_below(&self, line: usize) -> bool {
+        let below = self.lines.iter().skip(line).take_while(|text| !text.trim().is_empty());
+        let numbers = below.zip(line + 1..).map(|(_, number)| number);
+        numbers.into_iter().any(|number| self.wrong_lines.contains(&number))
+    }
+
     /// All mistakes in the order of their lines.
     pub(super) fn into_sorted(mut self) -> Vec<ParseError> {
         self.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));

@@ -26,6 +26,9 @@ pub struct StallEvidence {
     /// The signals of the processes that a step has signalled, where the system shows them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signals: BTreeMap<String, SignalView>,
+    /// The processes that were spawned and have not connected. Nothing is known of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unconnected: BTreeSet<String>,
     /// The descriptors that keep the input of a program beside the library open, in other processes than its parent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ghost_inputs: Vec<GhostInput>,

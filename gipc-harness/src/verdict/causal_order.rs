@@ -54,6 +54,15 @@ impl<'a> Moments<'a> {
     }
 }
 
+impl Moments<'_> {
+    /// Whether a step had returned before the run stalled, so that the stall may follow from what it returned. False
+    /// without a history.
+    pub(super) fn is_before_stall(&self, step: usize) -> bool {
+        let is_returned = matches!(self.observation.trace.steps[step], StepState::Completed { .. });
+        !self.observation.history.is_empty() && is_returned && self.of(step) < self.stalled
+    }
+}
+
 /// What had to happen before an overdue step returned, as half a sentence: `only after line 8, main close w, had begun`.
 /// `None` if the history does not show it.
 pub(super) fn released_by(

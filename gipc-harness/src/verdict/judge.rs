@@ -9,13 +9,13 @@ use super::causal_order::{Moments, released_by};
 use super::comparison::{fill_unobservable, handle_leaks, has_unended_process, leaks, wrong_limit};
 use super::difference::Differences;
 use super::expired_limit::excuse_expired_limits;
-use super::{Baseline, Status, Verdict, closest_trace};
-use crate::deadlock::{self, StallKind, StallReport};
+use super::{Baseline, Status, Verdict, closest_trace, signal_end};
+use crate::deadlock::{self, StallKind, StallReport, list_names};
 use crate::environment::Environment;
 use crate::scenario::{Outcome, Scenario};
 use crate::trace::{
-    Allowed, Mismatch, Observation, StepState, Trace, is_unexpected, snapshot_class_text,
-    snapshot_text,
+    Allowed, EvidenceTier, Mismatch, Observation, StepState, Trace, is_unexpected,
+    snapshot_class_text, snapshot_text,
 };
 use crate::variant::Job;
 use ecow::EcoString;
@@ -105,6 +105,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     if !wrong.is_empty() {
         run.report_mismatches(&mut verdict, &wrong, stall);
         verdict.notes.extend(refusal(scenario, observation));
+        verdict.notes.extend(signal_end::sentences(scenario, observation, predicted));
         verdict.add_differences(differences.violations());
     } else if match job.follows_file {
         // The file says nothing of how processes end, nor of what a step returns because of.
@@ -120,6 +121,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
             };
             verdict.stall = stall;
         }
+        verdict.notes.extend(signal_end::sentences(scenario, observation, predicted));
         verdict.add_differences(differences.all());
     } else {
         verdict.notes = handle_leaks(predicted, &trace);
@@ -264,6 +266,34 @@ impl Run<'_> {
         mismatch
     }
 
+    /// Whether a step was wrong before the run stalled. What a user interrupted is shown as it stood.
+    fn is_stall_a_consequence(&self, step: usize) -> bool {
+        let stall = self.observation.stall.as_ref();
+        stall.is_some_and(|stall| stall.tier != EvidenceTier::Interrupted)
+            && Moments::new(self.scenario, self.observation).is_before_stall(step)
+    }
+
+    /// That some of the wrong steps did not complete after the first wrong one, as one sentence.
+    fn unfinished(&self, wrong: &[usize]) -> Option<String> {
+        let named = |step: &usize| {
+            let step = &self.scenario.steps[*step];
+            format!("{} {} (line {})", step.task_id, step.what(), step.position.line)
+        };
+        let open = |step: &&usize| self.trace.steps[**step] == StepState::Pending;
+        let pending: Vec<String> = wrong.iter().filter(open).map(named).collect();
+        let unbegun =
+            wrong.iter().filter(|step| self.trace.steps[**step] == StepState::NotStarted).count();
+        let steps = if unbegun == 1 { "1 step".to_owned() } else { format!("{unbegun} steps") };
+        match (list_names(&pending), unbegun) {
+            (_, 0) if pending.is_empty() => None,
+            (_, _) if pending.is_empty() => Some(format!("After that, {steps} did not begin")),
+            (pending, 0) => Some(format!("After that, {pending} did not return")),
+            (pending, _) => {
+                Some(format!("After that, {pending} did not return, and {steps} did not begin"))
+            }
+        }
+    }
+
     fn is_completed(&self, step: usize) -> bool {
         matches!(self.trace.steps[step], StepState::Completed { .. })
     }
@@ -303,6 +333,11 @@ impl Run<'_> {
             _ => Status::Fail,
         };
         verdict.stall = stall;
+        if verdict.status == Status::Fail && self.is_stall_a_consequence(first) {
+            // Why the later steps wait says nothing of the first wrong one. Who holds an end that it should not may do so.
+            verdict.notes.extend(self.unfinished(wrong));
+            verdict.notes.extend(verdict.stall.take().into_iter().flat_map(|stall| stall.leaks));
+        }
         let model_stalls = is_unexpected(self.scenario, self.predicted, first)
             && self.predicted.steps[first] == StepState::Pending;
         if model_stalls && is_pending {

@@ -10,6 +10,7 @@ mod comparison;
 mod difference;
 mod judge;
 mod expired_limit;
+mod signal_end;
 mod status;
 #[cfg(test)]
 mod tests;

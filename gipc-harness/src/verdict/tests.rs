@@ -13,6 +13,7 @@ use crate::variant::{Job, Variant};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+mod consequences;
 mod declared;
 
 pub(super) fn job(text: &str) -> Job {

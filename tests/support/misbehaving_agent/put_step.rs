@@ -69,6 +69,7 @@ impl MisbehavingAgent {
             "invalid-json" => self.send_raw(b"{\"type\":\"end\",\n"),
             "invalid-utf8" => self.send_raw(b"{\"type\":\"fault\",\"reason\":\"\xff\xfe\"}\n"),
             "prints-to-the-socket" => self.send_raw(b"Segmentation fault\n"),
+            "writes-a-frame-to-the-socket" => self.send_raw(b"\x00\x00\x00\x06before"),
             "line-over-the-length-limit" => self.send_raw(&vec![b'x'; 1 << 20]),
             "incomplete-line" => self.send_raw(b"{\"type\":\"beg"),
             "deeply-nested-json" => {

@@ -11,6 +11,7 @@
 mod blocking;
 mod command;
 mod connection;
+mod foreign_line;
 mod implementation;
 mod line_decoder;
 mod os_actions;

@@ -1,6 +1,7 @@
 //! The decoder for what an agent sends: bytes in, messages out. It keeps at most one incomplete line.
 
-use crate::protocol::{FromAgent, MAX_LINE, PROTOCOL};
+use crate::foreign_line::describe;
+use crate::protocol::{FromAgent, MAX_LINE};
 
 /// The most lines that one connection may send. In the longest scenario a process has a hundred thousand steps, of two
 /// lines each.
@@ -43,13 +44,7 @@ impl LineDecoder {
         if self.count > MAX_MESSAGES {
             return Some(Err(format!("sent more than {MAX_MESSAGES} lines")));
         }
-        Some(serde_json::from_slice(&line).map_err(|error| {
-            let shown: String = String::from_utf8_lossy(&line).trim_end().chars().take(120).collect();
-            format!(
-                "sent a line that is no message of protocol {PROTOCOL}: {shown:?} ({error}); was it meant for stdout, or for another file with \
-                 the number of this descriptor?"
-            )
-        }))
+        Some(serde_json::from_slice(&line).map_err(|error| describe(&line, &error)))
     }
 }
 
@@ -94,7 +89,7 @@ mod tests {
     #[test]
     fn the_error_shows_the_line_that_is_no_message() {
         check(b"Segmentation fault\n", 0, Some("\"Segmentation fault\""));
-        check(b"\xff\xfe\n", 0, Some("no message"));
+        check(b"\xff\xfe\n", 0, Some("2 bytes that are neither text nor a message"));
     }
 
     #[test]

@@ -368,3 +368,16 @@ fn a_mark_is_as_wide_as_the_line_that_each_repeats() {
     let error = parse("mistake", text).expect_err("a reader cannot put");
     assert_eq!((error.line, error.column, error.width), (3, 13, "put r[i] \"a\"".len()));
 }
+
+#[test]
+fn of_an_each_whose_lines_are_all_misspelled_the_lines_are_reported() {
+    let text = "each i in 1..3\n\
+                main        pip r[i] w[i]\n\
+                main        spwn child[i] r[i]\n\
+                \n\
+                main        count handles => 0\n";
+    let mistakes = parse_all("mistake", text).expect_err("there are mistakes");
+    let found: Vec<(usize, &str)> =
+        mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
+    assert_eq!(found, [(2, "unknown verb"), (3, "unknown verb")]);
+}
