@@ -55,7 +55,7 @@ impl WaitForGraph<'_> {
         let processes: BTreeSet<&str> =
             puts.iter().map(|step| step.task_id.process.as_str()).collect();
         let writer = match processes.len() {
-            1 => puts[0].task_id.process.clone(),
+            1 => puts[0].task_id.process.to_string(),
             _ => "the writer".to_owned(),
         };
         let line = match &puts[..] {

@@ -94,8 +94,8 @@ main        join child                  => exit 0
     let join = trace.steps.len() - 1;
     let signal = || "SIGUSR1".to_owned();
     trace.steps[3] = StepState::Pending;
-    trace.steps[join] = completed(Outcome::Signal(signal()));
-    trace.exits.insert("child".into(), ProcessExit::Signal(signal()));
+    trace.steps[join] = completed(Outcome::Signal(signal().into()));
+    trace.exits.insert("child".into(), ProcessExit::Signal(signal().into()));
     judged(&job, trace)
 }
 
