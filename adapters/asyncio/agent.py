@@ -116,7 +116,8 @@ class Agent(Loop):
         kept = {stream["pipe"]: Stream(process, number) for number, stream in enumerate(streams) if stream}
         self.handles.update(kept)
         self.born(child, process)
-        return self.made(*kept)
+        # On uvloop a transport does not tell its descriptor.
+        return self.made(*(name for name in kept if kept[name].transport.get_extra_info("pipe")))
 
     def do_drop(self, child):
         del self.children[child]
@@ -176,4 +177,6 @@ async def run_process(role, arguments):
 
 
 if __name__ == "__main__":
+    if "ADAPTER_LOOP" in os.environ:
+        asyncio.set_event_loop_policy(__import__(os.environ["ADAPTER_LOOP"]).EventLoopPolicy())
     sys.exit(asyncio.run(run_process(sys.argv[1], sys.argv[2:])))

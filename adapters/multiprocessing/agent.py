@@ -2,27 +2,33 @@
 
 import atexit
 import contextlib
+import importlib
 import os
 import platform
 import sys
 
 
 def stop_helpers():
-    """Stops the fork server and the resource tracker, which would otherwise end a moment after main."""
+    """Stops the fork server and the resource tracker, which would otherwise end a moment after main. Before Python 3.8
+    they cannot be stopped."""
     # The folder of its socket is removed already, or the system has reaped it since SIGCHLD is ignored.
-    with contextlib.suppress(FileNotFoundError, ChildProcessError):
-        multiprocessing.forkserver._forkserver._stop()
-    with contextlib.suppress(ChildProcessError):
-        multiprocessing.resource_tracker._resource_tracker._stop()
+    with contextlib.suppress(FileNotFoundError, ChildProcessError, AttributeError):
+        forkserver._forkserver._stop()
+    with contextlib.suppress(ChildProcessError, AttributeError):
+        tracker._resource_tracker._stop()
 
 
 METHOD = os.environ.get("ADAPTER_METHOD", "fork")
 if __name__ == "__main__" and METHOD != "fork":
     atexit.register(stop_helpers)  # before the import below, so that it runs after the library's exit handlers
 
-import multiprocessing  # noqa: E402
-import multiprocessing.forkserver  # noqa: E402
-import multiprocessing.resource_tracker  # noqa: E402
+LIBRARY = os.environ.get("ADAPTER_LIBRARY", "multiprocessing")
+multiprocessing = importlib.import_module(LIBRARY)
+forkserver = importlib.import_module(LIBRARY + ".forkserver")
+try:
+    tracker = importlib.import_module(LIBRARY + ".resource_tracker")
+except ImportError:  # before Python 3.8, and in billiard, there is only one of semaphores
+    tracker = None
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
 from gipc_agent import Threads, Unsupported, content, ended, in_thread  # noqa: E402
@@ -57,7 +63,7 @@ VALUES = {"unencodable": Unencodable, "undecodable": Undecodable}
 
 
 class Agent(Threads):
-    name, version = "multiprocessing (%s)" % METHOD, platform.python_version()
+    name, version = "%s (%s)" % (LIBRARY, METHOD), getattr(multiprocessing, "__version__", platform.python_version())
     profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities", "share", "drop-handle", "threads"]
     errors = [
         (OSError, "handle is closed", "closed"), (OSError, "end of file during message", "truncated"),
@@ -77,7 +83,8 @@ class Agent(Threads):
     @contextlib.contextmanager
     def exclusive(self, name, verb):
         """Refuses a second thread at the same handle or child, since its outcome would depend on a race."""
-        if self.in_use.setdefault((name, verb), mine := object()) is not mine:
+        mine = object()
+        if self.in_use.setdefault((name, verb), mine) is not mine:
             raise Unsupported(RACES[verb])
         try:
             yield
