@@ -71,10 +71,20 @@ class Stream:
             await self.end.wait_closed()
 
 
+async def start(argv, pipes, group):
+    """Starts a program. Of its standard streams those are pipes that `pipes` names so."""
+    return await asyncio.create_subprocess_exec(*argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2], **group)
+
+
+ERRORS = []
+if os.environ.get("ADAPTER_PROGRAMS") == "anyio":
+    from anyio_programs import ERRORS, Stream, start  # noqa: F811
+
+
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
     profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share", "drop-handle"]
-    errors = [
+    errors = ERRORS + [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
         (AttributeError, "", "misuse"), (OverflowError, "", "too-large"),
@@ -111,8 +121,7 @@ class Agent(Loop):
         if any(stream and "given" in stream for stream in streams):
             raise Unsupported("a stream belongs to the process that it was made for")
         pipes = [stream and subprocess.PIPE for stream in streams]
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2], **group(in_group))
+        process = await start(argv, pipes, group(in_group))
         kept = {stream["pipe"]: Stream(process, number) for number, stream in enumerate(streams) if stream}
         self.handles.update(kept)
         self.born(child, process)
