@@ -24,11 +24,17 @@ if __name__ == "__main__" and METHOD != "fork":
 
 LIBRARY = os.environ.get("ADAPTER_LIBRARY", "multiprocessing")
 multiprocessing = importlib.import_module(LIBRARY)
-forkserver = importlib.import_module(LIBRARY + ".forkserver")
-try:
-    tracker = importlib.import_module(LIBRARY + ".resource_tracker")
-except ImportError:  # before Python 3.8, and in billiard, there is only one of semaphores
-    tracker = None
+
+
+def part(name):
+    """A module of the library, or None. Before Python 3.8, and in billiard, there is no resource tracker."""
+    try:
+        return importlib.import_module(LIBRARY + "." + name)
+    except ImportError:
+        return None
+
+
+forkserver, tracker = part("forkserver"), part("resource_tracker")
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
 from gipc_agent import Threads, Unsupported, content, ended, in_thread  # noqa: E402
