@@ -72,10 +72,20 @@ class Stream:
             await self.end.wait_closed()
 
 
+async def start(argv, pipes, group):
+    """Starts a program. Of its standard streams those are pipes that `pipes` names so."""
+    return await asyncio.create_subprocess_exec(*argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2], **group)
+
+
+ERRORS = []
+if os.environ.get("ADAPTER_PROGRAMS") == "anyio":
+    from anyio_programs import ERRORS, Stream, start  # noqa: F811
+
+
 class Agent(Loop):
     name, version = "asyncio", platform.python_version()
     profiles = ["core", "tasks", "process", "frames", "signals", "limits", "stdio", "drop", "groups", "share", "drop-handle"]
-    errors = [
+    errors = ERRORS + [
         (asyncio.IncompleteReadError, "", "truncated"), (ConnectionResetError, "Connection lost", "broken"),
         (ValueError, "closed file", "closed"), (RuntimeError, "another coroutine is already waiting", "locked"),
         (AttributeError, "", "misuse"), (OverflowError, "", "too-large"),
@@ -115,12 +125,12 @@ class Agent(Loop):
         if any(stream and "given" in stream for stream in streams):
             raise Unsupported("a stream belongs to the process that it was made for")
         pipes = [stream and subprocess.PIPE for stream in streams]
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipes[0], stdout=pipes[1], stderr=pipes[2], **group(in_group))
+        process = await start(argv, pipes, group(in_group))
         kept = {stream["pipe"]: Stream(process, number) for number, stream in enumerate(streams) if stream}
         self.handles.update(kept)
         self.born(child, process)
-        return self.made(*kept)
+        # On uvloop a transport does not tell its descriptor.
+        return self.made(*(name for name in kept if kept[name].transport.get_extra_info("pipe")))
 
     def do_drop(self, child):
         del self.children[child]
@@ -180,4 +190,6 @@ async def run_process(role, arguments):
 
 
 if __name__ == "__main__":
+    if "ADAPTER_LOOP" in os.environ:
+        asyncio.set_event_loop_policy(__import__(os.environ["ADAPTER_LOOP"]).EventLoopPolicy())
     sys.exit(asyncio.run(run_process(sys.argv[1], sys.argv[2:])))

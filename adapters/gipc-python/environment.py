@@ -7,49 +7,14 @@ Python is looked for in pyenv, and as pythonX.Y on the path; `3` is the Python t
 """
 
 import os
-import shutil
 import subprocess
 import sys
 
-# The last version that can create environments for Python 2.7 and 3.6.
-VIRTUALENV = "virtualenv==20.21.1"
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit"))
+from releases import create, run  # noqa: E402
+
 # Without this attribute, the setup scripts of releases before 0.3.2 download a setuptools of 2012.
 SHIM = "import pkg_resources; pkg_resources._distribute = True\n"
-
-
-def run(*command):
-    print(" ".join(command), flush=True)
-    subprocess.run(command, check=True)
-
-
-def find_python(version):
-    """The path of this version of Python. Without pyenv, another patch release is accepted."""
-    if version == "3":
-        return sys.executable
-    roots = [os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")]
-    for root in filter(None, roots):
-        python = os.path.join(root, "versions", version, "bin", "python")
-        if os.path.exists(python):
-            return python
-    python = shutil.which("python" + version.rsplit(".", 1)[0])
-    if python is None:
-        sys.exit("Python %s is not installed: install it with pyenv, or leave this variant out" % version)
-    return python
-
-
-def create(folder, version):
-    """Creates an empty environment with that version of Python."""
-    python = find_python(version)
-    if os.path.exists(folder):
-        shutil.rmtree(folder)
-    if version == "3" or tuple(map(int, version.split("."))) >= (3, 8):
-        run(python, "-m", "venv", folder)
-        return
-    builder = folder + ".builder"
-    run(sys.executable, "-m", "venv", "--clear", builder)
-    run(os.path.join(builder, "bin", "python"), "-m", "pip", "install", "--quiet", VIRTUALENV)
-    run(os.path.join(builder, "bin", "python"), "-m", "virtualenv", "--quiet", "--python", python, folder)
-    shutil.rmtree(builder)
 
 
 def main(folder, version, gevent, greenlet, gipc, more=""):

@@ -2,27 +2,39 @@
 
 import atexit
 import contextlib
+import importlib
 import os
 import platform
 import sys
 
 
 def stop_helpers():
-    """Stops the fork server and the resource tracker, which would otherwise end a moment after main."""
+    """Stops the fork server and the resource tracker, which would otherwise end a moment after main. Before Python 3.8
+    they cannot be stopped."""
     # The folder of its socket is removed already, or the system has reaped it since SIGCHLD is ignored.
-    with contextlib.suppress(FileNotFoundError, ChildProcessError):
-        multiprocessing.forkserver._forkserver._stop()
-    with contextlib.suppress(ChildProcessError):
-        multiprocessing.resource_tracker._resource_tracker._stop()
+    with contextlib.suppress(FileNotFoundError, ChildProcessError, AttributeError):
+        forkserver._forkserver._stop()
+    with contextlib.suppress(ChildProcessError, AttributeError):
+        tracker._resource_tracker._stop()
 
 
 METHOD = os.environ.get("ADAPTER_METHOD", "fork")
 if __name__ == "__main__" and METHOD != "fork":
     atexit.register(stop_helpers)  # before the import below, so that it runs after the library's exit handlers
 
-import multiprocessing  # noqa: E402
-import multiprocessing.forkserver  # noqa: E402
-import multiprocessing.resource_tracker  # noqa: E402
+LIBRARY = os.environ.get("ADAPTER_LIBRARY", "multiprocessing")
+multiprocessing = importlib.import_module(LIBRARY)
+
+
+def part(name):
+    """A module of the library, or None. Before Python 3.8, and in billiard, there is no resource tracker."""
+    try:
+        return importlib.import_module(LIBRARY + "." + name)
+    except ImportError:
+        return None
+
+
+forkserver, tracker = part("forkserver"), part("resource_tracker")
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kit", "python"))
 from gipc_agent import Threads, Unsupported, content, ended, in_thread  # noqa: E402
@@ -53,11 +65,13 @@ RACES = {
     "get": "the documentation of Pipe() forbids that two threads read from the same end at once",
     "join": "if two threads join a process at once, the second may get no exit code (popen_fork.py:26-31, gh-130895)",
 }
+# Whether two threads may join one process all the same, to show the bug.
+RACES_ASKED = "ADAPTER_RACES" in os.environ
 VALUES = {"unencodable": Unencodable, "undecodable": Undecodable}
 
 
 class Agent(Threads):
-    name, version = "multiprocessing (%s)" % METHOD, platform.python_version()
+    name, version = "%s (%s)" % (LIBRARY, METHOD), getattr(multiprocessing, "__version__", platform.python_version())
     profiles = ["core", "tasks", "process", "frames", "signals", "limits", "scope", "codec", "oddities", "share", "drop-handle", "threads"]
     errors = [
         (OSError, "handle is closed", "closed"), (OSError, "end of file during message", "truncated"),
@@ -77,7 +91,8 @@ class Agent(Threads):
     @contextlib.contextmanager
     def exclusive(self, name, verb):
         """Refuses a second thread at the same handle or child, since its outcome would depend on a race."""
-        if self.in_use.setdefault((name, verb), mine := object()) is not mine:
+        mine = object()
+        if self.in_use.setdefault((name, verb), mine) is not mine:
             raise Unsupported(RACES[verb])
         try:
             yield
@@ -133,7 +148,7 @@ class Agent(Threads):
         super().do_enter(sorted(reversed(handles), key=lambda name: self.handle(name).writable))
 
     def do_join(self, child, within=None):
-        with self.exclusive(child, "join"):
+        with contextlib.nullcontext() if RACES_ASKED else self.exclusive(child, "join"):
             self.children[child].join(within)
             return ended(self.children[child].exitcode)
 

@@ -1,6 +1,7 @@
 // The agent of Node's child_process.fork with `serialization: "advanced"`. README.md has the details.
 
 import { fork, spawn } from "node:child_process";
+import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Answer, Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
 import { SecondLoop } from "./second_loop.mjs";
@@ -94,15 +95,19 @@ class Stream {
   }
 }
 
+const FRAMES = process.env.ADAPTER_FRAMES ? ["frames"] : [];
+
 export class Fork {
   static name = "node";
   static version = process.versions.node;
-  static profiles = ["core", "tasks", "process", "signals", "stdio", "drop", "groups"];
+  static profiles = ["core", "tasks", "process", "signals", "stdio", "drop", "groups", ...FRAMES];
   /** The program of a child: a file, and its first arguments. */
   static program = [fileURLToPath(import.meta.url)];
   /** In the variant `two-loops`. */
   static secondLoop = null;
   children = new Map();
+  /** By name: what `cut` has left of a frame. */
+  rests = new Map();
   /** By name: the end of a standard stream of a child, or null once it is destroyed. */
   streams = new Map();
   /** By name: the side of a channel, or null as long as the channel does not exist. */
@@ -185,6 +190,32 @@ export class Fork {
       });
       process_.once("error", failed);
     });
+  }
+
+  // Where the variant declares frames, a child writes to the descriptor of its channel behind the back of Node.
+
+  announce({ handle, size }) {
+    const header = Buffer.alloc(4);
+    header.writeUInt32BE(Math.min(size, 2 ** 32 - 1));
+    this.write(handle, header);
+  }
+
+  cut({ handle, payload, at: { bytes = 0, header = 0 } }) {
+    const data = content(payload);
+    // Version 15 of V8's format, a host object, and in it a Buffer of fewer than 128 bytes.
+    const message = Buffer.concat([Buffer.from([0xff, 0x0f, 0x5c, 0, 10, data.length]), data]);
+    const frame = Buffer.concat([Buffer.from([0, 0, 0, message.length]), message]);
+    const position = header ? 4 + header : bytes;
+    this.rests.set(handle, frame.subarray(position));
+    this.write(handle, frame.subarray(0, position));
+  }
+
+  rest({ handle }) {
+    this.write(handle, this.rests.get(handle));
+  }
+
+  write(handle, bytes) {
+    writeSync(this.side(handle).channel.channel.fd, bytes);
   }
 
   drop({ child }) {

@@ -30,6 +30,8 @@ import time
 from . import os_actions
 from .session import Agent, Closed, Raised, Unsupported, content, ended, in_thread, message  # noqa: F401, for adapters
 
+# Python 3.6 has no SimpleQueue.
+Queue = getattr(queue, "SimpleQueue", queue.Queue)
 # The number of turns that the loop takes before it answers a ping.
 TURNS = 20
 
@@ -42,7 +44,7 @@ class Threads(Agent):
 
     def serve(self):
         """Executes steps until the script of this process is done. The caller should then return."""
-        self.queues = {None: queue.SimpleQueue()}
+        self.queues = {None: Queue()}
         self.connect()
         threading.Thread(target=self.receive_forever, daemon=True).start()
         for step in iter(self.queues[None].get, None):
@@ -54,7 +56,7 @@ class Threads(Agent):
 
     def queue_for(self, task):
         if task not in self.queues:
-            self.queues[task] = queue.SimpleQueue()
+            self.queues[task] = Queue()
             threading.Thread(target=self.run_task, args=(task,), daemon=True).start()
         return self.queues[task]
 
