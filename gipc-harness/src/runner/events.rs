@@ -175,10 +175,10 @@ mod tests {
             EventKind::Exited { process: process(), exit: ProcessExit::Signal("SIGKILL".into()) },
             EventKind::Signalled { process: process(), signal: "SIGSTOP".into() },
         ];
-        for kind in kinds {
-            let event = Event { us: 1, kind };
-            let line = serde_json::to_string(&event).expect("plain data");
-            assert_eq!(serde_json::from_str::<Event>(&line).expect("an event"), event, "{line}");
-        }
+        let given: Vec<Event> = kinds.into_iter().map(|kind| Event { us: 1, kind }).collect();
+        let mut events = Events::default();
+        given.iter().for_each(|event| events.push(event));
+        assert_eq!(events.iter().collect::<Vec<_>>(), given);
+        assert_eq!(events.as_lines().lines().count(), given.len());
     }
 }

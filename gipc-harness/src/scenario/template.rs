@@ -108,3 +108,48 @@ impl Template {
         if is_complete { Ok(text) } else { Err(text) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use std::sync::Arc;
+
+    /// What the text is in the second of the repetitions `each i in 0..1, j in 7..8`.
+    fn filled(template: impl Fn(&[Index]) -> Option<Template>) -> Option<Result<String, String>> {
+        let index = |name: &str, first| Index { name: name.to_owned(), first, last: first + 1 };
+        let head = vec![index("i", 0), index("j", 7)];
+        let template = template(&head)?;
+        let indices = Indices::of_repetitions(&Arc::new(head)).nth(1)?;
+        Some(template.fill(&indices).map(String::from).map_err(String::from))
+    }
+
+    #[rstest]
+    #[case::two_indices("leaf[i][j]", Ok("leaf[0][8]"))]
+    #[case::the_next("w[j+1]", Ok("w[9]"))]
+    #[case::the_previous("w[j-1].r", Ok("w[7].r"))]
+    #[case::a_number("w[3][i]", Ok("w[3][0]"))]
+    #[case::one_below_zero("w[i-1][j]", Err("w[i-1][8]"))]
+    #[case::one_that_the_head_does_not_name("w[i][k]", Err("w[0][k]"))]
+    fn a_name_has_the_values_of_its_indices(
+        #[case] name: &str,
+        #[case] expected: Result<&str, &str>,
+    ) {
+        let text = filled(|head| Template::of_name(name, head)).expect("it has an index");
+        let text = text.as_ref().map(String::as_str).map_err(String::as_str);
+        assert_eq!(text, expected);
+    }
+
+    #[rstest]
+    #[case::two_indices("{i} and {j}", Some("0 and 8"))]
+    #[case::two_brackets("{{j}}", Some("{8}"))]
+    #[case::another_name_beside_it("{k}{j}{", Some("{k}8{"))]
+    #[case::no_index("{k} {", None)]
+    fn a_message_has_the_values_of_its_indices(
+        #[case] message: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let text = filled(|head| Template::of_message(message, head));
+        assert_eq!(text, expected.map(|text| Ok(text.to_owned())));
+    }
+}
