@@ -94,6 +94,10 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                 self.add_signallers(info.process);
                 self.add_users(&self.footprint.cancellers[info.task]);
                 self.add_siblings(info.task);
+                // A process that waits for its children ends with the last of them, and its tasks with it.
+                if let Phase::Waiting(..) = self.state.processes[info.process].phase {
+                    self.add_ending_of_children(info.process);
+                }
                 self.add_withdrawn_puts(info.process);
                 if !matches!(transition, Transition::Complete(_)) {
                     self.add_conflicts_of_step(step);

@@ -3,7 +3,8 @@
 use crate::model::program::Program;
 use crate::model::state_graph::{MAX_WORK, explore};
 use crate::model::{
-    CAPACITY_MIN, Choices, Deadlock, allowed, allowed_in_all_orders, deadlock, depends_on_capacity,
+    CAPACITY_MIN, Choices, Deadlock, Unjoined, allowed, allowed_in_all_orders, deadlock,
+    depends_on_capacity,
 };
 use crate::scenario::{Scenario, parse};
 use crate::trace::Trace;
@@ -94,6 +95,36 @@ fn the_outcomes_of_a_small_race_are_those_of_all_orders() {
     let scenario = kills(1);
     let expected = allowed_in_all_orders(&scenario, Choices::default());
     assert_eq!(expected.as_ref(), Some(&allowed(&scenario, Choices::default())));
+}
+
+/// While main waits for its children, its tasks go on, and end when the last child does.
+#[test]
+fn the_tasks_of_a_process_that_waits_for_its_children_race_with_the_end_of_the_last_one() {
+    let steps = [
+        "main pipe r0 w0",
+        "main put w0 \"message number 1\"",
+        "main pipe r1 w1",
+        "main pipe r2 w2",
+        "main spawn a in-group share(w2)",
+        "main get r0",
+        "main join a",
+        "main close r1",
+        "main/one get r2",
+        "main/two get r0",
+        "main join a",
+        "main spawn b in-group r0 w1",
+        "main put w2 \"message number 2\"",
+        "a spawn c in-group",
+        "main exit 0",
+        "a close w2",
+        "b pipe r3 w3",
+        "a join c",
+    ];
+    let text: String = steps.iter().map(|step| format!("{step}  => ok or eof\n")).collect();
+    let scenario = parse("waiting", &text).expect("the scenario is valid");
+    let choices = Choices { unjoined: Unjoined::Joined, ..Choices::default() };
+    let expected = allowed_in_all_orders(&scenario, choices);
+    assert_eq!(expected.as_ref(), Some(&allowed(&scenario, choices)));
 }
 
 #[test]
