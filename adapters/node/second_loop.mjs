@@ -1,5 +1,5 @@
-/** A second event loop in each process, for the variant `two-loops`: a worker thread, which starts, hears and joins a child of its
- * own while the main thread starts one. */
+// A second event loop in each process, for the variant `two-loops`: a worker thread, which starts, hears and joins a child of its
+// own while the main thread starts one.
 
 import { spawn } from "node:child_process";
 import { Worker, isMainThread, parentPort } from "node:worker_threads";

@@ -12,7 +12,7 @@ use gipc_agent::{
 };
 use gipc_core::{Error, Exit, Handle, Process, Start, Stdin};
 use nix::errno::Errno;
-use second_loop::{SecondLoop, joined};
+use second_loop::{SecondLoop, beside};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -182,17 +182,9 @@ impl Implementation for Core {
                 Ok(self.made(&halves.concat()))
             }
             Command::Spawn { child, handles, shared, in_group, from_thread, .. } => {
-                let beside = self.second_loop.as_ref().map(SecondLoop::begin);
-                let started =
-                    self.spawn(child, handles, &shared, child_command(in_group)?, from_thread);
-                match beside {
-                    None => started,
-                    Some(beside) => {
-                        let beside = joined(beside).await;
-                        // Where this process may not start a child, the second loop may not either.
-                        started.and_then(|started| beside.map(|()| started))
-                    }
-                }
+                let command = child_command(in_group)?;
+                let start = || self.spawn(child, handles, &shared, command, from_thread);
+                beside(self.second_loop.as_ref(), start).await
             }
             Command::Run { child, argv, stdin, stdout, stderr, in_group } => {
                 self.run(child, &argv, [stdin, stdout, stderr], in_group)

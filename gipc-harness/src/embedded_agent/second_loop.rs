@@ -36,19 +36,23 @@ impl SecondLoop {
         thread::Builder::new().spawn(move || runtime.block_on(serve))?;
         Ok(Some(Self(asked)))
     }
-
-    /// Lets the second loop start a child, while the caller goes on.
-    pub(super) fn begin(&self) -> oneshot::Receiver<Result<(), String>> {
-        let (wanted, result) = oneshot::channel();
-        let _ = self.0.send(wanted);
-        result
-    }
 }
 
-/// Waits until the second loop has joined the child that it was asked for.
-pub(super) async fn joined(result: oneshot::Receiver<Result<(), String>>) -> Result<(), Failure> {
+/// Starts something on the loop of the agent, while the second loop, if there is one, has a child of its own. Fails if the start
+/// does, or else if anything about that child was not as it must be.
+pub(super) async fn beside<T>(
+    second_loop: Option<&SecondLoop>,
+    start: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let Some(SecondLoop(asked)) = second_loop else { return start() };
+    let (wanted, result) = oneshot::channel();
+    let _ = asked.send(wanted);
+    let started = start();
     let result = result.await.unwrap_or_else(|_| Err("the thread has ended".to_owned()));
-    result.map_err(|error| io::Error::other(format!("second loop: {error}")).into())
+    // Where this process may not start a child, the second loop may not either.
+    let started = started?;
+    result.map_err(|error| io::Error::other(format!("second loop: {error}")))?;
+    Ok(started)
 }
 
 /// Starts a child on the loop of this thread, hears of it, and joins it. Fails with what was not as it must be.
