@@ -133,6 +133,7 @@ fn a_put_is_not_deadlocked_while_a_reader_that_is_in_its_get_moves(#[case] last:
 #[case::a_put_that_has_written_nothing("w", "put w 2MiB", 0, &[5, 6])]
 #[case::a_put_that_may_be_refused("w", "put w 2MiB => too-large or ok", 65_536, &[5, 6])]
 #[case::a_put_that_may_fit_into_the_pipe("w", "put w 32KiB", 0, &[5, 6])]
+#[case::a_put_that_may_fit_into_the_largest_pipe("w", "put w 1MiB", 65_536, &[5, 6])]
 fn a_step_of_a_moving_process_is_deadlocked_only_if_it_must_wait(
     #[case] end: &str,
     #[case] last: &str,

@@ -264,6 +264,32 @@ fn a_writer_that_should_be_closed_is_held_by_a(#[case] process: &str, #[case] le
 }
 
 #[rstest]
+#[case::had_to_break("broken", &["child was never given r; it inherited it, as fd 7, when it was spawned (line 2)"])]
+#[case::was_right("ok", &[])]
+fn a_reader_that_another_process_holds_is_a_leak_that_counts_only_if_a_put(
+    #[case] expected: &str,
+    #[case] leaks: &[&str],
+) {
+    let put = format!("main put w \"a\" => {expected}");
+    let closed = if expected == "broken" { "main close r" } else { "main pipe r3 w3" };
+    let lines = [
+        "main pipe r w",
+        "main spawn child",
+        closed,
+        &put,
+        "main pipe r2 w2",
+        "main get r2 => \"b\"",
+    ];
+    let report = stalled(&lines, |_, stall| {
+        stall.trace.steps[3] = StepState::completed(Outcome::Ok);
+        stall.fully_known_ends = [PipeEnd::reader(0), PipeEnd::writer(0)].into();
+        let end = PipeEnd::reader(0);
+        stall.holders = vec![FdHolder { end, process: "child".into(), descriptor: 7 }];
+    });
+    assert_eq!(report.leaks, leaks);
+}
+
+#[rstest]
 #[case::does_not_turn(
     Some(false),
     false,

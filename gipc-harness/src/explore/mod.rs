@@ -3,6 +3,8 @@
 mod end_pool;
 mod findings;
 mod generate;
+#[cfg(test)]
+mod reduction_tests;
 mod search;
 mod shrink;
 mod viable;

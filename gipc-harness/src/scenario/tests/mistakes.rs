@@ -335,6 +335,16 @@ fn each_mistake_is_marked_where_it_is(
     "",
     "is it child?"
 )]
+#[case::a_handle_of_another_process(
+    "main        pipe r w\nmain        spawn child w\nmain        put w \"a\"",
+    "",
+    "child owns it here; "
+)]
+#[case::a_handle_that_was_closed(
+    "main        pipe r w\nmain        close w\nmain        put w \"a\"",
+    "",
+    "it was closed in line 4; "
+)]
 fn a_common_mistake_has_the_hint_that_fits_it(
     #[case] lines: &str,
     #[case] not: &str,
@@ -380,4 +390,21 @@ fn of_an_each_whose_lines_are_all_misspelled_the_lines_are_reported() {
     let found: Vec<(usize, &str)> =
         mistakes.iter().map(|mistake| (mistake.line, mistake.message.as_str())).collect();
     assert_eq!(found, [(2, "unknown verb"), (3, "unknown verb")]);
+}
+
+#[rstest]
+#[case::of_sixteen_bytes("16B", true)]
+#[case::of_fifteen_bytes("15B", false)]
+fn messages_of_several_tasks_to_one_end_must_show_their_sender(
+    #[case] size: &str,
+    #[case] is_valid: bool,
+) {
+    let text = format!(
+        "main        pipe r w\nmain/one    put w {size}\nmain/two    put w {size}\n\
+         main        get r                       => {size}\nmain        get r                       => {size}\n"
+    );
+    let read = parse("mistake", &text);
+    let message = read.err().map(|error| error.message);
+    let refused = "this message does not show which task sent it".to_owned();
+    assert_eq!(message, (!is_valid).then_some(refused));
 }
