@@ -30,13 +30,13 @@ fn check(arguments: &str, exit: i32, says: &str) {
     3,
     "cannot write /nowhere/at-all"
 )]
-#[case::batch("run race close/eof-after-close --batch", 0, "7 of 7 ran")]
+#[case::batch("run race close/eof-after-close --batch", 0, "9 of 9 ran")]
 #[case::batch_of_a_stepwise_scenario(
     "run task/cancelled-get-loses-nothing --batch",
     2,
     "go step by step only"
 )]
-#[case::random_order("run race --order random:7", 0, "9 passed")]
+#[case::random_order("run race --order random:7", 0, "11 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
 #[case::unknown_order("run race --order backwards", 2, "write file, all, or random: and a number")]
 #[case::one_kill("run close/eof-after-close --kill child@1", 0, "1 passed")]
