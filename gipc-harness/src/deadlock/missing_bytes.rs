@@ -39,7 +39,7 @@ impl WaitForGraph<'_> {
         }
     }
 
-    /// Who has put into a pipe, and the line if it was one put.
+    /// The process that has put into a pipe, and the line of the put if there was only one.
     fn writer_of(&self, pipe: PipeId) -> (String, String) {
         let steps = self.scenario.steps.iter().zip(&self.evidence.trace.steps);
         let puts: Vec<&Step> = steps

@@ -1,5 +1,5 @@
-//! What is said of a stall, word for word, where the words decide who is blamed: signals that did nothing, bytes that are
-//! missing, ends that others hold, processes that do not end.
+//! The exact sentences of a stall report that name the party at fault: signals without effect, missing bytes, ends that
+//! other processes hold, and processes that do not end.
 
 use super::{StallReport, explain};
 use crate::scenario::{Outcome, PipeEnd, Scenario, parse};

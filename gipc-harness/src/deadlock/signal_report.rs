@@ -1,7 +1,7 @@
 //! Signals that did not do what they were sent for, as far as the kernel shows why: a sentence each.
 
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{Disposition, Outcome, Verb};
+use crate::scenario::{Disposition, Outcome};
 use crate::trace::SignalView;
 
 /// The signals that do not end a process which has no handler for them.
@@ -20,7 +20,7 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
             let sent = format!("{signal}, which {task} sent {child} (line {line}),");
             match graph.evidence.signals.get(child) {
                 Some(view) => sentence(graph, &sent, child, signal, view),
-                // One that nobody waits for may have ended, which was not seen.
+                // A process that no step waits for may have ended without any record of it.
                 None if graph.evidence.unconnected.contains(child)
                     && graph.is_waited_for(child) => Some(format!(
                     "{sent} was sent to a process that has not connected, so what became of it is not known"
@@ -116,14 +116,6 @@ fn disposed(
     signal: &str,
     disposition: Disposition,
 ) -> Option<usize> {
-    let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
-    let own =
-        steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
-    let mut disposed = own.filter_map(|(step, _)| match &step.verb {
-        Verb::Dispose { to, signal: disposed } if disposed == signal => {
-            Some((*to, step.position.line))
-        }
-        _ => None,
-    });
-    disposed.next_back().filter(|(to, _)| *to == disposition).map(|(_, line)| line)
+    let last = graph.evidence.trace.disposition(graph.scenario, process, signal);
+    last.filter(|(to, _)| *to == disposition).map(|(_, line)| line)
 }

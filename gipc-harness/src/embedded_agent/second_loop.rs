@@ -17,11 +17,11 @@ gipc_core::entry! {
     }
 }
 
-/// The thread with the second runtime, to which the agent sends where it wants the result of a child.
+/// The channel to the thread with the second runtime. Each request asks for one child, and carries the sender for its result.
 pub(super) struct SecondLoop(mpsc::UnboundedSender<oneshot::Sender<Result<(), String>>>);
 
 impl SecondLoop {
-    /// Makes the second loop. `None` if this process has one loop alone.
+    /// Starts the second loop. Returns `None` outside of the variant `two-loops`.
     pub(super) fn wanted() -> io::Result<Option<Self>> {
         if env::var_os("ADAPTER_TWO_LOOPS").is_none() {
             return Ok(None);
@@ -38,8 +38,8 @@ impl SecondLoop {
     }
 }
 
-/// Starts something on the loop of the agent, while the second loop, if there is one, has a child of its own. Fails if the start
-/// does, or else if anything about that child was not as it must be.
+/// Calls `start` on the loop of the agent, while the second loop, if there is one, runs a child of its own. Returns the error
+/// of `start`, or else what was wrong with that child.
 pub(super) async fn beside<T>(
     second_loop: Option<&SecondLoop>,
     start: impl FnOnce() -> Result<T, Failure>,
@@ -55,7 +55,7 @@ pub(super) async fn beside<T>(
     Ok(started)
 }
 
-/// Starts a child on the loop of this thread, hears of it, and joins it. Fails with what was not as it must be.
+/// Starts a child on the loop of this thread, reads its message, and joins it. Returns what was wrong.
 async fn child_of_its_own() -> Result<(), String> {
     let (r, child) = start().map_err(|error| format!("start: {error}"))?;
     let heard = r.get().await.map_err(|error| format!("get: {error}"))?;

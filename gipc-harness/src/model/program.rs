@@ -87,9 +87,9 @@ pub(super) struct StepInfo<'a> {
 struct PackedStep<'a> {
     task: u32,
     process: u32,
-    /// `NOTHING` if there is none.
+    /// `NOTHING` for a step that names no child.
     child: u32,
-    /// `NOTHING` if there is none.
+    /// `NOTHING` for a step that cancels no task.
     target: u32,
     ends: &'a [PipeEnd],
 }

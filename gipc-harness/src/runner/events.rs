@@ -92,8 +92,8 @@ impl fmt::Display for Event {
 
 /// The events of a run in the order in which they happened, as the lines that a record has.
 ///
-/// Nearly always nobody reads them, and a run of a hundred thousand messages has a million of them: as text they take a
-/// fraction of the memory that they take as messages. Copies share the text.
+/// Most runs pass, and their events are never read. A run of 100,000 messages has a million events, which take a fraction
+/// of the memory as text that they take as messages. Copies share the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     lines: EcoString,

@@ -115,8 +115,8 @@ async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
     }
 }
 
-/// Completes an `until` whose task is blocked, after the last release. In the schedule it waits for ever; where steps race, the
-/// task may be blocked all the same. Returns whether there was one.
+/// Completes, after the last release, an open `until` whose task is blocked. The schedule does not complete such an `until`,
+/// but where steps race, the task can be blocked in this run. Returns whether an `until` was completed.
 async fn fulfil_until(execution: &mut Execution<'_>) -> bool {
     let steps = &execution.state.scenario.steps;
     let open: Vec<usize> = execution.state.steps.open_steps().iter().copied().collect();

@@ -137,7 +137,7 @@ type TaskIds = HashSet<Arc<TaskId>>;
 struct LineTemplate<'a> {
     line: &'a Line,
     position: Arc<SourcePosition>,
-    /// The outcomes as written; `ok` if there is none.
+    /// The outcomes as written; `ok` if the line has no outcome.
     expected: Outcomes,
     /// By name of the verb; empty if none has an index.
     verb_names: Vec<Option<Template>>,

@@ -22,7 +22,7 @@ impl Indices {
         (0..count).map(move |repetition| Self { head: Some(Arc::clone(&head)), repetition })
     }
 
-    /// Whether there are none, because the step is in no `each` paragraph.
+    /// Whether the step has no index, because it is not in an `each` paragraph.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.head.is_none()

@@ -2,7 +2,7 @@
 //!
 //! A trace does not show whether it comes from an implementation or from the model.
 
-use crate::scenario::Outcome;
+use crate::scenario::{Disposition, Outcome, Scenario, Verb};
 use ecow::{EcoString, EcoVec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,5 +133,24 @@ impl Trace {
     #[must_use]
     pub fn runs(&self, process: &str) -> bool {
         matches!(self.exits.get(process), None | Some(ProcessExit::Running))
+    }
+
+    /// The last thing that a step of a process did about a signal, and its line.
+    pub(crate) fn disposition(
+        &self,
+        scenario: &Scenario,
+        process: &str,
+        signal: &str,
+    ) -> Option<(Disposition, usize)> {
+        let steps = scenario.steps.iter().zip(&self.steps);
+        let own =
+            steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
+        let mut disposed = own.filter_map(|(step, _)| match &step.verb {
+            Verb::Dispose { to, signal: disposed } if disposed == signal => {
+                Some((*to, step.position.line))
+            }
+            _ => None,
+        });
+        disposed.next_back()
     }
 }

@@ -1,6 +1,6 @@
 //! Processes that a signal ended although they had trapped, ignored or blocked it: a sentence each, with the sender.
 
-use crate::scenario::{Disposition, Outcome, Scenario, Verb};
+use crate::scenario::{Disposition, Scenario};
 use crate::trace::{Observation, ProcessExit, StepState, Trace};
 
 /// A sentence for each process that a signal ended although a step of that process had disposed of it otherwise, unless
@@ -14,7 +14,7 @@ pub(super) fn sentences(
     let unexpected = exits.filter(|(process, exit)| predicted.exits.get(*process) != Some(*exit));
     let sentence = |(process, exit): (&String, &ProcessExit)| {
         let ProcessExit::Signal(signal) = exit else { return None };
-        let (disposition, line) = disposition(scenario, &observation.trace, process, signal)?;
+        let (disposition, line) = observation.trace.disposition(scenario, process, signal)?;
         let sender = senders(scenario, &observation.trace, process, signal);
         Some(match disposition {
             Disposition::Trap => format!(
@@ -32,26 +32,7 @@ pub(super) fn sentences(
     unexpected.filter_map(sentence).collect()
 }
 
-/// What a process did last about a signal, and in which line.
-fn disposition(
-    scenario: &Scenario,
-    trace: &Trace,
-    process: &str,
-    signal: &str,
-) -> Option<(Disposition, usize)> {
-    let steps = scenario.steps.iter().zip(&trace.steps);
-    let own =
-        steps.filter(|(step, state)| step.task_id.process == process && state.is(&Outcome::Ok));
-    let mut disposed = own.filter_map(|(step, _)| match &step.verb {
-        Verb::Dispose { to, signal: disposed } if disposed == signal => {
-            Some((*to, step.position.line))
-        }
-        _ => None,
-    });
-    disposed.next_back()
-}
-
-/// Which steps sent a signal to a process, as half a sentence.
+/// Names the steps that sent a signal to a process, as the second half of a sentence.
 fn senders(scenario: &Scenario, trace: &Trace, process: &str, signal: &str) -> String {
     let steps = scenario.steps.iter().zip(&trace.steps);
     let sent = steps.filter(|(step, state)| {

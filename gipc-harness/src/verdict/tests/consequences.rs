@@ -1,9 +1,9 @@
-//! What is said beside the first wrong step: the steps that stall after it, and processes that a signal ended.
+//! Notes beside the first wrong step: the steps that stall after it, and the processes that a signal ended.
 
 use super::*;
 use crate::trace::EvidenceTier;
 
-/// The get of line 5 returned something wrong, and the run stalled in line 6 before it came to its end.
+/// The get of line 5 has a wrong outcome, and the run stalls in line 6.
 fn stalled_after_a_wrong_get(last: StepState, tier: EvidenceTier) -> Verdict {
     let job = job("main        pipe r w
 main        pipe r2 w2
