@@ -27,7 +27,7 @@ pub struct Findings {
     pub racy: u64,
     /// How often each outcome was predicted.
     pub outcomes: BTreeMap<String, u64>,
-    /// How often each verb was used.
+    /// How often each verb was used, and how many time limits race with what their steps wait for.
     pub verbs: BTreeMap<String, u64>,
     /// Each kind of failure, with how often it was met and the file of the first one.
     pub failures: BTreeMap<Failure, (u64, PathBuf)>,
@@ -50,6 +50,9 @@ impl Findings {
             *self.outcomes.entry(word).or_default() += 1;
             let what = step.what();
             *self.verbs.entry(first_word(&what).to_owned()).or_default() += 1;
+            if step.races_with_its_limit() {
+                *self.verbs.entry("within".to_owned()).or_default() += 1;
+            }
         }
     }
 }

@@ -5,15 +5,16 @@
 //! the right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is
 //! meaningful.
 
+mod children;
+
 use super::end_pool::Ends;
 use crate::scenario::{
-    ChildAct, Closing, Counted, CutAt, Executable, Item, Line, Outcome, Payload, ProgramStart,
-    Script, Side, Stream, StreamName, StreamSource, TaskId, Verb, parse,
+    ChildAct, Closing, Counted, CutAt, Item, Line, Outcome, Payload, Script, Side, TaskId, Verb,
+    parse,
 };
 use ecow::{EcoString, eco_format};
 use fastrand::Rng;
 use std::collections::BTreeSet;
-use thin_vec::ThinVec;
 
 const CHILDREN: [&str; 4] = ["a", "b", "c", "d"];
 /// The maximum number of lines, not counting the joins at the end.
@@ -28,8 +29,11 @@ const LARGE: u64 = 2 << 20;
 /// Generates a script that uses the verbs of `core` and of these profiles. The script contains only lines that the
 /// parser accepts.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
+    // The model enumerates every order of a script that has such a limit, which takes time.
+    let limits = if rng.u8(0..8) == 0 { 2 } else { 0 };
     let mut generator = Generator {
         rng,
+        limits,
         profiles,
         items: Vec::new(),
         processes: vec!["main".into()],
@@ -64,6 +68,8 @@ struct Generator<'r> {
     /// How many streams of programs are pipes.
     streams: usize,
     programs: BTreeSet<EcoString>,
+    /// How many more time limits may race with what their steps wait for.
+    limits: u32,
 }
 
 impl Generator<'_> {
@@ -87,7 +93,11 @@ impl Generator<'_> {
             42..62 => {
                 let handle = self.handle(process, Side::Reader);
                 // Little can happen after a get that never returns, so most such gets are left out.
-                if self.ends.has_message(&handle) || self.rng.u8(0..4) == 0 {
+                let has_message = self.ends.has_message(&handle);
+                if has_message && self.rng.bool() {
+                    self.race(process, Verb::Get { handle: handle.clone() });
+                }
+                if has_message || self.rng.u8(0..4) == 0 {
                     self.get(process, handle);
                 }
             }
@@ -104,7 +114,11 @@ impl Generator<'_> {
             76..82 => {
                 let child = self.child();
                 // Not in a concurrent task, which might run before the spawn.
-                self.add(process, None, Verb::Join { child });
+                let is_limited =
+                    self.rng.bool() && self.race(process, Verb::Join { child: child.clone() });
+                if !is_limited {
+                    self.add(process, None, Verb::Join { child });
+                }
             }
             82..86 => self.signal_child(process),
             86..90 if self.has("tasks") => {
@@ -145,43 +159,6 @@ impl Generator<'_> {
         self.profiles.contains(profile)
     }
 
-    /// Adds a step that kills, terminates or signals a child once it is blocked, so that it is at the same step in each
-    /// run.
-    fn signal_child(&mut self, process: &str) {
-        let child = self.child();
-        let task_id = TaskId::process(child.clone());
-        if self.add(process, None, Verb::Until { task_id }) {
-            let verb = match self.rng.u8(0..3) {
-                1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
-                2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
-                0 if self.has("groups") => {
-                    // Accepted only if the child is the first of a group.
-                    let child = child.clone();
-                    let group = Verb::SignalGroup { child, signal: "SIGTERM".into() };
-                    if self.add(process, None, group) {
-                        return;
-                    }
-                    Verb::Kill { child: self.child() }
-                }
-                _ => Verb::Kill { child },
-            };
-            self.add(process, None, verb);
-        }
-    }
-
-    /// Adds a join for every child, the last one first.
-    fn join_all(&mut self) {
-        let spawns = self.items.iter().filter_map(|item| match item {
-            Item::Line(Line { task_id, verb: Verb::Spawn { child, .. }, .. }) => {
-                Some((task_id.process.clone(), child.clone()))
-            }
-            _ => None,
-        });
-        for (parent, child) in spawns.collect::<Vec<_>>().into_iter().rev() {
-            self.add(&parent, None, Verb::Join { child });
-        }
-    }
-
     /// A child that has been spawned, or the first that will be.
     fn child(&mut self) -> EcoString {
         match self.processes.len() {
@@ -218,88 +195,6 @@ impl Generator<'_> {
         }
     }
 
-    fn spawn(&mut self, process: &str) {
-        let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { return };
-        let count = self.rng.usize(0..4);
-        let handles: ThinVec<EcoString> = (0..count)
-            .map(|_| {
-                let side = self.side();
-                self.handle(process, side)
-            })
-            .collect();
-        let (given, shared) = (handles.clone(), self.shared(&handles));
-        let kept = shared.clone();
-        let (listed, in_group) = (ThinVec::new(), self.is_in_group());
-        let from_thread = !in_group && self.has("threads") && self.rng.u8(0..4) == 0;
-        let (child, program) = (EcoString::from(child), None);
-        let name = child.clone();
-        let spawn =
-            Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
-        if self.add(process, None, spawn) && self.is_ok() {
-            self.processes.push(child.clone());
-            for end in given {
-                match kept.contains(&end) {
-                    true => self.ends.share(&end, &child),
-                    false => self.ends.give(&end, &child),
-                }
-            }
-        }
-    }
-
-    /// Starts a program. A process of the implementation makes pipes for its streams, and a program gives it ends.
-    fn run(&mut self, process: &str) {
-        let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { return };
-        let mut streams: Vec<Stream> = Vec::new();
-        for name in StreamName::ALL {
-            if self.rng.bool() {
-                continue;
-            }
-            let source = match self.programs.contains(process) {
-                true => StreamSource::Given { handle: self.handle(process, name.side()) },
-                false => {
-                    self.streams += 1;
-                    let (reader, writer) =
-                        (eco_format!("sr{}", self.streams), eco_format!("sw{}", self.streams));
-                    StreamSource::Pipe { reader, writer }
-                }
-            };
-            streams.push(Stream { name, source });
-        }
-        let program = ProgramStart { executable: Executable::Script, streams };
-        let handles: ThinVec<EcoString> = program.given_to_child().map(EcoString::from).collect();
-        let (shared, listed, started) = (ThinVec::new(), ThinVec::new(), program.clone());
-        let (child, program, in_group) =
-            (EcoString::from(child), Some(Box::new(program)), self.is_in_group());
-        let (name, from_thread) = (child.clone(), false);
-        let run =
-            Verb::Spawn { child: name, handles, shared, listed, program, in_group, from_thread };
-        if self.add(process, None, run) && self.is_ok() {
-            self.processes.push(child.clone());
-            self.programs.insert(child.clone());
-            for (reader, writer) in started.pipes() {
-                self.ends.add_pipe(reader, writer, process);
-            }
-            for end in started.given_to_child() {
-                self.ends.give(end, &child);
-            }
-        }
-    }
-
-    /// Those of these handles that a spawn shares: writers of pipes, one in three, if the implementation can share. A shared
-    /// reader has meaning only where one process gets at a time.
-    fn shared(&mut self, handles: &[EcoString]) -> ThinVec<EcoString> {
-        let is_writer = |handle: &&EcoString| handle.starts_with('w');
-        let mut shared: ThinVec<EcoString> = handles.iter().filter(is_writer).cloned().collect();
-        let can_share = self.has("share");
-        shared.retain(|_| can_share && self.rng.u8(0..3) == 0);
-        shared
-    }
-
-    /// Whether a child starts a process group: one in three, if the implementation has groups.
-    fn is_in_group(&mut self) -> bool {
-        self.has("groups") && self.rng.u8(0..3) == 0
-    }
-
     /// Whether the last line is expected to succeed.
     fn is_ok(&self) -> bool {
         matches!(self.items.last(), Some(Item::Line(line)) if line.expected.contains(&Outcome::Ok))
@@ -324,6 +219,24 @@ impl Generator<'_> {
         if self.add_somewhere(process, Verb::Get { handle: handle.clone() }) {
             self.ends.count_get(&handle);
         }
+    }
+
+    /// Adds a get or a join whose time limit may expire before or after what it waits for, if the
+    /// script may have one more. Returns whether it was added.
+    fn race(&mut self, process: &str, verb: Verb) -> bool {
+        if self.limits == 0 {
+            return false;
+        }
+        let limit = Some(self.rng.u64(0..4));
+        let expired = match verb {
+            Verb::Join { .. } => Outcome::Running,
+            _ => Outcome::Timeout,
+        };
+        let task_id = TaskId::process(process);
+        let expected = vec![Outcome::Eof, expired];
+        let is_added = self.push(Line { task_id, verb, within_ms: limit, expected });
+        self.limits -= u32::from(is_added);
+        is_added
     }
 
     /// Adds several tasks that put to one end, and gets that unblock them. In half of the scripts, each task begins
@@ -354,48 +267,6 @@ impl Generator<'_> {
         {
             self.get(&owner, reader.as_str().into());
             self.get(&owner, reader.into());
-        }
-    }
-
-    /// Adds children that all end while their parent is stalled.
-    fn exit_together(&mut self, process: &str) {
-        let has_tasks = self.items.iter().any(|item| {
-            matches!(item, Item::Line(line) if line.task_id.process == process && line.task_id.task.is_some())
-        });
-        if has_tasks {
-            return; // a stall blocks the whole process
-        }
-        let mut children = Vec::new();
-        for _ in 0..self.rng.usize(2..4) {
-            let Some(child) = CHILDREN.get(self.processes.len() - 1).copied() else { break };
-            let child = EcoString::from(child);
-            let (handles, shared, listed) = (ThinVec::new(), ThinVec::new(), ThinVec::new());
-            let (name, program, in_group) = (child.clone(), None, self.is_in_group());
-            let from_thread = false;
-            let spawn = Verb::Spawn {
-                child: name,
-                handles,
-                shared,
-                listed,
-                program,
-                in_group,
-                from_thread,
-            };
-            if self.add(process, None, spawn) {
-                self.processes.push(child.clone());
-                children.push(child);
-            }
-        }
-        // The parent stalls until the last child has ended, so that it has observed no exit before.
-        let Some(child) = children.last().cloned() else { return };
-        self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
-        for child in &children {
-            let code = self.rng.i32(0..4);
-            self.add(child, None, Verb::Exit { code });
-        }
-        self.rng.shuffle(&mut children);
-        for child in children {
-            self.add(process, None, Verb::Join { child });
         }
     }
 
@@ -430,15 +301,22 @@ impl Generator<'_> {
             if is_illegal && self.rng.u8(0..10) > 0 {
                 break;
             }
-            let line =
-                Line { task_id: task_id.clone(), verb: verb.clone(), within_ms: None, expected };
-            self.items.push(Item::Line(line));
-            let text = Script { items: self.items.clone() }.to_string();
-            if parse("random", &text).is_ok() {
+            let (task_id, verb) = (task_id.clone(), verb.clone());
+            if self.push(Line { task_id, verb, within_ms: None, expected }) {
                 return true;
             }
-            self.items.pop();
         }
         false
+    }
+
+    /// Adds a line if the parser accepts it. Returns whether it was added.
+    fn push(&mut self, line: Line) -> bool {
+        self.items.push(Item::Line(line));
+        let text = Script { items: self.items.clone() }.to_string();
+        let is_accepted = parse("random", &text).is_ok();
+        if !is_accepted {
+            self.items.pop();
+        }
+        is_accepted
     }
 }

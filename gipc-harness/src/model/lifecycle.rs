@@ -313,7 +313,7 @@ impl State<'_> {
 
     pub(super) fn join(&mut self, step: usize) {
         let Some(child) = self.program.step(step).child else { return };
-        if self.program.expired.contains(&step) {
+        if self.is_expired(step) {
             return;
         }
         match self.processes[child].exit().cloned() {

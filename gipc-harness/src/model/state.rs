@@ -47,6 +47,8 @@ pub(super) struct State<'p> {
     pub(super) follows_file: bool,
     /// Set only while races are looked for.
     pub(super) races: Option<RaceDetector>,
+    /// Set only while this step begins: its limit expires before it has done anything.
+    pub(super) expiring: Option<usize>,
 }
 
 /// One transition: the smallest thing that can happen.
@@ -104,6 +106,7 @@ impl<'p> State<'p> {
             kill_on_return: None,
             follows_file: false,
             races: None,
+            expiring: None,
         };
         state.start_process(0);
         state
@@ -174,11 +177,10 @@ impl<'p> State<'p> {
                 return self.advance(Transition::Begin(step));
             }
             Transition::BeginExpired(step) => {
-                self.release.step = step;
-                self.begin(step);
-                if self.tasks.open_step(self.program.step(step).task) == Some(step) {
-                    self.time_out(step);
-                }
+                self.expiring = Some(step);
+                let release = self.advance(Transition::Begin(step));
+                self.expiring = None;
+                return release;
             }
             Transition::Return(process) => self.finish_return(process),
             Transition::CloseEnd(process, end) => self.close_ends(process, &[end]),
@@ -239,6 +241,14 @@ impl<'p> State<'p> {
         }
         self.record_begin(step);
         self.execute(step);
+        if self.expiring == Some(step) && self.tasks.open_step(task) == Some(step) {
+            self.time_out(step);
+        }
+    }
+
+    /// Whether the time limit of a get or a join expires before the step has done anything.
+    pub(super) fn is_expired(&self, step: usize) -> bool {
+        self.expiring == Some(step) || self.program.expired.contains(&step)
     }
 
     /// A step completes without a message.

@@ -108,7 +108,9 @@ impl State<'_> {
         let Some(pipe) = self.usable_pipe(step, Side::Reader) else {
             return self.complete(step, Outcome::Closed);
         };
-        if self.program.expired.contains(&step) {
+        let waits_for_rest =
+            self.program.choices.late_get_waits && self.pipes[pipe].has_partial_message();
+        if self.is_expired(step) && !waits_for_rest {
             return;
         }
         let wakeups = self.pipes[pipe].get(step);

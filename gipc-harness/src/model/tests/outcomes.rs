@@ -66,6 +66,17 @@ fn outcomes(text: &str) -> BTreeSet<String> {
     "main        pipe r w\nmain        get r within 1ms            => \"a\" or timeout\n",
     &["timeout"]
 )]
+#[case::a_limit_against_a_message_of_another_task_that_is_there(
+    "main        pipe r w\nmain        put w \"a\"\nmain/other  pipe r2 w2\n\
+     main        get r within 1ms            => \"a\" or timeout\nmain        close w\n\
+     main        get r                       => \"a\" or eof\n",
+    &["\"a\" eof", "timeout \"a\""]
+)]
+#[case::a_limit_inside_a_large_message(
+    "main        pipe r w\nmain/writer put w 2MiB\nmain        until main/writer blocks\n\
+     main        get r within 1ms            => 2MiB or timeout\nmain        close r\n",
+    &["2MiB", "timeout"]
+)]
 #[case::a_limit_against_the_end_of_a_child(
     "main        spawn child\nchild       exit 3\n\
      main        join child within 1ms       => exit 3 or running\n",
