@@ -41,6 +41,9 @@ pub(crate) fn play(misbehavior: &str, rest: &[String]) -> i32 {
         "aborts-before-hello" => std::process::abort(),
         // Helper processes, which never connect to the harness.
         "sleeps" => park(),
+        "computes-and-ends" => {
+            return i32::from((0..10_000_000_u64).map(std::hint::black_box).sum::<u64>() == 0);
+        }
         "ignores-sigterm-and-sleeps" => {
             ignore_sigterm();
             park();
@@ -190,6 +193,9 @@ impl MisbehavingAgent {
     fn finish(&mut self) -> i32 {
         match self.misbehavior.as_str() {
             "leaves-a-child-running" => drop(start_agent(&["sleeps", "main"])),
+            "leaves-a-child-that-ends-by-itself" => {
+                drop(start_agent(&["computes-and-ends", "main"]));
+            }
             "leaves-an-orphan-in-its-own-session" => {
                 let mut orphan = Command::new("setsid");
                 orphan.arg(std::env::current_exe().expect("the path of this program"));

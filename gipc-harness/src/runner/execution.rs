@@ -368,15 +368,12 @@ impl<'a> Execution<'a> {
         let supervisor = self.inbox.into_supervisor();
         let sessions = &self.state.sessions;
         let connected: Vec<i32> = sessions.pids().into_values().collect();
-        let finished = supervisor.finish(&connected, || sessions.kill_all()).await;
+        let finished = supervisor.finish(has_finished, &connected, || sessions.kill_all()).await;
         let (leaked, printed) = finished.unwrap_or_else(|error| {
             self.state.fail(error.to_string());
             Default::default()
         });
-        let leftovers = match has_finished {
-            true => leaked.iter().filter_map(|one| report_leak(&mut self.state, one)).collect(),
-            false => Vec::new(),
-        };
+        let leftovers = leaked.iter().filter_map(|one| report_leak(&mut self.state, one)).collect();
         let result = self.state.into_result();
         let observation = Observation {
             trace: result.trace,

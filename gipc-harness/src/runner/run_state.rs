@@ -272,7 +272,9 @@ impl<'a> RunState<'a> {
             SupervisorEvent::Started(pid) => self.sessions.set_main_pid(pid),
             SupervisorEvent::Failed(reason) => self.fail(format!("cannot start: {reason}")),
             // These come only before and after the run.
-            SupervisorEvent::Ready(_) | SupervisorEvent::Finished { .. } => {}
+            SupervisorEvent::Ready(_)
+            | SupervisorEvent::Waiting
+            | SupervisorEvent::Finished { .. } => {}
             SupervisorEvent::Exited { pid, exit } => {
                 if let Some(process) = self.sessions.reap(pid, exit.clone()) {
                     self.record_exit(&process, exit);

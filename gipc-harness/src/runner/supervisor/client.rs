@@ -1,6 +1,6 @@
 //! The harness's side of the supervisor: starts it, reads its events, and ends the run.
 
-use super::messages::{END, LeakedProcess, START, SupervisorEvent};
+use super::messages::{ABORT, END, LeakedProcess, START, SupervisorEvent};
 use crate::process_role::SUPERVISOR;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl Supervisor {
     }
 
     /// Ends the run: kills and reaps all processes that are left of it, and waits for the end of the supervisor. Returns
-    /// the processes that were left and what all processes printed.
+    /// the processes that were left behind, if the run `is_judged` by them, and what all processes printed.
     ///
     /// `connected` are the pids of the processes that have connected, for a system that does not list processes.
     /// `kill_known_processes` kills the processes that the harness knows: the supervisor itself may have been killed.
@@ -99,12 +99,14 @@ impl Supervisor {
     /// Fails if the supervisor ended before it had answered.
     pub async fn finish(
         mut self,
+        is_judged: bool,
         connected: &[i32],
         kill_known_processes: impl Fn(),
     ) -> io::Result<(Vec<LeakedProcess>, String)> {
         let pids: Vec<String> = connected.iter().map(i32::to_string).collect();
         // If the supervisor is gone this fails, and the missing answer shows it.
-        let _ = self.send(format!("{END} {}", pids.join(" ")).trim_end()).await;
+        let order = if is_judged { END } else { ABORT };
+        let _ = self.send(format!("{order} {}", pids.join(" ")).trim_end()).await;
         let mut answer = None;
         loop {
             // The implementation may have stopped the supervisor.

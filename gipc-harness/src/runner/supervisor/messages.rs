@@ -10,9 +10,12 @@ pub const SOCKET: &str = "socket";
 /// The order to start `main`.
 pub(super) const START: &str = "start";
 
-/// The order to end the run. Any other line, and the end of the connection, mean the same. The pids of the processes that
-/// have connected to the harness follow it.
+/// The order to end the run, and to list what it leaves behind. The pids of the processes that have connected to the harness
+/// follow it.
 pub(super) const END: &str = "end";
+
+/// The order to end the run at once, with the same pids. Any other line, and the end of the connection, mean the same.
+pub(super) const ABORT: &str = "abort";
 
 /// The token of a run: the name of its scratch directory, which has a random part.
 #[must_use]
@@ -37,9 +40,11 @@ pub enum SupervisorEvent {
         /// How it ended.
         exit: ProcessExit,
     },
+    /// Some processes are left, and it is not known yet whether they are about to end.
+    Waiting,
     /// No process of the run is left.
     Finished {
-        /// The processes that existed when the order to end the run arrived.
+        /// The processes that were left behind.
         leaked: Vec<LeakedProcess>,
         /// What all processes of the run printed, cut after 256 KiB.
         printed: String,

@@ -5,6 +5,7 @@
 //! lines. When the socket closes, for whatever reason, the supervisor kills and reaps everything below it and ends.
 
 mod client;
+mod leftovers;
 mod messages;
 mod process;
 

@@ -1,6 +1,7 @@
 //! The supervisor process itself: starts `main`, reaps what ends below it, and leaves no process of the run behind.
 
-use super::messages::{LeakedProcess, SOCKET, START, SupervisorEvent, token};
+use super::leftovers;
+use super::messages::{END, LeakedProcess, SOCKET, START, SupervisorEvent, token};
 use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
 use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
@@ -87,9 +88,11 @@ impl SupervisedRun<'_> {
             }
         };
         let order = self.next_order();
-        let connected = order.split(' ').filter_map(|pid| pid.parse().ok());
-        let leaked =
-            self.kill_and_reap_all(main.into_iter().chain(connected).collect(), &all_reaped);
+        let mut words = order.split(' ');
+        let is_judged = words.next() == Some(END);
+        let connected = words.filter_map(|pid| pid.parse().ok());
+        let known = main.into_iter().chain(connected).collect();
+        let leaked = self.kill_and_reap_all(is_judged, known, &all_reaped);
         // No process is left that could print, so that the reader comes to the end.
         let printed = printed.recv().unwrap_or_default();
         self.report(&SupervisorEvent::Finished { leaked, printed });
@@ -154,10 +157,11 @@ impl SupervisedRun<'_> {
         report(self.control, event);
     }
 
-    /// Kills all processes below this one until none is left. Returns those that existed at first. `known` are the pids of
-    /// `main` and of the processes that have connected; some of them may have ended.
+    /// Kills all processes below this one until none is left. Returns those that were left behind, if the run `is_judged` by
+    /// them. `known` are the pids of `main` and of the processes that have connected; some of them may have ended.
     fn kill_and_reap_all(
         &self,
+        is_judged: bool,
         known: Vec<i32>,
         all_reaped: &mpsc::Receiver<()>,
     ) -> Vec<LeakedProcess> {
@@ -166,17 +170,11 @@ impl SupervisedRun<'_> {
             return Vec::new();
         }
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
-        let listed = process_tree::descendants(own);
-        // A zombie child of the supervisor has ended already, and is about to be reaped.
-        let is_leaked =
-            |process: &&process_tree::ProcStat| process.state != 'Z' || process.parent != own;
-        let leaked = listed.iter().flatten().filter(is_leaked).map(|process| LeakedProcess {
-            pid: process.pid,
-            parent: process.parent,
-            state: process.state.to_string(),
-            command: process_tree::command_line(process.pid),
-        });
-        let leaked = leaked.collect();
+        let leaked = if is_judged {
+            leftovers::settled(own, all_reaped, || self.report(&SupervisorEvent::Waiting))
+        } else {
+            Some(Vec::new())
+        };
         // The next round finds a process that is started between the listing and the kill.
         let mut interval = Duration::ZERO;
         while all_reaped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -186,12 +184,12 @@ impl SupervisedRun<'_> {
                         .is_some_and(|now| now.start_time == process.start_time)
                 });
             }
-            if listed.is_none() {
+            if !process_tree::is_shown() {
                 known.iter().for_each(|pid| kill_child(*pid));
             }
             interval = KILL_INTERVAL;
         }
-        leaked
+        leaked.unwrap_or_default()
     }
 }
 
