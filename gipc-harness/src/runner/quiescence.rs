@@ -260,3 +260,26 @@ pub(super) fn are_all_asleep(supervisor: Option<i32>) -> bool {
 fn snapshot_of_run(supervisor: Option<i32>) -> Option<ProcSnapshot> {
     ProcSnapshot::take_below(supervisor?)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_awake_while_it_runs_and_not_once_it_sleeps() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let before = ProcSnapshot::take(&[own]);
+        let now = before.sleep_until(&ProcSnapshot::take(&[own]), TimerPolicy::TimersIgnored);
+        if now == Sleep::Unknown {
+            return; // the system does not show it
+        }
+        assert!(is_awake(own), "this process is running the test");
+        let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(sleeper.id()).unwrap();
+        while is_awake(pid) {
+            std::thread::yield_now();
+        }
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+    }
+}
