@@ -153,6 +153,7 @@ fn an_order_line_is_followed_or_refused(
 #[case("a-task-behind-an-unfulfilled-until", "--repeat 5", 0, "5 passed")]
 #[case("the-first-step-of-a-task", "--repeat 20", 0, "20 passed")]
 #[case("an-until-that-was-to-wait", "--repeat 20", 0, "20 passed")]
+#[case("begun-and-ended-before-it-wrote", "--repeat 40", 0, "40 passed")]
 fn former_false_positives_pass(
     #[case] name: &str,
     #[case] options: &str,

@@ -14,7 +14,7 @@ import agent
 from agent import Agent, PipeEnd, content
 
 FAULTS = {}
-REPLACED = ("do_pipe", "do_get", "do_put", "do_spawn", "do_join", "execute", "serve")
+REPLACED = ("do_pipe", "do_get", "do_put", "do_spawn", "do_run", "do_join", "execute", "serve")
 originals = {name: getattr(Agent, name) for name in REPLACED}
 
 
@@ -201,9 +201,9 @@ def children_inherit_all():
 
 @fault
 def the_parent_keeps_what_it_gives():
-    async def do_spawn(self, child, handles):
+    async def do_spawn(self, child, handles, **how):
         copies = [os.dup(end.fileno()) for name in handles for _, end in self.ends(name)]
-        result = await originals["do_spawn"](self, child, handles)
+        result = await originals["do_spawn"](self, child, handles, **how)
         self.copies = getattr(self, "copies", []) + copies
         return result
     Agent.do_spawn = do_spawn
@@ -243,9 +243,9 @@ def a_task_that_waits_delays_a_start():
         async with lock:
             return await originals["do_get"](self, handle)
 
-    async def do_spawn(self, child, handles):
+    async def do_spawn(self, child, handles, **how):
         async with lock:
-            return await originals["do_spawn"](self, child, handles)
+            return await originals["do_spawn"](self, child, handles, **how)
     Agent.do_get, Agent.do_spawn = do_get, do_spawn
 
 
@@ -294,11 +294,13 @@ class Forked:
 
 def fork_with(leave_parent):
     """Starts children by fork alone. `leave_parent(agent)` is what the child does about the loop of its parent."""
-    async def do_spawn(self, child, handles):
+    async def do_spawn(self, child, handles, shared=(), in_group=False):
         given = [end for name in handles for end in self.ends(name)]
         arguments = ["%s=%s%d" % (name, end.mode[0], os.dup(end.fileno())) for name, end in given]
         pid = os.fork()
         if pid == 0:
+            if in_group:
+                os.setpgid(0, 0)
             leave_parent(self)
             asyncio._set_running_loop(None)
             code = 1
@@ -308,10 +310,32 @@ def fork_with(leave_parent):
                 os._exit(code)
         for argument in arguments:
             os.close(int(argument.rsplit("=", 1)[1][1:]))
-        for _, end in given:
-            await end.close()
+        if in_group:
+            os.setpgid(pid, pid)
+        for name in handles:
+            for _, end in self.ends(name) if name not in shared else ():
+                await end.close()
         return self.born(child, Forked(pid))
     Agent.do_spawn = do_spawn
+
+
+@fault
+def a_missing_program_is_a_child_that_failed():
+    async def do_run(self, child, argv, **streams):
+        argv = argv if os.access(argv[0], os.X_OK) else ["sh", "-c", "exit 127"]
+        return await originals["do_run"](self, child, argv, **streams)
+    Agent.do_run = do_run
+
+
+@fault
+def a_missing_program_keeps_its_pipes():
+    async def do_run(self, child, argv, **streams):
+        try:
+            return await originals["do_run"](self, child, argv, **streams)
+        except OSError:
+            os.pipe()
+            raise
+    Agent.do_run = do_run
 
 
 @fault

@@ -116,6 +116,13 @@ pub(crate) fn is_hung_up(fd: RawFd) -> bool {
     asked.revents & libc::POLLHUP != 0
 }
 
+/// Whether this process has a writer of the same pipe: another descriptor of it.
+pub(crate) fn has_own_writer(reader: RawFd) -> bool {
+    let target = |fd: RawFd| std::fs::read_link(format!("/proc/self/fd/{fd}")).ok();
+    let pipe = target(reader);
+    (3..64).any(|fd| fd != reader && pipe.is_some() && target(fd) == pipe)
+}
+
 /// Sets or clears close-on-exec.
 pub(crate) fn set_inheritable(fd: RawFd, inheritable: bool) {
     let flags = if inheritable { 0 } else { libc::FD_CLOEXEC };

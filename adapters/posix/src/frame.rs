@@ -119,6 +119,12 @@ impl Incoming {
                 Err(Errno::EAGAIN) if fault!("get-blocks-the-loop") => {
                     faults::block_until(fd.as_raw_fd(), nix::libc::POLLIN);
                 }
+                Err(Errno::EAGAIN)
+                    if fault!("an-own-writer-does-not-count")
+                        && faults::has_own_writer(fd.as_raw_fd()) =>
+                {
+                    return Some(is("eof"));
+                }
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
                 Err(error) => return Some(os_error(error)),

@@ -32,7 +32,8 @@ pub(super) fn closest_trace<'a>(
 ///
 /// Where the file allows several outcomes, the specification leaves the outcome open: any of them is accepted if the
 /// model predicts the same one in all its traces, or if the actual one is in none of its traces. A step that is pending
-/// because its process was killed is accepted, since it is unknown how far it got.
+/// because its process was killed, or ended itself in another task, is accepted, since it is unknown how far it got: an agent
+/// says that a step begins before it does anything.
 pub(super) fn same(
     scenario: &Scenario,
     allowed: &Allowed,
@@ -40,10 +41,10 @@ pub(super) fn same(
     trace: &Trace,
     step: usize,
 ) -> bool {
-    let is_killed = |trace: &Trace| {
+    let has_ended = |trace: &Trace| {
         matches!(
             trace.exits.get(scenario.steps[step].task_id.process.as_str()),
-            Some(ProcessExit::Signal(_))
+            Some(ProcessExit::Signal(_) | ProcessExit::Code(_) | ProcessExit::Failed)
         )
     };
     let (expected, actual) = (&predicted.steps[step], &trace.steps[step]);
@@ -60,7 +61,7 @@ pub(super) fn same(
         && (predictions.clone().all(|prediction| is_alike(prediction, expected))
             || !predictions.any(|prediction| is_alike(prediction, actual)));
     match (expected, actual) {
-        (expected, StepState::Pending) if *expected != StepState::Pending => is_killed(predicted),
+        (expected, StepState::Pending) if *expected != StepState::Pending => has_ended(predicted),
         _ => is_open || is_alike(expected, actual),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::adapter::skip_list::SkipList;
 use crate::environment::{Environment, SystemFact, UnmetAssumption};
-use crate::model::{Choices, predict};
+use crate::model::{self, Choices, predict};
 use crate::scenario::{Outcome, PipeEnd, parse};
 use crate::trace::{
     Census, FdHolder, HeldDescriptor, Leftover, LimitTime, Observation, Occurrence, ProcessExit,
@@ -124,6 +124,24 @@ fn a_child_that_is_killed_before_it_connects_passes() {
     assert_eq!(judged(&job, trace.clone()).status, Status::Pass);
     trace.steps[2] = StepState::Completed { outcome: Outcome::Exit(3), from: None, detail: None };
     assert_eq!(judged(&job, trace).status, Status::Fail);
+}
+
+#[test]
+fn a_step_that_was_begun_when_its_process_exited_may_have_done_nothing() {
+    let text = "main        pipe r w\n\
+                main        spawn child w\n\
+                child/task  put w 1MiB                  => blocks or never or ok\n\
+                child       exit 2\n\
+                main        get r                       => 1MiB or truncated or eof\n\
+                main        join child                  => exit 2\n";
+    let job = job(text);
+    let allowed = model::allowed(&job.scenario, Choices::default());
+    let without_put = |trace: &&Trace| trace.steps[2] == StepState::NotStarted;
+    let mut trace = allowed.traces.iter().find(without_put).unwrap().clone();
+    trace.steps[2] = StepState::Pending;
+    assert_eq!(judged(&job, trace.clone()).status, Status::Pass);
+    trace.exits.insert("child".into(), ProcessExit::Running);
+    assert_ne!(judged(&job, trace).status, Status::Pass);
 }
 
 #[test]
