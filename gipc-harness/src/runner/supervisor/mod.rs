@@ -5,7 +5,7 @@
 //! lines. When the socket closes, for whatever reason, the supervisor kills and reaps everything below it and ends.
 
 mod client;
-mod leftovers;
+mod left_behind;
 mod messages;
 mod process;
 

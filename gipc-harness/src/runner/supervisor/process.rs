@@ -1,6 +1,6 @@
 //! The supervisor process itself: starts `main`, reaps what ends below it, and leaves no process of the run behind.
 
-use super::leftovers;
+use super::left_behind;
 use super::messages::{END, LeakedProcess, SOCKET, START, SupervisorEvent, token};
 use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
@@ -171,7 +171,7 @@ impl SupervisedRun<'_> {
         }
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
         let leaked = if is_judged {
-            leftovers::settled(own, all_reaped, || self.report(&SupervisorEvent::Waiting))
+            left_behind::settled(own, all_reaped, || self.report(&SupervisorEvent::Waiting))
         } else {
             Some(Vec::new())
         };
