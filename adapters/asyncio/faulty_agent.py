@@ -4,6 +4,7 @@ that of `agent.py`.
 """
 
 import asyncio
+import functools
 import math
 import os
 import select
@@ -22,6 +23,11 @@ def fault(function):
     """Makes a function that changes `Agent` a fault with the name of the function."""
     FAULTS[function.__name__.replace("_", "-")] = function
     return function
+
+
+def like(name):
+    """Gives a function the signature of the original, by which the kit decides what it passes."""
+    return functools.wraps(originals[name])
 
 
 def end_of(self, handle, half):
@@ -201,6 +207,7 @@ def children_inherit_all():
 
 @fault
 def the_parent_keeps_what_it_gives():
+    @like("do_spawn")
     async def do_spawn(self, child, handles, **how):
         copies = [os.dup(end.fileno()) for name in handles for _, end in self.ends(name)]
         result = await originals["do_spawn"](self, child, handles, **how)
@@ -243,6 +250,7 @@ def a_task_that_waits_delays_a_start():
         async with lock:
             return await originals["do_get"](self, handle)
 
+    @like("do_spawn")
     async def do_spawn(self, child, handles, **how):
         async with lock:
             return await originals["do_spawn"](self, child, handles, **how)
@@ -321,6 +329,7 @@ def fork_with(leave_parent):
 
 @fault
 def a_missing_program_is_a_child_that_failed():
+    @like("do_run")
     async def do_run(self, child, argv, **streams):
         argv = argv if os.access(argv[0], os.X_OK) else ["sh", "-c", "exit 127"]
         return await originals["do_run"](self, child, argv, **streams)
@@ -329,6 +338,7 @@ def a_missing_program_is_a_child_that_failed():
 
 @fault
 def a_missing_program_keeps_its_pipes():
+    @like("do_run")
     async def do_run(self, child, argv, **streams):
         try:
             return await originals["do_run"](self, child, argv, **streams)
