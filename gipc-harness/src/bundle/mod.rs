@@ -109,6 +109,15 @@ impl Bundle {
         folder.join(RECORD)
     }
 
+    /// The record that a path stands for: the path itself, or the record of the bundle in this folder.
+    #[must_use]
+    pub fn record_named(path: &Path) -> Option<PathBuf> {
+        if Self::is_one(path) {
+            return Some(Self::record_in(path));
+        }
+        Record::is_one(path).then(|| path.to_owned())
+    }
+
     /// Reads a bundle.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let (file, record) = (folder.join(MANIFEST), folder.join(RECORD));

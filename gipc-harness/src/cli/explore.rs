@@ -1,6 +1,7 @@
 //! `explore`: random scenarios until one fails.
 
 use super::args::Explore;
+use super::interrupt;
 use crate::adapter::EMBEDDED;
 use crate::error::Error;
 use crate::explore::{ExploreRequest, Findings, explore as search};
@@ -28,6 +29,7 @@ pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> R
         all: args.all,
         jobs: args.jobs.map(usize::from),
         out: args.out.clone(),
+        stop: interrupt::flag()?,
     };
     fs::create_dir_all(&args.out).map_err(|error| Error::unwritable(&args.out, &error))?;
     let style = match seconds {
@@ -45,6 +47,10 @@ pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> R
     let findings = findings?;
     report(&findings, args, console);
     let has_found = !findings.failures.is_empty() || !findings.unrepeated.is_empty();
+    if findings.interrupted && !has_found {
+        console.line("PARTIAL: interrupted");
+        return Ok(3);
+    }
     let is_partial = args.seed_range.is_some_and(|(first, last)| findings.seeds <= last - first);
     if is_partial && !has_found {
         console.line("PARTIAL: the time was over before all seeds were tried");

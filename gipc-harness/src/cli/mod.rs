@@ -7,6 +7,7 @@ mod bugs;
 mod explore;
 mod flags;
 mod generate;
+mod interrupt;
 mod last_failed;
 mod matrix;
 mod mutants;

@@ -91,7 +91,12 @@ fn last_record(
     let asked = request.adapter_in(suite)?;
     let name = suite.adapter(&asked)?.manifest.name;
     let records = records.map_or(ReportOptions::default().records, Path::to_owned);
-    let file = records.join(&name).join(scenario).join("record.jsonl");
+    // A scenario may be named by its file, as for `run`.
+    let id = match suite.select(&[scenario.to_owned()]).as_deref() {
+        Ok([file]) => file.id.clone(),
+        _ => scenario.to_owned(),
+    };
+    let file = records.join(&name).join(&id).join("record.jsonl");
     if file.is_file() {
         return Ok(file);
     }
@@ -100,7 +105,7 @@ fn last_record(
         "error: no failing run of {scenario} on {name} is recorded in {}; run it first, or name a record.jsonl\n  run      {run}",
         records.display(),
     );
-    let others = adapters_with_record(&records, scenario);
+    let others = adapters_with_record(&records, &id);
     if !others.is_empty() {
         let _ = write!(message, "\n  adapter  a run is recorded of {}", others.join(", "));
     }
@@ -148,7 +153,8 @@ pub(super) fn run_bundle(
         capacity: bundle.manifest.capacity,
         ..args.request()
     };
-    let alone = match runs(suite, &request, &bundle) {
+    let mut interrupted = false;
+    let alone = match runs(suite, &request, &bundle, &mut interrupted) {
         // An adapter that cannot run here says so before anything is started.
         Err(Error::Unable(reason)) => {
             let found = Conclusion::Environment;
@@ -158,13 +164,19 @@ pub(super) fn run_bundle(
         runs => runs?,
     };
     let loaded = match conclusion(&alone, None) {
-        Conclusion::Gone | Conclusion::Sometimes => {
+        Conclusion::Gone | Conclusion::Sometimes if !interrupted => {
             let processors = std::thread::available_parallelism().map_or(1, usize::from);
             let load = u16::try_from(2 * processors).unwrap_or(u16::MAX).max(request.load);
-            Some(runs(suite, &RunRequest { load, ..request }, &bundle)?)
+            Some(runs(suite, &RunRequest { load, ..request }, &bundle, &mut interrupted)?)
         }
         _ => None,
     };
+    if interrupted {
+        let all = alone.all + loaded.as_ref().map_or(0, |runs| runs.all);
+        return Err(Error::unable(format!(
+            "error: interrupted after {all} runs, which say nothing of the others; run it again"
+        )));
+    }
     let found = conclusion(&alone, loaded.as_ref());
     let [step, outcome, status] = &bundle.manifest.fingerprint;
     console.line(&format!("{} on {}", bundle.manifest.scenario, bundle.manifest.adapter));
@@ -173,15 +185,22 @@ pub(super) fn run_bundle(
     Ok(found.exit_code())
 }
 
-fn runs(suite: &Suite, request: &RunRequest, bundle: &Bundle) -> Result<Runs, Error> {
+/// Runs a bundle. Sets `interrupted` if a signal ended that early.
+fn runs(
+    suite: &Suite,
+    request: &RunRequest,
+    bundle: &Bundle,
+    interrupted: &mut bool,
+) -> Result<Runs, Error> {
     let run = SuiteRun::prepare(suite, request.clone())?;
     let mut runs = Runs::default();
-    run.execute(&mut |event| {
+    let end = run.execute(&mut |event| {
         if let RunEvent::Finished(run) = event {
             runs.add(&run.verdict, &bundle.manifest.fingerprint);
         }
         true
     })?;
+    *interrupted |= end.interrupted;
     Ok(runs)
 }
 

@@ -89,6 +89,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
 pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> Result<u8, Error> {
     let mut tally = Tally { planned: files.len(), ..Tally::default() };
     for file in files {
+        let file = &Bundle::record_named(file).unwrap_or_else(|| file.clone());
         let record = Record::read(file)?;
         // An adapter that is not here any more has no baseline.
         let adapter = suite.adapter(&record.case.adapter).ok();

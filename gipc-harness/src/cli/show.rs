@@ -3,6 +3,7 @@
 use super::record_args::{Show, ShowFormat};
 use super::show_two::show_two;
 use crate::adapter::MODEL;
+use crate::bundle::Bundle;
 use crate::diagram::chrome_trace::chrome_trace;
 use crate::diagram::mermaid::mermaid;
 use crate::diagram::svg::svg;
@@ -27,9 +28,8 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
         return show_two(suite, args, other, console);
     }
     let mut drawings = Drawings { args, console, count: 0 };
-    let file = Path::new(&args.name);
-    if Record::is_one(file) {
-        show_record(suite, file, &mut drawings)?;
+    if let Some(file) = Bundle::record_named(Path::new(&args.name)) {
+        show_record(suite, &file, &mut drawings)?;
     } else if args.adapter == MODEL {
         show_prediction(suite, &mut drawings)?;
     } else {

@@ -2,6 +2,7 @@
 
 use super::record_args::{Show, ShowFormat};
 use crate::adapter::MODEL;
+use crate::bundle::Bundle;
 use crate::diagram::svg::svg_pair;
 use crate::diagram::{Diagram, Run};
 use crate::error::Error;
@@ -58,8 +59,8 @@ pub(super) fn show_two(
 
 /// The run that a name stands for: of a record, on an adapter, or as the model predicts it.
 fn side(suite: &Suite, name: &str, args: &Show) -> Result<Side, Error> {
-    let file = Path::new(name);
-    if Record::is_one(file) {
+    if let Some(file) = Bundle::record_named(Path::new(name)) {
+        let file = file.as_path();
         let record = Record::read(file)?;
         let judged = record.judge(suite.adapter(&record.case.adapter).ok().as_ref());
         let (job, verdict) = judged.map_err(|reason| Record::refuse(file, &reason))?;

@@ -15,6 +15,8 @@ pub struct Findings {
     pub first_seed: u64,
     /// How long it took.
     pub time: Duration,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
     /// How many scenarios were executed.
     pub scenarios: u64,
     /// How many of them were also executed concurrently.

@@ -17,8 +17,8 @@ use crate::verdict::{Baseline, Status, judge};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How many times in a row a scenario must fail in the same way for its failure to count as reproducible in every run.
@@ -47,6 +47,8 @@ pub struct ExploreRequest {
     pub jobs: Option<usize>,
     /// The folder for the scenarios that fail.
     pub out: PathBuf,
+    /// Ends the search early once it is set.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Searches for scenarios that fail. The workers call `on_progress` with the number of scenarios so far.
@@ -84,6 +86,7 @@ pub fn explore(
     let findings = search.findings.into_inner();
     let mut findings = findings.unwrap_or_else(std::sync::PoisonError::into_inner);
     (findings.first_seed, findings.time) = (search.first_seed, search.began.elapsed());
+    findings.interrupted = request.stop.load(Ordering::Relaxed);
     match findings.error.take() {
         Some(error) => Err(error),
         None => Ok(findings),
@@ -132,6 +135,10 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed) || self.request.stop.load(Ordering::Relaxed)
+    }
+
     fn findings<R>(&self, act: impl FnOnce(&mut Findings) -> R) -> R {
         act(&mut self.findings.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -139,7 +146,7 @@ impl Search<'_> {
     /// Runs one worker, which generates, executes and judges scenarios until the search is over.
     fn work(&self, on_progress: &(dyn Fn(u64) + Sync)) {
         let limit = Duration::from_secs(self.request.seconds);
-        while !self.is_over.load(Ordering::Relaxed) && self.began.elapsed() < limit {
+        while !self.is_over() && self.began.elapsed() < limit {
             let seed =
                 self.first_seed.wrapping_add(self.seeds_used.fetch_add(1, Ordering::Relaxed));
             if self.request.last_seed.is_some_and(|last| seed > last) {
@@ -256,7 +263,7 @@ impl Search<'_> {
         let mut error = None;
         let limit = Duration::from_secs(self.request.seconds).saturating_add(SHRINK_TIME);
         let small = shrink(random, |script| {
-            if self.began.elapsed() > limit {
+            if self.began.elapsed() > limit || self.request.stop.load(Ordering::Relaxed) {
                 return false;
             }
             let Some((scenario, _)) = viable(script, self.choices) else { return false };

@@ -77,7 +77,15 @@ impl Suite {
             found.push(ScenarioFile::read(&outside, self.scenarios.as_deref(), true)?);
             Ok(())
         } else if outside.is_dir() {
-            self.walk(&outside, found)
+            let before = found.len();
+            self.walk(&outside, found)?;
+            match found.len() > before {
+                true => Ok(()),
+                false => Err(Error::usage(format!(
+                    "error: no file in {} or below ends in .{EXTENSION}",
+                    outside.display()
+                ))),
+            }
         } else if name.contains(['*', '?', '[']) {
             self.select_pattern(name, found)
         } else if requirements::requirements().iter().any(|one| one.is_in(name)) {
@@ -126,8 +134,12 @@ impl Suite {
 
     /// Adds the scenarios that need no other profile than this one and `core`.
     fn select_profile(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
-        let mut existing: Vec<&str> = VERBS.iter().map(|(_, profile)| profile.word()).collect();
-        existing.dedup();
+        let mut existing: Vec<&str> = Vec::new();
+        for word in VERBS.iter().map(|(_, profile)| profile.word()) {
+            if !existing.contains(&word) {
+                existing.push(word);
+            }
+        }
         if !existing.contains(&name) {
             return Err(Error::usage(format!(
                 "error: no profile is called {name}; there are {}",

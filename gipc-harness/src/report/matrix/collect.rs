@@ -50,7 +50,7 @@ pub fn collect(
         console.complain(&format!("{name}: {}", words.join(", ")));
         matrix.columns.push(column);
         if tally.interrupted {
-            break;
+            return Err(Error::unable("error: interrupted; no result is written"));
         }
     }
     Ok(matrix)
