@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeclaredChoices {
-    /// Whether a new child holds for some time handles that it was not given. Random scenarios are executed
+    /// Whether a new child temporarily holds handles that it was not given. Random scenarios are executed
     /// concurrently only for `atomic`. If left out, nothing is assumed.
     pub spawn: Option<Spawn>,
     /// What happens after a put was cancelled in the middle of its message. A scenario that is written for the other
@@ -28,7 +28,7 @@ pub struct DeclaredChoices {
     pub from_thread: Option<FromThread>,
 }
 
-/// What a start does that is called from a thread without an event loop.
+/// What happens if a start is called from a thread without an event loop.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FromThread {
@@ -42,13 +42,13 @@ pub enum FromThread {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unjoined {
-    /// They go on.
+    /// They continue.
     Left,
-    /// They are killed when their parent returns. They go on if it exits.
+    /// They are killed when their parent returns. They continue if it exits.
     Killed,
     /// Their parent ends only after they have ended, whether it returns or exits.
     Joined,
-    /// Their parent returns only after they have ended. They go on if it exits.
+    /// Their parent returns only after they have ended. They continue if it exits.
     JoinedOnReturn,
 }
 

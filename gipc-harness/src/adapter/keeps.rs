@@ -21,7 +21,7 @@ pub struct Keeps {
     /// Whether a child holds pipe ends that it was not given.
     #[serde(default)]
     pub inherited: bool,
-    /// Why, and where that is seen.
+    /// Why, and where this can be seen.
     #[serde(default)]
     pub reason: String,
 }

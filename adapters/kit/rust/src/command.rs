@@ -44,7 +44,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         from_thread: bool,
     },
-    /// Start a program by the implementation's own interface for programs.
+    /// Start a program through the implementation's own interface for programs.
     Run {
         /// The role.
         child: String,
@@ -305,11 +305,11 @@ impl Command {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FramePosition {
-    /// So many bytes after the start of the frame.
+    /// This many bytes after the start of the frame.
     Bytes(u64),
-    /// So many bytes after the end of the header.
+    /// This many bytes after the end of the header.
     Header(u64),
-    /// So many bytes before the end of the frame.
+    /// This many bytes before the end of the frame.
     End(u64),
 }
 
