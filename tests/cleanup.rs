@@ -99,6 +99,35 @@ fn an_interrupted_run_reports_partial_results_and_leaves_nothing(#[case] signal:
     assert_nothing_left(folder.path(), true);
 }
 
+#[rstest]
+#[case::a_search(&["explore", "--for", "60", "--out", "OUTPUT"], "PARTIAL: interrupted", true)]
+#[case::a_matrix(
+    &["matrix", "children", "close", "--adapter", "gipc-core", "--repeat", "1000", "--output", "OUTPUT"],
+    "",
+    false
+)]
+#[file_serial]
+fn what_is_interrupted_exits_with_3_and_a_matrix_is_not_written(
+    #[case] arguments: &[&str],
+    #[case] says: &str,
+    #[case] has_output: bool,
+) {
+    let (folder, elsewhere) = (temporary_folder(), tempfile::tempdir().expect("a directory"));
+    let output = elsewhere.path().join("output");
+    let shown = output.display().to_string();
+    let arguments: Vec<&str> =
+        arguments.iter().map(|one| if *one == "OUTPUT" { &shown } else { *one }).collect();
+    let mut harness = start(folder.path(), &arguments);
+    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    send_signal(&harness, libc::SIGINT);
+    let report = std::io::read_to_string(harness.stdout.take().expect("stdout is piped"));
+    assert_eq!(harness.wait().expect("the harness exits").code(), Some(3));
+    let report = report.expect("text");
+    assert!(report.contains(says), "{report}");
+    assert_eq!(output.exists(), has_output);
+    assert_nothing_left(folder.path(), true);
+}
+
 /// A scenario in which a process has a timer for most of a minute, so that nothing proves that the run has stalled.
 const SLOW: &str = "main        pipe r w
 main        spawn child w
