@@ -62,8 +62,8 @@ const ACCEPT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
 ///
-/// Each connection has a task that reads it, so that an agent never waits for the harness. Fails if the socket can't be made.
-/// Must be called inside a tokio runtime.
+/// Each connection has a task that reads it, so that an agent never waits for the harness. Fails if the socket can't be
+/// made. Must be called inside a tokio runtime.
 pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<AgentEvent>> {
     let listener = UnixListener::bind(path)?;
     let (events, receiver) = mpsc::unbounded_channel();

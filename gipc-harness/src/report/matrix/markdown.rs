@@ -127,8 +127,8 @@ fn requirements(matrix: &Matrix, out: &mut String) {
     }
 }
 
-/// The worst status of several scenarios, how many passed if not all did, and how many were asked if not all were: `known
-/// 2/3 of 5`, or `1 of 4` if one was asked and passed.
+/// The worst status of several scenarios, how many passed if not all did, and how many were asked if not all were:
+/// `known 2/3 of 5`, or `1 of 4` if one was asked and passed.
 fn worst(sum: &Sum) -> String {
     match &sum.worst {
         None => "–".into(),
