@@ -206,8 +206,8 @@ impl MessageReader {
     /// Waits for bytes, and appends them to the buffer; returns how many there are, 0 at the end of the connection.
     /// Cancel-safe.
     ///
-    /// This does not use tokio's own read: after a short read that waits for another notification, and gVisor sends none for
-    /// an end that came before the notification of the last bytes.
+    /// This does not use tokio's own read. After a short read, tokio waits for another notification, and gVisor sends none
+    /// for an end that came before the notification of the last bytes.
     async fn read(&mut self) -> io::Result<usize> {
         let socket = self.reader.as_ref();
         let mut bytes = [0; READ_SIZE];

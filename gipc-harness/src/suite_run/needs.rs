@@ -11,7 +11,7 @@ use std::ops::{Add, AddAssign, SubAssign};
 /// How many descriptors the harness has open for each process of a scenario: one for the connection, and one that shows when
 /// the process ends.
 const PER_PROCESS: u64 = 2;
-/// How many descriptors a run needs besides: the supervisor, the socket and the event loop.
+/// How many more descriptors each run needs: for the supervisor, the socket and the event loop.
 const PER_RUN: u64 = 12;
 /// How many descriptors the harness needs for itself.
 const RESERVED: u64 = 64;

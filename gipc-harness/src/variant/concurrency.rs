@@ -6,14 +6,14 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 ///
 /// It cannot be if:
 ///
-/// - a step says when something happens (`until`, `pause`, `stall`, a time limit). A `cancel` without an `until`, or a limit
-///   whose line also allows what the step waits for, may come at any moment, even in the turn of the loop in which its step
-///   completes;
+/// - a step says when something happens (`until`, `pause`, `stall`, a time limit). Excepted are a `cancel` without an
+///   `until`, and a limit whose line also allows what the step waits for: these may come at any moment, even in the turn of
+///   the loop in which the step completes;
 /// - the object of a child is dropped: then nothing can wait for the end of the child, and its parent may return first;
-/// - a put expects `broken` while a child is started that is not given the reader: between fork and exec, a child holds a
-///   copy of everything that its parent holds, so the pipe may still have a reader;
-/// - the reader is given to a child and the parent puts: the parent has a copy until the start returns, and the child may be
-///   faster;
+/// - a put expects `broken` and a child is started that is not given the reader: between fork and exec, a child holds a copy
+///   of everything that its parent holds, so the pipe may still have a reader;
+/// - a put expects `broken` and another process gives the reader to a child: that process has a copy until the start returns,
+///   and the child may be faster;
 /// - a signal may end a process that has steps which complete. A message arrives before the put that sends it returns, so
 ///   the signal that a process sends after it got the message may prevent the report of the put.
 #[must_use]
