@@ -43,7 +43,7 @@ pub(super) struct State<'p> {
     pub(super) has_unjoined_children: bool,
     /// A process that is killed at the latest when it returns.
     pub(super) kill_on_return: Option<usize>,
-    /// Whether each step has the outcome that the file says, where the model would give it another one.
+    /// Whether a step gets the outcome of the file if the model would give it another one.
     pub(super) follows_file: bool,
     /// Present only while searching for races.
     pub(super) races: Option<RaceDetector>,

@@ -42,7 +42,7 @@ pub struct Case {
     pub text: String,
     /// The path of its file.
     pub path: PathBuf,
-    /// The adapter, as it was asked for: a name or a path.
+    /// The adapter as it was requested: a name or a path.
     pub adapter: String,
     /// The way of execution.
     pub variant: Variant,
@@ -76,7 +76,7 @@ enum FrameOf<'a> {
 }
 
 impl Record {
-    /// Makes the record of a run of a job. `adapter` is the adapter as it was asked for.
+    /// Makes the record of a run of a job. `adapter` is the adapter as it was requested: a name or a path.
     #[must_use]
     pub fn new(
         job: &Job,

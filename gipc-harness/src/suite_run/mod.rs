@@ -84,7 +84,7 @@ pub struct SuiteRun {
     plan: RunPlan,
     /// The suite that the scenarios are selected from.
     pub suite: Suite,
-    /// The adapter as it was asked for.
+    /// The adapter as it was requested: a name or a path.
     pub asked: String,
     /// The adapter; `None` for the model, which executes nothing.
     pub adapter: Option<Arc<Adapter>>,

@@ -24,7 +24,7 @@ impl Default for VariantRequest {
     }
 }
 
-/// The orders of releases that are asked for.
+/// The requested orders of releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderOption {
     /// The order of the file, or that of its `# order:` line.
@@ -60,7 +60,7 @@ pub enum InjectionSelector {
 }
 
 impl InjectionSelector {
-    /// Whether the place of this process with this number is asked for.
+    /// Whether the place of this process with this number is requested.
     #[must_use]
     pub fn selects(&self, role: &str, number: usize) -> bool {
         match self {

@@ -169,7 +169,7 @@ fn has_failed_before_refusal(
         && first_unexpected(scenario, observation, trace).is_some()
 }
 
-/// A sentence that says that a step was refused after others had failed.
+/// Says that a step was refused after others had failed.
 fn refusal(scenario: &Scenario, observation: &Observation) -> Option<String> {
     let unsupported = observation.unsupported.as_ref()?;
     let step = scenario.steps.get(unsupported.step?)?;
@@ -273,7 +273,7 @@ impl Run<'_> {
             && Moments::new(self.scenario, self.observation).is_before_stall(step)
     }
 
-    /// One sentence that says that some of the wrong steps did not complete after the first wrong one.
+    /// Says in one sentence that some of the wrong steps did not complete after the first wrong one.
     fn unfinished(&self, wrong: &[usize]) -> Option<String> {
         let named = |step: &usize| {
             let step = &self.scenario.steps[*step];
