@@ -130,7 +130,7 @@ fn enumerated(program: &Program<'_>, all: &[Outcomes]) -> Option<HashSet<Trace>>
 fn factored(program: &Program<'_>, first: Trace, all: &[Outcomes]) -> Allowed {
     let covering = all.iter().flat_map(|outcomes| outcomes.covering_traces(program));
     let traces = first_of(first, covering.collect());
-    // If the sets of several capacities differ, no races combine to all of them.
+    // If the sets of several capacities differ, no single list of races describes all of them.
     let races = match all {
         [outcomes] => outcomes.races(program),
         _ => Vec::new(),

@@ -223,7 +223,7 @@ fn stalls_that_are_made_up_are_explained_as_was_reviewed() {
     compare("unit", "stalls-that-are-made-up", &text);
 }
 
-/// Columns of tasks, a list because there are too many of them, pipes that are given, messages, and ends.
+/// Columns of tasks, a list because there are too many tasks, pipes that are given, messages, and ends.
 #[test]
 fn columns_show_what_was_reviewed() {
     let shown = [
