@@ -1,7 +1,7 @@
-//! A deserializer with limits, so that a message of a few bytes can neither exhaust the stack nor hold the loop.
+//! A deserializer with limits, so that a message of a few bytes can neither exhaust the stack nor block the event loop.
 //!
 //! Wraps what serde passes around (deserializer, visitor, seed, accesses) and counts on the way. The format bounds
-//! everything else: what takes a byte of the message cannot be more than the message has bytes.
+//! everything else: there cannot be more parts that take a byte each than the message has bytes.
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -9,10 +9,10 @@ use serde::de::{
 use std::cell::Cell;
 use std::fmt;
 
-/// How deep a value may be nested.
+/// How deeply a value may be nested.
 const DEPTH: u32 = 128;
 
-/// How many elements of sequences and maps a message may have that take no bytes of it, such as units.
+/// How many elements of sequences and maps that take no bytes, such as units, a message may have.
 const EMPTY_ELEMENTS: usize = 1 << 16;
 
 /// What is left of the limits of one message.
@@ -22,7 +22,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// For a message of so many bytes.
+    /// The limits for a message of this many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Self { depth: Cell::new(DEPTH), elements: Cell::new(bytes.saturating_add(EMPTY_ELEMENTS)) }
     }
@@ -36,11 +36,11 @@ impl Limits {
     }
 }
 
-/// Something of serde's, with the limits that hold for it.
+/// An object of serde, with the limits that apply to it.
 pub(crate) struct Bounded<'l, T> {
     inner: T,
     limits: &'l Limits,
-    /// Whether the elements count: those of sequences and maps do, the fields of a struct are known to be few.
+    /// Whether elements are counted. Those of sequences and maps are; a struct has few fields, so its fields are not.
     is_counted: bool,
 }
 
@@ -49,12 +49,12 @@ impl<'l, T> Bounded<'l, T> {
         Self { inner, limits, is_counted: false }
     }
 
-    /// The same limits for another thing.
+    /// Wraps another object with the same limits.
     fn wrap<U>(&self, inner: U) -> Bounded<'l, U> {
         Bounded { inner, limits: self.limits, is_counted: self.is_counted }
     }
 
-    /// Takes note of one element.
+    /// Counts one element.
     fn element<E: Error>(&self) -> Result<(), E> {
         let left = self.limits.elements.get().checked_sub(self.is_counted.into());
         let left = left.ok_or_else(|| E::custom("more elements than the message can have"))?;

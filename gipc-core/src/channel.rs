@@ -1,6 +1,7 @@
-//! The descriptor behind an end: it belongs to no runtime until it first has to wait, and from then on to that one.
+//! The descriptor behind an end. It belongs to no runtime until it first has to wait, and to the runtime of that moment from
+//! then on.
 //!
-//! Moves bytes and knows nothing of messages.
+//! A channel moves bytes and knows nothing about messages.
 
 use crate::platform;
 use nix::errno::Errno;
@@ -14,14 +15,14 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::runtime;
 use tokio::task::coop;
 
-/// One end of a pipe, and how tokio watches it once it had to wait.
+/// One end of a pipe and, once it had to wait, its registration with tokio.
 pub(crate) struct Channel {
-    // Shared with the watch, so that the descriptor stays open when the watch cannot be made.
+    // Shared with the watch, so that the descriptor stays open if the watch cannot be made.
     descriptor: Arc<OwnedFd>,
     watch: Option<AsyncFd<Arc<OwnedFd>>>,
     interest: Interest,
     is_nonblocking: bool,
-    /// Whether the last write had found room for a part only.
+    /// Whether the last write found room for only a part of its bytes.
     is_full: bool,
 }
 
@@ -44,10 +45,10 @@ impl Channel {
         }
     }
 
-    /// Begins to watch the descriptor, if that is not done yet. Fails or panics with the descriptor unharmed.
+    /// Begins to watch the descriptor, unless it is already watched. If it fails or panics, the descriptor is unharmed.
     fn watch(&mut self) -> io::Result<&AsyncFd<Arc<OwnedFd>>> {
         if self.watch.is_none() {
-            // tokio panics where there is no runtime.
+            // tokio panics if there is no runtime.
             runtime::Handle::try_current().map_err(io::Error::other)?;
             self.set_nonblocking()?;
             let descriptor = Arc::clone(&self.descriptor);
@@ -58,7 +59,7 @@ impl Channel {
         self.watch.as_ref().ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
-    /// Ends the watch, and gives the descriptor back.
+    /// Ends the watch and returns the descriptor.
     pub(crate) fn into_descriptor(mut self) -> OwnedFd {
         self.watch = None;
         Arc::into_inner(self.descriptor).expect("nothing but the watch shares the descriptor")
@@ -72,7 +73,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Reads what is there now, without a runtime. `WouldBlock` if nothing is.
+    /// Reads what is there now, without a runtime. Returns `WouldBlock` if there is nothing.
     pub(crate) fn try_read(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         self.set_nonblocking()?;
         platform::read(&self.descriptor, into, most)
@@ -97,12 +98,12 @@ impl Channel {
                 was_tried = true;
                 write(descriptor)
             });
-            // A pipe whose last page has room for these bytes takes them, but is reported as writable only when a whole page
-            // is free: whether there is room, only a write can tell.
+            // A pipe accepts these bytes if its last page has room for them, but it is reported as writable only when a
+            // whole page is free. Only a write shows whether there is room.
             if polled.is_ready() || was_tried {
                 return polled;
             }
-            // A task whose writes never wait must let other tasks run.
+            // A task whose writes never wait must still let other tasks run.
             let budget = ready!(coop::poll_proceed(context));
             was_tried = true;
             match write(&self.descriptor) {
@@ -121,7 +122,7 @@ impl Channel {
 
 /// Where messages come from.
 pub(crate) trait Source {
-    /// Appends at most so many bytes to `into`, and returns how many; 0 is the end.
+    /// Appends at most `most` bytes to `into`, and returns how many; 0 is the end.
     fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -142,8 +143,8 @@ impl Source for Channel {
     }
 }
 
-/// Tries a call until it does not have to wait. One that moved less than was wanted has found the pipe full or empty, so
-/// that the next one waits at once instead of asking the system.
+/// Tries a call until it does not have to wait. A call that moved less than was wanted has found the pipe full or empty, so
+/// the next call waits at once instead of asking the system.
 fn attempt<'w>(
     watch: &'w AsyncFd<Arc<OwnedFd>>,
     poll_ready: impl Fn(
@@ -184,7 +185,7 @@ impl AsRawFd for Channel {
 mod tests {
     use super::*;
 
-    /// What a caller hears if the system says these things one after the other, and how often it was asked.
+    /// What a caller gets if the system gives these results one after the other, and how often the system was asked.
     async fn attempted(said: &[io::Result<usize>]) -> (io::Result<usize>, usize) {
         let (_r, w) = platform::pipe().expect("a pipe");
         let mut channel = Channel::for_writing(w);
@@ -199,7 +200,7 @@ mod tests {
         (heard.await, asked)
     }
 
-    /// A pipe of one page is not reported as writable while that page has a byte, and takes more all the same.
+    /// A pipe of one page is not reported as writable while that page has a byte, but it still accepts more.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_write_for_which_the_last_page_has_room_does_not_wait() {

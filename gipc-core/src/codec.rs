@@ -1,6 +1,6 @@
 //! What a message is made of: bytes as they are, or values through serde.
 //!
-//! A codec is the type of a handle and does not exist at run time. To decode a message runs no code that the sender
+//! A codec is part of the type of a handle and does not exist at run time. Decoding a message runs no code that the sender
 //! chose. `frame` moves the bytes.
 
 use crate::bounded::{Bounded, Limits};
@@ -12,32 +12,32 @@ use std::marker::PhantomData;
 /// Why a value could not be encoded or decoded.
 pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Turns what is put into bytes, and bytes into what is got.
+/// Converts the values that are put to bytes, and bytes to the values that are got.
 pub trait Codec: 'static {
-    /// What `put` takes.
+    /// The type that `put` takes.
     type Put: ?Sized;
-    /// What `get` returns.
+    /// The type that `get` returns.
     type Got;
 
-    /// Returns the bytes of a value; borrowed where the value is bytes already.
+    /// Returns the bytes of a value. They are borrowed if the value already consists of bytes.
     ///
     /// # Errors
     ///
-    /// If the value cannot be serialized; nothing is written then.
+    /// If the value cannot be serialized. Nothing is written then.
     fn encode(value: &Self::Put) -> Result<Cow<'_, [u8]>, CodecError>;
 
-    /// Returns the value that has these bytes.
+    /// Returns the value that these bytes encode.
     ///
     /// # Errors
     ///
-    /// If the bytes are not a valid value. The message is gone then, and the next one is not affected.
+    /// If the bytes are not a valid value. The message is lost then, and the next one is not affected.
     fn decode(bytes: Vec<u8>) -> Result<Self::Got, CodecError>;
 }
 
-/// What `put` takes where the codec has `P` to put: bytes and text in any form for `[u8]`, text for `str`, and a value or a
+/// What `put` accepts if the codec puts `P`: bytes and text in any form for `[u8]`, text for `str`, and a value or a
 /// reference to it for any other type.
 pub trait Message<P: ?Sized> {
-    /// Returns what the codec encodes.
+    /// Returns the value to encode.
     fn as_put(&self) -> &P;
 }
 
@@ -82,12 +82,12 @@ impl Codec for Raw {
     }
 }
 
-/// Values of a type that serde knows, in the format of postcard. Bytes left over are an error.
+/// Values of a type that serde knows, in the format of postcard. Leftover bytes are an error.
 ///
-/// A message of another process cannot exhaust the stack or hold the loop: a value may be nested 128 deep, and may have
-/// 65,536 elements that take no bytes, such as those of a `Vec<()>`. More is `Decode`.
+/// A message from another process cannot exhaust the stack or block the event loop: a value may be nested 128 levels deep,
+/// and may have 65,536 elements that take no bytes, such as those of a `Vec<()>`. Anything beyond that is `Decode`.
 ///
-/// A large `Vec<u8>` is slow this way, since serde takes it byte by byte: put it with [`Raw`].
+/// A large `Vec<u8>` is slow, since serde handles it byte by byte: put it with [`Raw`] instead.
 #[derive(Clone, Copy, Debug)]
 pub struct Postcard<T>(PhantomData<fn() -> T>);
 
@@ -104,7 +104,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Codec for Postcard<T> {
     }
 }
 
-/// Decodes all of these bytes, within the limits of `bounded`.
+/// Decodes a value from exactly these bytes, within the limits of `bounded`.
 pub(crate) fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let limits = Limits::new(bytes.len());
     let mut postcard = postcard::Deserializer::from_bytes(bytes);

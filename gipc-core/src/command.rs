@@ -1,6 +1,7 @@
-//! Starting a child: what it is given and its surroundings.
+//! Starts a child, with its handles and its environment.
 //!
-//! `control` talks to the child, `handoff` moves its handles, `entry` is where it begins, and `process` how it ends.
+//! `control` talks to the child, `handoff` moves its handles, the child begins in `entry`, and `process` reports how it
+//! ends.
 
 use crate::control::{self, Control};
 use crate::end::Body;
@@ -24,17 +25,17 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime;
 use tokio::sync::watch;
 
-/// How long what a child returns may be, unless [`Command::result_limit`] says otherwise: 64 MiB.
+/// The maximum length of a result, unless [`Command::result_limit`] sets another one: 64 MiB.
 const RESULT_LIMIT: usize = 64 << 20;
 
-/// Builds a child: its entry, its handles and its surroundings. The surroundings are this process's unless set otherwise, but
-/// stdin is the null device.
+/// Builds a child: its entry, its handles, and its environment. Unless set otherwise, the child has the environment, the
+/// folder and the output of this process, and its stdin is the null device.
 ///
-/// `H` is the type of the handles that the entry still needs; `()` if it needs no handle.
+/// `H` is the type of the handles that the entry still needs, or `()` if it needs none.
 #[derive(Debug)]
 pub struct Command<A, R, H = ()> {
     command: tokio::process::Command,
-    /// What the child is told to begin with.
+    /// The entry that the child is told to begin with.
     signature: String,
     name: String,
     given: Bundle,
@@ -45,7 +46,7 @@ pub struct Command<A, R, H = ()> {
 }
 
 impl<A, R, H: Handles> Command<A, R, H> {
-    /// A child that begins with this entry.
+    /// Creates the command for a child that begins with this entry.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -62,8 +63,8 @@ impl<A, R, H: Handles> Command<A, R, H> {
     ///
     /// # Errors
     ///
-    /// If this program's own file cannot be found. `Unsupported` if this program was started by way of the dynamic loader
-    /// (`ld-linux.so.2 ./program`): Linux then takes the loader for the program.
+    /// If the file of this program cannot be found. `Unsupported` if this program was started through the dynamic loader
+    /// (`ld-linux.so.2 ./program`), since Linux then takes the loader for the program.
     pub fn new(entry: Entry<Start<A, H>, R>) -> io::Result<Self> {
         let (name, signature) = (entry.name(), entry.signature());
         let mut command = tokio::process::Command::new(platform::own_program()?);
@@ -83,8 +84,8 @@ impl<A, R, H: Handles> Command<A, R, H> {
         })
     }
 
-    /// Gives the child its handles, which have to be those that its entry names. Once the child is spawned, it owns them and
-    /// this process does not.
+    /// Gives the child its handles, which must be those that its entry names. Once the child is spawned, it owns them, and
+    /// this process no longer does.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -147,9 +148,9 @@ impl<A, R, H: Handles> Command<A, R, H> {
         self
     }
 
-    /// How many bytes the encoded result of its entry may have, 64 MiB if this is not called. A longer one is
-    /// [`Exit::ResultLost`](crate::Exit::ResultLost); the parent takes no more memory for it. Large results are better put
-    /// into a pipe.
+    /// Sets how many bytes the encoded result of the entry may have; the default is 64 MiB. A longer result is
+    /// [`Exit::ResultLost`](crate::Exit::ResultLost), and the parent uses no more memory for it. Large results are better
+    /// sent through a pipe.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -254,8 +255,8 @@ impl<A, R, H: Handles> Command<A, R, H> {
         self
     }
 
-    /// Sets the process group of the child; 0 makes it the first of a new one. Signals of the terminal, such as Ctrl-C, go to
-    /// the group of its foreground alone.
+    /// Sets the process group of the child; 0 makes the child the first process of a new group. Signals of the terminal,
+    /// such as Ctrl-C, go only to its foreground group.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -272,7 +273,7 @@ impl<A, R, H: Handles> Command<A, R, H> {
         self
     }
 
-    /// Sets the stdin, which is the null device if this is not called.
+    /// Sets the stdin of the child. The default is the null device.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -325,10 +326,10 @@ impl<A, R, H: Handles> Command<A, R, H> {
 }
 
 impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
-    /// Starts the child. When this returns, the handles are the child's; it need not have begun to run.
+    /// Starts the child. When this returns, the child owns the handles, although it may not have begun to run.
     ///
-    /// It blocks for as long as the system takes to start a program, one or two milliseconds. A second call starts another
-    /// child, which can be given no handle that the first one has.
+    /// The call blocks for as long as the system takes to start a program, one or two milliseconds. A second call starts
+    /// another child, which cannot be given a handle that the first one has.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -343,13 +344,12 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
     /// # Errors
     ///
     /// `Closed`, `Locked` and `GivenTwice` (of a handle), `Encode` (the arguments), `NotInitialised` and `NoRuntime` before
-    /// anything has happened; `Io` if the system refuses, and
-    /// then a child that was there already is ended before its entry has begun. After each error every handle is still with
-    /// this process, and the command can be spawned again.
+    /// anything has happened; `Io` if the system refuses. A child that already exists then is ended before its entry has
+    /// begun. After each error, this process still has every handle, and the command can be spawned again.
     ///
     /// # Panics
     ///
-    /// If the runtime here has no I/O enabled.
+    /// If the current runtime has no I/O enabled.
     pub fn spawn(&mut self, args: &A) -> Result<Process<R>, Error> {
         if !entry::is_initialised() {
             return Err(Error::NotInitialised);

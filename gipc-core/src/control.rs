@@ -1,4 +1,4 @@
-//! The socket to a child on its parent's side: what the child must still be told, and what it says last.
+//! The parent's side of the socket to a child: what the child must still be told, and its last report.
 
 use crate::end::Body;
 use crate::handoff::Sent;
@@ -15,17 +15,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 
-/// How long to wait before the system is asked again whether it takes more descriptors.
+/// How long to wait before asking the system again whether it accepts more descriptors.
 const AGAIN: Duration = Duration::from_millis(5);
 
-/// The conversation with a child that was just started.
+/// The conversation with a child that has just been started.
 pub(crate) struct Control {
     listener: pipe::Receiver,
     rest: Option<Rest>,
     result_limit: usize,
 }
 
-/// What did not go at once.
+/// What could not be sent at once.
 struct Rest {
     socket: UnixStream,
     descriptors: Sent,
@@ -35,17 +35,18 @@ struct Rest {
 }
 
 impl Control {
-    /// Tells as much as goes at once, which is all unless the arguments are large or many descriptors are under way.
+    /// Sends as much as the system accepts at once. That is everything, unless the arguments are large or many descriptors
+    /// are in transit.
     pub(crate) fn begin(
         socket: UnixStream,
         mut label: Vec<u8>,
         descriptors: Sent,
         result_limit: usize,
     ) -> io::Result<Self> {
-        // A child begins when it has all of its label: nothing that may fail comes after that.
+        // A child begins when it has the whole label, so nothing that may fail comes after that.
         let listener = platform::listener(socket)?;
         if descriptors.is_complete() {
-            // A child that is gone already needs no arguments; its status says how it went.
+            // A child that has already ended needs no arguments. Its status says how it ended.
             label.drain(..nix::unistd::write(listener.as_fd(), &label).unwrap_or(0));
             if label.is_empty() {
                 return Ok(Self { listener, rest: None, result_limit });
@@ -63,12 +64,12 @@ impl Control {
         }
     }
 
-    /// Sends what did not go at once, then hears what the child says until the child and all processes that have its copy of
-    /// the socket have closed it. Stops when that is longer than it may be.
+    /// Sends what could not be sent at once. Then reads what the child reports, until the child and all processes that have
+    /// its copy of the socket have closed it, or until the report is longer than it may be.
     async fn talk(&mut self, said: &mut Vec<u8>) -> io::Result<()> {
         if let Some(mut rest) = self.rest.take() {
             while !rest.descriptors.go_on(&rest.socket)? {
-                // A runtime need not have a clock.
+                // The runtime may have no timer.
                 let _ = tokio::task::spawn_blocking(|| std::thread::sleep(AGAIN)).await;
             }
             drop(rest.bodies);
@@ -86,13 +87,13 @@ impl Control {
         Ok(())
     }
 
-    /// How many more bytes are read: one more than the child may say, besides the kind of its report.
+    /// How many more bytes to read: one more than the child may report, plus the kind of its report.
     fn room(&self, said: &[u8]) -> u64 {
         (self.result_limit.saturating_add(2)).saturating_sub(said.len()) as u64
     }
 }
 
-/// `None` for a call that a signal interrupted: it is made again.
+/// Returns `None` for a call that a signal interrupted. The caller repeats it.
 fn uninterrupted(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
@@ -100,8 +101,8 @@ fn uninterrupted(result: io::Result<usize>) -> io::Result<Option<usize>> {
     }
 }
 
-/// Gives the child its arguments, hears what it says last, and reaps it. The end of the child is not that of the socket,
-/// which a process that it forked may hold.
+/// Gives the child its arguments, reads its last report, and reaps it. The socket may stay open after the child has ended: a
+/// process that the child forked may hold it.
 pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
     let mut said = Vec::new();
     let early = {
@@ -112,8 +113,8 @@ pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>
         }
     };
     let (room, limit) = (control.room(&said), control.result_limit);
-    // What it said last may still be in the socket; a read stops where it would have to wait. Then the socket is closed: a
-    // child that says more than it may is not held by a parent that does not listen.
+    // The last report may still be in the socket; a read stops where it would have to wait. Then the socket is closed, so
+    // that a child that reports more than it may is not blocked by a parent that no longer reads.
     if let Ok(socket) = control.listener.into_nonblocking_fd() {
         let _ = UnixStream::from(socket).take(room).read_to_end(&mut said);
     }

@@ -1,6 +1,6 @@
 //! Two crossed pipes as one handle, so that both sides can talk.
 //!
-//! Nothing of its own but `close`: either half is a handle too, and can be closed or given away alone.
+//! A duplex adds only `close`: each half is also a handle, and can be closed or given away alone.
 
 use crate::{Codec, Error, Message, Raw, Reader, Writer, pipe_of};
 use std::fmt;
@@ -55,8 +55,8 @@ pub fn duplex_of<In: Codec, Out: Codec>() -> io::Result<(Duplex<In, Out>, Duplex
     Ok((near, Duplex { reader: far_reader, writer: far_writer }))
 }
 
-/// A reader and a writer. Clones are the same handle, for other tasks of this process. It can be given to a child
-/// with what is open of it, and each half can be given alone.
+/// A reader and a writer. Clones are the same handle, for other tasks of this process. A duplex can be given to a child with
+/// the halves of it that are open, and each half can be given alone.
 pub struct Duplex<In = Raw, Out = Raw> {
     reader: Reader<In>,
     writer: Writer<Out>,
@@ -69,7 +69,7 @@ impl Duplex {
 }
 
 impl<In: Codec, Out: Codec> Duplex<In, Out> {
-    /// The same handle with other codecs: what it gets, and what it puts.
+    /// Returns the same handle with other codecs, for what it gets and for what it puts.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -88,7 +88,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         Duplex { reader: self.reader.with(), writer: self.writer.with() }
     }
 
-    /// The half that gets.
+    /// Returns the half that gets.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -103,7 +103,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         &self.reader
     }
 
-    /// The half that puts. Closing it alone tells the other side that no more will come.
+    /// Returns the half that puts. Closing only this half tells the other side that no more messages will come.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -120,7 +120,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         &self.writer
     }
 
-    /// As [`Reader::get`], and as cancel-safe.
+    /// Like [`Reader::get`], and cancel-safe in the same way.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -139,7 +139,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.reader.get().await
     }
 
-    /// As [`Writer::put`], and as cancel-safe.
+    /// Like [`Writer::put`], and cancel-safe in the same way.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -158,7 +158,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.writer.put(message).await
     }
 
-    /// As [`Reader::get_within`], and as cancel-safe.
+    /// Like [`Reader::get_within`], and cancel-safe in the same way.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -180,7 +180,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         self.reader.get_within(limit).await
     }
 
-    /// As [`Writer::put_within`], and as cancel-safe.
+    /// Like [`Writer::put_within`], and cancel-safe in the same way.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -217,8 +217,7 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
     ///
     /// # Errors
     ///
-    /// `Closed` if both halves were closed or given away before; `Locked` if either is in use, and then neither is
-    /// closed.
+    /// `Closed` if both halves were closed or given away before; `Locked` if either is in use. Then neither is closed.
     pub fn close(&self) -> Result<(), Error> {
         let writer = self.writer.reserve();
         let reader = self.reader.reserve();
@@ -233,8 +232,8 @@ impl<In: Codec, Out: Codec> Duplex<In, Out> {
         }
     }
 
-    /// Waits until every put and every get before it is done, and closes what is still open: the writer, then the reader.
-    /// Cancel-safe, but the writer may then be closed alone.
+    /// Waits until all earlier puts and gets are done, then closes what is still open: the writer, then the reader.
+    /// Cancel-safe, but if it is dropped, only the writer may be closed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

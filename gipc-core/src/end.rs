@@ -1,7 +1,7 @@
 //! One end of a pipe as all clones of a handle share it: free, in use, or gone.
 //!
-//! Knows nothing of messages. It sees to it that operations come one after the other in the order they were
-//! asked for, and that an end in use cannot be taken from under them.
+//! An end knows nothing about messages. It ensures that operations run one after the other in the order in which they were
+//! requested, and that an end in use cannot be taken away from them.
 
 use crate::Error;
 #[cfg(shuttle)] // its tests try every order of the threads that use an end
@@ -17,18 +17,18 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 
-/// What was taken away from an end, of whatever kind. Dropping it closes its descriptor.
+/// The contents of an end that was taken away, of whatever type. Dropping it closes its descriptor.
 pub(crate) type Body = Box<dyn Send + Sync>;
 
 pub(crate) struct End<T> {
     state: Mutex<State<T>>,
     descriptor: RawFd,
-    /// Told when the end is taken away from an operation that has its turn.
+    /// Notified when the end is taken away from an operation that has its turn.
     aborted: Notify,
 }
 
-/// An operation takes the body out for its turn; the others are handed it in order. The lock is held only for moments, never
-/// while an operation waits.
+/// The state of an end. An operation takes the body out for its turn, and the waiting operations are handed it in order. The
+/// lock is held only briefly, never while an operation waits.
 enum State<T> {
     Free(Box<T>),
     InUse(Queue<T>),
@@ -39,7 +39,7 @@ enum State<T> {
 struct Queue<T> {
     waiting: VecDeque<(u64, Waker)>,
     next: u64,
-    /// Put down for the one whose turn it is, who is just being woken.
+    /// The body for the operation whose turn it is and that is just being woken.
     handed: Option<(u64, Box<T>)>,
 }
 
@@ -63,7 +63,7 @@ impl<T> End<T> {
         Arc::new(Self { state, descriptor, aborted: Notify::new() })
     }
 
-    /// An end that was closed before it came here.
+    /// An end that was closed before this process got it.
     pub(crate) fn gone() -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(State::Gone), descriptor: -1, aborted: Notify::new() })
     }
@@ -83,7 +83,7 @@ impl<T> End<T> {
         Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
 
-    /// Does something that takes no time and cannot wait, if the end is free now.
+    /// Does something that never waits, if the end is free now.
     pub(crate) fn at_once<R>(&self, act: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
         self.with(|state| match state {
             State::Free(body) => act(body),
@@ -91,8 +91,8 @@ impl<T> End<T> {
         })
     }
 
-    /// A turn at once or not at all, for a close or a spawn. Whoever comes meanwhile waits until it is decided whether
-    /// the end goes or stays.
+    /// Takes a turn at once or not at all, for a close or a spawn. Other operations wait until it is decided whether the end
+    /// goes or stays.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Held<T>, Error> {
         let body = self.with(|state| match state {
             State::Gone => Err(Error::Closed),
@@ -101,23 +101,24 @@ impl<T> End<T> {
         Ok(Held { end: Arc::clone(self), body: Some(body) })
     }
 
-    /// Takes the end away from all clones, whoever has its turn; the body is dropped with that turn. Returns whether it was
-    /// there.
+    /// Takes the end away from all clones, whichever operation has its turn. The body is dropped with that turn. Returns
+    /// whether the end was there.
     pub(crate) fn abort(&self) -> bool {
         let was_there = self.leave();
         self.aborted.notify_waiters();
         was_there
     }
 
-    /// Does work of the one that has the turn, until the end is taken away from it: then the work stops, and this is `None`.
+    /// Does work of the operation that has the turn. If the end is taken away from it, the work stops, and this returns
+    /// `None`.
     pub(crate) async fn unless_aborted<R>(&self, work: impl Future<Output = R>) -> Option<R> {
         let mut work = pin!(work);
-        // Most work is done at once; only what waits has to hear of an abort.
+        // Most work is done at once. Only work that waits needs to be told about an abort.
         if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
         {
             return Some(done);
         }
-        // It hears of an abort from here on, so that none falls between this and the look at the state.
+        // An abort is noticed from here on, so none is missed between this line and the check of the state.
         let aborted = self.aborted.notified();
         self.descriptor()?;
         tokio::select! {
@@ -137,7 +138,7 @@ impl<T> End<T> {
         was_there
     }
 
-    /// Hands the body to the operation that has waited longest, or puts it back. The body of an end that is gone is dropped.
+    /// Hands the body to the operation that has waited longest, or puts it back. If the end is gone, drops the body.
     fn release(&self, body: Box<T>) {
         let (next, _dropped_after_unlocking) = self.with(|state| {
             match state {
@@ -163,10 +164,10 @@ impl<T> End<T> {
     }
 }
 
-/// A place in the queue. If it is given up when the body has been put down for it, the body goes on.
+/// A place in the queue. If it is dropped after it was handed the body, the body goes to the next operation.
 struct Place<'a, T> {
     end: &'a End<T>,
-    /// None before it has queued, and when it has its body.
+    /// `None` before the operation is in the queue, and once it has the body.
     number: Option<u64>,
 }
 
@@ -176,7 +177,7 @@ impl<T> Place<'_, T> {
         if let Some(done) = self.end.with(|state| take(state, number)) {
             return Poll::Ready(done);
         }
-        // To clone or drop a waker can run any code, which may use this very end: so it happens outside of the lock.
+        // Cloning or dropping a waker can run any code, even code that uses this end, so both happen outside of the lock.
         let waker = context.waker().clone();
         let (polled, _unused) = self.end.with(|state| match take(state, number) {
             Some(done) => (Poll::Ready(done), Some(waker)),
@@ -186,7 +187,7 @@ impl<T> Place<'_, T> {
     }
 }
 
-/// What a waiter gets now, if it does not have to wait on.
+/// What a waiting operation gets now; `None` if it must go on waiting.
 fn take<T>(state: &mut State<T>, number: &mut Option<u64>) -> Option<Result<Box<T>, Error>> {
     match state {
         State::InUse(queue) => {
@@ -200,7 +201,7 @@ fn take<T>(state: &mut State<T>, number: &mut Option<u64>) -> Option<Result<Box<
     }
 }
 
-/// Takes a place in the queue, or renews its waker. Returns the waker that is not needed any more.
+/// Takes a place in the queue, or renews its waker. Returns the waker that is no longer needed.
 fn enqueue<T>(state: &mut State<T>, number: &mut Option<u64>, waker: Waker) -> Option<Waker> {
     let State::InUse(queue) = state else { return Some(waker) };
     if let Some(mine) = *number {
@@ -232,7 +233,7 @@ impl<T> Drop for Place<'_, T> {
     }
 }
 
-/// A turn of an operation, a close or a spawn. It borrows nothing, so that it can outlive the call that began it.
+/// A turn of an operation, a close or a spawn. It borrows nothing, so it can outlive the call that began it.
 pub(crate) struct Held<T> {
     end: Arc<End<T>>,
     body: Option<Box<T>>,

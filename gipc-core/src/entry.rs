@@ -1,6 +1,6 @@
-//! Where a child begins: functions by name, and what they are given and return.
+//! Where a child begins: functions by name, what they are given, and what they return.
 //!
-//! How things reach the child is `handoff`'s business.
+//! `handoff` brings these things to the child.
 
 use crate::arrival::{self, Arrival};
 use crate::codec::whole;
@@ -23,7 +23,8 @@ use tokio::runtime;
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
-/// What tells this build from others, looked up when the process begins: later its file may be another.
+/// What distinguishes this build from others. It is determined when the process begins, since the file of the program may
+/// change later.
 static BUILD: OnceLock<String> = OnceLock::new();
 
 /// What a child is started with: `Start<A, H>` has arguments of the type `A` and the handles `H`.
@@ -32,7 +33,7 @@ static BUILD: OnceLock<String> = OnceLock::new();
 pub struct Start<A = (), H = ()> {
     /// The arguments.
     pub args: A,
-    /// The handles, which are this process's now. Each closes when its last clone is dropped.
+    /// The handles, which now belong to this process. Each closes when its last clone is dropped.
     pub handles: H,
     /// The process that started this one.
     pub parent: Parent,
@@ -43,7 +44,7 @@ pub struct Start<A = (), H = ()> {
 pub struct Parent(pipe::Receiver);
 
 impl Parent {
-    /// Waits until it is gone, however it ended. Cancel-safe.
+    /// Waits until the parent has ended, in whatever way. Cancel-safe.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -62,7 +63,7 @@ impl Parent {
     pub async fn ended(&self) {
         let mut nothing = [0];
         loop {
-            // It says nothing any more, so whatever comes is the end.
+            // The parent sends nothing any more, so whatever arrives is the end.
             match self.0.readable().await.and_then(|()| self.0.try_read(&mut nothing)) {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
@@ -77,28 +78,28 @@ type Running<R> = Pin<Box<dyn Future<Output = R>>>;
 /// The outcome of an entry: its result, or why it failed.
 type Outcome<R> = Result<R, String>;
 
-/// A function that a child can begin with. Made by [`entry!`](crate::entry!): `S` is the [`Start`] that the function takes, and
-/// `R` its result.
+/// A function that a child can begin with, made by [`entry!`](crate::entry!). `S` is the [`Start`] that the function takes,
+/// and `R` its result.
 pub struct Entry<S, R> {
     name: &'static str,
     run: fn(S) -> Running<Outcome<R>>,
 }
 
 impl<S, R> Entry<S, R> {
-    /// What [`entry!`](crate::entry!) calls. The name must be unique in the program.
+    /// Creates an entry; [`entry!`](crate::entry!) calls it. The name must be unique in the program.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(name: &'static str, run: fn(S) -> Running<Outcome<R>>) -> Self {
         Self { name, run }
     }
 
-    /// What [`entry!`](crate::entry!) makes of a `Result` that an entry returned.
+    /// Converts a `Result` that an entry returned; [`entry!`](crate::entry!) calls it.
     #[doc(hidden)]
     pub fn outcome<E: fmt::Display>(returned: Result<R, E>) -> Outcome<R> {
         returned.map_err(|error| format!("{error:#}"))
     }
 
-    /// Returns its name: the module and the function.
+    /// Returns the name of the entry: the module and the function.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -113,7 +114,7 @@ impl<S, R> Entry<S, R> {
         self.name
     }
 
-    /// What both sides must agree on. Another build of the program may have another idea of the same name.
+    /// What both sides must agree on. Another build of the program may have a different function with the same name.
     pub(crate) fn signature(&self) -> String {
         let (start, result) = (type_name::<S>(), type_name::<R>());
         let (version, build) = (env!("CARGO_PKG_VERSION"), BUILD.get_or_init(platform::build));
@@ -163,7 +164,7 @@ impl<S, R> fmt::Debug for Entry<S, R> {
     }
 }
 
-/// Makes of what came the future that runs an entry and reports how it ended.
+/// Turns what arrived into the future that runs an entry and reports how it ended.
 type Begin = Box<dyn Fn(Parcel) -> Result<Running<Report>, Error>>;
 
 /// An entry without its types, as [`init`] takes it.
@@ -179,24 +180,24 @@ impl fmt::Debug for Listed {
     }
 }
 
-/// Runs the entry that this process was started for, if it is a child of this library, on a current-thread runtime of its own,
-/// and does not return then. Anywhere else it only remembers that it was called. Must be the first thing that `main` does,
-/// usually by [`init!`](crate::init!): what main does before, a child does too.
+/// Runs the entry that this process was started for, if the process is a child of this library: on a current-thread runtime
+/// of its own, and without returning. In any other process it only remembers that it was called. It must be the first thing
+/// that `main` does, usually by [`init!`](crate::init!), since a child also does everything that main does before it.
 ///
-/// A child ends with its entry: its tasks are dropped, and threads that still work for its runtime (`spawn_blocking`, a read of
-/// stdin) end with the process.
+/// A child ends with its entry: its tasks are dropped, and threads that still work for its runtime (`spawn_blocking`, a read
+/// of stdin) end with the process.
 ///
-/// A child has a default signal state but for SIGPIPE, which is ignored, and no descriptor but 0 (the null device, unless it was
-/// given another), 1, 2, those of its handles, and the socket to its parent. One that cannot begin, because the program is
-/// another than its parent or was built from other sources, says why on its stderr and to its parent, and exits with 127. One
-/// that panics exits with 101, or by SIGABRT where panics abort; one that returns an error exits with 1, and one that returns
-/// a value with 0.
+/// A child has the default signal state, except that SIGPIPE is ignored, and only these descriptors: 0 (the null device,
+/// unless it was given another), 1, 2, those of its handles, and the socket to its parent. A child cannot begin if its
+/// program is not that of its parent, or was built from other sources. It then prints the reason on its stderr, reports it
+/// to its parent, and exits with 127. A child that panics exits with 101, or by SIGABRT if panics abort. A child that
+/// returns an error exits with 1, and a child that returns a value exits with 0.
 ///
-/// In a process that inherited that SIGCHLD is ignored, it sets SIGCHLD to its default.
+/// If the process inherited an ignored SIGCHLD, `init` sets SIGCHLD to its default.
 ///
 /// # Panics
 ///
-/// If a tokio runtime runs here already (`main` must not be `#[tokio::main]`), or if two entries have one name.
+/// If a tokio runtime is already running here (`main` must not be `#[tokio::main]`), or if two entries have the same name.
 pub fn init(entries: &[Listed]) {
     assert!(
         runtime::Handle::try_current().is_err(),
@@ -252,7 +253,7 @@ fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i3
         (entry.begin)(parcel)?
     };
     let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(running)));
-    // It drops what was left open. Threads that still work for it are not waited for, after a panic neither.
+    // This drops what was left open. It does not wait for threads that still work for the runtime, not even after a panic.
     runtime.shutdown_background();
     let report = ran.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -265,7 +266,7 @@ fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i3
     Ok(report.exit_code())
 }
 
-/// Why there is no such entry, and what to do.
+/// The error for a missing entry: why there is none, and what to do.
 fn unknown(entries: &[Listed], signature: &str) -> String {
     let name = signature.split('(').next().unwrap_or_default();
     match entries.iter().find(|entry| entry.name == name) {
@@ -281,7 +282,7 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
     }
 }
 
-/// Makes an async function an entry, which a child can begin with:
+/// Turns an async function into an entry, with which a child can begin:
 ///
 /// ```
 /// use gipc_core::{Error, Postcard, Reader, Start, entry};
@@ -299,14 +300,15 @@ fn unknown(entries: &[Listed], signature: &str) -> String {
 /// assert!(sum().name().ends_with("::sum"));
 /// ```
 ///
-/// The name is then a function that returns the [`Entry`], to be listed in [`init!`](crate::init!) and started by
-/// [`Command::new`](crate::Command::new). serde must know the arguments and the result. An entry that returns nothing needs
-/// no `->`. The parameter can be any pattern, for instance `Start { args, handles: (r, w), .. }: Start<u8, (Reader, Writer)>`.
+/// The name then stands for a function that returns the [`Entry`], which is listed in [`init!`](crate::init!) and started by
+/// [`Command::new`](crate::Command::new). The arguments and the result must be types that serde knows. An entry that returns
+/// nothing needs no `->`. The parameter can be any pattern, for instance
+/// `Start { args, handles: (r, w), .. }: Start<u8, (Reader, Writer)>`.
 ///
-/// An entry that returns a `Result`, of this crate or of another such as anyhow, can use `?`: serde must know its value only,
-/// and its error must have a `Display` (with `#`, so that anyhow prints the whole chain). The child prints the error on its
-/// stderr and exits with 1, and its parent gets it as [`Exit::Failed`](crate::Exit::Failed). That holds where the type is
-/// written as `Result<…>`, alone or behind a path.
+/// An entry that returns a `Result`, of this crate or of another such as anyhow, can use `?`. Then only its value must be a
+/// type that serde knows, and its error must have a `Display` (used with `#`, so that anyhow prints the whole chain). The
+/// child prints the error on its stderr and exits with 1, and its parent gets it as [`Exit::Failed`](crate::Exit::Failed).
+/// That applies if the type is written as `Result<…>`, alone or after a path.
 #[macro_export]
 macro_rules! entry {
     // Splits the parameter at its first colon.
@@ -322,7 +324,7 @@ macro_rules! entry {
     (@returns $made:tt [-> $($returned:tt)+]) => {
         $crate::entry!(@path $made [$($returned)+] [] $($returned)+);
     };
-    // Looks for `Result<` behind the segments of a path.
+    // Looks for `Result<` after the segments of a path.
     (@path $made:tt $returned:tt [$($path:tt)*] Result<$result:ty $(, $error:ty)? $(,)?> $body:block) => {
         $crate::entry!(@made $made [$result] [$($path)* Result<$result $(, $error)?>] [$crate::Entry::<(), $result>::outcome] $body);
     };
@@ -352,8 +354,8 @@ macro_rules! entry {
     };
 }
 
-/// Lists the entries of a program, as the first thing that its `main` does: `gipc_core::init!(square, other::entry);`.
-/// See [`init`](crate::init()).
+/// Lists the entries of a program: `gipc_core::init!(square, other::entry);`, as the first thing that its `main` does. See
+/// [`init`](crate::init()).
 #[macro_export]
 macro_rules! init {
     ($($entry:path),* $(,)?) => {
@@ -361,9 +363,9 @@ macro_rules! init {
     };
 }
 
-/// Lists the entries of a test, where main is the test harness's own: once in the file, outside of all functions. A child then
-/// runs its entry in a constructor, before main: without what std sets up there, such as the message of a stack overflow, and
-/// perhaps before other constructors.
+/// Lists the entries of a test whose main is that of the test harness: once in the file, outside of all functions. A child
+/// then runs its entry in a constructor, before main: without what std sets up there, such as the message of a stack
+/// overflow, and perhaps before other constructors.
 #[macro_export]
 macro_rules! init_in_tests {
     ($($entry:path),* $(,)?) => {

@@ -5,46 +5,46 @@ use std::fmt;
 use std::io;
 use tokio::runtime::{TryCurrentError, is_rt_shutdown_err};
 
-/// Why an operation did not do what it was asked. Unless a variant says otherwise, nothing has happened.
+/// Why an operation failed. Unless a variant says otherwise, nothing has happened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The handle was closed, or given to a child: this process has it no longer.
+    /// The handle was closed, or given to a child: this process no longer has it.
     Closed,
-    /// The handle is in use by another task, or half a message has still to be finished, so that it can be neither closed nor
-    /// given away now.
+    /// The handle is in use by another task, or half a message must still be finished, so it can be neither closed nor given
+    /// away now.
     Locked,
-    /// The other end went away in the middle of a message. The part that came is lost; every later get says
-    /// the same.
+    /// The other end was closed in the middle of a message. The part that came is lost, and every later get returns the same
+    /// error.
     Truncated,
-    /// The other end is closed, so nothing can read what is put. A part may have been written.
+    /// The other end is closed, so nothing can read what is put. Part of it may have been written.
     Broken,
-    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) says. From `get`,
-    /// the pipe is of no use any more: where the next message begins is unknown.
+    /// The message is longer than [`MAX_MESSAGE`](crate::MAX_MESSAGE), or than [`limit`](crate::Reader::limit) allows. After
+    /// this error from `get`, the pipe is unusable: it is unknown where the next message begins.
     TooLarge {
-        /// How long it is, or says that it is, in bytes.
+        /// The length of the message, or the length that it announces, in bytes.
         len: u64,
-        /// How long it may be, in bytes.
+        /// The maximum length, in bytes.
         max: u64,
     },
-    /// The time limit passed. Of a put: the message is withdrawn.
+    /// The time limit expired. The message of a put is withdrawn.
     Timeout,
-    /// The time limit of a put passed in the middle of its message. The rest is written in the background, before anything
-    /// else: to put the message again would send it twice.
+    /// The time limit of a put expired in the middle of its message. The rest is written in the background before anything
+    /// else. Putting the message again would send it twice.
     StillSending,
     /// No whole message is there now: [`try_get`](crate::Reader::try_get) does not wait for one.
     WouldBlock,
-    /// The value could not be turned into bytes; nothing was written of it (of `put_all`, all those before it were).
+    /// The value could not be encoded. Nothing of it was written; of `put_all`, all messages before it were written.
     Encode(CodecError),
     /// The bytes are not a value of the expected type. The next message is not affected.
     Decode(CodecError),
-    /// A handle is given to a child twice; a child can have it once.
+    /// A handle is given to a child twice. A child can have it only once.
     GivenTwice,
-    /// [`init!`](crate::init!) was not called, which must be the first thing that `main` does.
+    /// [`init!`](crate::init!) was not called. It must be the first thing that `main` does.
     NotInitialised,
-    /// No tokio runtime is here, or the one that the handle belongs to has ended.
+    /// There is no tokio runtime here, or the one that the handle belongs to has ended.
     NoRuntime,
-    /// The system refused. The error is the system's own.
+    /// The system refused. This is the system's own error.
     Io(io::Error),
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // What is displayed above already contains the error itself.
+            // The `Display` text above already contains the error itself.
             Self::Io(error) => error.source(),
             Self::Encode(error) | Self::Decode(error) => error.source(),
             _ => None,

@@ -1,4 +1,4 @@
-//! How a child ended, and the same as an error.
+//! How a child ended, also as an error.
 
 use std::fmt;
 
@@ -6,25 +6,26 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exit<R = ()> {
-    /// Its entry returned this.
+    /// Its entry returned this value.
     Returned(R),
-    /// Its entry returned an error, which this displays.
+    /// Its entry returned an error, whose `Display` text this is.
     Failed(String),
-    /// Its entry panicked. Holds the message of the panic, empty if that was not a string.
+    /// Its entry panicked. Holds the message of the panic, or an empty text if the message was not a string.
     Panicked(String),
     /// It could not begin, for this reason: for instance because the program was rebuilt in the meantime. No code of the
     /// entry has run.
     NotBegun(String),
-    /// Its entry ran to its end, but what it returned could not be sent to the parent, for this reason.
+    /// Its entry completed, but the result could not be sent to the parent, for this reason.
     ResultLost(String),
     /// It exited with this code.
     Code(i32),
-    /// A signal of this number ended it.
+    /// The signal with this number ended it.
     Signal(i32),
 }
 
 impl<R> Exit<R> {
-    /// What the entry returned, or an error that says how else the child ended: `let sum = child.join().await?.returned()?;`
+    /// Returns the result of the entry, or an error that says how else the child ended:
+    /// `let sum = child.join().await?.returned()?;`
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -39,7 +40,7 @@ impl<R> Exit<R> {
     ///
     /// # Errors
     ///
-    /// If it did not return, or returned an error.
+    /// If the entry did not return, or returned an error.
     pub fn returned(self) -> Result<R, ExitError> {
         let without = match self {
             Self::Returned(result) => return Ok(result),
@@ -59,7 +60,7 @@ impl<R> Exit<R> {
 pub struct ExitError(Exit);
 
 impl ExitError {
-    /// How it ended; never `Returned`.
+    /// Returns how the child ended; never `Returned`.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]

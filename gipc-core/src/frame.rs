@@ -1,7 +1,7 @@
 //! A message on the wire: four bytes of length, least significant first, then so many bytes.
 //!
-//! Both directions keep what is half done outside of their futures, so that a future dropped in the middle loses
-//! nothing. They know no handles and no locks.
+//! Both directions keep unfinished work outside of their futures, so that a future dropped in the middle loses nothing. They
+//! know nothing about handles and locks.
 
 use crate::channel::{Channel, Source};
 use crate::{Error, platform};
@@ -10,30 +10,30 @@ use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use tokio::task::yield_now;
 
-/// The longest message, in bytes: 2^31-1, as gipc's header has it.
+/// The maximum length of a message, in bytes: 2^31-1, as in gipc's header.
 pub const MAX_MESSAGE: u64 = i32::MAX as u64;
 
 const HEADER: usize = 4;
 
-/// How much is read ahead at once, so that many small messages cost one system call.
+/// How many bytes are read ahead at once, so that many small messages cost one system call.
 const AHEAD: usize = 64 * 1024;
 
-/// How much may be reserved for one message before it has come, where addresses are scarce: on 32-bit systems.
+/// How many bytes may be reserved for one message before they have come, if addresses are scarce: on 32-bit systems.
 const AT_ONCE: usize = 64 << 20;
 
-/// After so many messages that were there already a get lets other tasks come to their turn.
+/// After this many messages that were already there, a get lets other tasks run.
 const UNWAITED: u32 = 256;
 
-/// Up to how many bytes a message is copied behind its header.
+/// Up to this many bytes, a message is copied behind its header.
 const SHORT: usize = 2048;
 
-/// From this length on a message makes its pipe larger.
+/// From this length on, a message makes its pipe larger.
 const LARGE: usize = 1 << 20;
 
-/// The receiving side: what came and has not been returned.
+/// The receiving side: what has come and has not been returned.
 pub(crate) struct Incoming<S> {
     pub(crate) source: S,
-    /// Bytes of no message yet; those before `used` are done with.
+    /// Bytes that belong to no message yet. Those before `used` are done with.
     ahead: Vec<u8>,
     used: usize,
     /// The message that is coming, and its full length.
@@ -41,23 +41,23 @@ pub(crate) struct Incoming<S> {
     /// An empty buffer for the next message.
     pub(crate) spare: Vec<u8>,
     over: Option<Over>,
-    /// How long a message may be, in bytes.
+    /// The maximum length of a message, in bytes.
     pub(crate) max: u64,
-    /// How many messages were returned without ever waiting.
+    /// How many messages were returned since the last read.
     unwaited: u32,
 }
 
-/// Why no message will come any more.
+/// Why no further message will come.
 #[derive(Clone, Copy)]
 enum Over {
     Eof,
     Truncated,
-    /// So long a message was announced, and so long ones were allowed.
+    /// A message of this length was announced, and this length was allowed.
     TooLarge(u64, u64),
 }
 
 impl<S: Source> Incoming<S> {
-    /// `ahead` is what a former owner had read and not returned.
+    /// Creates the receiving side. `ahead` is what a former owner had read and not returned.
     pub(crate) fn new(source: S, ahead: Vec<u8>) -> Self {
         Self {
             source,
@@ -71,7 +71,7 @@ impl<S: Source> Incoming<S> {
         }
     }
 
-    /// Adds what the next owner must be given with the descriptor.
+    /// Appends what the next owner must be given together with the descriptor.
     pub(crate) fn leftover(&self, bytes: &mut Vec<u8>) {
         if let Some((part, len)) = &self.message {
             bytes.extend(u32::try_from(*len).unwrap_or(u32::MAX).to_le_bytes());
@@ -80,7 +80,7 @@ impl<S: Source> Incoming<S> {
         bytes.extend(&self.ahead[self.used..]);
     }
 
-    /// The next message, if all of it was read ahead, and if it is not time to let others come to their turn.
+    /// The next message, if all of it was read ahead, and if it is not time to let other tasks run.
     pub(crate) fn ready(&mut self) -> Option<Vec<u8>> {
         let ahead = &self.ahead[self.used..];
         let len = u32::from_le_bytes(*ahead.first_chunk::<HEADER>()?) as usize;
@@ -101,7 +101,7 @@ impl<S: Source> Incoming<S> {
         Some(message)
     }
 
-    /// The next message, or `None` at the end. Cancel-safe: what has come stays here.
+    /// Waits for the next message, or returns `None` at the end. Cancel-safe: what has come stays here.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         if self.unwaited == UNWAITED {
             self.unwaited = 0;
@@ -119,7 +119,7 @@ impl<S: Source> Incoming<S> {
         }
     }
 
-    /// What the next get says, as far as it is known without another read.
+    /// What the next get returns, if that is known without another read.
     fn known(&mut self) -> Option<Result<Option<Vec<u8>>, Error>> {
         if let Some(message) = self.ready().or_else(|| self.assemble()) {
             return Some(Ok(Some(message)));
@@ -131,7 +131,7 @@ impl<S: Source> Incoming<S> {
         })
     }
 
-    /// Takes note of what a read said: 0 bytes are the end.
+    /// Records the result of a read: 0 bytes are the end.
     fn note(&mut self, came: usize) {
         self.unwaited = 0;
         if came == 0 {
@@ -140,7 +140,7 @@ impl<S: Source> Incoming<S> {
         }
     }
 
-    /// Makes a message of what is here, as far as it goes.
+    /// Assembles a message from the bytes that are here, as far as they go.
     fn assemble(&mut self) -> Option<Vec<u8>> {
         if self.over.is_some() {
             return None;
@@ -166,8 +166,8 @@ impl<S: Source> Incoming<S> {
         self.message.take().map(|(message, _)| message)
     }
 
-    /// Lets `read` append at most so many bytes to a buffer: to the message itself where much of it is missing, else to
-    /// what is read ahead.
+    /// Lets `read` append bytes to a buffer: to the message itself if much of it is missing, otherwise to what is read
+    /// ahead.
     fn read<R>(&mut self, read: impl FnOnce(&mut S, &mut Vec<u8>, usize) -> R) -> io::Result<R> {
         match &mut self.message {
             Some((message, len)) if *len - message.len() >= AHEAD => {
@@ -180,7 +180,7 @@ impl<S: Source> Incoming<S> {
             _ => {
                 self.ahead.drain(..self.used);
                 self.used = 0;
-                // What a former owner had of a long message is not needed any more.
+                // What a former owner had of a long message is no longer needed.
                 self.ahead.shrink_to(2 * AHEAD);
                 self.ahead.reserve(AHEAD);
                 let room = self.ahead.capacity() - self.ahead.len();
@@ -190,9 +190,9 @@ impl<S: Source> Incoming<S> {
     }
 }
 
-/// Makes room for what is missing of a message. Memory that is not touched costs nothing, so all of it is reserved at once,
-/// and a false length costs no more than what comes. Where the system refuses that (a limit of the address space, no
-/// overcommit), room grows with what has come.
+/// Makes room for the missing part of a message. Untouched memory costs nothing, so all of it is reserved at once, and a
+/// false length costs no more than what comes. If the system refuses that (a limit of the address space, no overcommit), the
+/// room grows with what has come.
 fn reserve(message: &mut Vec<u8>, missing: usize) -> io::Result<()> {
     let is_fresh = message.len() <= AHEAD;
     let has_room = usize::BITS >= 64 || missing <= AT_ONCE;
@@ -208,7 +208,7 @@ fn reserve(message: &mut Vec<u8>, missing: usize) -> io::Result<()> {
 }
 
 impl Incoming<Channel> {
-    /// As [`next`](Self::next), but says `WouldBlock` instead of waiting, and needs no runtime.
+    /// Like [`next`](Self::next), but returns `WouldBlock` instead of waiting, and needs no runtime.
     pub(crate) fn try_next(&mut self) -> Result<Option<Vec<u8>>, Error> {
         self.unwaited = 0;
         loop {
@@ -227,16 +227,17 @@ impl Incoming<Channel> {
     }
 }
 
-/// The sending side: one message or several, and how much of their frames is written.
+/// The sending side: one or more messages, and how much of their frames is written.
 pub(crate) struct Outgoing<'a> {
     what: What<'a>,
-    /// Frames that are copied before they are written. It is handed on from one write to the next, so that copying
-    /// costs no memory of its own.
+    /// Frames that are copied before they are written. The buffer is passed from one write to the next, so that copying
+    /// allocates no memory each time.
     copied: Vec<u8>,
     sent: usize,
 }
 
-/// Some messages as one write, and what follows: a message too long to be copied with others, or why one is refused.
+/// Several messages as one write, and what follows them: a message that is too long to be copied, or the error for one that
+/// is refused.
 pub(crate) struct Batch<'a, 'm> {
     pub(crate) frame: Outgoing<'a>,
     pub(crate) next: Option<Result<Framed<'m>, Error>>,
@@ -246,16 +247,17 @@ pub(crate) struct Batch<'a, 'm> {
 pub(crate) type Framed<'m> = ([u8; HEADER], Cow<'m, [u8]>);
 
 enum What<'a> {
-    /// A message, which is not copied.
+    /// A message that is not copied.
     One { header: [u8; HEADER], message: &'a [u8] },
-    /// Whole frames one after the other in `copied`, and where each ends.
+    /// Whole frames one after the other in `copied`, and the position at which each ends.
     Several(Vec<usize>),
     /// A short frame, alone in `copied`.
     Short,
 }
 
 impl<'a> Outgoing<'a> {
-    /// To copy a short message behind its header costs less than to tell the system of two places.
+    /// Makes the frame of one message. A short message is copied behind its header, since that costs less than passing two
+    /// buffers to the system.
     pub(crate) fn one(header: [u8; HEADER], message: &'a [u8], mut copied: Vec<u8>) -> Self {
         copied.clear();
         let what = if message.len() <= SHORT {
@@ -268,8 +270,9 @@ impl<'a> Outgoing<'a> {
         Self { what, copied, sent: 0 }
     }
 
-    /// The next messages, copied together so that they take few system calls: as many as make a good write, up to one that
-    /// is refused or too long to be copied. If there is none left, the frame is empty and nothing is next.
+    /// Makes one write of the next messages, copied together so that they take few system calls: as many as make a good
+    /// write, up to one that is refused or too long to be copied. If no message is left, the frame is empty and `next` is
+    /// `None`.
     pub(crate) fn several<'m>(
         messages: &mut impl Iterator<Item = Result<Cow<'m, [u8]>, Error>>,
         mut copied: Vec<u8>,
@@ -291,19 +294,19 @@ impl<'a> Outgoing<'a> {
         Batch { frame: Self { what: What::Several(ends), copied, sent: 0 }, next }
     }
 
-    /// Takes the buffer back, for the next frame.
+    /// Returns the buffer, for the next frame.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.copied)
     }
 
-    /// Forgets what is not written.
+    /// Discards what is not written.
     pub(crate) fn abandon(&mut self) {
         self.what = What::Short;
         self.copied.clear();
         self.sent = 0;
     }
 
-    /// Whether it is worth a larger pipe.
+    /// Whether the message is large enough for a larger pipe.
     pub(crate) fn is_large(&self) -> bool {
         matches!(&self.what, What::One { message, .. } if message.len() >= LARGE)
     }
@@ -312,7 +315,7 @@ impl<'a> Outgoing<'a> {
         matches!(&self.what, What::Several(ends) if ends.is_empty())
     }
 
-    /// Writes until all is written. Cancel-safe: `rest_of_frame` says what is missing.
+    /// Writes everything. Cancel-safe: `rest_of_frame` returns what is missing.
     pub(crate) async fn write(&mut self, sink: &mut Channel) -> io::Result<()> {
         loop {
             let rest = self.rest();
@@ -326,7 +329,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// A copy of what is missing of the frame that is partly written: nothing else may precede it in the pipe. Empty
+    /// A copy of the missing part of the frame that is partly written: nothing else may precede it in the pipe. Empty
     /// between frames.
     pub(crate) fn rest_of_frame(&self) -> Vec<u8> {
         let (begin, end) = match &self.what {
@@ -358,7 +361,7 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-/// The header of a message of this length; refuses what is too long for one message.
+/// The header of a message of this length. Refuses a length that is too long for one message.
 pub(crate) fn header(len: usize) -> Result<[u8; HEADER], Error> {
     let len = len as u64;
     match u32::try_from(len) {

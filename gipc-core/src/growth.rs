@@ -1,4 +1,4 @@
-//! Pipes of more than the default size, for large messages: with 256 KiB a transfer takes a tenth less processor time.
+//! Makes pipes larger than the default size, for large messages: with 256 KiB, a transfer takes a tenth less processor time.
 //!
 //! The system limits the memory of all pipes of a user, and gives new pipes less than the default size once that is used up.
 //! So only a few pipes of a process are large at a time, and a refusal changes nothing.
@@ -6,7 +6,7 @@
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many pipes of this process may be large at a time.
+/// How many pipes of this process may be large at the same time.
 const MOST: usize = 16;
 
 static GROWN: AtomicUsize = AtomicUsize::new(0);
@@ -15,7 +15,8 @@ static GROWN: AtomicUsize = AtomicUsize::new(0);
 pub(crate) struct Growth(bool);
 
 impl Growth {
-    /// Makes a pipe larger if it has the default size: another one was chosen for it.
+    /// Makes a pipe larger if it has the default size. A pipe of another size is left alone, since that size was chosen for
+    /// it.
     pub(crate) fn of(pipe: impl AsFd) -> Self {
         let count = |count| (count < MOST).then_some(count + 1);
         let is_counted = GROWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok();

@@ -1,6 +1,6 @@
 //! What can be given to a child: handles, and how a list of them becomes typed handles again in the child.
 //!
-//! The types exist on both sides only; what travels is a flat list, which `handoff` moves.
+//! The types exist only on the two sides. What travels is a flat list, which `handoff` moves.
 
 use crate::{Codec, Duplex, Reader, Writer};
 use std::collections::VecDeque;
@@ -13,15 +13,15 @@ pub enum Handle {
     Reader(Reader),
     /// The end that puts.
     Writer(Writer),
-    /// Both.
+    /// Both ends.
     Duplex(Duplex),
 }
 
-/// What an entry is given besides its arguments: a [`Reader`], [`Writer`] or [`Duplex`] with its codec, `()` for nothing, or a
-/// tuple, array, `Option` or `Vec` of these. A [`Handle`] is one whose direction is known only at run time.
+/// What an entry is given besides its arguments: a [`Reader`], [`Writer`] or [`Duplex`] with its codec, `()` for nothing, or
+/// a tuple, array, `Option` or `Vec` of these. A [`Handle`] is one whose direction is known only at run time.
 ///
 /// The entry names the type, and [`Command::handles`](crate::Command::handles) takes a value of this type: a handle in the
-/// wrong place, of the wrong direction or with another codec does not compile.
+/// wrong place, in the wrong direction or with another codec does not compile.
 pub trait Handles: Sized {
     /// Appends the handles to the list.
     #[doc(hidden)]
@@ -32,7 +32,7 @@ pub trait Handles: Sized {
     fn unpack(from: &mut Bundle) -> Option<Self>;
 }
 
-/// Handles without their types, and how many there are where the type does not say.
+/// Handles without their types, and the number of handles if the type does not say it.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Bundle {

@@ -1,8 +1,8 @@
-//! How a child gets the handles it was given, and no others.
+//! How a child gets the handles that it was given, and no others.
 //!
-//! The child is this program started again, with one socket on descriptor 0. Over it come first the descriptors
-//! and then the arguments with what their former owner had read ahead. Nothing is inherited, so nothing can be
-//! inherited by mistake, by whomever starts a program at the same moment.
+//! The child is this program started again, with one socket on descriptor 0. Over the socket come first the descriptors, and
+//! then the arguments with what the former owner of each handle had read ahead. Nothing is inherited, so no program that is
+//! started at the same moment can inherit anything by mistake.
 
 use crate::end::{Body, Held};
 use crate::outlet::Outlet;
@@ -15,20 +15,20 @@ use std::io::{self, ErrorKind, IoSlice, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// Names the entry in the child's environment, for as long as it takes to read it. A program may contain two versions of this
-/// crate; each starts and answers its own children.
+/// The environment variable that names the entry, until the child has read it. A program may contain two versions of this
+/// crate; each starts its own children.
 pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_PKG_VERSION"));
 
 /// The bytes of a length on the control socket.
 const LENGTH: usize = 8;
 
-/// Handles that are about to go. Dropped before `commit`, they stay with their owner.
+/// Handles that are about to go. If it is dropped before `commit`, they stay with their owner.
 pub(crate) struct Luggage {
     pieces: Vec<Piece>,
     stdin: Option<RawFd>,
 }
 
-/// What is open of a handle; not neither.
+/// The open parts of a handle; at least one.
 struct Piece {
     is_duplex: bool,
     reader: Option<Held<Inlet>>,
@@ -39,7 +39,7 @@ impl Luggage {
     /// Reserves all of the handles, or refuses and changes nothing.
     pub(crate) fn pack(handles: &VecDeque<Handle>, stdin: Option<RawFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
-        // What is closed is said first, and what is in use last: until then the call has to make sense.
+        // A closed handle is reported first and a handle in use last, after every reason why the call makes no sense.
         if handles.iter().any(|handle| descriptors(handle).next().is_none()) {
             return Err(Error::Closed);
         }
@@ -61,8 +61,8 @@ impl Luggage {
         Ok(Self { pieces: pieces.collect::<Result<_, Error>>()?, stdin })
     }
 
-    /// Puts the descriptors on their way, as many as the system takes at once. That needs a few bytes of the socket, so it
-    /// does not wait.
+    /// Sends the descriptors, as many as the system accepts at once. That needs only a few bytes of the socket, so it does
+    /// not wait.
     pub(crate) fn send(&self, control: &UnixStream) -> io::Result<Sent> {
         let descriptors = self.pieces.iter().flat_map(Piece::descriptors).chain(self.stdin);
         let mut sent = Sent { missing: descriptors.collect(), is_complete: false };
@@ -70,8 +70,7 @@ impl Luggage {
         Ok(sent)
     }
 
-    /// The bytes that follow, and how many they are: the arguments, then for each handle its kind and what was read
-    /// ahead.
+    /// The bytes that follow, and how many they are: the arguments, then for each handle its kind and what was read ahead.
     pub(crate) fn label(&self, args: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; LENGTH];
         append(&mut bytes, args);
@@ -89,7 +88,7 @@ impl Luggage {
         bytes
     }
 
-    /// They are the child's now. This process closes its copies by dropping what this returns.
+    /// Gives the handles to the child. This process closes its copies by dropping the result.
     pub(crate) fn commit(self) -> Vec<Body> {
         let bodies = self.pieces.into_iter().flat_map(|piece| {
             let writer = piece.writer.map(|writer| writer.commit() as Body);
@@ -99,7 +98,7 @@ impl Luggage {
     }
 }
 
-/// The descriptors for a child that are not sent yet. Their owner keeps them open until all are.
+/// The descriptors for a child that are not sent yet. Their owner keeps them open until all are sent.
 pub(crate) struct Sent {
     missing: Vec<RawFd>,
     /// Whether the child was told that no more follow.
@@ -111,10 +110,10 @@ impl Sent {
         self.is_complete
     }
 
-    /// Sends more. Returns whether all are sent: Linux refuses more than RLIMIT_NOFILE descriptors of a user who is not root
-    /// that were sent and not yet received, to whatever child.
+    /// Sends more descriptors. Returns whether all are sent. Linux refuses to have more than RLIMIT_NOFILE descriptors of a
+    /// user other than root sent and not yet received, counted over all children.
     ///
-    /// A child that is gone already got them and lost them, as any child that dies: its status says so, and no error.
+    /// A child that has ended counts as having got all of them: its status says how it ended, so this is not an error.
     pub(crate) fn go_on(&mut self, control: &UnixStream) -> io::Result<bool> {
         while !self.is_complete {
             let count = self.missing.len().min(platform::DESCRIPTORS_A_MESSAGE);
@@ -143,7 +142,7 @@ impl Piece {
         reader.chain(self.writer.iter().map(|writer| writer.sink.as_raw_fd()))
     }
 
-    /// What tells the child what to make of it.
+    /// A byte that says which handle the child must make.
     fn kind(&self) -> u8 {
         match (self.is_duplex, &self.reader, &self.writer) {
             (false, Some(_), _) => b'r',
@@ -163,7 +162,7 @@ fn halves(handle: &Handle) -> (Option<&Reader>, Option<&Writer>) {
     }
 }
 
-/// What is open of a handle.
+/// The descriptors of the open parts of a handle.
 fn descriptors(handle: &Handle) -> impl Iterator<Item = RawFd> {
     let (reader, writer) = halves(handle);
     let reader = reader.and_then(Reader::descriptor);
@@ -177,7 +176,7 @@ fn unless_closed<T>(reserved: Option<Result<Held<T>, Error>>) -> Result<Option<H
     }
 }
 
-/// Adds a part behind its length.
+/// Appends a part, preceded by its length.
 fn append(bytes: &mut Vec<u8>, part: &[u8]) {
     append_with(bytes, |bytes| bytes.extend(part));
 }
@@ -190,9 +189,9 @@ fn append_with(bytes: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) {
     bytes[at..at + LENGTH].copy_from_slice(&len.to_le_bytes());
 }
 
-/// What came, in the child.
+/// What arrived, in the child.
 pub(crate) struct Parcel {
-    /// The socket to the parent, which stays open: its end is the parent's.
+    /// The socket to the parent, which stays open. It ends when the parent ends.
     control: UnixStream,
     descriptors: Vec<OwnedFd>,
     label: Vec<u8>,

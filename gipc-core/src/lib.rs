@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 
-// Where things are: `pipe`, `reader`, `writer` and `duplex`; below them `messages`, `codec` and `bounded` (values), `frame` (bytes
-// on the wire), `outlet` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is), `channel` (the descriptor).
-// `command`, `process` and `exit`; below them `entry` and `arrival` (how a child begins), `handles`, `handoff` and `stdin` (what
-// it is given), `control` and `report` (the socket to it). For all of them `error`, and `platform`: what differs between systems.
+// Where things are: `pipe`, `reader`, `writer` and `duplex`. They use `messages`, `codec` and `bounded` (values), `frame`
+// (bytes on the wire), `outlet` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is) and `channel` (the
+// descriptor). `command`, `process` and `exit` use `entry` and `arrival` (how a child begins), `handles`, `handoff` and
+// `stdin` (what it is given), `control` and `report` (the socket to it). All use `error`, and `platform`: what differs
+// between systems.
 
 #[cfg(not(unix))]
 compile_error!("gipc-core moves file descriptors between processes: it is for Unix systems only");

@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-/// A get or a put that is under way.
+/// A get or a put that is in progress.
 type UnderWay<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
-/// What [`Reader::messages`] returns.
+/// A stream of messages, returned by [`Reader::messages`].
 pub struct Messages<C: Codec> {
     reader: Reader<C>,
     next: Option<UnderWay<Option<C::Got>>>,
@@ -19,10 +19,11 @@ pub struct Messages<C: Codec> {
 }
 
 impl<C: Codec> Reader<C> {
-    /// All messages to the end, as a stream; it ends after the first error but `Decode`. Cancel-safe.
+    /// Returns all messages until the end as a stream. The stream ends after the first error other than `Decode`.
+    /// Cancel-safe.
     ///
-    /// A stream that was polled and found nothing is a get that waits: it keeps its place before the gets of other
-    /// clones, and the handle is in use, until it is polled to its message or dropped.
+    /// A stream that was polled and found nothing is a waiting get. It keeps its place before the gets of other clones, and
+    /// the handle is in use, until the stream has been polled to its message or is dropped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -56,7 +57,7 @@ impl<C: Codec> Stream for Messages<C> {
         let next = self.next.get_or_insert_with(|| Box::pin(async move { reader.get().await }));
         let got = ready!(next.as_mut().poll(context));
         self.next = None;
-        // Only a message that is no value leaves the next one readable.
+        // Only after a message that is not a value can the next one be read.
         self.over = !matches!(got, Ok(Some(_)) | Err(Error::Decode(_)));
         Poll::Ready(got.transpose())
     }
@@ -68,28 +69,28 @@ impl<C: Codec> fmt::Debug for Messages<C> {
     }
 }
 
-/// What [`Writer::sink`] returns.
+/// A sink of messages, returned by [`Writer::sink`].
 pub struct MessageSink<C, M> {
     writer: Writer<C>,
-    /// The put of the message that was accepted last, or the close.
+    /// The put of the last accepted message, or the close.
     work: Option<UnderWay<()>>,
     messages: PhantomData<fn(M)>,
 }
 
 impl<C: Codec> Writer<C> {
-    /// Puts messages of type `M` as a sink, which owns them. It accepts one message at a time and puts it as [`put`](Self::put)
-    /// does: it is in the pipe once the sink was flushed, or is ready for the next one.
+    /// Returns a sink that puts messages of type `M`, and owns them. The sink accepts one message at a time and puts it as
+    /// [`put`](Self::put) does. The message is in the pipe once the sink has been flushed or is ready for the next one.
     ///
-    /// Dropping the sink closes nothing, and drops the put of a message that was accepted and not flushed: the message is
-    /// withdrawn before its first byte, and its rest is written in the background after it. A message has its place among
+    /// Dropping the sink closes nothing, and drops the put of a message that was accepted but not flushed. If no byte of the
+    /// message was written, it is withdrawn; otherwise its rest is written in the background. A message has its place among
     /// the puts of other tasks from the first poll after it was accepted. From then on the handle is in use, until the sink
-    /// is polled to the end of that message or dropped.
+    /// has been polled to the end of that message or is dropped.
     ///
     /// Closing the sink, as `forward` does at the end of its stream, flushes it and closes the handle **for all clones**, as
     /// [`close_when_idle`](Self::close_when_idle) does. To keep the handle, flush the sink and drop it.
     ///
-    /// Errors are those of `put`, and come from the next poll. The message is lost then, unless a part of it was written.
-    /// After `Encode`, `TooLarge` and `Io` the sink takes further messages.
+    /// Errors are those of `put`, and the next poll returns them. The message is then lost, unless a part of it was written.
+    /// After `Encode`, `TooLarge` and `Io` the sink accepts further messages.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -117,14 +118,14 @@ impl<C: Codec> Writer<C> {
 impl<C: Codec<Put: Sync>, M: Message<C::Put> + Send + 'static> Sink<M> for MessageSink<C, M> {
     type Error = Error;
 
-    /// Waits until the message before is in the pipe: an error is that message's.
+    /// Waits until the previous message is in the pipe. An error is about that message.
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.poll_flush(context)
     }
 
     /// # Panics
     ///
-    /// If `poll_ready` has not said that the sink is ready.
+    /// If `poll_ready` has not returned that the sink is ready.
     fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), Error> {
         assert!(self.work.is_none(), "poll_ready comes before start_send");
         let writer = self.writer.clone();
@@ -139,7 +140,7 @@ impl<C: Codec<Put: Sync>, M: Message<C::Put> + Send + 'static> Sink<M> for Messa
         Poll::Ready(done)
     }
 
-    /// Flushes, and closes as [`Writer::close_when_idle`] does. A handle that is closed already is no error.
+    /// Flushes, and closes like [`Writer::close_when_idle`]. A handle that is already closed is not an error.
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.as_mut().poll_flush(context))?;
         let writer = self.writer.clone();

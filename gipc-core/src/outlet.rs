@@ -1,7 +1,7 @@
 //! The sending side that the clones of a writer share, and the turn of one put at it.
 //!
-//! Half a message never stays alone: whatever ends a put in the middle of a frame, the rest of that frame is kept here and
-//! written before anything else.
+//! No message stays incomplete: if a put ends in the middle of a frame, for whatever reason, the rest of that frame is kept
+//! here and written before anything else.
 
 use crate::Error;
 use crate::channel::Channel;
@@ -35,7 +35,7 @@ impl Outlet {
         }
     }
 
-    /// Whether a part of a frame is in the pipe and its rest is here.
+    /// Whether part of a frame is in the pipe and its rest is here.
     pub(crate) fn has_rest(&self) -> bool {
         self.rest.sent < self.rest.bytes.len()
     }
@@ -64,7 +64,8 @@ struct Rest {
     sent: usize,
 }
 
-/// One operation's turn at a writer, with no frame unfinished. Dropped with a frame unfinished, it goes on in the background.
+/// The turn of one operation at a writer that has no unfinished frame. If it is dropped with an unfinished frame, the turn
+/// goes on in the background.
 pub(crate) struct Turn(Option<Held<Outlet>>);
 
 impl Turn {
@@ -97,12 +98,13 @@ impl Turn {
         self.0.as_mut().expect("a turn has its writer until it is dropped")
     }
 
-    /// The buffer for the next frame. [`write`](Self::write) brings it back.
+    /// Returns the buffer for the next frame. [`write`](Self::write) brings it back.
     pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held().scratch)
     }
 
-    /// Writes the whole frame. Dropped or failed in the middle, it leaves the rest with the writer and sets `left_rest`.
+    /// Writes the whole frame. If it is dropped or fails in the middle, it leaves the rest with the writer and sets
+    /// `left_rest`.
     pub(crate) async fn write(
         &mut self,
         frame: Outgoing<'_>,
@@ -128,19 +130,19 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let Some(mut held) = self.0.take().filter(|held| held.has_rest()) else { return };
-        // The turn goes along, so the next put waits until the rest is written. Where there is no runtime, or it ends before
-        // that, the next put writes the rest.
+        // The task keeps the turn, so the next put waits until the rest is written. If there is no runtime, or it ends
+        // before that, the next put writes the rest.
         if let Ok(runtime) = runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let (end, outlet) = held.parts();
-                // If nothing reads any more, the next put says so.
+                // If nothing reads any more, the next put reports it.
                 let _ = end.unless_aborted(outlet.write_rest()).await;
             });
         }
     }
 }
 
-/// A frame that is being written. Dropped at any moment, it leaves what is missing of the frame with the outlet.
+/// A frame that is being written. Whenever it is dropped, it leaves the missing part of the frame with the outlet.
 struct Writing<'o, 'm> {
     outlet: &'o mut Outlet,
     frame: Outgoing<'m>,

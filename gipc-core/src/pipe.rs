@@ -1,16 +1,16 @@
-//! Making a pipe: messages go in at its writer and come out at its reader, whole and in order.
+//! Makes pipes: messages go in at the writer and come out at the reader, whole and in order.
 
 use crate::{Codec, Reader, Writer, platform};
 use std::io;
 
 /// Makes a pipe for bytes; [`pipe_of`] makes one for values.
 ///
-/// Needs no runtime. An end registers with the runtime of its first `get` or `put`. It only makes progress while that runtime
-/// runs; after that runtime is dropped, calls fail with `NoRuntime`. Before the first call an end can be moved to another thread or
-/// given to a child.
+/// Needs no runtime. An end registers with the runtime of its first `get` or `put`. It makes progress only while that
+/// runtime runs; after that runtime is dropped, calls fail with `NoRuntime`. Before the first call, an end can be moved to
+/// another thread or given to a child.
 ///
-/// On macOS an end can be inherited by a program that another thread starts in the moment between making it and marking
-/// it; on Linux and the BSDs it is made marked.
+/// On macOS, a program that another thread starts between the creation of an end and its marking as close-on-exec can
+/// inherit the end. On Linux and the BSDs both happen in one step.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -24,12 +24,12 @@ use std::io;
 ///
 /// # Errors
 ///
-/// What the system says, for instance that there are no descriptors left; then nothing is left over.
+/// The error of the system, for instance that there are no descriptors left. Nothing is left over then.
 pub fn pipe() -> io::Result<(Reader, Writer)> {
     pipe_of()
 }
 
-/// Makes a pipe for messages of a codec: `pipe_of::<Postcard<Job>>()`. Otherwise as [`pipe`].
+/// Makes a pipe for messages of a codec: `pipe_of::<Postcard<Job>>()`. Otherwise like [`pipe`].
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

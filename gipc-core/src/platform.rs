@@ -1,6 +1,6 @@
-//! What differs between Unix systems, and the few calls that no safe interface has.
+//! What differs between Unix systems, and the few calls that have no safe interface.
 //!
-//! All of it concerns the first moments of a child, when it has one thread and nothing of its own is open yet.
+//! All of it concerns the first moments of a child, when the child has one thread and has not opened anything yet.
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tokio::net::unix::pipe;
 
-/// How many descriptors go in one message; Linux takes 253, others less.
+/// How many descriptors go in one message. Linux accepts 253, other systems fewer.
 pub(crate) const DESCRIPTORS_A_MESSAGE: usize = 200;
 
-/// Both ends of a pipe, the reader first, that no program inherits. Where the system cannot make them so in one step a
-/// program that another thread starts just then inherits them all the same.
+/// Makes a pipe whose ends, the reader first, no program inherits. If the system cannot make such ends in one step, a
+/// program that another thread starts in between still inherits them.
 pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     #[cfg(not(target_vendor = "apple"))]
     let ends = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
@@ -40,7 +40,7 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
-/// Makes reads and writes of this pipe say `WouldBlock` instead of waiting.
+/// Makes reads and writes of this pipe return `WouldBlock` instead of waiting.
 pub(crate) fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
@@ -48,19 +48,19 @@ pub(crate) fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Appends at most so many bytes to the spare capacity of `into`, without zeroing it before.
+/// Appends at most `most` bytes to the spare capacity of `into`, without zeroing it first.
 pub(crate) fn read(descriptor: &OwnedFd, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
     let spare = into.spare_capacity_mut();
     let most = most.min(spare.len());
     // SAFETY: the system writes at most `most` bytes to memory that this vector owns and has not used.
     let came = unsafe { nix::libc::read(descriptor.as_raw_fd(), spare.as_mut_ptr().cast(), most) };
     let came = usize::try_from(came).map_err(|_| io::Error::last_os_error())?;
-    // SAFETY: so many bytes behind the old length were just written.
+    // SAFETY: this many bytes after the old length were just written.
     unsafe { into.set_len(into.len() + came) };
     Ok(came)
 }
 
-/// Asks for huge pages where the spare capacity of a vector holds some: most of what it costs to receive a large message is
+/// Asks for huge pages if they fit into the spare capacity of a vector. Most of the cost of receiving a large message is
 /// that the system provides its memory page by page.
 pub(crate) fn prefer_huge_pages(vector: &mut Vec<u8>) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -81,8 +81,8 @@ pub(crate) fn prefer_huge_pages(vector: &mut Vec<u8>) {
     let _ = vector;
 }
 
-/// What tells one build of this program from another, where its file may be replaced while it runs. On Linux it can only be
-/// started again by a name that holds: nothing has to be told.
+/// What distinguishes one build of this program from another, if its file may be replaced while it runs. On Linux this is
+/// empty: there the running program is always started again by a name that refers to it.
 pub(crate) fn build() -> String {
     use std::os::unix::fs::MetadataExt;
     if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -93,12 +93,12 @@ pub(crate) fn build() -> String {
     format!(", file {device}:{number} of {len} bytes at {}.{}", file.mtime(), file.mtime_nsec())
 }
 
-/// Linux's name for the program that runs.
+/// Linux's name for the running program.
 const RUNNING: &str = "/proc/self/exe";
 
 static HAS_RUNNING: LazyLock<bool> = LazyLock::new(|| Path::new(RUNNING).exists());
 
-/// The program that runs now. Linux has a name for it that holds even when the file was replaced since.
+/// The file of the running program. Linux has a name for it that stays valid even if the file was replaced.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
     static IS_LOADER: LazyLock<bool> = LazyLock::new(is_loader);
     if *IS_LOADER {
@@ -108,7 +108,7 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
     if *HAS_RUNNING { Ok(RUNNING.into()) } else { env::current_exe() }
 }
 
-/// Whether the system takes the dynamic loader for the program that runs (`ld-linux.so.2 ./program`).
+/// Whether the system takes the dynamic loader for the running program (`ld-linux.so.2 ./program`).
 fn is_loader() -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -121,18 +121,17 @@ fn is_loader() -> bool {
     false
 }
 
-/// Whether the system started this program with more rights than the one that started it has: set-user-ID, set-group-ID
-/// or file capabilities.
+/// Whether the system gave this program more rights than its caller has: set-user-ID, set-group-ID or file capabilities.
 pub(crate) fn has_more_rights_than_its_caller() -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: it reads a value that the system gave this process at its start.
     return unsafe { nix::libc::getauxval(nix::libc::AT_SECURE) != 0 };
-    // Elsewhere only the numbers can differ. Before main nothing of the program has changed them.
+    // On other systems only the ids can differ. Before main, nothing in the program has changed them.
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     return Uid::current() != Uid::effective() || Gid::current() != Gid::effective();
 }
 
-/// Names this process for `ps` and `top` as its program is named: Linux names it after the path that it was started by,
+/// Names this process after its program, for `ps` and `top`. Linux names a process after the path by which it was started,
 /// which is `exe` for every child.
 pub(crate) fn name_process() {
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -146,8 +145,8 @@ pub(crate) fn name_process() {
     }
 }
 
-/// The first argument of this program as Linux shows it. Before main the standard library has the arguments only where the
-/// system passes them to constructors, which glibc does and musl does not.
+/// The first argument of this program, as Linux shows it. Before main, the standard library has the arguments only if the
+/// system passes them to constructors: glibc does, and musl does not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn first_argument() -> Option<OsString> {
     let shown = std::fs::read("/proc/self/cmdline").ok()?;
@@ -155,17 +154,17 @@ fn first_argument() -> Option<OsString> {
     Some(OsString::from_vec(first.to_vec()))
 }
 
-/// Sends a signal of any number, also those that nix has no name for.
+/// Sends a signal with any number, even one that nix has no name for.
 pub(crate) fn kill(pid: Pid, number: i32) -> io::Result<()> {
     // SAFETY: it takes two numbers.
     Errno::result(unsafe { nix::libc::kill(pid.as_raw(), number) })?;
     Ok(())
 }
 
-/// All signals are blocked in this thread, and in a child that it forks meanwhile, until this is dropped.
+/// Blocks all signals in this thread, and in a child that it forks meanwhile, until this is dropped.
 ///
-/// So a signal that comes to a child before its own dispositions are set waits. If the parent ignores that signal the system
-/// would drop it; Linux keeps what is blocked even if it is ignored, other systems need not.
+/// So a signal to a child waits until the child has set its own dispositions. If the parent ignores that signal, the system
+/// would drop it; Linux keeps a blocked signal even if it is ignored, other systems need not.
 pub(crate) struct BlockedSignals(SigSet);
 
 pub(crate) fn block_signals() -> io::Result<BlockedSignals> {
@@ -178,12 +177,12 @@ impl Drop for BlockedSignals {
     }
 }
 
-/// Sets SIGCHLD to its default if this process inherited that it is ignored: then the system itself would reap the children
-/// and throw their statuses away.
+/// Sets SIGCHLD to its default if this process inherited that it is ignored. Otherwise the system itself would reap the
+/// children and discard their statuses.
 pub(crate) fn stop_ignoring_children() {
     let mut before = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
-    // SAFETY: the system only writes the present disposition to `before`, for which zeroes are a value too. A signal that is
-    // ignored has no handler that could be lost.
+    // SAFETY: the system only writes the present disposition to `before`, for which zeroes are also a valid value. A signal
+    // that is ignored has no handler that could be lost.
     unsafe {
         nix::libc::sigaction(nix::libc::SIGCHLD, std::ptr::null(), before.as_mut_ptr());
         if before.assume_init().sa_sigaction == nix::libc::SIG_IGN {
@@ -192,13 +191,13 @@ pub(crate) fn stop_ignoring_children() {
     }
 }
 
-/// Resets all dispositions to the default, but SIGPIPE to ignored, then unblocks all signals. Those that arrived since the
-/// fork are delivered at that point.
+/// Resets all dispositions to the default, except SIGPIPE to ignored, then unblocks all signals. Those that arrived since
+/// the fork are delivered at that point.
 pub(crate) fn reset_signals() -> nix::Result<()> {
     for one in Signal::iterator() {
         match one {
             Signal::SIGKILL | Signal::SIGSTOP => {}
-            // SAFETY: no handler is taken away: exec has just removed all, and std installs its own in main.
+            // SAFETY: no handler is lost: exec has just removed all of them, and std installs its own in main.
             Signal::SIGPIPE => drop(unsafe { signal(one, SigHandler::SigIgn) }?),
             // SAFETY: as above.
             _ => drop(unsafe { signal(one, SigHandler::SigDfl) }?),
@@ -206,14 +205,14 @@ pub(crate) fn reset_signals() -> nix::Result<()> {
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     for one in nix::libc::SIGRTMIN()..=nix::libc::SIGRTMAX() {
-        // SAFETY: as above; of these signals nix has no names.
+        // SAFETY: as above. nix has no names for these signals.
         let _ = unsafe { nix::libc::signal(one, nix::libc::SIG_DFL) };
     }
     SigSet::empty().thread_set_mask()
 }
 
-/// Closes every descriptor above 2 but one that came through the exec: those without FD_CLOEXEC. One with that flag was
-/// opened in this process, by a constructor that ran before, and belongs to that.
+/// Closes every descriptor above 2, except `kept`, that came through the exec: those without FD_CLOEXEC. A descriptor with
+/// that flag was opened in this process by an earlier constructor, and belongs to that constructor.
 pub(crate) fn close_inherited(kept: RawFd) {
     if only_these_are_open([0, 1, 2, kept]) {
         return;
@@ -224,8 +223,8 @@ pub(crate) fn close_inherited(kept: RawFd) {
     };
     for descriptor in listed().unwrap_or_else(all) {
         if descriptor > 2 && descriptor != kept {
-            // SAFETY: this runs before main, where nothing of this process owns a descriptor without the flag. A number
-            // that is not open has no flags and is left alone.
+            // SAFETY: this runs before main, when nothing in this process owns a descriptor without the flag. A number that
+            // is not open has no flags and is left alone.
             unsafe {
                 if nix::libc::fcntl(descriptor, nix::libc::F_GETFD) == 0 {
                     nix::libc::close(descriptor);
@@ -235,8 +234,8 @@ pub(crate) fn close_inherited(kept: RawFd) {
     }
 }
 
-/// Whether no other descriptor is open than these, where the system counts them (Linux from 6.2 on, in a tenth of the time that
-/// a listing takes). `false` says nothing.
+/// Whether only these descriptors are open, if the system counts them (Linux 6.2 and later, in a tenth of the time that a
+/// listing takes). `false` means that this is unknown.
 fn only_these_are_open(these: [RawFd; 4]) -> bool {
     let counted = std::fs::metadata("/proc/self/fd").map_or(0, |folder| folder.len());
     // SAFETY: it reads the flags of a number, whatever is open there.
@@ -244,18 +243,18 @@ fn only_these_are_open(these: [RawFd; 4]) -> bool {
     counted == these.len() as u64 && these.iter().all(is_open)
 }
 
-/// What is open, the listing itself too, where there is a folder that says so.
+/// The open descriptors, including that of the listing itself, if the system has a folder that shows them.
 fn listed() -> Option<Vec<RawFd>> {
-    // Elsewhere, if it is there, it has three or sixty-four whatever is open.
+    // On other systems the folder, if it exists, has three or sixty-four entries, whatever is open.
     let is_list = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
     let entries = std::fs::read_dir("/dev/fd").ok().filter(|_| is_list)?;
     Some(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// So many descriptors are tried where the system does not say which are open.
+/// How many descriptors are tried if the system does not show which are open.
 const MOST: RawFd = 1_048_576;
 
-/// Makes the system mark descriptors as they are received, where it can.
+/// Makes the system mark descriptors as close-on-exec when they are received, if it can.
 #[cfg(any(
     target_os = "linux",
     target_os = "android",
@@ -277,7 +276,7 @@ fn close_on_exec(descriptor: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives the descriptors of one message, and returns how many are to follow in others. `None`: the sender is gone.
+/// Receives the descriptors of one message, and returns how many will follow in others; `None` if the sender is gone.
 pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Result<Option<u32>> {
     let mut later = [0; 4];
     let mut parts = [IoSliceMut::new(&mut later)];
@@ -297,7 +296,7 @@ pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Resul
     for part in parts {
         if let ControlMessageOwned::ScmRights(descriptors) = part {
             for descriptor in descriptors {
-                // SAFETY: the system has just made it for this process, and nobody else knows the number.
+                // SAFETY: the system has just made it for this process, and nothing else knows the number.
                 let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
                 if MARKED.is_empty() {
                     close_on_exec(&owned)?;
@@ -309,27 +308,27 @@ pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Resul
     Ok(is_whole.then_some(u32::from_le_bytes(later)))
 }
 
-/// One direction of a socket as if it were a pipe. Watching a socket as a whole wakes its task whenever the other side
+/// Returns one direction of a socket as if it were a pipe. Watching a whole socket wakes its task whenever the other side
 /// has read something, which costs a child several turns of its parent's loop.
 pub(crate) fn listener(socket: UnixStream) -> io::Result<pipe::Receiver> {
     socket.set_nonblocking(true)?;
     pipe::Receiver::from_owned_fd_unchecked(socket.into())
 }
 
-/// The other direction.
+/// Returns the other direction of a socket.
 pub(crate) fn speaker(socket: UnixStream) -> io::Result<pipe::Sender> {
     socket.set_nonblocking(true)?;
     pipe::Sender::from_owned_fd_unchecked(socket.into())
 }
 
-/// Takes the socket away from descriptor 0, and leaves an empty stdin there.
+/// Moves the socket away from descriptor 0, and leaves an empty stdin there.
 pub(crate) fn take_stdin() -> io::Result<UnixStream> {
     let control = io::stdin().as_fd().try_clone_to_owned()?;
     nix::unistd::dup2_stdin(empty_input("/dev/null")?)?;
     Ok(control.into())
 }
 
-/// The null device; where there is none, as in a bare chroot, a pipe that is at its end.
+/// Opens the null device. If there is none, as in a bare chroot, returns a pipe that is at its end.
 fn empty_input(null: &str) -> io::Result<OwnedFd> {
     std::fs::File::open(null).map(OwnedFd::from).or_else(|_| pipe().map(|(end, _)| end))
 }

@@ -1,6 +1,6 @@
-//! A running child, and how it ended. Every child has a task that waits for it, so that it does not stay a zombie.
+//! A running child, and how it ended. Every child has a task that waits for it, so that it never stays a zombie.
 //!
-//! How it is started is `command`'s business.
+//! `command` starts it.
 
 use crate::codec::whole;
 use crate::report::Report;
@@ -21,16 +21,16 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
-/// A child that was started. Clones are the same child. Dropping all of them leaves it running, unless it is a daemon,
-/// and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and
-/// reaped while that is dropped, and `join` then says so.
+/// A child that was started. Clones are the same child. Dropping all of them leaves the child running, unless it is a
+/// daemon, and never leaves a zombie. A child that outlives the runtime in which it was spawned is killed and reaped while
+/// that runtime is dropped, and `join` then reports this.
 pub struct Process<R = ()> {
     pub(crate) life: Arc<Life>,
     pub(crate) ended: watch::Receiver<Option<Ended>>,
     pub(crate) result: PhantomData<fn() -> R>,
 }
 
-/// How a child ended: what the system says, and what the child itself said.
+/// How a child ended: what the system reports, and what the child itself reported.
 #[derive(Clone)]
 pub(crate) struct Ended {
     pub(crate) status: Result<ExitStatus, Arc<io::Error>>,
@@ -41,7 +41,7 @@ pub(crate) struct Life {
     pub(crate) pid: Pid,
     pub(crate) name: String,
     pub(crate) daemon: bool,
-    /// Locked while it is reaped and while it is signalled, so that no signal goes to a number that was reused.
+    /// Locked while the child is reaped and while it is signalled, so that no signal goes to a process id that was reused.
     pub(crate) child: Arc<Mutex<Option<Child>>>,
     pub(crate) streams: Mutex<Streams>,
 }
@@ -54,8 +54,8 @@ pub(crate) struct Streams {
 }
 
 impl<R: DeserializeOwned> Process<R> {
-    /// Waits until it has ended. Any number of tasks may, at any time, in any runtime, and all hear the same.
-    /// Cancel-safe.
+    /// Waits until the child has ended, and returns how. Any number of tasks may join, at any time and in any runtime, and
+    /// all get the same answer. Cancel-safe.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -75,15 +75,15 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// # Errors
     ///
-    /// `Io` if something else in this process took its status (a `waitpid` of another library) and the entry did not end by
-    /// itself; `Decode` if what it returned is not a value of this type.
+    /// `Io` if something else in this process took the status of the child (a `waitpid` of another library) and the entry
+    /// did not end by itself; `Decode` if the result is not a value of this type.
     pub async fn join(&self) -> Result<Exit<R>, Error> {
         let mut ended = self.ended.clone();
         let end = ended.wait_for(Option::is_some).await.map_err(io::Error::other)?.clone();
         told(end.ok_or(Error::Io(ErrorKind::Other.into()))?)
     }
 
-    /// As [`join`](Self::join), for at most so long. Cancel-safe.
+    /// Like [`join`](Self::join), but waits at most this long. Cancel-safe.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -101,17 +101,17 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// # Errors
     ///
-    /// As [`join`](Self::join), and `Timeout`: it still runs.
+    /// As [`join`](Self::join), and `Timeout` if the child still runs.
     ///
     /// # Panics
     ///
-    /// If the runtime here has no time enabled.
+    /// If the current runtime has no time enabled.
     pub async fn join_within(&self, limit: Duration) -> Result<Exit<R>, Error> {
         tokio::time::timeout(limit, self.join()).await.unwrap_or(Err(Error::Timeout))
     }
 
-    /// Stops it: asks it to end, by SIGTERM, and ends it by SIGKILL if it has not ended within `limit`. Returns how it ended.
-    /// Cancel-safe; dropped before it returns, it has asked only.
+    /// Stops the child: asks it to end by SIGTERM, and kills it by SIGKILL if it has not ended within `limit`. Returns how
+    /// the child ended. Cancel-safe: if this is dropped before it returns, it may only have sent SIGTERM.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -130,7 +130,7 @@ impl<R: DeserializeOwned> Process<R> {
     ///
     /// # Panics
     ///
-    /// If the runtime here has no time enabled.
+    /// If the current runtime has no time enabled.
     pub async fn stop(&self, limit: Duration) -> Result<Exit<R>, Error> {
         self.terminate()?;
         match self.join_within(limit).await {
@@ -142,7 +142,8 @@ impl<R: DeserializeOwned> Process<R> {
         }
     }
 
-    /// How it ended, or `None` if that is not known yet. It becomes known when the runtime that spawned it has run since.
+    /// Returns how the child ended, or `None` if that is not known yet. It becomes known when the runtime that spawned the
+    /// child has run after its end.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -165,7 +166,7 @@ impl<R: DeserializeOwned> Process<R> {
 }
 
 impl<R> Process<R> {
-    /// Its process id. After it ended the number may be another's.
+    /// Returns the process id of the child. After the child has ended, the id may belong to another process.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -181,7 +182,7 @@ impl<R> Process<R> {
         self.life.pid.as_raw().unsigned_abs()
     }
 
-    /// The display name, for logs.
+    /// Returns the display name, for logs.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -197,7 +198,7 @@ impl<R> Process<R> {
         &self.life.name
     }
 
-    /// Returns the pipe to its stdin, if it was to be piped and was not taken yet.
+    /// Returns the pipe to the child's stdin, if it was set to be piped and has not been taken yet.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -218,7 +219,7 @@ impl<R> Process<R> {
         self.streams().stdin.take()
     }
 
-    /// Returns the pipe from its stdout, if it was to be piped and was not taken yet.
+    /// Returns the pipe from the child's stdout, if it was set to be piped and has not been taken yet.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -240,7 +241,7 @@ impl<R> Process<R> {
         self.streams().stdout.take()
     }
 
-    /// Returns the pipe from its stderr, if it was to be piped and was not taken yet.
+    /// Returns the pipe from the child's stderr, if it was set to be piped and has not been taken yet.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -266,7 +267,7 @@ impl<R> Process<R> {
         self.life.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks it to end, by SIGTERM. Nothing happens if it has ended.
+    /// Asks the child to end, by SIGTERM. Does nothing if the child has ended.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -281,12 +282,12 @@ impl<R> Process<R> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(libc::SIGTERM)
     }
 
-    /// Ends it, by SIGKILL. Nothing happens if it has ended.
+    /// Kills the child, by SIGKILL. Does nothing if the child has ended.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -301,12 +302,12 @@ impl<R> Process<R> {
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn kill(&self) -> io::Result<()> {
         self.signal(libc::SIGKILL)
     }
 
-    /// Sends it the signal of this number. Nothing happens if it has ended.
+    /// Sends the child the signal with this number. Does nothing if the child has ended.
     ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
@@ -321,7 +322,7 @@ impl<R> Process<R> {
     ///
     /// # Errors
     ///
-    /// What the system says; `InvalidInput` if it has no signal of this number.
+    /// The error of the system: `InvalidInput` if it has no signal with this number.
     pub fn signal(&self, number: i32) -> io::Result<()> {
         self.life.signal(number)
     }
@@ -357,8 +358,8 @@ impl<R> fmt::Debug for Process<R> {
     }
 }
 
-/// Makes one answer of the status and of what the child said last. The status decides: a child that was killed after it had
-/// reported its result was killed. Where something else took the status, the report has to do.
+/// Combines the status and the last report of the child into one answer. The status takes precedence: a child that was
+/// killed after it had reported its result was killed. If something else took the status, only the report is used.
 fn told<R: DeserializeOwned>(ended: Ended) -> Result<Exit<R>, Error> {
     let report = ended.report.as_deref();
     let status = match ended.status {
@@ -380,21 +381,21 @@ fn told<R: DeserializeOwned>(ended: Ended) -> Result<Exit<R>, Error> {
     })
 }
 
-/// Each task that joins gets an error of its own.
+/// Copies an error, so that each task that joins gets its own.
 fn copy(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// The child as its task has it. If the task is dropped before its end, because the runtime goes, nobody would reap
-/// the child: so it is killed and reaped here.
+/// The child as its task holds it. If the task is dropped before the child has ended, because the runtime is dropped,
+/// nothing else would reap the child, so it is killed and reaped here.
 pub(crate) struct Ward {
     pub(crate) child: Arc<Mutex<Option<Child>>>,
-    /// Whether anybody still asks does not matter: the child has to be reaped.
+    /// The channel for how it ended. The child must be reaped even if nothing receives this any more.
     pub(crate) end: watch::Sender<Option<Ended>>,
 }
 
 impl Ward {
-    /// Says how it ended, once nothing of it is open here any more.
+    /// Reports how the child ended, once nothing of it is open here any more.
     pub(crate) fn tell(&self, ended: Ended) {
         drop(self.take());
         let _ = self.end.send(Some(ended));
@@ -422,12 +423,12 @@ impl Drop for Ward {
     }
 }
 
-/// Waits for the child with the lock held only for the moment of each look.
+/// Waits for the child, and holds the lock only while it polls.
 pub(crate) async fn reap(child: &Mutex<Option<Child>>) -> Result<ExitStatus, Arc<io::Error>> {
     let status = poll_fn(|context| {
         let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
         match child.as_mut() {
-            // `wait` keeps all it knows in the child, so each look can begin it anew.
+            // `wait` keeps its state in the child, so each poll can call it anew.
             Some(child) => pin!(child.wait()).poll(context),
             None => Poll::Ready(Err(ErrorKind::NotFound.into())),
         }

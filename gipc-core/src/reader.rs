@@ -1,6 +1,6 @@
 //! The receiving end of a pipe.
 //!
-//! A handle is a cheap clone of one shared end. It does not know how it travels to a child (`handoff` does).
+//! A handle is a cheap clone of one shared end. `handoff` moves it to a child.
 
 use crate::channel::Channel;
 use crate::end::{End, Held};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The receiving end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one, or by [`close`](Self::close).
+/// The receiving end of a pipe. Clones are the same handle, for other tasks of this process. The descriptor is closed with
+/// the last clone, or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
     end: Arc<End<Inlet>>,
     codec: PhantomData<fn() -> C>,
@@ -23,8 +23,9 @@ pub struct Reader<C = Raw> {
 /// What readers share.
 pub(crate) type Inlet = Incoming<Channel>;
 
-/// Takes over a descriptor, in which each message has to stand as four bytes of length, the least significant first, and then
-/// as many bytes. It must be one that can be waited for: a pipe, a FIFO, or a stream socket; with another, `get` fails with `Io`.
+/// Takes over a descriptor that carries each message as four bytes of length, least significant first, and then as many
+/// bytes. It must be a descriptor that can be waited for: a pipe, a FIFO, or a stream socket. With any other, `get` fails
+/// with `Io`.
 impl From<OwnedFd> for Reader {
     fn from(descriptor: OwnedFd) -> Self {
         Self::from_descriptor(descriptor, Vec::new())
@@ -83,7 +84,7 @@ impl Reader {
 }
 
 impl<C: Codec> Reader<C> {
-    /// The same handle with another codec: `r.with::<Postcard<Job>>()`.
+    /// Returns the same handle with another codec: `r.with::<Postcard<Job>>()`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -101,8 +102,8 @@ impl<C: Codec> Reader<C> {
         Reader { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Waits for the next message; `None` is the end: every writer is closed and no message is left. Each
-    /// message goes to exactly one get, in the order in which the gets were first polled.
+    /// Waits for the next message. `None` is the end: every writer is closed and no message is left. Each message goes to
+    /// exactly one get, in the order in which the gets were first polled.
     ///
     /// Cancel-safe: a get that is dropped takes nothing with it.
     ///
@@ -125,9 +126,9 @@ impl<C: Codec> Reader<C> {
     ///
     /// # Panics
     ///
-    /// If the runtime here has no I/O enabled.
+    /// If the current runtime has no I/O enabled.
     pub async fn get(&self) -> Result<Option<C::Got>, Error> {
-        // What was read ahead costs one short lock; all else is a turn.
+        // A message that was read ahead costs one short lock; anything else needs a turn.
         let message = match self.end.at_once(Incoming::ready) {
             Some(message) => Some(message),
             None => self.end.enter().await?.next().await?,
@@ -135,8 +136,8 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// Like [`get`](Self::get), but fails with `Timeout` after `limit`. Time spent queued behind other tasks counts. A part of a
-    /// message that came in time is not lost: the next get continues it. Cancel-safe.
+    /// Like [`get`](Self::get), but fails with `Timeout` after `limit`. Time spent queued behind other tasks counts. A part
+    /// of a message that came in time is not lost: the next get continues it. Cancel-safe.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -157,7 +158,7 @@ impl<C: Codec> Reader<C> {
     ///
     /// # Panics
     ///
-    /// As [`get`](Self::get), and if the runtime here has no time enabled.
+    /// As [`get`](Self::get), and if the current runtime has no time enabled.
     pub async fn get_within(&self, limit: Duration) -> Result<Option<C::Got>, Error> {
         match timeout(limit, self.get()).await {
             Ok(got) => got,
@@ -169,7 +170,7 @@ impl<C: Codec> Reader<C> {
         }
     }
 
-    /// Takes the next message if all of it is there; `None` is the end, as in [`get`](Self::get). Does not wait, and needs
+    /// Returns the next message if all of it is there; `None` is the end, as in [`get`](Self::get). Does not wait, and needs
     /// no runtime.
     ///
     /// ```
@@ -193,9 +194,9 @@ impl<C: Codec> Reader<C> {
         message.map(C::decode).transpose().map_err(Error::Decode)
     }
 
-    /// Refuses messages longer than so many bytes from now on, instead of those longer than
-    /// [`MAX_MESSAGE`]: `get` says `TooLarge`, before it has taken any memory for them, and what was
-    /// refused stays so. It is this process's own rule and does not go with the handle to a child.
+    /// Refuses messages longer than this many bytes from now on, instead of those longer than [`MAX_MESSAGE`]: `get` returns
+    /// `TooLarge` before it has used any memory for them, and so does every later get. The limit applies to this process and
+    /// does not go with the handle to a child.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -217,7 +218,7 @@ impl<C: Codec> Reader<C> {
         self.reserve().map(|mut end| end.max = bytes.min(MAX_MESSAGE))
     }
 
-    /// Closes the descriptor, for all clones. Does not wait.
+    /// Closes the descriptor for all clones. Does not wait.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -231,12 +232,12 @@ impl<C: Codec> Reader<C> {
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before; `Locked` while a get waits, and nothing has happened.
+    /// `Closed` if it was closed or given away before; `Locked` while a get waits. Nothing has happened then.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// Waits until every get before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// Waits until all earlier gets of all tasks are done, then closes. Cancel-safe: if it is dropped before that, it closes
     /// nothing.
     ///
     /// ```
@@ -257,7 +258,7 @@ impl<C: Codec> Reader<C> {
         Ok(())
     }
 
-    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
+    /// Returns the raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -274,8 +275,8 @@ impl<C: Codec> Reader<C> {
         self.end.descriptor()
     }
 
-    /// Takes the descriptor away from all clones, with the bytes that were read from it and not returned by a get: they come
-    /// before all that can still be read. The descriptor is non-blocking once it was used.
+    /// Takes the descriptor away from all clones. Returns it with the bytes that were read from it and not returned by a
+    /// get, which come before everything that can still be read. The descriptor is non-blocking once it has been used.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,15 +1,15 @@
-//! What a child says before it ends, to the process that started it: one byte for the kind, then a value or a text.
+//! What a child reports before it ends, to the process that started it: one byte for the kind, then a value or a text.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
-/// The exit code of a child that panicked, as std has it.
+/// The exit code of a child that panicked, as in std.
 pub(crate) const PANICKED: i32 = 101;
 
 /// The exit code of a child that could not begin.
 pub(crate) const CANNOT_BEGIN: i32 = 127;
 
-/// How a child ended, as it says itself.
+/// How a child ended, as reported by itself.
 pub(crate) enum Report {
     /// The encoded result of its entry.
     Value(Vec<u8>),
@@ -24,7 +24,7 @@ pub(crate) enum Report {
 }
 
 impl Report {
-    /// Tells the parent, if it is still there.
+    /// Sends the report to the parent, if the parent still exists.
     pub(crate) fn send(&self, mut control: &UnixStream) {
         let (kind, bytes): (u8, &[u8]) = match self {
             Self::Value(bytes) => (b'v', bytes),
@@ -47,8 +47,8 @@ impl Report {
         }
     }
 
-    /// Reads what a child said; a result longer than `limit` is lost, and a longer text is cut there. `None` if it said
-    /// nothing: then its status tells all.
+    /// Reads the report of a child. A result longer than `limit` is lost, and a longer text is cut at the limit. `None` if
+    /// the child reported nothing: then only its status says how it ended.
     pub(crate) fn read(mut said: Vec<u8>, limit: usize) -> Option<Self> {
         let kind = *said.first()?;
         said.remove(0);

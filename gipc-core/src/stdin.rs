@@ -1,5 +1,5 @@
-//! What the stdin of a child is. Its descriptor travels like a handle, since descriptor 0 of a child is the socket to its
-//! parent until the entry begins.
+//! The stdin of a child. Its descriptor travels like a handle, since descriptor 0 of a child is the socket to its parent
+//! until the entry begins.
 
 use std::fs::File;
 use std::io;
@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use tokio::process::ChildStdin;
 
-/// The stdin of a child, as [`Stdio`](std::process::Stdio) is for other programs. A file or a descriptor is turned into it by
-/// `into`, and can be the stdin of several children.
+/// The stdin of a child, as [`Stdio`](std::process::Stdio) is for other programs. `into` converts a file or a descriptor to
+/// it; the result can be the stdin of several children.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Stdin {
@@ -24,7 +24,7 @@ pub enum Stdin {
 }
 
 impl Stdin {
-    /// The descriptor for the child, and the other end of it where that is new.
+    /// The descriptor for the child and, if it is new, its other end.
     pub(crate) fn open(&self) -> io::Result<(Option<Arc<OwnedFd>>, Option<ChildStdin>)> {
         Ok(match self {
             Self::Null => (None, None),

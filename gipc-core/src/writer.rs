@@ -14,15 +14,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The sending end of a pipe. Clones are the same handle, for other tasks of this process; the descriptor is closed with
-/// the last one, or by [`close`](Self::close).
+/// The sending end of a pipe. Clones are the same handle, for other tasks of this process. The descriptor is closed with the
+/// last clone, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
     end: Arc<End<Outlet>>,
     codec: PhantomData<fn() -> C>,
 }
 
-/// Takes over a descriptor, into which each message is written as four bytes of length, the least significant first, and then
-/// as many bytes. It must be one that can be waited for: a pipe, a FIFO, or a stream socket; with another, `put` fails with `Io`.
+/// Takes over a descriptor to which each message is written as four bytes of length, least significant first, and then as
+/// many bytes. It must be a descriptor that can be waited for: a pipe, a FIFO, or a stream socket. With any other, `put`
+/// fails with `Io`.
 impl From<OwnedFd> for Writer {
     fn from(descriptor: OwnedFd) -> Self {
         let number = descriptor.as_raw_fd();
@@ -38,7 +39,7 @@ impl Writer {
 }
 
 impl<C: Codec> Writer<C> {
-    /// The same handle with another codec: `w.with::<Postcard<Job>>()`.
+    /// Returns the same handle with another codec: `w.with::<Postcard<Job>>()`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -56,13 +57,13 @@ impl<C: Codec> Writer<C> {
         Writer { end: Arc::clone(&self.end), codec: PhantomData }
     }
 
-    /// Writes one message, and waits while the pipe is full. Messages of several tasks never mix; they go
-    /// in the order in which the puts were first polled. When it returns the message is in the pipe.
+    /// Writes one message, and waits while the pipe is full. When it returns, the message is in the pipe. Messages of
+    /// several tasks never mix; they go in the order in which the puts were first polled.
     ///
-    /// Cancel-safe: a put that is dropped before its first byte is withdrawn; after that its rest is copied, which takes
-    /// as long as it is long, and written in the background, before any other put, because half a message would spoil
-    /// what follows. Until then the handle is in use. If no runtime can do it, or the runtime ends, the
-    /// next put writes the rest first; without a next put, the reader gets `Truncated`.
+    /// Cancel-safe: a put that is dropped before its first byte is withdrawn. If it is dropped later, the rest of the
+    /// message is copied, which takes time in proportion to its length, and written in the background before any other put,
+    /// because half a message would corrupt what follows. Until then the handle is in use. If no runtime can write the rest,
+    /// or the runtime ends, the next put writes it first; without a next put, the reader gets `Truncated`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -78,17 +79,17 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any
-    /// more; `Io`, and then the next put goes on where this one was.
+    /// `Closed`; `TooLarge` and `Encode` before anything is written; `Broken` if there is no reader any more; `Io`, after
+    /// which the next put continues where this one stopped.
     ///
     /// # Panics
     ///
-    /// If the runtime here has no I/O enabled.
+    /// If the current runtime has no I/O enabled.
     pub async fn put(&self, message: impl Message<C::Put>) -> Result<(), Error> {
         self.put_noting(message.as_put(), &AtomicBool::new(false)).await
     }
 
-    /// Notes in `left_rest` whether it was dropped or failed in the middle of its message.
+    /// Puts a message, and records in `left_rest` whether the put was dropped or failed in the middle of the message.
     async fn put_noting(&self, message: &C::Put, left_rest: &AtomicBool) -> Result<(), Error> {
         let bytes = C::encode(message).map_err(Error::Encode)?;
         let header = header(bytes.len())?;
@@ -97,7 +98,8 @@ impl<C: Codec> Writer<C> {
         turn.write(frame, left_rest).await
     }
 
-    /// Like [`put`](Self::put), but fails after `limit`. Time spent queued behind other tasks counts. Cancel-safe in the same way.
+    /// Like [`put`](Self::put), but fails after `limit`. Time spent queued behind other tasks counts. Cancel-safe in the
+    /// same way.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -116,13 +118,13 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put); `Timeout` if the message is withdrawn, and can be put again; `StillSending` if a part of it was
-    /// written, so that the rest follows in the background: to put it again would send it twice. Then [`abort`](Self::abort)
-    /// gives up a reader that does not read.
+    /// As [`put`](Self::put); `Timeout` if the message is withdrawn, so that it can be put again; `StillSending` if a part
+    /// of it was written, so that the rest follows in the background and putting it again would send it twice. In that case,
+    /// [`abort`](Self::abort) gives up on a reader that does not read.
     ///
     /// # Panics
     ///
-    /// As [`put`](Self::put), and if the runtime here has no time enabled.
+    /// As [`put`](Self::put), and if the current runtime has no time enabled.
     pub async fn put_within(
         &self,
         message: impl Message<C::Put>,
@@ -136,8 +138,8 @@ impl<C: Codec> Writer<C> {
         })
     }
 
-    /// Writes many messages in few system calls, with no message of another task between them. They are encoded on the
-    /// way, while the handle is in use.
+    /// Writes many messages in few system calls, with no message of another task between them. They are encoded one after
+    /// another while the handle is in use.
     ///
     /// Cancel-safe, as [`put`](Self::put): messages that were not begun are withdrawn.
     ///
@@ -153,8 +155,8 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put). After `Encode` and `TooLarge` all messages before the refused one are written, and none behind
-    /// it; after the others some may be, from the first on.
+    /// As [`put`](Self::put). After `Encode` and `TooLarge`, all messages before the refused one are written, and none after
+    /// it. After other errors some may be written, from the first on.
     ///
     /// # Panics
     ///
@@ -187,7 +189,7 @@ impl<C: Codec> Writer<C> {
         }
     }
 
-    /// Closes the descriptor, for all clones. Does not wait: what was put is in the pipe.
+    /// Closes the descriptor for all clones. Does not wait: what was put is in the pipe.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -201,13 +203,13 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before; `Locked` while a put waits or is being finished, and
-    /// nothing has happened.
+    /// `Closed` if it was closed or given away before; `Locked` while a put waits or is being finished. Nothing has happened
+    /// then.
     pub fn close(&self) -> Result<(), Error> {
         self.reserve().map(|end| drop(end.commit()))
     }
 
-    /// Waits until every put before it, of whatever task, is done, and closes then. Cancel-safe: dropped before that, it closes
+    /// Waits until all earlier puts of all tasks are done, then closes. Cancel-safe: if it is dropped before that, it closes
     /// nothing.
     ///
     /// ```
@@ -224,18 +226,19 @@ impl<C: Codec> Writer<C> {
     ///
     /// # Errors
     ///
-    /// `Closed` if it was closed or given away before. `Broken` if the rest of a put that was given up could not be written:
-    /// it is closed all the same. `Io`, and then it is not.
+    /// `Closed` if it was closed or given away before. `Broken` if the rest of a put that was given up could not be written;
+    /// the handle is closed nevertheless. `Io`, after which the handle is not closed.
     ///
     /// # Panics
     ///
-    /// If the runtime here has no I/O enabled and there is such a rest.
+    /// If the current runtime has no I/O enabled and there is such a rest.
     pub async fn close_when_idle(&self) -> Result<(), Error> {
         Turn::close(&self.end).await
     }
 
-    /// Closes at once, for all clones, even in the middle of a message: the reader then sees `Truncated`. Puts that wait, and
-    /// the one that is under way, say `Closed`. The descriptor is closed when that last one was polled or dropped.
+    /// Closes at once for all clones, even in the middle of a message: the reader then gets `Truncated`. Puts that wait, and
+    /// the put that is in progress, return `Closed`. The descriptor is closed when the put in progress has been polled or is
+    /// dropped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -260,7 +263,7 @@ impl<C: Codec> Writer<C> {
         if self.end.abort() { Ok(()) } else { Err(Error::Closed) }
     }
 
-    /// The raw descriptor while it is open, for diagnostics. Do not read, write or close it.
+    /// Returns the raw descriptor while it is open, for diagnostics. Do not read, write or close it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -275,7 +278,7 @@ impl<C: Codec> Writer<C> {
         self.end.descriptor()
     }
 
-    /// Takes the descriptor away from all clones. It is non-blocking once it was used.
+    /// Takes the descriptor away from all clones and returns it. It is non-blocking once it has been used.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -297,7 +300,7 @@ impl<C: Codec> Writer<C> {
         Ok(self.reserve()?.commit().sink.into_descriptor())
     }
 
-    /// Reserves the writer, if it has no frame unfinished.
+    /// Reserves the writer, if it has no unfinished frame.
     pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
         let held = self.end.reserve()?;
         if held.has_rest() { Err(Error::Locked) } else { Ok(held) }

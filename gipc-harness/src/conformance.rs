@@ -17,11 +17,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The environment variable with the adapters that must be able to run, separated by commas. Without it, the tests of an
-/// adapter that is not set up are ignored.
+/// The environment variable that names the adapters that must be able to run, separated by commas. The tests of any other
+/// adapter are ignored if it is not set up.
 const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 
-/// Defines the `main` of a test target without libtest's own (`harness = false`), with one test for each scenario.
+/// Defines the `main` of a test target with `harness = false`, with one test for each scenario.
 ///
 /// The fields are optional:
 ///
@@ -30,14 +30,15 @@ const REQUIRED: &str = "GIPC_HARNESS_REQUIRE";
 /// | `adapter` | the name or the folder of an adapter | the agent, or the embedded gipc-core |
 /// | `agent` | a function `fn(role: &str)` that is the agent | the adapter's command |
 /// | `scenarios` | ids, themes, `profile:NAME`, paths | the whole built-in suite |
-/// | `inspect` | a function that looks at each expected verdict, for snapshots of one's own | |
+/// | `inspect` | a function that is called with each expected verdict, for your own snapshots | |
 ///
 /// ```no_run
 /// gipc_harness::conformance! { adapter: "tests/my-adapter", scenarios: ["close/", "profile:core"] }
 /// ```
 ///
-/// Tests are filtered as usual, `cargo test --test conformance close/`, and under nextest each is a process of its own.
-/// Heavy scenarios are ignored tests, and so are those for which the implementation lacks a feature, with the reason.
+/// Tests are filtered as usual, `cargo test --test conformance close/`, and under nextest each test is a process of its own.
+/// Heavy scenarios are ignored tests. So are scenarios that need a feature that the implementation lacks; the reason is
+/// shown.
 #[macro_export]
 macro_rules! conformance {
     ($($field:ident: $value:expr),* $(,)?) => {
@@ -63,14 +64,14 @@ pub struct ConformanceTests {
 struct Shared {
     adapter: Adapter,
     asked: String,
-    /// The agent is a function of this program, which no command of `gipc-harness` can start.
+    /// Whether the agent is a function of this program, which no command of `gipc-harness` can start.
     is_own: bool,
     inspect: Option<fn(&Scenario, &Verdict)>,
     environment: OnceLock<Environment>,
 }
 
 impl ConformanceTests {
-    /// The whole built-in suite. `package` is the name of an adapter that is only a function.
+    /// Starts with the whole built-in suite. `package` is the name of an adapter that is only a function.
     #[must_use]
     pub fn new(package: &str) -> Self {
         let (adapter, agent, inspect) = (None, None, None);
@@ -98,15 +99,15 @@ impl ConformanceTests {
         self
     }
 
-    /// Sets a function that looks at each expected verdict, for snapshots of one's own. A panic fails the test.
+    /// Sets a function that is called with each expected verdict, for your own snapshots. A panic fails the test.
     #[must_use]
     pub fn inspect(mut self, inspect: fn(&Scenario, &Verdict)) -> Self {
         self.inspect = Some(inspect);
         self
     }
 
-    /// The main function: takes the arguments of libtest, and runs the tests that they select. In a process that the
-    /// harness started it plays its role instead and does not return.
+    /// The main function: takes the arguments of libtest and runs the tests that they select. In a process that the harness
+    /// started, it plays the role of that process instead and does not return.
     pub fn main(self) -> ExitCode {
         match self.agent {
             Some(agent) => init_with_agent(agent),
@@ -169,10 +170,10 @@ impl ConformanceTests {
 }
 
 impl Shared {
-    /// Executes one scenario and judges it, as `run` does. A scenario that the implementation lacks a feature for is
+    /// Executes one scenario and judges it, as `run` does. A scenario that needs a feature that the implementation lacks is
     /// ignored, with the reason. Fails with the screen that `run` prints.
     fn test(&self, file: &ScenarioFile) -> Result<Completion, Failed> {
-        // The model agrees with the built-in scenarios: the tests of the harness see to it.
+        // The tests of the harness ensure that the model agrees with the built-in scenarios.
         let scenario = if file.is_embedded { file.parse() } else { file.checked() };
         let scenario = scenario.map_err(|refusal| refusal.to_string())?;
         let exe = own_program()?;

@@ -1,4 +1,4 @@
-//! The embedded agent: gipc-core, driven like any other implementation. The only module of the harness that names it.
+//! The embedded agent: gipc-core, driven like any other implementation. No other module of the harness uses gipc-core.
 
 mod codecs;
 mod second_loop;
@@ -20,8 +20,8 @@ use std::os::fd::RawFd;
 use std::process::Stdio;
 use std::thread;
 
-/// What a child gets: its role, the names of the handles that it is given, and the codecs of those that have one.
-/// A child that is a program gets its role and its streams instead, as arguments of the program.
+/// The arguments of a child: its role, the names of the handles that it is given, and the codecs of those that have one. A
+/// child that is a program gets its role and its streams instead, as arguments of the program.
 type ChildArguments = (String, Vec<String>, BTreeMap<String, String>, Vec<String>);
 
 /// A command that starts an agent.
@@ -44,7 +44,7 @@ gipc_core::entry! {
     }
 }
 
-/// Must be the first statement of `main`: in a child of the embedded implementation it does not return.
+/// Takes over a child of the embedded implementation, in which it does not return. Must be the first statement of `main`.
 pub fn init() {
     gipc_core::init!(child_entry, second_loop::greet);
 }
@@ -135,7 +135,7 @@ impl Resources for Core {
         descriptor.ok_or(WireOutcome::Closed.into())
     }
 
-    /// The length as four bytes, the least significant first except at a stream.
+    /// The header of a frame: its length as four bytes, least significant first, except on the streams of a program.
     fn frame_header(&self, handle: &str, len: u64) -> Option<Vec<u8>> {
         if self.streams.has(handle) {
             return Streams::frame_header(len);
@@ -143,7 +143,7 @@ impl Resources for Core {
         Some(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes().to_vec())
     }
 
-    /// What the types of gipc-core do not let a program write.
+    /// Why a command is refused: what the types of gipc-core do not let a program express.
     fn why_undeclared(&self, command: &Command) -> String {
         let what = match command {
             Command::Enter { .. } | Command::Leave { .. } => {
@@ -252,7 +252,8 @@ impl Core {
         command: ChildCommand,
         from_thread: bool,
     ) -> Answer {
-        // gipc-core refuses a handle that is named twice before it asks whether one is in use, which a share asks.
+        // gipc-core refuses a handle that is named twice before it checks whether one is in use, and `share` makes that
+        // check.
         let is_repeated = handles.iter().collect::<BTreeSet<_>>().len() < handles.len();
         let give = |name: &String| match shared.contains(name) && !is_repeated {
             true => self.share(name),
@@ -285,7 +286,7 @@ impl Core {
         Ok(Handle::Writer(copy?.into()))
     }
 
-    /// Starts the program of the harness as an entry: gipc-core starts only its own program.
+    /// Starts the program of the harness as an entry, since gipc-core starts only its own program.
     fn run(
         &self,
         child: String,
@@ -358,14 +359,14 @@ impl Core {
         handles.insert(name.to_owned(), handle);
     }
 
-    /// A handle of this process. An unknown name is that of a handle which another process has: it cannot be used here.
+    /// A handle of this process. An unknown name belongs to a handle of another process, which cannot be used here.
     fn handle(&self, name: &str) -> Result<Handle, Failure> {
         self.handles.borrow().get(name).cloned().ok_or(WireOutcome::Closed.into())
     }
 
     fn child(&self, name: &str) -> Result<Process, Failure> {
         let process = self.children.borrow().get(name).cloned();
-        // A start that was refused has given back no object for its child.
+        // A start that was refused returned no object for its child.
         process.ok_or(WireOutcome::Misuse.into())
     }
 
@@ -397,13 +398,13 @@ fn end_descriptor(handle: &Handle) -> Option<RawFd> {
     }
 }
 
-/// The answer to a call that returns nothing.
+/// The answer to a call that returns no value.
 fn done(result: Result<(), impl Into<Error>>) -> Answer {
     result.map_err(failure)?;
     Ok(WireOutcome::Ok.into())
 }
 
-/// The answer to a command that the types of gipc-core do not let a program write.
+/// The answer to a command that the types of gipc-core do not let a program express.
 fn impossible(what: &str) -> Failure {
     Failure::unsupported(format!("impossible by type: {what}"))
 }
@@ -428,7 +429,7 @@ fn explain(error: &Error) -> Completed {
             Some(number) => WireOutcome::Os { name: format!("{:?}", Errno::from_raw(number)) },
             None => WireOutcome::Other,
         },
-        // The error type of gipc-core may grow.
+        // gipc-core may add variants to its error type.
         _ => WireOutcome::Other,
     };
     Completed { detail: Some(error.to_string()), ..outcome.into() }

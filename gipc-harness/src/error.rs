@@ -1,4 +1,4 @@
-//! Why something that was asked for cannot be done, in words for a person.
+//! The error type of the commands: why a request cannot be carried out, in words for a person.
 
 use crate::adapter::AdapterError;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::path::Path;
 pub enum Error {
     /// The request is wrong: usage, a scenario or a manifest that is refused. A command exits with 2.
     Usage(String),
-    /// The answer could not be determined because of the system, a file or an adapter. A command exits with 3.
+    /// The system, a file or an adapter makes the answer impossible. A command exits with 3.
     Unable(String),
 }
 
@@ -19,7 +19,7 @@ impl Error {
         Self::Usage(message.into())
     }
 
-    /// An answer that could not be determined.
+    /// An answer that is impossible.
     pub fn unable(message: impl Into<String>) -> Self {
         Self::Unable(message.into())
     }

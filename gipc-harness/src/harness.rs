@@ -1,4 +1,4 @@
-//! Runs scenarios from a program: what is asked, as a builder.
+//! Runs scenarios from a program: a builder for the request.
 
 use crate::adapter::Adapter;
 use crate::error::Error;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// A run of scenarios on one implementation.
 ///
-/// Without further calls it runs the built-in suite on the embedded implementation, gipc-core.
+/// By default it runs the built-in suite on the embedded implementation, gipc-core.
 ///
 /// ```no_run
 /// use gipc_harness::Harness;
@@ -30,10 +30,10 @@ pub struct Harness {
 }
 
 impl Harness {
-    /// Looks for `gipc-harness.toml` in the current folder and above it, as the command does.
+    /// Creates a run. Looks for `gipc-harness.toml` in the current folder and above it, as the command does.
     ///
-    /// Fails if `main` of this program did not call `init`, since the harness starts the program again for
-    /// its own processes; and if `gipc-harness.toml` cannot be read.
+    /// Fails if `main` of this program did not call `init`, which is needed because the harness starts the program again for
+    /// its own processes, or if `gipc-harness.toml` cannot be read.
     pub fn new() -> Result<Self, Error> {
         if !is_initialized() {
             return Err(Error::usage(
@@ -44,17 +44,17 @@ impl Harness {
         Ok(Self { suite: Suite::find(None, None)?, request: RunRequest::default() })
     }
 
-    /// Selects an adapter: the name or the folder of one, with `@VARIANT` behind it if one is wanted.
+    /// Selects an adapter by its name or folder, followed by `@VARIANT` for a variant of it.
     ///
-    /// Fails if there is no such adapter, its manifest is invalid, or something that it needs is missing here.
+    /// Fails if there is no such adapter, its manifest is invalid, or something that it needs is missing on this machine.
     pub fn adapter(mut self, name: &str) -> Result<Self, Error> {
         self.suite.adapter(name)?;
         self.request.adapter = Some(name.to_owned());
         Ok(self)
     }
 
-    /// Selects the agent that this program gave to `init_with_agent`. `name` is shown in
-    /// reports. It may answer `unsupported` to everything that it lacks: such scenarios are skipped.
+    /// Selects the agent that this program gave to `init_with_agent`. `name` is shown in reports. The agent may answer
+    /// `unsupported` to every command that it does not implement: such scenarios are skipped.
     ///
     /// Fails if the program has no agent.
     pub fn agent(mut self, name: &str) -> Result<Self, Error> {
@@ -86,7 +86,7 @@ impl Harness {
         Ok(self)
     }
 
-    /// Sets how many scenarios run at once. One a processor by default.
+    /// Sets how many scenarios run at once. The default is two for each processor.
     #[must_use]
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.request.jobs = Some(jobs.max(1));
@@ -121,7 +121,7 @@ impl Harness {
         self
     }
 
-    /// Replaces the whole request, for what has no method here.
+    /// Changes the whole request, for settings that have no method here.
     #[must_use]
     pub fn request(mut self, change: impl FnOnce(&mut RunRequest)) -> Self {
         change(&mut self.request);
@@ -130,8 +130,8 @@ impl Harness {
 
     /// Runs everything that was selected and judges it. Blocks until the last process has ended.
     ///
-    /// A failed scenario is no error: it is in the report. Fails if nothing could be run: a scenario is invalid, or the
-    /// system refuses.
+    /// A failed scenario is not an error; the report shows it. Fails if nothing could be run, because a scenario is invalid
+    /// or the system refuses.
     pub fn run(self) -> Result<Report, Error> {
         let run = SuiteRun::prepare(&self.suite, self.request)?;
         let mut report = Report::of(&run);

@@ -3,16 +3,16 @@
 //! It runs scripted multi-process scenarios against an implementation in any language, compares what happened with a model,
 //! and explains a stall: which process waits for which, and why.
 //!
-//! The suite as the tests of a crate, in a test target with `harness = false`:
+//! To run the suite as the tests of a crate, give the crate a test target with `harness = false`:
 //!
 //! ```no_run
 //! gipc_harness::conformance! { adapter: "tests/my-adapter", scenarios: ["close/"] }
 //! ```
 //!
-//! The same from a program: [`Harness`]. The command `gipc-harness` does the rest: `gipc-harness --help`.
+//! To run it from a program, use [`Harness`]. For everything else there is the command: `gipc-harness --help`.
 //!
-//! The public surface is what this page lists. The modules are documented for contributors, in the order in which a run uses
-//! them, and may change with any release.
+//! The public interface is what this page lists. The modules are documented for contributors, in the order in which a run
+//! uses them, and may change with any release.
 pub mod similar;
 pub mod program;
 pub mod error;

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 /// The argument of the process that starts and ends the processes of a run.
 pub const SUPERVISOR: &str = "gipc-harness:supervisor";
-/// The argument of a process that keeps a processor busy.
+/// The argument of a process that keeps a processor busy, for `--load`.
 pub const LOAD: &str = "gipc-harness:load";
-/// The argument of a process that ends at once. Its time says how fast the machine is.
+/// The argument of a process that ends at once. How long that takes shows how fast the machine is.
 pub const NOTHING: &str = "gipc-harness:nothing";
 /// The argument of a process of the embedded implementation, before its role.
 pub const EMBEDDED_AGENT: &str = "gipc-harness:embedded-agent";
@@ -21,7 +21,7 @@ pub const AGENT: &str = "gipc-harness:agent";
 /// scenario ends.
 pub type AgentFunction = fn(role: &str);
 
-/// The agent that the program gave to `init`, once `init` was called.
+/// The agent that the program gave to `init`. Empty until `init` is called.
 static INITIALIZED: OnceLock<Option<AgentFunction>> = OnceLock::new();
 
 /// Remembers that `init` was called, and with which agent.

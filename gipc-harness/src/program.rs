@@ -1,4 +1,4 @@
-//! How this program was called, so that a command in a message can be typed where the message was printed.
+//! How this program was called, so that a command in a message can be pasted into the same shell.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,7 +12,8 @@ pub fn command(words: &str) -> String {
     command_of(&arguments, by_cargo, words)
 }
 
-/// The same for these arguments. `by_cargo`: `cargo run` started the program, which the alias `cargo harness` does.
+/// The same for the given arguments. `by_cargo` says whether `cargo run` started the program, as the alias `cargo harness`
+/// does.
 fn command_of(arguments: &[OsString], by_cargo: bool, words: &str) -> String {
     let arguments: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let typed = arguments.first().copied().filter(|typed| !typed.is_empty());

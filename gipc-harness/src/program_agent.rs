@@ -1,5 +1,5 @@
-//! The program that a scenario starts by `run`: it performs its lines with the system's own calls, on its standard streams,
-//! and knows nothing of the implementation that has started it.
+//! The program that a scenario starts by `run`. It performs its steps with plain system calls on its standard streams, and
+//! knows nothing of the implementation that started it.
 
 use gipc_agent::{
     Answer, BlockingImplementation, Command, Failure, Identity, Resources, WireOutcome, WireStream,
@@ -20,8 +20,8 @@ use std::time::Duration;
 /// The profiles that the program has.
 const PROFILES: [&str; 7] = ["core", "process", "frames", "signals", "limits", "stdio", "groups"];
 
-/// The main function of the program: its role, and `STREAM=HANDLE` for each standard stream that is an end of a pipe.
-/// Returns its exit code.
+/// The main function of the program. Its arguments are its role, and `STREAM=HANDLE` for each standard stream that is an end
+/// of a pipe. Returns its exit code.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let mut arguments =
@@ -47,14 +47,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-/// Says why this program cannot take part in the run; the report shows it, and recognizes in it what the system lacks.
-/// Returns the exit code.
+/// Prints why this program cannot take part in the run, and returns the exit code. The report shows the message, and
+/// recognizes from it what the system lacks.
 fn cannot_begin(role: &str, error: &io::Error) -> i32 {
     let _ = writeln!(io::stderr(), "the program `{role}` of the scenario cannot begin: {error}");
     2
 }
 
-/// Takes a standard stream as a descriptor of its own, so that closing it closes the end. `/dev/null` takes its place.
+/// Moves a standard stream to a descriptor of its own, so that closing it closes the end. `/dev/null` takes its place.
 fn take_stream(name: &str) -> io::Result<File> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let end: OwnedFd = match name {
@@ -76,7 +76,7 @@ type End = Arc<Mutex<Option<Stream>>>;
 /// A standard stream as the program has it.
 struct Stream {
     file: File,
-    /// Whether it ended inside a message; it does so at each further get.
+    /// Whether it ended inside a message. Each further get then returns the same.
     is_truncated: bool,
 }
 

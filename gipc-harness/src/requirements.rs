@@ -1,7 +1,7 @@
-//! The requirements of the specification as data, and what covers a requirement that no scenario tests. Both are read
-//! from `docs/spec.md` and `docs/coverage.md`, which are part of the binary.
+//! The requirements of the specification as data, and what covers a requirement that no scenario tests. Both are read from
+//! `docs/spec.md` and `docs/coverage.md`, which are part of the binary.
 //!
-//! The module does not use scenarios; the scenarios name the requirements that they cover.
+//! This module does not read scenarios: each scenario names the requirements that it covers.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
-//! Did you mean: the existing name that is closest to one that does not exist.
+//! "Did you mean": the existing name that is closest to one that does not exist.
 
-/// The name that was probably meant: the one with the fewest changed letters, if these are few. Upper case counts as
+/// The name that was probably meant: the one that differs in the fewest letters, if these are few. Upper case counts as
 /// lower case, and `_` as `-`.
 #[must_use]
 pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

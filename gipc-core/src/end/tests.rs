@@ -3,7 +3,7 @@
 use super::*;
 use shuttle::{check_pct, future, thread};
 
-/// Uses the end once: nobody else may have it meanwhile.
+/// Uses the end once. No other task may have it during that time.
 async fn use_once(end: &Arc<End<usize>>) -> Result<(), Error> {
     let mut turn = end.enter().await?;
     let before = *turn;
@@ -21,7 +21,7 @@ fn in_a_thread(
     thread::spawn(move || act(&end))
 }
 
-/// Waits for a turn, and gives up after so many looks.
+/// Waits for a turn, and gives up after this many polls.
 fn gives_up(end: &Arc<End<usize>>, looks: usize) -> usize {
     let mut context = Context::from_waker(Waker::noop());
     let mut entering = pin!(use_once(end));

@@ -34,7 +34,7 @@ fn bytes(messages: &[&[u8]]) -> Vec<u8> {
         .collect()
 }
 
-/// What a reader says of these bytes and the end after them, in words.
+/// Asserts what a reader returns for these bytes and the end after them, in words.
 async fn check(wire: &[u8], expected: &[&str]) {
     let mut incoming = Incoming::new(wire, Vec::new());
     for words in expected {
@@ -86,7 +86,7 @@ async fn a_message_may_have_as_many_bytes_as_the_limit_and_no_more(#[case] len: 
     assert!(matches!(incoming.next().await, Err(Error::TooLarge { .. })));
 }
 
-/// Gives one piece for each read.
+/// A source that gives one piece for each read.
 struct Pieces(std::vec::IntoIter<Vec<u8>>);
 
 impl Source for Pieces {
@@ -129,8 +129,8 @@ async fn after_256_messages_that_were_there_a_get_lets_other_tasks_run() {
     assert_eq!(waited, [256, 512]);
 }
 
-/// A read that moved less than it asked for has emptied the pipe, and nothing is announced before more comes. Here a part of a
-/// header takes some of the room.
+/// A read that moved less than it asked for has emptied the pipe, and the system reports nothing before more comes. Here a
+/// part of a header takes up some of the room.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_read_that_filled_its_room_is_followed_by_another() {
@@ -154,7 +154,7 @@ async fn a_read_that_filled_its_room_is_followed_by_another() {
     }
 }
 
-/// Bytes of this process that are in memory, where the system shows it.
+/// The number of bytes of this process that are in memory, if the system shows it.
 #[cfg(target_os = "linux")]
 fn resident() -> Option<usize> {
     let sizes = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -174,7 +174,7 @@ async fn a_length_alone_costs_no_memory() {
     assert!(grown < 32 * (3 << 20), "{grown} bytes for 32 false lengths");
 }
 
-/// Where its whole length could not be reserved.
+/// In case its whole length could not be reserved.
 #[test]
 fn room_for_a_message_grows_with_what_has_come() {
     let mut message = vec![7; 2 * AHEAD];

@@ -1,4 +1,4 @@
-//! The choices of an implementation where the specification allows several behaviours, as its manifest declares them.
+//! The choices of an implementation where the specification allows several behaviours, as declared in its manifest.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What an implementation keeps open for itself, as its manifest declares it.
+//! What an implementation keeps open for itself, as declared in its manifest.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

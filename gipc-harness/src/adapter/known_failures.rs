@@ -1,4 +1,4 @@
-//! The failures that a manifest declares beforehand, each with the party at fault and a reason.
+//! The failures that a manifest declares beforehand, each with its sort and a reason.
 
 use schemars::JsonSchema;
 use serde::de::{Deserializer, IntoDeserializer, value::StrDeserializer};
@@ -52,7 +52,7 @@ impl KnownFailure {
         self.scenarios.iter().any(|scenario| scenario == id)
     }
 
-    /// The party at fault and the reason, as a sentence; `None` if one of them is not written yet.
+    /// The sort and the reason, as a sentence; `None` if one of them is not written yet.
     #[must_use]
     pub fn explanation(&self) -> Option<String> {
         let sort = self.sort.filter(|_| !self.reason.trim().is_empty())?;

@@ -142,8 +142,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest of a variant, or of no variant: applies what the variant changes, and keeps only the known failures
-    /// of the variant. `shown` names the file in errors.
+    /// Returns the manifest of a variant, or of no variant: applies what the variant changes, and keeps only the known
+    /// failures of the variant. `shown` names the file in errors.
     pub fn choose(mut self, variant: Option<&str>, shown: &str) -> Result<Self, AdapterError> {
         let selected = variant.unwrap_or(DEFAULT);
         self.known.retain(|known| {
@@ -168,7 +168,7 @@ impl Manifest {
         Ok(self)
     }
 
-    /// The names of all variants, with that of the default.
+    /// The names of all variants, including the default.
     pub fn variant_names(&self) -> Vec<&str> {
         [DEFAULT].into_iter().chain(self.variant.iter().map(|it| it.name.as_str())).collect()
     }

@@ -1,7 +1,7 @@
-//! One implementation as the harness sees it: the manifest, the command that starts it, and the failures and skips that
-//! are known.
+//! One implementation as the harness sees it: the manifest, the command that starts it, and the failures and skips that are
+//! known.
 //!
-//! The module loads adapters. It judges no outcome and executes no scenario.
+//! This module loads adapters. It does not judge outcomes or execute scenarios.
 
 pub mod transport;
 pub mod manifest;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// The name of the adapter whose agent is part of the harness binary.
 pub const EMBEDDED: &str = "gipc-core";
-/// The name that selects the model instead of an implementation: the run predicts and executes nothing.
+/// The name that selects the model instead of an implementation: the run only predicts and executes nothing.
 pub const MODEL: &str = "model";
 
 /// An adapter, loaded from its folder.
@@ -43,7 +43,7 @@ pub struct Adapter {
     pub skips: Option<SkipList>,
     /// The name of the selected variant; `default` without one.
     pub variant: String,
-    /// The program of the agent and its arguments. The role of the process is to be added as the last argument.
+    /// The program of the agent and its arguments. The role of the process must be added as the last argument.
     pub command: Vec<String>,
     /// The values for `{NAME}` in the manifest.
     words: BTreeMap<String, String>,
@@ -134,7 +134,7 @@ impl Adapter {
         })
     }
 
-    /// The adapter whose agent is a function of this program, without a manifest: it declares nothing, so that its agent may
+    /// The adapter whose agent is a function of this program. It has no manifest and declares nothing, so its agent may
     /// answer `unsupported` to anything.
     ///
     /// Fails if the program has no agent.
@@ -158,7 +158,7 @@ impl Adapter {
         })
     }
 
-    /// Whether the adapter supports a profile. An adapter that declares no profile counts as one that may support all.
+    /// Whether the adapter supports a profile. An adapter that declares no profiles may support any of them.
     pub fn has(&self, profile: &str) -> bool {
         let declared = &self.manifest.profiles;
         declared.is_empty() || declared.iter().any(|name| name == profile)

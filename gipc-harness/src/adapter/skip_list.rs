@@ -1,8 +1,8 @@
-//! `skips.txt`: the scenarios that an adapter is known to answer with `unsupported`, so that an adapter does not lose
-//! scenarios unnoticed.
+//! `skips.txt`: the scenarios that an adapter is known to answer with `unsupported`. The list makes sure that a scenario
+//! cannot become skipped unnoticed.
 //!
-//! A line is the id of a scenario, then `sometimes` if the scenario is not always skipped, then the variants that skip
-//! it, if these are not all. A `#` begins a comment, in a line of its own or behind an entry; `--accept` keeps comments.
+//! A line is the id of a scenario, then `sometimes` if the scenario is not always skipped, then the variants that skip it,
+//! if these are not all of them. A `#` begins a comment, in a line of its own or after an entry; `--accept` keeps comments.
 
 use super::AdapterError;
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 pub struct SkipList {
     /// The entries, by the id of the scenario.
     entries: BTreeMap<String, Entry>,
-    /// The comment at the beginning of the file that an empty line separates from the entries.
+    /// The comment at the beginning of the file, which an empty line separates from the entries.
     header: String,
-    /// The comments behind the last entry.
+    /// The comments after the last entry.
     trailing: String,
 }
 
@@ -25,7 +25,7 @@ struct Entry {
     variants: Vec<String>,
     /// The comments in the lines above the entry.
     above: String,
-    /// The comment behind the entry, with its `#`.
+    /// The comment after the entry in the same line, with its `#`.
     behind: String,
 }
 
@@ -74,8 +74,8 @@ impl SkipList {
         Ok(list)
     }
 
-    /// Whether the list says that a variant (or `default`) skips a scenario: `None` if not, `Some(true)` if it does
-    /// sometimes, `Some(false)` if it always does.
+    /// Whether the list says that a variant (or `default`) skips a scenario: `None` if not, `Some(true)` if it sometimes
+    /// skips it, `Some(false)` if it always does.
     #[must_use]
     pub fn says(&self, id: &str, variant: &str) -> Option<bool> {
         let entry = self.entries.get(id)?;
@@ -109,7 +109,7 @@ impl SkipList {
         }
     }
 
-    /// Says that a scenario of the list is not always skipped.
+    /// Records that a scenario of the list is not always skipped.
     pub fn set_sometimes(&mut self, id: &str) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.sometimes = true;
@@ -143,7 +143,7 @@ mod tests {
 
     const ALL: [&str; 3] = ["default", "old", "new"];
 
-    /// A file, the variant that skips `a/b` from now on or no longer does, and the changed file.
+    /// A file, the variant that skips `a/b` from now on or no longer skips it, and the changed file.
     #[rstest]
     #[case::a_first_variant_is_added("", ("old", true), "a/b old\n")]
     #[case::another_variant_is_added("a/b old\n", ("default", true), "a/b default old\n")]

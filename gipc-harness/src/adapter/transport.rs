@@ -23,11 +23,11 @@ pub enum AgentEvent {
     Hello(Hello, AgentHandle),
     /// A message arrived from the agent of a process.
     Message(String, FromAgent),
-    /// A connection broke the protocol: its process, if that is known, and what is wrong, as half a sentence.
+    /// A connection broke the protocol: its process, if that is known, and what is wrong, as part of a sentence.
     ProtocolError(Option<String>, String),
-    /// The harness could not accept a connection. It goes on listening.
+    /// The harness could not accept a connection. It keeps listening.
     CannotAccept(io::Error),
-    /// The connection of a process ended, which does not prove that the process did.
+    /// The connection of a process ended, which does not prove that the process ended.
     HungUp(String),
     /// A process has exited, as [`AgentHandle::process_exited`] reported, and all its messages were delivered.
     Exited(String),
@@ -47,7 +47,7 @@ impl AgentHandle {
         let _ = self.messages.send(message);
     }
 
-    /// Reports to the connection that its process has exited. The messages that have arrived are delivered, and then
+    /// Tells the connection that its process has exited. The connection delivers the messages that have arrived, and then
     /// [`AgentEvent::Exited`], even if another process holds a copy of the socket.
     pub fn process_exited(&self) {
         self.exited.notify_one();
@@ -57,13 +57,13 @@ impl AgentHandle {
 /// How many bytes to read at once.
 const READ_SIZE: usize = 512;
 
-/// How long to wait after a connection that could not be accepted.
+/// How long to wait after a failure to accept a connection.
 const ACCEPT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Listens at `path` and returns the events of all connections. `token` is what each hello must contain.
 ///
-/// Each connection is read by a task of its own, so that an agent never waits for the harness. Fails if the socket
-/// can't be made. Must be called inside a tokio runtime.
+/// Each connection has a task that reads it, so that an agent never waits for the harness. Fails if the socket can't be
+/// made. Must be called inside a tokio runtime.
 pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<AgentEvent>> {
     let listener = UnixListener::bind(path)?;
     let (events, receiver) = mpsc::unbounded_channel();
@@ -91,8 +91,8 @@ pub fn listen(path: &Path, token: String) -> io::Result<mpsc::UnboundedReceiver<
 
 /// Reads the messages of one connection until it and its process have ended.
 async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<AgentEvent>) {
-    // The pid of the peer, where the system knows it: signals must not reach a process that is not part of the run.
-    // gVisor answers with the pid of the one that asks.
+    // The pid of the peer, if the system knows it: signals must not reach a process that is not part of the run. gVisor
+    // answers with the pid of the process that asks.
     let own = i32::try_from(std::process::id()).ok();
     let peer = stream.peer_cred().ok().and_then(|peer| peer.pid()).filter(|pid| Some(*pid) != own);
     let (reader, writer) = stream.into_split();
@@ -153,7 +153,7 @@ async fn serve(stream: UnixStream, token: String, events: mpsc::UnboundedSender<
 /// The profiles that version 2 of the protocol added.
 const NEW_PROFILES: [&str; 6] = ["stdio", "drop", "groups", "share", "drop-handle", "threads"];
 
-/// Why a hello is rejected, as half a sentence; `None` if it is accepted.
+/// Why a hello is rejected, as part of a sentence; `None` if it is accepted.
 fn rejection(hello: &Hello, token: &str, peer: Option<i32>) -> Option<String> {
     let newer = hello.profiles.iter().find(|profile| NEW_PROFILES.contains(&profile.as_str()));
     if !(OLDEST_PROTOCOL..=PROTOCOL).contains(&hello.protocol) {
@@ -188,14 +188,14 @@ struct MessageReader {
 }
 
 impl MessageReader {
-    /// Waits for the next message; `None` at the end of the connection. An error is half a sentence with a guess at the
+    /// Waits for the next message; `None` at the end of the connection. The error is part of a sentence with a guess at the
     /// cause. Cancel-safe.
     async fn next(&mut self) -> Result<Option<FromAgent>, String> {
         loop {
             if let Some(message) = self.lines.next_message() {
                 return message.map(Some);
             }
-            // The connection of a process that is killed is reset, or ends in the middle of a line. That is its end.
+            // If a process is killed, its connection is reset, or ends in the middle of a line. Both count as its end.
             match self.read().await {
                 Ok(0) | Err(_) => return Ok(None),
                 Ok(_) => {}
@@ -206,7 +206,7 @@ impl MessageReader {
     /// Waits for bytes, and appends them to the buffer; returns how many there are, 0 at the end of the connection.
     /// Cancel-safe.
     ///
-    /// The read of tokio takes a short read for the last one, and then waits for another notification. gVisor sends none
+    /// This does not use tokio's own read. After a short read, tokio waits for another notification, and gVisor sends none
     /// for an end that came before the notification of the last bytes.
     async fn read(&mut self) -> io::Result<usize> {
         let socket = self.reader.as_ref();
@@ -217,7 +217,7 @@ impl MessageReader {
         Ok(count)
     }
 
-    /// The next message of those that have arrived; does not wait for more.
+    /// The next message that has already arrived; does not wait for more.
     async fn next_available(&mut self) -> Option<Result<FromAgent, String>> {
         loop {
             if let Some(message) = self.lines.next_message() {
@@ -237,7 +237,7 @@ impl MessageReader {
     }
 }
 
-/// Makes a call again as long as a signal interrupts it: that is no end of a connection.
+/// Repeats a call while a signal interrupts it, since that is not the end of a connection.
 fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(reset.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionReset));
     }
 
-    /// gVisor says that the peer of a socket is the process that asks, here this one.
+    /// gVisor reports the process that asks as the peer of a socket, here this process.
     #[tokio::test(flavor = "multi_thread")]
     async fn the_own_pid_as_the_peer_of_a_socket_contradicts_no_hello() {
         let folder = tempfile::tempdir().expect("a folder");

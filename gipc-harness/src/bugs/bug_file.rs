@@ -1,4 +1,4 @@
-//! The scenario of a reported bug, with what its first comment says of the bug.
+//! The scenario of a reported bug, and what its first comment says about the bug.
 
 use crate::error::Error;
 use std::fs;
@@ -11,21 +11,21 @@ pub struct BugFile {
     pub path: PathBuf,
     /// `PROJECT/NAME`, from the path.
     pub id: String,
-    /// The project and its issue, or where else the bug is described.
+    /// The project and its issue, or another place that describes the bug.
     pub bug: String,
     /// The releases that have the bug, and the one that fixed it.
     pub versions: String,
     /// The adapter, with its variant, that has the bug.
     pub broken: String,
-    /// An adapter that does not have it.
+    /// An adapter that does not have the bug.
     pub passes: String,
     /// The root cause in a sentence.
     pub cause: String,
     /// The fingerprint of the failure: step, outcome and verdict. `*` stands for anything.
     pub fails: [String; 3],
-    /// How many runs may be needed until it shows.
+    /// How many runs may be needed until the bug shows.
     pub times: u32,
-    /// This suite found the bug.
+    /// Whether this suite found the bug.
     pub is_ours: bool,
 }
 
@@ -52,7 +52,7 @@ impl BugFile {
         Self::parse(path, &text).map_err(|what| refused(&what))
     }
 
-    /// Reads the first comment of a scenario. An error says what is missing.
+    /// Reads the first comment of a scenario. The error says what is missing.
     pub fn parse(path: &Path, text: &str) -> Result<Self, String> {
         let mut entries: Vec<(String, String)> = Vec::new();
         for line in text.lines().map_while(|line| line.strip_prefix('#')) {
@@ -98,8 +98,8 @@ impl BugFile {
         self.path.with_extension("jsonl")
     }
 
-    /// Whether a failure is that of the bug. DEADLOCK and HANG count as one: which of them it is depends on how far the
-    /// other processes came.
+    /// Whether a failure is that of the bug. DEADLOCK and HANG count as the same: which of them it is depends on how far the
+    /// other processes had got.
     #[must_use]
     pub fn is_failure(&self, fingerprint: &[String; 3]) -> bool {
         let is_stall = |verdict: &str| matches!(verdict, "DEADLOCK" | "HANG");

@@ -1,4 +1,4 @@
-//! Runs the scenario of a reported bug on the release that has it and on one that has not.
+//! Runs the scenario of a reported bug on a release that has the bug and on one that does not.
 
 use super::bug_file::BugFile;
 use crate::adapter::{Adapter, AdapterError};
@@ -25,17 +25,17 @@ pub enum Seen {
     Absent(String),
 }
 
-/// What was seen of a bug.
+/// What was observed of a bug.
 #[derive(Clone, Debug)]
 pub struct BugResult {
-    /// On the release that has it.
+    /// What happened on the release that has the bug.
     pub broken: Seen,
-    /// On one that has not.
+    /// What happened on the release that does not have it.
     pub passes: Seen,
 }
 
 impl BugResult {
-    /// Whether the one failed as it should and the other passed or cannot run here.
+    /// Whether the first release failed as it should and the second one passed or cannot run here.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         matches!(self.broken, Seen::Bug | Seen::RecordedBug)
@@ -114,7 +114,7 @@ fn run_once(
         true
     })?;
     Ok(found.map(|run| {
-        // What was found of this system is of no use where the record is judged on another machine.
+        // What was found about this system does not matter, since the record may be judged on another machine.
         let environment = Environment::default();
         let record = Record::new(&run.job, &run.output, &adapter.asked, None, &environment);
         (run, record)

@@ -1,8 +1,8 @@
-//! Bugs that were reported against real libraries: each a scenario that fails on a release with the bug and passes on one
-//! without it.
+//! Bugs that were reported against real libraries. Each is a scenario that fails on a release with the bug and passes on a
+//! release without it.
 //!
-//! The first comment of the scenario says which releases these are, and how the failure looks. Where a release cannot be
-//! installed, the record of an earlier run stands for it, and is judged again.
+//! The first comment of the scenario says which releases these are, and what the failure looks like. If a release cannot be
+//! installed, the record of an earlier run takes its place, and is judged again.
 
 mod bug_file;
 mod bug_run;

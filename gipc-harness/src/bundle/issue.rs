@@ -1,11 +1,12 @@
-//! The text of a bug report, as Markdown: what came, the scenario, the diagram, the environment, how to run it again.
+//! The text of a bug report, as Markdown: what happened, the scenario, the diagram, the environment, and how to run it
+//! again.
 
 use super::Bundle;
 use crate::diagram::Run;
 use crate::diagram::mermaid::mermaid;
 use crate::report::terminal;
 
-/// The longest output of agents that is quoted, in lines.
+/// The maximum number of lines of the agents' output that is quoted.
 const MAX_PRINTED: usize = 40;
 
 /// The Markdown text.
@@ -44,7 +45,7 @@ pub fn issue(bundle: &Bundle) -> String {
     out + &format!("- suite: gipc-harness {}\n", manifest.suite)
 }
 
-/// A block of code, with a fence that is longer than any in the text.
+/// A block of code, with a fence that is longer than any fence in the text.
 fn fenced(language: &str, text: &str) -> String {
     let longest = text.lines().map(|line| line.chars().take_while(|c| *c == '`').count()).max();
     let fence = "`".repeat(longest.unwrap_or(0).max(2) + 1);

@@ -1,4 +1,4 @@
-//! A repro bundle: a folder with everything that a failing run needs to be understood and run again on another machine.
+//! A repro bundle: a folder with everything needed to understand a failing run and to run it again on another machine.
 //!
 //! [`Bundle`] reads and writes the folder; [`redact`] removes what is private to the machine; [`reproduction`] says what
 //! further runs mean; [`issue`] writes the text of a bug report.
@@ -33,7 +33,7 @@ const RECORD: &str = "record.jsonl";
 /// The version of the format.
 const VERSION: u32 = 1;
 
-/// What `bundle.json` says: which failure it is, and how it came about.
+/// The content of `bundle.json`: which failure it is, and how it came about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     version: u32,
@@ -41,7 +41,7 @@ pub struct Manifest {
     pub scenario: String,
     /// The name of the adapter.
     pub adapter: String,
-    /// The name and version of the implementation, as its agent gave them.
+    /// The name and version of the implementation, as the agent reported them.
     pub implementation: String,
     /// The flags of `run` that execute the scenario in the same way.
     pub flags: String,
@@ -69,7 +69,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The bundle of a recorded run. Fails if the run did not fail: there is nothing to reproduce.
+    /// The bundle of a recorded run. Fails if the run did not fail, since there is nothing to reproduce.
     ///
     /// The run is judged without a baseline, so that a known failure is a failure.
     pub fn new(file: &Path, record: Record, redacted: bool) -> Result<Self, Error> {
@@ -136,7 +136,7 @@ impl Bundle {
             )));
         }
         let bundle = Self::new(&record, Record::read(&record)?, manifest.redacted)?;
-        // What the failure was then, and not what this program would call it.
+        // The manifest of the file says what the failure was then, which this program might now describe differently.
         Ok(Self { manifest, ..bundle })
     }
 
@@ -152,7 +152,7 @@ impl Bundle {
         Ok(written)
     }
 
-    /// The files of the bundle, the first to be read first.
+    /// The files of the bundle, in the order in which to read them.
     fn files(&self) -> Vec<(&'static str, String)> {
         let Self { manifest, record, job, verdict } = self;
         let observation = &record.case.observation;
@@ -197,7 +197,7 @@ impl Bundle {
     }
 }
 
-/// The name and version of the implementation, as its first agent gave them.
+/// The name and version of the implementation, as the first agent reported them.
 fn implementation(record: &Record) -> String {
     let hello = record.events.iter().find_map(|event| match event.kind {
         EventKind::Hello { is } => Some(is.implementation),

@@ -1,4 +1,4 @@
-//! The ten lines that a bundle begins with.
+//! The README of a bundle, of ten lines.
 
 use super::Bundle;
 

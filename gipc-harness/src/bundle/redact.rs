@@ -6,15 +6,16 @@ use crate::record::Record;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// The folders whose paths are the same on every machine, and are kept.
+/// The folders whose paths are the same on every machine. They are kept.
 const SYSTEM: [&str; 9] =
     ["/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/", "/proc/", "/dev/", "/sys/", "/etc/"];
-/// The shortest value of an environment variable that is removed. Shorter ones stand in ordinary words.
+/// The length of the shortest value of an environment variable that is removed. Shorter ones occur in ordinary words.
 const MIN_VALUE: usize = 6;
-/// The fields that are kept but for error texts in them: what a scenario contains, so that the record still fits together.
+/// The fields that are kept, except for error texts in them: they contain parts of the scenario, and the record must stay
+/// consistent with it.
 const KEPT: [&str; 6] = ["text", "scenario", "outcome", "command", "variant", "steps"];
-/// The fields with text of any origin, from which the values of all variables are removed. Elsewhere a value may be a part
-/// of an ordinary word, so that only those that are paths are removed.
+/// The fields with text of any origin. The values of all variables are removed from them. In other fields a value may be
+/// part of an ordinary word, so only values that are paths are removed.
 const FREE_TEXT: [&str; 11] = [
     "printed",
     "detail",
@@ -52,7 +53,7 @@ impl Redaction {
         Self { values }
     }
 
-    /// The record without what is private. It has the same verdict and can be executed as before.
+    /// Returns the record without what is private. It has the same verdict and can be executed as before.
     pub fn record(&self, record: &Record) -> Result<Record, Error> {
         let mut lines = String::new();
         for line in record.to_lines().lines() {
@@ -75,7 +76,7 @@ impl Redaction {
             Value::Object(fields) => {
                 for (name, field) in fields.iter_mut() {
                     match field {
-                        // The command line of a process; other commands are those of the scenario.
+                        // The command line of a process. Other commands are those of the scenario.
                         Value::String(text) if name == "command" => *text = self.text(text),
                         _ if KEPT.contains(&name.as_str()) => self.redact_details(field),
                         _ => self.redact(field, is_free || FREE_TEXT.contains(&name.as_str())),
@@ -86,7 +87,7 @@ impl Redaction {
         }
     }
 
-    /// Redacts the error texts in a part that is kept otherwise.
+    /// Redacts the error texts in a part that is otherwise kept.
     fn redact_details(&self, value: &mut Value) {
         match value {
             Value::Array(items) => items.iter_mut().for_each(|item| self.redact_details(item)),
@@ -108,7 +109,7 @@ impl Redaction {
         self.without(text, |_| true)
     }
 
-    /// The text without paths, and without the values of which `is_removed` says yes.
+    /// The text without paths, and without the values for which `is_removed` returns true.
     fn without(&self, text: &str, is_removed: impl Fn(&str) -> bool) -> String {
         let mut text = Cow::Borrowed(text);
         for (value, name) in &self.values {
@@ -120,7 +121,7 @@ impl Redaction {
     }
 }
 
-/// The text with the folders of absolute paths replaced by `…`, those of the system aside.
+/// The text with the folders of absolute paths replaced by `…`, except those of the system.
 fn without_paths(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || "/._-+@~".contains(c);
     let mut out = String::new();

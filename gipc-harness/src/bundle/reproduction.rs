@@ -1,26 +1,26 @@
-//! What further runs of a bundle say about its failure.
+//! What further runs of a bundle show about its failure.
 
 use crate::verdict::{Status, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What the runs say.
+/// What the runs show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conclusion {
-    /// The failure comes in at least nine of ten runs, with nothing else running.
+    /// The failure occurs in at least nine of ten runs, with nothing else running.
     Genuine,
-    /// The failure comes only while the processors are busy.
+    /// The failure occurs only while the processors are busy.
     Contention,
-    /// The failure comes in some runs without load, and not in others.
+    /// The failure occurs in some runs without load, and not in others.
     Sometimes,
-    /// Something that the machine lacks explains what came, or keeps the scenario from running.
+    /// Something that the machine lacks explains what happened, or keeps the scenario from running.
     Environment,
-    /// The failure does not come any more.
+    /// The failure no longer occurs.
     Gone,
 }
 
 impl Conclusion {
-    /// The exit code of `run`: 0 if the failure is gone, 3 if it could not be found out, otherwise 1.
+    /// The exit code of `run`: 0 if the failure is gone, 3 if that could not be determined, otherwise 1.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -30,7 +30,7 @@ impl Conclusion {
         }
     }
 
-    /// What the word means, as half a sentence.
+    /// What the word means, as part of a sentence.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ pub struct Runs {
     pub same: usize,
     /// How many could not be judged because of the machine or the adapter.
     pub hindered: usize,
-    /// How many runs ended in another way, by its words.
+    /// How many runs ended in each other way, in words.
     pub others: BTreeMap<String, usize>,
 }
 
@@ -93,14 +93,14 @@ impl Runs {
         *self.others.entry(words).or_default() += 1;
     }
 
-    /// Whether the failure came in at least nine of ten runs.
+    /// Whether the failure occurred in at least nine of ten runs.
     #[must_use]
     pub fn are_nearly_all_the_same(&self) -> bool {
         self.all > 0 && self.same * 10 >= self.all * 9
     }
 }
 
-/// Says what runs without load and, if there were any, under load mean.
+/// Draws the conclusion from the runs without load and, if there were any, those under load.
 #[must_use]
 pub fn conclusion(alone: &Runs, loaded: Option<&Runs>) -> Conclusion {
     let same_under_load = loaded.map_or(0, |runs| runs.same);
@@ -117,7 +117,7 @@ pub fn conclusion(alone: &Runs, loaded: Option<&Runs>) -> Conclusion {
     }
 }
 
-/// The finding with its counts, for a person.
+/// The conclusion with its counts, for a person.
 #[must_use]
 pub fn report(conclusion: Conclusion, alone: &Runs, loaded: Option<&Runs>) -> String {
     let mut out = format!("{conclusion}  {}\n", conclusion.meaning());

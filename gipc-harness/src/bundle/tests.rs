@@ -97,7 +97,7 @@ fn a_bug_report_has_the_scenario_the_diagram_and_the_environment() {
     }
 }
 
-/// Runs of which this many failed in the same way, and this many were hindered by the machine.
+/// Runs of which this many failed in the same way, and this many could not be judged because of the machine.
 fn runs(all: usize, same: usize, hindered: usize) -> Runs {
     Runs { all, same, hindered, ..Runs::default() }
 }

@@ -32,8 +32,8 @@ pub(super) fn adapter(
     }
 }
 
-/// A line for each adapter: its name, whether it can run here, and what it is. Its variants share a line, if they can
-/// run or cannot alike.
+/// A line for each adapter: its name, whether it can run here, and what it is. Its variants share a line if all of them can
+/// run or none can.
 fn list(suite: &Suite, console: &mut Console) -> u8 {
     let mut rows: Vec<[String; 3]> = Vec::new();
     for name in suite.adapter_names() {
@@ -78,7 +78,7 @@ fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
     let (state, about) = match loaded {
         Ok(adapter) => match adapter.ready() {
             Ok(()) => ("ready", adapter.manifest.about),
-            // Nothing can be set up: the system lacks a program.
+            // Nothing can be set up, because the system lacks a program.
             Err(absent) if adapter.manifest.setup.is_empty() => ("absent", absent.to_string()),
             Err(_) => ("absent", adapter.manifest.about),
         },
@@ -185,8 +185,8 @@ fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
     Ok(code)
 }
 
-/// The events of a run with so many steps as lines, without pings and without what an agent is asked to refuse before
-/// the first step; of a long run the beginning and the end.
+/// The events of a run with this many steps as lines, without pings and without what an agent is asked to refuse before the
+/// first step. For a long run, only the beginning and the end.
 fn conversation(events: &Events, steps: usize) -> Vec<String> {
     const BEGINNING: usize = 20;
     const END: usize = 30;

@@ -8,7 +8,7 @@ use crate::runner::AttachedTool;
 use crate::suite_run::SuiteRun;
 use std::path::Path;
 
-/// The tool that the flags ask for. Fails if it is not installed, or if the system cannot say whether it is attached.
+/// The tool that the flags ask for. Fails if it is not installed, or if the system does not show whether it is attached.
 pub(super) fn tool(args: &Run) -> Result<Option<AttachedTool>, Error> {
     let (flag, command, role) = if let Some(file) = &args.strace {
         if let Some(folder) = file.parent() {
@@ -40,7 +40,7 @@ pub(super) fn tool(args: &Run) -> Result<Option<AttachedTool>, Error> {
     Ok(Some(AttachedTool::new(role, command, flag == "--debugger")))
 }
 
-/// Checks that the tool has one process to be attached to.
+/// Checks that there is one process to which the tool can be attached.
 pub(super) fn check(tool: &AttachedTool, run: &SuiteRun) -> Result<(), Error> {
     let [job] = run.jobs() else {
         let count = run.jobs().len();

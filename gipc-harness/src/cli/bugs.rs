@@ -1,4 +1,4 @@
-//! `bugs`: reported bugs on the releases that have them and on those that have not.
+//! `bugs`: runs reported bugs on the releases that have them and on those that do not.
 
 use super::args::Bugs;
 use super::run_args::ReportFormat;

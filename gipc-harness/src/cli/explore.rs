@@ -1,4 +1,4 @@
-//! `explore`: random scenarios until one fails.
+//! `explore`: runs random scenarios until one fails.
 
 use super::args::Explore;
 use super::interrupt;
@@ -17,7 +17,7 @@ const DEFAULT_SECONDS: u64 = 60;
 
 pub(super) fn explore(suite: &Suite, args: &Explore, console: &mut Console) -> Result<u8, Error> {
     let adapter = suite.adapter(&args.adapter)?;
-    // A range of seeds is tried to its end, unless a time is given.
+    // A range of seeds is tried completely, unless a time is given.
     let unlimited = args.seed_range.map_or(DEFAULT_SECONDS, |_| u64::MAX);
     let seconds = args.seconds.unwrap_or(unlimited);
     let request = ExploreRequest {

@@ -1,4 +1,4 @@
-//! The command line with the flags of `gipc-harness.toml`: they are the defaults of the flags that are not typed.
+//! The command line combined with the flags of `gipc-harness.toml`, which are the defaults of the flags that are not typed.
 
 use super::args::Options;
 use crate::error::Error;
@@ -14,13 +14,13 @@ use toml::Value;
 const DEFAULT_COMMAND: &str = "run";
 
 impl Options {
-    /// Reads a command line, the name of the program first. Flags that are not typed have the values that the nearest
-    /// `gipc-harness.toml` gives them, in `folder` or above it. Prints the help, the version or a usage error and exits
-    /// where the command line asks for that.
+    /// Reads a command line, the name of the program first. Flags that are not typed get their values from the nearest
+    /// `gipc-harness.toml`, in `folder` or above it. Prints the help, the version or a usage error and exits if the command
+    /// line leads to that.
     ///
     /// Fails if `gipc-harness.toml` cannot be read, or if a flag in it is wrong.
     pub(super) fn read(mut words: Vec<OsString>, folder: &Path) -> Result<Self, Error> {
-        // The first look is lenient: the file may have what is missing. What is wrong is reported at the second.
+        // The first pass is lenient, since the file may provide what is missing. The second pass reports mistakes.
         let lenient = Self::command().ignore_errors(true);
         let typed = lenient.try_get_matches_from(&words).unwrap_or_else(|error| error.exit());
         let name = typed.subcommand_name().unwrap_or_else(|| {
@@ -103,7 +103,7 @@ fn with_defaults(command: Command, flags: &Flags, typed: Option<&ArgMatches>) ->
     })
 }
 
-/// A value of the file as it would be typed: a list has several; `None` for what no flag takes.
+/// A value of the file as it would be typed; a list gives several texts. `None` for a value that no flag takes.
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
@@ -151,7 +151,7 @@ mod tests {
         read(FILE, line).expect("the file has no flags of this command");
     }
 
-    /// The flags of `run` that a command line stands for.
+    /// The flags of `run` that a command line results in.
     fn run(line: &str) -> String {
         match read(FILE, line).expect("the file is right").command {
             args::Command::Run(run) => format!("{run:?}"),

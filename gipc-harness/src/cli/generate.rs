@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells and `man` need to know of the command line.
+//! `completions` and `man`: writes what shells and `man` need to know about the command line.
 
 use super::args::Options;
 use crate::error::Error;

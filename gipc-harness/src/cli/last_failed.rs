@@ -1,4 +1,4 @@
-//! `run --last-failed`: what was not as expected when it last ran.
+//! `run --last-failed`: runs what was not as expected when it last ran.
 
 use crate::adapter::MODEL;
 use crate::error::Error;
@@ -19,7 +19,7 @@ pub(super) struct LastFailed {
 }
 
 impl LastFailed {
-    /// What failed on the adapter of a request. Fails if no run on it is remembered: nothing is then known of failures.
+    /// What failed on the adapter of a request. Fails if no run on it is remembered, since then no failures are known.
     pub(super) fn of(suite: &Suite, request: &RunRequest) -> Result<Self, Error> {
         let asked = request.adapter_in(suite)?;
         let adapter = (asked != MODEL).then(|| suite.adapter(&asked)).transpose()?;
@@ -36,7 +36,7 @@ impl LastFailed {
         Ok(Self { asked, last_runs })
     }
 
-    /// The scenarios that failed, among those that a request selects. What exists no more is left out.
+    /// The scenarios that failed, among those that a request selects. Scenarios that no longer exist are left out.
     pub(super) fn names(&self, suite: &Suite, request: &RunRequest) -> Result<Vec<String>, Error> {
         let failed = self.last_runs.failed().map(|(name, _)| name.to_owned());
         let failed = failed.filter(|name| suite.select(std::slice::from_ref(name)).is_ok());
@@ -52,13 +52,13 @@ impl LastFailed {
         Ok(failed.into_iter().filter(|name| selected.contains(name)).collect())
     }
 
-    /// What to say if nothing failed.
+    /// The message for the case that nothing failed.
     pub(super) fn nothing(&self) -> String {
         format!("none of these scenarios failed when it last ran on {}", self.asked)
     }
 
-    /// Leaves only those jobs in a run that failed in the same way. The error lists the commands for failures in other
-    /// ways, if there are only such.
+    /// Keeps only the jobs of a run that failed in the same way. If there are only failures in other ways, the error lists
+    /// the commands for them.
     pub(super) fn narrow(&self, run: &mut SuiteRun) -> Result<(), Error> {
         let suite = run.suite.clone();
         let flags_of = |name: &str| {

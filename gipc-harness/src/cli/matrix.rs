@@ -1,4 +1,4 @@
-//! `matrix`: the suite on many adapters.
+//! `matrix`: runs the suite on many adapters.
 
 use super::args::Matrix;
 use crate::error::Error;

@@ -1,4 +1,4 @@
-//! The command: what was typed becomes a call of the library, and what it returns an exit code.
+//! The command: turns what was typed into a call of the library, and the result into an exit code.
 
 mod adapter;
 mod args;
@@ -30,7 +30,7 @@ use crate::suite::{Suite, own_program};
 use args::{Command, Options, ScenariosCommand};
 use std::ffi::OsString;
 
-/// Does what a command line asks for, the name of the program first. Returns the exit code.
+/// Carries out a command line, whose first word is the name of the program. Returns the exit code.
 #[must_use]
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut console = Console::default();

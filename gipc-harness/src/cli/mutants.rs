@@ -1,4 +1,4 @@
-//! `mutants`: the suite on adapters with deliberate faults.
+//! `mutants`: runs the suite on adapters with deliberate faults.
 
 use super::args::Mutants;
 use super::run_args::ReportFormat;
@@ -46,7 +46,7 @@ pub(super) fn mutants(suite: &Suite, args: &Mutants, console: &mut Console) -> R
             break;
         }
     }
-    // Only runs of the whole suite say which scenarios catch nothing.
+    // Only runs of the whole suite show which scenarios catch nothing.
     let is_whole = !args.named && args.fault.is_empty() && args.shard.is_none() && is_complete;
     let ids = if is_whole { ids } else { BTreeSet::new() };
     match is_json {

@@ -1,4 +1,4 @@
-//! The command that may be typed next. Each command of a first hour prints the one that follows it: `doctor`, `run`,
+//! Suggests the command to type next. Each command of the first hour prints the one that follows it: `doctor`, `run`,
 //! `scenarios new`, `check`, `run FILE`, `adapter new`, `adapter check`, `run --adapter`, `matrix`.
 
 use crate::adapter::{EMBEDDED, MODEL};
@@ -7,11 +7,11 @@ use crate::report::console::Console;
 use crate::suite::Suite;
 use std::path::Path;
 
-/// The names in the commands for a folder that has nothing yet.
+/// The names in the commands suggested for a folder that has nothing yet.
 const FIRST_SCENARIO: &str = "first.scenario";
 const FIRST_ADAPTER: &str = "mine";
 
-/// Prints the command that follows a look at the system.
+/// Prints the command that follows `doctor`.
 pub(super) fn after_doctor(suite: &Suite, console: &mut Console) {
     if is_new(suite) {
         print("run", console);
@@ -37,7 +37,7 @@ pub(super) fn after_adapter(suite: &Suite, adapter: &str, console: &mut Console)
     }
 }
 
-/// Prints the command that follows a scenario file that is right.
+/// Prints the command that follows the check of a scenario file without mistakes.
 pub(super) fn after_check(suite: &Suite, names: &[String], console: &mut Console) {
     if let ([name], true) = (names, is_new(suite)) {
         if Path::new(name).is_file() {

@@ -1,4 +1,4 @@
-//! `repro`, which packs a failing run, and `run BUNDLE`, which runs it again and says what that means.
+//! `repro`, which packs a failing run, and `run BUNDLE`, which runs it again and says what the results mean.
 
 use super::record_args::{Repro, ReproFormat};
 use super::run_args::Run;
@@ -40,7 +40,7 @@ pub(super) fn repro(suite: &Suite, args: &Repro, console: &mut Console) -> Resul
     Ok(0)
 }
 
-/// The bundle of what is named: a bundle, a record, or a scenario whose last run failed.
+/// The bundle that a name stands for: a bundle, a record, or a scenario whose last run failed.
 pub(super) fn bundle(
     suite: &Suite,
     name: &str,
@@ -58,7 +58,7 @@ pub(super) fn bundle(
         last_record(suite, name, adapter, records)?
     };
     let mut record = Record::read(&file)?;
-    // An adapter in a folder of its own is known elsewhere by its name.
+    // On another machine, an adapter in a folder of its own is known by its name.
     let adapter = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name);
     if let Some(name) = adapter.ok().filter(|name| suite.adapter(name).is_ok()) {
         record.case.adapter = name;
@@ -129,7 +129,7 @@ pub(super) fn default_folder(bundle: &Bundle) -> PathBuf {
     Path::new("target/gipc-harness/repro").join(name)
 }
 
-/// The folder of the bundle that is to be run, if one is named.
+/// The folder of the bundle to run, if one is named.
 pub(super) fn named_bundle(args: &Run) -> Option<&Path> {
     let folders = args.names().iter().map(Path::new);
     folders.into_iter().find(|folder| Bundle::is_one(folder))
@@ -155,7 +155,7 @@ pub(super) fn run_bundle(
     };
     let mut interrupted = false;
     let alone = match runs(suite, &request, &bundle, &mut interrupted) {
-        // An adapter that cannot run here says so before anything is started.
+        // If an adapter cannot run here, say so before anything is started.
         Err(Error::Unable(reason)) => {
             let found = Conclusion::Environment;
             console.line(&format!("{found}  {}\n\n  {reason}", found.meaning()));

@@ -1,4 +1,4 @@
-//! `spec`: the requirements and the scenarios that cover them.
+//! `spec`: lists the requirements and the scenarios that cover them.
 
 use super::args::Spec;
 use crate::error::Error;

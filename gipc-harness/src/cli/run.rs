@@ -33,7 +33,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
     let tool = attach::tool(args)?;
     request.tool.clone_from(&tool);
     if !args.debugger.is_empty() {
-        // A process that a debugger holds is no fault of the implementation.
+        // If a debugger holds a process, that is not the fault of the implementation.
         request.timeout = DEBUGGER_TIMEOUT;
     }
     let last_failed = match args.last_failed {
@@ -63,7 +63,7 @@ pub(super) fn run(suite: &Suite, args: &Run, console: &mut Console) -> Result<u8
         check_writable(file)?;
     }
     if let Some(folder) = &args.record {
-        // The verdicts do not depend on it, so the run begins all the same.
+        // The verdicts do not depend on it, so the run begins even if this fails.
         if let Err(error) = fs::create_dir_all(folder) {
             let folder = folder.display();
             console.complain(&format!(
@@ -91,7 +91,7 @@ pub(super) fn judge(suite: &Suite, files: &[PathBuf], console: &mut Console) -> 
     for file in files {
         let file = &Bundle::record_named(file).unwrap_or_else(|| file.clone());
         let record = Record::read(file)?;
-        // An adapter that is not here any more has no baseline.
+        // An adapter that no longer exists here has no baseline.
         let adapter = suite.adapter(&record.case.adapter).ok();
         let (job, verdict) =
             record.judge(adapter.as_ref()).map_err(|reason| Record::refuse(file, &reason))?;

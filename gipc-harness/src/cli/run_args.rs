@@ -157,7 +157,7 @@ impl Execution {
 }
 
 impl Run {
-    /// What is asked for.
+    /// The request for this command line.
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             adapter: self.adapter.clone(),
@@ -212,7 +212,7 @@ impl Run {
         }
     }
 
-    /// The last report that was asked for with one of these extensions.
+    /// The last requested report with one of these extensions.
     fn report_with(&self, extensions: &[&str]) -> Option<PathBuf> {
         let is_wanted = |file: &&PathBuf| {
             file.extension().is_some_and(|is| extensions.iter().any(|wanted| is == *wanted))
@@ -220,7 +220,7 @@ impl Run {
         self.report.iter().rfind(is_wanted).cloned()
     }
 
-    /// How it is reported.
+    /// The options of the report.
     pub(super) fn report_options(&self) -> ReportOptions {
         let default = ReportOptions::default();
         ReportOptions {

@@ -1,4 +1,4 @@
-//! `show`: what each task does, as text, as a picture, or as data for other viewers.
+//! `show`: draws what each task does, as text, as a picture, or as data for other viewers.
 
 use super::record_args::{Show, ShowFormat};
 use super::show_two::show_two;
@@ -41,7 +41,7 @@ pub(super) fn show(suite: &Suite, args: &Show, console: &mut Console) -> Result<
 fn show_run(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Error> {
     let Show { name, adapter, unchecked, .. } = drawings.args;
     let (names, adapter, unchecked) = (vec![name.clone()], Some(adapter.clone()), *unchecked);
-    // What is named is shown, however heavy.
+    // A scenario that is named is shown even if it is heavy.
     let request = RunRequest { names, adapter, heavy: true, unchecked, ..RunRequest::default() };
     let run = SuiteRun::prepare(suite, request)?;
     let mut failure = None;
@@ -99,7 +99,7 @@ fn show_prediction(suite: &Suite, drawings: &mut Drawings<'_>) -> Result<(), Err
     Ok(())
 }
 
-/// A run that is to be shown.
+/// A run to show.
 struct Drawing<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
@@ -112,7 +112,7 @@ struct Drawing<'a> {
     tail: String,
 }
 
-/// Writes runs in the format that is asked for.
+/// Writes runs in the requested format.
 struct Drawings<'a> {
     args: &'a Show,
     console: &'a mut Console,
@@ -179,7 +179,7 @@ fn conclusion(scenario: &Scenario, verdict: &Verdict) -> String {
     out + verdict.status.to_string().as_str()
 }
 
-/// What the model says of the scenario as a whole: how many outcomes it has, and whether it can deadlock.
+/// What the model says about the scenario as a whole: how many outcomes it has, and whether it can deadlock.
 fn summary(scenario: &Scenario, choices: Choices) -> String {
     let allowed = model::allowed(scenario, choices);
     let races = match (allowed.complete, allowed.traces.len()) {

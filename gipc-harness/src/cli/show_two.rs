@@ -1,4 +1,4 @@
-//! `show A B`: two runs of one scenario side by side, with the first difference marked.
+//! `show A B`: draws two runs of one scenario side by side, with the first difference marked.
 
 use super::record_args::{Show, ShowFormat};
 use crate::adapter::MODEL;
@@ -21,9 +21,9 @@ use std::path::Path;
 struct Side {
     scenario: Scenario,
     trace: Trace,
-    /// What happened, in order; for a prediction, that of the schedule.
+    /// What happened, in order. For a prediction, the order of the schedule.
     history: Vec<Occurrence>,
-    /// On what it ran, and the verdict.
+    /// What the run was executed on, and the verdict.
     head: String,
     diagram: Diagram,
 }
@@ -57,7 +57,7 @@ pub(super) fn show_two(
     Ok(0)
 }
 
-/// The run that a name stands for: of a record, on an adapter, or as the model predicts it.
+/// The run that a name stands for: that of a record, one on an adapter, or the prediction of the model.
 fn side(suite: &Suite, name: &str, args: &Show) -> Result<Side, Error> {
     if let Some(file) = Bundle::record_named(Path::new(name)) {
         let file = file.as_path();
@@ -163,7 +163,7 @@ fn outcomes(side: &Side) -> Vec<String> {
     side.trace.steps.iter().map(outcome).collect()
 }
 
-/// The step with another outcome that was the first to return, or to begin if it never returned, in either run.
+/// The first step whose outcomes differ: the one that first returned in either run, or began if it never returned.
 fn first_difference(left: &Side, right: &Side) -> Option<usize> {
     let (lefts, rights) = (outcomes(left), outcomes(right));
     let differs = |step: &usize| lefts[*step] != rights[*step];

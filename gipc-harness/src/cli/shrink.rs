@@ -1,4 +1,4 @@
-//! `shrink`: makes the scenario of a failing run small, while it still fails in the same way.
+//! `shrink`: makes the scenario of a failing run smaller while it still fails in the same way.
 
 use super::record_args::Shrink;
 use super::repro;
@@ -19,11 +19,11 @@ use crate::variant::{Job, Variant};
 use crate::verdict::{Baseline, judge};
 use std::time::{Duration, Instant};
 
-/// How many runs show whether the failure comes each time.
+/// How many runs show whether the failure occurs each time.
 const FIRST_RUNS: usize = 3;
-/// In how many runs a failure that comes in some runs only must come once.
+/// The number of runs in which an intermittent failure must occur at least once.
 const MORE_RUNS: usize = 10;
-/// After how long the smallest script so far is good enough.
+/// The time after which the smallest script so far is used.
 const TIME: Duration = Duration::from_secs(300);
 
 pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Result<u8, Error> {
@@ -68,7 +68,7 @@ fn unable(reason: &str) -> Error {
     Error::unable(format!("error: {reason}"))
 }
 
-/// How many lines of a script are steps.
+/// The number of lines of a script that are steps.
 fn lines(script: &Script) -> usize {
     script.items.iter().filter(|item| matches!(item, Item::Line(_))).count()
 }
@@ -119,7 +119,7 @@ impl<'a> Trials<'a> {
         })
     }
 
-    /// Runs the script as it is. Fails if the failure does not come.
+    /// Runs the script as it is. Fails if the failure does not occur.
     fn find_out_how_often(&mut self, script: &Script) -> Result<(), Error> {
         if self.still_fails(script) {
             return Ok(());
@@ -138,7 +138,7 @@ impl<'a> Trials<'a> {
         )))
     }
 
-    /// Whether the script fails in the same way: in each run, or in any, as `attempts` says.
+    /// Whether the script fails in the same way: in each run or in any run, according to `attempts`.
     fn still_fails(&mut self, script: &Script) -> bool {
         if self.error.is_some() || self.began.elapsed() > TIME {
             return false;
@@ -164,13 +164,13 @@ impl<'a> Trials<'a> {
                 break;
             }
         }
-        // A run that decides ends the loop, so that the last run says whether the script still fails.
+        // The run that decides ends the loop, so the last run says whether the script still fails.
         let still_fails = failed.is_some();
         self.smallest = failed.or_else(|| self.smallest.take());
         still_fails
     }
 
-    /// The job of a script, executed as the failing run was; `None` if the script asks nothing that has an answer.
+    /// The job of a script, executed in the same way as the failing run; `None` if the model gives the script no outcome.
     fn job(&self, script: &Script) -> Option<Job> {
         let case = &self.bundle.record.case;
         let own = parse(&case.scenario, &script.to_string()).ok()?;
@@ -185,7 +185,7 @@ impl<'a> Trials<'a> {
                 let mut traces = job.allowed.traces.iter();
                 job.allowed.complete && traces.all(|it| disagreement(&job.scenario, it).is_none())
             };
-            // The outcomes of the file may no longer be right without the lines that are gone.
+            // The outcomes of the file may no longer be right without the removed lines.
             job(&own).filter(agrees).or_else(|| {
                 let filled = explore::with_outcomes(script, case.choices)?;
                 job(&parse(&case.scenario, &filled.to_string()).ok()?)

@@ -1,10 +1,10 @@
 //! The deadlocked set: the steps that can never complete although some processes still move.
 //!
-//! Translates scenario and evidence into a [`ReleaseGraph`], which has the rule. Waiting follows the OR model (Holt 1972):
-//! a step at a pipe is released by any one of the processes that hold the other end. What is in the pipe plays no part for
-//! a process that sleeps: if it could go on and does not, only the same processes can wake it again.
+//! Translates scenario and evidence into a [`ReleaseGraph`], which has the rule. Waiting follows the OR model (Holt 1972): a
+//! step at a pipe is released by any one of the processes that hold the other end. For a process that sleeps, the content of
+//! the pipe does not matter: if it could go on and does not, only the same processes can wake it again.
 //!
-//! Where something is not known, the process counts as moving, so the set may be too small, but never too large.
+//! A process about which something is not known counts as moving, so the set may be too small, but never too large.
 //! `docs/decisions/007-deadlocked-set.md` has the argument.
 
 use super::release_graph::{Process, ReleaseGraph, Wait};
@@ -13,7 +13,7 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Verb};
 use crate::trace::{StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// No pipe holds more bytes than this, unless a privileged process enlarged it. A put of more must wait for a reader.
+/// The largest number of bytes in a pipe, unless a privileged process enlarged it. A put of more must wait for a reader.
 const LARGEST_PIPE: u64 = 1 << 20;
 
 /// The open steps that no process can ever release.
@@ -69,7 +69,7 @@ impl<'g, 'a> Translation<'g, 'a> {
             own.filter(|(step, _)| step.task_id.process == name).map(|(_, state)| state).collect();
         let is_asleep =
             evidence.blocked_in.contains_key(name) && !evidence.still_running.contains_key(name);
-        // A process without a further step is about to end. What its end waits for is not known.
+        // A process without a further step is about to end. It is not known what its end waits for.
         let is_ending = own.iter().all(|state| matches!(state, StepState::Completed { .. }));
         let steps = self.graph.waiting_steps(name).into_iter();
         Process {
@@ -87,12 +87,12 @@ impl<'g, 'a> Translation<'g, 'a> {
         ancestors.find_map(|ancestor| self.indexes.get(ancestor).copied())
     }
 
-    /// What can release a step of a process that sleeps, or of one that moves.
+    /// What can release a step, for a process that sleeps or for one that moves.
     fn wait(&self, step: usize, is_asleep: bool) -> Wait {
         let spec = &self.graph.scenario.steps[step];
         let process = |name: &str| match self.indexes.get(name) {
             Some(index) if self.graph.is_running(name) => Wait::Process(*index),
-            // What a step about an ended child still waits for is known only to the implementation.
+            // Only the implementation knows what a step about an ended child still waits for.
             _ => Wait::Itself,
         };
         let wait = match &spec.verb {
@@ -114,8 +114,8 @@ impl<'g, 'a> Translation<'g, 'a> {
         if spec.within_ms.is_some() && wait != Wait::Act { Wait::Itself } else { wait }
     }
 
-    /// Whether a get or put of a process that moves can't complete before another process does something: a get from a
-    /// pipe that is empty, or a put of more than any pipe holds. A put whose first byte is not in the pipe may still be refused.
+    /// Whether a get or put of a process that moves can't complete before another process does something: a get from an
+    /// empty pipe, or a put of more than any pipe holds. A put whose first byte is not in the pipe may still be refused.
     fn must_wait(&self, step: usize) -> bool {
         let Some(PipeEnd { pipe, .. }) = self.graph.awaited_end(step) else { return false };
         let bytes = self.graph.evidence.bytes_in(pipe);

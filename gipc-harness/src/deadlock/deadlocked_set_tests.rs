@@ -1,14 +1,14 @@
-//! Tests of the translation from scenario and evidence to the deadlocked set: what the third of three processes, which
-//! moves, does and holds decides whether the other two are deadlocked.
+//! Tests how scenario and evidence are translated to the deadlocked set. Of three processes, the third moves: what it does
+//! and holds decides whether the other two are deadlocked.
 
 use super::*;
 use crate::scenario::{Outcome, parse};
 use crate::trace::{BlockedIn, EvidenceTier, FdHolder, FillLevel, ProcessExit, Trace};
 use rstest::rstest;
 
-/// The evidence for a stall of the given lines: the first `completed` steps returned `ok`, the later ones are open except
-/// those in `unbegun`. The words are pairs of process and held end, the processes in `moving` move, and all pipes have the
-/// same number of bytes.
+/// The evidence for a stall of these lines. The first `completed` steps returned `ok`; the later ones are open except those
+/// in `unbegun`. The words are pairs of a process and an end that it holds, the processes in `moving` move, and all pipes
+/// have the same number of bytes.
 struct Stall<'a> {
     lines: &'a str,
     completed: usize,
@@ -109,8 +109,8 @@ fn the_content_of_a_pipe_with_parts_of_messages_is_not_known() {
     assert_eq!(stall.deadlocked(), [5, 6]);
 }
 
-/// A shipped adapter failed once in some hundred runs on a loaded machine: the reader was in its get and got no processor
-/// time. No process seemed to be needed any more, since the reader was there.
+/// A shipped adapter failed about once in a hundred runs on a loaded machine: the reader was in its get and got no processor
+/// time. The put seemed to need no other process, since there was a reader.
 #[rstest]
 #[case::one_put("main put w 2MiB\nchild get r => 2MiB\n")]
 #[case::a_put_beside_others("main put w 2MiB\nmain/task put w \"a\"\nchild get r => 2MiB\n")]

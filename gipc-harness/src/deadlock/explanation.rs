@@ -1,10 +1,10 @@
-//! What a process does that could move and does not, in sentences.
+//! Explains in sentences what a process does that could move and does not.
 
 use super::WaitEdge;
 use super::wait_for_graph::WaitForGraph;
 use crate::trace::{BlockedIn, StepState};
 
-/// Why a process does not complete a step that nothing prevents from completing.
+/// Why a process does not complete a step although nothing prevents it.
 pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) -> String {
     let step = &graph.scenario.steps[wait.step];
     let process = &step.task_id.process;
@@ -36,7 +36,8 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
     }
 }
 
-/// The processes in no step that have completed all their steps and do not end, or that are stopped; a sentence each.
+/// A sentence for each process that is in no step, and that is stopped or does not end although it has completed all its
+/// steps.
 pub(super) fn idle_processes(graph: &WaitForGraph<'_>) -> Vec<String> {
     let blocked_in = graph.evidence.blocked_in.iter();
     blocked_in

@@ -1,7 +1,7 @@
-//! Bytes of messages that were put and are not in the pipe: who may have them.
+//! Finds where bytes of messages are that were put and are not in the pipe.
 //!
-//! The kernel shows how many bytes are in the pipe now, and not which process wrote or read the others. So a reader and a
-//! writer are told apart only where the steps do so.
+//! The kernel shows how many bytes are in the pipe now, but not which process wrote or read the others. So a reader and a
+//! writer are told apart only if the steps allow it.
 
 use super::wait_for_graph::WaitForGraph;
 use crate::scenario::{Outcome, PipeEnd, PipeId, Side, Step, Verb};
@@ -19,7 +19,7 @@ impl WaitForGraph<'_> {
         self.evidence.bytes_in(pipe).is_some_and(|bytes| bytes < self.content(pipe).bytes())
     }
 
-    /// Where the bytes of messages are that were put into a pipe, were not got, and are not in the pipe.
+    /// Says where the bytes of messages are that were put into a pipe, were not got, and are not in the pipe.
     pub(super) fn why_bytes_are_missing(&self, reader: PipeEnd) -> String {
         let (r, w) = (self.ownership.name(reader), self.ownership.name(reader.opposite()));
         let missing =
@@ -65,7 +65,7 @@ impl WaitForGraph<'_> {
         (writer, line)
     }
 
-    /// Whether the kernel shows no number of bytes in a pipe because no process holds its writer.
+    /// Whether the kernel does not show the number of bytes in a pipe because no process holds its writer.
     pub(super) fn hides_what_is_left(&self, pipe: PipeId) -> bool {
         let writer = PipeEnd::writer(pipe);
         self.evidence.bytes_in(pipe).is_none()

@@ -1,7 +1,7 @@
 //! Deadlock analysis: which step waits for which process, and why nothing moves.
 //!
-//! The analysis uses only the scenario and the evidence of a stall. That the run had stalled is the finding of the
-//! runner's quiescence detector.
+//! The analysis uses only the scenario and the evidence of a stall. The runner's quiescence detector has already established
+//! that the run stalled.
 
 mod deadlocked_set;
 mod explanation;
@@ -30,34 +30,34 @@ pub struct StallReport {
     pub kind: StallKind,
     /// What proves that nothing moved.
     pub evidence: EvidenceTier,
-    /// The proof as half a sentence.
+    /// The proof as part of a sentence.
     pub proof: &'static str,
     /// Every step that waits, in the order of the scenario.
     pub waits: Vec<WaitEdge>,
-    /// A shortest cycle of processes that wait for each other; the first name is repeated at the end. Empty if there is
-    /// no cycle.
+    /// A shortest cycle of processes that wait for each other, with the first name repeated at the end. Empty if there is no
+    /// cycle.
     pub cycle: Vec<String>,
-    /// The pipes at which a step waits, with the content and the holders of each, a sentence each.
+    /// A sentence for each pipe at which a step waits, with its content and its holders.
     pub pipes: Vec<String>,
-    /// The pipe ends that are held by processes that should not hold them, a sentence each.
+    /// A sentence for each pipe end that is held by a process that should not hold it.
     pub leaks: Vec<String>,
-    /// Whether a process could move and does not.
+    /// Whether some process could move and does not.
     pub could_move: bool,
-    /// For each process that could move and does not: what it does instead, a sentence each; then the signals that did
-    /// nothing.
+    /// A sentence for each process that could move and does not, about what it does instead; then the signals that had no
+    /// effect.
     pub explanations: Vec<String>,
     /// The processes that still moved and that no step waits for, each with the observation that shows it.
     pub still_running: BTreeMap<String, String>,
 }
 
 impl StallReport {
-    /// The heading of a deadlock: how many steps wait, and whether for each other or for one process. `subject` is the name of a
-    /// single step in that sentence.
+    /// The heading of a deadlock: how many steps wait, and whether for each other or for one process. `subject` names the
+    /// step if there is only one.
     #[must_use]
     pub(crate) fn deadlock_head(&self, subject: &str) -> String {
         match (self.waits.len(), &self.cycle[..]) {
             (1, _) => format!("{subject} waits for something that only the step itself could do"),
-            // The cycle of a process that waits for itself is that process twice.
+            // The cycle of a process that waits for itself lists it twice.
             (count, [process, _]) => {
                 format!("{count} steps wait for something that only {process} could do")
             }
@@ -84,16 +84,16 @@ pub struct WaitEdge {
     pub step: usize,
     /// The processes any of which could release the step. Empty if nothing prevents the step from completing.
     pub on: Vec<String>,
-    /// The reason, as half a sentence.
+    /// The reason, as part of a sentence.
     pub why: String,
 }
 
-/// Explains where an observed run stalled. `None` if no step is open that belongs to a living process.
+/// Explains where an observed run stalled. `None` if no living process has an open step.
 pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallReport> {
     let evidence = observed.stall.as_ref()?;
     let graph = WaitForGraph::new(scenario, evidence);
     let steps: BTreeSet<usize> = match evidence.tier {
-        // The processes that still run may wait as well, but for none of the deadlocked ones.
+        // The processes that still run may wait as well, but not for the deadlocked ones.
         EvidenceTier::KernelPartial => deadlocked_steps(scenario, evidence),
         _ => (0..scenario.steps.len()).filter(|step| graph.is_waiting(*step)).collect(),
     };
@@ -128,7 +128,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
     })
 }
 
-/// Explains where a trace of the model stalls: with each pipe end where it should be, and every process at rest.
+/// Explains where a trace of the model stalls. Each pipe end is where it should be, and no process moves.
 #[must_use]
 pub fn explain_model(scenario: &Scenario, trace: &Trace) -> Option<StallReport> {
     let evidence = StallEvidence { trace: trace.clone(), ..StallEvidence::default() };
@@ -137,7 +137,7 @@ pub fn explain_model(scenario: &Scenario, trace: &Trace) -> Option<StallReport> 
 }
 
 /// The shortest cycle through the first process that is on one. A process that waits for itself alone (it holds the other
-/// end of the pipe it reads from) is a cycle of one; a cycle through other processes says more and goes first.
+/// end of the pipe it reads from) is a cycle of one. A cycle through other processes is preferred, since it says more.
 fn shortest_cycle(scenario: &Scenario, waits: &[WaitEdge]) -> Vec<String> {
     let mut waiting: Vec<&str> = Vec::new();
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

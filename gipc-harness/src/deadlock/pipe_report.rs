@@ -1,6 +1,6 @@
-//! The pipes at which steps wait: what is in them, which processes hold them, and which of those should not.
+//! Describes the pipes at which steps wait: what is in them, which processes hold them, and which of those should not.
 //!
-//! Nothing is said of pipes that the kernel did not show.
+//! Pipes that the kernel did not show are left out.
 
 use super::WaitEdge;
 use super::wait_for_graph::{WaitForGraph, list_names};
@@ -46,8 +46,8 @@ fn describe(graph: &WaitForGraph<'_>, pipe: PipeId) -> String {
     )
 }
 
-/// A sentence for each descriptor at an awaited end whose process should not hold that end; also at the end whose holder
-/// let a put return that should have been refused, and at the input of a program that is waited for.
+/// A sentence for each descriptor at an awaited end that belongs to a process that should not hold the end. Also checked are
+/// the ends whose holders let a put return that should have been refused, and the input of a program that is waited for.
 pub(super) fn leaks(graph: &WaitForGraph<'_>, waits: &[WaitEdge]) -> Vec<String> {
     let mut ends = awaited_ends(graph, waits);
     ends.extend(unbroken_ends(graph));
@@ -64,7 +64,7 @@ pub(super) fn leaks(graph: &WaitForGraph<'_>, waits: &[WaitEdge]) -> Vec<String>
     .collect()
 }
 
-/// The reading ends of the pipes to which a put returned `ok` where the file says `broken`.
+/// The reading ends of the pipes whose put returned `ok` although the file says `broken`.
 fn unbroken_ends(graph: &WaitForGraph<'_>) -> BTreeSet<PipeEnd> {
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
     let unbroken = steps.filter(|(step, state)| {
@@ -87,7 +87,7 @@ fn spawn_line(graph: &WaitForGraph<'_>, process: &str) -> String {
 
 fn is_leak(graph: &WaitForGraph<'_>, holder: &FdHolder) -> bool {
     match graph.ownership.state(holder.end) {
-        // By the trace the owner has exited; a step of it that is overdue shows that it has not.
+        // According to the trace the owner has exited. An overdue step of it shows that it has not.
         Some(EndState::Exited(owner)) => *owner != holder.process,
         Some(EndState::Held(owners)) => !owners.contains(&holder.process),
         Some(EndState::Closed(_)) => true,
@@ -143,7 +143,8 @@ mod tests {
     use crate::trace::{ProcessExit, StallEvidence, StepState, Trace};
     use rstest::rstest;
 
-    /// `child` was given the writer and has closed it, or has exited; `other` was given nothing. One of them holds it.
+    /// `child` was given the writer, and has closed it or has exited; `other` was given nothing. One of them holds the
+    /// writer.
     #[rstest]
     #[case::of_one_that_closed_it(
         "child close w",

@@ -1,6 +1,6 @@
 //! The deadlocked steps of a small graph: processes, the pipe ends that they hold, and what their open steps wait for.
 //!
-//! The graph has no scenario, no evidence and no messages, so the rule can be compared with a search through all futures.
+//! The graph has no scenario, no evidence and no messages, so tests can compare the rule with a search through all futures.
 //! `docs/decisions/007-deadlocked-set.md` has the rule and the argument for it.
 
 use std::collections::BTreeSet;
@@ -12,17 +12,18 @@ pub(super) enum Wait {
     Holders(usize),
     /// Anything that this process does, for example its end. Indexes [`ReleaseGraph::processes`].
     Process(usize),
-    /// Nothing else is needed, or it is not known what is needed: a timer, a message that is there, an ended child.
+    /// No process is needed, or it is not known which: the step waits for a timer, a message that is there, or an ended
+    /// child.
     Itself,
-    /// The same, and the step may act on the other steps of its process and on the processes below it: it cancels, closes,
-    /// kills, ends.
+    /// Like `Itself`, but the step may act on the other steps of its process and on the processes below it: it cancels,
+    /// closes, kills or ends them.
     Act,
 }
 
 /// One process.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Process {
-    /// Whether the process can move without any release: it does not sleep, has a timer, or is not known well enough.
+    /// Whether the process can move without any release: it does not sleep, has a timer, or too little is known about it.
     pub(super) is_moving: bool,
     /// Whether the process ends once its open steps have returned. Its end may end the processes below it.
     pub(super) is_last_step: bool,
@@ -41,10 +42,11 @@ pub(super) struct ReleaseGraph {
 }
 
 impl ReleaseGraph {
-    /// The processes with open steps of which no process can ever release one.
+    /// The processes with open steps that no process can ever release.
     ///
-    /// Grows the set of processes that can move from those that move now. What is left when the set stops growing is
-    /// deadlocked, together with the moving processes whose open steps all wait for deadlocked processes.
+    /// Starts with the processes that can move now, and adds the processes that these can release until the set stops
+    /// growing. The processes outside the set are deadlocked, and so are the moving processes whose open steps all wait for
+    /// deadlocked processes.
     pub(super) fn deadlocked_processes(&self) -> Vec<usize> {
         let mut reached = Reached {
             graph: self,
@@ -66,7 +68,7 @@ impl ReleaseGraph {
     }
 }
 
-/// What can happen, as far as it was found.
+/// What can happen, as far as it has been found.
 struct Reached<'a> {
     graph: &'a ReleaseGraph,
     /// The processes that can move.
@@ -93,7 +95,7 @@ impl Reached<'_> {
             && (steps.contains(&Wait::Act) || (*is_last_step && steps.iter().all(is_released)))
     }
 
-    /// Adds what follows from what was found until now. Returns false if that is nothing.
+    /// Adds what follows from what was found so far. Returns false if nothing was added.
     fn grow(&mut self) -> bool {
         let before = (self.moving.clone(), self.exposed.clone());
         for process in 0..self.moving.len() {
@@ -134,7 +136,7 @@ mod tests {
         assert!(with_deadlock < graphs, "every graph had a deadlock");
     }
 
-    /// At most five processes with at most seven open steps, and at most three pipes.
+    /// A random graph with at most five processes, seven open steps and three pipes.
     fn random_graph(rng: &mut fastrand::Rng) -> ReleaseGraph {
         let count = rng.usize(1..=5);
         let ends = 2 * rng.usize(1..=3);
@@ -167,7 +169,7 @@ mod tests {
     /// A state of the search: which processes have moved, and which steps were released, as bits.
     type Future = (u32, u32);
 
-    /// The processes with open steps none of which is released in any future. Tries every order of single events.
+    /// The processes with open steps that are not released in any future. Tries every order of single events.
     fn never_released(graph: &ReleaseGraph) -> Vec<usize> {
         let mut steps = Vec::new();
         for (process, one) in graph.processes.iter().enumerate() {

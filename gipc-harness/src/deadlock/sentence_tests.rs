@@ -1,5 +1,5 @@
-//! The exact sentences of a stall report that name the party at fault: signals without effect, missing bytes, ends that
-//! other processes hold, and processes that do not end.
+//! Tests the exact sentences of a stall report that name the process at fault: signals without effect, missing bytes, ends
+//! that other processes hold, and processes that do not end.
 
 use super::{StallReport, explain};
 use crate::scenario::{Outcome, PipeEnd, Scenario, parse};
@@ -10,8 +10,8 @@ use crate::trace::{
 use rstest::rstest;
 use std::collections::BTreeSet;
 
-/// A stall of these lines, in which the last one is open and all others have returned `ok` or what they expect. Every end
-/// that has holders is fully known.
+/// A stall of these lines: the last one is open, and all others have returned `ok` or what they expect. All holders of every
+/// end that has any are known.
 fn stalled(lines: &[&str], evidence: impl FnOnce(&Scenario, &mut StallEvidence)) -> StallReport {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let scenario = parse("it", &text).unwrap_or_else(|error| panic!("{error:?}"));
@@ -122,7 +122,7 @@ fn a_signal_to_a_child_that_has_not_connected_is_named_if_the_child(
     assert_eq!(of_signals.collect::<Vec<_>>(), sentences);
 }
 
-/// The last line waits at the pipe with `r` and `w`, in which the kernel shows this number of bytes.
+/// A stall in which the last line waits at the pipe with `r` and `w`. The kernel shows this number of bytes in it.
 fn waits_at_pipe(lines: &[&str], bytes: Option<u64>, holders: &[(&str, PipeEnd)]) -> String {
     let report = stalled(lines, |_, stall| {
         let level = bytes.map(|bytes| FillLevel { pipe: 0, bytes });

@@ -1,15 +1,15 @@
-//! Signals that did not do what they were sent for, as far as the kernel shows why: a sentence each.
+//! Finds signals that did not have their effect, as far as the kernel shows why. Writes a sentence for each.
 
 use super::wait_for_graph::WaitForGraph;
 use crate::scenario::{Disposition, Outcome};
 use crate::trace::SignalView;
 
-/// The signals that do not end a process which has no handler for them.
+/// The signals that do not end a process without a handler for them.
 const HARMLESS: [&str; 8] =
     ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
 
-/// A sentence for each signal that a step has sent to a process which still runs, if the kernel shows that the signal did
-/// not do what it was sent for, or if the process has not connected.
+/// A sentence for each signal that a step sent to a process that still runs, if the kernel shows that the signal did not
+/// have its effect, or if the process has not connected.
 pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
     let steps = graph.scenario.steps.iter().zip(&graph.evidence.trace.steps);
     let sent = steps.filter(|(_, state)| state.is(&Outcome::Ok)).flat_map(|(step, _)| {
@@ -20,7 +20,7 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
             let sent = format!("{signal}, which {task} sent {child} (line {line}),");
             match graph.evidence.signals.get(child) {
                 Some(view) => sentence(graph, &sent, child, signal, view),
-                // A process that no step waits for may have ended without any record of it.
+                // A process that no step waits for may have ended without a record of it.
                 None if graph.evidence.unconnected.contains(child)
                     && graph.is_waited_for(child) => Some(format!(
                     "{sent} was sent to a process that has not connected, so what became of it is not known"
@@ -86,7 +86,7 @@ fn sentence(
     ))
 }
 
-/// `, as main does since line 4`, if the parent of a process has disposed of a signal in this way.
+/// `, as main does since line 4`, if the parent of a process has set this disposition for the signal.
 fn as_its_parent_does(
     graph: &WaitForGraph<'_>,
     child: &str,
@@ -98,7 +98,7 @@ fn as_its_parent_does(
         .map_or(String::new(), |(parent, line)| format!(", as {parent} does since line {line}"))
 }
 
-/// The parent of a process, and the line in which it has disposed of a signal in this way.
+/// The parent of a process, and the line in which the parent has set this disposition for a signal.
 fn by_its_parent<'a>(
     graph: &WaitForGraph<'a>,
     child: &str,
@@ -109,7 +109,7 @@ fn by_its_parent<'a>(
     Some((parent, disposed(graph, parent, signal, disposition)?))
 }
 
-/// The line in which a process has disposed of a signal in this way, unless it did otherwise later.
+/// The line in which a process has set this disposition for a signal, unless it set another one later.
 fn disposed(
     graph: &WaitForGraph<'_>,
     process: &str,

@@ -1,20 +1,20 @@
 //! The wait-for graph of a stall: for each open step, the processes that could release it.
 //!
-//! The content of the pipes is replayed from the trace. The holders of their ends are those that the kernel showed, or
-//! where it did not, those that should hold them by the trace.
+//! The content of the pipes is replayed from the trace. The holders of their ends are those that the kernel showed. If the
+//! kernel did not show them, they are those that should hold the ends according to the trace.
 
 use super::WaitEdge;
 use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, Side, Verb};
 use crate::trace::{BlockedIn, EndState, Ownership, ProcessExit, StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The bytes that every pipe can hold. A put that needs more may have to wait for a reader.
+/// The number of bytes that every pipe can hold. A put of more may have to wait for a reader.
 const GUARANTEED_CAPACITY: u64 = 512;
 
-/// The bytes by which a frame is longer than its message, at most.
+/// The maximum number of bytes by which a frame is longer than its message.
 const FRAME_OVERHEAD: u64 = 8;
 
-/// Lists names: `a, b and c`. Of more than four names, the rest are counted: `a, b, c, d and 7 others`.
+/// Lists names: `a, b and c`. If there are more than four, the rest are counted: `a, b, c, d and 7 others`.
 pub(crate) fn list_names(names: &[String]) -> String {
     const NAMED: usize = 4;
     let mut listed = names[..names.len().min(NAMED)].to_vec();
@@ -36,13 +36,13 @@ pub(super) struct WaitForGraph<'a> {
     /// The processes that hold each end.
     holders: BTreeMap<PipeEnd, BTreeSet<String>>,
     contents: BTreeMap<PipeId, Content>,
-    /// The pipes in which a put was given up, so that their content is unknown, and the line of the put.
+    /// The pipes in which a put was given up, so that their content is unknown, with the line of the put.
     given_up: BTreeMap<PipeId, usize>,
-    /// The pipes at which a get was given up, and the line of the get.
+    /// The pipes at which a get was given up, with the line of the get.
     pub(super) given_up_gets: BTreeMap<PipeId, usize>,
 }
 
-/// What was put into a pipe and not yet got. Steps are counted in file order, in which a get may come before its put.
+/// What was put into a pipe and has not been got. Steps are counted in file order, in which a get may come before its put.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Content {
     bytes: i64,
@@ -50,7 +50,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Adds this number of messages of the same length; a negative number takes them away.
+    /// Adds this number of messages of the same length; a negative number removes them.
     fn add(&mut self, messages: i64, len: u64) {
         let len = i64::try_from(len).unwrap_or(i64::MAX);
         self.bytes = self.bytes.saturating_add(len.saturating_mul(messages));
@@ -81,7 +81,7 @@ impl<'a> WaitForGraph<'a> {
     }
 
     fn replay_contents(&mut self) {
-        // The length of the message of which `cut` wrote the first part, by pipe.
+        // For each pipe, the length of the message whose first part `cut` wrote.
         let mut begun: BTreeMap<PipeId, u64> = BTreeMap::new();
         for (step, state) in self.scenario.steps.iter().zip(&self.evidence.trace.steps) {
             let StepState::Completed { outcome, .. } = state else { continue };
@@ -130,7 +130,7 @@ impl<'a> WaitForGraph<'a> {
         matches!(self.evidence.trace.exits.get(process), None | Some(ProcessExit::Running))
     }
 
-    /// `main` and the processes that some step spawns, whether they were started or not.
+    /// `main` and the processes that some step spawns, whether or not they were started.
     pub(super) fn processes(&self) -> impl Iterator<Item = &'a str> {
         let spawned = self.scenario.steps.iter().filter_map(|step| match &step.verb {
             Verb::Spawn { child, .. } => Some(child.as_str()),
@@ -139,7 +139,7 @@ impl<'a> WaitForGraph<'a> {
         std::iter::once("main").chain(spawned)
     }
 
-    /// The process that spawns a process; `None` for `main` and for processes that are not part of the scenario.
+    /// The process that spawns this process; `None` for `main` and for processes that are not part of the scenario.
     pub(super) fn parent(&self, process: &str) -> Option<&'a str> {
         let mut steps = self.scenario.steps.iter();
         let spawn = steps
@@ -147,7 +147,8 @@ impl<'a> WaitForGraph<'a> {
         Some(&spawn.task_id.process)
     }
 
-    /// The processes that hold an end, and the one that should hold it: a descriptor on its way is shown in no process.
+    /// The processes that hold an end, including the process that should hold it: a descriptor that is being handed over is
+    /// shown in no process.
     pub(super) fn possible_holders(&self, end: PipeEnd) -> BTreeSet<String> {
         let mut holders = self.holders.get(&end).cloned().unwrap_or_default();
         holders.extend(self.ownership.holders(end).iter().cloned());
@@ -159,14 +160,14 @@ impl<'a> WaitForGraph<'a> {
         self.evidence.blocked_in.get(process) == Some(&BlockedIn::Stopped)
     }
 
-    /// Whether a step is overdue, or open in a process that has not exited.
+    /// Whether a step is overdue, or is open in a process that has not exited.
     pub(super) fn is_waiting(&self, step: usize) -> bool {
         let is_open = self.evidence.trace.steps[step] == StepState::Pending;
         self.evidence.overdue.contains(&step)
             || (is_open && self.is_running(&self.scenario.steps[step].task_id.process))
     }
 
-    /// Whether a step is open that waits for a child.
+    /// Whether some open step waits for this child.
     pub(super) fn is_waited_for(&self, process: &str) -> bool {
         let mut steps = self.scenario.steps.iter().enumerate();
         steps.any(|(index, step)| match &step.verb {
@@ -240,7 +241,7 @@ impl<'a> WaitForGraph<'a> {
         running.map(|(child, _)| child.clone()).collect()
     }
 
-    /// A get waits for the processes that can write.
+    /// What a get waits for: the processes that can write.
     fn get_edge(&self, handle: &str) -> (Vec<String>, String) {
         let Some(reader) = self.made_end(handle, Side::Reader) else { return not_made(handle) };
         let writers = self.holders_of(reader.opposite());
@@ -273,7 +274,7 @@ impl<'a> WaitForGraph<'a> {
         (writers, why)
     }
 
-    /// A put of `len` bytes waits for the processes that can read.
+    /// What a put of `len` bytes waits for: the processes that can read.
     fn put_edge(&self, step: usize, handle: &str, len: u64) -> (Vec<String>, String) {
         let Some(writer) = self.made_end(handle, Side::Writer) else { return not_made(handle) };
         let pipe = writer.pipe;
@@ -293,8 +294,8 @@ impl<'a> WaitForGraph<'a> {
         (readers, format!("{handle} is full, and only {reader_names} can read it"))
     }
 
-    /// Why a step has nothing to wait for once this end has no holder. Where the kernel does not show the holders, the trace
-    /// says only which process should hold the end, and an inherited descriptor would not be seen.
+    /// Why a step has nothing to wait for once this end has no holder. If the kernel does not show the holders, the trace
+    /// says only which process should hold the end, and an inherited descriptor would go unnoticed.
     fn why_end_is_due(&self, end: PipeEnd, outcome: &str) -> String {
         let name = self.ownership.name(end);
         match self.evidence.fully_known_ends.contains(&end) {
@@ -360,7 +361,8 @@ impl<'a> WaitForGraph<'a> {
             .is_some_and(|held| held.iter().any(|holder| holder == process))
     }
 
-    /// Whether only whole messages go through the pipe of a step, so that its content is known. True for a step at no pipe.
+    /// Whether only whole messages go through the pipe of a step, so that its content is known. True for a step that uses no
+    /// pipe.
     pub(super) fn carries_only_whole_messages(&self, step: usize) -> bool {
         let Some(PipeEnd { pipe, .. }) = self.awaited_end(step) else { return true };
         let carries_parts = self.scenario.steps.iter().any(|step| match &step.verb {

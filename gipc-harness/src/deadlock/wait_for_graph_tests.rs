@@ -1,12 +1,12 @@
-//! Tests of what is known about a step that waits: from the replayed content of its pipe, and from those that hold its ends.
+//! Tests what is known about a waiting step from the replayed content of its pipe and from the holders of its ends.
 
 use super::wait_for_graph::WaitForGraph;
 use crate::scenario::{Outcome, PipeEnd, Scenario, parse};
 use crate::trace::{FillLevel, StallEvidence, StepState, Trace};
 use rstest::rstest;
 
-/// The scenario of these lines, and its trace in which these steps are open and all others have returned `ok` or what they
-/// expect.
+/// The scenario with these lines, and its trace in which these steps are open. All other steps have returned `ok` or what
+/// they expect.
 fn stall(lines: &str, open: &[usize]) -> (Scenario, Trace) {
     let scenario = parse("it", lines).unwrap_or_else(|error| panic!("{error:?}"));
     let steps =
@@ -18,7 +18,8 @@ fn stall(lines: &str, open: &[usize]) -> (Scenario, Trace) {
     (scenario, trace)
 }
 
-/// Why the last line waits, if all lines before it have returned `ok` or what they expect, and the pipe has no bytes.
+/// The reason why the last line waits, if all lines before it have returned `ok` or what they expect, and the pipe has no
+/// bytes.
 fn why_the_last_line_waits(lines: &str) -> String {
     let last = lines.lines().count() - 1;
     let (scenario, trace) = stall(lines, &[last]);

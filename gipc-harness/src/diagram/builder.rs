@@ -13,7 +13,7 @@ use crate::variant::{Job, Variant};
 use crate::verdict::Verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a diagram is drawn from.
+/// The run that a diagram shows.
 #[derive(Clone, Debug)]
 pub struct Run<'a> {
     scenario: &'a Scenario,
@@ -80,8 +80,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Draws the run. Unless `full`, of many equal repetitions one is drawn, and of more than [`MAX_EVENTS`] events those
-    /// that led to the failure.
+    /// Draws the run. Unless `full`, only one of many equal repetitions is drawn, and of more than [`MAX_EVENTS`] events
+    /// only those that led to the failure.
     ///
     /// [`MAX_EVENTS`]: super::MAX_EVENTS
     #[must_use]
@@ -141,7 +141,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether a process is drawn: it does something that is drawn, or its start is.
+    /// Whether a process is drawn: it does something that is drawn, or its start is drawn.
     fn is_drawn(&self, process: &str, busy: &BTreeSet<&str>) -> bool {
         let spawn = self.tree.spawns.get(process);
         process == "main"
@@ -207,7 +207,7 @@ impl Builder<'_> {
             let start = plain(lane, self.row(node), MarkKind::Start, text);
             self.add(diagram, &[node], start);
         }
-        // Room for the bars of steps that never return, below everything that happened.
+        // Leave room for the bars of steps that never return, below everything that happened.
         let end = self.causality.rows.values().max().map_or(1, |row| row + 1);
         for step in self.fold.visible.iter().copied().collect::<Vec<_>>() {
             let mark = self.step_mark(step, end);
@@ -223,7 +223,7 @@ impl Builder<'_> {
             };
             let node = Node::Exit(place);
             let text = exit.to_string();
-            // A process that ends itself does not end twice.
+            // If a process ends itself, do not draw its end twice.
             let is_own =
                 |mark: &Mark| mark.lane == lane && mark.step.is_some() && mark.text == text;
             if let Some(last) = diagram.marks.iter().rposition(is_own) {
@@ -253,7 +253,8 @@ impl Builder<'_> {
                 (begin, Some(Bar { from: begin, to, forever: exit.is_none() }))
             }
             StepState::Completed { .. } if waited && returned > begin => {
-                // What waits for space sends its message at once; what waits for a cause is over when it comes.
+                // A step that waits for space sends its message at once. A step that waits for a cause is over when the
+                // cause comes.
                 let row = if matches!(step.verb, Verb::Put { .. }) { begin } else { returned };
                 (row, Some(Bar { from: begin, to: returned, forever: false }))
             }
@@ -290,7 +291,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The fault that was injected, one row after the step at which it was.
+    /// Adds the fault that was injected, one row after the step at which it was injected.
     fn add_fault(&mut self, diagram: &mut Diagram) {
         let Some((at, name)) = self.run.fault else { return };
         let Some(step) = self.mark_of.get(&Node::Begin(at.step)).copied() else { return };
@@ -298,7 +299,7 @@ impl Builder<'_> {
         let Some(lane) = self.lane_of.get(&process).copied() else { return };
         let place = self.tree.processes.iter().position(|it| *it == process.process);
         let exit = place.map(Node::Exit).filter(|it| self.causality.rows.contains_key(it));
-        // A killed process ends where the fault is; the mark stands between its last step and its end.
+        // A killed process ends where the fault is. The mark is between its last step and its end.
         let row = match exit {
             Some(exit) if name == "SIGKILL" => self.row(exit).saturating_sub(1),
             _ => diagram.marks[step].row,
@@ -315,7 +316,7 @@ impl Builder<'_> {
         diagram.marks.push(plain(lane, row + 1, MarkKind::Fault, format!("{name} (injected)")));
     }
 
-    /// A mark for each run of steps of a lane that are left out, repetitions aside.
+    /// Adds a mark for each group of consecutive steps of a lane that are left out, except repetitions.
     fn add_gaps(&self, diagram: &mut Diagram) {
         let mut hidden: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let mut gaps = Vec::new();
@@ -386,7 +387,7 @@ impl Builder<'_> {
         diagram.findings.extend(sentences.map(|sentence| format!("{sentence}.")));
     }
 
-    /// The rows in which the lanes begin and end, and the pipes that are drawn.
+    /// Sets the rows in which the lanes begin and end, and the pipes that are drawn.
     fn end_lanes(&self, diagram: &mut Diagram) {
         let last = |mark: &Mark| mark.bar.map_or(mark.row, |bar| bar.to.max(mark.row));
         diagram.rows = diagram.marks.iter().map(last).max().unwrap_or(0) + 1;

@@ -1,5 +1,5 @@
-//! What had to come before what in a run: the begin and the end of each step, the start and the end of each process, and
-//! the causes between them. The row of each is the length of the longest chain of causes before it.
+//! What had to come before what in a run: the begin and the end of each step, the start and the end of each process, and the
+//! causes between them. The row of each is the length of the longest chain of causes before it.
 
 use super::ArrowKind;
 use super::process_tree::ProcessTree;
@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// A moment of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Node {
-    /// A process starts; its place in the tree.
+    /// A process starts. The number is its place in the tree.
     Start(usize),
     /// A step begins.
     Begin(usize),
     /// A step returns.
     End(usize),
-    /// A process ends; its place in the tree.
+    /// A process ends. The number is its place in the tree.
     Exit(usize),
 }
 
@@ -36,11 +36,11 @@ pub(super) struct Causality<'a> {
     ownership: Ownership<'a>,
     /// The place of each process in the tree.
     places: BTreeMap<&'a str, usize>,
-    /// The steps that returned while another task had begun something since their begin.
+    /// The steps that returned after another task had begun something since their begin.
     pub(super) waited: BTreeSet<usize>,
     /// The causes that are drawn.
     pub(super) causes: Vec<Cause>,
-    /// Each moment with what came directly before it, and by how many rows at least.
+    /// For each moment, the moments directly before it, and the minimum distance in rows.
     before: BTreeMap<Node, Vec<(Node, usize)>>,
     /// The row of each moment.
     pub(super) rows: BTreeMap<Node, usize>,
@@ -71,7 +71,7 @@ impl<'a> Causality<'a> {
         causality
     }
 
-    /// What came directly before a moment.
+    /// The moments directly before a moment.
     pub(super) fn before(&self, node: Node) -> impl Iterator<Item = Node> {
         self.before.get(&node).into_iter().flatten().map(|(before, _)| *before)
     }
@@ -99,7 +99,7 @@ impl<'a> Causality<'a> {
         self.causes.push(Cause { from, to, kind, pipe });
     }
 
-    /// The order inside each process: start, the steps of each task, end.
+    /// Orders what happens inside each process: its start, the steps of each task, its end.
     fn order_lanes(&mut self, tree: &ProcessTree<'a>) {
         let mut last: BTreeMap<&TaskId, Node> = BTreeMap::new();
         for place in 0..tree.processes.len() {
@@ -174,7 +174,7 @@ impl<'a> Causality<'a> {
         }
     }
 
-    /// Puts the begin of a step that waited above what it waited for, as it was in this run.
+    /// Orders the begin of a step that waited before what it waited for, as it was in this run.
     fn order_waits(&mut self, history: &[Occurrence]) {
         let mut places: BTreeMap<Node, usize> = BTreeMap::new();
         for (place, occurrence) in history.iter().enumerate() {
@@ -196,7 +196,7 @@ impl<'a> Causality<'a> {
         }
     }
 
-    /// The cause of the outcome of one step.
+    /// Finds the cause of the outcome of one step.
     fn find_cause(&mut self, index: usize, step: &Step, outcome: &Outcome, from: Option<usize>) {
         let here = Node::End(index);
         match (&step.verb, outcome) {
@@ -235,7 +235,7 @@ impl<'a> Causality<'a> {
                 }
             }
             (Verb::Until { task_id }, Outcome::Ok) => {
-                // The last step of the other task that stands before this line: the one that waits.
+                // The last step of the other task above this line is the one that waits.
                 let is_awaited = |other: &usize| {
                     *self.scenario.steps[*other].task_id == *task_id && self.has_begun(*other)
                 };
@@ -247,7 +247,7 @@ impl<'a> Causality<'a> {
         }
     }
 
-    /// What closed the end opposite to the one that a step uses: `side` of its handle.
+    /// Finds what closed the end opposite to the one that a step uses, which is the `side` of its handle.
     fn find_end(&mut self, handle: &str, side: Side, here: Node) {
         let Some(end) = self.scenario.handles.end(handle, side).map(PipeEnd::opposite) else {
             return;
@@ -274,7 +274,7 @@ impl<'a> Causality<'a> {
         }
     }
 
-    /// The end of a process that a signal brought about.
+    /// Finds the process that a signal ended.
     fn find_victim(&mut self, step: &Step, child: &str, index: usize) {
         let Some(ProcessExit::Signal(died_of)) = self.trace.exits.get(child) else { return };
         let is_caused = self.causes.iter().any(|cause| Some(cause.to) == self.exit_of(child));
@@ -297,8 +297,8 @@ impl<'a> Causality<'a> {
         makers
     }
 
-    /// Gives each moment the row after the last of its causes. Causes that contradict each other, which only a run that
-    /// broke the rules can have, are followed as far as they don't.
+    /// Gives each moment the row after the last of its causes. If causes contradict each other, which is possible only in a
+    /// run that broke the rules, they are followed as far as they do not.
     fn assign_rows(&mut self) {
         let mut after: BTreeMap<Node, Vec<(Node, usize)>> = BTreeMap::new();
         let mut missing: BTreeMap<Node, usize> = BTreeMap::new();

@@ -10,7 +10,7 @@ use gipc_agent::FromAgent;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The time of a row, where there are no real times, in microseconds.
+/// The time of a row in microseconds, if there are no real times.
 const ROW: u64 = 1000;
 
 /// A slice: its first and its last microsecond.
@@ -20,7 +20,7 @@ struct Slice {
     to: u64,
 }
 
-/// The trace as JSON. `events` are those of the record; empty if the run was predicted.
+/// The trace as JSON. `events` are those of the record, or empty if the run was predicted.
 #[must_use]
 pub fn chrome_trace(diagram: &Diagram, events: &Events) -> String {
     let slices = slices(diagram, &StepTimes::of(events));
@@ -43,7 +43,7 @@ pub fn chrome_trace(diagram: &Diagram, events: &Events) -> String {
             "ph": "X", "name": mark.text, "cat": category(mark.kind), "pid": pid, "tid": tid,
             "ts": from, "dur": to - from,
         });
-        // speedscope shows the arguments beside the name, empty ones too.
+        // speedscope shows the arguments beside the name, even empty ones.
         if let Some(step) = mark.step {
             slice["args"] = json!({ "step": step });
         }
@@ -142,7 +142,8 @@ impl StepTimes {
     }
 }
 
-/// The slice of each mark. That of a start is the whole life of its process; that of an end is its last microseconds.
+/// The slice of each mark. The slice of a start is the whole life of its process, and that of an end is its last
+/// microseconds.
 fn slices(diagram: &Diagram, times: &StepTimes) -> Vec<Option<Slice>> {
     let is_real = times.last > 0;
     let end_of_all = if is_real { times.last + 1 } else { diagram.rows as u64 * ROW };
@@ -164,7 +165,7 @@ fn slices(diagram: &Diagram, times: &StepTimes) -> Vec<Option<Slice>> {
             Some(Slice { from, to: to.max(from + 1) })
         })
         .collect();
-    // The life of a process contains its steps, and what it is the cause of.
+    // The life of a process contains its steps and what it causes.
     for (lane, entry) in diagram.lanes.iter().enumerate() {
         if entry.task_id.task.is_some() {
             continue;

@@ -1,4 +1,4 @@
-//! What of a large run is drawn: one of many repetitions that did the same, and what led to the failure.
+//! Chooses what is drawn of a large run: one of many repetitions that did the same, and what led to the failure.
 
 use super::MAX_EVENTS;
 use super::causality::{Causality, Node};
@@ -7,7 +7,7 @@ use crate::trace::{StepState, Trace};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fmt::Write;
 
-/// Up to this many repetitions are all drawn.
+/// Up to this many repetitions, all are drawn.
 const MAX_REPETITIONS: usize = 8;
 
 /// The steps that are drawn.
@@ -17,9 +17,9 @@ pub(super) struct Fold {
     pub(super) visible: BTreeSet<usize>,
     /// The steps that are left out because another repetition did the same.
     pub(super) repeated: BTreeSet<usize>,
-    /// How many repetitions a step stands for, where there are several.
+    /// How many repetitions a step stands for, if there are several.
     pub(super) times: BTreeMap<usize, usize>,
-    /// What is left out, a sentence each.
+    /// A sentence for each thing that is left out.
     pub(super) omissions: Vec<String>,
 }
 
@@ -46,9 +46,9 @@ impl Fold {
         fold
     }
 
-    /// Of the repetitions of an `each` that did the same, keeps the first.
+    /// Keeps only the first of the repetitions of an `each` that did the same.
     fn fold_repetitions(&mut self, scenario: &Scenario, trace: &Trace, wrong: &BTreeSet<usize>) {
-        /// The steps of one repetition, and what came of them.
+        /// The steps of one repetition, and their outcomes.
         #[derive(Default)]
         struct Repetition {
             steps: Vec<usize>,
@@ -85,8 +85,8 @@ impl Fold {
         }
     }
 
-    /// Of too many steps, keeps those that led to the failure, the last ones first. Without a failure, those that led to
-    /// the end of the run.
+    /// If there are too many steps, keeps those that led to the failure, beginning with the last ones. Without a failure,
+    /// keeps those that led to the end of the run.
     fn keep_causes(&mut self, trace: &Trace, causality: &Causality<'_>, wrong: &BTreeSet<usize>) {
         let pending = |step: &usize| trace.steps[*step] == StepState::Pending;
         let is_failure = |step: &usize| wrong.contains(step) || pending(step);

@@ -1,11 +1,11 @@
-//! The marks of a diagram: what kind of event a step is, which pipe it uses, and in which rows the marks stand.
+//! The marks of a diagram: what kind of event a step is, which pipe it uses, and the rows of the marks.
 
 use super::{Diagram, Mark, MarkKind};
 use crate::scenario::{Outcome, PipeId, Scenario, Side, Step, Verb};
 use crate::trace::StepState;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A mark that is no step.
+/// A mark that is not a step.
 pub(super) fn plain(lane: usize, row: usize, kind: MarkKind, text: String) -> Mark {
     Mark { lane, row, kind, text, step: None, pipe: None, bar: None, expected: None }
 }
@@ -38,7 +38,7 @@ pub(super) fn pipe(scenario: &Scenario, index: usize, step: &Step) -> Option<Pip
     end.map(|end| end.pipe)
 }
 
-/// Removes the rows in which nothing is.
+/// Removes empty rows.
 pub(super) fn compress_rows(diagram: &mut Diagram) {
     let bars = diagram.marks.iter().filter_map(|mark| mark.bar);
     let ends = bars.flat_map(|bar| [bar.from, bar.to]);

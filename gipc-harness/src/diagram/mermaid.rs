@@ -39,7 +39,7 @@ pub fn mermaid(diagram: &Diagram) -> String {
     out
 }
 
-/// The marks by row, each after its causes: a step that began before what ended it is drawn at its end.
+/// The marks by row, each after its causes: a step that began before the event that ended it is drawn at its end.
 fn in_order(diagram: &Diagram) -> Vec<usize> {
     let mut rows: Vec<(usize, usize)> = diagram.marks.iter().map(|mark| (mark.row, 0)).collect();
     for arrow in &diagram.arrows {
@@ -82,7 +82,7 @@ fn write_mark(out: &mut String, diagram: &Diagram, index: usize, mark: &Mark) {
     }
 }
 
-/// The text with what has a meaning in Mermaid as entities: `;` and `#` end a statement, and `end` a block.
+/// The text with entities for what has a meaning in Mermaid: `;` and `#` end a statement, and `end` a block.
 fn escaped(text: &str) -> String {
     let text: String = match text.chars().count() > MAX_TEXT {
         true => text.chars().take(MAX_TEXT - 1).chain(['…']).collect(),

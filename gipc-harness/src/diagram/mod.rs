@@ -1,9 +1,9 @@
 //! The space-time diagram of a run: a column for each process and task, rows in causal order, arrows for what one task
 //! caused in another, and bars where a step waited.
 //!
-//! [`Diagram`] is the layout, without pixels. [`svg`], [`mermaid`] and [`chrome_trace`] write it down. Rows are logical
-//! time: the row of an event is the length of the longest chain of causes before it, so runs that differ only in their
-//! timing have the same diagram.
+//! [`Diagram`] is the layout, without pixels. [`svg`], [`mermaid`] and [`chrome_trace`] write it in a format. Rows are
+//! logical time: the row of an event is the length of the longest chain of causes before it, so runs that differ only in
+//! their timing have the same diagram.
 
 mod builder;
 mod causality;
@@ -28,19 +28,19 @@ pub const MAX_EVENTS: usize = 300;
 pub struct Diagram {
     /// The id of the scenario.
     pub title: String,
-    /// On what it ran, and with which flags.
+    /// What it ran on, and with which flags.
     pub subtitle: String,
     /// The verdict in one word, or what the model says.
     pub status: String,
-    /// Whether the run is as expected, so that the status is no alarm.
+    /// Whether the run is as expected, so that the status is not shown as a failure.
     pub is_expected: bool,
     /// The columns, each process before its tasks and its children.
     pub lanes: Vec<Column>,
     /// What is on the lanes, ordered by row and lane.
     pub marks: Vec<Mark>,
-    /// What one mark caused elsewhere.
+    /// The arrows from a mark to the marks that it caused.
     pub arrows: Vec<Arrow>,
-    /// Which step waits for which processes, where the run stalled.
+    /// Which step waits for which processes, if the run stalled.
     pub waits: Vec<Wait>,
     /// The pipes that a mark uses, with their names, in the order in which they were made.
     pub pipes: Vec<(PipeId, String)>,
@@ -48,7 +48,7 @@ pub struct Diagram {
     pub rows: usize,
     /// Sentences below the diagram: wrong outcomes, leaks, why nothing moves.
     pub findings: Vec<String>,
-    /// What is left out, a sentence each.
+    /// A sentence for each thing that is left out.
     pub omissions: Vec<String>,
     /// The steps that are drawn, in file order.
     pub visible: Vec<usize>,
@@ -61,13 +61,13 @@ pub struct Column {
     pub task_id: TaskId,
     /// The lane of the process that started this one, or that the task belongs to.
     pub parent: Option<usize>,
-    /// How many processes are drawn as this one, because they did the same.
+    /// How many processes this column stands for, because they did the same.
     pub replicas: usize,
     /// The row in which the lane begins.
     pub first_row: usize,
     /// The row in which the lane ends.
     pub last_row: usize,
-    /// Whether the lane ends with the end of its process. Otherwise the process was still there when the run was over.
+    /// Whether the lane ends with the end of its process. Otherwise the process was still running when the run was over.
     pub has_ended: bool,
 }
 
@@ -88,7 +88,7 @@ pub struct Mark {
     pub pipe: Option<PipeId>,
     /// The rows between which the step waited, and whether it still waited at the end.
     pub bar: Option<Bar>,
-    /// What was expected instead, if the outcome is wrong.
+    /// The expected outcome, if the outcome is wrong.
     pub expected: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub enum MarkKind {
     Gap,
 }
 
-/// What one mark caused in another lane, or in the same one.
+/// An arrow from a mark to one that it caused, in another lane or in the same one.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrow {
     /// The mark that is the cause.
@@ -150,7 +150,7 @@ pub enum ArrowKind {
     Spawn,
     /// The end of a process, and the step that waited for it.
     Exit,
-    /// A kill, a signal, a cancellation, and what it ended.
+    /// A kill, a signal or a cancellation, and what it ended.
     Signal,
 }
 
@@ -159,7 +159,7 @@ pub enum ArrowKind {
 pub struct Wait {
     /// The lane of the step.
     pub lane: usize,
-    /// The lanes of the processes that could let it return, with whether this edge is on the cycle.
+    /// The lanes of the processes that could let it return, and for each whether this edge is on the cycle.
     pub on: Vec<(usize, bool)>,
     /// The step and the reason, as a line of text.
     pub text: String,

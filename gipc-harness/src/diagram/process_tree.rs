@@ -10,7 +10,7 @@ pub(super) struct ProcessTree<'a> {
     pub(super) processes: Vec<&'a str>,
     /// The step that started each process.
     pub(super) spawns: BTreeMap<&'a str, usize>,
-    /// The tasks of each process that did something, itself aside, in the order of their first steps.
+    /// The tasks of each process that did something, except the process itself, in the order of their first steps.
     pub(super) tasks: BTreeMap<&'a str, Vec<&'a TaskId>>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> ProcessTree<'a> {
             tree.processes.push(process);
             stack.extend(children.get(process).into_iter().flatten().rev().copied());
         }
-        // A process whose spawn was refused, and that is there all the same.
+        // A process may exist although its spawn was refused.
         let known: BTreeSet<&str> = tree.processes.iter().copied().collect();
         tree.processes.extend(existing.difference(&known));
         tree

@@ -1,4 +1,4 @@
-//! Writes a diagram as SVG: one self-contained picture, light or dark as the reader's system is, with its text as text.
+//! Writes a diagram as SVG: one self-contained picture with real text, which is light or dark like the reader's system.
 
 mod pair;
 mod shapes;
@@ -18,9 +18,9 @@ const MARGIN: usize = 24;
 const LABEL: usize = 15;
 /// The space after the longest label of a lane, in which arrows end.
 const GUTTER: usize = 44;
-/// The longest label, in characters. Its tooltip has the whole text.
+/// The maximum length of a label, in characters. Its tooltip has the whole text.
 const MAX_LABEL: usize = 44;
-/// The width that a text below the diagram is wrapped at, in characters.
+/// The width at which a text below the diagram is wrapped, in characters.
 const WRAP: usize = 96;
 /// The number of pipes that the legend names.
 const MAX_PIPES: usize = 6;
@@ -41,7 +41,7 @@ pub fn inline(diagram: &Diagram) -> Markup {
     Svg::new(diagram).picture(false)
 }
 
-/// The x of the status and of the subtitle, which follow the title.
+/// The x positions of the status and of the subtitle, which follow the title.
 fn head_positions(diagram: &Diagram) -> [usize; 2] {
     let status = MARGIN + diagram.title.width() * 10 + 14;
     let width = if diagram.status.is_empty() { 0 } else { diagram.status.len() * 11 + 14 };
@@ -154,7 +154,7 @@ impl<'a> Svg<'a> {
         }
     }
 
-    /// What the colors and the lines mean, as far as they are used.
+    /// Explains the colors and lines that are used.
     fn legend(&self) -> Markup {
         let mut x = MARGIN;
         let mut items = Vec::new();
@@ -251,11 +251,11 @@ impl<'a> Svg<'a> {
         }
     }
 
-    /// An arrow that leaves behind the label of its cause and arrives before the label of its effect.
+    /// An arrow that starts after the label of its cause and ends before the label of its effect.
     fn arrow(&self, arrow: &Arrow) -> Markup {
         let (from, to) = (&self.diagram.marks[arrow.from], &self.diagram.marks[arrow.to]);
         let (y1, y2) = (self.y(from.row), self.y(to.row));
-        // What ends a step that waits arrives at its bar, and not at its label above.
+        // An arrow to a step that waited ends at its bar rather than at its label above.
         let is_at_bar = to
             .bar
             .is_some_and(|bar| from.row > to.row && from.row <= bar.to && from.lane != to.lane);
@@ -349,7 +349,7 @@ fn legend_width(diagram: &Diagram) -> usize {
     legend(diagram).iter().map(|item| 54 + item.text.width() * 8).sum::<usize>() + 2 * MARGIN
 }
 
-/// The name of a lane, with how many processes it stands for.
+/// The name of a lane, with the number of processes that it stands for.
 fn chip_text(name: &str, replicas: usize) -> String {
     if replicas == 1 { name.to_owned() } else { format!("{name} ×{replicas}") }
 }
@@ -363,7 +363,7 @@ fn pixels(text: &str) -> usize {
     (text.width() * 29).div_ceil(4)
 }
 
-/// The width of a label in pixels, with what was expected behind it.
+/// The width of a label in pixels, including the expected outcome after it.
 fn label_width(mark: &Mark) -> usize {
     let expected =
         mark.expected.as_ref().map_or(0, |expected| pixels(&expected_text(expected)) + 8);

@@ -38,8 +38,8 @@ impl SecondLoop {
     }
 }
 
-/// Calls `start` on the loop of the agent, while the second loop, if there is one, runs a child of its own. Returns the error
-/// of `start`, or else what was wrong with that child.
+/// Calls `start` on the loop of the agent while the second loop, if there is one, runs a child of its own. Returns the error
+/// of `start`, or else what went wrong with that child.
 pub(super) async fn beside<T>(
     second_loop: Option<&SecondLoop>,
     start: impl FnOnce() -> Result<T, Failure>,
@@ -49,13 +49,13 @@ pub(super) async fn beside<T>(
     let _ = asked.send(wanted);
     let started = start();
     let result = result.await.unwrap_or_else(|_| Err("the thread has ended".to_owned()));
-    // Where this process may not start a child, the second loop may not either.
+    // If this process may not start a child, neither may the second loop.
     let started = started?;
     result.map_err(|error| io::Error::other(format!("second loop: {error}")))?;
     Ok(started)
 }
 
-/// Starts a child on the loop of this thread, reads its message, and joins it. Returns what was wrong.
+/// Starts a child on the loop of this thread, reads its message, and joins it. Returns what went wrong.
 async fn child_of_its_own() -> Result<(), String> {
     let (r, child) = start().map_err(|error| format!("start: {error}"))?;
     let heard = r.get().await.map_err(|error| format!("get: {error}"))?;

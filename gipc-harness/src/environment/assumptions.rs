@@ -1,4 +1,4 @@
-//! What the suite assumes of the system. Each function checks one assumption.
+//! The assumptions of the suite about the system. Each function checks one of them.
 
 use super::SystemFact;
 use crate::proc::platform::PORTABLE_VARIABLE;
@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(super) struct Assumption {
     /// The consequence if it does not hold, and what to do about it.
     pub(super) means: &'static str,
-    /// Texts in the description of a failure that it then explains.
+    /// Texts in the description of a failure. If one of them occurs, the assumption explains the failure.
     pub(super) explains: &'static [&'static str],
 }
 
@@ -92,7 +92,7 @@ const MIN_PROCESSES: rlim_t = 256;
 /// checks it.
 const HEAVY_MIB: u64 = 6 * 1024;
 
-/// The first argument with which the program of the harness only tells that it has started, and sleeps in a read.
+/// The first argument that makes the program of the harness only report that it has started, and then sleep in a read.
 pub const SLEEPER: &str = "gipc-harness:sleeper";
 
 /// The main function of [`SLEEPER`]. Returns its exit code.
@@ -135,7 +135,7 @@ pub(super) fn process_information(exe: &Path) -> SystemFact {
 
 #[cfg(target_os = "linux")]
 const READ: libc::c_long = libc::SYS_read;
-/// Nothing shows numbers of system calls there.
+/// On such systems nothing shows numbers of system calls.
 #[cfg(not(target_os = "linux"))]
 const READ: libc::c_long = 0;
 
@@ -145,7 +145,7 @@ fn shown_syscall(pid: u32) -> Option<libc::c_long> {
     for _ in 0..ATTEMPTS {
         let text = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
         let number = text.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
-        // Until it sleeps, the process is shown as running or in no call.
+        // Until the process sleeps, it is shown as running or in no call.
         shown = number.filter(|number| *number >= 0).or(shown);
         if shown == Some(READ) {
             break;
@@ -155,7 +155,7 @@ fn shown_syscall(pid: u32) -> Option<libc::c_long> {
     shown
 }
 
-/// How often [`shown_syscall`] looks before it believes a number that is not the expected one.
+/// How often [`shown_syscall`] looks before it accepts a number that is not the expected one.
 const ATTEMPTS: u32 = 200;
 
 pub(super) fn dev_null() -> SystemFact {
@@ -165,7 +165,7 @@ pub(super) fn dev_null() -> SystemFact {
     }
 }
 
-/// Whether a shell can be started. Agents start it as a program that does not know their implementation.
+/// Whether a shell can be started. Agents start a shell as a program that does not know their implementation.
 pub(super) fn shell() -> SystemFact {
     match Command::new("sh").args(["-c", "exit 7"]).status() {
         Ok(status) if status.code() == Some(7) => SystemFact::new("shell", "sh", None),

@@ -1,4 +1,4 @@
-//! Properties of the system that a report shows and that the suite does not depend on.
+//! Properties of the system that a report shows but the suite does not depend on.
 
 use crate::proc::platform;
 use std::fs;
@@ -40,7 +40,7 @@ pub(super) fn container() -> String {
     if limits.is_empty() { kind.into() } else { format!("{kind}, at most {}", limits.join(", ")) }
 }
 
-/// The processes that may be inspected beyond what file permissions allow. The harness inspects only its own
+/// The processes that may be inspected in addition to those that file permissions allow. The harness inspects only its own
 /// descendants.
 pub(super) fn ptrace() -> String {
     match read_line("/proc/sys/kernel/yama/ptrace_scope").as_deref() {

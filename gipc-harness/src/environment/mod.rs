@@ -1,6 +1,6 @@
 //! The system that the suite runs on: what it offers, and which assumptions of the suite do not hold there.
 //!
-//! The module only inspects the system. It changes nothing and judges no run.
+//! This module only inspects the system. It changes nothing and judges no runs.
 
 mod assumptions;
 mod facts;
@@ -30,7 +30,7 @@ pub struct SystemFact {
     pub found: String,
     /// The assumption of the suite that does not hold, if there is one.
     pub unmet: Option<UnmetAssumption>,
-    /// What heavy scenarios assume besides, if it does not hold.
+    /// What heavy scenarios assume in addition, if it does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmet_by_heavy: Option<UnmetAssumption>,
 }
@@ -87,8 +87,8 @@ pub fn look(exe: &Path) -> Environment {
 }
 
 impl Environment {
-    /// The unmet assumption that explains a failure with this description, if there is one, and the fact that it is about.
-    /// Heavy scenarios assume more than others.
+    /// The unmet assumption that explains a failure with this description, if there is one, with the fact that it is about.
+    /// Heavy scenarios have additional assumptions.
     #[must_use]
     pub fn explains(
         &self,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A process that takes up to twice this time to start and end still counts as an ordinary machine under load.
+/// A machine that needs up to twice this time to start and end a process still counts as an ordinary machine under load.
 const ORDINARY: Duration = Duration::from_millis(10);
 
 /// Starts a process that does nothing three times. Returns the best time as a text, and the factor for timeouts.

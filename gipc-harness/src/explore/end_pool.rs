@@ -1,5 +1,5 @@
-//! The pipe ends of a script that is being generated: which process owns each, and how many messages are in each pipe,
-//! as far as file order tells.
+//! The pipe ends of a script that is being generated: which process owns each, and how many messages are in each pipe
+//! according to file order.
 
 use crate::scenario::Side;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl Ends {
         }
     }
 
-    /// The owner keeps the end, and another process has it too.
+    /// Shares an end: the owner keeps it, and another process gets it too.
     pub(super) fn share(&mut self, end: &str, other: &str) {
         if let Some(end) = self.ends.get_mut(end) {
             end.sharers.push(other.to_owned());
@@ -49,7 +49,7 @@ impl Ends {
         self.ends.get(end).map(|end| end.owner.clone())
     }
 
-    /// The names of the ends of a side that a process owns or shares, or of all processes if none is named.
+    /// The names of the ends of a side that a process owns or shares. Without a process, of all processes.
     pub(super) fn names(&self, side: Side, owner: Option<&str>) -> Vec<&String> {
         let has = |end: &End, process: &str| {
             end.owner == process || end.sharers.iter().any(|sharer| sharer == process)

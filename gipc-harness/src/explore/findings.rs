@@ -21,7 +21,7 @@ pub struct Findings {
     pub scenarios: u64,
     /// How many of them were also executed concurrently.
     pub concurrent: u64,
-    /// How many seeds were tried, also of scenarios that are of no use.
+    /// How many seeds were tried, including those whose scenarios were not used.
     pub seeds: u64,
     /// How many runs were skipped.
     pub skipped: u64,
@@ -33,7 +33,7 @@ pub struct Findings {
     pub verbs: BTreeMap<String, u64>,
     /// Each kind of failure, with how often it was met and the file of the first one.
     pub failures: BTreeMap<Failure, (u64, PathBuf)>,
-    /// Failures that were seen once and not again: how each failed, and its file.
+    /// Failures that were seen once and did not occur again: how each failed, and its file.
     pub unrepeated: Vec<(String, PathBuf)>,
     pub(super) error: Option<Error>,
 }
@@ -63,7 +63,7 @@ fn first_word(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
 }
 
-/// A kind of failure: the verdict, and what the first wrong step did and gave.
+/// A kind of failure: the verdict, and what the first wrong step did and returned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
     status: Status,
@@ -97,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// The flags of `run` that show it again.
+    /// The flags of `run` that reproduce it.
     #[must_use]
     pub fn flags(&self) -> &'static str {
         if self.concurrent { " --concurrent" } else { "" }

@@ -1,7 +1,7 @@
-//! Generates random scripts: up to five processes, four pipes and one duplex, and about twenty-five steps. Most of the
-//! steps are legal, and many message sizes are near the limits.
+//! Generates random scripts: up to five processes, four pipes and one duplex, and about twenty-five steps. Most of the steps
+//! are legal, and many message sizes are near the limits.
 //!
-//! The generator does not know the outcomes: each line gets one that the parser accepts, and the model replaces it by
+//! The generator does not know the outcomes: it gives each line one that the parser accepts, and the model replaces it by
 //! the right one. Proptest could not shrink these scripts, since only the model can tell whether a smaller one is
 //! meaningful.
 
@@ -29,7 +29,7 @@ const LARGE: u64 = 2 << 20;
 /// Generates a script that uses the verbs of `core` and of these profiles. The script contains only lines that the
 /// parser accepts.
 pub fn script(rng: &mut Rng, profiles: &BTreeSet<String>) -> Script {
-    // The model enumerates every order of a script that has such a limit, which takes time.
+    // The model enumerates every order of a script with such a limit, which takes time.
     let limits = if rng.u8(0..8) == 0 { 2 } else { 0 };
     let mut generator = Generator {
         rng,
@@ -159,7 +159,7 @@ impl Generator<'_> {
         self.profiles.contains(profile)
     }
 
-    /// A child that has been spawned, or the first that will be.
+    /// A child that has been spawned, or the name of the first child.
     fn child(&mut self) -> EcoString {
         match self.processes.len() {
             1 => CHILDREN[0].into(),
@@ -221,8 +221,8 @@ impl Generator<'_> {
         }
     }
 
-    /// Adds a get or a join whose time limit may expire before or after what it waits for, if the
-    /// script may have one more. Returns whether it was added.
+    /// Adds a get or a join whose time limit may expire before or after what it waits for, if the script may have one more
+    /// of them. Returns whether it was added.
     fn race(&mut self, process: &str, verb: Verb) -> bool {
         if self.limits == 0 {
             return false;
@@ -270,7 +270,7 @@ impl Generator<'_> {
         }
     }
 
-    /// Adds a cut, and the rest in half of the cases.
+    /// Adds a cut, and in half of the cases the rest.
     fn cut(&mut self, process: &str) {
         let handle = self.handle(process, Side::Writer);
         let at = match self.rng.u8(0..3) {

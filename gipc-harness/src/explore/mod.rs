@@ -1,4 +1,5 @@
-//! Random scenarios: made, filtered, executed until one fails, and made smaller while it still fails.
+//! Explores random scenarios: generates and filters them, executes them until one fails, and shrinks it while it still
+//! fails.
 
 mod end_pool;
 mod findings;

@@ -1,11 +1,12 @@
-//! The model's reduced search on random scenarios, compared with a search of all orders.
+//! Compares the model's reduced search with a search of all orders, on random scenarios.
 
 use super::script;
 use crate::model::{Analysis, Choices, Unjoined, allowed_in_all_orders, analyze};
 use crate::scenario::parse;
 use rstest::rstest;
 
-/// A rule of the reduction that names too few agents loses outcomes of some of these. `tests/model_properties.rs` tries more.
+/// If a rule of the reduction names too few agents, some of these scenarios lose outcomes. `tests/model_properties.rs` tries
+/// more.
 #[rstest]
 #[case::that_go_on(Unjoined::Left)]
 #[case::that_are_killed(Unjoined::Killed)]

@@ -21,17 +21,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// How many times in a row a scenario must fail in the same way for its failure to count as reproducible in every run.
+/// How many times in a row a scenario must fail in the same way before its failure counts as reproducible.
 const REPETITIONS: usize = 3;
-/// How many more rounds an intermittent failure has to occur again.
+/// In how many further rounds an intermittent failure may occur again.
 const MORE_REPETITIONS: usize = 12;
-/// How long shrinking may continue after the end of the search; then the script is written as it is.
+/// How long shrinking may continue after the end of the search. Then the script is written as it is.
 const SHRINK_TIME: Duration = Duration::from_secs(120);
 
 /// The options of a search.
 #[derive(Clone, Debug)]
 pub struct ExploreRequest {
-    /// The first seed; a random one if not given.
+    /// The first seed; random if not given.
     pub seed: Option<u64>,
     /// The last seed; if not given, as many as the time allows.
     pub last_seed: Option<u64>,
@@ -66,8 +66,8 @@ pub fn explore(
         settings,
         environment: environment::look(&own_program()?),
         choices: declared_choices(&adapter),
-        // A child that begins as a copy of its parent holds further handles for a while, which is a race in a
-        // concurrent run.
+        // A child that begins as a copy of its parent holds further handles for a while, which is a race in a concurrent
+        // run.
         runs_concurrently: adapter.manifest.choices.spawn == Some(Spawn::Atomic),
         adapter,
         request,
@@ -93,7 +93,7 @@ pub fn explore(
     }
 }
 
-/// The named profiles, or all that the implementation has; always with `core`.
+/// The named profiles, or all that the implementation has. `core` is always among them.
 fn profiles(adapter: &Adapter, named: &[String]) -> Result<BTreeSet<String>, Error> {
     let has = &adapter.manifest.profiles;
     if let Some(other) = named.iter().find(|name| !has.contains(name)) {
@@ -209,8 +209,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Executes a scenario several times and says whether it fails in the same way each time. With a wanted failure,
-    /// only that one counts.
+    /// Executes a scenario several times and says whether it fails in the same way each time. If a failure is wanted, only
+    /// that one counts.
     fn failure(
         &self,
         scenario: &Scenario,
@@ -223,7 +223,7 @@ impl Search<'_> {
         let mut before = wanted.cloned();
         for round in 0..REPETITIONS {
             let output = execute_one(&job.scenario, &job.mode, &self.adapter, &self.settings)?;
-            // The baseline in the adapter's folder is about the suite, not about random scenarios.
+            // The baseline in the adapter's folder is about the suite rather than random scenarios.
             let (baseline, observation) = (Baseline::default(), &output.observation);
             let verdict = judge(&job, observation, &baseline, &self.environment);
             let failure = Failure::of(scenario, &verdict, concurrent);
@@ -251,8 +251,8 @@ impl Search<'_> {
         Ok(false)
     }
 
-    /// Shrinks the script and writes it to a file. If the failure is intermittent (not `always`), a smaller script
-    /// needs to fail in some runs only.
+    /// Shrinks the script and writes it to a file. If the failure is intermittent (not `always`), a smaller script need fail
+    /// only in some runs.
     fn shrink_and_write(
         &self,
         random: Script,

@@ -3,9 +3,9 @@
 use crate::scenario::{Item, Payload, Script, TaskId, Verb};
 use std::collections::BTreeSet;
 
-/// Returns a script that still fails, and of which no smaller candidate fails.
+/// Returns a script that still fails and that has no smaller candidate that fails.
 ///
-/// `still_fails` is called for each candidate; it must not panic on scripts that cannot be parsed.
+/// `still_fails` is called for each candidate. It must not panic on scripts that cannot be parsed.
 pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) -> Script {
     loop {
         let smaller = candidates(&script).into_iter().find(|candidate| still_fails(candidate));
@@ -16,7 +16,7 @@ pub fn shrink(mut script: Script, mut still_fails: impl FnMut(&Script) -> bool) 
     }
 }
 
-/// The scripts that are one step smaller; those that drop most come first.
+/// The scripts that are one step smaller. Those that drop the most come first.
 fn candidates(script: &Script) -> Vec<Script> {
     let task_ids: BTreeSet<TaskId> = lines(script).map(|(task_id, _)| task_id.clone()).collect();
     let processes: BTreeSet<&str> = lines(script)
@@ -63,7 +63,7 @@ fn lines(script: &Script) -> impl Iterator<Item = (&TaskId, &Verb)> {
     })
 }
 
-/// The script with only those lines.
+/// The script with only the kept lines.
 fn keep(script: &Script, is_kept: impl Fn(&TaskId, &Verb) -> bool) -> Script {
     let is_kept = |item: &&Item| match item {
         Item::Line(line) => is_kept(&line.task_id, &line.verb),

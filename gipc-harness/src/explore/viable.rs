@@ -1,4 +1,4 @@
-//! Filters random scripts: a viable one is well-formed, has few outcomes, and asks the same on every system.
+//! Filters random scripts: a viable one is well-formed, has few outcomes, and asks the same question on every system.
 
 use crate::model::{self, Choices};
 use crate::scenario::{Item, Outcome, Scenario, Script, Step, Verb, parse};
@@ -6,14 +6,14 @@ use crate::trace::{Allowed, StepState, Trace};
 use crate::variant::Edits;
 use std::collections::BTreeSet;
 
-/// A scenario with more allowed traces asks too little.
+/// A scenario with more allowed traces than this tests too little.
 const MAX_TRACES: usize = 40;
 
 /// The script with the outcomes that the model gives, and all allowed traces. `None` if it is not well-formed, if its
 /// outcomes depend on how much a pipe holds, or if the model cannot enumerate them.
 pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, Allowed)> {
     let open = parse("explored", &script.to_string()).ok()?;
-    // The outcomes of the generator are placeholders. Those of a limit that races say so, and stay.
+    // The outcomes from the generator are placeholders. Those of a limit that races are kept: they say that it races.
     let mut steps = open.steps.to_vec();
     for step in steps.iter_mut().filter(|step| !step.races_with_its_limit()) {
         step.expected.truncate(1);
@@ -60,8 +60,8 @@ pub fn with_outcomes(script: &Script, choices: Choices) -> Option<Script> {
     viable(script, choices).map(|(scenario, _)| scenario.script.as_ref().clone())
 }
 
-/// Whether a start from a thread would be refused although the implementation allows such starts: where it does not, it may
-/// name either reason.
+/// Whether a start from a thread would be refused even by an implementation that allows such starts. An implementation that
+/// does not allow them may then name either reason.
 fn has_start_refused_for_two_reasons(scenario: &Scenario, choices: Choices) -> bool {
     let is_from_thread = |step: &&Step| matches!(step.verb, Verb::Spawn { from_thread: true, .. });
     if !choices.refuses_threads || !scenario.steps.iter().any(|step| is_from_thread(&step)) {
@@ -72,8 +72,8 @@ fn has_start_refused_for_two_reasons(scenario: &Scenario, choices: Choices) -> b
     starts.any(|(step, state)| is_from_thread(&step) && !state.is(&Outcome::Ok))
 }
 
-/// Whether every child is joined and no process with children is killed: the fate of children without a parent is up to
-/// each implementation.
+/// Whether every child is joined and no process with children is killed: each implementation decides what happens to
+/// children without a parent.
 fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     let mut parents = BTreeSet::from(["main"]);
     let mut unjoined: BTreeSet<&str> = BTreeSet::new();
@@ -95,7 +95,7 @@ fn is_orderly(scenario: &Scenario, predicted: &Trace) -> bool {
     }
     let ends = |verb: &Verb, process: &str| match verb {
         Verb::Exit { .. } => parents.contains(process),
-        // With its parent, each child of the group ends.
+        // Each child of the group ends with its parent.
         Verb::SignalGroup { child, .. } => {
             let group = scenario.process_group(child);
             let mut steps = scenario.steps.iter();

@@ -1,4 +1,4 @@
-//! What each step reads and writes, as far as another step could notice: the input of the race detector.
+//! The accesses of each step that another step could notice: the input of the race detector.
 
 use super::program::StepInfo;
 use super::state::{State, Transition};
@@ -18,7 +18,7 @@ pub(super) enum Resource {
     Readers(PipeId),
     /// The messages of a pipe, and whether a step waits at it.
     Messages(PipeId),
-    /// How much room a pipe has left, where that may be too little for a frame that is written by hand.
+    /// How much room a pipe has left, if that may be too little for a frame that is written by hand.
     Room(PipeId),
     /// Whether the rest of a withdrawn put is still to be written.
     WithdrawnPut(PipeId),
@@ -44,7 +44,8 @@ pub(super) enum Access {
 pub(super) struct ResourceKey(u64);
 
 impl Resource {
-    /// The number of the resource. No other one has it, since there are fewer than 2^24 processes, tasks and pipes.
+    /// The resource as a number that no other resource has. This works because there are fewer than 2^24 processes, tasks
+    /// and pipes.
     pub(super) fn key(self) -> ResourceKey {
         let end = |end: PipeEnd| (end.pipe << 1) | usize::from(end.is_writer());
         let (kind, first, second) = match self {
@@ -68,7 +69,7 @@ impl Resource {
     pub(super) fn conflicts(self, first: Access, second: Access) -> bool {
         match (first, second) {
             (Access::Read, Access::Read) => false,
-            // Closing an end, reaping, or interrupting what is in progress, commutes with doing so again.
+            // Closing an end, reaping, and interrupting what is in progress each commute with doing the same again.
             (Access::Write, Access::Write) => !matches!(
                 self,
                 Self::Readers(_) | Self::Messages(_) | Self::WithdrawnPut(_) | Self::Zombie(_)
@@ -125,7 +126,7 @@ impl State<'_> {
                     races.end_of_stream_received(task, end.pipe);
                 }
             }
-            // A step that tells a child to terminate does not learn when the child ends; nor does one that finds it alive.
+            // A step that terminates a child does not learn when the child ends, nor does a step that finds the child alive.
             (Verb::Child { act: ChildAct::Terminate | ChildAct::Drop, .. }, _)
             | (Verb::Join { .. } | Verb::Child { .. }, Outcome::Running | Outcome::Yes) => {}
             (Verb::Join { .. } | Verb::Child { .. }, _) => {
@@ -171,7 +172,7 @@ impl State<'_> {
             Resource::Handle(of, _) | Resource::End(of, _) | Resource::Descriptors(of) => {
                 is_single(of)
             }
-            // It is cancelled by other tasks of its process.
+            // Other tasks of the same process can cancel it.
             Resource::Task(task) => is_single(self.program.tasks[task].process),
             Resource::Process(of) => is_single(of) && process(of).signallers.is_empty(),
             _ => false,
@@ -238,7 +239,7 @@ impl State<'_> {
             | Verb::Child { act: ChildAct::Terminate, .. } => {
                 if let Some(child) = child {
                     all.push((Resource::Process(child), Write));
-                    // A child that is about to return ends by the signal, or returns first.
+                    // A child that is about to return either ends by the signal or returns first.
                     all.push((Resource::ExitStatus(child), Read));
                     if let Verb::Signal { .. } = verb {
                         all.push((Resource::Zombie(child), Read));
@@ -257,7 +258,7 @@ impl State<'_> {
                 }
             }
             Verb::Child { act: ChildAct::Drop, .. } => {}
-            // Asking whether a child has ended depends on when; waiting for its end does not.
+            // The answer to whether a child has ended depends on the moment. Waiting for its end does not.
             Verb::Child { act: ChildAct::Alive | ChildAct::Code, .. } => {
                 all.extend(child.map(|child| (Resource::ExitStatus(child), Read)));
             }
@@ -295,7 +296,7 @@ impl State<'_> {
         all.extend(needs_room.then_some((Resource::Room(end.pipe), Access::Read)));
     }
 
-    /// A put or a get at a shared end comes before or after those of other processes.
+    /// The access of a put or a get to a shared end, which happens before or after those of other processes.
     fn shared_access(&self, end: PipeEnd) -> Option<(Resource, Access)> {
         let is_shared = self.program.scenario.handles.is_shared(end);
         is_shared.then_some((Resource::SharedEnd(end), Access::Write))
@@ -316,13 +317,14 @@ impl State<'_> {
         all.push(self.descriptor_access(process));
     }
 
-    /// A process may be interrupted inside a step, which cuts off the messages in progress at its pipes.
+    /// Adds the accesses of a signal or an exit that interrupts a process inside a step and cuts off the messages in
+    /// progress.
     fn interruption_accesses(&self, process: usize, all: &mut Accesses) {
         let ends = self.processes[process].ends.iter();
         all.extend(ends.map(|end| (Resource::Messages(end.pipe), Access::Write)));
     }
 
-    /// What would complete the step in which a task waits.
+    /// Adds the accesses to what would complete the step in which a task waits.
     fn wait_accesses(&self, task: usize, all: &mut Accesses) {
         let Some(step) = self.tasks.last_begun(task) else { return };
         let side = match self.program.verb(step) {
@@ -339,7 +341,7 @@ impl State<'_> {
         all.extend(end.map(|end| (Resource::Messages(end.pipe), Access::Write)));
     }
 
-    /// Completing a withdrawn put keeps the end busy until the reader has made room.
+    /// The access of completing a withdrawn put, which keeps the end busy until the reader has made room.
     fn withdrawn_put(&self, pipe: PipeId, access: Access) -> Option<(Resource, Access)> {
         let may_be_withdrawn = self.program.pipes[pipe].put_may_be_withdrawn;
         may_be_withdrawn.then_some((Resource::WithdrawnPut(pipe), access))

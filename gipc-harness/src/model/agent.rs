@@ -5,7 +5,7 @@ use super::program::Program;
 use super::state::{State, Transition};
 use crate::scenario::PipeEnd;
 
-/// Something that makes transitions, one after the other.
+/// Something that makes transitions, one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Agent {
     Task(usize),
@@ -30,7 +30,7 @@ impl Agent {
         }
     }
 
-    /// The transition that the agent can make now, if it can.
+    /// The transition that the agent can make now, if there is one.
     pub(super) fn enabled_transition(self, state: &State<'_>) -> Option<Transition> {
         let is_exiting =
             |process: usize| matches!(state.processes[process].phase, Phase::Exiting(_));

@@ -16,16 +16,16 @@ pub enum Deadlock {
     Can,
     /// In every order.
     Must,
-    /// Only where a pipe holds fewer than this many bytes.
+    /// Only if a pipe holds fewer than this many bytes.
     Below(u64),
-    /// There are too many outcomes to tell.
+    /// Unknown, because there are too many outcomes.
     Unknown,
 }
 
 pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
     let allowed = allowed(scenario, choices);
     let blocking = allowed.traces.iter().filter(|trace| blocks(trace)).count();
-    // Where races are not enumerated, the traces contain every outcome, but not every combination.
+    // If races are not enumerated, the traces contain every outcome, but not every combination.
     if !allowed.complete && (allowed.races.is_empty() || blocking > 0) {
         return Deadlock::Unknown;
     }
@@ -43,7 +43,7 @@ pub(super) fn deadlock(scenario: &Scenario, choices: Choices) -> Deadlock {
     }
 }
 
-/// The least capacity at which the scenario does not block. More room never makes a scenario without races block.
+/// The smallest capacity at which the scenario does not block. More room never makes a scenario without races block.
 fn least_capacity(blocks_at: impl Fn(u64) -> bool) -> u64 {
     let (mut blocking, mut sufficient) = (CAPACITY_MIN, CAPACITY_MAX);
     while blocking + 1 < sufficient {
@@ -57,7 +57,7 @@ fn least_capacity(blocks_at: impl Fn(u64) -> bool) -> u64 {
     sufficient
 }
 
-/// Whether a process that is still there waits.
+/// Whether a process that has not ended waits.
 fn blocks(trace: &Trace) -> bool {
     trace.exits.values().any(|exit| *exit == ProcessExit::Running)
         && trace.steps.contains(&StepState::Pending)

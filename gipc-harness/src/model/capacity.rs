@@ -1,4 +1,4 @@
-//! Whether the capacity of pipes decides what a run in file order does.
+//! Whether the capacity of pipes changes what a run in file order does.
 
 use super::program::Program;
 use super::state::State;
@@ -12,7 +12,7 @@ fn has_untils(program: &Program<'_>) -> bool {
     steps.any(|step| matches!(step.verb, Verb::Until { .. }))
 }
 
-/// For each `until` that has completed, the step in which its task was then.
+/// For each `until` that has completed, the step that its task was blocked in.
 fn blocked_steps(program: &Program<'_>, schedule: &Schedule) -> Vec<Option<usize>> {
     let mut latest = vec![None; program.tasks.len()];
     let mut blocked = vec![None; program.step_count()];
@@ -27,18 +27,18 @@ fn blocked_steps(program: &Program<'_>, schedule: &Schedule) -> Vec<Option<usize
     blocked
 }
 
-/// What a larger pipe changes in a run in file order.
+/// What larger pipes change in a run in file order.
 struct Dependence {
     /// The first step that has another outcome.
     outcome: Option<usize>,
-    /// The first `until` that waits for another step to block.
+    /// The first `until` whose task blocks in another step.
     ///
-    /// A schedule is made for the smallest pipes. If an `until` waits for a later step where pipes are larger, the schedule
-    /// releases that step too late.
+    /// A schedule is made for the smallest pipes. If the task of an `until` blocks only in a later step where pipes are
+    /// larger, the schedule releases that step too late.
     wait: Option<usize>,
 }
 
-/// What the largest pipes change in a run with the smallest ones; `None` if they change nothing for certain.
+/// What the largest pipes change in a run with the smallest ones; `None` if they certainly change nothing.
 fn dependence(small: Program<'_>, trace: Option<&Trace>) -> Option<Dependence> {
     if !small.depends_on_capacity() {
         return None;
@@ -65,10 +65,10 @@ fn dependence(small: Program<'_>, trace: Option<&Trace>) -> Option<Dependence> {
     Some(Dependence { outcome: end.history.first_difference(&large), wait })
 }
 
-/// The first step whose outcome in file order depends on the capacity of pipes, or that waits for a step to block that
-/// depends on it.
+/// The first step whose outcome in file order depends on the capacity of pipes, or the first `until` whose task blocks in a
+/// step that depends on it.
 ///
-/// Without races, more room never makes a scenario block, so the two ends of the range are enough.
+/// Without races, more room never makes a scenario block, so it is enough to compare the smallest and the largest capacity.
 pub(super) fn first_dependent_step(scenario: &Scenario, choices: Choices) -> Option<usize> {
     let Dependence { outcome, wait } =
         dependence(Program::new(scenario, CAPACITY_MIN, choices), None)?;
@@ -81,7 +81,7 @@ pub(super) fn is_dependent(small: Program<'_>, trace: &Trace) -> bool {
         .is_some_and(|dependence| dependence.outcome.is_some() || dependence.wait.is_some())
 }
 
-/// The first `until` that waits for a step to block that depends on the capacity of pipes.
+/// The first `until` whose task blocks in a step that depends on the capacity of pipes.
 pub(super) fn first_dependent_wait(scenario: &Scenario, choices: Choices) -> Option<usize> {
     dependence(Program::new(scenario, CAPACITY_MIN, choices), None)?.wait
 }

@@ -5,24 +5,24 @@ use super::Mutation;
 use crate::scenario::TaskId;
 use serde::{Deserialize, Serialize};
 
-/// The choices of an implementation where the specification allows several. The default is what the snapshots of the
-/// suite are made with.
+/// The choices of an implementation where the specification allows several. The snapshots of the suite are made with the
+/// default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choices {
     /// The longest message, in bytes; a longer one is refused before anything is written.
     pub max_message: u64,
-    /// Whether a get that has received a part of a message waits for the rest even beyond its time limit. Otherwise it
-    /// times out, and the next get continues with that message.
+    /// Whether a get that has received part of a message waits for the rest even beyond its time limit. Otherwise it times
+    /// out, and the next get continues with that message.
     pub late_get_waits: bool,
-    /// How many free descriptors a start needs; with fewer it fails.
+    /// How many free descriptors a start needs. With fewer, it fails.
     pub start_needs: u64,
-    /// What becomes of a put that is cancelled, or times out, after its first byte was written.
+    /// What happens to a put that is cancelled, or times out, after its first byte was written.
     #[serde(default)]
     pub after_cancel: AfterCancel,
-    /// What becomes of the children of a process that ends without having joined them.
+    /// What happens to the children of a process that ends without having joined them.
     #[serde(default)]
     pub unjoined: Unjoined,
-    /// Whether a start is refused that is called from a thread without an event loop.
+    /// Whether a start from a thread without an event loop is refused.
     #[serde(default)]
     pub refuses_threads: bool,
     /// A deliberate error of the model. A scenario is useful only if some mutation changes its outcomes.
@@ -42,8 +42,8 @@ pub enum AfterCancel {
     Poison,
 }
 
-// SPAWN-12 asks only that it is documented.
-/// What becomes of the children of a process that ends by itself without having joined them.
+// SPAWN-12 only requires that this is documented.
+/// What happens to the children of a process that ends by itself without having joined them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unjoined {
@@ -72,7 +72,7 @@ impl Default for Choices {
     }
 }
 
-/// Which of the steps that are ready is released next.
+/// Which of the ready steps is released next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ReleaseOrder {
     /// The one that comes first in the file.

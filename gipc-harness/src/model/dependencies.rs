@@ -1,6 +1,6 @@
-//! Which agents conflict with a transition, or may enable an agent that waits: the rules of the partial-order reduction.
+//! The rules of the partial-order reduction: which agents conflict with a transition, or may enable an agent that waits.
 //!
-//! The rules may name too many agents, which costs time, but never too few. They hold for the correct model only.
+//! The rules may name too many agents, which costs time, but never too few. They hold only for the correct model.
 
 use super::Unjoined;
 use super::agent::Agent;
@@ -46,7 +46,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                 Phase::NotStarted => {
                     self.add_users(&self.footprint.processes[process].spawners);
                 }
-                // A concurrent task that is not due yet.
+                // A concurrent task that may not start yet.
                 _ => self.add_siblings(task),
             }
             return;
@@ -94,7 +94,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
                 self.add_signallers(info.process);
                 self.add_users(&self.footprint.cancellers[info.task]);
                 self.add_siblings(info.task);
-                // A process that waits for its children ends with the last of them, and its tasks with it.
+                // A process that waits for its children ends when the last of them ends, and its tasks end with it.
                 if let Phase::Waiting(..) = self.state.processes[info.process].phase {
                     self.add_ending_of_children(info.process);
                 }
@@ -191,7 +191,8 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         ends.filter(|end| !self.state.pipes[end.pipe].is_made()).collect()
     }
 
-    /// Closing a writer commutes with all that the reader does; closing a reader conflicts with every put.
+    /// Adds what conflicts with a close. Closing a writer commutes with everything that the reader does; closing a reader
+    /// conflicts with every put.
     fn add_conflicts_of_close(&mut self, end: PipeEnd) {
         self.add_observers(end.pipe);
         if !end.is_writer() {
@@ -199,7 +200,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// A put commutes with every get, but not with closing the reader.
+    /// Adds what conflicts with a put. It commutes with every get, but not with closing the reader.
     fn add_conflicts_of_put(&mut self, pipe: PipeId) {
         let footprint = self.footprint;
         self.add_observers(pipe);
@@ -209,7 +210,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Adds what notices whether a step waits at a pipe.
+    /// Adds the agents that notice whether a step waits at a pipe.
     fn add_observers(&mut self, pipe: PipeId) {
         let footprint = self.footprint;
         if !footprint.pipes[pipe].is_simple {
@@ -234,7 +235,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Adds what may lead a process to close its ends of a pipe by ending.
+    /// Adds what may end a process and so close its ends of a pipe.
     fn add_closing(&mut self, process: usize, pipe: PipeId) {
         match self.state.processes[process].phase {
             Phase::NotStarted | Phase::Running => self.add_tasks(process),
@@ -250,13 +251,13 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// The end of a process completes joins, and is seen by those who ask.
+    /// Adds what conflicts with the end of a process: it completes joins, and other steps may ask about it.
     fn add_conflicts_of_exit(&mut self, process: usize) {
         let footprint = self.footprint;
         self.add_users(&footprint.processes[process].spawners);
         self.add_users(&footprint.processes[process].observers);
         if let Some(parent) = self.state.processes[process].parent {
-            // It may wait for this child before it ends itself.
+            // The parent may be waiting for this child before it ends itself.
             if let Phase::Waiting(..) = self.state.processes[parent].phase {
                 self.add_signallers(parent);
                 self.add_withdrawn_puts(parent);
@@ -275,7 +276,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// A scenario may spawn a child twice, if it expects one of the two to be refused.
+    /// Adds the other start of a child: a scenario may spawn a child twice, if it expects one of the two to be refused.
     fn add_conflicts_of_second_start(&mut self, child: usize) {
         if let Phase::Exiting(_) = self.state.processes[child].phase {
             for end in &self.state.processes[child].ends {
@@ -285,7 +286,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         self.add_ending(child);
     }
 
-    /// A signal may interrupt whatever the process is doing.
+    /// Adds what conflicts with a signal, which may interrupt whatever the process is doing.
     fn add_conflicts_of_signal(&mut self, process: usize) {
         self.add_signallers(process);
         match self.state.processes[process].phase {
@@ -310,7 +311,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Adds what may lead a process to end that waits for its children.
+    /// Adds what may end a process that waits for its children.
     fn add_ending_of_children(&mut self, process: usize) {
         self.add_tasks(process);
         let children: Vec<usize> = self.state.running_children(process).collect();
@@ -323,7 +324,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Adds what may bring about the end of a process, and what may follow from a request about it.
+    /// Adds what may end a process, and what may follow from a request about it.
     fn add_ending(&mut self, process: usize) {
         self.add_signallers(process);
         self.add_users(&self.footprint.processes[process].spawners);
@@ -335,7 +336,8 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// A withdrawn put that is still being written is cut off when its process ends, which any step may bring about.
+    /// Adds the pipes with withdrawn puts. Such a put, if it is still being written, is cut off when its process ends, and
+    /// any step may cause that.
     fn add_withdrawn_puts(&mut self, process: usize) {
         if !self.program.withdraws_puts {
             return;
@@ -362,7 +364,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Tasks of one process share its handles, its descriptors and its end.
+    /// Adds the other tasks of the same process, which share its handles, its descriptors and its end.
     fn add_siblings(&mut self, task: usize) {
         let process = &self.program.processes[self.program.tasks[task].process];
         if process.tasks.len() > 1 {
@@ -374,7 +376,7 @@ impl<'c, 'p> Dependencies<'c, 'p> {
         }
     }
 
-    /// Adds those of these tasks that have the use still ahead of them, or are in it.
+    /// Adds the tasks whose use is still to come or in progress.
     fn add_users(&mut self, users: &[LastUse]) {
         for (task, position) in users {
             if self.state.tasks.reaches(*task, *position) {

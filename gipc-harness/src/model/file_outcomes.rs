@@ -1,12 +1,12 @@
-//! A run in which the file is right wherever it contradicts the model: what an executor follows if the author of a
-//! scenario says so (`--unchecked`).
+//! Runs in which the file is right wherever it contradicts the model. The executor follows such a run if the author of a
+//! scenario asks for it (`--unchecked`).
 
 use super::state::State;
 use crate::scenario::Outcome;
 
 impl State<'_> {
-    /// The outcome with which a step completes: the one that the file says, if the model would give another one. `None` if
-    /// the step does not return by the file.
+    /// The outcome with which a step completes: that of the file, if the model would give another one. `None` if the step
+    /// does not return according to the file.
     pub(super) fn outcome_by_file(&self, step: usize, outcome: Outcome) -> Option<Outcome> {
         let expected = &self.program.scenario.steps[step].expected;
         if !self.follows_file || expected.contains(&outcome) {
@@ -15,12 +15,12 @@ impl State<'_> {
         expected.iter().find(|outcome| returns(outcome)).cloned()
     }
 
-    /// Whether the file says that a step succeeds, whatever the model thinks of it.
+    /// Whether the file says that a step succeeds, regardless of the model.
     pub(super) fn is_ok_by_file(&self, step: usize) -> bool {
         self.follows_file && self.program.scenario.steps[step].expected.contains(&Outcome::Ok)
     }
 
-    /// The first open step that returns by the file, although nothing lets it return in the model.
+    /// The first open step that returns according to the file, although nothing lets it return in the model.
     pub(super) fn open_step_by_file(&self) -> Option<(usize, Outcome)> {
         if !self.follows_file {
             return None;

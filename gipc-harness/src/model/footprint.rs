@@ -4,15 +4,15 @@ use super::program::{LastUse, Program, record_use};
 use crate::scenario::{ChildAct, PipeEnd, Verb};
 use std::collections::BTreeSet;
 
-/// For each pipe, process and task: who may still affect it.
+/// For each pipe, process and task: what may still affect it.
 pub(super) struct Footprint {
     pub(super) pipes: Vec<PipeUse>,
     pub(super) processes: Vec<ProcessUse>,
-    /// By task: who cancels it.
+    /// For each task, the tasks that cancel it.
     pub(super) cancellers: Vec<Vec<LastUse>>,
 }
 
-/// What the program does with one pipe.
+/// How the program uses one pipe.
 #[derive(Default)]
 pub(super) struct PipeUse {
     /// Tasks with steps that name one of its ends.
@@ -22,18 +22,18 @@ pub(super) struct PipeUse {
     /// Processes that may hold one of its ends, and close it when they end.
     pub(super) holders: BTreeSet<usize>,
     pub(super) reader_holders: BTreeSet<usize>,
-    /// Whether it behaves like a channel of a Kahn process network: each process that uses or holds it has a single
-    /// task, no end of it is shared, no put to it is ever withdrawn, and no frame is written by hand that may find no room.
+    /// Whether it behaves like a channel of a Kahn process network: each process that uses or holds it has a single task, no
+    /// end of it is shared, no put to it is ever withdrawn, and no frame that is written by hand can find the pipe full.
     pub(super) is_simple: bool,
 }
 
-/// What the program does with one process.
+/// How the program uses one process.
 #[derive(Default)]
 pub(super) struct ProcessUse {
     pub(super) spawners: Vec<LastUse>,
     /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
-    /// Tasks that signal it by its process id, and so learn whether it is still there.
+    /// Tasks that signal it by its process id, and so learn whether it still exists.
     pub(super) signallers_by_id: Vec<LastUse>,
     /// Tasks that wait for its end.
     pub(super) joiners: Vec<LastUse>,

@@ -5,8 +5,8 @@ use super::state::State;
 use crate::scenario::{PipeEnd, PipeId, Side, Verb};
 
 impl<'p> State<'p> {
-    /// Whether a put or a get of a process is in progress at an end. What other processes do there, which share it, does not
-    /// count.
+    /// Whether a put or a get of a process is in progress at an end. Puts and gets of other processes that share the end do
+    /// not count.
     pub(super) fn is_busy(&self, process: usize, end: PipeEnd) -> bool {
         let uses_end = |step: &usize| match self.program.verb(*step) {
             Verb::Put { .. } => end.is_writer() && self.program.step(*step).ends.contains(&end),
@@ -18,19 +18,19 @@ impl<'p> State<'p> {
             || finishing.any(|step| uses_end(step) && self.program.is_of(*step, process))
     }
 
-    /// Whether some process holds an end, which it shares with one that has just closed it.
+    /// Whether some process still holds an end that another process has just closed.
     pub(super) fn is_still_shared(&self, end: PipeEnd) -> bool {
         self.program.scenario.handles.is_shared(end)
             && !self.is(Mutation::SharedIsClosed)
             && self.processes.iter().any(|process| process.ends.contains(&end))
     }
 
-    /// The pipe ends that a handle stands for; none before its step has made it.
+    /// The pipe ends that a handle stands for; empty before its step has made it.
     pub(super) fn ends(&self, handle: &str) -> &'p [PipeEnd] {
         self.made(self.program.scenario.handles.ends(handle))
     }
 
-    /// The ends that a step reads from, writes to or closes; none before another step has made them.
+    /// The ends that a step reads from, writes to or closes; empty before another step has made them.
     pub(super) fn ends_of_step(&self, step: usize) -> &'p [PipeEnd] {
         self.made(self.program.step(step).ends)
     }
@@ -42,7 +42,7 @@ impl<'p> State<'p> {
         }
     }
 
-    /// The end of this side that a step uses; none before another step has made it.
+    /// The end of this side that a step uses; `None` before another step has made it.
     pub(super) fn end_of_step(&self, step: usize, side: Side) -> Option<PipeEnd> {
         self.ends_of_step(step).iter().copied().find(|end| end.side == side)
     }

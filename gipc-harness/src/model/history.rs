@@ -1,4 +1,4 @@
-//! What has happened in a run, as facts from which its trace is put together.
+//! Records what has happened in a run, as facts from which its trace is built.
 //!
 //! The state of the model contains no history, so that runs that differ only in their past lead to the same state.
 
@@ -10,7 +10,7 @@ use crate::trace::{ProcessExit, StepState, Trace};
 pub(super) enum Fact {
     /// The state of a step.
     Step(usize, StepState),
-    /// How a process ended; `Running` when it has started.
+    /// How a process ended, or `Running` once it has started.
     Exit(usize, ProcessExit),
     /// How many handles a process had when its steps were done.
     RemainingHandles(usize, u64),
@@ -41,31 +41,31 @@ pub(super) struct History<'t> {
     facts: Vec<Fact>,
 }
 
-/// What is kept of the states of steps.
+/// How the states of steps are recorded.
 #[derive(Clone, Debug)]
 enum Steps<'t> {
     /// In a run: the state of each step.
     All(Vec<StepState>),
-    /// In a run that is compared with another one: whether each step has another state than there.
+    /// In a run that is compared with another one: whether each step has a different state than there.
     Different(&'t Trace, Vec<bool>),
-    /// In a search: nothing, and the states of steps are facts as well.
+    /// In a search: nothing, since the states of steps are recorded as facts.
     Facts,
 }
 
 impl<'t> History<'t> {
-    /// The history of a run of a program with this many steps, which becomes one trace.
+    /// Starts the history of a run of a program with this many steps, which becomes one trace.
     pub(super) fn of_run(steps: usize) -> Self {
         Self { steps: Steps::All(vec![StepState::NotStarted; steps]), facts: Vec::new() }
     }
 
-    /// The history of a run that is compared with another one.
+    /// Starts the history of a run that is compared with another one.
     pub(super) fn of_comparison(trace: &'t Trace) -> Self {
         let has_begun = |state: &StepState| *state != StepState::NotStarted;
         let different = trace.steps.iter().map(has_begun).collect();
         Self { steps: Steps::Different(trace, different), facts: Vec::new() }
     }
 
-    /// The history of a search, which is taken at every node.
+    /// Starts the history of a search, which takes the facts at every node.
     pub(super) fn of_search() -> Self {
         Self { steps: Steps::Facts, facts: Vec::new() }
     }
@@ -87,8 +87,8 @@ impl<'t> History<'t> {
         }
     }
 
-    /// The first step that has another state than in the run that this one is compared with; the first of all if only
-    /// something else differs.
+    /// The first step whose state differs from the run that this one is compared with; step 0 if only something else
+    /// differs.
     pub(super) fn first_difference(self, program: &Program<'_>) -> Option<usize> {
         let Steps::Different(other, different) = self.steps else { return None };
         let first = different.iter().position(|is_different| *is_different);
@@ -100,7 +100,7 @@ impl<'t> History<'t> {
         first.or_else(|| (!is_same).then_some(0))
     }
 
-    /// The final fact about each subject, sorted. The history is empty afterwards.
+    /// Returns the final fact about each subject, sorted, and empties the history.
     pub(super) fn take(&mut self) -> Vec<Fact> {
         let mut facts = std::mem::take(&mut self.facts);
         normalize(&mut facts);
@@ -126,7 +126,7 @@ pub(super) fn normalize(facts: &mut Vec<Fact>) {
     facts.dedup_by_key(|fact| fact.subject());
 }
 
-/// The trace in which these facts hold.
+/// The trace that these facts describe.
 pub(super) fn trace<'f>(program: &Program<'_>, facts: impl IntoIterator<Item = &'f Fact>) -> Trace {
     let steps = vec![StepState::NotStarted; program.step_count()];
     let mut trace = Trace { steps, ..Trace::default() };

@@ -11,10 +11,10 @@ use crate::scenario::{Outcome, Scenario, Side, Verb};
 use crate::trace::{Allowed, InjectionPoint, Moment, ProcessExit, Release, Schedule, StepState};
 use std::collections::BTreeSet;
 
-/// How far a step got before its process was gone.
+/// How far a step had got when its process was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// It had no effect.
+    /// It had no effect yet.
     Nothing,
     /// It had written some bytes of a message.
     Partial,
@@ -28,10 +28,13 @@ enum Progress {
 
 /// Lists the moments at which a process can be killed: when each step begins, and when it has completed.
 ///
-/// Not listed are: `main`; a process that spawns, and a kill after which another process would return before its
-/// children, since each implementation decides what becomes of those; a process that is signalled by number, since the
-/// number may belong to another process by then; and the begin of a step that completes another step of its own process,
-/// since how far each got is a race of its own.
+/// The list leaves out:
+///
+/// - `main`;
+/// - a process that spawns, and a kill after which another process would return before its children, since each
+///   implementation decides what happens to those;
+/// - a process that is signalled by its process id, since the id may belong to another process by then;
+/// - the begin of a step that completes another step of its own process, since it is a race how far each of the two gets.
 pub(super) fn injection_points(scenario: &Scenario, choices: Choices) -> Vec<InjectionPoint> {
     let program = Program::new(scenario, CAPACITY_MIN, choices);
     let (end, schedule) = run(State::start(&program), &ReleaseOrder::File);
@@ -85,7 +88,7 @@ pub(super) fn allowed_if_killed(
 ) -> (Allowed, Schedule) {
     let mut traces = Vec::new();
     let mut first_schedule = None;
-    // What is still being written with small pipes may be in the pipe already with large ones.
+    // Bytes that are still being written with small pipes may already be in the pipe with large ones.
     for capacity in [CAPACITY_MIN, CAPACITY_MAX] {
         let program = Program::new(scenario, capacity, choices);
         for progress in progresses(&program, point) {
@@ -125,7 +128,7 @@ struct KilledRun<'p> {
 impl<'p> KilledRun<'p> {
     fn new(program: &'p Program<'p>, point: InjectionPoint, progress: Progress) -> Self {
         let mut state = State::start(program);
-        // How a process that is killed at its last step ends is a race: it may have returned.
+        // It is a race whether a process that is killed at its last step has already returned.
         let may_return = !matches!(progress, Progress::Returning | Progress::Unreported);
         state.kill_on_return = (!may_return).then_some(program.step(point.step).process);
         Self { state, point, progress, is_killed: false }
@@ -161,7 +164,7 @@ impl<'p> KilledRun<'p> {
         Some(self.state.advance(Transition::Begin(step)))
     }
 
-    /// Whether the process is to be killed now, after its step had its effect.
+    /// Whether the process must be killed now, after its step has had its effect.
     fn is_due(&self) -> bool {
         let task = self.state.program.step(self.point.step).task;
         !self.is_killed
@@ -172,7 +175,7 @@ impl<'p> KilledRun<'p> {
     fn kill_before_step(&mut self, step: usize) -> Release {
         let program = self.state.program;
         self.state.tasks.release(step);
-        // The completion of an exit is the end of its process, which a kill brings about as well.
+        // An exit completes when its process ends, and a kill ends the process as well.
         let state = match ends_process(program.verb(step)) {
             true => StepState::completed(Outcome::Ok),
             false => StepState::Pending,

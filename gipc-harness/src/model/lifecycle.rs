@@ -30,7 +30,7 @@ impl State<'_> {
         self.start_tasks(process);
     }
 
-    /// Starts the tasks of a process that are due. A process without steps left returns.
+    /// Starts the tasks of a process that may start now. A process without steps left returns.
     pub(super) fn start_tasks(&mut self, process: usize) {
         let info = &self.program.processes[process];
         let completed = info.own_task.map_or(0, |own| self.tasks.completed_steps(own));
@@ -81,7 +81,7 @@ impl State<'_> {
         self.end_itself(process, ProcessExit::Code(0), None);
     }
 
-    /// A process ends by itself: because it returns, or in this `exit` step.
+    /// Ends a process that returns, or that performs this `exit` step.
     pub(super) fn end_itself(&mut self, process: usize, exit: ProcessExit, step: Option<usize>) {
         if !self.processes[process].is_running() {
             return;
@@ -138,7 +138,7 @@ impl State<'_> {
             Err((_, ends)) if self.is_ok_by_file(step) => ends,
             Err((outcome, ends)) => return self.refuse_spawn(step, outcome, &ends),
         };
-        // Parent and child tell each other of their ends through descriptors of their own.
+        // Parent and child use descriptors of their own to tell each other when they end.
         let free = self.processes[info.process].free_descriptors;
         let is_too_few = free.is_some_and(|free| free < self.program.choices.start_needs);
         if is_too_few && !self.is_ok_by_file(step) {
@@ -164,7 +164,7 @@ impl State<'_> {
             }
             self.processes[child].ends.insert(end);
         }
-        // The child runs before its parent goes on, which may return then.
+        // The child starts before its parent goes on, because the parent may return then.
         self.start_process(child);
         self.complete(step, Outcome::Ok);
     }
@@ -186,13 +186,13 @@ impl State<'_> {
         }
     }
 
-    /// Withdraws what a process was doing at an end that it does not use any more.
+    /// Withdraws what a process was doing at an end that it no longer uses.
     fn leave_pipe(&mut self, process: usize, end: PipeEnd) -> Wakeups {
         let program = self.program;
         self.pipes[end.pipe].leave(end.side, |step| program.is_of(step, process))
     }
 
-    /// Only under a mutation: a process that was not given an end has a copy of it.
+    /// Whether another process has a copy of an end that it was not given. Only under a mutation.
     fn is_held_elsewhere(&self, process: usize, end: PipeEnd) -> bool {
         let mutation = if end.is_writer() {
             Mutation::WritersAreInherited
@@ -205,7 +205,7 @@ impl State<'_> {
                 || others.any(|(other, state)| other != process && state.is_alive()))
     }
 
-    /// A process ends: its open steps stay open, its ends are closed, and those who wait for it continue.
+    /// Ends a process: its open steps stay open, its ends are closed, and the steps that wait for it continue.
     pub(super) fn begin_exit(&mut self, process: usize, exit: ProcessExit) {
         match self.processes[process].phase {
             Phase::Running | Phase::Waiting(..) => {}
@@ -244,7 +244,7 @@ impl State<'_> {
         self.end_waiting_parent(process);
     }
 
-    /// An exiting process that has closed all its ends is gone.
+    /// Ends an exiting process that has closed all its ends.
     pub(super) fn finish_exit(&mut self, process: usize) {
         if let Phase::Exiting(exit) = self.processes[process].phase.clone() {
             self.exiting.remove(&process);
@@ -254,7 +254,7 @@ impl State<'_> {
         }
     }
 
-    /// A process that waits for its children ends after the last one.
+    /// Ends the parent of a child if the parent waits for its children and this was the last one.
     fn end_waiting_parent(&mut self, child: usize) {
         let Some(parent) = self.processes[child].parent else { return };
         let Phase::Waiting(exit, _) = self.processes[parent].phase.clone() else { return };
@@ -270,7 +270,7 @@ impl State<'_> {
         self.forget_exit_status(process);
     }
 
-    /// Forgets how a process has ended when no step can ask any more, so that states that differ only in that are one.
+    /// Forgets how a process ended once no step can ask any more, so that states that differ only in that become equal.
     pub(super) fn forget_exit_status(&mut self, process: usize) {
         let users = &self.program.processes[process].status_users;
         let is_needed = users.iter().any(|(task, position)| self.tasks.reaches(*task, *position));
@@ -282,7 +282,7 @@ impl State<'_> {
         }
     }
 
-    /// A process that has ended is reaped by this step, or before it.
+    /// Records that a process that has ended is reaped, by this step or earlier.
     fn reap(&mut self, process: usize) {
         let signallers = &self.program.processes[process].signallers;
         self.processes[process].is_reaped =

@@ -1,9 +1,9 @@
 //! The oracle: predicts what a correct implementation does with a scenario.
 //!
-//! The model is a state-transition system without processes, clocks or adapters. Scenarios are straight-line programs.
-//! Where no two steps race (each end of a pipe has one owner, as in a Kahn process network), every order of steps that
-//! the pipes allow gives the same outcomes, and one run in file order is enough. Where steps race, the reachable states
-//! are searched. Time limits use a clock of the model's own, which advances only when nothing else can happen.
+//! The model is a state-transition system without processes, clocks or adapters. Scenarios are straight-line programs. If no
+//! two steps race (each end of a pipe has one owner, as in a Kahn process network), every order of steps that the pipes
+//! allow gives the same outcomes, and one run in file order is enough. If steps race, the model searches the reachable
+//! states. Time limits use the model's own clock, which advances only when nothing else can happen.
 
 mod choices;
 mod mutation;
@@ -47,9 +47,9 @@ use crate::scenario::{Scenario, TaskId};
 use crate::trace::{Allowed, InjectionPoint, Schedule, Trace};
 use program::Program;
 
-/// The number of bytes that every pipe holds at least (`PIPE_BUF` of POSIX).
+/// The minimum number of bytes that every pipe can hold (`PIPE_BUF` of POSIX).
 pub const CAPACITY_MIN: u64 = 512;
-/// The largest number of bytes that a pipe may hold.
+/// The maximum number of bytes that a pipe can hold.
 pub const CAPACITY_MAX: u64 = 1 << 20;
 
 /// Predicts the trace of a correct implementation when steps are released in file order.
@@ -89,7 +89,7 @@ pub fn in_order(scenario: &Scenario, choices: Choices, order: &ReleaseOrder) -> 
     (end.into_trace(), schedule)
 }
 
-/// Predicts the trace and the schedule in file order if every outcome in the file is right, also where the model contradicts
+/// Predicts the trace and the schedule in file order if every outcome in the file is right, even where the model contradicts
 /// it.
 #[must_use]
 pub fn follow_file(scenario: &Scenario, choices: Choices) -> (Trace, Schedule) {
@@ -99,12 +99,12 @@ pub fn follow_file(scenario: &Scenario, choices: Choices) -> (Trace, Schedule) {
     (end.into_trace(), schedule)
 }
 
-/// The shortest time limit, in milliseconds, within which a step completes if it can. On a busy machine a shorter limit may
-/// expire first.
+/// The shortest time limit, in milliseconds, that a step which can complete is sure to meet. On a busy machine a shorter
+/// limit may expire first.
 pub const SAFE_LIMIT_MS: u64 = 10_000;
 
 /// Predicts the trace in file order if the time limits of these steps expire before the steps have done anything, as on a
-/// machine on which their process gets no processor time.
+/// machine that gives their process no processor time.
 #[must_use]
 pub fn predict_expired(
     scenario: &Scenario,

@@ -1,13 +1,13 @@
 //! Deliberate errors of the model, one at a time. Each is a mistake that real libraries have made.
 //!
-//! The place where a mutation has its effect asks for it with `is`.
+//! The code that a mutation affects checks for it with `is`.
 
 /// A deliberate error of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mutation {
-    /// A closed writer, or one whose process has ended, stays open while any other process is alive.
+    /// A writer stays open after it is closed or its process has ended, while any other process is alive.
     WritersAreInherited,
-    /// A closed reader, or one whose process has ended, stays open while any other process is alive.
+    /// A reader stays open after it is closed or its process has ended, while any other process is alive.
     ReadersAreInherited,
     /// A get receives the newest message of a pipe instead of the oldest.
     LastMessageFirst,
@@ -15,7 +15,7 @@ pub enum Mutation {
     EmptyIsEof,
     /// A pipe without messages is reported as ended although its writer is open.
     NothingIsEof,
-    /// The end inside a message is reported as a clean end.
+    /// An end inside a message is reported as a clean end.
     TruncatedIsEof,
     /// The messages in a pipe are lost when its writer is closed.
     EndLosesMessages,
@@ -39,7 +39,7 @@ pub enum Mutation {
     LimitTakes,
     /// A handle that is given to a child also stays with its owner.
     GivenStays,
-    /// A spawn that is refused takes the handles all the same.
+    /// A refused spawn still takes the handles.
     RefusedTakes,
     /// A child has a copy of every handle of its parent.
     ChildHasAll,
@@ -83,7 +83,7 @@ pub enum Mutation {
     ScopeIsOpen,
     /// A handle can be sent as a message.
     HandleIsMessage,
-    /// A get whose time limit is no time waits without a limit.
+    /// A get whose time limit is not a time waits without a limit.
     LimitIsNotChecked,
     /// A signal that is trapped interrupts the process.
     Interrupted,
@@ -95,7 +95,7 @@ pub enum Mutation {
     LockTravels,
     /// The two directions of a duplex cannot be closed or given separately.
     DuplexIsOne,
-    /// A program that there is not is started.
+    /// Starting a program that does not exist succeeds.
     AnythingRuns,
     /// Dropping the object of a child kills the child.
     DropKills,
@@ -103,7 +103,7 @@ pub enum Mutation {
     GroupIsOfTheParent,
     /// A signal to a process group reaches only its first process.
     GroupHasOneProcess,
-    /// Closing a shared handle in one process closes it in all.
+    /// Closing a shared handle in one process closes it in all processes.
     SharedIsClosed,
     /// A handle that is shared with a child moves to it.
     SharedMoves,

@@ -1,4 +1,4 @@
-//! All orders of releases that differ, by sleep sets.
+//! Enumerates all orders of releases that differ, by sleep sets.
 
 use super::program::Program;
 use super::simulation::run;
@@ -7,9 +7,9 @@ use super::{CAPACITY_MIN, Choices, ReleaseOrder};
 use crate::scenario::{Scenario, TaskId};
 use std::collections::BTreeSet;
 
-/// The most releases whose order may matter.
+/// The maximum number of releases whose order may matter.
 const MAX_DEPENDENT_RELEASES: usize = 8;
-/// The most orders that are enumerated.
+/// The maximum number of orders that are enumerated.
 const MAX_ORDERS: usize = 2_000;
 
 /// All orders of releases, each as the tasks that are released in turn, or `None` if there are too many. Orders that
@@ -31,15 +31,15 @@ pub(super) fn orders(scenario: &Scenario, choices: Choices) -> Option<Vec<Vec<Ta
 #[derive(Default)]
 struct OrderSearch {
     orders: Vec<Vec<usize>>,
-    /// The releases that lead to the state that is visited.
+    /// The releases that lead to the current state.
     path: Vec<usize>,
     /// The releases whose order matters in some state.
     dependent: BTreeSet<usize>,
 }
 
 impl OrderSearch {
-    /// Visits all orders that continue from this state. What was tried before in this state sleeps: after a step that
-    /// commutes with it, it need not be tried again. Returns `false` if a bound was reached.
+    /// Visits all orders that continue from this state. `sleeping` are steps that were tried before: while only steps follow
+    /// that commute with such a step, it need not be tried again. Returns `false` if a bound was reached.
     fn visit(&mut self, mut state: State<'_>, mut sleeping: BTreeSet<usize>) -> bool {
         let ready: Vec<usize> = state.tasks.ready().collect();
         if ready.is_empty() {
@@ -69,7 +69,7 @@ impl OrderSearch {
         true
     }
 
-    /// Those of the ready steps that commute with a step.
+    /// The ready steps that commute with a step.
     fn independent_of(
         &mut self,
         state: &State<'_>,

@@ -1,4 +1,4 @@
-//! The outcomes that a state graph contains, as far as possible split into races that do not influence each other.
+//! The outcomes that a state graph contains, split as far as possible into races that do not influence each other.
 
 use super::history::{Fact, Subject, normalize, trace};
 use super::program::Program;
@@ -6,23 +6,23 @@ use super::state_graph::StateGraph;
 use crate::trace::{Alternative, Race, Trace};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// The most alternatives of one race, and the most traces that are enumerated.
+/// The maximum number of alternatives of one race, and of enumerated traces.
 pub(super) const MAX_TRACES: usize = 1_000;
-/// The most facts in the alternatives of one race while it is computed.
+/// The maximum number of facts in the alternatives of one race while it is computed.
 const MAX_FACTS: usize = 200_000;
-/// The most steps in all traces that are enumerated.
+/// The maximum number of steps in all enumerated traces.
 const MAX_STEPS: usize = 400_000;
 
-/// A set of traces: those in which the common facts hold, and one alternative of each race.
+/// A set of traces: those that contain the common facts and one alternative of each race.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcomes {
     common: Vec<Fact>,
-    /// Sorted, and each race with its alternatives sorted.
+    /// The races, sorted, each with its alternatives sorted.
     races: Vec<Vec<Vec<Fact>>>,
 }
 
 impl Outcomes {
-    /// The outcomes of all paths through a graph; `None` if there are too many.
+    /// Collects the outcomes of all paths through a graph; `None` if there are too many.
     pub(super) fn of(graph: &StateGraph) -> Option<Self> {
         let order = topological_order(graph);
         let mut outcomes = Self { common: Vec::new(), races: Vec::new() };
@@ -34,7 +34,7 @@ impl Outcomes {
         Some(outcomes)
     }
 
-    /// All traces, if there are not too many.
+    /// All traces, unless there are too many.
     pub(super) fn traces(&self, program: &Program<'_>) -> Option<HashSet<Trace>> {
         let mut count: usize = 1;
         for race in &self.races {
@@ -67,7 +67,7 @@ impl Outcomes {
         covering.collect()
     }
 
-    /// The races, with what holds in each alternative.
+    /// The races, with the facts of each alternative.
     pub(super) fn races(&self, program: &Program<'_>) -> Vec<Race> {
         let common = trace(program, &self.common);
         let races = self.races.iter().map(|race| {
@@ -79,7 +79,7 @@ impl Outcomes {
         races.collect()
     }
 
-    /// Adds what happens in one segment of the graph: one of these deltas.
+    /// Adds what happens in one segment of the graph: exactly one of these deltas.
     fn add(&mut self, deltas: BTreeSet<Vec<Fact>>) {
         let mut alternatives: Vec<Vec<Fact>> = deltas.into_iter().collect();
         let mut counts: BTreeMap<&Fact, usize> = BTreeMap::new();
@@ -98,7 +98,7 @@ impl Outcomes {
     }
 }
 
-/// What holds about these subjects where these facts are added to the common ones.
+/// The states of these subjects if these facts are added to the common ones.
 fn alternative(
     program: &Program<'_>,
     common: &Trace,
@@ -156,8 +156,8 @@ fn topological_order(graph: &StateGraph) -> Vec<usize> {
     order
 }
 
-/// Splits a graph at the nodes that are on every path. What happens before such a node and what happens after it do not
-/// depend on each other.
+/// Splits a graph at the nodes that are on every path. What happens before such a node and what happens after it are
+/// independent.
 fn segments<'o>(graph: &StateGraph, order: &'o [usize]) -> Vec<&'o [usize]> {
     let mut positions = vec![0; order.len()];
     for (position, node) in order.iter().enumerate() {
@@ -180,7 +180,7 @@ fn segments<'o>(graph: &StateGraph, order: &'o [usize]) -> Vec<&'o [usize]> {
     segments
 }
 
-/// All that may happen between the first node of a segment and its last, or a final state.
+/// Everything that may happen between the first node of a segment and its last, or a final state.
 fn deltas(graph: &StateGraph, segment: &[usize]) -> Option<BTreeSet<Vec<Fact>>> {
     let mut reached: BTreeMap<usize, BTreeSet<Vec<Fact>>> = BTreeMap::new();
     reached.insert(segment[0], BTreeSet::from([Vec::new()]));

@@ -1,6 +1,6 @@
 //! One pipe of the model: the messages in it, its two ends, and the steps that wait at them.
 //!
-//! A pipe knows no tasks and no processes beyond who holds its ends; `State` tells it when an end is closed.
+//! A pipe knows nothing about tasks and processes; `State` tells it when an end is closed.
 
 use super::buffer::{Buffer, Message};
 use super::{AfterCancel, Choices, Mutation};
@@ -40,21 +40,21 @@ pub(super) struct Pipe {
     puts: VecDeque<Message>,
     /// Gets that wait.
     gets: VecDeque<usize>,
-    /// An incomplete message behind all others, whose rest may follow.
+    /// An incomplete message after all others. Its rest may follow.
     partial: Option<Message>,
-    /// The pipe ends inside a message.
+    /// Whether the pipe ends inside a message.
     is_truncated: bool,
-    /// An impossible length was announced.
+    /// Whether an impossible length was announced.
     is_malformed: bool,
-    /// A put was given up inside its message; the end puts nothing more.
+    /// Whether a put was given up inside its message. Later puts at this end are refused.
     is_poisoned: bool,
-    /// Only under a mutation: the next message is lost.
+    /// Whether the next message is lost. Only under a mutation.
     loses_next: bool,
-    /// Only under a mutation: the end was reported already.
+    /// Whether the end was already reported. Only under a mutation.
     eof_reported: bool,
 }
 
-/// Hashes what determines what can still happen: without a reader, nothing in the pipe matters.
+/// Hashes what determines what can still happen. Without a reader, nothing in the pipe matters.
 impl Hash for Pipe {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         (self.is_made, self.has_reader, self.has_writer, self.is_poisoned).hash(hasher);
@@ -89,7 +89,7 @@ impl Pipe {
         }
     }
 
-    /// The pipe comes into being with both ends open.
+    /// Makes the pipe, with both ends open.
     pub(super) fn make(&mut self) {
         (self.is_made, self.has_reader, self.has_writer) = (true, true, true);
     }
@@ -98,7 +98,7 @@ impl Pipe {
         self.is_made
     }
 
-    /// A put begins: it completes at once, or waits for room or for its turn.
+    /// Begins a put, which completes at once, or waits for room or for its turn.
     pub(super) fn put(&mut self, message: Message) -> Wakeups {
         if self.is_poisoned {
             return smallvec![Wakeup::new(message.step, Outcome::Poisoned)];
@@ -111,13 +111,13 @@ impl Pipe {
         self.transfer()
     }
 
-    /// A get begins: it completes at once, or waits for a message.
+    /// Begins a get, which completes at once or waits for a message.
     pub(super) fn get(&mut self, step: usize) -> Wakeups {
         self.gets.push_back(step);
         self.transfer()
     }
 
-    /// A part of a message is written by hand. Returns `None` if there is no room: such a write waits forever.
+    /// Writes part of a message by hand. Returns `None` if there is no room: such a write waits forever.
     pub(super) fn cut(&mut self, message: Message) -> Option<Outcome> {
         if !self.has_reader {
             return Some(Outcome::Broken);
@@ -129,7 +129,7 @@ impl Pipe {
         Some(Outcome::Ok)
     }
 
-    /// The rest of a message that was cut is written.
+    /// Writes the rest of a message that was cut.
     pub(super) fn rest(&mut self) -> (Outcome, Wakeups) {
         if !self.has_reader {
             return (Outcome::Broken, Wakeups::new());
@@ -141,7 +141,7 @@ impl Pipe {
         (Outcome::Ok, self.transfer())
     }
 
-    /// A header is written whose message never follows.
+    /// Writes a header whose message never follows.
     pub(super) fn announce(&mut self, message: Message, is_possible: bool) -> (Outcome, Wakeups) {
         if !self.has_reader {
             return (Outcome::Broken, Wakeups::new());
@@ -156,7 +156,7 @@ impl Pipe {
         self.partial.is_some() && self.buffer.is_empty()
     }
 
-    /// The last holder of an end has closed it.
+    /// Records that the last holder of an end has closed it.
     pub(super) fn close(&mut self, side: Side) -> Wakeups {
         match side {
             Side::Writer => self.close_writer(),
@@ -184,13 +184,13 @@ impl Pipe {
         self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Broken)).collect()
     }
 
-    /// A part of a message is written, and nothing will follow it.
+    /// Records that part of a message is written and nothing will follow it.
     pub(super) fn truncate(&mut self) {
         self.is_truncated = true;
     }
 
-    /// A process that was using an end does not hold it any more, and with it go its steps that were waiting there. Another
-    /// process may still hold the end.
+    /// Removes the steps of a process that were waiting at an end, because the process does not hold the end any more.
+    /// Another process may still hold it.
     pub(super) fn leave(&mut self, side: Side, is_gone: impl Fn(usize) -> bool) -> Wakeups {
         self.abandon(side, is_gone);
         self.transfer()
@@ -207,8 +207,8 @@ impl Pipe {
         }
     }
 
-    /// A step stops waiting because its task was cancelled or its time limit has passed. A put that has written a part
-    /// of its message is completed all the same, or else poisons the end.
+    /// Makes a step stop waiting because its task was cancelled or its time limit has expired. A put that has written part
+    /// of its message still completes, or else poisons the end.
     pub(super) fn withdraw(&mut self, step: usize) -> Wakeups {
         if self.is(Mutation::CancelledGetTakes) {
             self.lose_next_message(step);
@@ -230,14 +230,14 @@ impl Pipe {
         Wakeups::new()
     }
 
-    /// The first put leaves its message incomplete; those behind it, which have written nothing, are refused.
+    /// Leaves the message of the first put incomplete. The puts after it, which have written nothing, are refused.
     fn poison(&mut self) -> Wakeups {
         self.is_poisoned = true;
         self.partial = self.puts.pop_front();
         self.puts.drain(..).map(|put| Wakeup::new(put.step, Outcome::Poisoned)).collect()
     }
 
-    /// Only under a mutation: a get that gives up takes the next message with it.
+    /// Lets a get that gives up take the next message with it. Only under a mutation.
     pub(super) fn lose_next_message(&mut self, step: usize) {
         if self.gets.contains(&step) {
             self.partial = None;
@@ -245,7 +245,7 @@ impl Pipe {
         }
     }
 
-    /// Only under a mutation: an end is locked although nothing uses it.
+    /// Locks an end although nothing uses it. Only under a mutation.
     pub(super) fn lock(&mut self, side: Side) {
         match side {
             Side::Writer => self.capacity = 0,
@@ -265,12 +265,12 @@ impl Pipe {
         self.mutation == Some(mutation)
     }
 
-    /// Whether a put that is first in turn has written a part of its message.
+    /// Whether a put, if it is the first in turn, has written part of its message.
     fn has_begun(&self, put: &Message) -> bool {
         self.buffer.bytes() < self.capacity && put.len > 0
     }
 
-    /// Moves messages until every put and get that is left has to wait.
+    /// Moves messages until every remaining put and get has to wait.
     fn transfer(&mut self) -> Wakeups {
         let mut wakeups = Wakeups::new();
         loop {
@@ -313,7 +313,7 @@ impl Pipe {
         Some(Wakeup { step: get, outcome: Outcome::Ok, from: Some(message.step) })
     }
 
-    /// Completes the gets that wait although no message will come.
+    /// Completes the gets that wait for a message that will never come.
     fn end_of_stream(&mut self) -> Wakeups {
         if self.gets.is_empty() || !self.buffer.is_empty() {
             return Wakeups::new();

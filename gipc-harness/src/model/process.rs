@@ -4,23 +4,23 @@ use crate::scenario::{Disposition, PipeEnd};
 use crate::trace::ProcessExit;
 use std::collections::BTreeSet;
 
-/// Signals whose default action does not end a process; being stopped and continued changes no outcome.
+/// Signals whose default action does not end a process. Being stopped and continued changes no outcome.
 const HARMLESS_SIGNALS: [&str; 6] =
     ["SIGSTOP", "SIGCONT", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGWINCH"];
 
-/// Where a process is between its start and its end.
+/// The phase of a process between its start and its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     #[default]
     NotStarted,
     Running,
-    /// It ends with this status as soon as its children have ended, and still holds its ends. The step is the `exit`
-    /// that it is in, if it did not return.
+    /// It ends with this status as soon as its children have ended, and still holds its ends. The step is the `exit` that it
+    /// is in, unless it has returned.
     Waiting(ProcessExit, Option<usize>),
-    /// It executes no more steps, and still holds ends that it closes one by one.
+    /// It executes no more steps, and still holds ends, which it closes one by one.
     Exiting(ProcessExit),
     Ended(ProcessExit),
-    /// It has ended, and no step asks how any more.
+    /// It has ended, and no step can ask any more how it ended.
     Forgotten,
 }
 
@@ -34,11 +34,11 @@ pub(super) struct ProcessState {
     pub(super) is_refused: bool,
     /// The pipe ends that it holds open.
     pub(super) ends: BTreeSet<PipeEnd>,
-    /// Those that the implementation believes open although their descriptors are closed.
+    /// The ends that the implementation believes to be open although their descriptors are closed.
     pub(super) closed_unseen: BTreeSet<PipeEnd>,
     /// The steps that wait for its end.
     pub(super) joins: Vec<usize>,
-    /// Whether it has ended and not even a zombie is left. Kept only while a step may still signal it.
+    /// Whether it has ended and is not even a zombie. Kept only while a step may still signal it.
     pub(super) is_reaped: bool,
     pub(super) signals: Signals,
     /// How many more descriptors it may open; `None` means no limit.
@@ -60,7 +60,7 @@ impl ProcessState {
         self.phase == Phase::Running
     }
 
-    /// Whether the system still has it: it has started and is not gone.
+    /// Whether the process exists: it has started and is not gone.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.phase, Phase::Running | Phase::Waiting(..) | Phase::Exiting(_))
     }
@@ -81,7 +81,7 @@ impl ProcessState {
         }
     }
 
-    /// Uses up descriptors. Returns whether there were enough; if not, none is used.
+    /// Uses up descriptors and returns true, or returns false and uses none if there are too few.
     pub(super) fn take_descriptors(&mut self, count: u64) -> bool {
         let Some(free) = &mut self.free_descriptors else { return true };
         let left = free.checked_sub(count);
@@ -117,7 +117,7 @@ impl Signals {
             && !HARMLESS_SIGNALS.contains(&signal)
     }
 
-    /// The dispositions of these signals, with nothing caught yet.
+    /// The dispositions that a child inherits, without the signals that were caught.
     pub(super) fn inherited(&self) -> Self {
         Self { caught: 0, ..self.clone() }
     }

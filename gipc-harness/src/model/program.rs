@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// The length of the longest message header, in bytes.
 const MAX_HEADER: u64 = 8;
 
-/// What does not change while the model runs a scenario.
+/// The part of a run that does not change.
 pub(super) struct Program<'a> {
     pub(super) scenario: &'a Scenario,
     /// How many bytes a pipe holds.
@@ -42,7 +42,7 @@ pub(super) struct TaskInfo<'a> {
 pub(super) struct ProcessInfo<'a> {
     pub(super) name: &'a str,
     pub(super) tasks: Vec<usize>,
-    /// The task that carries the process's own steps, if it has any.
+    /// The task that consists of the process's own steps, if it has any.
     pub(super) own_task: Option<usize>,
     /// The processes that its steps spawn.
     pub(super) children: Vec<usize>,
@@ -50,17 +50,17 @@ pub(super) struct ProcessInfo<'a> {
     pub(super) status_users: Vec<LastUse>,
     /// Tasks that kill, terminate or signal it.
     pub(super) signallers: Vec<LastUse>,
-    /// The processes that may be in the process group that it is the first of, itself included. Empty if no step signals
-    /// that group.
+    /// The processes that may be in the process group of which this one is the first, including itself. Empty if no step
+    /// signals that group.
     pub(super) group_members: Vec<usize>,
-    /// Whether it is a program that `run` starts, so that the choices of the implementation do not concern it.
+    /// Whether it is a program started by `run`, to which the choices of the implementation do not apply.
     pub(super) is_program: bool,
 }
 
-/// A task, and the position among its steps of the last step that does something.
+/// A task, and the position of its last step that makes this use.
 pub(super) type LastUse = (usize, usize);
 
-/// Adds a use. The positions of a task come in ascending order, so the last one replaces those before it.
+/// Adds a use. The positions of a task come in ascending order, so the last one replaces the earlier ones.
 pub(super) fn record_use(uses: &mut Vec<LastUse>, last_use: LastUse) {
     match uses.last_mut() {
         Some(last) if last.0 == last_use.0 => last.1 = last_use.1,
@@ -68,13 +68,13 @@ pub(super) fn record_use(uses: &mut Vec<LastUse>, last_use: LastUse) {
     }
 }
 
-/// The indices of what a step names.
+/// The indices of the things that a step names.
 #[derive(Clone, Copy)]
 pub(super) struct StepInfo<'a> {
     pub(super) task: usize,
     pub(super) process: usize,
-    /// The process that is spawned, joined, signalled or asked about. A program that is started beside the library is
-    /// not a process of the model.
+    /// The process that is spawned, joined, signalled or asked about. A program that is started beside the library is not a
+    /// process of the model.
     pub(super) child: Option<usize>,
     /// The task that is cancelled or observed.
     pub(super) target: Option<usize>,
@@ -82,7 +82,7 @@ pub(super) struct StepInfo<'a> {
     pub(super) ends: &'a [PipeEnd],
 }
 
-/// The same in half the memory: a scenario has up to 250,000 steps.
+/// The same in half the memory, since a scenario may have up to 250,000 steps.
 #[derive(Clone, Copy)]
 struct PackedStep<'a> {
     task: u32,
@@ -94,7 +94,7 @@ struct PackedStep<'a> {
     ends: &'a [PipeEnd],
 }
 
-/// Stands for no process and no task, of which there are fewer than steps.
+/// Stands for no process and no task. There are fewer of them than of steps.
 const NOTHING: u32 = u32::MAX;
 
 impl<'a> PackedStep<'a> {
@@ -124,15 +124,15 @@ impl<'a> PackedStep<'a> {
 /// What the scenario as a whole does with a pipe.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PipeInfo {
-    /// All that is ever written to it together may exceed the smallest capacity.
+    /// Whether everything that is ever written to it together may exceed the smallest capacity.
     pub(super) may_fill: bool,
-    /// A put to it may be cancelled or time out.
+    /// Whether a put to it may be cancelled or time out.
     pub(super) put_may_be_withdrawn: bool,
-    /// Frames are written to it by hand.
+    /// Whether frames are written to it by hand.
     pub(super) is_written_by_hand: bool,
     /// Whether the messages that can be in it may exceed the smallest capacity, so that it matters how much it holds.
     pub(super) depends_on_capacity: bool,
-    /// It is one direction of a duplex.
+    /// Whether it is one direction of a duplex.
     pub(super) in_duplex: bool,
     pub(super) codec: Option<Codec>,
 }
@@ -180,17 +180,17 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// The same program where the time limits of these steps expire before they have done anything.
+    /// Returns the same program with time limits of these steps that expire before the steps have done anything.
     pub(super) fn with_expired(self, expired: BTreeSet<usize>) -> Self {
         Self { expired, ..self }
     }
 
-    /// What a step names.
+    /// The things that a step names.
     pub(super) fn step(&self, step: usize) -> StepInfo<'a> {
         self.steps[step].unpacked()
     }
 
-    /// The same, or `None` for a step that does not exist, which may be meant under a mutation.
+    /// The things that a step names, or `None` for a step that does not exist. Under a mutation, such a step may be meant.
     pub(super) fn get_step(&self, step: usize) -> Option<StepInfo<'a>> {
         self.steps.get(step).map(|packed| packed.unpacked())
     }
@@ -200,7 +200,7 @@ impl<'a> Program<'a> {
         self.steps.len()
     }
 
-    /// The same program with pipes that hold this many bytes.
+    /// Returns the same program with pipes that hold this many bytes.
     pub(super) fn with_capacity(self, capacity: u64) -> Self {
         Self { capacity, ..self }
     }
@@ -213,7 +213,7 @@ impl<'a> Program<'a> {
         &self.scenario.steps[step].task_id
     }
 
-    /// Whether a step is one of this process. Under a mutation a step may be meant that does not exist, which counts.
+    /// Whether a step belongs to this process. A step that does not exist, which may be meant under a mutation, counts.
     pub(super) fn is_of(&self, step: usize, process: usize) -> bool {
         self.get_step(step).is_none_or(|info| info.process == process)
     }
@@ -373,7 +373,7 @@ fn pipes(scenario: &Scenario) -> Vec<PipeInfo> {
                 let Some(pipe) = handles.pipe(handle, Side::Writer) else { continue };
                 let bytes = payload.len() + MAX_HEADER;
                 written[pipe] += bytes;
-                // A message that no pipe can hold goes from the put to the get directly.
+                // A message that fits into no pipe goes directly from the put to the get.
                 buffered[pipe] += if payload.len() <= CAPACITY_MAX { bytes } else { 0 };
                 pipes[pipe].is_written_by_hand |= matches!(step.verb, Verb::Cut { .. });
                 pipes[pipe].put_may_be_withdrawn |=

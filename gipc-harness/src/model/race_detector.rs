@@ -1,8 +1,8 @@
-//! Finds out whether a scenario races, by happens-before: one run with vector clocks.
+//! Detects whether a scenario races, by happens-before in one run with vector clocks.
 //!
-//! If every two steps with conflicting accesses are ordered by what their processes can know, every order of steps gives
-//! the same outcomes. A step's clock is taken when it *begins*: what a step learns by waiting must not order the step
-//! itself. Finding too many races costs time; finding too few gives wrong answers.
+//! If what the processes can know orders every two steps with conflicting accesses, every order of steps gives the same
+//! outcomes. A step's clock is taken when it *begins*: what a step learns by waiting must not order the step itself. Finding
+//! races that do not exist costs time; missing a race gives wrong answers.
 
 use super::access::{Access, Resource, ResourceKey};
 use super::program::Program;
@@ -15,12 +15,12 @@ use std::collections::BTreeSet;
 /// How many racing steps are remembered.
 const MAX_RACING_STEPS: usize = 32;
 
-/// The happens-before relation of one run, as far as it is needed to order accesses.
+/// The happens-before relation of one run, as far as accesses need it.
 ///
 /// A clock has one component for each task, followed by one for the end of each process.
 #[derive(Clone)]
 pub(super) struct RaceDetector {
-    /// A clock that knows nothing.
+    /// A clock that knows no events.
     initial: VectorClock,
     /// What each task knows.
     tasks: Vec<Knowledge>,
@@ -28,10 +28,10 @@ pub(super) struct RaceDetector {
     acting: Option<Acting>,
     /// The clocks of puts whose messages have not been received.
     sent: HashMap<usize, Knowledge>,
-    /// What a process can know from its start.
+    /// What a process can know when it starts.
     started: HashMap<usize, Knowledge>,
     ended: HashMap<usize, Knowledge>,
-    /// What the reader of a pipe learns from its end.
+    /// What the reader of a pipe learns when it sees the end of the stream.
     closed_writers: HashMap<PipeId, Knowledge>,
     /// The last accesses of each kind.
     accesses: HashMap<ResourceKey, SmallVec<[Event; 1]>>,
@@ -46,14 +46,14 @@ struct Acting {
     knowledge: Knowledge,
 }
 
-/// What one component knows: the number of its own last event, and what it has learnt of the others.
+/// What one component knows: the number of its own last event, and what it has learnt about the others.
 ///
-/// Most events of a task teach it nothing, so that thousands of them share one clock.
+/// Most events of a task teach it nothing, so thousands of them share one clock.
 #[derive(Clone)]
 struct Knowledge {
     component: u32,
     epoch: u32,
-    /// Its own component is out of date.
+    /// The component's own entry in it is out of date.
     learnt: VectorClock,
 }
 
@@ -70,7 +70,7 @@ impl Knowledge {
         other.add_to(&mut self.learnt);
     }
 
-    /// Adds all that is known to a clock.
+    /// Adds everything that is known to a clock.
     fn add_to(&self, clock: &mut VectorClock) {
         clock.merge(&self.learnt);
         if clock.get(self.component as usize) < self.epoch {
@@ -84,12 +84,12 @@ impl Knowledge {
 struct Event {
     component: u32,
     epoch: u32,
-    /// The step that began then, or during which the process ended; `NO_STEP` if none did.
+    /// The step that began at this event, or during which the process ended; `NO_STEP` if there is none.
     step: u32,
     access: Access,
 }
 
-/// Stands for no step. Events are small, since there may be several for each step.
+/// Stands for no step. `u32` keeps events small, since there may be several for each step.
 const NO_STEP: u32 = u32::MAX;
 
 impl RaceDetector {
@@ -120,7 +120,7 @@ impl RaceDetector {
         self.racing_steps.iter().copied()
     }
 
-    /// A step of a task begins with these accesses.
+    /// Records that a step of a task begins with these accesses.
     pub(super) fn step_began(
         &mut self,
         step: usize,
@@ -135,14 +135,14 @@ impl RaceDetector {
         }
     }
 
-    /// The step that is beginning sends a message.
+    /// Records that the step that is beginning sends a message.
     pub(super) fn message_sent(&mut self) {
         if let Some(acting) = &self.acting {
             self.sent.insert(acting.step, acting.knowledge.clone());
         }
     }
 
-    /// The step that is beginning closes the writer of a pipe.
+    /// Records that the step that is beginning closes the writer of a pipe.
     pub(super) fn writer_closed(&mut self, pipe: PipeId) {
         if let Some(acting) = &self.acting {
             note_closed(&mut self.closed_writers, pipe, &acting.knowledge);
@@ -167,14 +167,14 @@ impl RaceDetector {
         }
     }
 
-    /// The task is cancelled by the step that is beginning.
+    /// Records that the step that is beginning cancels the task.
     pub(super) fn cancelled(&mut self, task: usize) {
         if let Some(acting) = &self.acting {
             self.tasks[task].learn(&acting.knowledge);
         }
     }
 
-    /// The task learns that nothing moves: all that has begun was before.
+    /// Records that a task learns that nothing moves: everything that has begun came before.
     pub(super) fn quiescence_observed(&mut self, task: usize) {
         let mut all = self.tasks[task].learnt.clone();
         for knowledge in &self.tasks {
@@ -183,14 +183,14 @@ impl RaceDetector {
         self.tasks[task].learnt = all;
     }
 
-    /// A process starts: its steps know what the step that spawned it knew.
+    /// Records that a process starts. Its steps know what the step that spawned it knew.
     pub(super) fn process_started(&mut self, process: usize) {
         if let Some(acting) = &self.acting {
             self.started.insert(process, acting.knowledge.clone());
         }
     }
 
-    /// A task starts: a concurrent task knows what the preceding steps of its process knew.
+    /// Records that a task starts. A concurrent task knows what the preceding steps of its process knew.
     pub(super) fn task_started(&mut self, task: usize, process: usize, own_task: Option<usize>) {
         if let Some(knowledge) = self.started.get(&process) {
             self.tasks[task].learn(knowledge);
@@ -201,8 +201,8 @@ impl RaceDetector {
         }
     }
 
-    /// A process ends with these accesses, closing the writers of these pipes; by itself or killed by the step that is
-    /// beginning.
+    /// Records that a process ends with these accesses and closes the writers of these pipes. It ends by itself, or the step
+    /// that is beginning kills it.
     pub(super) fn process_ended(
         &mut self,
         process: usize,
@@ -226,7 +226,7 @@ impl RaceDetector {
         for (resource, access) in accesses {
             self.access(resource, access, &knowledge);
         }
-        // Seeing that an end is closed does not tell that the process is gone.
+        // A reader that sees that an end is closed does not learn from it that the process is gone.
         for pipe in closed_writers {
             note_closed(
                 &mut self.closed_writers,
@@ -237,8 +237,8 @@ impl RaceDetector {
         self.ended.insert(process, knowledge);
     }
 
-    /// A step that was ready never begins because its process ended. In another order it would have been first, unless
-    /// its own task ended the process.
+    /// Records that a ready step never begins because its process ended. In another order the step would have begun first,
+    /// unless its own task ended the process.
     pub(super) fn step_prevented(&mut self, step: usize, task: usize) {
         if self.acting.as_ref().is_none_or(|acting| acting.task != task) {
             self.report_race(Some(step));
@@ -267,7 +267,7 @@ impl RaceDetector {
         }
     }
 
-    /// A step, and what it races with, may happen in either order.
+    /// Records that a step may happen before or after the one that is beginning.
     pub(super) fn report_race(&mut self, step: Option<usize>) {
         self.has_races = true;
         if self.racing_steps.len() < MAX_RACING_STEPS {
@@ -290,7 +290,7 @@ fn note_closed(
     }
 }
 
-/// An index in half the memory. A scenario has at most 250,000 steps, and fewer tasks and processes.
+/// Stores an index in half the memory. A scenario has at most 250,000 steps, and fewer tasks and processes.
 fn index(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(NO_STEP)
 }

@@ -1,4 +1,4 @@
-//! What a signal does: to one process, and to a process group.
+//! The effect of a signal on one process, and on a process group.
 
 use super::Mutation;
 use super::state::State;
@@ -6,7 +6,7 @@ use crate::scenario::Outcome;
 use crate::trace::ProcessExit;
 
 impl State<'_> {
-    /// A signal reaches a process, if it is still there.
+    /// Sends a signal to a process, if the process still exists.
     pub(super) fn signal(&mut self, step: usize, signal: &str) {
         if let Some(child) = self.program.step(step).child {
             self.deliver_signal(child, signal);
@@ -14,7 +14,7 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
-    /// A signal is sent by the id of a process, which nothing has once the process is reaped.
+    /// Sends a signal to the id of a process. No process has that id once the process is reaped.
     pub(super) fn signal_by_id(&mut self, step: usize, signal: &str) {
         let child = self.program.step(step).child;
         match child.is_some_and(|child| self.processes[child].is_reaped) {
@@ -23,8 +23,8 @@ impl State<'_> {
         }
     }
 
-    /// A signal reaches all processes of a group at once. The group exists as long as a process of it is left, even as a
-    /// zombie.
+    /// Sends a signal to all processes of a group at once. The group exists as long as one of its processes is left, even as
+    /// a zombie.
     pub(super) fn signal_group(&mut self, step: usize, signal: &str) {
         let Some(leader) = self.program.step(step).child else { return };
         let members = self.group(leader);
@@ -43,15 +43,15 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
-    /// Whether all processes of a group have ended, and may or may not be reaped: those without a parent are reaped at
-    /// some time after their end.
+    /// Whether all processes of a group have ended and some may not be reaped yet: those without a parent are reaped at some
+    /// time after their end.
     pub(super) fn group_may_be_gone(&self, leader: usize) -> bool {
         let members = self.group(leader);
         !members.iter().any(|member| self.processes[*member].is_alive())
             && members.iter().any(|member| self.processes[*member].may_be_zombie())
     }
 
-    /// The processes that were started in the group of this first one.
+    /// The processes that were started in the group of this first process.
     fn group(&self, leader: usize) -> Vec<usize> {
         let members = self.program.processes[leader].group_members.iter().copied();
         members.filter(|member| self.processes[*member].group == leader).collect()

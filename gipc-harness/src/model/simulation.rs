@@ -1,4 +1,4 @@
-//! One run of the model: which step is released next, and the schedule that results.
+//! One run of the model: decides which step is released next, and records the resulting schedule.
 
 use super::program::Program;
 use super::state::{State, Transition};
@@ -15,7 +15,7 @@ pub(super) fn run<'p>(state: State<'p>, order: &ReleaseOrder) -> (State<'p>, Sch
     let mut releases: Vec<Release> = Vec::new();
     let end = run_with(state, order, |event| match (event, releases.last_mut()) {
         (Event::Released(release), _) => releases.push(release),
-        // What happens by itself belongs to the last release, since no step could be released in between.
+        // What happens without a release belongs to the last release, since no step could be released in between.
         (Event::Settled(more), Some(last)) => last.extend(more),
         (Event::Settled(_), None) => {}
     });
@@ -32,11 +32,11 @@ pub(super) fn trace(program: &Program<'_>, order: &ReleaseOrder) -> Trace {
     run_to_end(State::start(program), order).into_trace()
 }
 
-/// What a run consists of.
+/// One part of a run.
 enum Event {
-    /// A step was released, and this followed.
+    /// A step was released, with these effects.
     Released(Release),
-    /// No step could be released, and this happened by itself.
+    /// No step could be released, and this happened without a release.
     Settled(Release),
 }
 
@@ -57,13 +57,13 @@ fn run_with<'p>(
     }
 }
 
-/// Decides which of the steps that are ready is released next.
+/// Decides which of the ready steps is released next.
 enum Scheduler<'o> {
     File,
     /// Each task has a priority; at some steps the task that is released falls behind all others.
     Random {
         random: fastrand::Rng,
-        /// By task.
+        /// One for each task.
         priorities: Vec<u64>,
         changes: Vec<usize>,
         released: usize,
@@ -81,7 +81,8 @@ impl<'o> Scheduler<'o> {
                 let steps = program.step_count();
                 let changes = (0..PRIORITY_CHANGES).map(|_| random.usize(0..steps.max(1)));
                 let changes = changes.collect();
-                // By name, so that a seed gives the same order if lines of different tasks are exchanged.
+                // The tasks are sorted by name, so that a seed gives the same order if lines of different tasks are
+                // exchanged.
                 let mut by_name: Vec<usize> = (0..program.tasks.len()).collect();
                 by_name.sort_by_key(|task| program.tasks[*task].id);
                 let mut priorities = vec![0; by_name.len()];
@@ -116,7 +117,7 @@ impl<'o> Scheduler<'o> {
     }
 }
 
-/// The first ready step in the file. Under a mutation, only one whose process has no step in progress.
+/// The first ready step in the file. Under a mutation, only a step whose process has no other step in progress.
 fn first_in_file(state: &State<'_>) -> Option<usize> {
     let is_alone = |step: &usize| {
         let process = &state.program.processes[state.program.step(*step).process];

@@ -1,4 +1,4 @@
-//! What is decided before a process exists: the handles that it gets, its streams, and whether its start is refused.
+//! What is decided before a process starts: the handles that it gets, its streams, and whether its start is refused.
 
 use super::Mutation;
 use super::state::State;
@@ -15,14 +15,15 @@ impl State<'_> {
             && (!self.is_ok_by_file(step) || expected.contains(&Outcome::Misuse))
     }
 
-    /// Whether a step names a child whose start was refused for its thread: its parent has no object for it.
+    /// Whether a step names a child whose start was refused because of its thread. Its parent has no object for such a
+    /// child.
     pub(super) fn names_refused_child(&self, step: usize) -> bool {
         let child = self.program.step(step).child;
         !matches!(self.program.verb(step), Verb::Spawn { .. })
             && child.is_some_and(|child| self.processes[child].is_refused)
     }
 
-    /// Only under a mutation: the end of a child that was started from a thread is never noticed.
+    /// Whether the end of a child that was started from a thread is never noticed. Only under a mutation.
     pub(super) fn is_lost_child(&self, child: usize) -> bool {
         let starts = |step: &usize| {
             self.program.step(*step).child == Some(child)
@@ -68,7 +69,7 @@ impl State<'_> {
         }
     }
 
-    /// The ends that these handles give to a child; or why they cannot be given, with those that are held.
+    /// The ends that these handles give to a child. The error is why they cannot be given, and the ends that are held.
     pub(super) fn ends_to_give(
         &self,
         process: usize,

@@ -1,4 +1,4 @@
-//! The state of the model's transition system: which transitions are possible, and what follows from one.
+//! The state of the model's transition system: which transitions are possible, and what each of them causes.
 
 use super::Mutation;
 use super::history::{Fact, History};
@@ -28,8 +28,8 @@ pub(super) struct State<'p> {
     pub(super) untils: BTreeSet<usize>,
     /// What has happened since the last release.
     pub(super) release: Release,
-    /// Whether actions that take time are several transitions: a process returns after its last step, an exiting process
-    /// closes its ends one by one, and a step completes after its work is done.
+    /// Whether actions that take time are split into several transitions: a process returns after its last step, an exiting
+    /// process closes its ends one by one, and a step completes after its work is done.
     pub(super) is_fine_grained: bool,
     /// The steps whose work is done, with their outcomes.
     pub(super) finishing: BTreeMap<usize, (Outcome, Option<usize>)>,
@@ -39,13 +39,13 @@ pub(super) struct State<'p> {
     pub(super) exiting: BTreeSet<usize>,
     /// Whether a program beside the library is running.
     pub(super) has_foreign_program: bool,
-    /// Whether a process has ended, or is about to, while children of it run. How those fare then races with its end.
+    /// Whether a process has ended, or is about to, while children of it run. What happens to them then races with its end.
     pub(super) has_unjoined_children: bool,
     /// A process that is killed at the latest when it returns.
     pub(super) kill_on_return: Option<usize>,
-    /// Whether each step has the outcome that the file says, where the model would give it another one.
+    /// Whether a step gets the outcome of the file if the model would give it another one.
     pub(super) follows_file: bool,
-    /// Set only while races are looked for.
+    /// Present only while searching for races.
     pub(super) races: Option<RaceDetector>,
     /// Set only while this step begins: its limit expires before it has done anything.
     pub(super) expiring: Option<usize>,
@@ -56,7 +56,7 @@ pub(super) struct State<'p> {
 pub(super) enum Transition {
     /// A step begins.
     Begin(usize),
-    /// A step begins that signals a child which has ended, and the implementation has reaped the child already.
+    /// A step begins that signals a child, and the implementation has already reaped the child.
     BeginReaped(usize),
     /// A step begins whose time limit races with what it waits for, and the limit expires first.
     BeginExpired(usize),
@@ -76,7 +76,7 @@ impl<'p> State<'p> {
         Self::with_history(program, History::of_run(program.step_count()))
     }
 
-    /// The initial state of a run that is compared with the run that has given this trace.
+    /// The initial state of a run that is compared with the run that gave this trace.
     pub(super) fn start_comparison(program: &'p Program<'p>, trace: &'p Trace) -> Self {
         Self::with_history(program, History::of_comparison(trace))
     }
@@ -112,13 +112,13 @@ impl<'p> State<'p> {
         state
     }
 
-    /// Records races from now on; call it on the initial state.
+    /// Records races from now on. Call it on the initial state.
     pub(super) fn with_race_detector(mut self) -> Self {
         self.races = Some(RaceDetector::new(self.program));
         self
     }
 
-    /// Whether a race was found so far.
+    /// Whether any race was found.
     pub(super) fn has_races(&self) -> bool {
         self.races.as_ref().is_some_and(RaceDetector::has_races)
     }
@@ -127,8 +127,8 @@ impl<'p> State<'p> {
         self.program.choices.mutation == Some(mutation)
     }
 
-    /// The transitions that are possible in this state, but no more than this many of each kind. Those that are least
-    /// likely to conflict with others come first.
+    /// The transitions that are possible in this state, at most this many of each kind. Those that are least likely to
+    /// conflict with others come first.
     pub(super) fn transitions(&self, max: usize) -> impl Iterator<Item = Transition> + '_ {
         let without_ends = |process: &&usize| self.processes[**process].ends.is_empty();
         let exit =
@@ -144,8 +144,9 @@ impl<'p> State<'p> {
         ends.chain(complete.take(max)).chain(close.take(max)).chain(begin.take(max))
     }
 
-    /// The other way in which a transition may happen, if there are two: a time limit expires before what its step waits for
-    /// is there, or not; an implementation reaps a child that has ended at once or when it is joined, and a signal tells which.
+    /// The other way in which a transition may happen, if there are two. A time limit may expire before or after the event
+    /// that its step waits for. An implementation may reap a child that has ended at once or when it is joined, and a signal
+    /// shows which.
     pub(super) fn alternative(&self, transition: Transition) -> Option<Transition> {
         let Transition::Begin(step) = transition else { return None };
         if self.program.scenario.steps[step].races_with_its_limit() {
@@ -160,7 +161,7 @@ impl<'p> State<'p> {
         is_open.then_some(Transition::BeginReaped(step))
     }
 
-    /// Makes one transition, with all that follows from it.
+    /// Makes one transition, with all its consequences.
     pub(super) fn advance(&mut self, transition: Transition) -> Release {
         match transition {
             Transition::Begin(step) => {
@@ -194,8 +195,8 @@ impl<'p> State<'p> {
         std::mem::take(&mut self.release)
     }
 
-    /// Continues a state without transitions: the first `until` whose task is blocked completes, since that task stays
-    /// blocked; otherwise the time passes to the next timer. Returns `None` if there is neither.
+    /// Continues from a state without transitions. Completes the first `until` whose task is blocked, since that task stays
+    /// blocked; otherwise advances the time to the next timer. Returns `None` if there is neither.
     pub(super) fn settle(&mut self) -> Option<Release> {
         if let Some(step) = self.satisfied_until() {
             self.untils.remove(&step);
@@ -210,7 +211,7 @@ impl<'p> State<'p> {
         Some(std::mem::take(&mut self.release))
     }
 
-    /// What has happened until now, in a run.
+    /// The trace of the run so far.
     pub(super) fn into_trace(self) -> Trace {
         self.history.into_trace(self.program)
     }
@@ -251,14 +252,14 @@ impl<'p> State<'p> {
         self.expiring == Some(step) || self.program.expired.contains(&step)
     }
 
-    /// A step completes without a message.
+    /// Completes a step without a message.
     pub(super) fn complete(&mut self, step: usize, outcome: Outcome) {
         self.complete_from(step, outcome, None);
     }
 
-    /// A step completes if it is still open: a step that was cancelled, or whose process is gone, is not.
+    /// Completes a step if it is still open. A step that was cancelled, or whose process is gone, is not open.
     pub(super) fn complete_from(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
-        // Under a mutation a step may be woken that does not exist.
+        // Under a mutation, a step may be woken that does not exist.
         let Some(info) = self.program.get_step(step) else { return };
         if self.tasks.open_step(info.task) != Some(step) {
             return;
@@ -303,7 +304,7 @@ impl<'p> State<'p> {
             && self.program.processes[info.process].tasks.len() > 1
     }
 
-    /// A step stops waiting.
+    /// Makes a step stop waiting.
     pub(super) fn withdraw(&mut self, step: usize) {
         let info = self.program.step(step);
         if let Some(child) = info.child {
@@ -315,7 +316,7 @@ impl<'p> State<'p> {
         }
     }
 
-    /// A step's timer expires.
+    /// Lets the timer of a step expire.
     fn time_out(&mut self, step: usize) {
         let verb = self.program.verb(step);
         if let (Verb::Get { .. }, true) = (verb, self.program.choices.late_get_waits) {
@@ -339,7 +340,7 @@ impl<'p> State<'p> {
     }
 
     /// The first `until` whose task is in a step. A task that is itself in an `until` does not count: it waits for the
-    /// harness, not for the system.
+    /// harness rather than for the system.
     fn satisfied_until(&self) -> Option<usize> {
         let is_blocked = |task: usize| {
             let open = self.tasks.open_step(task);

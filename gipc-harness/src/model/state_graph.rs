@@ -9,12 +9,12 @@ use super::state::{State, Transition};
 use super::stubborn_set::{Recent, StubbornSets};
 use foldhash::{HashMap, HashMapExt};
 
-/// The most nodes of a graph.
+/// The maximum number of nodes of a graph.
 const MAX_NODES: usize = 20_000;
-/// The most work for the graphs of one question, which take about half a second: one unit for each agent that is
+/// The maximum work for the graphs of one question, which takes about half a second: one unit for each agent that is
 /// considered when a set of transitions is chosen, and one for each part of a state that is copied or hashed.
 pub(super) const MAX_WORK: usize = 25_000_000;
-/// The most memory for one graph, in facts and in parts of pending states, each of about a hundred bytes.
+/// The maximum memory for one graph, in facts and in parts of pending states, each of about a hundred bytes.
 const MAX_KEPT: usize = 300_000;
 
 /// Node 0 is the initial state.
@@ -28,8 +28,8 @@ pub(super) struct Edge {
     pub(super) target: usize,
 }
 
-/// Explores the states of a program. Returns `None` if that would take too much memory, or more than this much work,
-/// which is used up.
+/// Explores the states of a program. Returns `None` if that would take too much memory, or more than this much work.
+/// Subtracts the work that was done.
 pub(super) fn explore(program: &Program<'_>, work: &mut usize) -> Option<StateGraph> {
     // The rules of the reduction hold for the correct model only.
     let is_reduced = program.choices.mutation.is_none();
@@ -103,7 +103,7 @@ impl<'p> Explorer<'p> {
         Some(StateGraph { nodes: std::mem::take(&mut self.nodes) })
     }
 
-    /// Follows a state to the next node. Returns `None` at a bound.
+    /// Follows a state to the next node. Returns `None` if a bound was reached.
     fn follow(&mut self, mut state: State<'p>, mut recent: Recent) -> Option<Edge> {
         let choice = loop {
             self.work += 1;
@@ -136,7 +136,7 @@ impl<'p> Explorer<'p> {
     }
 
     fn node(&mut self, state: State<'p>, choice: Vec<Transition>, recent: Recent) -> usize {
-        // The state is hashed here, and copied for each of its transitions.
+        // A node's state is hashed, and copied for each of its transitions.
         let weight = state.weight();
         self.work += weight * (1 + choice.len());
         let next = self.nodes.len();

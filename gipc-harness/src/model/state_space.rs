@@ -1,4 +1,4 @@
-//! All outcomes of a scenario: one run where nothing races, and otherwise the graph of the states that can be reached.
+//! All outcomes of a scenario: those of one run if nothing races, otherwise those of the graph of reachable states.
 
 use super::outcomes::{MAX_TRACES, Outcomes};
 use super::program::Program;
@@ -9,7 +9,7 @@ use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace};
 use std::collections::HashSet;
 
-/// The capacities between the extremes at which a racing scenario is compared with itself.
+/// The capacities between the extremes that are also tried for a scenario that races.
 const OTHER_CAPACITIES: [u64; 6] = [64 << 10, 4 << 10, 32 << 10, 128 << 10, 256 << 10, 512 << 10];
 
 /// The correct traces of a scenario, and whether they depend on the capacity of pipes.
@@ -21,7 +21,7 @@ pub struct Analysis {
     pub depends_on_capacity: bool,
 }
 
-/// Every correct trace, that of file order first.
+/// Every correct trace, beginning with that of file order.
 pub(super) fn allowed(scenario: &Scenario, choices: Choices) -> Allowed {
     let small = Program::new(scenario, CAPACITY_MIN, choices);
     let (first, has_races) = run_in_file_order(&small);
@@ -69,13 +69,13 @@ fn run_in_file_order(program: &Program<'_>) -> (Trace, bool) {
     (end.into_trace(), has_races)
 }
 
-/// The outcomes of a program; `None` if that takes more than this much work, which is used up.
+/// The outcomes of a program; `None` if they take more than this much work. Subtracts the work that was done.
 fn outcomes_of(program: &Program<'_>, work: &mut usize) -> Option<Outcomes> {
     Outcomes::of(&explore(program, work)?)
 }
 
-/// The different outcomes with small pipes and with large ones, those with small pipes first; `None` if that takes too
-/// much work.
+/// The different outcomes with small pipes and with large ones, those with small pipes first; `None` if they take too much
+/// work.
 fn outcomes_of_extremes(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<Outcomes>> {
     let mut work = MAX_WORK;
     let mut all = vec![outcomes_of(small, &mut work)?];
@@ -89,7 +89,7 @@ fn outcomes_of_extremes(scenario: &Scenario, small: &Program<'_>) -> Option<Vec<
     Some(all)
 }
 
-/// Whether capacities between the smallest and the largest give these outcomes, too.
+/// Whether capacities between the smallest and the largest also give these outcomes.
 fn is_same_between(scenario: &Scenario, small: &Program<'_>, expected: &Outcomes) -> bool {
     let mut work = MAX_WORK;
     OTHER_CAPACITIES.into_iter().all(|capacity| {
@@ -99,7 +99,8 @@ fn is_same_between(scenario: &Scenario, small: &Program<'_>, expected: &Outcomes
     })
 }
 
-/// Two sets that cannot be enumerated may be the same although they were split differently.
+/// Whether two sets are the same, possibly split into different races. Sets that are too large to enumerate count as the
+/// same.
 fn is_same_set(program: &Program<'_>, one: &Outcomes, other: &Outcomes) -> bool {
     one == other || one.traces(program) == other.traces(program)
 }
@@ -116,7 +117,7 @@ fn to_allowed(program: &Program<'_>, first: Trace, outcomes: Option<&[Outcomes]>
     }
 }
 
-/// All traces of these sets together, if there are not too many.
+/// All traces of these sets together, unless there are too many.
 fn enumerated(program: &Program<'_>, all: &[Outcomes]) -> Option<HashSet<Trace>> {
     let mut traces = HashSet::new();
     for outcomes in all {
@@ -129,7 +130,7 @@ fn enumerated(program: &Program<'_>, all: &[Outcomes]) -> Option<HashSet<Trace>>
 fn factored(program: &Program<'_>, first: Trace, all: &[Outcomes]) -> Allowed {
     let covering = all.iter().flat_map(|outcomes| outcomes.covering_traces(program));
     let traces = first_of(first, covering.collect());
-    // The sets of several capacities cannot be combined from races if they differ.
+    // If the sets of several capacities differ, no single list of races describes all of them.
     let races = match all {
         [outcomes] => outcomes.races(program),
         _ => Vec::new(),
@@ -137,7 +138,7 @@ fn factored(program: &Program<'_>, first: Trace, all: &[Outcomes]) -> Allowed {
     Allowed { traces, complete: false, races }
 }
 
-/// The traces in a fixed order, after the first one.
+/// All traces in a fixed order, this one first.
 fn first_of(first: Trace, mut traces: HashSet<Trace>) -> Vec<Trace> {
     traces.remove(&first);
     let mut traces: Vec<Trace> = traces.into_iter().collect();

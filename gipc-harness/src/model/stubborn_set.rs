@@ -1,9 +1,8 @@
-//! Partial-order reduction: chooses, in each state, a set of transitions such that no other transition has to be tried
-//! there.
+//! Partial-order reduction: chooses, in each state, a set of transitions that are enough to explore there.
 //!
-//! The sets are strong stubborn sets (Valmari): whatever happens outside of the set neither conflicts with an enabled
-//! transition of the set, nor enables a disabled one. Exploring only the set still reaches every state in which nothing
-//! can happen any more, with every history. Time passes only in such states, so timers play no role here.
+//! The sets are strong stubborn sets (Valmari): transitions outside the set neither conflict with an enabled transition of
+//! the set nor enable a disabled one. Exploring only the set still reaches every state in which nothing can happen any more,
+//! with every history. Time passes only in such states, so timers play no role here.
 
 use super::agent::Agent;
 use super::dependencies::Dependencies;
@@ -26,9 +25,9 @@ impl<'p> StubbornSets<'p> {
         Self { program, footprint: Footprint::of(program) }
     }
 
-    /// The transitions to explore, or none if nothing can happen. `recent` are the agents that have moved last or
-    /// could have: as long as one of them can move on its own, no other set needs to be tried, and paths that differ only
-    /// in what these agents did soon meet again. `work` counts the agents that are considered.
+    /// The transitions to explore, or none if nothing can happen. `recent` are the agents that were involved last. As long
+    /// as one of them can move on its own, no other set needs to be tried, and paths that differ only in what these agents
+    /// did soon meet again. `work` counts the agents that are considered.
     pub(super) fn choose(
         &self,
         state: &State<'_>,
@@ -52,7 +51,7 @@ impl<'p> StubbornSets<'p> {
         best
     }
 
-    /// The agents to try first after one transition of a set was made.
+    /// Records the agents of the last set, which are tried first after one of its transitions.
     pub(super) fn moved(&self, recent: &mut Recent, set: &[Transition]) {
         for transition in set {
             let agent = Agent::of(*transition, self.program);
@@ -86,8 +85,8 @@ impl<'c, 'p> Closure<'c, 'p> {
         Self { state, dependencies, members: BTreeSet::new(), pending: Vec::new(), work: 0 }
     }
 
-    /// The enabled transitions of the stubborn set that this agent leads to; `None` if it is not enabled itself, or if
-    /// there are not fewer than the limit.
+    /// The enabled transitions of the stubborn set that contains this agent; `None` if the agent is not enabled, or if the
+    /// set does not have fewer of them than the limit.
     fn of(&mut self, seed: Agent, limit: usize) -> Option<Vec<Transition>> {
         seed.enabled_transition(self.state)?;
         self.add(seed);
@@ -115,11 +114,11 @@ impl<'c, 'p> Closure<'c, 'p> {
         }
     }
 
-    /// Everything without which a disabled agent stays disabled.
+    /// The agents without which a disabled agent stays disabled.
     fn enabling(&mut self, agent: Agent) -> Vec<Agent> {
         match agent {
             Agent::Task(task) => self.dependencies.enabling(task),
-            // A process must close all its ends first; one of them is enough.
+            // A process must close all its ends first. One of them is enough for the set.
             Agent::Exit(process) => {
                 let is_closing = |member: &Agent| matches!(member, Agent::CloseEnd(closer, _) if *closer == process);
                 let first = self.state.processes[process].ends.first();

@@ -1,4 +1,4 @@
-//! A vector whose copies share what is unchanged, so that states of large scenarios can be copied and hashed quickly.
+//! A vector whose clones share unchanged parts, so that states of large scenarios can be cloned and hashed quickly.
 
 use foldhash::fast::FixedState;
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 const CHUNK: usize = 16;
 
-/// A vector of fixed length, in chunks that are copied when they are changed.
+/// A vector of fixed length, in chunks that are copied only when they change.
 #[derive(Clone)]
 pub(super) struct Table<T> {
     chunks: Vec<Rc<Chunk<T>>>,
@@ -17,7 +17,7 @@ pub(super) struct Table<T> {
 #[derive(Clone)]
 struct Chunk<T> {
     items: Vec<T>,
-    /// The hash of the items, if it was computed since they were changed.
+    /// The hash of the items, if it was computed since they last changed.
     hash: Cell<Option<u64>>,
 }
 

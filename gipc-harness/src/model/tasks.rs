@@ -1,4 +1,4 @@
-//! The tasks of a running scenario: how far each is, and which steps are ready to be released.
+//! The tasks of a running scenario: how far each has got, and which steps are ready to be released.
 
 use super::program::{Program, TaskInfo};
 use super::table::Table;
@@ -37,7 +37,7 @@ impl<'p> Tasks<'p> {
         self.ready.contains(&step)
     }
 
-    /// The step stops being ready, because it is released or because its process ends instead.
+    /// Makes a step no longer ready, because it is released or because its process ends instead.
     pub(super) fn release(&mut self, step: usize) {
         self.ready.remove(&step);
     }
@@ -56,14 +56,14 @@ impl<'p> Tasks<'p> {
         self.states[task].open = Some(step);
     }
 
-    /// The task's open step completes, and its next step becomes ready.
+    /// Completes the open step of a task, which makes its next step ready.
     pub(super) fn complete(&mut self, task: usize) {
         let state = &mut self.states[task];
         state.open = None;
         self.ready.extend(self.infos[task].steps.get(state.next));
     }
 
-    /// The task ends with its process. Returns the step that stays open for good.
+    /// Ends a task with its process. Returns the step that stays open forever.
     pub(super) fn stop(&mut self, task: usize) -> Option<usize> {
         let state = &mut self.states[task];
         if let Some(next) = self.infos[task].steps.get(state.next) {
@@ -83,7 +83,7 @@ impl<'p> Tasks<'p> {
         self.infos[task].steps.get(last).copied()
     }
 
-    /// Whether the step at this position is ahead of the task, or open.
+    /// Whether the task has not yet completed the step at this position.
     pub(super) fn reaches(&self, task: usize, position: usize) -> bool {
         let state = &self.states[task];
         position >= state.next || (state.open.is_some() && position + 1 == state.next)

@@ -1,4 +1,5 @@
-//! The model against the suite: it agrees with every scenario file, and no outcome depends on the capacity of a pipe.
+//! Tests of the model against the suite: it agrees with every scenario file, and no outcome depends on the capacity of a
+//! pipe.
 
 use super::{Choices, Mutation, allowed, depends_on_capacity, is_steady, predict, schedule};
 use crate::scenario::{Outcome, Scenario, Verb, parse};
@@ -61,7 +62,7 @@ fn no_outcome_depends_on_how_much_a_pipe_holds() {
     }
 }
 
-/// The mutations that change an outcome of a scenario; of a very long scenario only the first one, to save time.
+/// The mutations that change an outcome of a scenario. For a very long scenario only the first one, to save time.
 fn caught_mutations(scenario: &Scenario) -> Vec<Mutation> {
     let is_caught = |mutation: &Mutation| {
         let choices = Choices { mutation: Some(*mutation), ..Choices::default() };
@@ -90,7 +91,7 @@ fn each_scenario_catches_a_mutation_and_each_mutation_is_caught() {
     assert!(missed.is_empty(), "no scenario catches {missed:?}");
 }
 
-/// Scenarios that race on purpose name alternatives, and time limits race with everything; both are left out.
+/// Left out are scenarios that race on purpose, which name alternatives, and time limits, which race with everything.
 #[test]
 fn no_outcome_depends_on_the_order_of_releases() {
     let mut racing = Vec::new();
@@ -161,7 +162,7 @@ main        close w                     => closed or ok
     assert_eq!(outcomes(true), ["misuse", "never", "misuse", "ok"]);
 }
 
-/// A random line, with few processes and handles; many are invalid and left out.
+/// A random line with few processes and handles. Many such lines are invalid, and left out.
 fn line() -> impl Strategy<Value = String> {
     let task = prop_oneof![4 => Just("main"), 3 => Just("child"), 1 => Just("main/task"), 1 => Just("child/task")];
     let size = prop_oneof![Just("\"a\""), Just("\"b\""), Just("100B"), Just("300B"), Just("2MiB")];
@@ -180,7 +181,7 @@ fn line() -> impl Strategy<Value = String> {
     (task, verb).prop_map(|(task, verb)| format!("{task:<11} {verb}"))
 }
 
-/// A scenario with two processes and three pipes; its outcomes are those of the model.
+/// A random scenario with two processes and three pipes. Its outcomes are those of the model.
 fn scenario() -> impl Strategy<Value = Scenario> {
     let given = proptest::sample::subsequence(vec!["r0", "w0", "r1", "w1", "r2", "w2"], 0..4);
     (given, proptest::collection::vec(line(), 1..14)).prop_filter_map(
@@ -190,7 +191,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 (0..3).map(|i| format!("main        pipe r{i} w{i}\n")).collect();
             text += &format!("main        spawn child {}\n", given.join(" "));
             for line in lines {
-                // The parser wants an outcome; any that is not a refusal will do.
+                // The parser needs an outcome; any outcome other than a refusal will do.
                 let longer = format!("{text}{line:<39} => ok or eof\n");
                 if parse("random", &longer).is_ok() {
                     text = longer;

@@ -177,7 +177,7 @@ impl State<'_> {
         } else {
             Outcome::Ok
         };
-        // The ends are closed first, since completing the step may end the process.
+        // Close the ends first, since completing the step may end the process.
         if outcome == Outcome::Ok {
             self.close_ends(process, &ends);
             if by == Closing::Descriptor {
@@ -187,7 +187,7 @@ impl State<'_> {
         self.complete(step, outcome);
     }
 
-    /// Closes all handles that are not in use; those that are closed already do not matter.
+    /// Closes all handles that are not in use. Handles that are already closed do not matter.
     fn leave_scope(&mut self, step: usize, handles: &[EcoString], is_raising: bool) {
         let process = self.program.step(step).process;
         let ends = handles.iter().flat_map(|handle| self.held_ends(process, handle));
@@ -203,7 +203,7 @@ impl State<'_> {
         self.complete(step, outcome);
     }
 
-    /// Cancels the step that another task is in. A step whose work is done completes with its outcome instead.
+    /// Cancels the step that another task is in. A step whose work is already done completes with its outcome instead.
     fn cancel(&mut self, step: usize) {
         let target = self.program.step(step).target;
         if let Some(open) = target.and_then(|task| self.tasks.open_step(task)) {
@@ -217,7 +217,8 @@ impl State<'_> {
         self.complete(step, Outcome::Ok);
     }
 
-    /// Whether a handle can be used in this direction; one that does not exist yet counts as closed instead.
+    /// Whether a handle can be used in this direction. A handle that does not exist yet passes: the step reports it as
+    /// closed.
     fn has_side(&self, step: usize, side: Side) -> bool {
         self.ends_of_step(step).is_empty() || self.end_of_step(step, side).is_some()
     }
@@ -236,7 +237,7 @@ impl State<'_> {
         codec == Some(Codec::Failing) && !self.is(Mutation::CodecIsSilent)
     }
 
-    /// The process of this step ends itself; the exit is complete when the process is gone.
+    /// Ends the process of this step. The exit completes when the process is gone.
     fn exit(&mut self, step: usize, exit: ProcessExit) {
         let process = self.program.step(step).process;
         self.end_itself(process, exit, Some(step));

@@ -6,7 +6,7 @@ const FANOUT: usize = 16;
 
 /// For each component, how many of its events are known. A component that was never set is 0.
 ///
-/// A clock is a tree with 16 branches per node. Copies share nodes, and merging skips what both sides share.
+/// A clock is a tree with 16 branches per node. Clones share nodes, and merging skips what both sides share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VectorClock {
     root: Option<Rc<Node>>,
@@ -21,7 +21,7 @@ enum Node {
 }
 
 impl VectorClock {
-    /// A clock that knows nothing, with room for this many components.
+    /// A clock that knows no events, with room for this many components.
     pub(super) fn with_components(count: usize) -> Self {
         let mut height = 0;
         while FANOUT.pow(height + 1) < count {
@@ -64,7 +64,7 @@ impl VectorClock {
     }
 }
 
-/// The maximum of two nodes; one of the two themselves where that is enough.
+/// The maximum of two nodes. Returns one of the two if that is already the maximum.
 fn merged(left: Option<&Rc<Node>>, right: Option<&Rc<Node>>) -> Option<Rc<Node>> {
     let (Some(left), Some(right)) = (left, right) else { return left.or(right).cloned() };
     if Rc::ptr_eq(left, right) {
@@ -81,7 +81,7 @@ fn merged(left: Option<&Rc<Node>>, right: Option<&Rc<Node>>) -> Option<Rc<Node>>
             let (is_left, is_right) = (is_same(&children, a), is_same(&children, b));
             (Node::Branch(children), is_left, is_right)
         }
-        // Clocks of one detector have the same height.
+        // Does not happen: clocks of one detector have the same height.
         _ => return Some(Rc::clone(left)),
     };
     Some(match (is_left, is_right) {

@@ -1,4 +1,4 @@
-//! `faults.toml`: the deliberate faults of an adapter. Reading it runs nothing.
+//! `faults.toml`: the deliberate faults of an adapter. Reading it does not run anything.
 
 use crate::error::Error;
 use serde::Deserialize;
@@ -28,23 +28,23 @@ pub struct FaultList {
 pub struct Fault {
     /// The name, which is the value of `GIPC_FAULT`.
     pub name: String,
-    /// What is wrong, as half a sentence.
+    /// What is wrong, as part of a sentence.
     pub about: String,
     /// The scenario that must catch it.
     pub scenario: String,
-    /// The scenario is heavy: the fault runs only where heavy ones are asked for, and on this scenario alone.
+    /// Whether the scenario is heavy. Such a fault runs only if heavy ones are requested, and only on this scenario.
     #[serde(default)]
     pub heavy: bool,
-    /// How often the scenario runs at most, until it catches the fault: more than once, since the effect of some faults depends
-    /// on the moment at which a signal or the end of a process comes.
+    /// How often the scenario runs at most until it catches the fault. This can be more than once, since the effect of some
+    /// faults depends on when a signal arrives or a process ends.
     #[serde(default = "default_runs")]
     pub runs: u32,
-    /// `explore` must find it too, and shrink the scenario it found.
+    /// Whether `explore` must find it too, and shrink the scenario it found.
     #[serde(default)]
     pub explored: bool,
-    /// The bug that really happened, or the list or review that asked for the fault.
+    /// The real bug behind the fault, or the list or review that asked for it.
     pub from: String,
-    /// Why the fault changes nothing that an implementation may not do. Such a fault is not counted.
+    /// Why the fault is equivalent: it changes nothing beyond what an implementation may do. Such a fault is not counted.
     #[serde(default)]
     pub equivalent: Option<String>,
 }

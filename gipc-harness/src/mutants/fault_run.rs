@@ -14,32 +14,32 @@ use std::time::{Duration, Instant, SystemTime};
 /// The variable that chooses a fault.
 const VARIABLE: &str = "GIPC_FAULT";
 
-/// What is asked of a run on faults.
+/// The request for a run on faults.
 #[derive(Clone, Debug)]
 pub struct MutantRequest {
     /// Only these faults; all if none is named.
     pub faults: Vec<String>,
-    /// Only this part of so many parts of the faults, counted from 1.
+    /// Run only one part of the faults: the number of the part, from 1, and the number of parts.
     pub shard: Option<(usize, usize)>,
-    /// Run the faults whose scenario is heavy, too. A fault in `faults` runs anyway.
+    /// Also run the faults whose scenario is heavy. A fault in `faults` always runs.
     pub heavy: bool,
     /// Run only the scenario that is named for each fault.
     pub named_only: bool,
-    /// Take results from `folder` that are newer than the programs and the list.
+    /// Reuse results in `folder` that are newer than the programs and the list.
     pub resume: bool,
-    /// Where results are kept.
+    /// The folder for the results.
     pub folder: PathBuf,
-    /// How many scenarios run at once; one a processor if not given.
+    /// How many scenarios run at once; two for each processor if not given.
     pub jobs: Option<usize>,
     /// How many seconds to wait where no evidence of a stall can be found.
     pub timeout: u64,
 }
 
-/// Runs the suite on the faults of the adapter `name`. `on_result` gets each result as it comes. Returns `false` if a
-/// signal ended the run early.
+/// Runs the suite on the faults of the adapter `name`. `on_result` gets each result when it is complete. Returns `false` if
+/// a signal ended the run early.
 ///
-/// Fails if the adapter or its list cannot be used, or if a scenario fails although no fault is chosen: then no result
-/// would mean anything.
+/// Fails if the adapter or its list cannot be used, or if a scenario fails although no fault is chosen: then the results
+/// would be meaningless.
 pub fn run_faults(
     suite: &Suite,
     name: &str,
@@ -90,7 +90,7 @@ struct Session<'a> {
     suite: &'a Suite,
     adapter: Adapter,
     request: &'a MutantRequest,
-    /// When the newest of the files was written on which results depend.
+    /// When the newest of the files that results depend on was written.
     newest: Option<SystemTime>,
 }
 
@@ -119,7 +119,7 @@ impl Session<'_> {
         (result.fault == fault.name && result.named == fault.scenario).then_some(result)
     }
 
-    /// Runs the scenarios that run on these faults without a fault. Heavy ones are left out.
+    /// Runs the scenarios for these faults without any fault. Leaves out heavy ones.
     fn check_baseline(&self, faults: &[&Fault]) -> Result<(), Error> {
         let light = faults.iter().filter(|fault| !fault.heavy);
         let names: BTreeSet<&String> = light.map(|fault| &fault.scenario).collect();
@@ -151,7 +151,7 @@ impl Session<'_> {
             adapter: Some(adapter.manifest.name.clone()),
             jobs: self.request.jobs,
             timeout: self.request.timeout,
-            // The named scenario alone runs until it catches the fault.
+            // If only the named scenario runs, it runs until it catches the fault.
             repeat: fault.filter(|_| names.len() == 1).map_or(1, |fault| fault.runs),
             until_failure: fault.is_some() && names.len() == 1,
             ..RunRequest::default()

@@ -1,4 +1,4 @@
-//! Which scenario catches which fault, and how: data, and the score that follows from it.
+//! Which scenario catches which fault, and how: the data, and the score computed from it.
 
 use super::fault_list::Fault;
 use crate::verdict::{Status, Verdict};
@@ -10,15 +10,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// A step had another outcome than allowed, or the trace as a whole is not allowed.
+    /// A step had an outcome that is not allowed, or the trace as a whole is not allowed.
     Mismatch,
     /// A step had its outcome too late.
     Late,
-    /// A process held at its end what it should not have held.
+    /// A process still held something at its end that it should not have held.
     Leak,
-    /// Processes are deadlocked, by the evidence of the system.
+    /// Processes are deadlocked, according to the evidence of the system.
     Deadlock,
-    /// A step could complete and does not, by the evidence of the system.
+    /// A step could complete and does not, according to the evidence of the system.
     Hang,
     /// Only the hard limit ended the run, which counts half.
     Limit,
@@ -53,7 +53,7 @@ impl How {
         }
     }
 
-    /// What it counts, in halves.
+    /// How much it counts, in halves.
     fn halves(self) -> u32 {
         match self {
             Self::Error => 0,
@@ -82,7 +82,7 @@ impl fmt::Display for How {
 pub struct Catch {
     /// The id of the scenario.
     pub scenario: String,
-    /// How it shows.
+    /// How the fault shows.
     pub how: How,
 }
 
@@ -93,7 +93,7 @@ impl Catch {
     }
 }
 
-/// What the suite found of one fault.
+/// What the suite found about one fault.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FaultResult {
     /// The name of the fault.
@@ -135,7 +135,7 @@ impl FaultResult {
         self.caught_by.iter().filter(|one| one.scenario != self.named && one.how.halves() > 0)
     }
 
-    /// What the fault counts, in halves.
+    /// How much the fault counts, in halves.
     fn halves(&self) -> u32 {
         self.caught_by.iter().map(|one| one.how.halves()).max().unwrap_or(0)
     }
@@ -159,7 +159,7 @@ impl KillMatrix {
         self.counted().filter(|(_, result)| !result.is_caught_as_named())
     }
 
-    /// The score of all faults, or of those of one theme: what they count, of how many.
+    /// The score of all faults, or of those of one theme: the points, and the number of faults.
     #[must_use]
     pub fn score(&self, theme: Option<&str>) -> (f64, usize) {
         let rows = self.counted().filter(|(fault, _)| theme.is_none_or(|it| fault.theme() == it));

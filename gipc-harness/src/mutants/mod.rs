@@ -1,7 +1,7 @@
-//! How many wrong implementations the suite catches: adapters with deliberate faults, the runs of the suite on each, and
-//! the kill matrix that follows from them.
+//! Measures how many wrong implementations the suite catches: adapters with deliberate faults, a run of the suite on each,
+//! and the kill matrix that results.
 //!
-//! A fault is chosen by the variable `GIPC_FAULT`, so that all faults of an adapter need one build. `faults.toml` in the
+//! The variable `GIPC_FAULT` chooses a fault, so that one build serves for all faults of an adapter. `faults.toml` in the
 //! folder of the adapter lists them, each with the scenario that must catch it.
 
 mod fault_list;

@@ -27,7 +27,7 @@ pub fn row(fault: &Fault, result: &FaultResult) -> String {
     format!("  {name:<40} {how:<10} {scenario:<48} {seconds:>5.1} s{others}\n")
 }
 
-/// What follows from all rows. `ids` are the scenarios of the suite that ran.
+/// The summary below the rows. `ids` are the scenarios of the suite that ran.
 #[must_use]
 pub fn summary(matrix: &KillMatrix, ids: &BTreeSet<String>) -> String {
     let (caught, count) = matrix.score(None);
@@ -73,7 +73,7 @@ pub fn summary(matrix: &KillMatrix, ids: &BTreeSet<String>) -> String {
     text
 }
 
-/// One fault for programs.
+/// The result of one fault as JSON.
 #[must_use]
 pub fn json_line(adapter: &str, fault: &Fault, result: &FaultResult) -> Value {
     json!({
@@ -92,7 +92,7 @@ pub fn json_line(adapter: &str, fault: &Fault, result: &FaultResult) -> Value {
     })
 }
 
-/// The totals for programs.
+/// The totals as JSON.
 #[must_use]
 pub fn json_summary(matrix: &KillMatrix, ids: &BTreeSet<String>) -> Value {
     let (caught, count) = matrix.score(None);

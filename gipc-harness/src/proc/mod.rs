@@ -1,6 +1,6 @@
-//! The operating system's side of a run: the process tree, what threads sleep in, the holders of pipes, and signals.
+//! What the operating system shows of a run: the process tree, what threads sleep in, the holders of pipes, and signals.
 //!
-//! This module only observes processes and sends signals. What an observation means for a run is decided elsewhere.
+//! This module only observes processes and sends signals. It does not decide what an observation means for a run.
 
 pub mod open_files;
 pub mod pipe_holders;

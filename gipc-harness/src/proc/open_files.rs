@@ -1,4 +1,4 @@
-//! What a process holds, as `/proc` shows it: its open descriptors, and its children that ended and were not reaped.
+//! What a process holds according to `/proc`: its open descriptors, and its children that ended and were not reaped.
 
 use super::process_tree;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Which processes hold which end of a pipe, as the kernel shows it.
+//! Which processes hold which end of a pipe, as shown by the kernel.
 
 use super::platform::is_portable_forced;
 use std::collections::BTreeSet;
@@ -26,13 +26,13 @@ pub struct Holder {
 /// How a descriptor was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// For reading alone.
+    /// Only for reading.
     Read,
     /// For writing, or for both.
     Write,
 }
 
-/// The pipe behind a descriptor; `None` if the descriptor is no pipe or is not shown.
+/// The pipe behind a descriptor; `None` if the descriptor is not a pipe or is not shown.
 #[must_use]
 pub fn pipe_of(pid: i32, fd: i32) -> Option<PipeInode> {
     if is_portable_forced() {
@@ -48,7 +48,7 @@ pub fn pipe_in(target: &str) -> Option<PipeInode> {
     target.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// The socket behind a descriptor; `None` if the descriptor is no socket or is not shown.
+/// The socket behind a descriptor; `None` if the descriptor is not a socket or is not shown.
 #[must_use]
 pub fn socket_of(pid: i32, fd: i32) -> Option<SocketInode> {
     if is_portable_forced() {

@@ -1,5 +1,5 @@
-//! What the harness asks of the system: process descriptors, limits, signals, access to the pipes of other processes. Where
-//! the system has no such thing, a function returns `None` or `false`, and the caller does without.
+//! What the harness needs from the system: process descriptors, limits, signals, access to the pipes of other processes. If
+//! the system does not have one of them, the function returns `None` or `false`, and the caller does without it.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,8 +24,8 @@ pub(crate) use system::{
     bytes_in_pipe, possible_pipe_capacity, send_to, set_pipe_capacity, wait_status,
 };
 
-/// The environment variable that makes the harness do without process descriptors and without `/proc`, as it must on other
-/// systems than Linux. Only the end of a process is still read from `/proc`, where other systems have kqueue.
+/// The environment variable that makes the harness do without process descriptors and `/proc`, as it must on systems other
+/// than Linux. It still reads the end of a process from `/proc`, since other systems have kqueue for that.
 pub const PORTABLE_VARIABLE: &str = "GIPC_HARNESS_PORTABLE";
 
 /// Whether [`PORTABLE_VARIABLE`] is set.
@@ -41,7 +41,7 @@ pub fn signal_name(number: i32) -> String {
         .map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
 
-/// Opens a descriptor that becomes readable when the process has ended. `None` if the process is gone, or the system has
+/// Opens a descriptor that becomes readable when the process has ended. `None` if the process is gone, or if the system has
 /// no such descriptors.
 pub(crate) fn open_process(pid: i32) -> Option<OwnedFd> {
     if is_portable_forced() { None } else { system::open(pid) }
@@ -53,7 +53,7 @@ pub(crate) fn register(process: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) }.ok()
 }
 
-/// Sends SIGKILL to a process, unless `is_same_process` says that its pid belongs to another process by now.
+/// Sends SIGKILL to a process, unless `is_same_process` says that its pid now belongs to another process.
 pub(crate) fn kill(pid: i32, is_same_process: impl Fn() -> bool) {
     let process = open_process(pid);
     if !is_same_process() {
@@ -66,29 +66,29 @@ pub(crate) fn kill(pid: i32, is_same_process: impl Fn() -> bool) {
     }
 }
 
-/// Whether a process is a child of this one. A child that has ended is one until it is reaped.
+/// Whether a process is a child of this one. A child that has ended still counts until it is reaped.
 pub(crate) fn is_own_child(pid: i32) -> bool {
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // The type has a sign on some systems. nix has this call on some systems only.
+    // The type is signed on some systems. nix has this call on some systems only.
     libc::id_t::try_from(pid).is_ok_and(|id| {
         // SAFETY: the call writes at most one siginfo_t to the address, which nothing reads.
         unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags) == 0 }
     })
 }
 
-/// Raises the limit of open descriptors of this process and its children to what the system allows, at most 65536: a
+/// Raises the limit of open descriptors of this process and its children to what the system allows, at most 65536. A
 /// thousand children need several thousand, and the usual limit is 1024.
 pub fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let set = |limit| setrlimit(Resource::RLIMIT_NOFILE, limit, hard).is_ok();
-        // If the system refuses all, a scenario that needs more fails with EMFILE.
+        // If the system refuses every limit, a scenario that needs more descriptors fails with EMFILE.
         let _ = highest_accepted(soft, hard.min(65_536), set);
     }
 }
 
-/// Tries `wanted`, and halves it as long as it is refused and above `current`: macOS refuses more than its own maximum,
-/// whatever the hard limit says. Returns what was accepted.
+/// Tries `wanted`, and halves it while it is refused and above `current`: macOS refuses more than its own maximum, whatever
+/// the hard limit says. Returns the accepted limit.
 fn highest_accepted(
     current: rlim_t,
     mut wanted: rlim_t,
@@ -103,8 +103,8 @@ fn highest_accepted(
     None
 }
 
-/// Creates a pipe that children do not inherit: its end for reading, then its end for writing. Not every system can do
-/// that in one call, so no other thread may start a process meanwhile.
+/// Creates a pipe that children do not inherit. Returns its reading end and its writing end. Not every system can do this in
+/// one call, so no other thread may start a process meanwhile.
 pub(crate) fn close_on_exec_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe()?;
     for end in [&reader, &writer] {
@@ -113,15 +113,15 @@ pub(crate) fn close_on_exec_pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
-/// Gives SIGCHLD its default disposition. Where it is ignored, which passes through exec, the system discards the exit
-/// codes of children.
+/// Gives SIGCHLD its default disposition. If it is ignored, which passes through exec, the system discards the exit codes of
+/// children.
 pub fn reset_sigchld() {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: no handler is installed.
     let _ = unsafe { sigaction(Signal::SIGCHLD, &default) };
 }
 
-/// Makes this process the parent of all orphans among its descendants. Does nothing on other systems than Linux.
+/// Makes this process the parent of all orphans among its descendants. Does nothing on systems other than Linux.
 pub(crate) fn become_subreaper() {
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_child_subreaper(true);
@@ -129,7 +129,7 @@ pub(crate) fn become_subreaper() {
 
 /// Closes every descriptor above 2, since the program that started this one may have leaked some.
 pub(crate) fn close_inherited_fds() {
-    // Elsewhere /dev/fd has the same few names, whatever is open.
+    // On other systems /dev/fd lists the same few names, whatever is open.
     let lists_open = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
     let listed = std::fs::read_dir("/dev/fd").ok().filter(|_| lists_open).map(|entries| {
         let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
@@ -146,8 +146,8 @@ pub(crate) fn close_inherited_fds() {
     }
 }
 
-/// Resets the signal mask and all handlers to their defaults, whatever was inherited, and installs a handler that does
-/// nothing for the signals with which a terminal ends its programs. They are caught and not ignored, because exec resets
+/// Resets the signal mask and all handlers to their defaults, whatever was inherited. Then installs a handler that does
+/// nothing for the signals with which a terminal ends its programs. They are caught rather than ignored, because exec resets
 /// only caught signals.
 pub(crate) fn reset_signals() -> nix::Result<()> {
     extern "C" fn nothing(_: libc::c_int) {}

@@ -1,4 +1,4 @@
-//! One process of a run, as the harness watches it: its end, how it ended, and signals to it.
+//! Watches one process of a run: whether and how it ended. Sends signals to it.
 
 use super::platform;
 use super::process_tree;
@@ -11,27 +11,26 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 
-/// A process, which is not confused with another one that is given the same pid later.
+/// A process. It cannot be confused with another one that is later given the same pid.
 pub struct ProcessHandle {
     pid: i32,
     identity: Identity,
 }
 
-/// What distinguishes a process from others with its pid.
+/// What distinguishes a process from others with the same pid.
 enum Identity {
     /// A pidfd, or a kqueue that reports its end.
     Descriptor(AsyncFd<OwnedFd>),
-    /// When it started, as `/proc` shows it. Its end is found by looking again and again.
+    /// When it started, according to `/proc`. Its end is found by looking repeatedly.
     StartTime(u64),
 }
 
-/// The time between two looks at a process of which there is no descriptor. It delays the report of an end, and decides
-/// nothing.
+/// The time between two looks at a process that has no descriptor. It delays the report of an end, and decides nothing.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 impl ProcessHandle {
-    /// Opens a handle; `None` if the process is gone, or if the system shows no ends of processes. Must be called inside a
-    /// tokio runtime.
+    /// Opens a handle; `None` if the process is gone, or if the system does not show when a process ends. Must be called
+    /// inside a tokio runtime.
     #[must_use]
     pub fn open(pid: i32) -> Option<Self> {
         let descriptor = platform::open_process(pid).and_then(platform::register);
@@ -67,8 +66,8 @@ impl ProcessHandle {
         }
     }
 
-    /// Sends a signal. A process that has ended does not get it, which is no error. Returns false if the system does not
-    /// allow it.
+    /// Sends a signal. If the process has ended, it gets no signal, which is not an error. Returns false if the system does
+    /// not allow it.
     #[must_use]
     pub fn send(&self, signal: Signal) -> bool {
         match &self.identity {
@@ -82,8 +81,8 @@ impl ProcessHandle {
         }
     }
 
-    /// How the process ended, which need not be a child of the caller. Known once its parent has reaped it, on Linux 6.15
-    /// and later.
+    /// How the process ended; it need not be a child of the caller. Known once its parent has reaped it, on Linux 6.15 and
+    /// later.
     #[must_use]
     pub fn exit_status(&self) -> Option<ProcessExit> {
         let Identity::Descriptor(descriptor) = &self.identity else { return None };

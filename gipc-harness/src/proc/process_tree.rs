@@ -1,11 +1,11 @@
-//! The processes below a process, from `/proc`. On systems without `/proc` nothing is known.
+//! The processes below a process, from `/proc`. On systems without `/proc` none of this is known.
 
 use super::platform::is_portable_forced;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-/// A process, as its `stat` shows it.
+/// A process, as its `stat` file shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcStat {
     /// The process id.
@@ -14,7 +14,7 @@ pub struct ProcStat {
     pub parent: i32,
     /// The state letter: `R`, `S`, `Z`, …
     pub state: char,
-    /// When the process started, in clock ticks since boot. Together with the pid it identifies the process for good.
+    /// When the process started, in clock ticks since boot. Together, the pid and this time always identify the process.
     pub start_time: u64,
 }
 
@@ -36,25 +36,25 @@ pub(super) fn start_time(pid: i32) -> Option<u64> {
 /// Whether the process with this pid and start time has not ended. A zombie has ended.
 pub(super) fn is_running(pid: i32, start_time: u64) -> bool {
     let Some(process) = read_stat(pid) else { return false };
-    // The first thread is a zombie while other threads of the process still run.
+    // The first thread may be a zombie while other threads of the process still run.
     let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
     process.start_time == start_time && (!matches!(process.state, 'Z' | 'X') || threads() > 1)
 }
 
-/// Whether the system shows processes at all, which it does if it shows the calling one.
+/// Whether the system shows processes at all. It does if it shows the calling one.
 #[must_use]
 pub fn is_shown() -> bool {
     i32::try_from(std::process::id()).is_ok_and(|own| stat(own).is_some())
 }
 
-/// Whether this process, which reads `/proc`, lacks descriptors or memory: such an error does not say that the process that
-/// is looked at is gone.
+/// Whether this process lacks descriptors or memory to read `/proc`. Such an error does not mean that the other process is
+/// gone.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
-/// Every process below `root`, which is not among them. `None` where the system does not show processes, and if there are
-/// too few descriptors to look at them.
+/// Every process below `root`, without `root` itself. `None` if the system does not show processes, or if there are too few
+/// descriptors to look at them.
 #[must_use]
 pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     let mut children: BTreeMap<i32, Vec<ProcStat>> = BTreeMap::new();
@@ -65,7 +65,7 @@ pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
         let process = match fs::read_to_string(format!("/proc/{pid}/stat")) {
             Ok(text) => parse(&text),
             Err(error) if is_shortage(&error) => return None,
-            // It is gone, or belongs to another user.
+            // The process is gone, or belongs to another user.
             Err(_) => None,
         };
         if let Some(process) = process {
@@ -83,13 +83,13 @@ pub fn descendants(root: i32) -> Option<Vec<ProcStat>> {
     Some(found)
 }
 
-/// The pids of the processes below `root`, found from parent to child, so that the cost does not depend on what else runs
-/// on the machine. `None` where the system does not show the children of a process, and if there are too few descriptors to
-/// look at them.
+/// The pids of the processes below `root`, found from parent to child, so that the cost does not depend on what else runs on
+/// the machine. `None` if the system does not show the children of a process, or if there are too few descriptors to look at
+/// them.
 ///
-/// While processes end, the kernel may leave out some of those that are left. Two calls that return the same are complete
-/// if all processes that they return slept from before the second call until after it: then no process was reaped
-/// during the second one.
+/// While processes end, the kernel may leave out some of the remaining ones. If two calls return the same list, it is
+/// complete if all processes in it slept from before the second call until after it: then no process was reaped during the
+/// second call.
 pub(super) fn pids_below(root: i32) -> Option<Vec<i32>> {
     stat(root)?;
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ pub(super) fn pids_below(root: i32) -> Option<Vec<i32>> {
         let threads = match fs::read_dir(format!("/proc/{pid}/task")) {
             Ok(threads) => threads,
             Err(error) if is_shortage(&error) => return None,
-            // A process that is gone has no children any more: they were given to the root.
+            // A process that is gone has no children any more: the root has become their parent.
             Err(_) => continue,
         };
         for thread in threads.flatten() {
@@ -117,14 +117,14 @@ pub(super) fn pids_below(root: i32) -> Option<Vec<i32>> {
     Some(found)
 }
 
-/// The children of a process, found by a look at all processes. `None` where the system does not show processes.
+/// The children of a process, found by looking at all processes. `None` if the system does not show processes.
 pub(super) fn children(parent: i32) -> Option<Vec<i32>> {
     let pids = fs::read_dir("/proc").ok()?.flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Some(pids.filter(|pid| stat(*pid).is_some_and(|process| process.parent == parent)).collect())
 }
 
-/// The command line of a process, in one line; empty if it has none or is gone.
+/// The command line of a process in one line; empty if it has none or is gone.
 #[must_use]
 pub fn command_line(pid: i32) -> String {
     if is_portable_forced() {
@@ -136,7 +136,7 @@ pub fn command_line(pid: i32) -> String {
 }
 
 fn parse(stat: &str) -> Option<ProcStat> {
-    // The name of the program may contain brackets too. Only numbers follow the last one.
+    // The name of the program may contain brackets too. Only numbers follow the last bracket.
     let (front, rest) = stat.rsplit_once(')')?;
     let pid = front.split_once(' ')?.0.parse().ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
@@ -164,7 +164,7 @@ mod tests {
             .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("every system has it");
-        // Both sleeps were started before the line is printed.
+        // The line is printed after both sleeps have started.
         let mut line = [0];
         let output = shell.stdout.as_mut().expect("it is piped");
         io::Read::read_exact(output, &mut line).expect("a line");
@@ -206,7 +206,7 @@ mod tests {
         setrlimit(Resource::RLIMIT_NOFILE, 64, hard).expect("less than before");
         let mut files: Vec<fs::File> = std::iter::from_fn(|| fs::File::open("/").ok()).collect();
         let with_none = (pids_below(own), has_armed_timerfd(own));
-        // With one free descriptor the list of processes can be opened, and nothing in it.
+        // With one free descriptor, the list of processes can be opened, but nothing in it.
         files.pop();
         let with_one = (pids_below(own), descendants(own));
         drop(files);

@@ -1,4 +1,4 @@
-//! The signals of a process, as `/proc` shows them: which are pending, blocked, caught and ignored.
+//! The signals of a process according to `/proc`: which are pending, blocked, caught and ignored.
 
 use super::platform::is_portable_forced;
 use nix::sys::signal::Signal;
@@ -8,13 +8,13 @@ use std::fs;
 /// Sets of signals, each as the kernel's bit mask: bit 0 is signal 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignalMasks {
-    /// Sent to the process or one of its threads, and not yet delivered.
+    /// The signals that were sent to the process or one of its threads and not yet delivered.
     pub pending: u64,
-    /// Blocked in every thread, so that a signal to the process stays pending.
+    /// The signals that every thread blocks, so that a signal to the process stays pending.
     pub blocked: u64,
-    /// With a handler.
+    /// The signals that have a handler.
     pub caught: u64,
-    /// Ignored.
+    /// The signals that are ignored.
     pub ignored: u64,
 }
 

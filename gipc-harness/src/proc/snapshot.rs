@@ -1,8 +1,8 @@
-//! Whether processes can still move by themselves, found by comparing two snapshots of all their threads.
+//! Finds out whether processes can still move by themselves, by comparing two snapshots of all their threads.
 //!
-//! A thread that is asleep in the same call in both snapshots, and was not switched to in between, slept through the
-//! instant between them. If all threads did, and none has a timer, no process can wake another one. A thread that gets no
-//! processor time is runnable and not asleep, so no load can make this wrong.
+//! A thread that is asleep in the same call in both snapshots, and was not switched to in between, slept through the instant
+//! between them. If all threads did, and none has a timer, no process can wake another one. A thread that gets no processor
+//! time is runnable rather than asleep, so load on the machine cannot make this wrong.
 
 use super::process_tree;
 use super::syscalls::{are_numbers_native, decode_blocking_call, has_armed_timerfd};
@@ -15,16 +15,16 @@ use std::path::Path;
 
 pub use super::syscalls::TimerPolicy;
 
-/// The state of all threads of some processes at about one moment.
+/// The state of all threads of some processes at roughly one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcSnapshot(BTreeMap<i32, ProcessState>);
 
 /// What two snapshots show of a set of processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sleep {
-    /// No process can move by itself; what each of those that have not ended sleeps in.
+    /// No process can move by itself. The map says what each process that has not ended sleeps in.
     Asleep(BTreeMap<i32, BlockedIn>),
-    /// At least one process can move by itself; the observation that shows it.
+    /// At least one process can move by itself. The text is the observation that shows it.
     Awake(String),
     /// The system does not show enough.
     Unknown,
@@ -37,8 +37,8 @@ impl ProcSnapshot {
         Self(pids.iter().map(|pid| (*pid, ProcessState::read(*pid))).collect())
     }
 
-    /// Reads the state of all threads of all processes below a process, and of that process itself. `None` where the
-    /// system does not show them.
+    /// Reads the state of all threads of all processes below a process, and of that process itself. `None` if the system
+    /// does not show them.
     #[must_use]
     pub fn take_below(root: i32) -> Option<Self> {
         let below = process_tree::pids_below(root).or_else(|| {
@@ -49,7 +49,7 @@ impl ProcSnapshot {
         Some(Self::take(&pids))
     }
 
-    /// Whether a thread is not asleep at the moment of this snapshot.
+    /// Whether some thread is not asleep at the moment of this snapshot.
     #[must_use]
     pub fn has_running_thread(&self) -> bool {
         self.0.values().any(|process| match process {
@@ -58,7 +58,7 @@ impl ProcSnapshot {
         })
     }
 
-    /// Says whether all processes slept from this snapshot to a later one, which was begun after this one was complete.
+    /// Says whether all processes slept from this snapshot until a later one, which was begun after this one was complete.
     #[must_use]
     pub fn sleep_until(&self, later: &Self, timers: TimerPolicy) -> Sleep {
         if !self.has_same_processes(later) {
@@ -77,7 +77,7 @@ impl ProcSnapshot {
     }
 
     /// The processes that could move by themselves, each with the observation that shows it. All others slept until the
-    /// later snapshot, without a timer. `None` if a process was started or is gone, or is not shown by the system.
+    /// later snapshot, without a timer. `None` if a process was started, is gone, or is not shown by the system.
     #[must_use]
     pub fn awake_processes(&self, later: &Self) -> Option<BTreeMap<i32, String>> {
         if !self.has_same_processes(later) {
@@ -122,10 +122,10 @@ impl ProcSnapshot {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ProcessState {
-    /// It has ended and was not reaped yet.
+    /// The process has ended and was not reaped yet.
     Zombie,
     Gone,
-    /// By thread.
+    /// The process has not ended. The state of each thread, by its id.
     Alive(BTreeMap<i32, ThreadState>),
     /// The system does not allow reading its state.
     Hidden,
@@ -144,7 +144,7 @@ impl ProcessState {
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect();
-        // The first thread is a zombie while other threads of the process still run.
+        // The first thread may be a zombie while other threads of the process still run.
         if process.state == 'Z' && tids.iter().all(|tid| *tid == pid) {
             return Self::Zombie;
         }
@@ -155,7 +155,7 @@ impl ProcessState {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return Self::Hidden;
                 }
-                // The thread exists, and the system lacks a file that Linux has.
+                // The thread exists, but the system lacks a file that Linux has.
                 Err(_) if Path::new(&format!("/proc/{pid}/task/{tid}")).exists() => {
                     return Self::Hidden;
                 }
@@ -169,9 +169,9 @@ impl ProcessState {
 /// What two snapshots show of one process.
 enum Activity {
     Ended,
-    /// All its threads sleep, the first one in this.
+    /// All its threads sleep; the first one sleeps in this.
     Asleep(BlockedIn),
-    /// It can move by itself; the observation that shows it.
+    /// It can move by itself. The text is the observation that shows it.
     Awake(String),
     /// The system does not show it.
     Unknown,
@@ -180,7 +180,7 @@ enum Activity {
 impl Activity {
     fn between(pid: i32, before: &ProcessState, after: &ProcessState, timers: TimerPolicy) -> Self {
         let threads = match after {
-            // Its end wakes its parent, which may have been looked at before.
+            // The end of a process wakes its parent, which may have been looked at before.
             ProcessState::Zombie if before != after => {
                 return Self::Awake("it has ended just now".into());
             }
@@ -241,7 +241,7 @@ mod tests {
         ProcSnapshot::take(&[pid]).sleep_until(&ProcSnapshot::take(&[pid]), timers)
     }
 
-    /// Starts a program and compares snapshots until they show what is expected; their number is the only limit.
+    /// Starts a program and compares snapshots until they show what is expected, at most a fixed number of times.
     fn check(program: &[&str], timers: TimerPolicy, is_expected: impl Fn(&Sleep) -> bool) {
         let mut child = Command::new(program[0])
             .args(&program[1..])

@@ -13,7 +13,7 @@ pub(super) struct Syscall {
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(super) enum Target {
     Descriptor,
-    /// The number of a call on sockets; the arguments of that call are in memory, where the second argument points.
+    /// The number of a call on sockets. The arguments of that call are in memory, where the second argument points.
     #[cfg_attr(not(any(target_arch = "x86", target_arch = "s390x")), allow(dead_code))]
     SocketCall,
     Other,
@@ -28,7 +28,7 @@ pub(super) enum TimeoutArg {
     Always,
     /// In this argument, in milliseconds; negative means no timeout.
     Milliseconds(usize),
-    /// This argument points to seconds and a fraction of this many bytes each, relative to the start of the call; null
+    /// This argument points to seconds and a fraction, each of this many bytes, relative to the start of the call. Null
     /// means no timeout.
     Timespec(usize, usize),
     /// The same at argument 3, but relative only if the operation (argument 1) is a plain wait.
@@ -103,7 +103,7 @@ pub(super) const SYSCALLS: &[Syscall] = &[
     other(libc::SYS__newselect, "select", TimeoutArg::Timespec(4, WORD)),
     #[cfg(not(any(target_arch = "x86", target_arch = "s390x")))]
     on_fd(libc::SYS_accept, "accept"),
-    // Here glibc makes all calls on sockets through one, since Linux before 4.3 had no others.
+    // On these systems glibc makes all calls on sockets through one, since Linux before 4.3 had no others.
     #[cfg(any(target_arch = "x86", target_arch = "s390x"))]
     Syscall {
         number: libc::SYS_socketcall,
@@ -111,7 +111,7 @@ pub(super) const SYSCALLS: &[Syscall] = &[
         target: Target::SocketCall,
         timeout: TimeoutArg::Never,
     },
-    // 32-bit systems have calls with 64-bit times besides. Their numbers are the same on all of them.
+    // 32-bit systems also have calls with 64-bit times. Their numbers are the same on all such systems.
     #[cfg(target_pointer_width = "32")]
     other(407, "sleep", TimeoutArg::Always),
     #[cfg(target_pointer_width = "32")]

@@ -1,4 +1,4 @@
-//! What a sleeping thread is blocked in, and whether a timer may wake it.
+//! Finds what a sleeping thread is blocked in, and whether a timer may wake it.
 
 use super::process_tree::is_shortage;
 use super::syscall_table::{SYSCALLS, Syscall, Target, TimeoutArg, socket_call_name};
@@ -13,16 +13,16 @@ use std::{sync::OnceLock, sync::mpsc, thread, time::Duration};
 /// Which timers make a sleeping thread count as awake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerPolicy {
-    /// Every timer does: the thread will move by itself.
+    /// Every timer does, because it will make the thread move by itself.
     AnyTimerWakes,
-    /// A timer of the first thread does, and one of another thread that only sleeps. Timers of the calls in which thread
-    /// pools and engines such as V8 wait for work are housekeeping.
+    /// A timer of the first thread does, and a timer of another thread that only sleeps. Thread pools and engines such as V8
+    /// wait for work in other calls, and timers of those calls are housekeeping.
     HelperTimersIgnored,
     /// No timer does: the thread sleeps now, though not forever.
     TimersIgnored,
 }
 
-/// Returns what a thread is blocked in; an error says why the thread cannot be taken for asleep.
+/// Returns what a thread is blocked in. The error says why the thread does not count as asleep.
 pub(super) fn decode_blocking_call(
     pid: i32,
     thread: &ThreadState,
@@ -88,14 +88,13 @@ pub(super) fn decode_blocking_call(
     Ok(BlockedIn::Call { name: name.to_owned(), fd, far_timer })
 }
 
-/// The name and the descriptor of a call that is made through `socketcall`, whose arguments are at this address, one in
-/// each word.
+/// The name and the descriptor of a call that is made through `socketcall`. Its arguments are at this address, one per word.
 fn socket_call(pid: i32, number: u64, address: u64) -> Result<(&'static str, Option<i32>), String> {
     let name = socket_call_name(number).ok_or_else(|| {
         format!("it waits in call {number} on sockets, which the harness does not know")
     })?;
     let mut word = [0; size_of::<libc::c_long>()];
-    // Without the descriptor it is known all the same that the call has no timer.
+    // Even without the descriptor it is known that the call has no timer.
     let is_read = read_memory(pid, address, &mut word).is_ok();
     let fd = is_read.then(|| libc::c_long::from_ne_bytes(word) as i32);
     Ok((name, fd))
@@ -104,14 +103,14 @@ fn socket_call(pid: i32, number: u64, address: u64) -> Result<(&'static str, Opt
 /// A timer that is further away than this does not count as movement: no run waits for it. The report names it.
 const FAR_MS: u64 = 10 * 60 * 1000;
 
-/// A timer that is further away than this counts as never: libev writes "forever" as some seventeen days.
+/// A timer that is further away than this counts as never: libev encodes "forever" as about seventeen days.
 const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The timeouts with which libev before 4.33 wakes up only to look at the clock.
 const LIBEV_TICKS_MS: [u64; 2] = [59_743, 59_744];
 
-/// The timeout with which the system monitor of Go's runtime sleeps when the program is idle. The match is exact, so that
-/// a minute that the program itself waits, part of which has already passed, is not mistaken for it.
+/// The timeout with which the system monitor of Go's runtime sleeps when the program is idle. The match is exact, so that a
+/// minute for which the program itself waits, of which a part has already passed, is not mistaken for it.
 const GO_SYSMON_MS: u64 = 60_000;
 
 /// Whether `/proc` shows system calls with the numbers of the architecture that this program is built for. Under an
@@ -135,7 +134,7 @@ fn shown_number_of_read() -> Option<libc::c_long> {
     let (tell, told) = mpsc::channel();
     let sleeper = thread::spawn(move || {
         let _ = tell.send(nix::unistd::gettid());
-        // The other end is closed when the number was seen.
+        // The other end is closed once the number has been seen.
         let _ = fs::File::from(reader).read(&mut [0]);
     });
     let tid = told.recv().ok()?;
@@ -143,7 +142,7 @@ fn shown_number_of_read() -> Option<libc::c_long> {
     for _ in 0..ATTEMPTS {
         let text = fs::read_to_string(format!("/proc/self/task/{tid}/syscall"));
         let Ok(text) = text else { break };
-        // Until it sleeps, the thread is shown as running or in no call.
+        // Until the thread sleeps, it is shown as running or in no call.
         let number = text.split_ascii_whitespace().next().and_then(|word| word.parse().ok());
         shown = number.filter(|number| *number >= 0).or(shown);
         if shown == Some(libc::SYS_read) {
@@ -156,7 +155,7 @@ fn shown_number_of_read() -> Option<libc::c_long> {
     shown
 }
 
-/// How often [`shown_number_of_read`] looks before it believes a number that is not the expected one.
+/// How often [`shown_number_of_read`] looks before it accepts a number that is not the expected one.
 #[cfg(target_os = "linux")]
 const ATTEMPTS: u32 = 200;
 
@@ -166,11 +165,11 @@ fn signed_milliseconds(argument: u64) -> Option<u64> {
     u64::try_from(argument as u32 as i32).ok()
 }
 
-/// Whether a descriptor is a regular file. A file system such as FUSE or NFS lets a reader sleep until a server answers,
-/// which no process of the run does.
+/// Whether a descriptor is a regular file. A file system such as FUSE or NFS lets a reader sleep until a server answers, and
+/// no process of the run is that server.
 fn is_regular_file(pid: i32, fd: i32) -> bool {
     let link = format!("/proc/{pid}/fd/{fd}");
-    // The names of pipes and sockets are no paths.
+    // The names of pipes and sockets are not paths.
     fs::read_link(&link).is_ok_and(|path| path.is_absolute())
         && fs::metadata(&link).is_ok_and(|file| file.is_file())
 }
@@ -190,7 +189,7 @@ fn read_timespec(pid: i32, address: u64, width: usize) -> Result<Option<u64>, St
     };
     let (seconds, fraction) = (number(0), number(width));
     let ms = u64::try_from(seconds).unwrap_or(0).saturating_mul(1000);
-    // The unit of the fraction depends on the call. Any fraction is more than none.
+    // The unit of the fraction depends on the call. A fraction other than zero counts as one more millisecond.
     Ok(Some(ms.saturating_add(u64::from(fraction != 0))))
 }
 
@@ -199,8 +198,8 @@ fn read_memory(pid: i32, address: u64, bytes: &mut [u8]) -> io::Result<()> {
     fs::File::open(format!("/proc/{pid}/mem"))?.read_exact_at(bytes, address)
 }
 
-/// Whether a process has a timer descriptor that will fire within [`NEVER_MS`], or may have one, since there are too few
-/// descriptors to look.
+/// Whether a process has a timer descriptor that will fire within [`NEVER_MS`]. True if there are too few descriptors to
+/// look.
 pub(super) fn has_armed_timerfd(pid: i32) -> bool {
     let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => entries.flatten(),
@@ -225,8 +224,8 @@ pub(super) fn has_armed_timerfd(pid: i32) -> bool {
     false
 }
 
-/// The whole seconds after which the timer of an `fdinfo` fires, `Some(None)` if it is not armed; `None` if the text is
-/// not understood.
+/// The whole seconds after which the timer of an `fdinfo` fires; `Some(None)` if it is not armed, `None` if the text is not
+/// understood.
 fn remaining_seconds(info: &str) -> Option<Option<u64>> {
     let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
     let (seconds, nanoseconds) = value.split_once(", ")?;
@@ -275,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_read_is_shown_under_its_number_unless_the_program_is_emulated() {
-        // `None` where the system shows no calls at all.
+        // `None` if the system shows no calls at all.
         assert!(matches!(shown_number_of_read(), Some(libc::SYS_read) | None));
     }
 

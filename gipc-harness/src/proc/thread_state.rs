@@ -1,4 +1,4 @@
-//! The kernel's account of one thread: its state, its context switches, its system call and its alarm handler.
+//! What the kernel shows about one thread: its state, its context switches, its system call and its alarm handler.
 
 use std::fs;
 use std::io;
@@ -10,20 +10,20 @@ pub(super) struct ThreadState {
     pub(super) state: char,
     /// The system call that the thread is in, with its arguments, or `running`.
     pub(super) syscall: String,
-    /// Whether an alarm may wake the thread. The system does not show alarms, only who handles them.
+    /// Whether an alarm may wake the thread. The system does not show alarms, only which processes handle them.
     pub(super) handles_alarms: bool,
-    /// How often the thread was switched from (voluntarily and not) and switched to.
+    /// How often the thread was switched away from (voluntarily and not) and switched to.
     switches: [u64; 3],
 }
 
 impl ThreadState {
-    /// A thread that sleeps in a call, as the kernel writes the call.
+    /// The state of a thread that sleeps in this call, in the format of the kernel.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn asleep_in(syscall: &str) -> Self {
         Self { state: 'S', syscall: syscall.to_owned(), handles_alarms: false, switches: [0; 3] }
     }
 
-    /// Reads the account of a thread.
+    /// Reads the state of a thread.
     pub(super) fn read(pid: i32, tid: i32) -> io::Result<Self> {
         let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}"));
         let status = file("status")?;
@@ -51,8 +51,8 @@ impl ThreadState {
 
 /// Replaces `restart_syscall` by the poll that it continues, with the arguments of the poll.
 ///
-/// A poll that SIGSTOP interrupted continues under the number of `restart_syscall`. So does a sleep; the kernel function
-/// that the thread sleeps in tells them apart.
+/// A poll that SIGSTOP interrupted continues under the number of `restart_syscall`. So does a sleep. The kernel function in
+/// which the thread sleeps shows which of the two it is.
 fn undo_restart_syscall(syscall: &str, sleeps_in: impl Fn() -> io::Result<String>) -> String {
     let is_poll = || sleeps_in().is_ok_and(|place| place.starts_with("poll_schedule_timeout"));
     let poll = RESTART_AND_POLL.and_then(|[restart, poll]| {
@@ -77,8 +77,8 @@ const RESTART_AND_POLL: Option<[libc::c_long; 2]> = None;
 
 /// Whether a process that catches and ignores these sets of signals may have set an alarm.
 ///
-/// The runtime of Go catches every signal, and Ruby catches every signal that ends a process, so that a handler for
-/// SIGALRM proves nothing there. The program may have chosen to ignore some of those signals.
+/// The runtime of Go catches every signal, and Ruby catches every signal that ends a process, so a handler for SIGALRM
+/// proves nothing in these languages. The program may have chosen to ignore some of those signals.
 fn handles_alarms(caught: u64, ignored: u64) -> bool {
     let contains = |set: u64, signal: libc::c_int| set & (1 << (signal - 1)) != 0;
     let is_handled = |signal: libc::c_int| contains(caught | ignored, signal);

@@ -1,4 +1,4 @@
-//! The record of a run: what was sent and heard, and all that is needed to judge, draw and execute the run again.
+//! The record of a run: what was sent and received, and everything needed to judge, draw and execute the run again.
 //!
 //! A record is a file of JSON lines: the environment, the events, and last the case. It holds the text of the scenario, so
 //! it does not depend on the suite.
@@ -24,9 +24,9 @@ const FILE: &str = "record.jsonl";
 /// A run that was kept.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// What was found of the system.
+    /// What was found about the system.
     pub environment: Environment,
-    /// What was sent and heard, in order.
+    /// What was sent and received, in order.
     pub events: Events,
     /// What was executed, and what was observed.
     pub case: Case,
@@ -42,24 +42,24 @@ pub struct Case {
     pub text: String,
     /// The path of its file.
     pub path: PathBuf,
-    /// The adapter, as it was asked for: a name or a path.
+    /// The adapter as it was requested: a name or a path.
     pub adapter: String,
     /// The way of execution.
     pub variant: Variant,
-    /// Whether the outcomes in the file were taken for right.
+    /// Whether the outcomes in the file were taken as right.
     pub unchecked: bool,
     /// Whether the scenario is not one of the suite.
     #[serde(default)]
     pub is_foreign: bool,
-    /// How many bytes each pipe was made to hold, if that was asked for.
+    /// The capacity in bytes that each pipe was set to, if one was requested.
     pub capacity: Option<u32>,
     /// The choices of the implementation.
     pub choices: Choices,
-    /// What came.
+    /// What was observed.
     pub observation: Observation,
 }
 
-/// A line that is no event, as it is read.
+/// A line that is not an event, for reading.
 #[derive(Deserialize)]
 #[serde(tag = "event", content = "is", rename_all = "kebab-case")]
 enum Frame {
@@ -67,7 +67,7 @@ enum Frame {
     Case(Box<Case>),
 }
 
-/// The same as it is written, of what the record has.
+/// A line that is not an event, for writing. It borrows from the record.
 #[derive(Serialize)]
 #[serde(tag = "event", content = "is", rename_all = "kebab-case")]
 enum FrameOf<'a> {
@@ -76,7 +76,7 @@ enum FrameOf<'a> {
 }
 
 impl Record {
-    /// The record of a run of a job. `adapter` is the adapter as it was asked for.
+    /// Makes the record of a run of a job. `adapter` is the adapter as it was requested: a name or a path.
     #[must_use]
     pub fn new(
         job: &Job,
@@ -129,7 +129,7 @@ impl Record {
         out.write_all(b"\n")
     }
 
-    /// Reads a record. An error completes the sentence "FILE is no record: …".
+    /// Reads a record. The error completes the sentence "FILE is no record: …".
     pub fn parse(text: &str) -> Result<Self, String> {
         let last = text.lines().next_back().ok_or("it is empty")?;
         let case = match serde_json::from_str(last) {
@@ -168,7 +168,7 @@ impl Record {
         Self::parse(&text).map_err(|reason| Self::refuse(file, &reason))
     }
 
-    /// The error for a file that is no record, or one that does not fit together.
+    /// The error for a file that is not a record, or whose parts do not fit together.
     #[must_use]
     pub fn refuse(file: &Path, reason: &str) -> crate::error::Error {
         crate::error::Error::usage(format!(
@@ -177,13 +177,13 @@ impl Record {
         ))
     }
 
-    /// Whether a file looks like a record: by its name.
+    /// Whether a file looks like a record, judging by its name.
     #[must_use]
     pub fn is_one(path: &Path) -> bool {
         path.extension().is_some_and(|extension| extension == "jsonl")
     }
 
-    /// The job that was executed, by the scenario as it was and the model as it is.
+    /// The job that was executed, with the scenario as it was then and the model as it is now.
     pub fn job(&self) -> Result<Job, String> {
         let case = &self.case;
         let scenario = self.scenario()?;
@@ -196,7 +196,7 @@ impl Record {
         Ok(job)
     }
 
-    /// The job to execute again, for an implementation with these choices.
+    /// The job for executing the run again, on an implementation with these choices.
     pub fn rerun(&self, choices: Choices) -> Result<Job, String> {
         let case = &self.case;
         let mut job = Job::new(&self.scenario()?, &case.path, choices, case.variant.clone())?
@@ -214,7 +214,7 @@ impl Record {
         })
     }
 
-    /// Judges the run again, by the baseline of an adapter as it is now. Without an adapter no failure is known.
+    /// Judges the run again, by the present baseline of an adapter. Without an adapter, no failure is known.
     pub fn judge(&self, adapter: Option<&Adapter>) -> Result<(Job, Verdict), String> {
         let job = self.job()?;
         let baseline = adapter.map(Baseline::of).unwrap_or_default();
@@ -223,7 +223,7 @@ impl Record {
     }
 }
 
-/// Judges the text of a record without a baseline. An error says what is wrong with the text.
+/// Judges the text of a record without a baseline. The error says what is wrong with the text.
 pub fn judge_record(text: &str) -> Result<Verdict, String> {
     Record::parse(text)?.judge(None).map(|(_, verdict)| verdict)
 }

@@ -1,4 +1,4 @@
-//! What is written of a run is what is read of it, and a file that is no record is refused with its reason.
+//! Tests that a run is read as it was written, and that a file that is not a record is refused with the reason.
 
 use super::*;
 use crate::trace::StepState;

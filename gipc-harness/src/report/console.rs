@@ -1,5 +1,4 @@
-//! Standard output and standard error: the only place that writes to the terminal, progress bars aside, and that knows
-//! how wide it is.
+//! Standard output and standard error. Nothing else writes to the terminal, except progress bars, or knows how wide it is.
 
 use super::wrap::wrap;
 use crate::program;
@@ -7,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use terminal_size::{Width, terminal_size_of};
 
-/// Writes text, and remembers the first failure, so that a full disk is reported once, at the end. On a terminal, long
-/// lines are wrapped at its width.
+/// Writes text, and remembers the first failure, so that a full disk is reported once, at the end. On a terminal, long lines
+/// are wrapped at its width.
 #[derive(Debug, Default)]
 pub struct Console {
     failure: Option<io::Error>,
@@ -25,11 +24,11 @@ impl Console {
         self.text(&format!("{line}\n"));
     }
 
-    /// Writes to stdout what no terminal changes: diagrams, tables, and lines for programs.
+    /// Writes text to stdout without wrapping: diagrams, tables, and lines for programs.
     pub fn verbatim(&mut self, text: &str) {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-            // A reader that closed the pipe, such as `head`, is no failure.
+            // A reader that closed the pipe, such as `head`, is not a failure.
             if error.kind() != io::ErrorKind::BrokenPipe && self.failure.is_none() {
                 self.failure = Some(error);
             }
@@ -42,13 +41,13 @@ impl Console {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
-    /// The first failure of writing to stdout, if there was one. A pipe that the reader closed is no failure.
+    /// The first failure to write to stdout, if there was one. A pipe that the reader closed is not a failure.
     pub fn finish(self) -> io::Result<()> {
         self.failure.map_or(Ok(()), Err)
     }
 }
 
-/// The text as it fits a stream: wrapped if the stream is a terminal, and unchanged otherwise.
+/// The text as it fits a stream: wrapped if the stream is a terminal, otherwise unchanged.
 fn fitted(text: &str, stream: impl AsFd + IsTerminal) -> String {
     match width_of(stream) {
         Some(width) => wrap(text, width, &program::command("")),

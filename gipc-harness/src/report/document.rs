@@ -1,8 +1,8 @@
-//! The frame of each page in HTML: the head, and the styles that all pages share. A page loads nothing from elsewhere.
+//! The frame of each HTML page: the head, and the styles that all pages share. A page loads nothing from elsewhere.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// A page with this title and this content of `body`. `styles` are added to those that all pages share.
+/// A page with this title and this `body`. `styles` are added to those that all pages share.
 #[must_use]
 pub(super) fn document(title: &str, styles: &[&str], body: &Markup) -> String {
     let page = html! {
@@ -24,7 +24,7 @@ pub(super) fn document(title: &str, styles: &[&str], body: &Markup) -> String {
     page.into_string()
 }
 
-/// Text in which the parts between backticks are code.
+/// A text whose parts between backticks become code.
 #[must_use]
 pub(super) fn prose(text: &str) -> Markup {
     let is_paired = text.matches('`').count() % 2 == 0;

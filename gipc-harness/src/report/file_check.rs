@@ -1,4 +1,4 @@
-//! Whether a report can be written, before a run that may take hours.
+//! Checks whether a report can be written, before a run that may take hours.
 
 use crate::error::Error;
 use std::fs::{self, OpenOptions};

@@ -6,7 +6,7 @@ use crate::program;
 use crate::scenario::{ParseError, Severity};
 use std::path::{Path, PathBuf};
 
-/// The annotation of a result that is not as expected: an error, or a warning if nothing could be found out.
+/// The annotation of a result that is not as expected: an error, or a warning if the verdict is inconclusive.
 pub fn result(report: &ScenarioReport) -> String {
     let verdict = &report.verdict;
     let level = if verdict.status.is_inconclusive() { Level::Warning } else { Level::Error };
@@ -55,10 +55,10 @@ enum Level {
     Warning,
 }
 
-/// What an annotation marks. Lines and columns count from 1.
+/// The place that an annotation marks. Lines and columns count from 1.
 #[derive(Debug)]
 struct Place {
-    /// The path in the repository; `None` for a scenario that is built in.
+    /// The path in the repository; `None` for a built-in scenario.
     file: Option<PathBuf>,
     line: Option<usize>,
     /// The first and the last column.
@@ -103,7 +103,7 @@ fn annotation(level: Level, place: &Place, title: &str, message: &str) -> String
     format!("::{level} {}::{}", properties.join(","), escaped(message))
 }
 
-/// A text in a command of the workflow, which is one line.
+/// Escapes a text for a command of the workflow, which is one line.
 fn escaped(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

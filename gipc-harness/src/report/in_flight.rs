@@ -29,7 +29,7 @@ pub(super) fn silent(scenario: &Scenario, notice: &SilenceNotice) -> String {
     format!("  {id}: nothing for {seconds} s; waiting: {}{more}", awaited.join(", "))
 }
 
-/// Where a run stood when it was interrupted: the open steps, the pipes, and what each process did.
+/// What a run was doing when it was interrupted: the open steps, the pipes, and what each process did.
 pub(super) fn interrupted(scenario: &Scenario, adapter: &str, observation: &Observation) -> String {
     let width = 78_usize.saturating_sub(adapter.len());
     let head = format!("INTERRUPTED  {}", scenario.id);

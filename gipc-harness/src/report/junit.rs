@@ -42,8 +42,8 @@ impl Junit {
         self.themes.entry(theme.to_owned()).or_default().push(case);
     }
 
-    /// The report as XML. `time` is the duration of the whole run of the suite. The error is the reason why it could
-    /// not be written as XML.
+    /// The report as XML. `time` is the duration of the whole run of the suite. The error says why the report could not be
+    /// written as XML.
     pub fn text(
         self,
         adapter: &str,

@@ -1,7 +1,7 @@
 //! What is remembered of the last run of each scenario on an adapter: how long it took, and whether it was as expected.
 //!
-//! It is kept in a cache folder of the user, and only helps: a file that is missing, unreadable or from another version
-//! counts as nothing remembered.
+//! It is kept in a cache folder of the user, and nothing depends on it: if the file is missing, unreadable or from another
+//! version, nothing is remembered.
 
 use crate::adapter::{Adapter, EMBEDDED, MODEL};
 use crate::suite::Suite;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 use tempfile::NamedTempFile;
 
-/// Names the cache folder; if it is empty, nothing is remembered.
+/// The environment variable that names the cache folder. If it is empty, nothing is remembered.
 const FOLDER: &str = "GIPC_HARNESS_CACHE";
 /// The version of the format of the file.
 const VERSION: u32 = 1;
@@ -29,7 +29,7 @@ pub struct LastRuns {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Memory {
     version: u32,
-    /// By the lasting names of the scenarios.
+    /// The last run of each scenario, by its lasting name.
     scenarios: BTreeMap<String, LastRun>,
 }
 
@@ -43,7 +43,7 @@ struct LastRun {
 }
 
 impl LastRuns {
-    /// What is remembered of a suite and an adapter, or of the model.
+    /// What is remembered about a suite and an adapter. Without an adapter, about the model.
     #[must_use]
     pub fn of(suite: &Suite, adapter: Option<&Adapter>) -> Self {
         let file = folder().map(|folder| folder.join("last-runs").join(file_name(suite, adapter)));
@@ -93,7 +93,7 @@ impl Memory {
         if is_valid { memory } else { Self::default() }
     }
 
-    /// Replaces the file as a whole: a reader sees the old text or the new one.
+    /// Replaces the file as a whole, so that a reader sees either the old text or the new one.
     fn write(&self, file: &Path) -> io::Result<()> {
         let folder = file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
@@ -115,7 +115,7 @@ impl Memory {
                 };
             }
         }
-        // Files outside the suite come and go.
+        // Files outside the suite may have been removed.
         self.scenarios.retain(|name, _| !Path::new(name).is_absolute() || Path::new(name).exists());
     }
 }
@@ -131,13 +131,13 @@ struct ScenarioTimes {
     total: f64,
     longest: f64,
     count: u32,
-    /// Whether one of the runs with these flags was not as expected.
+    /// For each scenario and flags, whether one of the runs was not as expected.
     failed: BTreeMap<String, bool>,
 }
 
 impl RunTimes {
-    /// Adds a run of a scenario, by its lasting name, with its flags. Of several runs with the same flags one that is not
-    /// as expected counts.
+    /// Adds a run of a scenario, by its lasting name, with its flags. If one of several runs with the same flags is not as
+    /// expected, that one counts.
     pub fn add(&mut self, name: &str, flags: &str, seconds: f64, is_expected: bool) {
         let times = self.by_scenario.entry(name.to_owned()).or_default();
         times.total += seconds;
@@ -157,7 +157,7 @@ impl RunTimes {
     }
 }
 
-/// The cache folder of the harness: the one that the environment names, or the one for caches of the user.
+/// The cache folder of the harness: the one that the environment names, or else the user's folder for caches.
 fn folder() -> Option<PathBuf> {
     if let Some(folder) = env::var_os(FOLDER) {
         return Some(PathBuf::from(folder)).filter(|folder| !folder.as_os_str().is_empty());
@@ -167,7 +167,7 @@ fn folder() -> Option<PathBuf> {
     Some(caches.join("gipc-harness"))
 }
 
-/// The name of the file for a suite and an adapter. Adapters of the same name in other folders have files of their own.
+/// The name of the file for a suite and an adapter. Adapters with the same name in different folders have different files.
 fn file_name(suite: &Suite, adapter: Option<&Adapter>) -> String {
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let scenarios = suite.scenarios.as_deref().map(absolute);

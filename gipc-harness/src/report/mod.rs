@@ -1,5 +1,5 @@
 //! Reports for people and programs: terminal, JSON, JUnit XML, an HTML page, annotations of GitHub and the matrix; and what
-//! is remembered of the last runs. The verdicts are made by `verdict`.
+//! is remembered of the last runs. `verdict` makes the verdicts.
 
 pub mod console;
 mod document;
@@ -44,7 +44,7 @@ pub struct ScenarioReport {
     pub scenario: Scenario,
     /// The file of the scenario.
     pub path: PathBuf,
-    /// The scenario as the command line finds it: its id in the suite, or its path.
+    /// The name by which the command line finds the scenario: its id in the suite, or its path.
     pub name: String,
     /// The adapter's name.
     pub adapter: String,

@@ -1,5 +1,5 @@
 //! The platform report of a run: what `doctor` finds, the verdicts by theme, and the first failures with their traces. It is
-//! short enough to paste into an issue.
+//! short enough for an issue.
 
 use super::{ScenarioReport, Tally, json};
 use crate::environment::Environment;
@@ -44,7 +44,7 @@ struct Failure {
 }
 
 impl PlatformReport {
-    /// Starts a report that goes into this file: as JSON if its name ends in `.json`, and otherwise as Markdown.
+    /// Starts a report for this file: JSON if its name ends in `.json`, otherwise Markdown.
     #[must_use]
     pub fn new(file: &Path) -> Self {
         let is_json = file.extension().is_some_and(|extension| extension == "json");
@@ -52,7 +52,7 @@ impl PlatformReport {
         Self { file: file.into(), format, failures: Vec::new(), implementation: None }
     }
 
-    /// Adds the result of a run by this implementation, if the run got so far that it is known.
+    /// Adds the result of a run, and the implementation if the run got far enough to know it.
     pub fn add(&mut self, report: &ScenarioReport, implementation: Option<String>) {
         self.implementation = self.implementation.take().or(implementation);
         if report.verdict.status.is_expected() {
@@ -69,7 +69,7 @@ impl PlatformReport {
         self.failures.truncate(MAX_FAILURES);
     }
 
-    /// Writes the report of a run that took so long.
+    /// Writes the report of a run that took this time.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The progress of a run of the suite, on stderr: how far it is, how many runs are not as expected, how long the rest
+//! The progress of a run of the suite, on stderr: how far it has got, how many runs are not as expected, how long the rest
 //! takes, and what runs at the moment.
 
 use super::console::width_of;
@@ -11,9 +11,9 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often the times are shown anew.
+/// How often the shown times are updated.
 const TICK: Duration = Duration::from_millis(200);
-/// How long a run lasts before its time is shown.
+/// For how many seconds a run must last before its time is shown.
 const LONG: f64 = 2.0;
 /// The width of a terminal that does not say how wide it is.
 const DEFAULT_WIDTH: usize = 80;
@@ -43,7 +43,7 @@ struct Running {
 }
 
 impl Progress {
-    /// The progress of runs on an adapter, so many at once. `names` are the lasting names of the planned runs, and
+    /// The progress of runs on an adapter, this many at once. `names` are the lasting names of the planned runs, and
     /// `remembered` says how many seconds some of them took.
     pub(super) fn new(
         adapter: &str,
@@ -74,7 +74,7 @@ impl Progress {
         Self { bar, state }
     }
 
-    /// A run begins.
+    /// Records that a run begins.
     pub(super) fn start(&self, job: &Arc<Job>, name: &str) {
         let mut state = lock(&self.state);
         let remembered = state.remembered.get(name).copied();
@@ -82,7 +82,7 @@ impl Progress {
         state.running.push(Running { job: Arc::clone(job), remembered, since: Instant::now() });
     }
 
-    /// A run has ended.
+    /// Records that a run has ended.
     pub(super) fn end(&self, job: &Arc<Job>, is_expected: bool) {
         let mut state = lock(&self.state);
         state.ended += 1;
@@ -95,7 +95,7 @@ impl Progress {
         self.bar.inc(1);
     }
 
-    /// Does something while the progress is not shown.
+    /// Calls `print` while the progress is not shown.
     pub(super) fn suspend(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }
@@ -125,7 +125,7 @@ fn style(state: &Arc<Mutex<State>>) -> ProgressStyle {
 }
 
 impl State {
-    /// How far the run is: `31 of 184 on gipc-core, 2 not as expected, about 40 s left`.
+    /// How far the run has got: `31 of 184 on gipc-core, 2 not as expected, about 40 s left`.
     fn counts(&self) -> String {
         let of_all =
             if self.planned == 0 { " runs".to_owned() } else { format!(" of {}", self.planned) };
@@ -142,7 +142,7 @@ impl State {
         out
     }
 
-    /// What runs at the moment, the longest first, as far as it fits.
+    /// The current runs, longest first, as many as fit.
     fn write_running(&self, out: &mut dyn Write, width: usize) -> fmt::Result {
         let mut runs: Vec<(f64, &Running)> =
             self.running.iter().map(|run| (lasted(run), run)).collect();
@@ -186,7 +186,7 @@ fn lasted(run: &Running) -> f64 {
     run.since.elapsed().as_secs_f64()
 }
 
-/// An estimate in words, no more precise than it is.
+/// An estimate in words, no more precise than it really is.
 fn words(left: Duration) -> String {
     match left.as_secs_f64().ceil() {
         seconds if seconds < 100.0 => format!("about {} s left", seconds.max(1.0)),

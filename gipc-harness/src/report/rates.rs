@@ -1,16 +1,16 @@
-//! How often each scenario ended in each way, for a run that repeats scenarios until its time is over.
+//! How often each scenario ended in each way, for a run that repeats scenarios until its time is up.
 
 use crate::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// How a run ended: the words of its verdict, and with the wrong step and its outcome if it failed.
+/// How a run ended: the words of its verdict and, if it failed, the wrong step and its outcome.
 type Ending = String;
 
 /// The counts of a run with a time limit.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    /// By scenario with its flags: how many runs there were, and how many of them ended in each way.
+    /// For each scenario with its flags, how many runs there were, and how many of them ended in each way.
     scenarios: BTreeMap<String, (u64, BTreeMap<Ending, u64>)>,
 }
 
@@ -23,7 +23,7 @@ impl Rates {
         (*count, *all)
     }
 
-    /// A line for each scenario and way to end. Scenarios that always ended in the same expected way are counted together.
+    /// A line for each scenario and ending. Scenarios that always ended in the same expected way are counted together.
     pub(super) fn text(&self) -> String {
         let is_steady = |endings: &BTreeMap<Ending, u64>| {
             endings.len() == 1 && endings.keys().all(|ending| !ending.contains(": "))

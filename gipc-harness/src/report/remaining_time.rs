@@ -1,11 +1,11 @@
-//! How long the rest of a run of the suite takes: from what its scenarios took in earlier runs, corrected by how long
-//! those that have ended took this time.
+//! Estimates how long the rest of a run of the suite takes: from the times of its scenarios in earlier runs, corrected by
+//! how long the finished ones took this time.
 
 use std::time::Duration;
 
-/// How many predicted seconds must have ended before the estimate is corrected.
+/// How many predicted seconds must have been completed before the estimate is corrected.
 const MIN_SAMPLE: f64 = 1.0;
-/// How much slower or faster than before a machine is taken to be at most.
+/// The maximum factor by which a machine is assumed to be slower or faster than before.
 const MAX_CORRECTION: f64 = 20.0;
 
 /// The runs that have not started, and the sums over those that have ended. All times are in seconds.
@@ -13,12 +13,12 @@ const MAX_CORRECTION: f64 = 20.0;
 pub(super) struct RemainingTime {
     at_once: f64,
     planned: usize,
-    /// How many runs have a remembered time, among all that were planned.
+    /// How many of the planned runs have a remembered time.
     remembered: usize,
-    /// The runs that have not started: the sum of remembered times, and how many have none.
+    /// The runs that have not started: the sum of the remembered times, and how many have none.
     waiting: f64,
     waiting_unknown: usize,
-    /// The runs that have ended: how many, what they took, and what was remembered of those that had a time.
+    /// The runs that have ended: how many, how long they took, and the sum of their remembered times.
     ended: usize,
     took: f64,
     took_of_remembered: f64,
@@ -26,7 +26,7 @@ pub(super) struct RemainingTime {
 }
 
 impl RemainingTime {
-    /// Runs with these remembered times, of which so many are executed at once.
+    /// Runs with these remembered times, this many of which are executed at once.
     pub(super) fn new(times: &[Option<f64>], at_once: usize) -> Self {
         let known: Vec<f64> = times.iter().flatten().copied().collect();
         Self {
@@ -39,7 +39,7 @@ impl RemainingTime {
         }
     }
 
-    /// A run with this remembered time starts.
+    /// Records that a run with this remembered time starts.
     pub(super) fn start(&mut self, remembered: Option<f64>) {
         match remembered {
             Some(seconds) => self.waiting = (self.waiting - seconds).max(0.0),
@@ -47,7 +47,7 @@ impl RemainingTime {
         }
     }
 
-    /// A run with this remembered time has ended.
+    /// Records that a run with this remembered time has ended.
     pub(super) fn end(&mut self, remembered: Option<f64>, took: f64) {
         self.ended += 1;
         self.took += took;
@@ -57,8 +57,8 @@ impl RemainingTime {
         }
     }
 
-    /// How long the rest takes, with these runs in progress: the remembered time of each, and how long it has lasted.
-    /// `None` while too little is known to say it.
+    /// Estimates how long the rest takes while these runs are in progress: the remembered time of each, and how long it has
+    /// lasted. `None` while too little is known.
     pub(super) fn estimate(&self, running: &[(Option<f64>, f64)]) -> Option<Duration> {
         let is_known = self.remembered * 2 >= self.planned || self.ended * 4 >= self.planned;
         if !is_known || self.planned == 0 {

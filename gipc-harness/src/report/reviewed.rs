@@ -1,5 +1,6 @@
-//! What is said of stored runs, and of stalls that the model predicts, is what was reviewed. No process runs, so these tests
-//! judge the judge, the analysis of stalls and the texts alone. `cargo insta review` shows what has changed.
+//! Tests that the texts about stored runs, and about stalls that the model predicts, are those that were reviewed. No
+//! process runs, so these tests cover only the judge, the analysis of stalls and the texts. `cargo insta review` shows what
+//! has changed.
 
 use super::{ScenarioReport, terminal};
 use crate::deadlock::{explain, explain_model};
@@ -90,7 +91,7 @@ fn why_the_model_blocks_is_explained_as_was_reviewed() {
     compare("unit", "stalls-of-the-model", &text);
 }
 
-/// A stall that is made up: what it shows, its lines, the steps that are open, and what the system showed besides.
+/// A made-up stall: what it shows, its lines, the open steps, and what else the system showed.
 type Case = (&'static str, &'static str, &'static [usize], fn(&mut StallEvidence));
 
 fn held(evidence: &mut StallEvidence, end: PipeEnd, by: &[&str]) {
@@ -200,7 +201,7 @@ const CASES: [Case; 15] = [
     }),
 ];
 
-/// The other steps of each case have the outcomes of its lines.
+/// The other steps of each case have the outcomes in its lines.
 #[test]
 fn stalls_that_are_made_up_are_explained_as_was_reviewed() {
     let mut text = String::new();
@@ -222,7 +223,7 @@ fn stalls_that_are_made_up_are_explained_as_was_reviewed() {
     compare("unit", "stalls-that-are-made-up", &text);
 }
 
-/// Columns of tasks, a list because there are too many of them, pipes that are given, messages, and ends.
+/// Columns of tasks, a list because there are too many tasks, pipes that are given, messages, and ends.
 #[test]
 fn columns_show_what_was_reviewed() {
     let shown = [

@@ -1,4 +1,4 @@
-//! The report of a run that a program asked for.
+//! The report of a run that was started from a program.
 
 use super::{ScenarioReport, Tally, json, summary, terminal};
 use crate::environment::Environment;
@@ -15,7 +15,7 @@ pub struct Report {
     pub adapter: String,
     /// The scenarios in the order in which they ended, once for each time that they ran.
     pub results: Vec<ScenarioResult>,
-    /// What was found of the system.
+    /// What was found about the system.
     pub environment: Environment,
     /// How long the run took.
     pub time: Duration,
@@ -23,7 +23,7 @@ pub struct Report {
     tally: Tally,
 }
 
-/// What is said of one run of a scenario.
+/// The verdict on one run of a scenario, and how long it took.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScenarioResult {
@@ -103,7 +103,7 @@ impl Report {
 }
 
 impl ScenarioResult {
-    /// The text that explains the verdict of a failure, with the scenario beside what was observed.
+    /// The text that explains the verdict of a failure, with the scenario and what was observed.
     #[must_use]
     pub fn screen(&self) -> String {
         terminal::failure(&self.report)

@@ -1,5 +1,5 @@
 //! Reports a run of the suite while it continues: progress, failures when they occur, the records of failures, and the
-//! summary; and remembers what the run took.
+//! summary. Also remembers how long the scenarios took.
 
 use super::console::Console;
 use super::html::HtmlReport;
@@ -48,13 +48,13 @@ pub enum Format {
 pub struct ReportOptions {
     /// The format on stdout.
     pub format: Format,
-    /// The file for JUnit XML, if it is to be written.
+    /// The file for JUnit XML, if one is requested.
     pub junit: Option<PathBuf>,
-    /// The file for a platform report, if it is to be written.
+    /// The file for a platform report, if one is requested.
     pub platform: Option<PathBuf>,
-    /// The file for the HTML page, if it is to be written.
+    /// The file for the HTML page, if one is requested.
     pub html: Option<PathBuf>,
-    /// Whether to update the baseline in the adapter's folder to the results.
+    /// Whether to update the baseline in the adapter's folder to match the results.
     pub accept: bool,
     /// Whether to keep the records of passed runs too.
     pub keep_all: bool,
@@ -66,7 +66,7 @@ pub struct ReportOptions {
     pub shard: Option<(usize, usize)>,
     /// The capacity of each pipe, if it was set; kept in the record.
     pub capacity: Option<u32>,
-    /// The time decides how many runs there are, and the report says how often each scenario ended in each way.
+    /// Whether the time decides how many runs there are. The report then says how often each scenario ended in each way.
     pub has_time_limit: bool,
     /// How many of the slowest scenarios are listed at the end.
     pub slowest: usize,
@@ -139,7 +139,7 @@ impl<'a> RunReporter<'a> {
         let names = run.jobs().iter().map(|job| lasting_name(&run.suite, job));
         let names: Vec<String> = names.collect();
         let names: Vec<String> = names.iter().cycle().take(planned).cloned().collect();
-        // Lines for a program on a terminal are not interrupted by bars.
+        // If lines for a program go to a terminal, progress bars must not interrupt them.
         let is_visible = options.format != Format::Json || !io::stdout().is_terminal();
         let (adapter, seconds) = (run.adapter_name(), last_runs.seconds());
         let progress = Progress::new(adapter, &names, seconds, run.at_once(), is_visible);
@@ -168,7 +168,7 @@ impl<'a> RunReporter<'a> {
         }
     }
 
-    /// Reports what happened. Returns whether it is as expected.
+    /// Reports an event. Returns whether it is as expected.
     pub fn handle(&mut self, event: RunEvent) -> bool {
         let began = Instant::now();
         let is_expected = self.report(event);
@@ -201,13 +201,13 @@ impl<'a> RunReporter<'a> {
     fn add(&mut self, run: FinishedRun) -> bool {
         let FinishedRun { job, output, mut verdict, time, timings } = run;
         self.split.add(&timings);
-        // The lists are about the suite, and about runs without an injected fault.
+        // The lists are only about scenarios of the suite and runs without an injected fault.
         let is_listable = !job.is_foreign && matches!(job.variant, Variant::Stepwise(_));
         if self.options.accept && is_listable {
             self.seen.entry(job.scenario.id.clone()).or_default().add(&job.scenario, &verdict);
         }
         let is_accepting = self.options.accept && is_listable;
-        // The manifest has an entry for such a failure already, without its sort or its reason.
+        // The manifest already has an entry for such a failure, without its sort or its reason.
         let is_unexplained = verdict.status.is_failure() && verdict.baseline_change.is_none();
         if let Some(change) = verdict.baseline_change.take_if(|_| is_accepting) {
             verdict.status = change.status();
@@ -222,7 +222,7 @@ impl<'a> RunReporter<'a> {
         self.times.add(&name, &job.flags(), time.as_secs_f64(), is_expected);
         let key = format!("{} {}", job.scenario.id, job.flags());
         let (count, all) = self.rates.add(key.trim_end(), &verdict);
-        // With a time limit, a failure is shown when it comes first, and counted from then on.
+        // With a time limit, a failure is shown the first time, and only counted after that.
         let is_repeated = self.options.has_time_limit && count > 1;
         let is_comparable = !verdict.status.is_inconclusive() && verdict.status != Status::Skip;
         if is_comparable && !verdict.flaky {
@@ -287,7 +287,7 @@ impl<'a> RunReporter<'a> {
                     self.progress.suspend(|| self.console.line(&line));
                 }
             }
-            // What was accepted is listed at the end.
+            // Failures that are accepted are listed at the end.
             (format, None) if !is_expected => {
                 self.progress.suspend(|| self.console.line(&terminal::failure(&report)));
                 if format == Format::Github {
@@ -310,7 +310,7 @@ impl<'a> RunReporter<'a> {
         match record.write(&folder) {
             Ok(file) => Some(file),
             Err(error) => {
-                // One complaint is enough: the folder is the same for all.
+                // One complaint is enough, since the folder is the same for all records.
                 if !std::mem::replace(&mut self.tally.evidence_lost, true) {
                     let folder = folder.display();
                     let text = format!(
@@ -391,7 +391,7 @@ impl<'a> RunReporter<'a> {
         }
     }
 
-    /// Remembers what ran. That it cannot be remembered matters only for failures, which `--last-failed` would miss.
+    /// Remembers what ran. If that fails, it matters only for failures, which `--last-failed` would miss.
     fn remember(&mut self) {
         let Err(error) = self.last_runs.remember(&self.times) else { return };
         if !self.tally.unexpected.is_empty() {

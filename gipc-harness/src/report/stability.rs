@@ -1,11 +1,11 @@
-//! Whether a scenario that ran several times had the same verdict and the same trace each time.
+//! Checks whether a scenario that ran several times had the same verdict and the same trace each time.
 
 use super::console::Console;
 use crate::variant::{Job, Order, Variant};
 use crate::verdict::Status;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The statuses and traces of each scenario. A scenario with several of either is unstable.
+/// The statuses and traces of each scenario. A scenario with more than one of either is unstable.
 #[derive(Debug, Default)]
 pub(super) struct Stability {
     by_scenario: BTreeMap<String, (BTreeSet<Status>, BTreeSet<String>)>,
@@ -13,7 +13,7 @@ pub(super) struct Stability {
 
 impl Stability {
     pub(super) fn add(&mut self, job: &Job, status: Status, trace: &str) {
-        // Runs in several orders of one scenario must agree; runs with different faults need not.
+        // Runs of one scenario in several orders must agree. Runs with different faults need not.
         let flags = match &job.variant {
             Variant::Stepwise(Order::Random(_) | Order::Tasks(_)) => String::new(),
             variant => variant.flags(),
@@ -24,7 +24,7 @@ impl Stability {
         traces.insert(trace.to_owned());
     }
 
-    /// How many scenarios ran, each way to execute one counted.
+    /// How many scenarios ran, counting each way to execute one.
     pub(super) fn len(&self) -> usize {
         self.by_scenario.len()
     }

@@ -1,4 +1,4 @@
-//! The end of a report: counts for each theme, what is skipped, known or not as expected and why, and the whole.
+//! The end of a report: counts for each theme, what is skipped, known or not as expected and why, and the total.
 
 use super::Tally;
 use super::tally::Cause;
@@ -8,16 +8,16 @@ use crate::verdict::Status;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// The least width of the column of themes.
+/// The minimum width of the column of themes.
 const MIN_THEME: usize = 11;
 /// How many scenarios with the same cause are named.
 const MAX_NAMED: usize = 3;
-/// How many outcomes that were expected are listed.
+/// How many expected outcomes are listed.
 const MAX_EXPECTED: usize = 3;
 /// The length that an outcome or a reason in a group is cut to.
 const MAX_LENGTH: usize = 120;
 
-/// The summary of a run of the suite: a line for each theme and a line for the whole, which took this many seconds.
+/// The summary of a run of the suite: a line for each theme, and a line for the total. The run took this many seconds.
 pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds: f64) -> String {
     let mut out = format!("  {adapter}\n\n");
     let width = tally.themes.keys().map(|theme| theme.chars().count()).max().unwrap_or(0);
@@ -75,8 +75,8 @@ pub(super) struct Group<'a> {
     pub(super) reason: String,
 }
 
-/// The scenarios that are known to fail or skipped, by their reasons. The reason of a skip begins with the step that was
-/// refused; scenarios that differ only in this step are in one group, whose reason leaves it out.
+/// The scenarios that are known to fail or skipped, by their reasons. The reason of a skip begins with the refused step.
+/// Scenarios that differ only in this step are in one group, whose reason leaves the step out.
 pub(super) fn baseline(tally: &Tally) -> Vec<Group<'_>> {
     let mut by_reason: BTreeMap<(Status, &str), Vec<(&str, &str)>> = BTreeMap::new();
     for ((status, id), reason) in &tally.reasons {
@@ -107,8 +107,8 @@ struct Failures<'a> {
     expected: BTreeSet<&'a str>,
 }
 
-/// The scenarios that are not as expected, by what came instead, in texts of at most `max_length` characters each. The
-/// largest group comes first.
+/// The scenarios that are not as expected, grouped by the actual outcome, in texts of at most `max_length` characters each.
+/// The largest group comes first.
 pub(super) fn failures(tally: &Tally, max_length: usize) -> Vec<Group<'_>> {
     let mut by_cause: BTreeMap<(Status, &str), Failures<'_>> = BTreeMap::new();
     for (id, causes) in &tally.unexpected {
@@ -129,7 +129,7 @@ pub(super) fn failures(tally: &Tally, max_length: usize) -> Vec<Group<'_>> {
     groups
 }
 
-/// What came, and what should have come: `eof instead of ok or "a"`.
+/// The actual outcome and the expected ones: `eof instead of ok or "a"`.
 fn instead(came: &str, expected: &BTreeSet<&str>, max_length: usize) -> String {
     let came = cut(came, max_length);
     if expected.is_empty() {
@@ -150,7 +150,7 @@ fn cut(text: &str, max_length: usize) -> String {
     }
 }
 
-/// A line for each group: the status, which scenario or how many, and why; below that, some of several scenarios.
+/// A line for each group: the status, the scenario or their number, and the reason. Below it, some of several scenarios.
 fn groups(groups: &[Group<'_>]) -> String {
     if groups.is_empty() {
         return String::new();

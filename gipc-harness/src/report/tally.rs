@@ -1,4 +1,4 @@
-//! Counts of verdicts, and the exit code that follows from them.
+//! Counts verdicts, and computes the exit code from the counts.
 
 use crate::verdict::{Status, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Cause {
     /// The verdict.
     pub status: Status,
-    /// The outcome that came first instead of another, or the first line of the reason.
+    /// The first unexpected outcome, or the first line of the reason.
     pub came: String,
     /// The outcome that was expected, if a step is wrong.
     pub expected: Option<String>,
@@ -26,7 +26,7 @@ impl Cause {
     }
 }
 
-/// A sentence without the numbers that differ from run to run: of descriptors, pipes, processes and lines.
+/// A sentence without the numbers that differ from run to run: those of descriptors, pipes, processes and lines.
 fn without_numbers(sentence: &str) -> String {
     let mut out = String::with_capacity(sentence.len());
     for character in sentence.chars() {
@@ -63,12 +63,12 @@ pub struct Tally {
     pub evidence_lost: bool,
     /// How many heavy scenarios were left out.
     pub heavy: usize,
-    /// Which part of all scenarios this is, and of how many parts.
+    /// Which part of all scenarios this is, and the number of parts.
     pub shard: Option<(usize, usize)>,
 }
 
 impl Tally {
-    /// Counts the verdict of a run of the scenario `id`. Further runs of the same scenario need no further memory.
+    /// Counts the verdict of a run of the scenario `id`. Further runs of the same scenario need no additional memory.
     pub fn add(&mut self, id: &str, verdict: &Verdict) {
         let theme = id.split('/').next().unwrap_or_default();
         *self.statuses.entry(verdict.status).or_default() += 1;
@@ -94,8 +94,8 @@ impl Tally {
         self.statuses.values().sum()
     }
 
-    /// The exit code: 3 if the run is partial or a verdict is inconclusive, or if nothing else is wrong and a
-    /// record could not be written; 0 if all verdicts are as expected; otherwise 1.
+    /// The exit code. It is 3 if the run is partial or a verdict is inconclusive, or if nothing else is wrong and a record
+    /// could not be written; 0 if all verdicts are as expected; otherwise 1.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let is_partial = self.interrupted || self.done() < self.planned;

@@ -13,7 +13,7 @@ use crate::verdict::{BaselineChange, Status};
 use owo_colors::{OwoColorize, Stream, Style};
 use std::fmt::Write;
 
-/// The facts about the system, a line for each; below each assumption that does not hold, what follows from that.
+/// The facts about the system, one line each, and below each assumption that does not hold, the consequence.
 pub fn environment(environment: &Environment) -> String {
     let mut out = String::new();
     for fact in &environment.facts {
@@ -49,7 +49,7 @@ pub fn plain_evidence(report: &ScenarioReport) -> String {
     evidence_in(report, false)
 }
 
-/// The evidence, with the carets in color if that is asked for and stdout supports it.
+/// The evidence, with colored carets if that is requested and stdout supports it.
 fn evidence_in(report: &ScenarioReport, in_color: bool) -> String {
     let scenario = &report.scenario;
     let verdict = &report.verdict;
@@ -140,7 +140,8 @@ pub(super) fn next_commands(report: &ScenarioReport) -> String {
     out
 }
 
-/// The lines around the step, with carets below the expected outcome: in color if that is asked for and stdout supports it.
+/// The lines around the step, with carets below the expected outcome, which are colored if that is requested and stdout
+/// supports it.
 pub(super) fn excerpt(scenario: &Scenario, mismatch: &Mismatch, in_color: bool) -> String {
     let position = &scenario.steps[mismatch.step].position;
     let mut out = String::new();
@@ -186,7 +187,7 @@ pub(super) fn explanation(mismatch: &Mismatch) -> String {
     out
 }
 
-/// A sentence with its first letter as a capital, unless it begins with a name.
+/// A sentence with a capital first letter, unless it begins with a name.
 fn capitalized(sentence: &str) -> String {
     match sentence.strip_prefix("line ") {
         Some(rest) => format!("Line {rest}"),
@@ -249,7 +250,7 @@ pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     out
 }
 
-/// The status as it follows a number of runs: `3 passed`.
+/// The status as the word after a number of runs: `3 passed`.
 pub(super) fn participle(status: Status) -> &'static str {
     match status {
         Status::Pass => "passed",

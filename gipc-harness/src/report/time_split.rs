@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The time of the runs so far, by what it was spent on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TimeSplit {
-    /// How many runs are in it.
+    /// How many runs are counted.
     pub runs: usize,
     /// The sum over the runs.
     pub sum: Timings,
@@ -31,8 +31,8 @@ impl TimeSplit {
         self.sum += *timings;
     }
 
-    /// The table: a line for each phase with its seconds and its share, and lines for the whole, which took this many
-    /// seconds of real time with so many runs at once.
+    /// The table: a line for each phase with its seconds and its share, and lines for the total. The run took this many
+    /// seconds of real time with this many runs at once.
     pub(super) fn table(&self, cpu: CpuTime, seconds: f64, at_once: usize) -> String {
         let total = self.sum.total().as_secs_f64();
         let mut out = "\n  time\n\n".to_owned();
@@ -66,7 +66,7 @@ impl TimeSplit {
 }
 
 impl CpuTime {
-    /// What was used until now. Zero where the system does not tell.
+    /// What was used until now; zero if the system does not report it.
     pub(super) fn now() -> Self {
         let of = |usage: Usage| {
             let micros = (usage.user_time() + usage.system_time()).num_microseconds();

@@ -1,18 +1,18 @@
-//! Wraps lines at the width of a terminal: between words, and aligned with the column or the mark that they belong to.
+//! Wraps lines at the width of a terminal, between words. Continuation lines are aligned with their column or mark.
 //!
-//! What a user types or compares stays in one piece: commands of this program, and quoted lines of a file.
+//! Text that a user types or compares is not broken: commands of this program, and quoted lines of a file.
 
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
 
 /// Narrower terminals are treated like one of this width.
 const MIN_WIDTH: usize = 40;
-/// The least width of a column that is wrapped in itself. A narrower one gets lines of its own.
+/// The minimum width of a column that is wrapped within itself. A narrower one gets lines of its own.
 const MIN_COLUMN: usize = 30;
-/// Stands for a space that is not broken at, while a line is wrapped. No report contains it.
+/// Stands for a space at which a line is not broken while it is wrapped. No report contains it.
 const UNBROKEN: char = '\u{e000}';
 
-/// The text with lines of at most `width` columns, as far as its words allow. `program` is how commands of this program
+/// Wraps a text to lines of at most `width` columns, as far as its words allow. `program` is how commands of this program
 /// begin.
 pub(super) fn wrap(text: &str, width: usize, program: &str) -> String {
     let width = width.max(MIN_WIDTH);
@@ -33,7 +33,7 @@ pub(super) fn wrap(text: &str, width: usize, program: &str) -> String {
     text.split_inclusive('\n').map(wrap_line).collect()
 }
 
-/// Wraps a line whose last column begins after two or more spaces; a line without columns as a whole.
+/// Wraps a line whose last column begins after two or more spaces. A line without columns is wrapped as a whole.
 fn wrap_columns(line: &str, width: usize) -> String {
     let indent = line.len() - line.trim_start().len();
     let last_column = line[indent..].rfind("  ").map(|gap| indent + gap + 2);
@@ -61,7 +61,7 @@ fn fill(text: &str, width: usize, first: &str, further: &str) -> String {
     textwrap::fill(text, options)
 }
 
-/// The line with spaces that are not broken at in the command that it contains, up to a backtick or the end.
+/// The line with unbreakable spaces in the command that it contains, up to a backtick or the end.
 fn protect_command(line: &str, program: &str) -> String {
     let Some(begin) = line.find(program) else { return line.to_owned() };
     let end = line[begin..].find('`').map_or(line.len(), |length| begin + length);
@@ -69,7 +69,7 @@ fn protect_command(line: &str, program: &str) -> String {
     format!("{}{command}{}", &line[..begin], &line[end..])
 }
 
-/// What stands before a line of a file that is quoted, or before carets and what they say: `4 | `, `  | `, `    4 │ `.
+/// The text before a quoted line of a file, or before carets and their message: `4 | `, `  | `, `    4 │ `.
 struct Gutter {
     /// The length in bytes.
     length: usize,
@@ -82,11 +82,11 @@ impl Gutter {
         Some(Self { length: line.len() - rest.len() + bar.len_utf8() })
     }
 
-    /// Wraps what stands behind carets. A quoted line stays as it is.
+    /// Wraps the message after carets. A quoted line stays as it is.
     fn wrap(&self, line: &str, width: usize) -> String {
         let (gutter, marked) = line.split_at(self.length);
         let quotes = gutter.contains(|c: char| c.is_ascii_digit());
-        // The color of the carets ends behind them.
+        // The color of the carets ends after them.
         let end = marked.find('^').and_then(|first| Some(first + marked[first..].find(' ')?));
         let Some(end) = end.filter(|_| !quotes) else { return line.to_owned() };
         let (carets, says) = marked.split_at(end);

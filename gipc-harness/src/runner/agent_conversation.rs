@@ -1,4 +1,4 @@
-//! The conversation with the agents: sends steps as commands, and records what the agents report.
+//! Talks to the agents: sends steps as commands, and records what the agents report.
 //!
 //! A message that breaks the protocol is recorded as a fault.
 
@@ -38,7 +38,7 @@ struct StepEnd {
 }
 
 impl<'a> AgentConversation<'a> {
-    /// A conversation about a scenario, with agents whose manifest declares these profiles.
+    /// Starts a conversation about a scenario, with agents whose manifest declares these profiles.
     pub(super) fn new(scenario: &'a Scenario, declared: &'a [String], settings: &Settings) -> Self {
         let mut started: HashMap<&str, bool> = HashMap::new();
         for step in scenario.steps.iter() {
@@ -56,7 +56,7 @@ impl<'a> AgentConversation<'a> {
         }
     }
 
-    /// Whether `main` has refused all that it must refuse.
+    /// Whether `main` has refused everything that it must refuse.
     pub(super) fn is_probe_passed(&self) -> bool {
         self.probe.is_passed()
     }
@@ -69,7 +69,7 @@ impl<'a> AgentConversation<'a> {
         state.steps.open(step);
     }
 
-    /// Sends a step to its agent, which begins it when the step before it has completed.
+    /// Sends a step ahead of time: the agent begins it when the step before it has completed.
     pub(super) fn hand_over(&self, state: &mut RunState<'_>, step: usize) {
         state.steps.hand_over(step);
         self.send(state, step);
@@ -156,13 +156,13 @@ impl<'a> AgentConversation<'a> {
 
     fn handle_message(&mut self, state: &mut RunState<'_>, process: &str, message: FromAgent) {
         match message {
-            // Some agents report the begin before they look at the command.
+            // Some agents report the begin before they read the command.
             FromAgent::Begin { id, .. } if self.probe.is_question(process, id) => {}
             FromAgent::End { id, .. } if self.probe.is_question(process, id) => {
                 self.probe.accepted(process, id).into_iter().for_each(|fault| state.fail(fault));
             }
             FromAgent::Unsupported { id, .. } if self.probe.refuse(process, id) => {}
-            // In concurrent mode an agent goes on after a step that it refused. What it then reports does not count.
+            // In concurrent mode an agent goes on after a step that it refused. What it reports then is ignored.
             FromAgent::Begin { .. } | FromAgent::End { .. } | FromAgent::Unsupported { .. }
                 if state.is_unsupported() => {}
             FromAgent::Begin { id, pid } => {
@@ -213,7 +213,7 @@ impl<'a> AgentConversation<'a> {
 
     fn handle_step_end(&mut self, state: &mut RunState<'_>, process: &str, end: StepEnd) {
         let StepEnd { id, pid, outcome, detail, descriptors } = end;
-        // What is reported after a fault does not count.
+        // Reports that arrive after a fault are ignored.
         if !self.check_step(state, process, id, pid) || state.has_failed() {
             return;
         }
@@ -233,7 +233,7 @@ impl<'a> AgentConversation<'a> {
             }
         }
         self.learn_descriptors(state, id, pid, &descriptors);
-        // A put that was handed over may have begun although its begin was not reported yet.
+        // A put that was handed over may have begun before its begin was reported.
         let was_sent = |put: usize| state.steps.was_sent(put);
         let (outcome, from) = self.mapping.outcome(id, outcome, detail.as_deref(), was_sent);
         state.steps.complete(id, outcome, from, detail);
@@ -241,7 +241,7 @@ impl<'a> AgentConversation<'a> {
         state.finish_if_done(process);
     }
 
-    /// Notes the pipes and sockets behind the descriptors that a step has reported, and sets the capacity of the pipes.
+    /// Records the pipes and sockets behind the descriptors that a step reported, and sets the capacity of the pipes.
     fn learn_descriptors(
         &self,
         state: &mut RunState<'_>,
@@ -269,7 +269,7 @@ impl<'a> AgentConversation<'a> {
         state.pipes.learn(pid, &reported);
     }
 
-    /// Whether the process of a step may have closed an end, or given it away, by a step that it got together with this one.
+    /// Whether the process of a step may already have closed an end or given it away, by another step that it was sent.
     fn may_be_released(&self, state: &RunState<'_>, id: usize, end: PipeEnd) -> bool {
         let releases = |step: &Step| {
             let released: Vec<&EcoString> = match &step.verb {
@@ -287,8 +287,8 @@ impl<'a> AgentConversation<'a> {
         })
     }
 
-    /// Checks that a step belongs to this process and is open; otherwise records a fault and returns false. Also records
-    /// a violation if the step ran in another process than it should.
+    /// Checks that a step belongs to this process and is open; otherwise records a fault and returns false. Also records a
+    /// violation if another process than the expected one performed the step.
     fn check_step(&self, state: &mut RunState<'_>, process: &str, id: usize, pid: i32) -> bool {
         let spec = self.scenario.steps.get(id);
         if let Some(spec) = spec.filter(|spec| spec.task_id.process != process) {

@@ -1,16 +1,16 @@
-//! A tool such as strace or a debugger, which is attached to a process of a run before the first step of that process.
+//! Attaches a tool such as strace or a debugger to a process of a run before the first step of that process.
 
 use std::fs;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often to look whether the tool traces the process.
+/// How often to check whether the tool traces the process.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// How long a tool may take to attach itself. A debugger reads symbols first.
+/// How long a tool may take to attach itself. A debugger first reads symbols.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The tool, and the process that it is for. Clones share the running tool.
+/// A tool, and the process that it is for. Clones share the running tool.
 #[derive(Clone, Debug)]
 pub struct AttachedTool {
     role: String,
@@ -21,8 +21,8 @@ pub struct AttachedTool {
 }
 
 impl AttachedTool {
-    /// A tool for the process with this role. `{pid}` in an argument stands for the pid of the process. An interactive tool
-    /// has the standard input of the harness.
+    /// Describes a tool for the process with this role. `{pid}` in an argument stands for the pid of the process. An
+    /// interactive tool has the standard input of the harness.
     #[must_use]
     pub fn new(role: &str, command: Vec<String>, is_interactive: bool) -> Self {
         Self { role: role.to_owned(), command, is_interactive, running: Arc::default() }
@@ -35,7 +35,7 @@ impl AttachedTool {
     }
 
     /// Starts the tool, and returns when it traces the process. Blocks the thread, since nothing else of the run may happen
-    /// meanwhile. An error says what went wrong, as half a sentence.
+    /// meanwhile. The error says what went wrong, as part of a sentence.
     pub(super) fn attach(&self, pid: i32) -> Result<(), String> {
         let words = self.command.iter().map(|word| word.replace("{pid}", &pid.to_string()));
         let words: Vec<String> = words.collect();
@@ -60,7 +60,7 @@ impl AttachedTool {
         Ok(())
     }
 
-    /// Waits until the tool has ended, which strace does after the process. Returns its status; `None` if it was not started.
+    /// Waits until the tool has ended; strace ends after the process. Returns its status, or `None` if it was not started.
     pub fn wait(&self) -> Option<ExitStatus> {
         self.lock().take().and_then(|mut child| child.wait().ok())
     }
@@ -70,7 +70,7 @@ impl AttachedTool {
     }
 }
 
-/// Whether a debugger traces a process.
+/// Whether a process is being traced.
 fn is_traced(pid: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));

@@ -19,7 +19,7 @@ struct Question {
     was_refused: bool,
 }
 
-/// For each profile a command that does no harm if the agent accepts it, and its description.
+/// For each profile, a command that does no harm if the agent accepts it, and a description of the command.
 fn commands() -> [(&'static str, &'static str, Command); 13] {
     let nobody = || "nobody".to_owned();
     let count = |what: &str| Command::Count { what: what.into() };
@@ -56,12 +56,12 @@ fn commands() -> [(&'static str, &'static str, Command); 13] {
 }
 
 impl<'a> CapabilityProbe<'a> {
-    /// A probe of an adapter whose manifest declares these profiles, in a scenario of so many steps.
+    /// Creates the probe of an adapter whose manifest declares these profiles, for a scenario with so many steps.
     pub(super) fn new(declared: &'a [String], steps: usize) -> Self {
         Self { declared, first_id: steps, questions: Vec::new() }
     }
 
-    /// Compares the profiles that an agent names with those of the manifest; the difference as half a sentence.
+    /// Compares the profiles that an agent names with those of the manifest. Returns the difference as part of a sentence.
     pub(super) fn misdeclared(&self, named: &[String]) -> Option<String> {
         if self.declared.is_empty() {
             return None;
@@ -79,7 +79,7 @@ impl<'a> CapabilityProbe<'a> {
         }
     }
 
-    /// The messages with the questions for `main`, whose agent has these profiles.
+    /// The messages that ask `main` these questions. `profiles` are the profiles that its agent names.
     pub(super) fn start(&mut self, profiles: &[String]) -> Vec<ToAgent> {
         let lacks = |profile: &str| !profiles.iter().any(|one| one == profile);
         let undeclared = commands().into_iter().filter(|(profile, ..)| lacks(profile));
@@ -95,12 +95,12 @@ impl<'a> CapabilityProbe<'a> {
             .collect()
     }
 
-    /// Whether `main` has refused all questions that it was asked.
+    /// Whether `main` has refused everything that it was asked.
     pub(super) fn is_passed(&self) -> bool {
         self.questions.iter().all(|question| question.was_refused)
     }
 
-    /// Whether this id, in a message from a process, is that of a question.
+    /// Whether an id in a message from a process is that of a question.
     pub(super) fn is_question(&self, process: &str, id: usize) -> bool {
         self.index(process, id).is_some()
     }
@@ -111,7 +111,7 @@ impl<'a> CapabilityProbe<'a> {
         question.is_some_and(|question| !std::mem::replace(&mut question.was_refused, true))
     }
 
-    /// The fault of an agent that did not refuse a question, as a sentence.
+    /// Says what is wrong with an agent that did not refuse a question.
     pub(super) fn accepted(&self, process: &str, id: usize) -> Option<String> {
         let question = &self.questions[self.index(process, id)?];
         Some(format!(

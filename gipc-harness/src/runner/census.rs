@@ -1,8 +1,8 @@
 //! The census: what each process still holds when all its steps have completed, before it is told to finish.
 //!
-//! The harness looks from outside, so that no implementation can hide anything. A process that holds too much may only be
-//! about to close it, or to reap a child, so it is told to finish later: when it has reduced what it holds, or when all its
-//! threads are asleep without a timer and it still holds the same. A process that gets no processor time is not asleep.
+//! The harness examines the process from outside, so that no implementation can hide anything. A process that holds too much
+//! may just be about to close something or to reap a child. So it is told to finish later: when it holds less, or when all
+//! its threads sleep without a timer and it still holds the same. (A process that gets no processor time is not asleep.)
 
 use super::pipe_names::PipeNames;
 use super::sessions::Sessions;
@@ -14,14 +14,14 @@ use crate::scenario::{Outcome, PipeEnd, Scenario, Verb};
 use crate::trace::{Census, Censuses, HeldDescriptor, Ownership, ProcessExit, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// After how many looks at a process that never sleeps without a timer its census is given up.
+/// The census of a process that never sleeps without a timer is given up after this many looks.
 const MAX_LOOKS: u32 = 40;
 
-/// How many descriptors a process may hold for each of its children that still runs, besides those that it always keeps:
-/// one that tells of its end, such as a pidfd, and one for what it sends back.
+/// How many descriptors a process may hold for each running child, besides those that it always keeps: one that shows when
+/// the child ends, such as a pidfd, and one for what the child sends back.
 const PER_RUNNING_CHILD: u64 = 2;
 
-/// What an event loop opens for itself when it is first needed. One of each is no leak.
+/// What an event loop opens for itself when it first needs it. One of each is not a leak.
 const LOOP_FILES: [&str; 4] = [
     "anon_inode:[eventpoll]",
     "anon_inode:[eventfd]",
@@ -33,9 +33,9 @@ const LOOP_FILES: [&str; 4] = [
 pub(super) struct CensusTaker<'a> {
     keeps: &'a Keeps,
     index: StepIndex<'a>,
-    /// What each process held when it connected. A process that the system does not show is missing.
+    /// What each process held when it connected. Processes that the system does not show are missing.
     at_hello: BTreeMap<String, BTreeSet<OpenFile>>,
-    /// The processes that have completed all steps and hold too much, with the number of looks at each.
+    /// The processes that have completed all steps but hold too much, with the number of looks at each.
     unsettled: BTreeMap<String, u32>,
     censuses: Censuses,
 }
@@ -59,7 +59,7 @@ impl<'a> CensusTaker<'a> {
         }
     }
 
-    /// Notes what a process holds that has just connected. It has no steps yet.
+    /// Records what a process holds that has just connected. It has performed no steps yet.
     pub(super) fn note_hello(&mut self, process: &str, pid: i32) {
         self.at_hello.extend(open_files(pid).map(|files| (process.to_owned(), files)));
     }
@@ -74,7 +74,7 @@ impl<'a> CensusTaker<'a> {
         is_clean
     }
 
-    /// Whether a process waits for its census.
+    /// Whether any process waits for its census.
     pub(super) fn is_unsettled(&self) -> bool {
         !self.unsettled.is_empty()
     }
@@ -96,8 +96,8 @@ impl<'a> CensusTaker<'a> {
             self.unsettled.remove(process);
             return false;
         };
-        // The process slept through both looks. The second one comes later than the wake-up for a child that ended at the
-        // moment of the first.
+        // The process must have slept through both looks. The second look comes later than the wake-up for a child that
+        // ended at the moment of the first.
         let before = ProcSnapshot::take(&[pid]);
         let (first, second) = (self.look(process, view), self.look(process, view));
         let after = ProcSnapshot::take(&[pid]);
@@ -123,7 +123,7 @@ impl<'a> CensusTaker<'a> {
         self.censuses
     }
 
-    /// What a process holds now beyond what it should. `None` if the system does not show it.
+    /// What a process holds now and should not hold. `None` if the system does not show it.
     fn look(&self, process: &str, view: &View<'_>) -> Option<Census> {
         let (pid, _) = view.sessions.pid_and_control(process)?;
         let at_hello = self.at_hello.get(process)?;
@@ -132,7 +132,7 @@ impl<'a> CensusTaker<'a> {
         let mut loop_files = BTreeSet::new();
         for file in open_files(pid)? {
             let end = view.pipes.end_of(pid, &file);
-            // The first descriptor of an end that the process owns. A second one is too many.
+            // One descriptor of an end that the process owns is expected. A second one is too many.
             if end.is_some_and(|end| unseen.remove(&end)) {
                 continue;
             }
@@ -173,7 +173,7 @@ impl<'a> CensusTaker<'a> {
         let named = named.into_iter().filter_map(|pid| view.sessions.name_of(pid));
         let mut zombies: Vec<String> =
             named.filter(|child| !keeps(child)).map(str::to_owned).collect();
-        // Programs that the scenario itself has started, and children that never connected.
+        // These are programs that the scenario itself has started, and children that never connected.
         let programs = self
             .own_steps(process, view)
             .filter(|(verb, _)| matches!(verb, Verb::Exec { .. }))
@@ -187,8 +187,8 @@ impl<'a> CensusTaker<'a> {
         Some(zombies)
     }
 
-    /// The ends that a process owns. Those that were given to it count although its parent may not have reported the end of
-    /// the spawn.
+    /// The ends that a process owns. The ends that were given to it count even if its parent has not reported the end of the
+    /// spawn yet.
     fn owned_ends(&self, process: &str, view: &View<'_>) -> BTreeSet<PipeEnd> {
         let starts_it = |verb: &Verb| matches!(verb, Verb::Spawn { child, .. } if child == process);
         let has_succeeded = |step: &usize| match &view.states[*step] {
@@ -229,7 +229,7 @@ impl<'a> CensusTaker<'a> {
         })
     }
 
-    /// Whether a join of a child has returned how it ended.
+    /// Whether a join of a child has returned how the child ended.
     fn was_joined(&self, process: &str, name: &str, view: &View<'_>) -> bool {
         self.own_steps(process, view).any(|(verb, state)| {
             let has_ended = |outcome: &Outcome| *outcome != Outcome::Running;

@@ -1,7 +1,7 @@
 //! Concurrent mode: each task gets all its steps at once, and the agents run on their own.
 //!
-//! This finds faults that stepwise mode hides, since a process waits for others only through its steps. The run still ends
-//! when nothing moves any more.
+//! This finds faults that stepwise mode hides, since here a process waits for others only through its steps. The run still
+//! ends when nothing moves any more.
 
 use super::execution::Execution;
 use super::run_state::RunState;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 struct PendingTask<'a> {
     task: &'a TaskId,
     steps: Vec<usize>,
-    /// The steps of the process itself that stand above the first step of the task.
+    /// The steps of the process itself that are above the first step of the task.
     after: Vec<usize>,
 }
 
@@ -64,9 +64,9 @@ pub(super) async fn run(execution: &mut Execution<'_>) {
     }
 }
 
-/// Whether each step that is left is deadlocked, or has not begun because a deadlocked step stands before it.
+/// Whether each remaining step is deadlocked, or has not begun because a step before it is deadlocked.
 ///
-/// A task that is between two of its steps goes on by itself, and may then do something to the other tasks of its process.
+/// A task that is between two of its steps goes on by itself, and may then affect the other tasks of its process.
 fn is_rest_deadlocked(state: &RunState<'_>, deadlocked: &BTreeSet<usize>) -> bool {
     let task_of = |step: usize| &*state.scenario.steps[step].task_id;
     let tasks: BTreeSet<&TaskId> = deadlocked.iter().map(|step| task_of(*step)).collect();

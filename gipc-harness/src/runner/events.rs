@@ -90,10 +90,10 @@ impl fmt::Display for Event {
     }
 }
 
-/// The events of a run in the order in which they happened, as the lines that a record has.
+/// The events of a run in the order in which they happened, stored as the lines of a record.
 ///
-/// Most runs pass, and their events are never read. A run of 100,000 messages has a million events, which take a fraction
-/// of the memory as text that they take as messages. Copies share the text.
+/// Most runs pass, and their events are never read. A run of 100,000 messages has a million events, and they take far less
+/// memory as text than as messages. Clones share the text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     lines: EcoString,
@@ -114,7 +114,7 @@ impl Events {
         self.lines.lines().filter_map(|line| serde_json::from_str(line).ok())
     }
 
-    /// The lines of the events in a record, each with its end.
+    /// The events as the lines of a record, each with its line end.
     #[must_use]
     pub fn as_lines(&self) -> &str {
         &self.lines
@@ -138,7 +138,7 @@ impl EventLog {
         self.events.push(&Event { us, kind });
     }
 
-    /// The last message that the agent of a process was sent.
+    /// The last message that was sent to the agent of a process.
     pub(super) fn last_sent(&self, process: &str) -> Option<ToAgent> {
         self.events.iter().rev().find_map(|event| match event.kind {
             EventKind::Sent { to, is } if to == process => Some(is),

@@ -1,4 +1,4 @@
-//! One execution of a scenario: its state, its inbox, and the first stall. The execution modes drive it.
+//! One execution of a scenario: its state, its inbox, and its first stall. The execution modes drive it.
 
 use super::agent_conversation::AgentConversation;
 use super::inbox::{Inbox, Incoming};
@@ -20,7 +20,7 @@ use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long to wait at first for the processes to go to sleep that a ping has woken.
+/// The first pause while waiting for the processes that a ping has woken to go to sleep.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 pub(super) struct Execution<'a> {
@@ -78,7 +78,7 @@ impl<'a> Execution<'a> {
         let mut detector = self.new_detector();
         while !self.state.is_over() && !self.state.sessions.has_connected("main") {
             if self.state.sessions.exit_of_unconnected_main().is_some() {
-                // What it sent before its end may arrive after the report of its end, but not after a silence.
+                // What `main` sent before its end may arrive after the report of its end, but not after a silence.
                 if !self.next(&mut detector).await {
                     break;
                 }
@@ -117,7 +117,7 @@ impl<'a> Execution<'a> {
         self.agents.hand_over(&mut self.state, step);
     }
 
-    /// Handles the next thing that arrives. Returns false if nothing arrives for the delay of the detector.
+    /// Handles the next thing that arrives. Returns false if nothing arrives within the delay of the detector.
     pub(super) async fn next(&mut self, detector: &mut QuiescenceDetector) -> bool {
         let processes = self.state.sessions.connected().len();
         let deadline = Instant::now() + detector.delay(processes);
@@ -153,7 +153,7 @@ impl<'a> Execution<'a> {
             break;
         }
         self.clock.charge(Phase::Protocol);
-        // The answer to a ping shows no activity.
+        // An answer to a ping is not activity.
         if self.state.activity() != before {
             detector.reset();
             self.silence.reset();
@@ -161,7 +161,7 @@ impl<'a> Execution<'a> {
         true
     }
 
-    /// Gives the run up, and records where it stands.
+    /// Gives up the run, and records what it was waiting for.
     fn interrupt(&mut self) {
         if !self.state.has_failed() {
             let evidence =
@@ -172,9 +172,9 @@ impl<'a> Execution<'a> {
         self.state.fail("interrupted");
     }
 
-    /// Handles the next thing that arrives. If nothing arrives, returns the evidence for a stall, if there is one.
+    /// Handles the next thing that arrives. If nothing arrives, returns the evidence for a stall, if there is any.
     ///
-    /// Where only some processes are quiet, `is_enough` says whether the deadlocked steps are all that is waited for.
+    /// If only some processes are quiet, `is_enough` says whether nothing but the deadlocked steps is waited for.
     pub(super) async fn next_or_stall(
         &mut self,
         detector: &mut QuiescenceDetector,
@@ -186,12 +186,13 @@ impl<'a> Execution<'a> {
         }
         let partial = match detector.examine(&mut self.state, self.inbox.supervisor_pid()) {
             Quiescence::None => return None,
-            // All processes slept at one instant. What they had sent before has arrived, and must be handled first.
+            // All processes slept at one instant. Everything that they had sent before has arrived, and must be handled
+            // first.
             Quiescence::All(tier @ EvidenceTier::Kernel) => {
                 let is_proven = self.has_handled_all().await;
                 return is_proven.then(|| StallEvidence { tier, ..Default::default() });
             }
-            // What had been sent before must be handled first.
+            // Everything that had been sent before must be handled first.
             _ if !self.is_silent().await => return None,
             Quiescence::All(tier) => return Some(StallEvidence { tier, ..Default::default() }),
             Quiescence::Partial(partial) => partial,
@@ -222,7 +223,7 @@ impl<'a> Execution<'a> {
         {}
     }
 
-    /// Handles what has arrived. Returns whether that was nothing but answers to pings.
+    /// Handles what has arrived. Returns true if there was nothing but answers to pings.
     async fn has_handled_all(&mut self) -> bool {
         let before = self.state.activity();
         let mut detector = self.new_detector();
@@ -230,8 +231,8 @@ impl<'a> Execution<'a> {
         self.state.activity() == before
     }
 
-    /// Handles what arrives until all processes sleep and nothing is left to handle or, where the kernel does not show
-    /// that, until nothing arrives for the quiet period.
+    /// Handles what arrives until all processes sleep and nothing is left to handle. Where the kernel does not show whether
+    /// they sleep, until nothing arrives for the quiet period.
     async fn handle_until_asleep(&mut self) {
         let mut detector = self.new_detector();
         let mut pause = FIRST_PAUSE;
@@ -253,15 +254,15 @@ impl<'a> Execution<'a> {
         while !self.state.is_over() && self.next_until(detector, Instant::now()).await {}
     }
 
-    /// Waits until a task has begun a step that stays open, and its loop has turned twice since, or all its threads sleep.
-    /// Returns false if the task has no open step any more, or if the timeout passes first.
+    /// Waits until a task is blocked: it has begun a step that stays open, and since then its loop has turned twice or all
+    /// its threads sleep. Returns false if the task has no open step any more, or if the timeout expires first.
     pub(super) async fn await_blocked(&mut self, task: &TaskId) -> bool {
         let mut detector = self.new_detector();
         let mut was_silent = false;
         while let Some(step) = self.state.steps.open_step_of(task) {
             if self.state.steps.has_begun(step) {
                 match detector.is_blocked(&mut self.state, &task.process, was_silent) {
-                    // The end of the step may have been sent after the inbox was looked at and before the task slept.
+                    // The agent may have sent the end of the step after the inbox was read and before the task slept.
                     Some(true) => {
                         self.handle_arrived(&mut detector).await;
                         if self.state.steps.is_open(step) {
@@ -283,8 +284,8 @@ impl<'a> Execution<'a> {
         false
     }
 
-    /// Records a stall. Only the first one is kept; its evidence is collected again at later ones as long as it lasts,
-    /// since only then all processes that wait for each other are there.
+    /// Records a stall. Only the first one is kept. While it lasts, its evidence is collected again at each later stall,
+    /// because only then all processes that wait for each other are in it.
     pub(super) async fn record_stall(&mut self, stall: StallEvidence) {
         self.stall = Some(match self.stall.take() {
             Some(first) => self.update(first, stall),
@@ -301,7 +302,7 @@ impl<'a> Execution<'a> {
             return first;
         }
         let evidence = match later.tier {
-            // A process that still ran at the first stall may be quiet now, and is then shown with the others.
+            // A process that was still running at the first stall may be quiet now, and is then shown with the others.
             EvidenceTier::Kernel => {
                 StallEvidence { tier: later.tier, still_running: later.still_running, ..first }
             }
@@ -318,7 +319,7 @@ impl<'a> Execution<'a> {
         {
             self.state.fail(fault);
         }
-        // The loops are pinged only after the evidence was collected: a ping wakes a loop, and could end the stall.
+        // Ping the loops only after the evidence is collected: a ping wakes a loop, and could end the stall.
         let open = self.state.steps.open_steps().clone();
         evidence.loops_turning = self.ping_loops(&evidence.blocked_in).await;
         let state = &self.state;
@@ -327,9 +328,9 @@ impl<'a> Execution<'a> {
         evidence
     }
 
-    /// Pings all loops, and says of each whether it turned: it has answered, or it still sleeps although the ping has reached
-    /// it. A process that slept and was woken by the ping is waited for until it has done either. Nothing is said of a
-    /// process that did not sleep and does not answer, since it may only lack processor time.
+    /// Pings all loops, and returns for each whether it turned: true if it has answered, false if it still sleeps although
+    /// the ping has reached it. If the ping wakes a sleeping process, waits until the process does either. A process that
+    /// did not sleep and does not answer is left out, since it may only lack processor time.
     async fn ping_loops(&mut self, slept: &BTreeMap<String, BlockedIn>) -> BTreeMap<String, bool> {
         let ping = self.state.ping_all();
         let detector = self.new_detector();
@@ -337,7 +338,7 @@ impl<'a> Execution<'a> {
         while !self.state.is_over() {
             self.handle_until_asleep().await;
             let asleep = self.state.sleeping_loops();
-            // What a process sent before it went to sleep has arrived, and must be handled before its sleep counts.
+            // What a process sent before it went to sleep has arrived. It must be handled before the sleep counts.
             self.has_handled_all().await;
             let state = &self.state;
             let mut are_all_known = true;
@@ -358,7 +359,7 @@ impl<'a> Execution<'a> {
         turning
     }
 
-    /// Ends the run: kills and reaps what is left of it, and returns what was observed.
+    /// Ends the run: kills and reaps the processes that are left, and returns what was observed.
     pub(super) async fn finish(mut self) -> RunOutput {
         while let Some(event) = self.inbox.try_next_agent_event() {
             self.agents.handle(&mut self.state, event);

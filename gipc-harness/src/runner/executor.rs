@@ -12,12 +12,12 @@ use std::io;
 
 /// Executes a scenario with real processes. No process of the run is left afterwards.
 ///
-/// Must run on a current-thread runtime that does nothing else: only then has everything that arrived been read when a
-/// silence is noticed.
+/// Must run on a current-thread runtime that does nothing else: only then is it certain that everything that arrived was
+/// read when a silence is noticed.
 ///
-/// Fails if the harness itself can't go on: the socket can't be made, or the supervisor not be started. What the adapter
-/// does wrong is in [`Observation::fault`](crate::trace::Observation::fault) instead. Not cancel-safe: if the future is dropped, the supervisor still cleans
-/// up, but this is not waited for.
+/// Fails if the harness itself can't go on: it can't make the socket or start the supervisor. What the adapter does wrong is
+/// in [`Observation::fault`](crate::trace::Observation::fault) instead. Not cancel-safe: if the future is dropped, the
+/// supervisor still cleans up, but nothing waits for it.
 pub async fn execute(
     scenario: &Scenario,
     mode: &ExecutionMode,

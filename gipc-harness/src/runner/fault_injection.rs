@@ -1,6 +1,6 @@
 //! Fault injection: kills or pauses a process at a given point of the schedule.
 //!
-//! Which outcomes are then allowed is decided by the model.
+//! The model decides which outcomes are then allowed.
 
 use super::execution::Execution;
 use super::run_state::RunState;
@@ -31,8 +31,8 @@ impl InjectedFault {
         }
     }
 
-    /// Waits, before a kill, until the open puts of the process have written as much as the pipes hold. Only then it is
-    /// known what the kill cuts off.
+    /// Waits, before a kill, until the open puts of the process have written as much as the pipes hold. Before that, it is
+    /// not determined what the kill cuts off.
     pub(super) async fn await_puts_blocked(&self, execution: &mut Execution<'_>) {
         if self.kind != FaultKind::Kill {
             return;
@@ -53,8 +53,8 @@ impl InjectedFault {
 
     /// Waits for the moment of the fault, and sends the signals to the process.
     ///
-    /// If steps of several tasks of the process complete at that moment, all of them are awaited, since it is not specified
-    /// which of their ends the agent reports first.
+    /// If steps of several tasks of the process complete at that moment, it waits for all of them, since the order in which
+    /// the agent reports their ends is not specified.
     pub(super) async fn inject(&self, execution: &mut Execution<'_>, release: &Release) {
         let scenario = execution.state.scenario;
         let process = &scenario.steps[self.point.step].task_id.process;

@@ -1,12 +1,12 @@
-//! Where everything that happens in a run arrives: agent events, supervisor events, and the request to give up.
+//! Receives everything that happens in a run: agent events, supervisor events, and the request to give up.
 
 use super::supervisor::{Supervisor, SupervisorEvent};
 use crate::adapter::transport::AgentEvent;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-/// How many turns of the event loop are run before the inbox is taken for empty. From a connection that was not accepted
-/// yet to a message in the channel it takes four of them; this is twice as many.
+/// How many turns of the event loop are run before the inbox counts as empty. Four turns lead from a connection that was not
+/// accepted yet to a message in the channel; this is twice as many.
 const DRAIN_TURNS: usize = 8;
 
 pub(super) struct Inbox {
@@ -54,7 +54,7 @@ impl Inbox {
             _ = self.interrupt.wait_for(|is_set| *is_set) => return Incoming::Interrupted,
             () = tokio::time::sleep_until(deadline) => {}
         }
-        // If this thread got no processor time for long, the deadline has passed and a message has arrived besides.
+        // If this thread got no processor time for long, a message may have arrived although the deadline has passed.
         for _ in 0..DRAIN_TURNS {
             tokio::task::yield_now().await;
             tokio::select! {
@@ -70,12 +70,12 @@ impl Inbox {
         Incoming::Silence
     }
 
-    /// The next event of an agent that has arrived already.
+    /// The next event of an agent, if one has already arrived.
     pub(super) fn try_next_agent_event(&mut self) -> Option<AgentEvent> {
         self.agents.try_recv().ok()
     }
 
-    /// The supervisor, which alone is needed to end the run.
+    /// Returns the supervisor, which is all that is needed to end the run.
     pub(super) fn into_supervisor(self) -> Supervisor {
         self.supervisor
     }

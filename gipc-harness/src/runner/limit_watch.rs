@@ -1,6 +1,6 @@
-//! How long the steps with a time limit take, and for how long their processes sleep in them without a break.
+//! Measures how long the steps with a time limit take, and how long their processes sleep in them without interruption.
 //!
-//! Only sleep that the kernel proves is counted: two snapshots of the process are alike, and all its threads sleep in both.
+//! Only sleep that the kernel proves counts: two snapshots of the process are equal, and all its threads sleep in both.
 
 use super::sessions::Sessions;
 use super::step_table::StepTable;
@@ -20,7 +20,7 @@ pub(super) struct LimitWatch {
     asleep: BTreeMap<String, LongSleep>,
 }
 
-/// A sleep that has not ended.
+/// A sleep that has not ended yet.
 struct LongSleep {
     since: Instant,
     snapshot: ProcSnapshot,
@@ -29,12 +29,12 @@ struct LongSleep {
 }
 
 impl LimitWatch {
-    /// Notes that a step is about to be sent.
+    /// Records that a step is about to be sent.
     pub(super) fn note_sent(&mut self, step: usize) {
         self.sent.insert(step, Instant::now());
     }
 
-    /// Notes that the end of a step was heard.
+    /// Records that the end of a step was reported.
     pub(super) fn note_end(&mut self, step: usize) {
         if let Some(sent) = self.sent.get(&step) {
             let us = u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -79,7 +79,8 @@ impl LimitWatch {
 }
 
 impl LongSleep {
-    /// Whether the process has slept until a later snapshot. One that is stopped does not notice that a limit expires.
+    /// Whether the process has slept until a later snapshot. A process that is stopped does not count, since it does not
+    /// notice that a limit expires.
     fn lasts_until(&self, later: &ProcSnapshot) -> bool {
         match self.snapshot.sleep_until(later, TimerPolicy::TimersIgnored) {
             Sleep::Asleep(calls) => {
@@ -90,8 +91,8 @@ impl LongSleep {
     }
 }
 
-/// The steps with a time limit that have begun and not ended, by process. A process that a `stall` blocks as a whole is left
-/// out: its limits expire when the `stall` ends.
+/// The steps with a time limit that have begun and not ended, by process. Leaves out a process that a `stall` blocks as a
+/// whole: its limits expire when the `stall` ends.
 fn open_limits<'s>(
     scenario: &'s Scenario,
     steps: &StepTable<'_>,

@@ -1,7 +1,7 @@
 //! Executes a scenario with real processes, and records what happens.
 //!
-//! The runner releases the steps in the order of a schedule, or all at once. It does not know the model, so that it can't
-//! help an implementation to the predicted outcome.
+//! The runner releases the steps in the order of a schedule, or all at once. It does not know the model, so it can't steer
+//! an implementation to the predicted outcome.
 
 mod agent_conversation;
 mod attached_tool;

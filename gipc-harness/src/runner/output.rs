@@ -17,7 +17,7 @@ pub struct RunOutput {
 }
 
 impl RunOutput {
-    /// The name and version of the implementation, as its first agent gave them.
+    /// The name and version of the implementation, as the first agent reported them.
     #[must_use]
     pub fn implementation(&self) -> Option<ImplementationId> {
         self.events.iter().find_map(|event| match event.kind {

@@ -33,7 +33,7 @@ impl PingLog {
         pings.last_sent = pings.last_sent.max(number);
     }
 
-    /// Records an answer. Returns false if no ping of this number was sent to the process, or if it was answered before.
+    /// Records an answer. Returns false if no ping with this number was sent to the process, or if it was answered before.
     /// The order does not matter: two tasks of an agent may have read two pings before the first of them answers.
     pub(super) fn record_answer(&mut self, process: &str, number: u64) -> bool {
         let Some(pings) = self.by_process.get_mut(process) else { return false };
@@ -49,8 +49,8 @@ impl PingLog {
         self.by_process.get(process).map_or(0, |pings| pings.last_sent)
     }
 
-    /// The largest number of a ping that a process answered; 0 if it answered none. Its loop has turned since this ping
-    /// was sent, and so since each earlier one.
+    /// The largest number of a ping that a process answered; 0 if it answered none. Its loop has turned since that ping was
+    /// sent, and therefore since each earlier one.
     pub(super) fn last_answer(&self, process: &str) -> u64 {
         self.by_process.get(process).map_or(0, |pings| pings.last_answer)
     }

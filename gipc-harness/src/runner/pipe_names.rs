@@ -1,4 +1,4 @@
-//! Which pipe of the system stands behind each pipe end of the scenario.
+//! Maps the pipes of the system to the pipe ends of the scenario.
 
 use crate::proc::open_files::OpenFile;
 use crate::proc::pipe_holders::{self, Access, Holder, PipeInode, SocketInode};
@@ -15,7 +15,7 @@ pub(super) struct PipeNames {
     sockets: BTreeMap<SocketInode, Vec<PipeEnd>>,
     /// The ends whose pipes are known.
     known: BTreeSet<PipeEnd>,
-    /// By process and descriptor: the pipes that were named by numbers which may have been used again before.
+    /// By process and descriptor: the pipes that were identified by descriptor numbers that may have been reused before.
     uncertain: BTreeMap<(i32, i32), PipeInode>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct PipeNames {
 pub(super) struct ReportedEnd {
     pub(super) end: PipeEnd,
     pub(super) descriptor: i32,
-    /// Whether the process still holds the end for certain.
+    /// Whether the process certainly still holds the end.
     pub(super) is_open: bool,
 }
 
@@ -35,12 +35,13 @@ struct Ends {
 }
 
 impl PipeNames {
-    /// Learns which pipes stand behind the ends that a step has made. Does nothing for what the system does not show as a
-    /// pipe.
+    /// Learns which pipes belong to the ends that a step has made. Ignores descriptors that the system does not show as
+    /// pipes.
     ///
-    /// The number of a descriptor that may have been closed meanwhile may belong to another pipe by now. It names its end only
-    /// if both ends of the pipe show the same pipe: then neither number was used again, or both were, for a newer pipe whose own
-    /// report follows and replaces these names, or takes them away if that pipe is gone as well.
+    /// The number of a descriptor that may already have been closed may now belong to another pipe. It names its end only if
+    /// the numbers of both ends lead to the same pipe: then either neither number was reused, or both were, for a newer
+    /// pipe. The report about that newer pipe follows and replaces these names, or removes them if that pipe is gone as
+    /// well.
     pub(super) fn learn(&mut self, pid: i32, reported: &[ReportedEnd]) {
         for one in reported {
             self.forget_earlier_use(pid, one);
@@ -58,7 +59,7 @@ impl PipeNames {
                 self.uncertain.insert((pid, one.descriptor), pipe);
             }
             let ends = self.pipes.entry(pipe).or_default();
-            // Names of another pipe are from before its numbers were used again. They go together, because of a stream of a
+            // Names of another pipe date from before the numbers were reused. Both are removed, because for a stream of a
             // program only one end is reported.
             for name in [&mut ends.reader, &mut ends.writer] {
                 if let Some(stale) = name.take_if(|end| end.pipe != one.end.pipe) {
@@ -71,7 +72,8 @@ impl PipeNames {
         }
     }
 
-    /// Forgets what a pipe was called by a number that is now reported for another pipe: it may have been that other one.
+    /// Forgets the name that a pipe got from a number that is now reported for another pipe: the number may already have
+    /// belonged to that other pipe.
     fn forget_earlier_use(&mut self, pid: i32, reported: &ReportedEnd) {
         let Some(pipe) = self.uncertain.remove(&(pid, reported.descriptor)) else { return };
         let is_other = |end: &PipeEnd| end.pipe != reported.end.pipe;
@@ -83,7 +85,7 @@ impl PipeNames {
         }
     }
 
-    /// Learns that a descriptor of a process is these ends together. Does nothing if the system does not show it as a
+    /// Learns that one descriptor of a process is all of these ends. Does nothing if the system does not show it as a
     /// socket.
     pub(super) fn learn_socket(&mut self, pid: i32, descriptor: i32, ends: &[PipeEnd]) {
         if let Some(socket) = pipe_holders::socket_of(pid, descriptor) {
@@ -105,7 +107,7 @@ impl PipeNames {
         self.sockets.values().flatten().copied()
     }
 
-    /// Every descriptor in these processes that is a known socket: for each of its ends the pid and the descriptor.
+    /// Every descriptor in these processes that is a known socket: for each of its ends, the pid and the descriptor.
     pub(super) fn socket_holders(&self, pids: &[i32]) -> Vec<(PipeEnd, i32, i32)> {
         let sockets: BTreeSet<SocketInode> = self.sockets.keys().copied().collect();
         if sockets.is_empty() {
@@ -143,10 +145,10 @@ impl PipeNames {
     }
 }
 
-/// The number of bytes in each pipe both ends of which have a holder.
+/// The number of bytes in each pipe that has a holder at both ends.
 ///
-/// To count them opens the pipe for reading for a moment. While the pipe has a reader and a writer, one reader more or
-/// less wakes no process.
+/// Counting them opens the pipe for reading for a moment. While the pipe has a reader and a writer, one more reader wakes no
+/// process.
 pub(super) fn fill_levels(holders: &[(PipeEnd, Holder)]) -> Vec<FillLevel> {
     let is_written = |pipe: PipeInode| {
         holders.iter().any(|(_, other)| other.access == Access::Write && other.pipe == pipe)
@@ -186,7 +188,7 @@ mod tests {
     fn a_descriptor_number_that_was_used_again_gives_no_name_to_another_pipe() {
         let own = i32::try_from(std::process::id()).unwrap();
         let (first, second) = (nix::unistd::pipe().unwrap(), nix::unistd::pipe().unwrap());
-        // The writer of the first pipe was closed, and its number is that of the writer of the second one.
+        // The writer of the first pipe was closed, and the writer of the second one got its number.
         let mut late = reported(0, &first, false);
         late[1].descriptor = second.1.as_raw_fd();
 
@@ -212,8 +214,8 @@ mod tests {
         assert!(!names.knows(no_pipe.end));
     }
 
-    /// Two reports come late: the numbers of the first pipe are those of the second one, whose writer went to a program and
-    /// whose reader was closed meanwhile.
+    /// Two reports come late: the second pipe got the numbers of the first one, its writer went to a program, and its reader
+    /// was closed meanwhile.
     #[test]
     fn a_number_that_is_reported_again_takes_back_the_name_that_it_gave() {
         let own = i32::try_from(std::process::id()).unwrap();
@@ -231,7 +233,7 @@ mod tests {
         let own = i32::try_from(std::process::id()).unwrap();
         let pipe = nix::unistd::pipe().unwrap();
         let mut names = PipeNames::default();
-        // Both numbers of pipe 0 are those of pipe 1 by now, of which this process keeps the writer.
+        // Pipe 1 has both numbers of pipe 0 by now, and this process keeps its writer.
         names.learn(own, &reported(0, &pipe, false));
         assert_eq!(end_of(&names, &pipe.0), Some(PipeEnd::reader(0)));
         let [_, writer] = reported(1, &pipe, true);

@@ -1,6 +1,6 @@
 //! Translates between the scenario and the protocol: steps into commands, and reported outcomes into outcomes.
 //!
-//! Agents report a message by its length and digest. Which step put the message is found here.
+//! Agents report a message by its length and digest. This module finds which step put it.
 
 use crate::process_role::PROGRAM;
 use crate::scenario::{
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// The origin of a message that no step put.
 const NO_STEP: &str = "which no step put";
 
-/// A file that there is not.
+/// A file that does not exist.
 const MISSING_PROGRAM: &str = "/nonexistent/program";
 
 /// A file that is not executable, not even for the superuser.
@@ -31,9 +31,9 @@ struct Received<'a> {
 /// The translation for one run.
 pub(super) struct ProtocolMapping<'a> {
     scenario: &'a Scenario,
-    /// The number of each put among the puts of its task, from 1.
+    /// The number of each put among the puts of its task, counted from 1.
     put_numbers: BTreeMap<usize, usize>,
-    /// The puts into each pipe whose message was not received yet.
+    /// For each pipe, the puts whose message was not received yet.
     unreceived: BTreeMap<PipeId, VecDeque<usize>>,
 }
 
@@ -161,8 +161,8 @@ impl<'a> ProtocolMapping<'a> {
         }
     }
 
-    /// Translates a reported outcome. For a message also returns the put that it came from: the first one into the pipe that
-    /// `was_sent` to its agent, whose message was not received yet, and whose bytes match.
+    /// Translates a reported outcome. For a message, also returns the put that it came from: the first put into the pipe
+    /// that `was_sent` to its agent, whose message was not received yet, and whose bytes match.
     pub(super) fn outcome(
         &mut self,
         step: usize,
@@ -201,7 +201,7 @@ impl<'a> ProtocolMapping<'a> {
         (outcome, from)
     }
 
-    /// Whether a message has the bytes of a put.
+    /// Whether a message has the same bytes as that of a put.
     fn is_message_of(&self, put: usize, message: &Received<'_>) -> bool {
         match &self.scenario.steps[put].verb {
             Verb::Put { payload, .. } | Verb::Cut { payload, .. } => match payload {
@@ -217,7 +217,7 @@ impl<'a> ProtocolMapping<'a> {
         }
     }
 
-    /// Where a message comes from that no put into this pipe has left to receive, as half a sentence.
+    /// Says where a message comes from that matches no unreceived put into this pipe, as part of a sentence.
     fn origin_of_stray(
         &self,
         pipe: Option<PipeId>,
@@ -262,7 +262,7 @@ impl<'a> ProtocolMapping<'a> {
     }
 }
 
-/// The command that starts a program: the program of the harness is this one, in another role.
+/// The command that starts a program. The program of the harness is this executable in another role.
 fn run_command(child: String, program: &ProgramStart, in_group: bool) -> Command {
     let own = || std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
     let mut argv = match program.executable {

@@ -1,7 +1,7 @@
-//! Quiescence detection: when nothing is heard, whether no process can move any more, or one is only slow.
+//! Quiescence detection: when nothing arrives, finds out whether no process can move any more or one is only slow.
 //!
-//! Silence for some time only starts an examination. The kernel gives the answer (all threads are asleep), or the event
-//! loops do (they turned, and no step completed). The timeout is the last resort where neither answer can be had.
+//! Silence for some time only starts an examination. The answer comes from the kernel (all threads sleep) or from the event
+//! loops (they turned, and no step completed). The timeout is the last resort if neither can answer.
 
 use super::run_state::RunState;
 use super::settings::Settings;
@@ -22,17 +22,17 @@ pub(super) enum Quiescence {
     None,
 }
 
-/// The processes that may move at an examination. All others were asleep.
+/// The processes that may move, found by an examination. All others were asleep.
 #[derive(Debug)]
 pub(super) struct PartialQuiescence {
-    /// Each with the observation that shows it. All of them are processes of the scenario.
+    /// For each of them, the observation that shows it. All of them are processes of the scenario.
     still_running: BTreeMap<String, String>,
     snapshot: ProcSnapshot,
 }
 
 impl PartialQuiescence {
-    /// Finds the processes that may move between a snapshot and a later one. `None` unless all of them are processes of
-    /// the scenario and no process is still to come: any other process may be part of how the implementation works.
+    /// Finds the processes that may move between a snapshot and a later one. Returns `None` unless all of them are processes
+    /// of the scenario and no process has yet to connect: any other process may be part of how the implementation works.
     fn between(
         state: &RunState<'_>,
         before: &ProcSnapshot,
@@ -49,8 +49,8 @@ impl PartialQuiescence {
         &self.still_running
     }
 
-    /// Whether all other processes have slept since the examination. Then everything that was seen in between was so all
-    /// the time.
+    /// Whether all other processes have slept since the examination. Then everything that was seen since then held all the
+    /// time.
     pub(super) fn still_holds(&self, state: &RunState<'_>, supervisor: Option<i32>) -> bool {
         let now = snapshot_of_run(supervisor);
         let now = now.and_then(|now| Self::between(state, &self.snapshot, now));
@@ -60,7 +60,7 @@ impl PartialQuiescence {
     }
 }
 
-/// Detects quiescence in one period of silence after the other.
+/// Detects quiescence in successive periods of silence.
 pub(super) struct QuiescenceDetector {
     quiet_period: Duration,
     timeout: Duration,
@@ -73,33 +73,35 @@ pub(super) struct QuiescenceDetector {
     rounds: Option<PingRounds>,
 }
 
-/// Rounds of pings to all loops, one after the other, without any activity since the first one was sent.
+/// Successive rounds of pings to all loops, without any activity since the first one was sent.
 struct PingRounds {
     /// The activity of the run before the first round.
     activity: u64,
-    /// The ping of the round that was sent last.
+    /// The ping number of the round that was sent last.
     last: u64,
     /// How many rounds are still to be sent.
     remaining: u64,
 }
 
-/// How many bytes of a large message move at least while every loop turns once: the writer fills a page, or the reader
-/// takes one.
+/// The minimum number of bytes of a large message that move while every loop turns once: the writer fills a page, or the
+/// reader takes one.
 const BYTES_PER_ROUND: u64 = 4096;
 
-/// The number of examinations before turns of the loops count as evidence. What the kernel does not show may be a timer.
+/// The number of examinations before turns of the loops count as evidence. Before that, a timer that the kernel does not
+/// show may still wake something.
 const MIN_EXAMINATIONS: u32 = 7;
 
 /// The number of examinations after which the delay to the next one does not double any more.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// So many examinations of a silence end at once if a thread runs: the harness itself may have woken it a moment ago.
+/// The first examinations of a silence, this many, end at once if a thread runs: the harness itself may just have woken it.
 const SHORT_EXAMINATIONS: u32 = 2;
 
-/// The first examination comes after this part of the quiet period. If it shows that a process moves, little was lost.
+/// The first examination comes after the quiet period divided by this. If it shows that a process moves, little time was
+/// lost.
 const FIRST_DELAY: u32 = 4;
 
-/// By how much each process of the run makes the first delay longer, since it makes the examination longer.
+/// How much each process of the run adds to the first delay, since it also makes the examination longer.
 const DELAY_PER_PROCESS: Duration = Duration::from_micros(200);
 
 impl QuiescenceDetector {
@@ -120,8 +122,8 @@ impl QuiescenceDetector {
         self.examinations = 0;
     }
 
-    /// How long to wait for an event before the next examination of so many processes. The delay doubles each time,
-    /// because an examination costs processor time that slow processes need.
+    /// How long to wait for an event before the next examination, in a run with so many processes. The delay doubles each
+    /// time, because an examination costs processor time that slow processes need.
     pub(super) fn delay(&self, processes: usize) -> Duration {
         let processes = u32::try_from(processes).unwrap_or(u32::MAX);
         let first = self.quiet_period / FIRST_DELAY + DELAY_PER_PROCESS.saturating_mul(processes);
@@ -140,7 +142,7 @@ impl QuiescenceDetector {
         supervisor: Option<i32>,
     ) -> Quiescence {
         self.examinations += 1;
-        // The report of an end is an event that is still to come, although no process can move.
+        // The report of this end is still to come, although no process can move.
         if state.sessions.has_unheard_end() && !self.has_timed_out() {
             return Quiescence::None;
         }
@@ -166,9 +168,9 @@ impl QuiescenceDetector {
         }
     }
 
-    /// Whether every loop has turned so often without any activity that something would have completed: twice, and once
-    /// more for each part of a message that may still be moving. This is evidence only if all processes are served by
-    /// loops and have connected, and no open step has a time limit that may still pass.
+    /// Whether every loop has turned without any activity so often that something would have completed: twice, and once more
+    /// for each part of a message that may still be moving. This is evidence only if loops serve all processes, all
+    /// processes have connected, and no open step has a time limit that may still expire.
     fn have_loops_turned(&mut self, state: &mut RunState<'_>) -> bool {
         if !state.sessions.are_all_loops()
             || state.expects_a_process()
@@ -190,7 +192,7 @@ impl QuiescenceDetector {
         }
     }
 
-    /// Sends the next round of pings if all loops have answered the last one. To be called after each event.
+    /// Sends the next round of pings if all loops have answered the last one. Must be called after each event.
     pub(super) fn continue_rounds(&mut self, state: &mut RunState<'_>) {
         let activity = state.activity();
         let rounds = self.rounds.as_mut().filter(|rounds| rounds.activity == activity);
@@ -201,11 +203,11 @@ impl QuiescenceDetector {
         }
     }
 
-    /// Whether a process that has begun a step is blocked in it: its loop has turned twice since, or all its threads
+    /// Whether a process that has begun a step is blocked in it: since then its loop has turned twice, or all its threads
     /// sleep. `None` if neither can be observed.
     ///
-    /// To be called again after each event. `was_silent` says whether there was none; only then the kernel is asked about
-    /// a process with a loop.
+    /// Must be called again after each event. `was_silent` says that there was no event; only then the kernel is asked about
+    /// a process that has a loop.
     pub(super) fn is_blocked(
         &mut self,
         state: &mut RunState<'_>,
@@ -215,9 +217,11 @@ impl QuiescenceDetector {
         let (pid, control) = state.sessions.pid_and_control(process)?;
         if control == ControlChannel::Loop {
             let answered = state.pings.last_answer(process);
-            // The turn that answers the first ping may have begun before the step did. The second did not.
+            // The turn that answers the first ping may have begun before the step did. The turn that answers the second did
+            // not.
             match self.sent_pings[..] {
-                // A ping would wake it for another reason than the signal, which it would then learn of in its next turn.
+                // Do not ping: a ping would wake the process for another reason than the signal, and it would then notice
+                // the signal only in its next turn.
                 [] if !was_silent && state.steps.was_signalled(process) && is_awake(pid) => {}
                 [] => self.sent_pings.push(state.ping(process)),
                 [first] if answered >= first => self.sent_pings.push(state.ping(process)),
@@ -228,11 +232,11 @@ impl QuiescenceDetector {
                 return Some(false);
             }
         }
-        // A process in a step with a time limit sleeps with a timer, and is blocked all the same.
+        // A process in a step with a time limit sleeps with a timer, and still is blocked.
         let before = ProcSnapshot::take(&[pid]);
         match before.sleep_until(&ProcSnapshot::take(&[pid]), TimerPolicy::TimersIgnored) {
             Sleep::Asleep(_) => Some(true),
-            // A blocked loop never answers, and one that gets no processor time will.
+            // A blocked loop never answers, and a loop that only lacks processor time answers later.
             Sleep::Unknown if control == ControlChannel::Thread => None,
             Sleep::Awake(_) | Sleep::Unknown => Some(false),
         }
@@ -256,7 +260,7 @@ pub(super) fn are_all_asleep(supervisor: Option<i32>) -> bool {
 }
 
 /// Takes a snapshot of all processes below the supervisor, connected or not, and of the supervisor itself: a process that
-/// waits until the supervisor has read what it printed is not quiet before that.
+/// waits until the supervisor has read its output is not quiet before that.
 fn snapshot_of_run(supervisor: Option<i32>) -> Option<ProcSnapshot> {
     ProcSnapshot::take_below(supervisor?)
 }

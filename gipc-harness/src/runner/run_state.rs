@@ -1,6 +1,6 @@
-//! All that is known of a run while it goes on: the steps, the processes, the pings, the pipes and the event log.
+//! Everything known about a run while it goes on: the steps, the processes, the pings, the pipes and the event log.
 //!
-//! The run state records what happened. When the next step is released is decided by the execution modes.
+//! The run state records what happened. The execution modes decide when the next step is released.
 
 use super::census::{CensusTaker, View};
 use super::events::{EventKind, EventLog, Events};
@@ -22,7 +22,7 @@ use gipc_agent::{Hello, ToAgent};
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What agents execute for `exec`, as its command line shows it.
+/// The program that agents execute for `exec`, as its command line shows it.
 const FOREIGN_PROGRAM: &str = "sh -c read x; exit 7";
 
 pub(super) struct RunState<'a> {
@@ -34,16 +34,16 @@ pub(super) struct RunState<'a> {
     pub(super) limits: LimitWatch,
     census: CensusTaker<'a>,
     log: EventLog,
-    /// How many events there were, answers to pings aside.
+    /// The number of events so far, answers to pings excluded.
     activity: u64,
-    /// The number of handles that processes had left when they finished.
+    /// The number of handles that each process had left when it finished.
     remaining_handles: BTreeMap<String, u64>,
     violations: Vec<String>,
     unsupported: Option<Unsupported>,
     fault: Option<String>,
 }
 
-/// What is left of a run state when the run is over.
+/// What remains of a run state when the run is over.
 pub(super) struct RunResult {
     pub(super) trace: Trace,
     pub(super) unsupported: Option<Unsupported>,
@@ -74,7 +74,7 @@ impl<'a> RunState<'a> {
         }
     }
 
-    /// Whether the run can't go on, whatever the schedule says.
+    /// Whether the run can't go on, regardless of the schedule.
     pub(super) fn is_over(&self) -> bool {
         self.has_failed() || self.is_unsupported()
     }
@@ -87,12 +87,12 @@ impl<'a> RunState<'a> {
         self.unsupported.is_some()
     }
 
-    /// Records a fault of the adapter or the harness. Only the first one counts; later ones may follow from it.
+    /// Records a fault of the adapter or the harness. Only the first one is kept; later ones may follow from it.
     pub(super) fn fail(&mut self, fault: impl Into<String>) {
         self.fault.get_or_insert_with(|| fault.into());
     }
 
-    /// Records that the run can't be completed. `step` is the step that an agent refused, if it was one.
+    /// Records that the run can't be completed. `step` is the step that an agent refused, if there was one.
     pub(super) fn stop_as_unsupported(&mut self, step: Option<usize>, reason: &str) {
         self.unsupported = Some(Unsupported { step, reason: reason.to_owned() });
     }
@@ -107,7 +107,7 @@ impl<'a> RunState<'a> {
         self.remaining_handles.insert(process.to_owned(), handles).is_none()
     }
 
-    /// Counts events, answers to pings aside. While the number stays the same, nothing happens in the run.
+    /// The number of events so far, answers to pings excluded. While the number stays the same, nothing happens in the run.
     pub(super) fn activity(&self) -> u64 {
         self.activity
     }
@@ -125,7 +125,7 @@ impl<'a> RunState<'a> {
         self.sessions.is_alive(&task.process) && self.steps.open_step_of(task).is_none()
     }
 
-    /// Whether the task whose first step this is may start: the process itself has completed its steps before this one.
+    /// Whether a task that begins with this step may start: its process has completed its own steps above this one.
     pub(super) fn is_due(&self, step: usize) -> bool {
         let task = &self.scenario.steps[step].task_id;
         task.task.is_none()
@@ -136,8 +136,8 @@ impl<'a> RunState<'a> {
             })
     }
 
-    /// Whether the first step of a task may be performed although the schedule does not have it: its process was started by a
-    /// step that succeeded, and has completed its own steps before this one.
+    /// Whether the first step of a task may begin although the schedule does not release it: the process was started by a
+    /// step that succeeded, and has completed its own steps above this one.
     pub(super) fn may_begin(&self, step: usize) -> bool {
         let process = &self.scenario.steps[step].task_id.process;
         let was_spawned =
@@ -145,12 +145,12 @@ impl<'a> RunState<'a> {
         was_spawned && self.is_due(step)
     }
 
-    /// Whether a process was started that has not connected, and that no step has killed or signalled.
+    /// Whether some process was started, has not connected, and was not killed or signalled by a step.
     pub(super) fn expects_a_process(&self) -> bool {
         !self.expected_processes().is_empty()
     }
 
-    /// The processes that were started and have not connected, and that no step has killed or signalled.
+    /// The processes that were started, have not connected, and were not killed or signalled by a step.
     pub(super) fn expected_processes(&self) -> Vec<String> {
         let is_expected =
             |child: &&str| !self.sessions.has_connected(child) && !self.steps.was_signalled(child);
@@ -165,7 +165,7 @@ impl<'a> RunState<'a> {
         self.sessions.send(process, message);
     }
 
-    /// The last message that the agent of a process was sent after its welcome.
+    /// The last message that was sent to the agent of a process after its welcome.
     pub(super) fn last_sent(&self, process: &str) -> Option<ToAgent> {
         self.log.last_sent(process)
     }
@@ -182,13 +182,13 @@ impl<'a> RunState<'a> {
         }
     }
 
-    /// Whether a process has completed all its steps and was not told to finish, because it holds too much.
+    /// Whether some process has completed all its steps and was not told to finish because it holds too much.
     pub(super) fn has_unsettled_census(&self) -> bool {
         self.census.is_unsettled()
     }
 
-    /// Looks again at the processes that hold too much, and tells those to finish that have reduced it, or that will
-    /// not. Returns whether there was one. To be called when nothing is heard.
+    /// Looks again at the processes that hold too much, and tells to finish those that hold less now or that will not
+    /// change. Returns whether there was one. Must be called when nothing arrives.
     pub(super) fn settle_censuses(&mut self) -> bool {
         if !self.has_unsettled_census() {
             return false;
@@ -228,7 +228,7 @@ impl<'a> RunState<'a> {
         self.sessions.signal(process, signal)
     }
 
-    /// Pings a process, if it is alive. Returns the number that the answer must carry; later pings have larger numbers.
+    /// Pings a process, if it is alive. Returns the number that the answer must carry. Later pings have larger numbers.
     pub(super) fn ping(&mut self, process: &str) -> u64 {
         let number = self.pings.next_number();
         if self.sessions.is_alive(process) {
@@ -260,8 +260,8 @@ impl<'a> RunState<'a> {
         asleep.into_keys().map(|pid| self.display_name(pid)).collect()
     }
 
-    /// Handles an event of the supervisor. Returns false if it is the end of a process that is not part of the scenario:
-    /// an implementation could start and abandon such processes without end.
+    /// Handles an event of the supervisor. Returns false if the event is the end of a process that is not part of the
+    /// scenario. Such events do not count as activity: an implementation could start and abandon processes forever.
     pub(super) fn handle_supervisor_event(&mut self, event: SupervisorEvent) -> bool {
         let is_relevant = match &event {
             SupervisorEvent::Exited { pid, .. } => self.sessions.is_known_pid(*pid),
@@ -271,7 +271,7 @@ impl<'a> RunState<'a> {
         match event {
             SupervisorEvent::Started(pid) => self.sessions.set_main_pid(pid),
             SupervisorEvent::Failed(reason) => self.fail(format!("cannot start: {reason}")),
-            // These come only before and after the run.
+            // These events come only before and after the run.
             SupervisorEvent::Ready(_)
             | SupervisorEvent::Waiting
             | SupervisorEvent::Finished { .. } => {}
@@ -301,13 +301,13 @@ impl<'a> RunState<'a> {
         }
     }
 
-    /// The name of a process for a report; of one that is not part of the scenario, its pid and command line.
+    /// The name of a process for a report. For a process that is not part of the scenario, its pid and command line.
     pub(super) fn display_name(&self, pid: i32) -> String {
         self.sessions.name_of(pid).map_or_else(|| self.unknown_process(pid), str::to_owned)
     }
 
-    /// A process that is not part of the scenario: its pid with the beginning of its command line, and before them the
-    /// name of the program that the scenario starts beside the library, if it is one.
+    /// Describes a process that is not part of the scenario: its pid with the beginning of its command line, after the name
+    /// of the program if it is one that the scenario starts beside the library.
     fn unknown_process(&self, pid: i32) -> String {
         const WIDTH: usize = 60;
         let command = process_tree::command_line(pid);
@@ -322,8 +322,8 @@ impl<'a> RunState<'a> {
         }
     }
 
-    /// The name of a program that the scenario starts beside the library, and the process that has started it; of several
-    /// such programs of one process, the names of all. `None` for other processes.
+    /// The name of a program that the scenario starts beside the library, and the process that has started it. If the
+    /// process has started several such programs, the names of all of them. `None` for other processes.
     pub(super) fn ghost(&self, pid: i32) -> Option<(String, String)> {
         let parent = process_tree::stat(pid)?.parent;
         let parent = self.sessions.name_of(parent)?;
@@ -339,7 +339,7 @@ impl<'a> RunState<'a> {
         (!ghosts.is_empty()).then(|| (ghosts.join(" or "), parent.to_owned()))
     }
 
-    /// Which of these processes hold which pipe ends, and how many bytes are in the pipes, as the kernel shows it.
+    /// Which of these processes hold which pipe ends, and how many bytes are in the pipes, as the kernel shows them.
     pub(super) fn pipe_holders(&self, pids: &[i32]) -> (Vec<FdHolder>, Vec<FillLevel>) {
         let holders = self.pipes.holders(pids);
         let fill_levels = fill_levels(&holders);
@@ -357,7 +357,7 @@ impl<'a> RunState<'a> {
         (holders, fill_levels)
     }
 
-    /// What has happened until now.
+    /// The trace so far.
     pub(super) fn trace(&self) -> Trace {
         Trace {
             steps: self.steps.states().to_vec(),

@@ -13,10 +13,10 @@ struct AgentSession {
     pid: i32,
     control: ControlChannel,
     agent: AgentHandle,
-    /// `None` on systems that show no ends of processes.
+    /// `None` on systems that do not show when a process ends.
     handle: Option<Arc<ProcessHandle>>,
     was_told_to_finish: bool,
-    /// The process has ended, and everything it had sent was handled.
+    /// Whether the process has ended and all its messages were handled.
     is_drained: bool,
 }
 
@@ -24,10 +24,10 @@ struct AgentSession {
 #[derive(Default)]
 pub(super) struct Sessions {
     by_process: BTreeMap<String, AgentSession>,
-    /// The process of each pid; of several processes that had one pid, the last.
+    /// The process with each pid. If several processes had one pid, the last of them.
     by_pid: HashMap<i32, String>,
     main_pid: Option<i32>,
-    /// How the processes ended that the supervisor reaped, by pid.
+    /// How each process that the supervisor reaped ended, by pid.
     reaped: BTreeMap<i32, ProcessExit>,
     exits: BTreeMap<String, ProcessExit>,
     /// The processes whose connection has ended.
@@ -44,7 +44,7 @@ impl Sessions {
         self.main_pid == Some(pid) || self.name_of(pid).is_some()
     }
 
-    /// Whether a pid is that of `main`, which has not connected yet.
+    /// Whether a pid is that of `main`, and `main` has not connected yet.
     pub(super) fn is_unconnected_main(&self, pid: i32) -> bool {
         self.main_pid == Some(pid) && self.name_of(pid).is_none()
     }
@@ -83,13 +83,13 @@ impl Sessions {
         self.alive().map(|(_, session)| session.pid).collect()
     }
 
-    /// The living processes whose pings are answered by the event loop of the implementation.
+    /// The living processes in which the event loop of the implementation answers the pings.
     pub(super) fn alive_loops(&self) -> impl Iterator<Item = &str> {
         let is_loop = |session: &AgentSession| session.control == ControlChannel::Loop;
         self.alive().filter(move |(_, session)| is_loop(session)).map(|(process, _)| process)
     }
 
-    /// Whether the pings of all processes are answered by the event loop of the implementation.
+    /// Whether the event loop of the implementation answers the pings in all processes.
     pub(super) fn are_all_loops(&self) -> bool {
         self.by_process.values().all(|session| session.control == ControlChannel::Loop)
     }
@@ -113,7 +113,7 @@ impl Sessions {
         &self.exits
     }
 
-    /// Adds a process that has said hello, and watches for its end where the system shows it.
+    /// Adds a process that has said hello, and watches for its end where the system shows when it ends.
     pub(super) fn connect(&mut self, hello: &Hello, agent: AgentHandle) {
         let handle = ProcessHandle::open(hello.pid).map(Arc::new);
         if let Some(handle) = handle.clone() {
@@ -140,7 +140,7 @@ impl Sessions {
         self.by_process[process].agent.send(message);
     }
 
-    /// Notes that a process is told to finish. Returns false if it was told before or is not alive.
+    /// Records that a process is told to finish. Returns false if it was told before or is not alive.
     pub(super) fn mark_finishing(&mut self, process: &str) -> bool {
         let is_alive = self.is_alive(process);
         let session = self.by_process.get_mut(process).filter(|_| is_alive);
@@ -153,21 +153,21 @@ impl Sessions {
         handle.is_some_and(|handle| handle.send(signal))
     }
 
-    /// Kills all processes whose pids are known to be theirs.
+    /// Kills all processes whose pids certainly still belong to them.
     pub(super) fn kill_all(&self) {
         for handle in self.by_process.values().filter_map(|session| session.handle.as_deref()) {
             let _ = handle.send(Signal::SIGKILL);
         }
     }
 
-    /// Notes that the connection of a process has ended. Returns true if that is the only sign of the end of the process
-    /// that this system gives.
+    /// Records that the connection of a process has ended. Returns true if this system gives no other sign that the process
+    /// has ended.
     pub(super) fn hang_up(&mut self, process: &str) -> bool {
         self.hung_up.insert(process.to_owned());
         self.by_process.get(process).is_some_and(|session| session.handle.is_none())
     }
 
-    /// Whether a process has ended of whose end the run has not heard yet.
+    /// Whether a process has ended and the run has not received the report of its end yet.
     pub(super) fn has_unheard_end(&self) -> bool {
         let has_ended =
             |session: &AgentSession| session.handle.as_ref().is_some_and(|it| it.has_ended());
@@ -180,7 +180,7 @@ impl Sessions {
         self.reaped.get(&pid).cloned()
     }
 
-    /// A living process that has hung up and sleeps all the same. A process that is about to end does not sleep.
+    /// A living process that has closed its connection and still sleeps. A process that is about to end does not sleep.
     pub(super) fn hung_up_but_asleep(
         &self,
         blocked_in: &BTreeMap<String, BlockedIn>,
@@ -189,15 +189,15 @@ impl Sessions {
         hung_up.find(|process| self.is_alive(process) && blocked_in.contains_key(*process))
     }
 
-    /// Notes that the supervisor has reaped a process. Returns the name of the process if its end can be recorded now;
-    /// otherwise messages from it may still be on their way.
+    /// Records that the supervisor has reaped a process. Returns the name of the process if its end can be recorded now;
+    /// otherwise messages from it may still arrive.
     pub(super) fn reap(&mut self, pid: i32, exit: ProcessExit) -> Option<String> {
         self.reaped.insert(pid, exit);
         let process = self.name_of(pid)?;
         self.by_process[process].is_drained.then(|| process.to_owned())
     }
 
-    /// Notes that a process has ended and all its messages were handled. Returns how it ended, if its end can be recorded
+    /// Records that a process has ended and all its messages were handled. Returns how it ended, if its end can be recorded
     /// now. The end of `main` is known only when the supervisor has reaped it.
     pub(super) fn drain(&mut self, process: &str) -> Option<ProcessExit> {
         let session = self.by_process.get_mut(process)?;
@@ -207,14 +207,14 @@ impl Sessions {
         self.reaped.get(&pid).cloned().or(unseen)
     }
 
-    /// Records how a process ended, unless that is known already.
+    /// Records how a process ended, unless that is already known.
     pub(super) fn record_exit(&mut self, process: &str, exit: ProcessExit) {
         if matches!(self.exits.get(process), None | Some(ProcessExit::Unseen)) {
             self.exits.insert(process.to_owned(), exit);
         }
     }
 
-    /// Fills in how the processes ended whose parents reported nothing, and which processes still run.
+    /// Fills in how the processes ended that no parent reported, and which processes still run.
     pub(super) fn complete_exits(&mut self) {
         for (process, session) in &self.by_process {
             let exit = self.exits.get(process);

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Finds the open steps that can never complete although some processes still move. The runner does not know how.
+/// Finds the open steps that can never complete although some processes still move. It is passed in because the runner does
+/// not know how.
 pub type FindDeadlocked = fn(&Scenario, &StallEvidence) -> BTreeSet<usize>;
 
 /// The settings of an execution.
@@ -16,9 +17,9 @@ pub type FindDeadlocked = fn(&Scenario, &StallEvidence) -> BTreeSet<usize>;
 pub struct Settings {
     /// The harness's own program, which is started again as the supervisor.
     pub exe: PathBuf,
-    /// How long nothing must happen before the processes are examined. Never decides anything.
+    /// How long nothing must arrive before the processes are examined. It never decides anything.
     pub quiet_period: Duration,
-    /// How long to wait for a run that is silent and whose processes can't be observed. Its verdict is then `slow`.
+    /// How long to wait for a run that is silent and whose processes can't be observed. The verdict is then `slow`.
     pub timeout: Duration,
     /// The capacity to which each new pipe is set, in bytes, where the system allows it; `None` leaves the default.
     pub capacity: Option<u32>,

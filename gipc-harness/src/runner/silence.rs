@@ -1,4 +1,5 @@
-//! Notices that a run has made no progress for some seconds. They decide nothing: a person sees what the harness waits for.
+//! Sends a notice when a run has made no progress for some seconds. A notice decides nothing: it shows a person what the
+//! harness waits for.
 
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -9,7 +10,7 @@ const FIRST_NOTICE: Duration = Duration::from_secs(5);
 /// A run has made no progress for some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SilenceNotice {
-    /// How long no step and no process has begun or ended.
+    /// For how long no step and no process has begun or ended.
     pub lasted: Duration,
     /// The open steps, in file order.
     pub open: Vec<usize>,
@@ -25,12 +26,12 @@ pub(super) struct SilenceWatch {
 }
 
 impl SilenceWatch {
-    /// A watch that sends its notices here, if anywhere.
+    /// Creates a watch that sends its notices to this channel, if there is one.
     pub(super) fn new(notices: Option<mpsc::UnboundedSender<SilenceNotice>>) -> Self {
         Self { since: Instant::now(), next: FIRST_NOTICE, notices }
     }
 
-    /// Notes that there was progress.
+    /// Records that there was progress.
     pub(super) fn reset(&mut self) {
         self.since = Instant::now();
         self.next = FIRST_NOTICE;
@@ -41,7 +42,7 @@ impl SilenceWatch {
         let lasted = self.since.elapsed();
         let Some(notices) = self.notices.as_ref().filter(|_| lasted >= self.next) else { return };
         let (open, expected) = describe();
-        // Without a receiver, no one wants to know.
+        // This fails only without a receiver, and then no one wants the notice.
         let _ = notices.send(SilenceNotice { lasted, open, expected });
         self.next = lasted * 2;
     }

@@ -9,7 +9,7 @@ use crate::scenario::Verb;
 use crate::trace::{EndState, GhostInput, Ownership, SignalView, StallEvidence};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fills in what can be seen now: the trace, the holders of the pipe ends, and what each process sleeps in.
+/// Fills in what can be seen now: the trace, the holders of the pipe ends, and the call that each process sleeps in.
 pub(super) fn collect(
     state: &RunState<'_>,
     supervisor: Option<i32>,
@@ -39,7 +39,8 @@ pub(super) fn collect(
     evidence
 }
 
-/// A socket stays one descriptor when one of its directions is closed. The process that did so holds the other one only.
+/// Corrects the holders of sockets. A socket stays one descriptor when one of its directions is closed; the process that
+/// closed the direction then holds only the other one.
 fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
     let ownership = Ownership::replay(state.scenario, &evidence.trace);
     let closed_by = |end| match ownership.state(end) {
@@ -57,7 +58,7 @@ fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
     });
 }
 
-/// The signals of each living process that a step signals.
+/// The signal state of each living process that a step signals.
 fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
     let steps = state.scenario.steps.iter();
     let targets = steps
@@ -77,8 +78,8 @@ fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
     targets.filter_map(view).collect()
 }
 
-/// The descriptors that keep the input of a program beside the library open, in other processes than the one that has
-/// started it.
+/// The descriptors that keep the input of a program beside the library open, in processes other than the one that started
+/// it.
 fn ghost_inputs(state: &RunState<'_>, pids: &[i32]) -> Vec<GhostInput> {
     let mut inputs = Vec::new();
     for pid in pids {

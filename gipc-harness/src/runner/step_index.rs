@@ -1,4 +1,4 @@
-//! Which steps concern a process or a pipe end, so that a question about one process does not cost a look at all steps.
+//! Indexes the steps by process and by pipe end, so that a question about one process does not search all steps.
 
 use crate::scenario::{PipeEnd, Scenario, Verb};
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct StepIndex<'a> {
     /// The steps of each process and of its tasks.
     own: BTreeMap<&'a str, Vec<usize>>,
-    /// The steps that start each process. A later one can be tried if an earlier one failed.
+    /// The steps that start each process. There may be several: a later one can be tried if an earlier one failed.
     starts: BTreeMap<&'a str, Vec<usize>>,
     /// The steps that make, give away or close each end.
     of_end: BTreeMap<PipeEnd, Vec<usize>>,

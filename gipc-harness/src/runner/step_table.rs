@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct StepTable<'a> {
     scenario: &'a Scenario,
     states: Vec<StepState>,
-    /// The steps that were sent to their agent ahead of time. They open when the agent reports their begin.
+    /// The steps that were sent to their agents ahead of time. A step opens when the agent reports its begin.
     handed_over: BTreeSet<usize>,
     /// The steps whose begin an agent has reported.
     begun: BTreeSet<usize>,
-    /// The steps that are pending: few, however many steps there are.
+    /// The steps that are open: few, however many steps there are.
     open: BTreeSet<usize>,
     /// The number of steps of each process that have not completed.
     remaining: BTreeMap<&'a str, usize>,
@@ -36,7 +36,7 @@ impl<'a> StepTable<'a> {
         }
     }
 
-    /// Adds an occurrence that is no start and no end of a step.
+    /// Adds an occurrence that is neither the start nor the end of a step.
     pub(super) fn note(&mut self, occurrence: Occurrence) {
         self.history.push(occurrence);
     }
@@ -96,7 +96,7 @@ impl<'a> StepTable<'a> {
         self.remaining.get(process).is_none_or(|steps| *steps == 0)
     }
 
-    /// The open steps in which a process ends itself. The end of the process is their completion.
+    /// The open steps in which a process ends itself. They complete when the process ends.
     pub(super) fn open_exits_of(&self, process: &str) -> Vec<usize> {
         let is_exit = |step: &usize| {
             let step = &self.scenario.steps[*step];
@@ -105,7 +105,7 @@ impl<'a> StepTable<'a> {
         self.open.iter().copied().filter(is_exit).collect()
     }
 
-    /// Whether another task of the process of a step has a `stall` open, which keeps the step from completing.
+    /// Whether another task of the same process has an open `stall`, which keeps this step from completing.
     pub(super) fn is_held_up_by_stall(&self, step: usize) -> bool {
         let stalled = &self.scenario.steps[step].task_id.process;
         self.open.iter().any(|other| {
@@ -124,8 +124,8 @@ impl<'a> StepTable<'a> {
         })
     }
 
-    /// An upper bound of the bytes that may still move through pipes while no step completes: those of the largest message
-    /// that was put into each pipe at which a step is open.
+    /// An upper bound of the bytes that may still move through pipes while no step completes: for each pipe that an open
+    /// step uses, those of the largest message that was put into it.
     pub(super) fn bytes_in_transit(&self) -> u64 {
         let handles = &self.scenario.handles;
         let in_use: BTreeSet<PipeId> = (self.open.iter())
@@ -156,7 +156,7 @@ impl<'a> StepTable<'a> {
         })
     }
 
-    /// Whether a step was started that kills, signals or terminates a process.
+    /// Whether a step was started that kills, signals or terminates this process.
     pub(super) fn was_signalled(&self, child: &str) -> bool {
         self.with_states().any(|(step, state)| {
             *state != StepState::NotStarted
@@ -180,7 +180,7 @@ impl<'a> StepTable<'a> {
         self.open.insert(step);
     }
 
-    /// Opens a step that was handed over and that its agent mentions for the first time.
+    /// Opens a step that was handed over, when its agent mentions it for the first time.
     pub(super) fn open_if_handed_over(&mut self, step: usize) {
         if self.handed_over.remove(&step) && self.states[step] == StepState::NotStarted {
             self.open(step);
@@ -192,7 +192,7 @@ impl<'a> StepTable<'a> {
         self.begun.insert(step)
     }
 
-    /// Completes a step. `from` is the step that put the message, `detail` the implementation's own description.
+    /// Completes a step. `from` is the step that put the message; `detail` is the implementation's own description.
     pub(super) fn complete(
         &mut self,
         step: usize,

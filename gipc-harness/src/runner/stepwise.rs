@@ -1,7 +1,7 @@
 //! Stepwise mode: releases one step at a time, in the order of a schedule, and waits for the effects that the schedule
 //! predicts, or until nothing moves any more.
 //!
-//! The schedule only says what to wait for. What happened instead is recorded, and judged elsewhere.
+//! The schedule only says what to wait for. Anything else that happens is recorded and judged elsewhere.
 
 use super::execution::Execution;
 use super::fault_injection::InjectedFault;
@@ -26,8 +26,8 @@ pub(super) async fn run(
             return;
         }
         let task = &*scenario.steps[release.step].task_id;
-        // Once the process of a task is missing, or a step of the task stays open, its later steps wait for the end of the
-        // schedule, even if the task becomes ready again.
+        // If the process of a task is missing, or a step of the task stays open, the later steps of the task wait until the
+        // schedule is over, even if the task becomes ready again.
         let is_due = started.contains(task) || execution.state.is_due(release.step);
         if halted.contains(task) || !is_due || !execution.state.is_ready(task) {
             halted.insert(task);
@@ -58,7 +58,7 @@ pub(super) async fn run(
     }
 }
 
-/// A step that may have to begin although the schedule did not get to it.
+/// A step that may still have to begin although the schedule has not released it.
 struct LeftOver {
     step: usize,
     /// The step before it in its task; `None` for the first one.
@@ -78,9 +78,9 @@ impl LeftOver {
     }
 }
 
-/// The steps that were skipped because the one before had not completed, and those that the schedule does not have because
-/// what is before them is to wait forever. Where steps race, another course than that of the schedule is as right, and they
-/// begin.
+/// The steps that the schedule has not released: those that were skipped because the step before had not completed, and
+/// those that are not in the schedule because the step before is to wait forever. Where steps race, another course than that
+/// of the schedule can be correct, and then these steps begin.
 fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -> Vec<LeftOver> {
     let steps = &execution.state.scenario.steps;
     let mut is_foreseen = vec![false; steps.len()];
@@ -101,8 +101,8 @@ fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -
     left_over
 }
 
-/// Completes the `until` steps of a release, each when all steps that are to complete before it have completed and its
-/// task is blocked. An `until` may have been released earlier.
+/// Completes the `until` steps of a release. Each completes when all steps that must complete before it have completed and
+/// the task that it awaits is blocked. An `until` may have been released earlier.
 async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
     let scenario = execution.state.scenario;
     for (place, step) in release.completes.iter().copied().enumerate() {
@@ -115,15 +115,15 @@ async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
     }
 }
 
-/// Completes, after the last release, an open `until` whose task is blocked. The schedule does not complete such an `until`,
-/// but where steps race, the task can be blocked in this run. Returns whether an `until` was completed.
+/// Completes one open `until` whose awaited task is blocked, after the last release. The schedule does not complete such an
+/// `until`, but where steps race, the task can be blocked in this run. Returns whether an `until` was completed.
 async fn fulfil_until(execution: &mut Execution<'_>) -> bool {
     let steps = &execution.state.scenario.steps;
     let open: Vec<usize> = execution.state.steps.open_steps().iter().copied().collect();
     for step in open {
         let Verb::Until { task_id: task } = &steps[step].verb else { continue };
         let awaited = execution.state.steps.open_step_of(task);
-        // A task that is itself in an `until` waits for the harness, and not for the system.
+        // A task that is itself in an `until` waits for the harness rather than for the system.
         let waits = awaited.is_some_and(|it| !matches!(steps[it].verb, Verb::Until { .. }));
         if waits && execution.await_blocked(task).await && execution.state.steps.is_open(step) {
             execution.state.complete_own_step(step);
@@ -133,8 +133,8 @@ async fn fulfil_until(execution: &mut Execution<'_>) -> bool {
     false
 }
 
-/// Waits until these steps have completed and the processes of a release have started and exited, or until nothing moves,
-/// which is recorded as a stall.
+/// Waits until these steps have completed and the processes of a release have started and exited. If nothing moves before
+/// that, records a stall.
 async fn await_effects(execution: &mut Execution<'_>, release: &Release, steps: &[usize]) {
     let mut detector = execution.new_detector();
     while !execution.state.is_over() && !has_taken_effect(&execution.state, release, steps) {
@@ -152,8 +152,8 @@ async fn await_effects(execution: &mut Execution<'_>, release: &Release, steps: 
 }
 
 fn has_taken_effect(state: &RunState<'_>, release: &Release, steps: &[usize]) -> bool {
-    // A step that was never released, or whose process is gone, is not waited for. Neither is one whose process stalls: the
-    // model does not know that a stalled process completes nothing, and the step completes when the stall is over.
+    // Do not wait for a step that was never released or whose process is gone. Neither wait for a step whose process stalls:
+    // the model does not know that a stalled process completes nothing, and the step completes when the stall is over.
     let is_over = |step: &usize| {
         let process = &state.scenario.steps[*step].task_id.process;
         !state.steps.is_open(*step)
@@ -168,7 +168,7 @@ fn has_taken_effect(state: &RunState<'_>, release: &Release, steps: &[usize]) ->
         && release.exits.iter().all(has_exited)
 }
 
-/// Whether a spawn that the release is, or that it completes, has succeeded.
+/// Whether a spawn has succeeded that this release performs or completes.
 fn has_spawned(state: &RunState<'_>, release: &Release) -> bool {
     std::iter::once(&release.step).chain(&release.completes).any(|step| {
         matches!(state.scenario.steps[*step].verb, Verb::Spawn { .. })
@@ -195,13 +195,13 @@ fn is_deadlocked(
             .all(|process| !state.sessions.is_alive(process) || has_deadlocked_step(process))
 }
 
-/// Whether `main` has not ended, or the census of a process has not.
+/// Whether the run goes on: `main` has not ended, or the census of a process is not complete.
 fn is_going_on(state: &RunState<'_>) -> bool {
     state.sessions.is_alive("main") || state.has_unsettled_census()
 }
 
-/// Waits, after the last release, until `main` has ended or nothing moves. Then the next step that is left over is released, if
-/// what is before it has completed.
+/// Waits, after the last release, until `main` has ended. Each time nothing moves, completes an `until` or releases a step
+/// that is left over and can begin. If there is neither, records a stall and returns.
 async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
     let are_all_deadlocked = |state: &RunState<'_>, deadlocked: &BTreeSet<usize>| {
         !deadlocked.is_empty() && state.steps.open_steps().is_subset(deadlocked)

@@ -1,8 +1,8 @@
-//! What the time of a run was spent on, by what ended each wait.
+//! Measures what the time of a run was spent on, by the event that ended each wait.
 //!
-//! The phases of a run are measured with one clock and add up to its time. A period of silence belongs to the event that
-//! ended it, since a process may have worked all the time; it belongs to quiescence only if a stall or a blocked process
-//! was proved at its end.
+//! The phases of a run are measured with one clock and add up to its time. A period of silence is charged to the event that
+//! ended it, since a process may have worked all the time. It is charged to quiescence only if its end proved a stall or a
+//! blocked process.
 
 use super::inbox::Incoming;
 use super::supervisor::SupervisorEvent;
@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 pub enum Phase {
     /// Starting the supervisor and the processes, until each has connected.
     ProcessStart,
-    /// Sending a step until the agent has begun it, and handling what the agents report.
+    /// Sending a step until its agent has begun it, and handling what the agents report.
     Protocol,
     /// From the begin of a step to its end.
     Implementation,
     /// Proving that nothing moves, or that a process is blocked.
     Quiescence,
-    /// Waiting for processes to end, and removing what is left of the run.
+    /// Waiting for processes to end, and cleaning up after the run.
     ProcessEnd,
     /// Reading the scenarios and predicting their outcomes.
     Model,
@@ -71,13 +71,13 @@ impl Phase {
         }
     }
 
-    /// What a wait was for that ended with this.
+    /// The phase of a wait that ended with this.
     fn of(incoming: &Incoming) -> Self {
         match incoming {
             Incoming::Agent(event) => match event {
                 AgentEvent::Hello(..) => Self::ProcessStart,
                 AgentEvent::Message(_, FromAgent::End { .. }) => Self::Implementation,
-                // Pings serve only to show that a process is blocked or that nothing moves.
+                // Pings only serve to show that a process is blocked or that nothing moves.
                 AgentEvent::Message(_, FromAgent::Pong { .. }) => Self::Quiescence,
                 AgentEvent::HungUp(_) | AgentEvent::Exited(_) => Self::ProcessEnd,
                 AgentEvent::Message(..)
@@ -123,7 +123,7 @@ impl AddAssign for Timings {
 
 /// Charges the time of a run to its phases: each moment from the start to the last charge exactly once.
 pub(super) struct PhaseClock {
-    /// Until when everything is charged.
+    /// The time up to which everything is charged.
     charged: Instant,
     timings: Timings,
 }
@@ -140,7 +140,8 @@ impl PhaseClock {
         self.charged = now;
     }
 
-    /// Charges the time since the last charge to what was waited for. What a silence is charged to is known only after it.
+    /// Charges the time since the last charge to what was waited for. A silence is charged later, when it is known what
+    /// ended it.
     pub(super) fn charge_wait(&mut self, incoming: &Incoming) {
         if !matches!(incoming, Incoming::Silence) {
             self.charge(Phase::of(incoming));

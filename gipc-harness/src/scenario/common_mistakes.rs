@@ -6,10 +6,10 @@ use super::token_line::TokenLine;
 use super::{Outcome, ParseError, lexer, outcome_parser};
 use crate::similar::closest;
 
-/// What authors write for `=>`.
+/// What authors write instead of `=>`.
 const OTHER_ARROWS: [&str; 10] = ["->", "-->", "==>", "=", "==", ">", ">>", "→", "⇒", "⟶"];
 
-/// A mistake in the line as a whole, which the verb and its arguments would only hide.
+/// Refuses a line with a mistake that an error about the verb and its arguments would only hide.
 pub(super) fn in_line(tokens: &TokenLine<'_>) -> Result<(), ParseError> {
     for at in 1..tokens.len() {
         let text = tokens.text(at);
@@ -64,7 +64,7 @@ pub(super) fn unknown_verb(tokens: &TokenLine<'_>) -> ParseError {
     tokens.error(at, message, hint)
 }
 
-/// The error for words behind the last argument of a verb, the first of them at the token `at`.
+/// The error for words after the last argument of a verb, the first of them at the token `at`.
 pub(super) fn too_many_words(tokens: &TokenLine<'_>, at: usize, verb: &str) -> ParseError {
     let is_verb = |word: &str| first_words().split(", ").any(|verb| verb == word);
     let rest: Vec<&str> = (at..tokens.len()).map(|at| tokens.text(at)).collect();
@@ -80,7 +80,7 @@ pub(super) fn too_many_words(tokens: &TokenLine<'_>, at: usize, verb: &str) -> P
     tokens.error(at, "too many words", format!("write {} and no more", usages(verb)))
 }
 
-/// The hint for a word that is not a name: the name in it, if one can be seen, else what names look like.
+/// The hint for a word that is not a name: the name in it if there is one, or else the form of names.
 pub(super) fn name_hint(word: &str, form: &str) -> String {
     let trimmed = word.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != ']');
     let candidate = trimmed.to_lowercase().replace('_', "-");
@@ -128,7 +128,7 @@ pub(super) fn payload(word: &str) -> (&'static str, String) {
     }
 }
 
-/// The hint for a word that is no time: `50`, `1s`.
+/// The hint for a word that is not a time: `50`, `1s`.
 pub(super) fn milliseconds(word: &str, form: &str) -> String {
     let seconds = word.strip_suffix('s').and_then(|number| number.parse::<u64>().ok());
     match (word.parse::<u64>(), seconds) {
@@ -138,7 +138,7 @@ pub(super) fn milliseconds(word: &str, form: &str) -> String {
     }
 }
 
-/// The hint for a word that is no outcome.
+/// The hint for a word that is not an outcome.
 pub(super) fn outcome(word: &str) -> String {
     let words = Outcome::words().chain(["exit", "signal", "blocks", "or"]);
     let is_upper =
@@ -165,7 +165,7 @@ pub(super) fn outcome(word: &str) -> String {
     }
 }
 
-/// The message and the hint for a word that is no range of numbers.
+/// The message and the hint for a word that is not a range of numbers.
 pub(super) fn range(word: &str) -> (&'static str, String) {
     let form = "write `each i in 1..1000`, or `each i in 1..10, j in 1..3`";
     let trimmed = word.trim_end_matches([':', ';', '.']);

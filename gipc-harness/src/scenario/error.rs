@@ -31,12 +31,12 @@ pub struct ParseError {
 pub enum Severity {
     /// The scenario is refused.
     Error,
-    /// The scenario can run, and will probably not test what its author thinks.
+    /// The scenario can run, but will probably not test what its author thinks.
     Warning,
 }
 
 impl Severity {
-    /// The word that a report begins with.
+    /// The word at the beginning of a report.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl ParseError {
         Self::at((step.position.line, step.position.what, width), message, hint)
     }
 
-    /// An error that marks the outcome of a step in this text of a file, or its action if the line has no outcome.
+    /// An error that marks the outcome of a step, or its action if the line has no outcome. `text` is that of the file.
     pub fn at_outcome(
         text: &str,
         step: &Step,
@@ -87,8 +87,8 @@ impl ParseError {
         Self::at((step.position.line, 1, width), message, hint)
     }
 
-    /// Ends the mark where the action of its line ends, if it is longer: the names in a line below an `each` are shorter in
-    /// the file than after its expansion.
+    /// Shortens the mark so that it ends where the action of its line ends: the names in a line below an `each` are shorter
+    /// in the file than after its expansion.
     pub fn limit_to(&mut self, line: &str) {
         let is_outcome = line.chars().take(self.column.saturating_sub(1)).collect::<String>();
         let end = match line.split_once(" => ").filter(|_| !is_outcome.contains("=>")) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The maximum number of steps of a scenario after expansion.
 const MAX_STEPS: u64 = 250_000;
 
-/// The steps of a script in file order. `positions` has one entry for each line of the file. A line that cannot be
+/// Returns the steps of a script in file order. `positions` has one entry for each line of the file. A line that cannot be
 /// expanded has no steps.
 pub(super) fn expand(
     script: &Script,
@@ -81,7 +81,7 @@ fn expand_paragraph(
         }
         return;
     };
-    // Lines that could not be read are no part of the script. Their own mistakes say what is wrong.
+    // The script leaves out lines that could not be read. Their own mistakes say what is wrong.
     if lines.is_empty() && mistakes.is_wrong_below(head_position.line) {
         return;
     }
@@ -132,23 +132,23 @@ fn is_within_limit(indices: &[Index], lines: usize, steps: usize) -> bool {
 /// The tasks of the steps so far, each once.
 type TaskIds = HashSet<Arc<TaskId>>;
 
-/// A line whose indices are replaced by their values in each repetition. It is split once, and repeated up to a hundred
-/// thousand times.
+/// A line with indices, which are replaced by their values in each repetition. The line is split once, and repeated up to a
+/// hundred thousand times.
 struct LineTemplate<'a> {
     line: &'a Line,
     position: Arc<SourcePosition>,
     /// The outcomes as written; `ok` if the line has no outcome.
     expected: Outcomes,
-    /// By name of the verb; empty if none has an index.
+    /// One for each name in the verb; empty if none has an index.
     verb_names: Vec<Option<Template>>,
     payload: Option<Template>,
-    /// By outcome; empty if none has an index.
+    /// One for each outcome; empty if none has an index.
     messages: Vec<Option<Template>>,
-    /// By outcome, and by process that it waits for.
+    /// For each outcome, one for each process that it waits for.
     awaited: Vec<Vec<Option<Template>>>,
     /// The task as written.
     task_id: Arc<TaskId>,
-    /// By name of the task; empty if none has an index.
+    /// One for each name in the task; empty if none has an index.
     task_names: Vec<Option<Template>>,
 }
 
@@ -257,20 +257,20 @@ impl<'a> LineTemplate<'a> {
     }
 }
 
-/// A message always has a value for each index in it.
+/// Fills in the indices of a message, where each of them always has a value.
 fn fill_message(text: &mut EcoString, template: &Template, indices: &Indices) {
     if let Ok(filled) = template.fill(indices) {
         *text = filled;
     }
 }
 
-/// The templates of several texts; none at all if no text has an index.
+/// The templates of several texts, or an empty list if no text has an index.
 fn unless_fixed(templates: impl Iterator<Item = Option<Template>>) -> Vec<Option<Template>> {
     let templates: Vec<Option<Template>> = templates.collect();
     if templates.iter().all(Option::is_none) { Vec::new() } else { templates }
 }
 
-/// The task that all its steps share.
+/// Returns the shared copy of a task, which all its steps use.
 fn shared(tasks: &mut TaskIds, task_id: TaskId) -> Arc<TaskId> {
     if let Some(known) = tasks.get(&task_id) {
         return Arc::clone(known);

@@ -23,7 +23,7 @@ pub enum Profile {
     Counts,
     /// Values instead of bytes.
     Codec,
-    /// Misuse that a type system may make impossible.
+    /// Misuse that a type system may rule out.
     Oddities,
     /// Programs whose standard streams are pipes.
     Stdio,
@@ -35,7 +35,7 @@ pub enum Profile {
     Share,
     /// Dropping the last reference to a handle.
     DropHandle,
-    /// Starts that are called from a thread without an event loop.
+    /// Starts from a thread without an event loop.
     Threads,
 }
 
@@ -134,8 +134,8 @@ pub(super) fn first_words() -> String {
 }
 
 impl Verb {
-    /// The profiles that an implementation must support so that it can perform this verb: one, or two for a program in
-    /// a process group, and for a child in a group, or from a thread, that gets a shared handle.
+    /// The profiles that an implementation must support to perform this verb. It is one, or two for a program in a process
+    /// group, and for a child in a group, or started from a thread, that gets a shared handle.
     pub fn profiles(&self) -> impl Iterator<Item = Profile> {
         let (is_program, is_sharer) = match self {
             Self::Spawn { program, shared, in_group, from_thread, .. }
@@ -149,7 +149,7 @@ impl Verb {
         [Some(self.profile())].into_iter().chain(second).flatten()
     }
 
-    /// The profile that decides about this verb: of two, the one that fewer implementations support.
+    /// The profile that decides about this verb. If there are two, the one that fewer implementations support.
     #[must_use]
     pub fn profile(&self) -> Profile {
         match self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The values of the `each` indices in one repetition, outermost first. Empty outside of an `each` paragraph.
 ///
-/// The values follow from the number of the repetition, so that a hundred thousand repetitions share one head.
+/// The values are computed from the number of the repetition, so that a hundred thousand repetitions share one head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Indices {
     head: Option<Arc<Vec<Index>>>,

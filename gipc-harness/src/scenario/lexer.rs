@@ -1,6 +1,6 @@
 //! Splits one line of a scenario into tokens with their columns, and reads single tokens.
 //!
-//! The lexer checks spelling only. Whether a name exists is checked in `validation`.
+//! The lexer checks spelling only. `validation` checks whether a name exists.
 
 use super::{Payload, TaskId};
 use ecow::EcoString;
@@ -21,7 +21,7 @@ impl Token<'_> {
     }
 }
 
-/// Splits a line at blanks. A comma is a token of its own, and a quoted text is one token with its blanks.
+/// Splits a line at blanks. A comma is a token of its own. A quoted text is one token, blanks included.
 pub(super) fn tokens(line: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     // The byte offset and the column at which the current token began.

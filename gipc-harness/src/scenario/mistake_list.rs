@@ -1,13 +1,13 @@
 //! Collects the mistakes of a file, and leaves out those that probably follow from another one.
 //!
-//! A name that stands in a line with a mistake is doubtful: `spwan child w` makes no child, so that the later lines of
-//! `child` are wrong as well, and say nothing new.
+//! A name in a line with a mistake is doubtful: `spwan child w` makes no child, so the later lines of `child` are wrong as
+//! well, and errors about them would say nothing new.
 
 use super::grammar::first_words;
 use super::{ParseError, lexer};
 use std::collections::BTreeSet;
 
-/// Words of the language that can stand where names stand.
+/// Words of the language that can be in the places of names.
 const KEYWORDS: [&str; 15] = [
     "main",
     "within",
@@ -32,7 +32,7 @@ pub(super) struct MistakeList<'a> {
     mistakes: Vec<ParseError>,
     /// The lines that have a mistake.
     wrong_lines: BTreeSet<usize>,
-    /// The names, without indices, that stand in lines with a mistake.
+    /// The names, without indices, in lines with a mistake.
     doubtful_names: BTreeSet<&'a str>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> MistakeList<'a> {
         Self { lines, mistakes, wrong_lines, doubtful_names }
     }
 
-    /// Whether there is no mistake.
+    /// Whether there are no mistakes.
     pub(super) fn is_empty(&self) -> bool {
         self.mistakes.is_empty()
     }
@@ -75,7 +75,7 @@ impl<'a> MistakeList<'a> {
         }
     }
 
-    /// Regards the names in a line as doubtful.
+    /// Makes the names in a line doubtful.
     pub(super) fn doubt(&mut self, line: usize) {
         self.wrong_lines.insert(line);
         let names = names(self.line(line));
@@ -100,7 +100,7 @@ impl<'a> MistakeList<'a> {
     }
 }
 
-/// The names in a line before its `=>`, without indices. `main` is one of them only where it acts.
+/// The names in a line before its `=>`, without indices. `main` is included only if the line begins with it.
 fn names(line: &str) -> Vec<&str> {
     let verbs = first_words();
     let is_verb = |word: &str| verbs.split(", ").any(|verb| verb == word);

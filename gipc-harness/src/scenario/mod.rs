@@ -63,7 +63,7 @@ impl Scenario {
         Self { id, text, script, steps: Arc::new(steps), handles }
     }
 
-    /// The same scenario with other steps. Its text and layout stay those of the file.
+    /// Returns the same scenario with other steps. Its text and layout stay those of the file.
     #[must_use]
     pub fn with_steps(&self, steps: Vec<Step>) -> Self {
         let handles = Arc::new(HandleTable::of(&steps));

@@ -1,4 +1,4 @@
-//! Reads what stands after the `=>` of a line.
+//! Reads the outcomes after the `=>` of a line.
 
 use super::token_line::TokenLine;
 use super::{Outcome, ParseError, common_mistakes};
@@ -19,7 +19,7 @@ pub(super) fn outcomes(tokens: &TokenLine<'_>, mut at: usize) -> Result<Vec<Outc
     }
 }
 
-/// Reads one outcome and moves `at` behind it.
+/// Reads one outcome and moves `at` past it.
 fn outcome(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Outcome, ParseError> {
     let first = *at;
     let word = tokens.text(first);
@@ -56,7 +56,7 @@ fn outcome(tokens: &TokenLine<'_>, at: &mut usize) -> Result<Outcome, ParseError
     }
 }
 
-/// Reads the `on a, b` that may follow `blocks`, and moves `at` behind it.
+/// Reads the `on a, b` that may follow `blocks`, and moves `at` past it.
 fn awaited_processes(
     tokens: &TokenLine<'_>,
     at: &mut usize,

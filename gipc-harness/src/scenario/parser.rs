@@ -14,8 +14,8 @@ pub fn parse(id: &str, text: &str) -> Result<Scenario, ParseError> {
     parse_all(id, text).map_err(|mut mistakes| mistakes.swap_remove(0))
 }
 
-/// Reads a scenario like [`parse`]. Returns all mistakes in the order of their lines, without those that may only follow
-/// from others; the list is not empty.
+/// Reads a scenario like [`parse`]. The error is all mistakes in the order of their lines, without those that may only
+/// follow from others; it is not empty.
 pub fn parse_all(id: &str, text: &str) -> Result<Scenario, Vec<ParseError>> {
     let mut mistakes = MistakeList::new(text);
     let (script, positions) = script(text, &mut mistakes);
@@ -28,8 +28,8 @@ pub fn parse_all(id: &str, text: &str) -> Result<Scenario, Vec<ParseError>> {
     }
 }
 
-/// Reads the layout only: checks the spelling, and not whether the steps are well-formed. Returns a position for each
-/// item. A line that cannot be read is left out, and with a wrong `each` its paragraph.
+/// Reads only the layout: checks the spelling, but not whether the steps are well-formed. Returns a position for each item.
+/// A line that cannot be read is left out. If an `each` cannot be read, its whole paragraph is left out.
 pub(super) fn script(text: &str, mistakes: &mut MistakeList<'_>) -> (Script, Vec<SourcePosition>) {
     let mut items = Vec::new();
     let mut positions = Vec::new();
@@ -84,7 +84,7 @@ fn line(tokens: &TokenLine<'_>, number: usize) -> Result<(Line, SourcePosition),
     let mut end = arrow.unwrap_or(tokens.len());
     let mut within_ms = None;
     let is_limited = end >= 4 && tokens.text(end - 2) == "within";
-    // A text is a limit that `get` must refuse, and a part of the verb.
+    // For `get`, a text after `within` is a limit that must be refused. It is part of the verb.
     let is_text = tokens.text(1) == "get" && tokens.quoted(end.wrapping_sub(1)).is_some();
     if is_limited && !is_text {
         let hint = "write up to 60000 milliseconds, such as 50ms";

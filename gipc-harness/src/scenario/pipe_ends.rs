@@ -1,6 +1,6 @@
 //! The pipes of a scenario, and the pipe ends that each handle stands for.
 //!
-//! Handles are resolved once, when a scenario is read. All other code uses the table and never splits handle names.
+//! Handles are resolved once, when a scenario is read. All other code uses the table and never takes handle names apart.
 
 use super::{Step, Verb};
 use ecow::{EcoString, eco_format};
@@ -86,10 +86,10 @@ pub struct HandleTable {
 type HandleEnds = SmallVec<[PipeEnd; 1]>;
 
 impl HandleTable {
-    /// Resolves the handles of all steps.
+    /// Builds the table from the handles of all steps.
     pub(super) fn of(steps: &[Step]) -> Self {
         let mut table = Self::default();
-        // A step that is expected to be refused makes nothing, so another step may use its names.
+        // A step that is expected to be refused makes nothing, so another step may use the same names.
         let mut unmade: Vec<(EcoString, HandleEnds)> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let first = table.names.len();

@@ -4,9 +4,9 @@ use super::{ChildAct, Scenario, Verb};
 use std::collections::BTreeSet;
 
 impl Scenario {
-    /// The processes that may be in the process group that `leader` is the first of, itself included: a process is in the
-    /// group of its parent, unless its start says that it has a group of its own. Two lines may start the same process,
-    /// if one of them is refused.
+    /// The processes that may be in the process group of which `leader` is the first, including itself. A process is in the
+    /// group of its parent, unless its start gives it a group of its own. Two lines may start the same process, if one of
+    /// them is refused.
     #[must_use]
     pub fn process_group<'a>(&'a self, leader: &'a str) -> BTreeSet<&'a str> {
         let mut members = BTreeSet::from([leader]);

@@ -1,4 +1,4 @@
-//! `run`: the start of a program whose standard streams are ends of pipes, as data, as text and as it is read.
+//! `run`: the start of a program whose standard streams are ends of pipes, as data and as text, and how it is read.
 
 use super::token_line::TokenLine;
 use super::{ParseError, Side};
@@ -10,18 +10,18 @@ use std::fmt::{self, Display, Formatter};
 pub struct ProgramStart {
     /// The program.
     pub executable: Executable,
-    /// The streams that are ends of pipes, each at most once. The others are what the implementation makes of them.
+    /// The streams that are ends of pipes, each at most once. The implementation decides about the other streams.
     pub streams: Vec<Stream>,
 }
 
 /// The program that is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Executable {
-    /// The program of the harness. It performs the lines of the child with the system's own calls.
+    /// The program of the harness, which performs the steps of the child with plain system calls.
     Script,
-    /// There is no such file.
+    /// A file that does not exist.
     Missing,
-    /// The file is not executable.
+    /// A file that is not executable.
     NotExecutable,
 }
 
@@ -37,11 +37,11 @@ pub struct Stream {
 /// The standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StreamName {
-    /// Standard input: the program reads it.
+    /// Standard input, which the program reads.
     Stdin,
-    /// Standard output: the program writes it.
+    /// Standard output, which the program writes.
     Stdout,
-    /// Standard error: the program writes it.
+    /// Standard error, which the program writes.
     Stderr,
 }
 
@@ -169,7 +169,7 @@ fn stream_name(word: &str) -> Option<StreamName> {
 }
 
 impl Display for ProgramStart {
-    /// What follows the name of the child, with a blank before it.
+    /// Writes what follows the name of the child, with a blank before it.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self.executable {
             Executable::Script => "",

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
-/// The outcomes that a step may have. Nearly all steps have one, which needs no memory of its own.
+/// The outcomes that a step may have. Nearly all steps have one, which is stored inline.
 pub type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// One step of one process or task, with concrete names.
@@ -34,8 +34,8 @@ impl Step {
         self.expected.iter().all(Outcome::is_refusal)
     }
 
-    /// The first profile that an implementation must support so that it can perform this step, and that `declared` does
-    /// not contain; `None` if it contains all of them.
+    /// The first profile that this step needs and that `declared` does not contain; `None` if `declared` contains all of
+    /// them.
     #[must_use]
     pub fn undeclared_profile(&self, declared: &[String]) -> Option<&'static str> {
         let of_task = self.task_id.task.as_ref().map(|_| Profile::Tasks);
@@ -43,8 +43,7 @@ impl Step {
         needed.find(|profile| !declared.iter().any(|one| one == profile))
     }
 
-    /// Whether the time limit of a get or a join may expire first although what the step waits for comes: its line allows
-    /// both.
+    /// Whether the time limit of a get or a join races with what the step waits for: its line allows both outcomes.
     #[must_use]
     pub fn races_with_its_limit(&self) -> bool {
         let expired = match self.verb {
@@ -66,7 +65,7 @@ pub struct TaskId {
 }
 
 impl TaskId {
-    /// The task of a process itself, without a name of its own.
+    /// The task of a process itself, which has no name of its own.
     pub fn process(name: impl Into<EcoString>) -> Self {
         Self { process: name.into(), task: None }
     }

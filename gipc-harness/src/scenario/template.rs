@@ -4,10 +4,10 @@ use super::{Index, Indices};
 use ecow::EcoString;
 use std::fmt::Write;
 
-/// A text as written in a line, split where values of indices stand.
+/// A text as written in a line, split at the places where values of indices are filled in.
 pub(super) struct Template {
     pieces: Vec<Piece>,
-    /// What no index can be put into, such as `[k]` below `each i in 1..3`.
+    /// Whether it has an index that does not exist, such as `[k]` below `each i in 1..3`.
     has_unknown: bool,
 }
 
@@ -21,7 +21,7 @@ enum Piece {
     },
 }
 
-/// How a name counts from an index: `[i]`, `[i+1]`, `[i-1]`.
+/// What is added to the value of an index: `[i]`, `[i+1]`, `[i-1]`.
 #[derive(Clone, Copy)]
 enum Change {
     None,
@@ -54,7 +54,7 @@ impl Template {
         Some(template)
     }
 
-    /// A message with `{i}` in it; `None` if it has no value of an index.
+    /// A message with `{i}` in it; `None` if it contains no index.
     pub(super) fn of_message(text: &str, indices: &[Index]) -> Option<Self> {
         let mut template = Self { pieces: Vec::new(), has_unknown: false };
         let (mut rest, mut from) = (text, 0);
@@ -79,7 +79,7 @@ impl Template {
         Some(template)
     }
 
-    /// The text in one repetition. The error is the text with an index in it that has no value.
+    /// Fills in the text for one repetition. The error is the text with the index that has no value.
     pub(super) fn fill(&self, indices: &Indices) -> Result<EcoString, EcoString> {
         let mut text = EcoString::new();
         let mut is_complete = !self.has_unknown;
@@ -93,7 +93,7 @@ impl Template {
                         Change::Next => Some(value + 1),
                         Change::Previous => value.checked_sub(1),
                     };
-                    // Writing to a text does not fail.
+                    // Writing to a string does not fail.
                     let _ = match value {
                         Some(value) if *is_name => write!(text, "[{value}]"),
                         Some(value) => write!(text, "{value}"),
@@ -115,7 +115,7 @@ mod tests {
     use rstest::rstest;
     use std::sync::Arc;
 
-    /// What the text is in the second of the repetitions `each i in 0..1, j in 7..8`.
+    /// Fills in a template for the second of the repetitions `each i in 0..1, j in 7..8`.
     fn filled(template: impl Fn(&[Index]) -> Option<Template>) -> Option<Result<String, String>> {
         let index = |name: &str, first| Index { name: name.to_owned(), first, last: first + 1 };
         let head = vec![index("i", 0), index("j", 7)];

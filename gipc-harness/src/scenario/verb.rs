@@ -4,7 +4,7 @@ use super::{Payload, ProgramStart, TaskId};
 use ecow::EcoString;
 use thin_vec::ThinVec;
 
-/// What a step does. There are hundreds of thousands of verbs, so what few of them have is behind a pointer.
+/// What a step does. There may be hundreds of thousands of verbs, so data that few of them have is behind a pointer.
 ///
 /// Handles and processes are given by name; `near.r` is one half of a duplex.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum Verb {
         /// A reader or a duplex.
         handle: EcoString,
     },
-    /// Receives with a time limit that is no time, which must be refused.
+    /// Receives with a limit that is not a time; the implementation must refuse it.
     GetWithin {
         /// A reader or a duplex.
         handle: EcoString,
@@ -106,7 +106,7 @@ pub enum Verb {
         /// The child.
         child: EcoString,
     },
-    /// Makes the entry function of its own process fail, as is usual in its language: a panic, an exception.
+    /// Makes the entry function of its own process fail in the usual way of its language: a panic, an exception.
     Raise,
     /// Starts a program without the implementation. It exits with code 7 once it is reaped.
     Exec {
@@ -127,7 +127,7 @@ pub enum Verb {
         /// The writer of the `cut`.
         handle: EcoString,
     },
-    /// Writes the header of a message, and no message.
+    /// Writes the header of a message without the message.
     Announce {
         /// A writer.
         handle: EcoString,
@@ -177,7 +177,7 @@ pub enum Verb {
         /// Whether an error leaves the scope.
         raising: bool,
     },
-    /// Sends a handle as a message, which must be refused.
+    /// Sends a handle as a message; the implementation must refuse it.
     Pass {
         /// The writer.
         handle: EcoString,
@@ -278,9 +278,9 @@ pub enum Codec {
 pub enum Closing {
     /// By the implementation's own close.
     Call,
-    /// By dropping the last reference to the handle, without a call.
+    /// By dropping the last reference to the handle, without calling close.
     Drop,
-    /// By closing its descriptor with the system call, unseen by the implementation.
+    /// By closing its descriptor with the system call, without the knowledge of the implementation.
     Descriptor,
 }
 
@@ -293,13 +293,13 @@ pub enum ChildAct {
     Alive,
     /// Asks for its exit code, without waiting.
     Code,
-    /// Blocks the whole process until the child has ended. No task runs meanwhile, and the child is not reaped.
+    /// Blocks the whole process until the child has ended. No task runs during that time, and the child is not reaped.
     Stall,
-    /// Waits until nothing is left of the child, not even a zombie. Other tasks run meanwhile.
+    /// Waits until nothing is left of the child, not even a zombie. Other tasks run during that time.
     Reaped,
-    /// Reaps the child with the system call, unseen by the implementation.
+    /// Reaps the child with the system call, without the knowledge of the implementation.
     Reap,
-    /// Drops the implementation's object for the child. The child goes on.
+    /// Drops the implementation's object for the child. The child keeps running.
     Drop,
 }
 

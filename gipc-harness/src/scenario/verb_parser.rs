@@ -1,6 +1,6 @@
 //! Reads the action of a line: the verb and its arguments.
 //!
-//! The parser checks spelling only. Whether a name exists is checked in `validation`.
+//! The parser checks spelling only. `validation` checks whether a name exists.
 
 use super::common_mistakes::{too_many_words, unknown_verb};
 use super::grammar::{first_words, usages};

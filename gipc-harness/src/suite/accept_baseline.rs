@@ -27,13 +27,13 @@ pub type Fingerprint = [String; 3];
 pub struct Seen {
     /// The failures, each once, in the order in which they were seen.
     pub failures: Vec<Fingerprint>,
-    /// It passed at least once.
+    /// Whether it passed at least once.
     pub passed: bool,
-    /// It was skipped at least once, and no list said so.
+    /// Whether it was skipped at least once although no list said so.
     pub skipped: bool,
-    /// It was skipped at least once, as the adapter's folder says.
+    /// Whether it was skipped at least once, as the adapter's folder says.
     pub was_skipped_as_listed: bool,
-    /// The suite has no such scenario.
+    /// Whether the suite has no such scenario.
     pub is_gone: bool,
 }
 
@@ -41,15 +41,15 @@ pub struct Seen {
 pub type SeenScenarios = BTreeMap<String, Seen>;
 
 impl Seen {
-    /// Of a scenario that the suite does not have.
+    /// What is recorded for a scenario that the suite does not have.
     pub fn gone() -> Self {
         Self { is_gone: true, ..Self::default() }
     }
 
-    /// Adds one run. Inconclusive runs say nothing.
+    /// Adds one run. Inconclusive runs are ignored.
     pub fn add(&mut self, scenario: &Scenario, verdict: &Verdict) {
         match verdict.status {
-            // One that follows from the manifest changes no list.
+            // A skip that follows from the manifest changes no list.
             Status::Skip => self.was_skipped_as_listed = true,
             _ if verdict.baseline_change == Some(BaselineChange::Skips) => self.skipped = true,
             Status::Pass | Status::Fixed if verdict.failed_as.is_none() => self.passed = true,
@@ -124,7 +124,7 @@ pub fn accept(folder: &Path, asked: &str, seen: &SeenScenarios) -> Result<Vec<St
     Ok(lines)
 }
 
-/// What a person has to write now.
+/// Says what a person must write now.
 fn to_explain(file: &Path, text: &str, count: usize, first: &str) -> String {
     let quoted = format!("\"{first}\"");
     let is_entry = |line: &str| line.starts_with("scenario") && line.contains(&quoted);
@@ -141,7 +141,7 @@ fn to_explain(file: &Path, text: &str, count: usize, first: &str) -> String {
     )
 }
 
-/// Changes the skip list to what was seen. Returns a line for each change.
+/// Changes the skip list according to what was seen. Returns a line for each change.
 fn update_skips(
     skips: &mut SkipList,
     variant: &str,

@@ -1,4 +1,4 @@
-//! Adapters of the suite: found by name, refused if their manifest names what does not exist.
+//! The adapters of the suite: finds them by name, and refuses a manifest that names something that does not exist.
 
 use super::Suite;
 use crate::adapter::skip_list::SkipList;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 impl Suite {
-    /// An adapter that can run here, by name or path, with `@VARIANT` behind it if one is wanted.
+    /// Loads an adapter that can run here, by its name or path, followed by `@VARIANT` for a variant of it.
     pub fn adapter(&self, name: &str) -> Result<Adapter, Error> {
         let adapter = self.load_adapter(name)?;
         self.check_vocabulary(&adapter)?;
@@ -18,7 +18,7 @@ impl Suite {
         Ok(adapter)
     }
 
-    /// The same, whether or not it can run here.
+    /// Loads an adapter in the same way, whether or not it can run here.
     pub fn load_adapter(&self, name: &str) -> Result<Adapter, AdapterError> {
         if let Some(own) = self.own_adapter.as_ref().filter(|own| own.manifest.name == name) {
             return Ok(own.clone());
@@ -33,8 +33,8 @@ impl Suite {
         adapter::names(&self.adapters)
     }
 
-    /// The adapters that are asked for: all that are here, without the model, if none is named. `NAME@*` is an adapter
-    /// with all its variants.
+    /// The adapters with these names. If none is named, all that are here, without the model. `NAME@*` is an adapter with
+    /// all its variants.
     pub fn adapters_named(&self, names: &[String]) -> Result<Vec<String>, Error> {
         if names.is_empty() {
             let all = self.adapter_names().into_iter();
@@ -53,8 +53,8 @@ impl Suite {
         Ok(found)
     }
 
-    /// The scenarios that an adapter's folder names and the suite does not have. Only the themes of the suite are looked
-    /// at: a folder of scenarios from elsewhere has others.
+    /// The scenarios that an adapter's folder names and the suite does not have. Only the themes of the suite are checked,
+    /// since a folder of other scenarios has other themes.
     pub fn stale_scenarios(&self, adapter: &Adapter) -> Result<Vec<String>, Error> {
         let existing: BTreeSet<String> =
             self.select(&[])?.into_iter().map(|file| file.id).collect();
@@ -114,7 +114,7 @@ impl Suite {
     }
 }
 
-/// The path of this program. Where the system cannot say it (Linux without `/proc`), it is found as the shell found it.
+/// The path of this program. If the system does not know it (Linux without `/proc`), it is found in the way of the shell.
 pub fn own_program() -> Result<PathBuf, Error> {
     std::env::current_exe().or_else(|error| typed_program().ok_or(error)).map_err(|error| {
         Error::unable(format!("error: where is this program? {error}; type its whole path"))

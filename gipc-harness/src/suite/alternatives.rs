@@ -5,8 +5,8 @@ use crate::scenario::{Outcome, ParseError, Scenario, Step, TaskId, Verb};
 use crate::trace::{Allowed, StepState, Trace};
 use std::collections::{BTreeMap, HashMap};
 
-/// The errors for the alternatives that no correct implementation yields, whatever it chose where the specification
-/// leaves a choice. At most one for each line.
+/// The errors for the alternatives that no correct implementation yields, whatever it chose where the specification leaves a
+/// choice. There is at most one for each line.
 pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) -> Vec<ParseError> {
     let has_alternatives = scenario.steps.iter().any(|step| step.expected.len() > 1);
     if !has_alternatives || !allowed.complete {
@@ -20,7 +20,7 @@ pub(super) fn impossible_alternatives(scenario: &Scenario, allowed: &Allowed) ->
         }
         traces.extend(other.traces);
     }
-    // The alternatives of a line that is repeated by `each` are possible if any repetition yields them.
+    // An alternative of a line that `each` repeats is possible if any repetition yields it.
     let mut impossible: BTreeMap<(usize, usize), (&Step, &Outcome, bool)> = BTreeMap::new();
     for (index, step) in
         scenario.steps.iter().enumerate().filter(|(_, step)| step.expected.len() > 1)
@@ -61,7 +61,7 @@ fn advice(step: &Step, outcome: &Outcome) -> (String, String) {
     }
 }
 
-/// The position of an alternative in its line; of all alternatives if it is not written as it is displayed.
+/// The position of an alternative in its line, or of all alternatives if it is not written as it is displayed.
 fn position(scenario: &Scenario, step: &Step, alternative: &Outcome) -> (usize, usize, usize) {
     let (column, width) = step.position.outcome.unwrap_or((step.position.what, 1));
     let line = scenario.text.lines().nth(step.position.line - 1).unwrap_or_default();
@@ -76,8 +76,8 @@ fn position(scenario: &Scenario, step: &Step, alternative: &Outcome) -> (usize, 
     }
 }
 
-/// The choices that the specification leaves to an implementation, each other than the suite's own, as in a manifest, as
-/// far as they can matter for a scenario.
+/// The choices that the specification leaves to an implementation, each with a value other than the suite's own. Only
+/// choices that can matter for the scenario are listed, with their names in a manifest.
 pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)> {
     let suite = Choices::default();
     let any = |matters: fn(&Step) -> bool| scenario.steps.iter().any(matters);
@@ -120,10 +120,10 @@ pub(super) fn other_choices(scenario: &Scenario) -> Vec<(&'static str, Choices)>
     relevant.map(|(_, name, choices)| (name, choices)).collect()
 }
 
-/// Whether a process may end by itself before a child that it has spawned, unless the same task joins each child and does
-/// not exit before.
+/// Whether a process may end by itself before a child that it has spawned. False if the task that spawns each child also
+/// joins it and does not exit before that.
 fn may_end_before_a_child(scenario: &Scenario) -> bool {
-    // From the last step to the first, so that the next join of a child is known at its spawn.
+    // Steps are visited from the last to the first, so that at a spawn the next join of the child is known.
     let mut next_joins: HashMap<(&TaskId, &str), usize> = HashMap::new();
     let mut spawns = Vec::new();
     let mut first_exits: HashMap<&str, usize> = HashMap::new();
@@ -147,7 +147,7 @@ fn may_end_before_a_child(scenario: &Scenario) -> bool {
     })
 }
 
-/// Whether a join with this outcome tells that the child has ended.
+/// Whether a join with this outcome shows that the child has ended.
 fn has_ended(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised)
 }
@@ -160,7 +160,7 @@ fn is_left_open(verb: &Verb, state: &StepState, alternative: &Outcome) -> bool {
     let is_status = |outcome: &Outcome| matches!(outcome, Outcome::Exit(_) | Outcome::Signal(_));
     // A call that is refused for two reasons may name either.
     let is_other_refusal = is_refusal(yielded) && is_refusal(alternative);
-    // Two parties that reap one child: the one that comes second finds no child, and how it says so is its own choice.
+    // If two calls reap one child, the second one finds no child. Each implementation decides how it reports that.
     let reaps = matches!(verb, Verb::Join { .. } | Verb::Child { .. });
     let is_second =
         |outcome: &Outcome| *outcome == Outcome::Os("ECHILD".into()) || *outcome == Outcome::Misuse;

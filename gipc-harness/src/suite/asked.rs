@@ -1,4 +1,4 @@
-//! What an adapter is asked: which requirements no scenario tests that it can perform, and why.
+//! Finds the requirements that an adapter is not asked for, because it can perform no scenario that tests them, and why.
 
 use crate::adapter::{Adapter, EMBEDDED};
 use crate::requirements::{self, Requirement, StandIn};
@@ -9,13 +9,13 @@ use crate::scenario::Scenario;
 pub struct Unasked {
     /// The requirement.
     pub requirement: &'static Requirement,
-    /// Why it is not asked, as half a sentence.
+    /// Why it is not asked for, as part of a sentence.
     pub reason: String,
 }
 
-/// The requirements that an adapter is not asked for by these scenarios, in the order of the specification: each scenario
-/// that tests one needs a profile that the manifest does not declare, or is in the adapter's skip list. What stands in for a
-/// scenario concerns gipc-core alone.
+/// The requirements that an adapter is not asked for by these scenarios, in the order of the specification. Each scenario
+/// that tests such a requirement needs a profile that the manifest does not declare, or is in the adapter's skip list.
+/// Whatever stands in for a scenario concerns only gipc-core.
 #[must_use]
 pub fn unasked(adapter: &Adapter, scenarios: &[Scenario]) -> Vec<Unasked> {
     let unasked = requirements::requirements().iter().filter_map(|requirement| {

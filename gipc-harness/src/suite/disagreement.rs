@@ -1,5 +1,5 @@
-//! Where a scenario and the model disagree: each such line as an error that says whether it is a race, a deadlock, a
-//! question of how much a pipe holds, or another outcome.
+//! Finds where a scenario and the model disagree. Each such line gives an error that says whether the cause is a race, a
+//! deadlock, the capacity of a pipe, or another outcome.
 
 use super::alternatives::impossible_alternatives;
 use super::notes::unknown_outcomes;
@@ -17,8 +17,8 @@ const MAX_OUTCOMES: usize = 6;
 pub(super) fn errors(scenario: &Scenario, choices: Choices) -> Vec<ParseError> {
     let Analysis { allowed, depends_on_capacity } = model::analyze(scenario, choices);
     let disagreements = disagreements(scenario, &allowed);
-    // Where more fits into a pipe, other steps may block: what the file should say cannot be known before that is settled.
-    // The search that compares all orders says nothing where it cannot finish, or where the file is refused anyway.
+    // If more fits into a pipe, other steps may block. What the file should say cannot be known before that is settled. The
+    // search that compares all orders is not used if it cannot finish, or if the file is refused anyway.
     let is_dependent = match disagreements.is_empty() {
         true => allowed.complete && depends_on_capacity,
         false => model::first_capacity_dependent_step(scenario).is_some(),
@@ -64,7 +64,7 @@ fn disagreements(scenario: &Scenario, allowed: &Allowed) -> Vec<ParseError> {
             }
             StepState::Pending => {
                 errors.insert(line, pending(scenario, trace, index));
-                // What stands below waits for this step, and says nothing new.
+                // The lines below wait for this step, so errors about them would say nothing new.
                 break;
             }
             StepState::NotStarted => {
@@ -138,7 +138,7 @@ fn other_outcome(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError
     ParseError::at_outcome(&scenario.text, step, message, hint)
 }
 
-/// A step that never returns, although the file says that it does.
+/// The error for a step that never returns, although the file says that it does.
 fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let step = &scenario.steps[index];
     let mismatch = Mismatch::new(scenario, trace, trace, index);
@@ -189,7 +189,7 @@ fn pending(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     error
 }
 
-/// A step that never begins, although the file says how it ends.
+/// The error for a step that never begins, although the file says how it ends.
 fn not_started(scenario: &Scenario, trace: &Trace, index: usize) -> ParseError {
     let step = &scenario.steps[index];
     let before = (0..index).rev().find(|before| {
@@ -241,7 +241,7 @@ fn expected(step: &Step) -> String {
     step.expected.iter().map(Outcome::to_string).collect::<Vec<_>>().join(" or ")
 }
 
-/// Whether `each` makes several steps of the line of this one.
+/// Whether `each` makes several steps from the line of this step.
 fn is_repeated(scenario: &Scenario, step: &Step) -> bool {
     let same_line = scenario.steps.iter().filter(|other| other.position == step.position);
     same_line.count() > 1

@@ -1,4 +1,4 @@
-//! The scenarios and the kits inside the program, so that the binary alone is enough.
+//! The scenarios and the kits inside the program, so that no other file is needed.
 
 include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 

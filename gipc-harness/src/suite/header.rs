@@ -1,4 +1,4 @@
-//! The first comment of a scenario file: `# covers`, `# heavy:`, `# order:` and `# outlives:` must say something that exists.
+//! Checks the first comment of a scenario file: what `# covers`, `# heavy:`, `# order:` and `# outlives:` name must exist.
 
 use crate::model::{self, Choices};
 use crate::program;
@@ -33,7 +33,7 @@ pub(super) fn mistakes(text: &str) -> Vec<ParseError> {
     mistakes
 }
 
-/// The first word of `# order:` that is no task of the scenario.
+/// The first word of `# order:` that is not a task of the scenario.
 pub(super) fn unknown_task_in_order(scenario: &Scenario) -> Option<ParseError> {
     let Some(Err(word)) = scenario.order() else { return None };
     let (number, line) = lines(&scenario.text).find(|(_, line)| line.starts_with("# order: "))?;
@@ -78,7 +78,7 @@ fn unknown_requirement(number: usize, line: &str, id: &str) -> ParseError {
     ParseError::at(position(number, line, id), format!("no requirement is called {id}"), hint)
 }
 
-/// The directive that a word with a colon, or a misspelled `covers`, may stand for.
+/// The directive that was probably meant by a word with a colon, or by a misspelled `covers`.
 fn misspelled(word: &str) -> Option<&'static str> {
     let name = word.strip_suffix(':')?;
     closest(name, DIRECTIVES.map(|directive| directive.trim_end_matches(':')))

@@ -1,10 +1,10 @@
-//! What is probably not meant in a scenario, although the model agrees with it.
+//! Warns about what is probably unintended in a scenario although the model agrees with it.
 
 use crate::model::{self, Choices, SAFE_LIMIT_MS};
 use crate::scenario::{Outcome, ParseError, Scenario, Severity, Step, Verb};
 use crate::trace::StepState;
 
-/// How long a slow machine may take for what follows a pause, in milliseconds.
+/// How long what follows a pause may take on a slow machine, in milliseconds.
 const LATE_MS: u64 = 60_000;
 
 /// All warnings, at most one for each line, in the order of the lines.

@@ -1,13 +1,13 @@
-//! Where the suite is: in the folders that were named, in those that a marker names, or inside the program.
+//! Finds the suite: in the folders that were named, in the folders that a marker names, or inside the program.
 
 use super::{ProjectFile, Suite, is_suite};
 use crate::error::Error;
 use std::path::{Path, PathBuf};
 
 impl Suite {
-    /// The folders that were named; else those of the nearest `gipc-harness.toml`, or of the nearest folder `scenarios`
-    /// with the README of a suite, in the current folder or above it; else the scenarios inside the program, and the
-    /// folder `adapters` in the current one.
+    /// Finds the suite in the named folders. If none are named, uses those of the nearest `gipc-harness.toml`, or of the
+    /// nearest folder `scenarios` with the README of a suite, in the current folder or above it. Otherwise uses the
+    /// scenarios inside the program, and the folder `adapters` in the current folder.
     ///
     /// Fails if `gipc-harness.toml` cannot be read.
     pub fn find(scenarios: Option<PathBuf>, adapters: Option<PathBuf>) -> Result<Self, Error> {

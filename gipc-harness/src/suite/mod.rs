@@ -1,4 +1,4 @@
-//! The suite: where its scenarios and adapters are, how they are found by name, and what is read of them.
+//! The suite: where its scenarios and adapters are, how they are found by name, and what is read from them.
 
 pub mod accept_baseline;
 mod adapters;
@@ -30,13 +30,13 @@ use std::path::{Path, PathBuf};
 const EXTENSION: &str = "scenario";
 /// The first line of the README in the folder of a suite.
 const MARKER: &str = "<!-- gipc-harness suite -->";
-/// The folder that stands before the ids of built-in scenarios where a path is shown.
+/// The folder that is shown before the ids of built-in scenarios in paths.
 const BUILT_IN: &str = "scenarios";
 
 /// Where scenarios and adapters come from.
 #[derive(Clone, Debug)]
 pub struct Suite {
-    /// The folder with the scenarios; `None` for those inside the program.
+    /// The folder with the scenarios; `None` for the scenarios inside the program.
     pub scenarios: Option<PathBuf>,
     /// The folder with the adapters.
     pub adapters: PathBuf,
@@ -47,7 +47,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// The scenario as the command line finds it: its id if the suite has this file, else its path.
+    /// The name by which the command line finds the scenario: its id if the suite has this file, else its path.
     #[must_use]
     pub fn name_of(&self, id: &str, path: &Path) -> String {
         if self.contains(id, path) { id.to_owned() } else { program::path(path) }
@@ -67,7 +67,7 @@ impl Suite {
     fn contains(&self, id: &str, path: &Path) -> bool {
         let name = format!("{id}.{EXTENSION}");
         let Some(folder) = &self.scenarios else {
-            // A folder of the user may have the same name as the one that stands before built-in ids.
+            // The user may have a folder with the same name as the one shown before built-in ids.
             return embedded::scenarios().any(|(inside, _)| inside == name)
                 && path == Path::new(BUILT_IN).join(&name);
         };

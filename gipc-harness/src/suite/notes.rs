@@ -1,5 +1,5 @@
-//! What `check` says of a scenario besides errors in its lines: that the model cannot find all outcomes, that a child is
-//! never joined, that the file does not apply to implementations with other choices.
+//! What `check` says about a scenario in addition to errors in its lines: that the model cannot find all outcomes, that a
+//! child is never joined, that the file does not apply to implementations with other choices.
 
 use super::ScenarioFile;
 use super::alternatives::other_choices;

@@ -1,4 +1,4 @@
-//! `gipc-harness.toml`: the folders of a project, its adapter, and the flags that its commands have.
+//! `gipc-harness.toml`: the folders of a project, its adapter, and default flags for its commands.
 
 use super::is_suite;
 use crate::error::Error;
@@ -20,13 +20,13 @@ pub struct ProjectFile {
     /// The path of the file.
     #[serde(skip)]
     pub path: PathBuf,
-    /// The folder with scenarios of the project's own, relative to the file; the built-in suite if left out.
+    /// The folder with the project's own scenarios, relative to the file; the built-in suite if left out.
     pub scenarios: Option<PathBuf>,
     /// The folder with adapters, relative to the file; `adapters` if left out.
     pub adapters: Option<PathBuf>,
     /// The adapter that runs if none is named.
     pub adapter: Option<String>,
-    /// The flags of each command, unless they are typed.
+    /// The default flags of each command. Flags on the command line replace them.
     #[serde(default)]
     pub flags: CommandFlags,
     /// Further flags, for `--preset NAME`.
@@ -92,7 +92,7 @@ impl ProjectFile {
         Ok(Self { path, ..file })
     }
 
-    /// The flags of a command, with those of a preset, which replace flags of the same name.
+    /// The flags of a command, combined with those of a preset, which replace flags of the same name.
     ///
     /// Fails if there is no such preset.
     pub fn flags_of(&self, command: &str, preset: Option<&str>) -> Result<Flags, Error> {

@@ -1,5 +1,5 @@
-//! Children that are reaped behind the library's back (`reap CHILD`): which of the two parties learns how such a child
-//! ended is left to the implementation, so the lines must allow both.
+//! Checks children that are reaped without the knowledge of the library (`reap CHILD`). Each implementation decides which of
+//! the two calls learns how such a child ended, so the lines must allow both outcomes.
 
 use crate::scenario::{ChildAct, Outcome, ParseError, Scenario, Verb};
 use std::collections::BTreeMap;

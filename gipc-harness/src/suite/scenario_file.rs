@@ -1,4 +1,4 @@
-//! One scenario file: its text, and the scenario in it, checked against the model or not.
+//! One scenario file: its text and the scenario in it, which may be checked against the model.
 
 use super::{BUILT_IN, disagreement, header, lints};
 use crate::error::Error;
@@ -17,11 +17,11 @@ pub struct ScenarioFile {
     pub path: PathBuf,
     /// The text.
     pub text: String,
-    /// The file is below the suite's folder.
+    /// Whether the file is below the suite's folder.
     pub is_in_suite: bool,
-    /// The file itself was named, not a folder that contains it.
+    /// Whether the file itself was named, and not a folder that contains it.
     pub is_named: bool,
-    /// The scenario is inside the program, and there is no file at the path.
+    /// Whether the scenario is inside the program, and there is no file at the path.
     pub is_embedded: bool,
 }
 
@@ -86,8 +86,8 @@ impl ScenarioFile {
         Err(self.refuse(errors))
     }
 
-    /// Parses the scenario, and checks that the model gives the outcomes in the file, whatever a pipe holds. Refuses a
-    /// scenario of which the model cannot find all outcomes.
+    /// Parses the scenario, and checks that the model gives the outcomes in the file for every capacity of a pipe. Refuses a
+    /// scenario if the model cannot find all its outcomes.
     pub fn checked(&self) -> Result<Scenario, Refusal> {
         self.checked_for(Choices::default())
     }
@@ -105,7 +105,7 @@ impl ScenarioFile {
         Ok(scenario)
     }
 
-    /// What is probably not meant in a scenario that the model agrees with.
+    /// Warnings about what is probably unintended in a scenario that the model agrees with.
     #[must_use]
     pub fn warnings(&self, scenario: &Scenario) -> Refusal {
         self.refuse(lints::warnings(scenario))
@@ -119,7 +119,7 @@ impl ScenarioFile {
     }
 }
 
-/// Why a scenario file is refused: all its mistakes. Displayed as a complete message.
+/// Why a scenario file is refused: all its mistakes. Its `Display` text is a complete message.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// The file.

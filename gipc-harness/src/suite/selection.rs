@@ -1,4 +1,5 @@
-//! Scenarios by name: ids, folders, files, patterns, requirements and profiles; and the error for a name that selects nothing.
+//! Selects scenarios by name: ids, folders, files, patterns, requirements and profiles. A name that selects nothing is an
+//! error.
 
 use super::{EXTENSION, ScenarioFile, Suite, embedded};
 use crate::error::Error;
@@ -17,7 +18,7 @@ impl Suite {
     /// The scenario files that are named, in the order of their ids; all files of the suite if nothing is named.
     ///
     /// A name is an id, a folder, the path of a file, a pattern such as `close/*`, a requirement such as `EOF-6` or a group
-    /// of them such as `EOF`, or `profile:NAME`. The error names what selects nothing.
+    /// of them such as `EOF`, or `profile:NAME`. The error shows the name that selects nothing.
     pub fn select(&self, names: &[String]) -> Result<Vec<ScenarioFile>, Error> {
         let mut found = Vec::new();
         if names.is_empty() {
@@ -132,7 +133,7 @@ impl Suite {
         }
     }
 
-    /// Adds the scenarios that need no other profile than this one and `core`.
+    /// Adds the scenarios that need no profile other than this one and `core`.
     fn select_profile(&self, name: &str, found: &mut Vec<ScenarioFile>) -> Result<(), Error> {
         let mut existing: Vec<&str> = Vec::new();
         for word in VERBS.iter().map(|(_, profile)| profile.word()) {

@@ -1,7 +1,7 @@
 //! The contract check: whether an agent implements the protocol, before the suite tests the library.
 //!
-//! The check consists of short scenarios, each for one part of the contract. What a failure says of the agent is found
-//! in [`diagnosis`].
+//! The check consists of short scenarios, each for one part of the contract. [`diagnosis`] finds what a failure says about
+//! the agent.
 
 mod diagnosis;
 mod times;
@@ -25,7 +25,7 @@ struct Question {
     shows: &'static str,
     /// The profile that it needs beside core, or nothing.
     profile: &'static str,
-    /// The later questions make no sense if this one fails.
+    /// Whether the later questions make no sense if this one fails.
     is_basic: bool,
     script: &'static str,
 }
@@ -137,7 +137,7 @@ const QUESTIONS: [Question; 19] = [
     ),
 ];
 
-/// The question whose failure is located in the payload.
+/// The question whose failure is narrowed down to the first wrong byte of the payload.
 const PAYLOADS: &str = "a long payload is generated as the protocol says";
 /// The question that is also about the order in which connections end.
 const CONNECTIONS: &str = "a child closes the connection that it inherited";
@@ -163,7 +163,7 @@ pub enum QuestionResult {
         events: Events,
         /// What is wrong with the agent, if that is known, as a sentence.
         diagnosis: Option<String>,
-        /// What is wrong explains that the later questions fail too.
+        /// Whether this mistake also explains why the later questions fail.
         explains_the_rest: bool,
     },
 }
@@ -228,7 +228,7 @@ impl ContractCheck {
         Ok((job, output, verdict))
     }
 
-    /// The offset of the first wrong byte of a long payload, found by payloads of other lengths.
+    /// Finds the offset of the first wrong byte of a long payload, by sending payloads of other lengths.
     fn first_wrong_byte(&self) -> Result<u64, Error> {
         let (mut right, mut wrong) = (0, 300 * 1024);
         while right + 1 < wrong {
@@ -246,7 +246,7 @@ impl ContractCheck {
         Ok(right)
     }
 
-    /// Judges a run by the profiles of the manifest alone, since the questions are not scenarios of the suite.
+    /// Judges a run by the profiles of the manifest alone, since the questions do not belong to the suite.
     fn judge(&self, job: &Job, observation: &Observation) -> Verdict {
         let baseline = Baseline { known: &[], skips: None, ..Baseline::of(&self.adapter) };
         judge(job, observation, &baseline, &self.environment)
@@ -259,11 +259,12 @@ impl ContractCheck {
     }
 }
 
-/// Whether the first wrong step is a get that returned another message. What else fails is not the fault of the payload.
+/// Whether the first wrong step is a get that returned a wrong message. Any other failure has nothing to do with the
+/// payload.
 fn has_wrong_message(job: &Job, verdict: &Verdict) -> bool {
     verdict.mismatch.as_ref().is_some_and(|mismatch| {
         let is_get = matches!(job.scenario.steps[mismatch.step].verb, Verb::Get { .. });
-        // Ends and errors are words alone.
+        // Ends and errors are single words in lower case.
         is_get && !mismatch.got.chars().all(|letter| letter.is_ascii_lowercase())
     })
 }

@@ -1,4 +1,4 @@
-//! One execution on a runtime of its own.
+//! Executes one scenario on a runtime of its own.
 
 use super::QUIET_PERIOD;
 use crate::adapter::{Adapter, Manifest};
@@ -14,11 +14,12 @@ use tokio::sync::watch;
 /// How many seconds a single execution waits where no evidence of a stall can be found.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Executes a scenario on a runtime that has one thread and nothing else to do. Starts no process if the scenario needs
-/// a profile that the manifest does not declare.
+/// Executes a scenario on a runtime that has one thread and nothing else to do. Starts no process if the scenario needs a
+/// profile that the manifest does not declare.
 ///
-/// The runner concludes silence from the order in which a single-threaded runtime serves events: a timer of the runner is
-/// served after all that has arrived, however late the operating system lets this thread run. It must not share a runtime.
+/// The runner relies on the order in which a single-threaded runtime serves events: a timer of the runner is served after
+/// everything that has arrived, however late the operating system lets this thread run. So the runner must not share a
+/// runtime.
 pub fn execute_one(
     scenario: &Scenario,
     mode: &ExecutionMode,
@@ -32,8 +33,9 @@ pub fn execute_one(
     runtime.block_on(execute(scenario, mode, adapter, settings))
 }
 
-/// The observation of a scenario with a step of a profile that the manifest does not declare; `None` if there is no such
-/// step. An agent that ignores what it does not know could neither perform such a step nor refuse it.
+/// The observation of a scenario that has a step of a profile that the manifest does not declare; `None` if there is no such
+/// step. The agent is not asked, since an agent that ignores what it does not know can neither perform such a step nor
+/// refuse it.
 fn not_asked(scenario: &Scenario, adapter: &Adapter) -> Option<Observation> {
     let Manifest { profiles, lacks, .. } = &adapter.manifest;
     if profiles.is_empty() {
@@ -48,7 +50,7 @@ fn not_asked(scenario: &Scenario, adapter: &Adapter) -> Option<Observation> {
     Some(Observation::not_asked(scenario, step, reason))
 }
 
-/// The settings of a single execution. `exe` is the harness, which becomes the supervisor. The sender must be kept: it
+/// The settings of a single execution. `exe` is the harness, which becomes the supervisor. Keep the returned sender: it
 /// interrupts the run.
 #[must_use]
 pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {

@@ -1,6 +1,6 @@
-//! A run of many scenarios on one adapter: planned, executed on a pool of workers, each run judged as it comes.
+//! A run of many scenarios on one adapter: planned, executed on a pool of workers, each run judged as it ends.
 //!
-//! How one scenario is executed is the runner's job, and what is right the judge's.
+//! The runner executes each scenario, and the judge decides what is right.
 
 mod contract_check;
 mod cpu_load;
@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long the runner listens before it looks for evidence of a stall. Never a verdict.
+/// How long the runner listens before it looks for evidence of a stall. It never decides a verdict.
 const QUIET_PERIOD: Duration = Duration::from_millis(20);
 
 /// One run of one job, judged.
@@ -46,15 +46,15 @@ pub struct FinishedRun {
     pub job: Arc<Job>,
     /// What was observed, and the events.
     pub output: RunOutput,
-    /// What is said of it.
+    /// The verdict on it.
     pub verdict: Verdict,
     /// How long it took.
     pub time: Duration,
-    /// What the time was spent on, judging included.
+    /// What the time was spent on, including judging.
     pub timings: Timings,
 }
 
-/// What a run of the suite reports while it continues.
+/// What a run of the suite reports while it goes on.
 #[derive(Clone, Debug)]
 pub enum RunEvent {
     /// A run begins.
@@ -70,9 +70,9 @@ pub enum RunEvent {
 /// How a run of the suite ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SuiteRunEnd {
-    /// SIGINT or SIGTERM ended it.
+    /// Whether SIGINT or SIGTERM ended it.
     pub interrupted: bool,
-    /// The first run that was not as expected ended it.
+    /// Whether it was ended by the first run that was not as expected.
     pub stopped_at_failure: bool,
     /// How long it took.
     pub time: Duration,
@@ -84,15 +84,15 @@ pub struct SuiteRun {
     plan: RunPlan,
     /// The suite that the scenarios are selected from.
     pub suite: Suite,
-    /// The adapter as it was asked for.
+    /// The adapter as it was requested: a name or a path.
     pub asked: String,
     /// The adapter; `None` for the model, which executes nothing.
     pub adapter: Option<Arc<Adapter>>,
     /// The choices that the model is asked with.
     pub choices: Choices,
-    /// What was found of the system.
+    /// What was found about the system.
     pub environment: Environment,
-    /// The scenarios that the adapter's folder names and the suite does not have.
+    /// The scenarios that the adapter's folder names but the suite does not have.
     pub stale: Vec<String>,
 }
 
@@ -157,14 +157,14 @@ impl SuiteRun {
         &self.plan.jobs
     }
 
-    /// Leaves out the jobs of which `is_wanted` says no.
+    /// Leaves out the jobs for which `is_wanted` returns false.
     pub fn retain(&mut self, mut is_wanted: impl FnMut(&Job) -> bool) {
         self.plan.jobs.retain(|job| is_wanted(job));
     }
 
-    /// Executes the jobs that take longest first, if several run at once: otherwise the last one may run alone for long.
-    /// `seconds` says how long a job took before; one that is not known takes as long as the average. Verdicts do not
-    /// depend on the order.
+    /// Executes the jobs that take longest first, if several run at once: otherwise a long one may run alone at the end.
+    /// `seconds` says how long a job took before; a job without a known time counts as average. Verdicts do not depend on
+    /// the order.
     pub fn start_longest_first(&mut self, seconds: impl Fn(&Job) -> Option<f64>) {
         if self.at_once() < 2 {
             return;
@@ -195,14 +195,14 @@ impl SuiteRun {
         self.plan.prediction_time
     }
 
-    /// Sentences about what could not be done as requested.
+    /// Sentences about parts of the request that could not be met.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.plan.notes
     }
 
-    /// Executes and judges everything. `on_event` gets each run as it ends, and says whether it is as expected; what it
-    /// returns for other events does not matter.
+    /// Executes and judges everything. `on_event` is called with each event. For a run that has ended it returns whether the
+    /// run was as expected; for other events its result is ignored.
     pub fn execute(self, on_event: &mut dyn FnMut(RunEvent) -> bool) -> Result<SuiteRunEnd, Error> {
         let began = Instant::now();
         let exe = own_program()?;
@@ -234,7 +234,7 @@ impl SuiteRun {
         Ok(end)
     }
 
-    /// The model's own traces, judged like a run: what the file says must be what the model says.
+    /// Judges the model's own traces like runs: what the file says must be what the model says.
     fn predict(&self, on_event: &mut dyn FnMut(RunEvent) -> bool) {
         for job in &self.plan.jobs {
             // The model predicts the same each time.
@@ -253,7 +253,7 @@ impl SuiteRun {
     }
 }
 
-/// What to say of a capacity that the system does not set as it was asked for.
+/// The note about a capacity that the system does not set exactly as requested; `None` if it does.
 fn capacity_note(bytes: u32) -> Option<String> {
     match possible_pipe_capacity(bytes) {
         Some(set) if set == bytes => None,

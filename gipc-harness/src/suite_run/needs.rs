@@ -1,23 +1,24 @@
-//! What a scenario needs of the machine, and what there is: processes, and descriptors of the harness.
+//! What a scenario needs of the machine, and what the machine has: processes, and descriptors of the harness.
 //!
-//! Scenarios run side by side only as far as there is enough for all of them. What an implementation needs in its own
-//! processes is its own matter, and not known here.
+//! Scenarios run at the same time only if there is enough for all of them. What an implementation needs in its own processes
+//! is not known here.
 
 use crate::scenario::{Outcome, Scenario, Verb};
 use nix::sys::resource::{Resource, getrlimit};
 use std::fmt;
 use std::ops::{Add, AddAssign, SubAssign};
 
-/// How many descriptors the harness has open for each process of a scenario: the connection, and what tells of its end.
+/// How many descriptors the harness has open for each process of a scenario: one for the connection, and one that shows when
+/// the process ends.
 const PER_PROCESS: u64 = 2;
-/// How many descriptors a run needs besides: the supervisor, the socket and the event loop.
+/// How many more descriptors each run needs: for the supervisor, the socket and the event loop.
 const PER_RUN: u64 = 12;
 /// How many descriptors the harness needs for itself.
 const RESERVED: u64 = 64;
-/// From how many processes on a scenario is announced with what it needs.
+/// A scenario with at least this many processes is announced with what it needs.
 const MANY_PROCESSES: u64 = 1000;
 
-/// An amount of what scenarios need.
+/// An amount of the things that scenarios need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     processes: u64,
@@ -32,12 +33,12 @@ impl Needs {
             Verb::Spawn { .. } | Verb::Exec { .. } => is_started(&step.expected),
             _ => false,
         });
-        // With `main` and the supervisor.
+        // Plus `main` and the supervisor.
         let processes = started.count() as u64 + 2;
         Self { processes, descriptors: PER_RUN + PER_PROCESS * processes }
     }
 
-    /// What the system allows. What it does not limit, or does not tell, is unlimited.
+    /// What the system allows. Anything that it does not limit, or does not report, counts as unlimited.
     pub(super) fn available() -> Self {
         let soft = |resource| getrlimit(resource).map_or(u64::MAX, |(soft, _)| as_u64(soft));
         #[cfg(any(target_os = "linux", target_os = "freebsd"))]
@@ -48,12 +49,12 @@ impl Needs {
         Self { processes, descriptors }
     }
 
-    /// Whether an amount is enough for these needs.
+    /// Whether the available amount is enough for these needs.
     pub(super) fn fit_into(self, available: Self) -> bool {
         self.processes <= available.processes && self.descriptors <= available.descriptors
     }
 
-    /// What to say of a scenario before it starts; `None` if it needs little, and there is enough.
+    /// The note about a scenario before it starts; `None` if it needs little and there is enough.
     pub(super) fn note(self, id: &str, available: Self) -> Option<String> {
         let is_enough = self.fit_into(available);
         if is_enough && self.processes < MANY_PROCESSES {
@@ -91,7 +92,7 @@ impl SubAssign for Needs {
 impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let limit = |number: u64| match number {
-            // What systems call unlimited.
+            // The value that systems use for unlimited.
             number if number >= u64::MAX / 2 - RESERVED => "any number of".to_owned(),
             number => number.to_string(),
         };
@@ -100,7 +101,7 @@ impl fmt::Display for Needs {
     }
 }
 
-/// A limit, whose type has another size or a sign on some systems.
+/// Converts a limit, whose type has another size or a sign on some systems.
 fn as_u64(limit: impl TryInto<u64>) -> u64 {
     limit.try_into().unwrap_or(u64::MAX)
 }

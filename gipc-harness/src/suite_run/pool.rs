@@ -1,4 +1,4 @@
-//! The worker pool: so many executions at once, each on a thread of its own, each judged as it ends.
+//! The worker pool: runs a number of executions at once, each on a thread of its own, and judges each as it ends.
 
 use super::execute_one::execute_one;
 use super::needs::Needs;
@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// What happens to an execution.
+/// What an execution reports.
 enum Happened {
     Began,
     Ended(Box<io::Result<RunOutput>>, Duration),
@@ -36,7 +36,7 @@ pub(super) struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Executes each job as often as is asked. SIGINT and SIGTERM interrupt; what was cut short has no verdict.
+    /// Executes each job as often as requested. SIGINT and SIGTERM interrupt; a run that was cut short has no verdict.
     pub(super) fn execute_all(
         self,
         jobs: &[Arc<Job>],
@@ -78,7 +78,7 @@ impl WorkerPool {
         let (at_once, available) = (request.at_once(), Needs::available());
         let mut used = Needs::default();
         let mut end = SuiteRunEnd::default();
-        // Returns whether the run is as expected. A run that was cut short has no verdict.
+        // Returns whether the run is as expected.
         let mut report = |job: Arc<Job>, happened: Happened, end: &SuiteRunEnd| match happened {
             Happened::Began => on_event(RunEvent::Started(job)),
             Happened::Silent(notice) => on_event(RunEvent::Silent(job, notice)),
@@ -93,7 +93,7 @@ impl WorkerPool {
         loop {
             let is_stopped = end.interrupted || end.stopped_at_failure || is_over();
             while running.len() < at_once && !is_stopped {
-                // What needs more than there is runs alone, and shows what is missing.
+                // A job that needs more than there is runs alone, and its failure shows what is missing.
                 let has_room =
                     |job: &Arc<Job>| (used + Needs::of(&job.scenario)).fit_into(available);
                 let is_alone = running.is_empty();

@@ -1,4 +1,4 @@
-//! What is asked of a run of the suite.
+//! The request for a run of the suite.
 
 use crate::adapter::EMBEDDED;
 use crate::error::Error;
@@ -17,9 +17,9 @@ type Records = Vec<(PathBuf, Record)>;
 pub struct RunRequest {
     /// Ids, folders, files, patterns, requirements or records; all scenarios of the suite if nothing is named.
     pub names: Vec<String>,
-    /// Scenarios that are left out, named in the same ways, records aside.
+    /// Scenarios that are left out, named in the same ways except by records.
     pub skip: Vec<String>,
-    /// The name or path of the adapter; that of the record, or the embedded one, if none is named.
+    /// The name or path of the adapter. If none is named, that of the record, or the embedded one.
     pub adapter: Option<String>,
     /// How many scenarios run at once; two for each processor if not given.
     pub jobs: Option<usize>,
@@ -31,23 +31,23 @@ pub struct RunRequest {
     pub until_failure: bool,
     /// Which variants of each scenario run.
     pub variant: VariantRequest,
-    /// Judge by the outcomes in the file alone; the model is not asked whether they can come.
+    /// Judge by the outcomes in the file alone, without asking the model whether they are possible.
     pub unchecked: bool,
     /// The capacity of each pipe in bytes, where the system lets it be set.
     pub capacity: Option<u32>,
-    /// How many processes keep the processors busy meanwhile.
+    /// How many processes keep the processors busy during the run.
     pub load: u16,
     /// Run heavy scenarios too.
     pub heavy: bool,
-    /// Only this part of so many parts, counted from 1.
+    /// Run only one part of the scenarios: the number of the part, from 1, and the number of parts.
     pub shard: Option<(usize, usize)>,
-    /// How many seconds to wait where no evidence of a stall can be found. Times the slow factor.
+    /// How many seconds to wait where no evidence of a stall can be found. It is multiplied by the slow factor.
     pub timeout: u64,
-    /// How many times as long to wait on a slow machine; what the environment says if not given.
+    /// How many times as long to wait on a slow machine. The default is what the environment suggests.
     pub slow_factor: Option<u32>,
-    /// A tool to attach to a process of the only run before its first step.
+    /// A tool to attach to a process before its first step. There must be only one run.
     pub tool: Option<AttachedTool>,
-    /// Write what came into the adapter's folder.
+    /// Write the results into the adapter's folder.
     pub accept: bool,
 }
 
@@ -76,7 +76,7 @@ impl Default for RunRequest {
 }
 
 impl RunRequest {
-    /// The adapter that is asked for, as a name or path: the named one, that of the records, that of the project, or the
+    /// The name or path of the requested adapter: the named one, or else that of the records, that of the project, or the
     /// embedded one.
     ///
     /// Fails if a record cannot be read, or if the records are of several adapters.
@@ -97,7 +97,7 @@ impl RunRequest {
         }
     }
 
-    /// The records among the names, with their files, and the other names.
+    /// Separates the records among the names, with their files, from the other names.
     pub(super) fn records_and_names(&self) -> Result<(Records, Vec<String>), Error> {
         let (records, others): (Vec<&String>, Vec<&String>) =
             self.names.iter().partition(|name| Record::is_one(Path::new(name)));
@@ -106,7 +106,7 @@ impl RunRequest {
         Ok((records, others.into_iter().cloned().collect()))
     }
 
-    /// How many runs are executed at once. By default twice as many as there are processors, since a run spends half of its
+    /// How many runs are executed at once. The default is twice the number of processors, since a run spends half of its
     /// time waiting: for limits that expire, and for evidence that nothing moves.
     pub(super) fn at_once(&self) -> usize {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);

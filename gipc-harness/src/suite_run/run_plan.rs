@@ -1,4 +1,5 @@
-//! From a request to jobs: scenarios and records are read, and refused before any process starts if one of them is wrong.
+//! Turns a request into jobs: reads scenarios and records, and refuses the request before any process starts if one is
+//! wrong.
 
 use super::RunRequest;
 use crate::error::Error;
@@ -19,11 +20,11 @@ pub(super) struct RunPlan {
     pub(super) jobs: Vec<Arc<Job>>,
     /// How many heavy scenarios were left out.
     pub(super) heavy: usize,
-    /// Sentences about what could not be done as requested.
+    /// Sentences about parts of the request that could not be met.
     pub(super) notes: Vec<String>,
     /// How long reading and predicting took.
     pub(super) prediction_time: Duration,
-    /// At how many moments of one scenario each process can be killed or paused, if that is requested.
+    /// The number of moments at which each process of a scenario can be killed or paused, if that is requested.
     moments: BTreeMap<String, usize>,
 }
 
@@ -58,13 +59,13 @@ impl RunPlan {
         choices: Choices,
     ) -> Result<(), Error> {
         if let Some((part, parts)) = request.shard {
-            // Neighbours are of one theme and take as long: they go to different parts.
+            // Neighbouring scenarios have the same theme and take about as long, so they go to different parts.
             files = files.into_iter().skip(part - 1).step_by(parts).collect();
         }
         let count = files.len();
         let (mut refused, mut notes) = (Vec::new(), BTreeMap::<&str, usize>::new());
         for file in files {
-            // Left unread: a scenario of two hundred thousand steps takes seconds to parse and predict.
+            // The file is not read: a scenario of two hundred thousand steps takes seconds to parse and predict.
             if !request.heavy && !file.is_named && file.is_heavy() {
                 self.heavy += 1;
                 continue;
@@ -100,7 +101,7 @@ impl RunPlan {
         Ok(())
     }
 
-    /// How many moments a process has in the selected scenarios; which processes have any, if it has none.
+    /// Says how many moments the process has in the selected scenarios; if it has none, which processes have some.
     fn moments_of(&self, role: &str) -> String {
         if let Some(count) = self.moments.get(role) {
             return format!("{role} has {count} at most");
@@ -112,7 +113,7 @@ impl RunPlan {
         }
     }
 
-    /// The error for a request that leaves nothing to execute.
+    /// The error for a request that selects nothing to execute.
     fn nothing_to_do(&self, request: &RunRequest) -> Error {
         let one = |selector: &InjectionSelector| match selector {
             InjectionSelector::One(role, k) => Some((role.clone(), *k)),

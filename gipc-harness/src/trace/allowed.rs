@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 /// The correct traces of a scenario, as far as the model has found them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// The correct traces. The first one is that of the steps in file order; there are more where steps race. The list
-    /// is never empty.
+    /// The correct traces. The first one is that of file order; there are more if steps race. The list is never empty.
     pub traces: Vec<Trace>,
-    /// Whether the list contains every correct trace. If not, a trace that is missing may still be correct.
+    /// Whether the list contains every correct trace. If not, a missing trace may still be correct.
     pub complete: bool,
-    /// Races that do not influence each other, where there are too many combinations to list. Then every correct trace
-    /// is the first one with one alternative of each race, and `traces` contains every alternative at least once.
+    /// Races that do not influence each other, if there are too many combinations to list. Then every correct trace is the
+    /// first one with one alternative of each race, and `traces` contains every alternative at least once.
     pub races: Vec<Race>,
 }
 
@@ -30,8 +29,8 @@ impl Allowed {
         self.complete || !self.races.is_empty()
     }
 
-    /// The traces to compare a run with. Where only races are known, their combination that is nearest to the run is
-    /// added, and the result counts as complete.
+    /// The traces to compare a run with. If only races are known, their combination that is nearest to the run is added, and
+    /// the result counts as complete.
     #[must_use]
     pub fn near(&self, observed: &Trace) -> Cow<'_, Self> {
         if self.complete || self.races.is_empty() {
@@ -39,7 +38,7 @@ impl Allowed {
         }
         let mut nearest = self.traces[0].clone();
         for race in &self.races {
-            // The first of several that agree equally well.
+            // Takes the first of several alternatives that agree equally well.
             let alternatives = race.alternatives.iter().rev();
             if let Some(best) = alternatives.max_by_key(|other| other.agreement(observed)) {
                 best.apply(&mut nearest);
@@ -62,7 +61,7 @@ impl Allowed {
 /// Several steps whose order is not determined: exactly one of the alternatives happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Race {
-    /// At least two; all of them name the same steps and processes.
+    /// The alternatives, at least two. All of them name the same steps and processes.
     pub alternatives: Vec<Alternative>,
 }
 
@@ -87,7 +86,7 @@ impl Alternative {
         set(&mut trace.remaining_handles, &self.remaining_handles);
     }
 
-    /// In how many places a trace agrees with this alternative.
+    /// The number of places in which a trace agrees with this alternative.
     fn agreement(&self, trace: &Trace) -> usize {
         let is_same = |step: usize, state: &StepState| match (&trace.steps[step], state) {
             (

@@ -1,4 +1,4 @@
-//! The processes that a pending step waits for, derived from the owners that the pipe ends should have.
+//! Derives the processes that a pending step waits for from the owners that the pipe ends should have.
 
 use super::{Ownership, StepState, Trace};
 use crate::scenario::{Scenario, Side, Verb};
@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 /// The processes any of which could make a pending step return.
 ///
-/// A `get` waits for the owner of the writing end, a `put` for the owner of the reading end, a step about a child for
-/// the child while it runs, and `until` for the process of the awaited task. A process that owns both ends of a pipe
-/// waits for itself. The set is empty if the step is not pending, if its own process has ended, or if no process of the
-/// trace can make it return.
+/// A `get` waits for the owner of the writing end, a `put` for the owner of the reading end, a step about a child for the
+/// child while it runs, and `until` for the process of the awaited task. A process that owns both ends of a pipe waits for
+/// itself. The set is empty if the step is not pending, if its own process has ended, or if no process of the trace can make
+/// it return.
 ///
-/// A trace has the owners that should be. If an implementation leaks an end, other processes may hold it as well.
+/// A trace has the intended owners. If an implementation leaks an end, other processes may hold it as well.
 #[must_use]
 pub fn blocked_on(scenario: &Scenario, trace: &Trace, step: usize) -> BTreeSet<String> {
     let is_pending = trace.steps.get(step) == Some(&StepState::Pending);

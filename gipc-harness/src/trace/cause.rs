@@ -1,4 +1,4 @@
-//! Happens-before in words: what made a step return as it did, or what it still waits for.
+//! Happens-before in words: says what made a step return, or what it still waits for.
 //!
 //! A cause names only what another task did. The order of the steps of one task needs no explanation.
 
@@ -20,7 +20,7 @@ impl<'a> Causes<'a> {
         Self { scenario, trace, ownership: Ownership::replay(scenario, trace) }
     }
 
-    /// Why a step has the state that it has. Empty if no other task had a part in it.
+    /// Why a step has its state. Empty if no other task played a part in it.
     pub fn of(&self, index: usize) -> String {
         let step = &self.scenario.steps[index];
         match &self.trace.steps[index] {
@@ -65,7 +65,7 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// What happened to the end opposite to the one that a step uses: `side` of its handle.
+    /// What happened to the end opposite to the one that a step uses, which is the `side` of its handle.
     fn fate_of_opposite_end(&self, handle: &str, side: Side) -> String {
         let Some(end) = self.opposite_end(handle, side) else { return String::new() };
         let name = self.ownership.name(end);

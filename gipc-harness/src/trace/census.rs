@@ -1,6 +1,7 @@
 //! What a process still held when its last step had completed, and how long its time limits took.
 //!
-//! Data, and the rules by which it is judged. The runner uses the same rules to decide how long it looks.
+//! This module has the data and the rules for judging it. The runner uses the same rules to decide how long it keeps
+//! looking.
 
 use super::Trace;
 use crate::scenario::{Outcome, PipeEnd, Scenario, Step, Verb};
@@ -9,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a process held between its last step and the order to finish, beyond what it had when it connected.
+/// What a process held between its last step and the order to finish that it did not hold when it connected.
 ///
-/// The process was asleep while this was seen, so it was not about to close or reap anything.
+/// The process was asleep during this observation, so it was not about to close or reap anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
-    /// The descriptors that the process did not have when it connected, and that belong to no end which it owns.
+    /// The descriptors that the process did not have when it connected and that are not an end that it owns.
     pub descriptors: Vec<HeldDescriptor>,
-    /// How many of them that are no known pipe end the process may hold: what the manifest says under `[keeps]`, and one
-    /// for each open end whose descriptor the agent did not report.
+    /// How many descriptors that are not a known pipe end the process may hold: what the manifest says under `[keeps]`, and
+    /// one for each open end whose descriptor the agent did not report.
     pub allowed: u64,
     /// The children that ended and should have been reaped, by name.
     pub zombies: Vec<String>,
@@ -30,20 +31,20 @@ pub struct HeldDescriptor {
     pub number: i32,
     /// What the descriptor refers to, as the kernel names it.
     pub what: String,
-    /// The pipe end that the descriptor is, if it is one of the scenario. The process does not own this end, or it owns it
-    /// and holds a second descriptor of it.
+    /// The pipe end that the descriptor is, if it is one of the scenario. Either the process does not own this end, or it
+    /// owns the end and this is a second descriptor of it.
     pub end: Option<PipeEnd>,
 }
 
 impl Census {
-    /// The descriptors that are leaks: each that is a pipe end of the scenario, and all others if they are too many.
+    /// The descriptors that are leaks: each that is a pipe end of the scenario, and all others if there are too many.
     pub fn leaked(&self) -> impl Iterator<Item = &HeldDescriptor> {
         let others = self.descriptors.iter().filter(|held| held.end.is_none()).count();
         let are_too_many = others as u64 > self.allowed;
         self.descriptors.iter().filter(move |held| held.end.is_some() || are_too_many)
     }
 
-    /// Whether the process held nothing that it should not.
+    /// Whether the process held nothing that it should not hold.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.zombies.is_empty() && self.leaked().next().is_none()
@@ -83,7 +84,7 @@ impl Census {
     }
 }
 
-/// How a process got a pipe end that it should not hold any more, as half a sentence with the lines of the scenario.
+/// How a process got a pipe end that it should not hold any more, as part of a sentence with the lines of the scenario.
 fn origin(scenario: &Scenario, trace: &Trace, process: &str, end: PipeEnd) -> String {
     let name = scenario.handles.name(end);
     let is_end = |handle: &EcoString| scenario.handles.ends(handle).contains(&end);
@@ -138,33 +139,33 @@ pub type Censuses = BTreeMap<String, Census>;
 pub struct LimitTime {
     /// The step.
     pub step: usize,
-    /// The time from when the step was sent until its end was heard, in microseconds: the step took no longer than this.
+    /// The time from when the step was sent until its end arrived, in microseconds. The step took no longer than this.
     /// `None` if it did not end.
     pub at_most_us: Option<u64>,
-    /// The longest time within the step for which every thread of its process slept in one system call each, without being
-    /// switched to, in microseconds: the step took longer than this.
+    /// The longest time during the step, in microseconds, for which every thread of its process slept in one system call
+    /// without getting the processor. The step took longer than this.
     pub asleep_us: u64,
 }
 
 /// What is wrong with the time that a limit took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WrongTime {
-    /// The limit expired before its time.
+    /// The limit expired too early.
     Early,
     /// The limit did not expire when it should have.
     Late,
 }
 
 impl LimitTime {
-    /// What is wrong with the time, if anything is. No load makes this wrong:
+    /// What is wrong with the time that the limit took, if anything. No load on the machine causes a wrong result:
     ///
-    /// - A limit is early if it expired, and less time had passed from the sending of the step until its end was heard.
-    ///   Whatever delays a message makes this time longer. A millisecond, or a tenth of the limit, is left to clocks that
-    ///   are rounded.
-    /// - A limit is late if its process slept for five times the limit, and 100 ms more than the limit, without being
-    ///   switched to once. A timer that expires makes a thread runnable, however long it then waits for a processor, and a
-    ///   runnable thread is not asleep. So no timer for this limit expired in all this time. Whether the step began late
-    ///   does not matter, since only time after its begin is counted; nor does it matter how late its end was heard.
+    /// - A limit is early if it expired, and less time than the limit had passed from the sending of the step until its end
+    ///   arrived. Whatever delays a message makes this time longer. A millisecond, or a tenth of the limit, is tolerated for
+    ///   clocks that are rounded.
+    /// - A limit is late if its process slept for five times the limit, and 100 ms more than the limit, without getting the
+    ///   processor once. A timer that expires makes a thread runnable, however long it then waits for a processor, and a
+    ///   runnable thread is not asleep. So no timer for this limit expired in all this time. Neither a late begin of the
+    ///   step matters, since only time after its begin is counted, nor how late its end arrived.
     #[must_use]
     pub fn wrong(&self, limit_ms: u64, outcome: Option<&Outcome>) -> Option<WrongTime> {
         let limit = Duration::from_millis(limit_ms);

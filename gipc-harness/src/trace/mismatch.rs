@@ -1,22 +1,22 @@
-//! A step whose outcome is not the expected one, as a report shows it.
+//! Describes a step with an unexpected outcome, as a report shows it.
 
 use super::{Causes, ProcessExit, StepState, Trace, blocked_on, outcome_text};
 use crate::scenario::{Outcome, Scenario, Verb};
 
-/// A step with another outcome than expected.
+/// A step with an outcome that is not the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
     /// The index of the step.
     pub step: usize,
     /// The outcome that was expected.
     pub expected: String,
-    /// Why the model expects it; empty where its reasons are not about what the file expects.
+    /// Why the model expects it. Empty if the file disagrees with the model, so that the reasons of the model do not apply.
     pub because: String,
-    /// The outcome that came.
+    /// The actual outcome.
     pub got: String,
     /// The implementation's own words.
     pub detail: Option<String>,
-    /// The outcome is right and came too late: what had to happen before, as half a sentence.
+    /// Set if the outcome is right and came too late: what had to happen before, as part of a sentence.
     pub late: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Mismatch {
         let is_unexpected = is_unexpected(scenario, trace, step);
         let expected = match is_unexpected {
             true => spec.expected.iter().map(Outcome::to_string).collect::<Vec<_>>().join(" or "),
-            // The line allows it, but not together with all the others.
+            // The line allows this outcome, but not together with all the others.
             false => outcome_text(&[], &predicted.steps[step]),
         };
         let detail = match &trace.steps[step] {
@@ -48,7 +48,7 @@ impl Mismatch {
             }
             (state, _) => outcome_text(&[], state),
         };
-        // Where the file disagrees with the model (`--unchecked`), the reasons of the model do not apply.
+        // If the file disagrees with the model (`--unchecked`), the reasons of the model do not apply.
         let is_refuted = self::is_unexpected(scenario, predicted, step);
         let because = match is_refuted && !std::ptr::eq(predicted, trace) {
             true => String::new(),
@@ -59,7 +59,7 @@ impl Mismatch {
     }
 }
 
-/// The step that sent the signal which ends a child, if the predicted outcome of a step is that signal.
+/// The step that sent the signal that ends a child, if the predicted outcome of a step is that signal.
 fn sender_of_signal(scenario: &Scenario, predicted: &Trace, step: usize) -> Option<String> {
     let (Verb::Join { child } | Verb::Child { child, .. }) = &scenario.steps[step].verb else {
         return None;
@@ -96,7 +96,7 @@ fn is_blocked_on_another(scenario: &Scenario, trace: &Trace, step: usize) -> boo
     scenario.steps[step].expected.iter().any(|outcome| trace.steps[step].satisfies(outcome))
 }
 
-/// Checks the file against the model: the first line whose outcome the model does not give.
+/// Checks the file against the model. Returns the first line with an outcome that the model does not give.
 #[must_use]
 pub fn disagreement(scenario: &Scenario, predicted: &Trace) -> Option<Mismatch> {
     let step = (0..scenario.steps.len()).find(|step| is_unexpected(scenario, predicted, *step))?;

@@ -1,6 +1,6 @@
 //! What happened in a run: the outcome of each step, its cause, and how each process ended.
 //!
-//! A trace does not show whether it comes from an implementation or from the model.
+//! A trace looks the same whether it comes from an implementation or from the model.
 
 use crate::scenario::{Disposition, Outcome, Scenario, Verb};
 use ecow::{EcoString, EcoVec};
@@ -43,13 +43,13 @@ pub struct Trace {
     pub steps: Vec<StepState>,
     /// How each process ended, by its name. A process that was never started is missing.
     pub exits: BTreeMap<String, ProcessExit>,
-    /// The number of handles that each process still had after its last step, where handles can be counted.
+    /// The number of handles that each process still had after its last step, if handles can be counted.
     pub remaining_handles: BTreeMap<String, u64>,
     /// Rules that the run broke without an effect on any outcome, one sentence each.
     pub violations: Vec<String>,
 }
 
-/// How far one step got.
+/// How far a step has got.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StepState {
     /// The step did not begin.
@@ -62,7 +62,7 @@ pub enum StepState {
         outcome: Outcome,
         /// The step that sent the message, if the outcome is a message and its sender is known.
         from: Option<usize>,
-        /// The error text of the implementation. It is shown and never compared.
+        /// The error text of the implementation. It is shown but never compared.
         detail: Option<Box<str>>,
     },
 }
@@ -79,8 +79,8 @@ impl StepState {
         matches!(self, Self::Completed { outcome, .. } if outcome == expected)
     }
 
-    /// Whether the state is one that this outcome allows. A pending step satisfies `blocks`, whatever it waits for; a
-    /// step that did not begin satisfies `never`.
+    /// Whether this outcome allows the state. A pending step satisfies `blocks`, whatever it waits for. A step that did not
+    /// begin satisfies `never`.
     #[must_use]
     pub fn satisfies(&self, allowed: &Outcome) -> bool {
         match (self, allowed) {
@@ -135,7 +135,7 @@ impl Trace {
         matches!(self.exits.get(process), None | Some(ProcessExit::Running))
     }
 
-    /// The last thing that a step of a process did about a signal, and its line.
+    /// The last disposition that a process has set for a signal, and the line of the step.
     pub(crate) fn disposition(
         &self,
         scenario: &Scenario,

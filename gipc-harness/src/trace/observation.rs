@@ -1,6 +1,6 @@
 //! What a run leaves for the judge: its trace, the evidence for a stall, and why it could not be judged.
 //!
-//! Data only; no times, and nothing that could act.
+//! It is only data, without times.
 
 use super::{
     Censuses, HeldDescriptor, Leftover, LimitTime, Occurrence, StallEvidence, StepState, Trace,
@@ -16,11 +16,13 @@ pub struct Observation {
     pub trace: Trace,
     /// The first stall, if the run stopped moving before its end.
     pub stall: Option<StallEvidence>,
-    /// The run could not be completed: the implementation lacks a feature, or the system does not allow an observation.
+    /// Set if the run could not be completed: the implementation lacks a feature, or the system does not allow an
+    /// observation.
     pub unsupported: Option<Unsupported>,
-    /// The adapter broke the protocol or did not connect, so the trace says nothing about the implementation.
+    /// Set if the adapter broke the protocol or did not connect, so that the trace says nothing about the implementation.
     pub fault: Option<String>,
-    /// What processes held at their end that they should not, by name. A process that held nothing of that sort is missing.
+    /// What each process held at its end and should not have held, by name. Processes that held no such thing may be
+    /// missing.
     #[serde(default)]
     pub censuses: Censuses,
     /// How long the steps with a time limit took.
@@ -72,7 +74,8 @@ impl Observation {
         Self { unsupported, ..Self::of(Trace { steps, ..Trace::default() }) }
     }
 
-    /// Whether every step and pipe in it exists in this scenario. One that was read from a file may belong to another.
+    /// Whether every step and pipe in it exists in this scenario. An observation that was read from a file may belong to
+    /// another scenario.
     #[must_use]
     pub fn is_of(&self, scenario: &Scenario) -> bool {
         let (steps, pipes) = (scenario.steps.len(), scenario.handles.pipe_count());
@@ -102,7 +105,7 @@ impl Observation {
 pub struct Unsupported {
     /// The step that an agent refused; `None` if the harness itself could not go on.
     pub step: Option<usize>,
-    /// The reason, as half a sentence.
+    /// The reason, as part of a sentence.
     pub reason: String,
 }
 
@@ -112,7 +115,7 @@ mod tests {
     use crate::scenario::{Outcome, PipeEnd, parse};
     use crate::trace::{Census, EvidenceTier, FdHolder};
 
-    /// An observation in which each place that can name a step or a pipe names this one.
+    /// An observation that names this step or this pipe in the place that `part` says.
     fn naming(part: &str, step: usize, pipe: usize) -> Observation {
         let from = (part == "from").then_some(step);
         let outcome = Outcome::Ok;

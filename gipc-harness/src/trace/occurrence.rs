@@ -1,4 +1,4 @@
-//! What happened in a run, in the order in which it happened: a trace has the steps in file order and no times.
+//! What happened in a run, in the order in which it happened. (A trace has the steps in file order and no times.)
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Occurrence {
-    /// A step was released, or its agent said that it has begun.
+    /// A step was released, or its agent reported that it has begun.
     Started(usize),
     /// A step returned.
     Completed(usize),
@@ -34,10 +34,10 @@ pub struct Leftover {
     pub process: String,
     /// Its process id.
     pub pid: i32,
-    /// The process that has to reap it, named as above. `None` once it belongs to the supervisor, because the process
-    /// that started it has ended.
+    /// The process that has to reap it, named in the same way. `None` if the process that started it has ended, so that the
+    /// supervisor is its parent.
     pub parent: Option<String>,
-    /// Whether it had ended, and was not reaped.
+    /// Whether it had ended and was not reaped.
     pub is_zombie: bool,
     /// Its command line.
     pub command: String,

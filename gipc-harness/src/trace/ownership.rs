@@ -1,7 +1,7 @@
-//! Which process owned each pipe end, and what happened to each end: replayed from a trace.
+//! Replays from a trace which process owned each pipe end, and what happened to each end.
 //!
-//! An end moves only by spawns, and has one owner at a time unless a spawn shares it. The replay gives the owners that
-//! should be; an end that an implementation leaks to another process is not visible here.
+//! An end moves only by spawns, and has one owner at a time unless a spawn shares it. The replay gives the intended owners.
+//! It does not show an end that an implementation leaks to another process.
 
 use super::Trace;
 use crate::scenario::{HandleTable, Outcome, PipeEnd, Scenario, Step, Verb};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// What happened to a pipe end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndState {
-    /// These processes still hold it: more than one if it is shared.
+    /// These processes still hold it. There is more than one if it is shared.
     Held(Vec<String>),
     /// This process or task closed it.
     Closed(String),
@@ -36,7 +36,7 @@ impl<'a> Ownership<'a> {
         Self::replay_steps(scenario, steps, |process| trace.runs(process))
     }
 
-    /// Replays steps that have succeeded, in the order of the file; `runs` says which processes have not ended.
+    /// Replays the steps that succeeded, in file order. `runs` says which processes have not ended.
     pub(crate) fn replay_steps(
         scenario: &'a Scenario,
         succeeded: impl Iterator<Item = usize>,
@@ -84,7 +84,7 @@ impl<'a> Ownership<'a> {
 
     /// Gives an end to a child of the process of this step, which keeps it if it shares it.
     fn give(&mut self, end: PipeEnd, step: &Step, child: &str, is_kept: bool) {
-        // What was closed before is not given.
+        // An end that was already closed is not given.
         let Some(EndState::Held(owners)) = self.states.get_mut(&end) else { return };
         if !self.handles.is_shared(end) {
             owners.clear();

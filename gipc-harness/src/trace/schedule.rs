@@ -1,4 +1,4 @@
-//! The order in which a run releases steps, and the faults that it injects: what an executor follows.
+//! The order in which a run releases steps, and the faults that it injects.
 
 use super::Occurrence;
 use serde::{Deserialize, Serialize};
@@ -35,13 +35,12 @@ impl Release {
     }
 }
 
-/// The point at which the harness kills or pauses a process: before or after one of its steps returns, as far as its
-/// agent reports it.
+/// The point at which the harness kills or pauses a process: when the agent reports the begin or the end of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InjectionPoint {
     /// The step that the process is in, or that has just returned.
     pub step: usize,
-    /// Whether the step has begun or returned.
+    /// Whether the step has begun or has returned.
     pub moment: Moment,
 }
 
@@ -57,7 +56,7 @@ pub enum Moment {
 /// How a scenario is executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExecutionMode {
-    /// One step at a time, by this schedule.
+    /// One step at a time, according to this schedule.
     Stepwise(Schedule),
     /// Each task receives all its steps at once, and only the steps themselves order the tasks.
     Concurrent,

@@ -5,7 +5,7 @@ use crate::scenario::{Outcome, Scenario, TaskId};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// With more tasks than this, the diagram becomes a list.
+/// With more tasks than this, a list is written instead of the diagram.
 const MAX_COLUMNS: usize = 8;
 
 /// Draws what each task did, in file order, and then how each process ended.
@@ -14,7 +14,8 @@ pub fn sequence_diagram(scenario: &Scenario, trace: &Trace) -> String {
     sequence_diagram_of(scenario, trace, &|_| true)
 }
 
-/// Draws some of the steps, with a line for each run of steps that are left out, and the ends of their processes.
+/// Draws some of the steps, with one line for each group of consecutive steps that are left out, and the ends of their
+/// processes.
 #[must_use]
 pub fn sequence_diagram_of(
     scenario: &Scenario,
@@ -85,7 +86,7 @@ pub fn sequence_diagram_of(
     out
 }
 
-/// The action of a step, and its outcome unless that is `ok`.
+/// The action of a step, and its outcome unless the outcome is `ok`.
 fn cell_text(action: &str, state: &StepState) -> String {
     if state.is(&Outcome::Ok) {
         action.to_owned()

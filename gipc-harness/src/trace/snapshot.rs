@@ -15,8 +15,8 @@ pub fn snapshot_text(scenario: &Scenario, trace: &Trace) -> String {
     snapshot_class_text(scenario, std::slice::from_ref(trace))
 }
 
-/// The one snapshot text of all correct traces of a scenario. Where they differ, the text has the allowed outcomes of
-/// the line and no cause. The traces must have the same scenario; without any trace the text is empty.
+/// The single snapshot text of all correct traces of a scenario. Where they differ, the text has the allowed outcomes of the
+/// line and no cause. The traces must belong to the same scenario; without any trace the text is empty.
 pub fn snapshot_class_text(scenario: &Scenario, traces: &[Trace]) -> String {
     let Some(trace) = traces.first() else { return String::new() };
     let causes: Vec<Causes<'_>> = traces.iter().map(|trace| Causes::new(scenario, trace)).collect();
@@ -92,12 +92,12 @@ impl Row {
         }
     }
 
-    /// The outcome and the cause with the indices instead of their values.
+    /// The outcome and the cause, with the values of the indices replaced by the indices.
     fn pattern(&self) -> (String, String) {
         (generalize(&self.outcome, &self.indices), generalize(&self.cause, &self.indices))
     }
 
-    /// Whether the pattern with the values of this row gives its outcome and its cause.
+    /// Whether the pattern, filled with the values of this row, gives its outcome and its cause.
     fn fits(&self, (outcome, cause): &(String, String)) -> bool {
         instantiate(outcome, &self.indices) == self.outcome
             && instantiate(cause, &self.indices) == self.cause
@@ -134,7 +134,7 @@ fn fold(mut rows: Vec<Row>) -> Vec<Row> {
         }
         return rows;
     }
-    // A pattern comes from one repetition. Of three candidates the one that fits most repetitions is used.
+    // A pattern comes from one repetition. Of three candidates, the one that fits the most repetitions is used.
     let candidates: BTreeSet<(String, String)> = [rows.len() - 1, rows.len() / 2, 0]
         .into_iter()
         .map(|index| rows[index].pattern())

@@ -1,6 +1,7 @@
-//! What was seen when a run stopped moving: which steps were open, what each process slept in, who held which pipe end.
+//! What was seen when a run stopped moving: which steps were open, what each process slept in, and which process held which
+//! pipe end.
 //!
-//! Data only. The deadlock analysis draws the conclusions.
+//! This is only data; the deadlock analysis draws the conclusions.
 
 use super::Trace;
 use crate::scenario::{PipeEnd, PipeId};
@@ -17,16 +18,16 @@ pub struct StallEvidence {
     pub tier: EvidenceTier,
     /// The steps that should have completed by then and had not.
     pub overdue: Vec<usize>,
-    /// Which process held which pipe end as which descriptor. Empty where the system does not show it.
+    /// Which process held which pipe end as which descriptor. Empty if the system does not show it.
     pub holders: Vec<FdHolder>,
-    /// The ends of which `holders` lists every holder. Ends that are not pipes of the system are never among them.
+    /// The ends whose holders are all in `holders`. Ends that are not pipes of the system are never among them.
     pub fully_known_ends: BTreeSet<PipeEnd>,
-    /// The fill level of each pipe that still has a reader and a writer, where the system shows it.
+    /// The fill level of each pipe that still has a reader and a writer, if the system shows it.
     pub fill_levels: Vec<FillLevel>,
-    /// The signals of the processes that a step has signalled, where the system shows them.
+    /// The signals of the processes that a step has signalled, if the system shows them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signals: BTreeMap<String, SignalView>,
-    /// The processes that were spawned and have not connected. Nothing is known of them.
+    /// The processes that were spawned and have not connected. Nothing is known about them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unconnected: BTreeSet<String>,
     /// The descriptors that keep the input of a program beside the library open, in other processes than its parent.
@@ -38,7 +39,7 @@ pub struct StallEvidence {
     pub loops_turning: BTreeMap<String, bool>,
     /// The processes that could still move, each with the observation that shows it: `a timer is set, in epoll`.
     pub still_running: BTreeMap<String, String>,
-    /// The steps that completed only after their loop had been pinged, so that a wake-up must have been lost.
+    /// The steps that completed only after their loop had been pinged. A wake-up must have been lost.
     pub woken_by_ping: Vec<usize>,
 }
 
@@ -54,7 +55,7 @@ impl StallEvidence {
         self.fill_levels.iter().find(|level| level.pipe == pipe).map(|level| level.bytes)
     }
 
-    /// The proof that nothing moves, as half a sentence for a report.
+    /// The proof that nothing moves, as part of a sentence in a report.
     #[must_use]
     pub fn words(&self) -> &'static str {
         let has_far_timer =
@@ -75,16 +76,16 @@ impl StallEvidence {
     }
 }
 
-/// What the kernel shows of the signals of a process. Signals are named as in a scenario: `SIGUSR1`.
+/// What the kernel shows about the signals of a process. Signals are named as in a scenario: `SIGUSR1`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalView {
-    /// Those that were sent and not yet delivered.
+    /// The signals that were sent and not yet delivered.
     pub pending: BTreeSet<String>,
-    /// Those that no thread of the process accepts.
+    /// The signals that every thread of the process blocks.
     pub blocked: BTreeSet<String>,
-    /// Those for which the process has a handler.
+    /// The signals for which the process has a handler.
     pub caught: BTreeSet<String>,
-    /// Those that the process ignores.
+    /// The signals that the process ignores.
     pub ignored: BTreeSet<String>,
 }
 
@@ -110,8 +111,8 @@ pub enum BlockedIn {
         name: String,
         /// The descriptor that the call waits for, if its first argument is one.
         fd: Option<i32>,
-        /// After how many seconds a timer ends the call, if that is later than any run waits. A shorter timer counts as
-        /// moving.
+        /// The seconds after which a timer ends the call, if that is later than any run waits. A process with a shorter
+        /// timer counts as moving.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         far_timer: Option<u64>,
     },
@@ -137,7 +138,7 @@ pub enum EvidenceTier {
     /// Every thread of every process slept through one instant, and no timer was set.
     #[default]
     Kernel,
-    /// The same holds for the waiting processes. Others still move, and none of them can release a waiting one.
+    /// The same holds for the waiting processes. Others still move, but none of them can release a waiting one.
     KernelPartial,
     /// Every event loop turned twice, and no step completed.
     LoopTurns,
@@ -148,7 +149,7 @@ pub enum EvidenceTier {
 }
 
 impl EvidenceTier {
-    /// The evidence as half a sentence, for a report.
+    /// The evidence as part of a sentence in a report.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -162,7 +163,7 @@ impl EvidenceTier {
         }
     }
 
-    /// The name of the tier, as JSON has it.
+    /// The name of the tier in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The choices of an implementation: what they are, and which lines are written for other choices.
+//! The choices of an implementation: their values, and the lines that are written for other choices.
 
 use crate::adapter::{self, Adapter, FromThread, LateGet};
 use crate::model::{self, AfterCancel, Choices, Unjoined};
@@ -6,7 +6,7 @@ use crate::scenario::Scenario;
 use crate::trace::{Allowed, Trace, disagreement};
 use std::collections::BTreeSet;
 
-/// The choices that an adapter declares; the suite's own where it declares none.
+/// The choices that an adapter declares. For those that it does not declare, the suite's own.
 #[must_use]
 pub fn declared_choices(adapter: &Adapter) -> Choices {
     let (declared, suite) = (&adapter.manifest.choices, Choices::default());
@@ -37,14 +37,14 @@ pub fn declared_choices(adapter: &Adapter) -> Choices {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChoiceExemption {
     choice: &'static str,
-    /// For each way in which a run may go by the declared choice, if it is not as the file says: the first step with
-    /// another outcome, what the step is, and the outcome.
+    /// For each way in which a run may differ from the file because of the declared choice: the first step with another
+    /// outcome, the text of the step, and the outcome.
     exempt: Vec<(usize, String, String)>,
 }
 
 impl ChoiceExemption {
-    /// Finds a choice that explains why the model contradicts the file. Where the specification leaves a choice open in
-    /// the line itself (`or`), or the choice has no name in the manifest, nothing is exempt.
+    /// Finds a choice that explains why the model contradicts the file. Nothing is exempt if the line itself allows several
+    /// choices (`or`), or if the choice has no name in the manifest.
     #[must_use]
     pub fn find(scenario: &Scenario, choices: Choices, allowed: &Allowed) -> Option<Self> {
         let mismatches = allowed.traces.iter().filter_map(|trace| disagreement(scenario, trace));
@@ -72,7 +72,7 @@ impl ChoiceExemption {
         usual.iter().find(explains).map(|(choice, _)| Self { choice, exempt })
     }
 
-    /// Why a step does not apply, if it is the first one with another outcome than the file says, and has this outcome.
+    /// Why a step does not apply, if it is the first one whose outcome differs from the file, and has this outcome.
     #[must_use]
     pub fn reason(&self, step: usize, got: &str) -> Option<String> {
         let mut exempt = self.exempt.iter();

@@ -1,18 +1,21 @@
-//! Whether a scenario can be executed with all tasks running freely.
+//! Decides whether a scenario can be executed with all tasks running freely.
 
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 
 /// Whether each task of a scenario can be given all of its steps at once.
 ///
-/// It cannot if a step says when something happens (`until`, `pause`, `stall`, a time limit). A `cancel` without an `until`,
-/// or a limit whose line also allows what the step waits for, may come at any moment, also in the turn of the loop in which its
-/// step completes. Nor can it if the object of a
-/// child is dropped, since nothing can wait for the end of the child then, and its parent may return first. Nor if a put
-/// expects `broken` while a child is started that the reader is not given to: between fork and exec a child holds a copy
-/// of all that its parent holds, so the pipe may still have a reader. Nor if the reader is given to a child and the parent
-/// puts: the parent has a copy until the start returns, and the child may be faster. Nor if a signal may end a process that
-/// has steps which complete: a message arrives before the put that sends it returns, so the signal that a process sends
-/// after it got the message may prevent that the put is reported.
+/// It cannot be if:
+///
+/// - a step says when something happens (`until`, `pause`, `stall`, a time limit). Excepted are a `cancel` without an
+///   `until`, and a limit whose line also allows what the step waits for: these may come at any moment, even in the turn of
+///   the loop in which the step completes;
+/// - the object of a child is dropped: then nothing can wait for the end of the child, and its parent may return first;
+/// - a put expects `broken` and a child is started that is not given the reader: between fork and exec, a child holds a copy
+///   of everything that its parent holds, so the pipe may still have a reader;
+/// - a put expects `broken` and another process gives the reader to a child: that process has a copy until the start returns,
+///   and the child may be faster;
+/// - a signal may end a process that has steps which complete. A message arrives before the put that sends it returns, so
+///   the signal that a process sends after it got the message may prevent the report of the put.
 #[must_use]
 pub fn can_run_concurrently(scenario: &Scenario) -> bool {
     let any = |is: fn(&Step) -> bool| scenario.steps.iter().any(is);
@@ -32,7 +35,7 @@ pub fn can_run_concurrently(scenario: &Scenario) -> bool {
         && !scenario.steps.iter().filter(expects_broken).any(|put| may_find_reader(scenario, put))
 }
 
-/// Whether a step sends a signal that may end a process of which a step is expected to complete.
+/// Whether a step sends a signal that may end a process with a step that is expected to complete.
 fn may_end_reporter(scenario: &Scenario, step: &Step) -> bool {
     let signalled = scenario.signalled_by(&step.verb);
     let is_signal = |outcome: &Outcome| matches!(outcome, Outcome::Signal(_));

@@ -1,4 +1,4 @@
-//! What a variant changes of a scenario, as data: steps that are inserted, and outcomes that are expected instead.
+//! What a variant changes in a scenario, as data: inserted steps, and other expected outcomes.
 
 use crate::scenario::{Outcome, Scenario, Step};
 use crate::trace::Allowed;
@@ -6,20 +6,21 @@ use crate::trace::Allowed;
 /// The changes of one variant. The scenario of the file stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
-    /// Steps that go in front of the step with this index.
+    /// Steps to insert before the step with this index.
     pub inserted: Option<(usize, Vec<Step>)>,
-    /// The expected outcomes of each step, where they are others than those of the file.
+    /// The expected outcomes of each step, if they differ from those of the file.
     pub expected: Option<Vec<Vec<Outcome>>>,
 }
 
 impl Edits {
-    /// Inserts steps in front of a step.
+    /// Inserts steps before a step.
     #[must_use]
     pub fn insert(before: usize, steps: Vec<Step>) -> Self {
         Self { inserted: Some((before, steps)), expected: None }
     }
 
-    /// Expects what the model allows. A line that allows several outcomes keeps them: the specification leaves them open.
+    /// Expects what the model allows. A line that allows several outcomes keeps them, since the specification leaves them
+    /// open.
     #[must_use]
     pub fn expect(scenario: &Scenario, allowed: &Allowed) -> Self {
         let outcomes = |(index, step): (usize, &Step)| {
@@ -37,7 +38,7 @@ impl Edits {
         Self { inserted: None, expected: Some(expected) }
     }
 
-    /// The scenario with these changes.
+    /// Returns the scenario with these changes.
     #[must_use]
     pub fn apply(&self, scenario: &Scenario) -> Scenario {
         let mut steps = scenario.steps.to_vec();

@@ -1,6 +1,7 @@
 //! Descriptor exhaustion: a process has no free descriptor when it makes a pipe, a duplex or a child, and tries again.
 //!
-//! A refused start must lose nothing and leave nothing behind, so all that follows must come out as if it had not been.
+//! A refused start must lose nothing and leave nothing behind, so everything that follows must have the same outcomes as
+//! without it.
 
 use super::{Edits, InjectionSelector, JobSet, Variant};
 use crate::scenario::{Outcome, Scenario, Step, StreamSource, Verb};
@@ -8,13 +9,13 @@ use ecow::{EcoString, eco_format};
 use smallvec::smallvec;
 use std::collections::BTreeMap;
 
-/// How many attempts of one process fail, each in a run of its own. Further ones would test the same again.
+/// How many attempts of one process fail, each in its own run. More attempts would test the same thing again.
 const MAX_PER_PROCESS: usize = 20;
-/// Scenarios with more steps are left out unless one place is named: the model needs seconds for each variant of them.
+/// Scenarios with more steps than this are left out unless one place is named: the model needs seconds for each variant.
 const MAX_STEPS: usize = 300;
 
-/// The variants of a scenario, one for each selected pipe, duplex and child that a step makes; and a note about what was
-/// left out. A scenario that limits descriptors itself has none.
+/// The variants of a scenario, one for each selected pipe, duplex and child that a step makes, and a note about what was
+/// left out. A scenario that limits descriptors itself has no variants.
 pub(super) fn variants(
     scenario: &Scenario,
     selector: &InjectionSelector,
@@ -44,7 +45,7 @@ pub(super) fn variants(
     (variants, note)
 }
 
-/// The steps of such a variant: no free descriptors, an attempt that fails, and the limit lifted, in front of the step.
+/// The steps that such a variant inserts before the step: no free descriptors, an attempt that fails, and the limit lifted.
 pub(super) fn edits(scenario: &Scenario, step: usize) -> Option<Edits> {
     let original = scenario.steps.get(step)?;
     let like = |verb, outcome| Step { verb, expected: smallvec![outcome], ..original.clone() };
@@ -56,7 +57,7 @@ pub(super) fn edits(scenario: &Scenario, step: usize) -> Option<Edits> {
     Some(Edits::insert(step, steps))
 }
 
-/// The same verb with names of its own, which no later step uses.
+/// The same verb with new names, which no later step uses.
 fn attempt(verb: &Verb) -> Option<Verb> {
     let other = |name: &EcoString| eco_format!("{name}-starved");
     let mut verb = verb.clone();

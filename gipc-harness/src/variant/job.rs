@@ -1,4 +1,4 @@
-//! A job: a scenario with a variant, ready to be executed and judged. And all jobs of a scenario for a request.
+//! Jobs: a job is a scenario with a variant, ready to be executed and judged.
 
 use super::{
     ChoiceExemption, Edits, InjectionSelector, Order, OrderOption, Variant, VariantRequest,
@@ -10,32 +10,32 @@ use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule, disagreemen
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A scenario with a variant, and what follows from both by the model.
+/// A scenario with a variant, and what the model derives from both.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// The scenario with the edits of the variant.
     pub scenario: Scenario,
     /// The file of the scenario.
     pub path: PathBuf,
-    /// The choices of the implementation that the model was asked with.
+    /// The choices of the implementation, as the model was given them.
     pub choices: Choices,
     /// The way of execution.
     pub variant: Variant,
-    /// What the variant changes of the scenario of the file.
+    /// What the variant changes in the scenario of the file.
     pub edits: Edits,
-    /// The traces that are right.
+    /// The correct traces.
     pub allowed: Allowed,
     /// The schedule, and where a fault is injected.
     pub mode: ExecutionMode,
     /// Why a line of the scenario does not apply to the implementation.
     pub exemption: Option<ChoiceExemption>,
-    /// The outcomes in the file are taken for right, whatever the model says (`--unchecked`).
+    /// Whether the outcomes in the file are taken as right, whatever the model says (`--unchecked`).
     pub unchecked: bool,
-    /// The model contradicts the file and does not count: schedule and verdict follow the file alone.
+    /// Whether the model contradicts the file and is ignored: schedule and verdict follow the file alone.
     pub follows_file: bool,
-    /// The scenario is not one of the suite, so the folder of the adapter does not speak of it.
+    /// Whether the scenario is not one of the suite, so that the folder of the adapter says nothing about it.
     pub is_foreign: bool,
-    /// The comment line that gives the file this order of releases, where the order is not that of the file.
+    /// The comment line that gives the file this order of releases, if the order is not that of the file.
     pub order_comment: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub struct JobSet {
     pub jobs: Vec<Job>,
     /// What could not be done as requested; completes the sentence "N scenarios …".
     pub note: Option<&'static str>,
-    /// How many moments each process has at which it can be killed or paused, if that is requested.
+    /// At how many moments each process can be killed or paused, if that is requested.
     pub moments: BTreeMap<String, usize>,
 }
 
@@ -127,8 +127,8 @@ fn is_timed(scenario: &Scenario) -> bool {
 }
 
 impl Job {
-    /// Derives a job from a scenario and a variant. An error says what of the variant does not fit the scenario: one that
-    /// was read from a file may be of another scenario.
+    /// Derives a job from a scenario and a variant. The error says which part of the variant does not fit the scenario: a
+    /// variant that was read from a file may belong to another scenario.
     pub fn new(
         scenario: &Scenario,
         path: &Path,
@@ -200,7 +200,7 @@ impl Job {
     fn schedule(&mut self, order: &Order) {
         let order = order.release_order(&self.scenario);
         let (trace, schedule) = model::in_order(&self.scenario, self.choices, &order);
-        // Time limits may make another order wrong: then the order of the file is used.
+        // Time limits may make another order wrong. In that case the order of the file is used.
         let schedule = match self.allowed.traces.contains(&trace) || !is_timed(&self.scenario) {
             true => schedule,
             false => model::schedule(&self.scenario, self.choices),
@@ -211,7 +211,7 @@ impl Job {
         self.mode = ExecutionMode::Stepwise(schedule);
     }
 
-    /// Takes the outcomes in the file for right, or not. If the model contradicts them, the run follows the file alone.
+    /// Takes the outcomes in the file as right, or not. If the model contradicts them, the run follows the file alone.
     #[must_use]
     pub fn with_unchecked(mut self, unchecked: bool) -> Self {
         self.unchecked = unchecked;

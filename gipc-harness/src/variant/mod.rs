@@ -1,7 +1,7 @@
 //! One scenario, many executions: stepwise in some order, concurrent, or with a fault that is injected.
 //!
-//! A variant is data. What it changes of the scenario are [`Edits`]; the scenario of the file stays as it is. The model
-//! says what may come of each; nothing is executed here.
+//! A variant is data. [`Edits`] hold what it changes in the scenario; the scenario of the file stays as it is. The model
+//! says which outcomes each may have. Nothing is executed here.
 
 mod choices;
 mod concurrency;
@@ -62,16 +62,16 @@ pub enum Variant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// That of the file, or that of its `# order:` line.
+    /// The order of the file, or that of its `# order:` line.
     File,
-    /// A random one with this seed.
+    /// A random order with this seed.
     Random(u64),
-    /// That of these tasks, one after the other.
+    /// The order of these tasks, one after the other.
     Tasks(Vec<TaskId>),
 }
 
 impl Order {
-    /// The same order for the model.
+    /// The same order in the terms of the model.
     pub(crate) fn release_order(&self, scenario: &Scenario) -> ReleaseOrder {
         match self {
             Self::File => scenario
@@ -91,7 +91,7 @@ impl Default for Variant {
 }
 
 impl Variant {
-    /// Whether this is the scenario as its file has it.
+    /// Whether this executes the scenario as its file describes it.
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,4 @@
-//! Which variants of a scenario are asked for: an order of releases, concurrent execution, or a fault that is injected.
+//! Which variants of a scenario are requested: an order of releases, concurrent execution, or an injected fault.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,14 +24,14 @@ impl Default for VariantRequest {
     }
 }
 
-/// The orders of releases that are asked for.
+/// The requested orders of releases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderOption {
     /// The order of the file, or that of its `# order:` line.
     File,
     /// A random order with this seed.
     Random(u64),
-    /// Every order that differs by more than steps which commute.
+    /// Every order that differs in more than the sequence of steps that commute.
     All,
 }
 
@@ -53,14 +53,14 @@ impl FromStr for OrderOption {
 /// The places at which a fault is injected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InjectionSelector {
-    /// Every place in turn, each in a run of its own.
+    /// Every place in turn, each in its own run.
     All,
     /// The place of this process with this number, counted from 1.
     One(String, usize),
 }
 
 impl InjectionSelector {
-    /// Whether the place of this process with this number is asked for.
+    /// Whether the place of this process with this number is requested.
     #[must_use]
     pub fn selects(&self, role: &str, number: usize) -> bool {
         match self {

@@ -1,5 +1,5 @@
-//! The baseline: what the folder of an adapter says beforehand, held against what came. Known failures, what the
-//! implementation lacks, what is skipped. Both a missing and a stale entry are no pass.
+//! The baseline: compares what the folder of an adapter says beforehand with what happened: known failures, what the
+//! implementation lacks, what is skipped. Neither a missing nor a stale entry is a pass.
 
 use super::{Status, Verdict};
 use crate::adapter::skip_list::SkipList;
@@ -9,12 +9,12 @@ use crate::trace::Observation;
 use crate::variant::ChoiceExemption;
 use std::collections::BTreeMap;
 
-/// What an adapter says of itself beforehand. The default says nothing.
+/// What an adapter says about itself beforehand. The default says nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Baseline<'a> {
-    /// The profiles that the implementation has. Empty: nothing is declared, and nothing is enforced.
+    /// The profiles that the implementation has. If empty, nothing is declared, and nothing is enforced.
     pub profiles: &'a [String],
-    /// What it lacks of these profiles: a verb or the id of a scenario, and why.
+    /// What the implementation lacks of these profiles: a verb or the id of a scenario, and why.
     pub lacks: Option<&'a BTreeMap<String, String>>,
     /// The failures that are known.
     pub known: &'a [KnownFailure],
@@ -24,7 +24,7 @@ pub struct Baseline<'a> {
     pub variant: &'a str,
 }
 
-/// What the folder of an adapter would have to say of a scenario.
+/// What the folder of an adapter would have to say about a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaselineChange {
     /// The scenario fails, with this fingerprint.
@@ -35,7 +35,7 @@ pub enum BaselineChange {
         outcome: String,
         /// The verdict.
         verdict: Status,
-        /// Another failure of this scenario is listed.
+        /// Whether another failure of this scenario is listed.
         instead: bool,
     },
     /// The scenario passes.
@@ -44,12 +44,12 @@ pub enum BaselineChange {
     Skips,
     /// The scenario is not skipped.
     Asked,
-    /// Nothing: the suite has no such scenario.
+    /// Nothing, because the suite has no such scenario.
     Nothing,
 }
 
 impl BaselineChange {
-    /// The status of the run once the folder says so.
+    /// The status of the run once the folder says this.
     #[must_use]
     pub fn status(&self) -> Status {
         match self {
@@ -60,7 +60,7 @@ impl BaselineChange {
     }
 }
 
-/// What the manifest lists under `[lacks]` if no call takes a time limit.
+/// The word in the manifest under `[lacks]` for an implementation whose calls take no time limit.
 const WITHIN: &str = "within";
 /// The word of the protocol for `until CHILD is reaped`.
 const REAPED: &str = "reaped";
@@ -91,8 +91,8 @@ impl<'a> Baseline<'a> {
         self.skips.is_some_and(|skips| skips.says(id, self.variant).is_some())
     }
 
-    /// Says KNOWN where the failure has the fingerprint of a listed one, and FIXED where a listed failure passes. A
-    /// scenario that fails in one of several ways has an entry for each.
+    /// Says KNOWN if the failure has the fingerprint of a listed one, and FIXED if a listed failure passes. A scenario that
+    /// fails in one of several ways has one entry for each.
     pub(super) fn match_known_failure(&self, verdict: &mut Verdict, scenario: &Scenario) {
         if verdict.status == Status::Skip || verdict.status.is_inconclusive() {
             return;
@@ -117,7 +117,7 @@ impl<'a> Baseline<'a> {
             return;
         }
         let [step, outcome, status] = &verdict.fingerprint(scenario);
-        // Where another step was wrong before, the status is that of the other step.
+        // If another step was wrong before, the status is about that other step.
         let is_first = verdict.mismatch.as_ref().map(|it| it.step)
             == verdict.first_in_file().map(|it| it.step);
         let matches = |entry: &&&KnownFailure| {
@@ -146,8 +146,8 @@ impl<'a> Baseline<'a> {
         verdict.baseline_change = new_failure(verdict, scenario, true);
     }
 
-    /// Says SKIP where the implementation did what is right for its declared choices, on a line that is written for
-    /// others. What follows that line does not apply to it.
+    /// Says SKIP if the implementation did what is right for its declared choices on a line that is written for others. What
+    /// follows that line does not apply to it.
     pub(super) fn apply_exemption(verdict: &mut Verdict, exemption: Option<&ChoiceExemption>) {
         let first = verdict.first_in_file();
         let reason = exemption.zip(first).and_then(|(it, first)| it.reason(first.step, &first.got));
@@ -164,8 +164,8 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// Says ERROR where the implementation refuses a verb of a profile that it declares, and FIXED where a scenario
-    /// passes that it is said to lack.
+    /// Says ERROR if the implementation refuses a verb of a profile that it declares, and FIXED if a scenario passes that
+    /// the manifest says it lacks.
     pub(super) fn enforce_profiles(
         &self,
         verdict: &mut Verdict,
@@ -205,8 +205,8 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// Says ERROR where a scenario is skipped that the skip list does not have, and FIXED where one of the list is not
-    /// skipped any more: what is skipped cannot grow unnoticed.
+    /// Says ERROR if a scenario is skipped that is not in the skip list, and FIXED if one of the list is no longer skipped.
+    /// So the number of skipped scenarios cannot grow unnoticed.
     ///
     /// A skip that follows from the profiles of the manifest need not be listed.
     pub(super) fn enforce_skip_list(&self, verdict: &mut Verdict, scenario: &Scenario) {
@@ -233,11 +233,11 @@ impl<'a> Baseline<'a> {
     }
 }
 
-/// The note on a skip that the list does not have.
+/// The note on a skip that is not in the list.
 pub(super) const UNLISTED_SKIP: &str =
     "it was skipped, and skips.txt does not list it: add its id, or let `run --accept` do it";
 
-/// The entry for a failure that is not listed.
+/// The entry for a failure that is not listed, if it can be listed.
 fn new_failure(verdict: &Verdict, scenario: &Scenario, instead: bool) -> Option<BaselineChange> {
     let [step, outcome, _] = verdict.fingerprint(scenario);
     let fails = BaselineChange::Fails { step, outcome, verdict: verdict.status, instead };

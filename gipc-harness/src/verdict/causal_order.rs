@@ -1,10 +1,10 @@
-//! The order in which steps went wrong: by what happened first, and not by the lines of the file.
+//! Orders the wrong steps by what happened first rather than by the lines of the file.
 
 use crate::scenario::Scenario;
 use crate::trace::{Observation, Occurrence, StepState};
 
-/// When each step of a run got the state that it has. A moment is an index into the history of the run; a step that never
-/// began has the last one. Without a history, all steps have the same moment.
+/// When each step of a run reached its state. A moment is an index into the history of the run. A step that never began has
+/// the last moment. Without a history, all steps have the same moment.
 pub(super) struct Moments<'a> {
     scenario: &'a Scenario,
     observation: &'a Observation,
@@ -35,7 +35,7 @@ impl<'a> Moments<'a> {
         moments
     }
 
-    /// When a step returned, when the run stalled with the step open, or when the step began in which its process ended.
+    /// When a step returned. For an open step, when the run stalled, or when the step began if its process ended in it.
     pub(super) fn of(&self, step: usize) -> usize {
         let Observation { history, trace, stall, .. } = self.observation;
         let is_overdue = || stall.as_ref().is_some_and(|stall| stall.overdue.contains(&step));
@@ -43,7 +43,7 @@ impl<'a> Moments<'a> {
             _ if history.is_empty() => 0,
             StepState::Completed { .. } if is_overdue() => self.stalled,
             StepState::Completed { .. } => self.completed[step],
-            // Others may learn of the end of a process before the harness does, so that its last step is the first sign.
+            // Others may learn that a process has ended before the harness does, so its last step is the first sign.
             StepState::Pending if !trace.runs(&self.scenario.steps[step].task_id.process) => {
                 self.started[step]
             }
@@ -55,15 +55,15 @@ impl<'a> Moments<'a> {
 }
 
 impl Moments<'_> {
-    /// Whether a step had returned before the run stalled, so that the stall may follow from what it returned. False
-    /// without a history.
+    /// Whether a step had returned before the run stalled, so that the stall may follow from its outcome. False without a
+    /// history.
     pub(super) fn is_before_stall(&self, step: usize) -> bool {
         let is_returned = matches!(self.observation.trace.steps[step], StepState::Completed { .. });
         !self.observation.history.is_empty() && is_returned && self.of(step) < self.stalled
     }
 }
 
-/// What had to happen before an overdue step returned, as half a sentence: `only after line 8, main close w, had begun`.
+/// What had to happen before an overdue step returned, as part of a sentence: `only after line 8, main close w, had begun`.
 /// `None` if the history does not show it.
 pub(super) fn released_by(
     scenario: &Scenario,

@@ -1,11 +1,11 @@
-//! The allowed trace that a run agrees with, or that it agrees with for the most steps.
+//! Finds the allowed trace that a run agrees with, or agrees with for the most steps.
 
 use super::comparison::fill_unobservable;
 use crate::scenario::Scenario;
 use crate::trace::{Allowed, ProcessExit, StepState, Trace, is_unexpected};
 
-/// Finds the allowed trace that is closest to the observed one: the one that agrees with it, and true; or else the one
-/// whose first difference is in the latest step, and false.
+/// Finds the allowed trace that is closest to the observed one. Returns the trace that agrees with it, and true; or else the
+/// trace whose first difference is in the latest step, and false.
 pub(super) fn closest_trace<'a>(
     scenario: &Scenario,
     allowed: &'a Allowed,
@@ -30,7 +30,7 @@ pub(super) fn closest_trace<'a>(
 
 /// Whether the outcome of a step is the predicted one.
 ///
-/// Where the file allows several outcomes, the specification leaves the outcome open: any of them is accepted if the
+/// If the file allows several outcomes, the specification leaves the outcome open: any of them is accepted if the
 /// model predicts the same one in all its traces, or if the actual one is in none of its traces. A step that is pending
 /// because its process was killed, or ended itself in another task, is accepted, since it is unknown how far it got: an agent
 /// says that a step begins before it does anything.

@@ -1,10 +1,10 @@
-//! What the prediction fills in where the system shows nothing, and handles that remain.
+//! Completes a trace from the prediction where the system shows nothing, and compares the handles that are left.
 
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::trace::{Mismatch, Observation, ProcessExit, StepState, Trace, WrongTime};
 
-/// The trace with what the system cannot show filled in from the prediction: an exit that was not observed, a non-zero
-/// code where the entry of a child failed, a process that was killed before it could connect.
+/// Returns the trace completed with what the system cannot show: an exit that was not observed, a non-zero code if the entry
+/// of a child failed, a process that was killed before it could connect. These come from the prediction.
 pub(super) fn fill_unobservable(scenario: &Scenario, observed: &Trace, predicted: &Trace) -> Trace {
     let mut trace = observed.clone();
     for (process, exit) in &predicted.exits {
@@ -40,14 +40,14 @@ fn was_spawned(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
     })
 }
 
-/// Whether a step killed, terminated or signalled the process. How it ended is what its join says.
+/// Whether a step killed, terminated or signalled the process. How it ended is then reported by its join.
 fn was_signalled(scenario: &Scenario, observed: &Trace, process: &str) -> bool {
     scenario.steps.iter().zip(&observed.steps).any(|(step, state)| {
         state.is(&Outcome::Ok) && scenario.signalled_by(&step.verb).contains(process)
     })
 }
 
-/// A sentence for each process that has another number of handles left than the model.
+/// A sentence for each process that has a different number of handles left than in the model.
 pub(super) fn handle_leaks(predicted: &Trace, trace: &Trace) -> Vec<String> {
     let leak = |(process, expected): (&String, &u64)| {
         let count = trace.remaining_handles.get(process)?;
@@ -110,7 +110,7 @@ pub(super) fn wrong_limit(
     })
 }
 
-/// Whether a process still runs that the model has ended.
+/// Whether a process still runs that has ended in the model.
 pub(super) fn has_unended_process(predicted: &Trace, trace: &Trace) -> bool {
     trace.exits.iter().any(|(process, exit)| {
         *exit == ProcessExit::Running

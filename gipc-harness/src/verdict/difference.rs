@@ -1,5 +1,5 @@
-//! How a trace differs from the prediction although no step has a wrong outcome: processes that should not exist, that
-//! were left behind, or that ended in another way; and steps that returned for another reason.
+//! How a trace differs from the prediction although no step has a wrong outcome: processes that should not exist, that were
+//! left behind, or that ended differently; and steps that returned for another reason.
 
 use crate::scenario::{Scenario, Step, Verb};
 use crate::trace::{Causes, Leftover, Observation, ProcessExit, StepState, Trace, outcome_text};
@@ -12,7 +12,7 @@ const MAX_DIFFERENCES: usize = 8;
 pub struct Difference {
     /// The difference as a sentence that is the same in every run.
     pub summary: String,
-    /// The same with what differs from run to run, such as process ids; for a person who reads of this run.
+    /// The same with what differs from run to run, such as process ids, for a person who reads about this run.
     pub detail: String,
 }
 
@@ -22,17 +22,17 @@ impl Difference {
     }
 }
 
-/// A trace beside the prediction.
+/// A trace and the prediction to compare it with.
 pub(super) struct Differences<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) observation: &'a Observation,
     pub(super) predicted: &'a Trace,
-    /// The trace of the observation, with the exits filled in that the system does not show.
+    /// The trace of the observation, completed with the exits that the system does not show.
     pub(super) trace: &'a Trace,
 }
 
 impl Differences<'_> {
-    /// All differences, the likely cause of the others first.
+    /// All differences, beginning with the likely cause of the others.
     pub(super) fn all(&self) -> Vec<Difference> {
         let all = self.unexpected_processes().chain(self.violations());
         all.chain(self.exits()).chain(self.causes()).take(MAX_DIFFERENCES).collect()

@@ -1,4 +1,4 @@
-//! Runs that prove nothing because a time limit expired first on a machine that is too slow for it.
+//! Excuses runs that prove nothing because a time limit expired first on a machine that is too slow for it.
 
 use super::closest_trace::closest_trace;
 use super::{Status, Verdict};
@@ -10,7 +10,7 @@ use std::iter;
 
 /// Says SLOW if the run is right for an implementation that got too little processor time before its limits expired.
 ///
-/// The model gives a step all the time that it needs, and takes a put that does not fit into its pipe to have begun its
+/// The model gives a step all the time that it needs. It assumes that a put that does not fit into its pipe has begun its
 /// message when its limit expires.
 pub(super) fn excuse_expired_limits(verdict: &mut Verdict, job: &Job, observation: &Observation) {
     if !verdict.status.is_failure() {
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(judged(&job, torn).status, Status::Fail);
     }
 
-    /// A message of 2 MiB takes longer than a millisecond where other processes use the processor.
+    /// A message of 2 MiB takes longer than a millisecond if other processes use the processor.
     #[test]
     fn a_short_limit_that_expires_before_the_step_could_complete_proves_nothing() {
         let text = |limit: u64| {
@@ -100,7 +100,7 @@ mod tests {
         assert!(judged(&job(&text(0)), expired).status.is_failure(), "a limit of zero is a look");
     }
 
-    /// A join whose limit expires says that the child is running, and not that it timed out.
+    /// A join whose limit expires returns that the child is running rather than a timeout.
     #[test]
     fn a_short_limit_of_a_join_that_expires_before_the_child_could_end_proves_nothing() {
         let job = job("main        spawn child\n\

@@ -1,8 +1,8 @@
-//! The judge: from a job and an observation to a verdict, in stages.
+//! The judge: makes a verdict from a job and an observation, in stages.
 //!
-//! First the run itself: whether it could be asked, whether a step has a wrong outcome, whether the trace as a whole is
-//! allowed, whether something leaked, whether a time limit expired when it should. Then the baseline of the adapter. Then the environment. No
-//! other time is judged.
+//! First it judges the run itself: whether the implementation could be asked, whether a step has a wrong outcome, whether
+//! the trace as a whole is allowed, whether something leaked, and whether each time limit expired when it should. No other
+//! time is judged. Then it applies the baseline of the adapter, and then the environment.
 
 use super::baseline::UNLISTED_SKIP;
 use super::causal_order::{Moments, released_by};
@@ -41,11 +41,11 @@ pub fn judge(
     }
     Baseline::apply_exemption(&mut verdict, job.exemption.as_ref());
     if job.is_foreign {
-        // The folder of an adapter lists scenarios of the suite. It need not list others, nor may `--accept` add them.
+        // The folder of an adapter lists only scenarios of the suite, and `--accept` must not add others.
         verdict.baseline_change = None;
     } else {
         baseline.enforce_profiles(&mut verdict, &job.scenario, observation);
-        // A fault that is injected may prevent that a step is asked which the implementation lacks.
+        // If a fault is injected, the step that the implementation lacks may never be reached.
         if job.variant.is_default() {
             baseline.enforce_skip_list(&mut verdict, &job.scenario);
         }
@@ -54,7 +54,7 @@ pub fn judge(
     verdict
 }
 
-/// Judges the run alone. `is_skipped` says that the adapter's folder lists the scenario as one that cannot be asked.
+/// Judges the run alone. `is_skipped` says that the adapter's folder lists the scenario as one that cannot be run.
 fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict {
     let scenario = &job.scenario;
     let allowed = &*job.allowed.near(&observation.trace);
@@ -68,7 +68,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     if let Some(fault) = &observation.fault {
         verdict.status = Status::Error;
         verdict.reason = Some(fault.clone());
-        // The first wrong outcome stands before the fault, which may follow from it.
+        // The first wrong outcome is reported before the fault, which may follow from it.
         if let Some(first) = first_unexpected(scenario, observation, &trace) {
             verdict.mismatch = Some(Mismatch::new(scenario, predicted, &trace, first));
             verdict.reason = Some(format!("After that: {fault}"));
@@ -80,7 +80,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
         verdict.status = Status::Skip;
         let step = unsupported.step.and_then(|step| scenario.steps.get(step));
         verdict.reason = Some(match step {
-            // The profile tasks is needed for the task of a step, and hardly ever for its verb.
+            // A step may need the profile tasks because it belongs to a task; its verb hardly ever needs it.
             Some(step) if step.task_id.task.is_some() => {
                 format!("{} {}: {}", step.task_id, step.what(), unsupported.reason)
             }
@@ -108,7 +108,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
         verdict.notes.extend(signal_end::sentences(scenario, observation, predicted));
         verdict.add_differences(differences.violations());
     } else if match job.follows_file {
-        // The file says nothing of how processes end, nor of what a step returns because of.
+        // The file says neither how processes end nor what makes a step return.
         true => has_unended_process(predicted, &trace),
         false => !(agrees && allowed.traces.len() > 1) && verdict.trace_text != verdict.model_text,
     } {
@@ -145,7 +145,7 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
     verdict
 }
 
-/// The first step that returned what the file does not allow.
+/// The first step that returned an outcome that the file does not allow.
 fn first_unexpected(
     scenario: &Scenario,
     observation: &Observation,
@@ -158,8 +158,8 @@ fn first_unexpected(
         .min_by_key(|step| (moments.of(*step), *step))
 }
 
-/// Whether a step had returned what the file does not allow when an agent refused a later one: what it was refused for
-/// may follow from that.
+/// Whether a step had returned an outcome that the file does not allow before an agent refused a later step. The refusal may
+/// follow from that outcome.
 fn has_failed_before_refusal(
     scenario: &Scenario,
     observation: &Observation,
@@ -169,7 +169,7 @@ fn has_failed_before_refusal(
         && first_unexpected(scenario, observation, trace).is_some()
 }
 
-/// That a step was refused after others had failed.
+/// Says that a step was refused after others had failed.
 fn refusal(scenario: &Scenario, observation: &Observation) -> Option<String> {
     let unsupported = observation.unsupported.as_ref()?;
     let step = scenario.steps.get(unsupported.step?)?;
@@ -178,7 +178,7 @@ fn refusal(scenario: &Scenario, observation: &Observation) -> Option<String> {
     Some(format!("After that, the agent refused line {line}, {task} {what}: {reason}"))
 }
 
-/// A run beside the closest prediction.
+/// A run and the closest prediction.
 struct Run<'a> {
     scenario: &'a Scenario,
     allowed: &'a Allowed,
@@ -188,8 +188,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The steps whose outcome the file or the model does not allow, and the first one that had not completed when it
-    /// should have, in the order in which they happened.
+    /// The wrong steps, in the order in which they happened: those whose outcome the file or the model does not allow, and
+    /// the first one that had not completed when it should have.
     fn wrong_steps(&self, stall: Option<&StallReport>) -> Vec<usize> {
         let overdue = self.first_overdue();
         let mut steps: Vec<usize> = (0..self.scenario.steps.len())
@@ -202,7 +202,7 @@ impl Run<'_> {
 
     fn is_wrong(&self, stall: Option<&StallReport>, step: usize) -> bool {
         let Self { scenario, allowed, predicted, trace, .. } = self;
-        // What an agent refuses ends the run, and what is open then could not go on.
+        // A refusal by an agent ends the run, so the steps that are open then could not go on.
         let is_cut_short = self.observation.unsupported.is_some() && !self.is_completed(step);
         if is_cut_short {
             return false;
@@ -212,8 +212,8 @@ impl Run<'_> {
             || self.real_blockers(stall, step).is_some()
     }
 
-    /// The first step that had not completed when it should have. Where the run took another course than that of the file,
-    /// the schedule waited for what was not due.
+    /// The first step that had not completed when it should have. `None` if the run took another course than that of the
+    /// file: the schedule then waited for steps that were not due.
     fn first_overdue(&self) -> Option<usize> {
         let stall = self.observation.stall.as_ref();
         let stall = stall.filter(|_| self.predicted == self.allowed.in_file_order());
@@ -221,8 +221,8 @@ impl Run<'_> {
         stall.and_then(|stall| stall.overdue.first().copied())
     }
 
-    /// Whether a message came from another put than in the predicted trace. Where messages are alike, nothing else tells two
-    /// courses apart.
+    /// Whether a message came from another put than in the predicted trace. If messages are equal, only this shows that the
+    /// run took another course.
     fn has_other_sender(&self) -> bool {
         let sender = |state: &StepState| match state {
             StepState::Completed { from, .. } => *from,
@@ -266,14 +266,14 @@ impl Run<'_> {
         mismatch
     }
 
-    /// Whether a step was wrong before the run stalled. What a user interrupted is shown as it stood.
+    /// Whether a step was wrong before the run stalled. If the user interrupted the run, all steps are shown as they were.
     fn is_stall_a_consequence(&self, step: usize) -> bool {
         let stall = self.observation.stall.as_ref();
         stall.is_some_and(|stall| stall.tier != EvidenceTier::Interrupted)
             && Moments::new(self.scenario, self.observation).is_before_stall(step)
     }
 
-    /// That some of the wrong steps did not complete after the first wrong one, as one sentence.
+    /// Says in one sentence that some of the wrong steps did not complete after the first wrong one.
     fn unfinished(&self, wrong: &[usize]) -> Option<String> {
         let named = |step: &usize| {
             let step = &self.scenario.steps[*step];
@@ -298,7 +298,7 @@ impl Run<'_> {
         matches!(self.trace.steps[step], StepState::Completed { .. })
     }
 
-    /// Reports the wrong steps, of which there is at least one, in the order in which they happened.
+    /// Reports the wrong steps in the order in which they happened. There must be at least one.
     fn report_mismatches(
         &self,
         verdict: &mut Verdict,
@@ -324,8 +324,9 @@ impl Run<'_> {
         verdict.mismatch = Some(mismatch(&first));
         verdict.further_mismatches = further.iter().map(mismatch).collect();
         let is_pending = self.trace.steps[first] == StepState::Pending;
-        // A first wrong step that completed is a failure, however late it completed. A pending one is what its stall is.
-        // One that is only overdue is slow if there is no evidence that it stalled.
+        // If the first wrong step completed, the status is a failure, however late it completed. If it is pending, the
+        // status depends on the kind of its stall. If it is only overdue, the run is slow unless there is evidence that it
+        // stalled.
         verdict.status = match stall.as_ref().map(|stall| stall.kind) {
             Some(StallKind::Deadlock) if is_pending => Status::Deadlock,
             Some(StallKind::Hang) if is_pending => Status::Hang,
@@ -334,7 +335,8 @@ impl Run<'_> {
         };
         verdict.stall = stall;
         if verdict.status == Status::Fail && self.is_stall_a_consequence(first) {
-            // Why the later steps wait says nothing of the first wrong one. Who holds an end that it should not may do so.
+            // Why the later steps wait says nothing about the first wrong step. A holder of an end that should not hold it
+            // may explain it.
             verdict.notes.extend(self.unfinished(wrong));
             verdict.notes.extend(verdict.stall.take().into_iter().flat_map(|stall| stall.leaks));
         }
@@ -348,7 +350,7 @@ impl Run<'_> {
     }
 }
 
-/// Says ENVIRONMENT where something that the suite assumes of the system does not hold, and explains the failure.
+/// Says ENVIRONMENT if something that the suite assumes of the system does not hold and this explains the failure.
 fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment, is_heavy: bool) {
     if verdict.status.is_expected() {
         return;
@@ -362,7 +364,7 @@ fn attribute_to_environment(verdict: &mut Verdict, environment: &Environment, is
     let explanation = explained.map(|(fact, unmet)| format!("{}: {}", fact.name, unmet.means));
     if let Some(explanation) = explanation {
         verdict.status = Status::Environment;
-        // What the adapter declares is right on other systems, and `--accept` must not change it.
+        // What the adapter declares is right on other systems, so `--accept` must not change it.
         verdict.baseline_change = None;
         verdict.notes.retain(|note| note != UNLISTED_SKIP);
         verdict.explain(explanation);

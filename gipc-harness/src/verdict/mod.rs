@@ -1,7 +1,7 @@
-//! Whether a run was right: what was observed, held against what the model allows, what the file says, what the adapter
-//! declares and what the system lacks.
+//! Decides whether a run was right: compares what was observed with what the model allows, what the file says, what the
+//! adapter declares and what the system lacks.
 //!
-//! [`judge`] is the only way from an observation to a verdict. Why a run stalled is for `deadlock` to say.
+//! [`judge`] is the only way from an observation to a verdict. `deadlock` explains why a run stalled.
 
 mod baseline;
 mod causal_order;
@@ -25,31 +25,31 @@ use crate::deadlock::StallReport;
 use crate::scenario::Scenario;
 use crate::trace::Mismatch;
 
-/// What is said of one run of a scenario.
+/// The verdict on one run of a scenario.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The verdict in one word.
     pub status: Status,
-    /// The step that first got another outcome than allowed, or got it too late: what happened first, and not the first
-    /// line of the file.
+    /// The step that first got an outcome that is not allowed, or got its outcome too late. First means first in time, not
+    /// in the file.
     pub mismatch: Option<Mismatch>,
-    /// Further such steps, in the order in which they happened; the first one of the file is among them.
+    /// Further such steps, in the order in which they happened. The first one in the file is always among them.
     pub further_mismatches: Vec<Mismatch>,
-    /// How the trace differs otherwise, the likely cause first. The notes have the summaries.
+    /// How the trace differs otherwise, beginning with the likely cause. The notes have the summaries.
     pub differences: Vec<Difference>,
     /// Why the run stalled, if it did.
     pub stall: Option<StallReport>,
     /// The reason for a status that needs one: why it is skipped, which known failure it is, what broke.
     pub reason: Option<String>,
-    /// The first process that held something at its end that it should not have held, if no step is wrong.
+    /// The first process that still held something at its end that it should not have held, if no step is wrong.
     pub leaky: Option<String>,
     /// Further sentences.
     pub notes: Vec<String>,
-    /// The snapshot text of the trace, with the exits filled in that the system does not show.
+    /// The snapshot text of the trace, completed with the exits that the system does not show.
     pub trace_text: String,
     /// The snapshot text of the closest trace that the model allows.
     pub model_text: String,
-    /// The manifest says that the scenario passes in some runs and fails in others.
+    /// Whether the manifest says that the scenario passes in some runs and fails in others.
     pub flaky: bool,
     /// The fingerprint of the failure, if the run failed, whether or not the failure is known.
     pub failed_as: Option<[String; 3]>,
@@ -57,7 +57,7 @@ pub struct Verdict {
     pub sort: Option<FailureSort>,
     /// The root cause of a known failure, if the manifest names it.
     pub cause: Option<String>,
-    /// The change of the adapter's folder that makes this the expected verdict.
+    /// The change to the adapter's folder that would make this verdict the expected one.
     pub baseline_change: Option<BaselineChange>,
 }
 
@@ -108,15 +108,15 @@ impl Verdict {
         }
     }
 
-    /// The wrong step that stands first in the file.
+    /// The wrong step that is first in the file.
     #[must_use]
     pub fn first_in_file(&self) -> Option<&Mismatch> {
         self.mismatch.iter().chain(&self.further_mismatches).min_by_key(|mismatch| mismatch.step)
     }
 
-    /// The fingerprint of a failure: the wrong step that stands first in the file, the outcome of that step, and the
-    /// status. It has no line numbers, so that it survives changes of the file, and it does not depend on which of
-    /// several wrong steps happened first.
+    /// The fingerprint of a failure: the wrong step that is first in the file, the outcome of that step, and the status. It
+    /// has no line numbers, so it survives changes of the file, and it does not depend on which of several wrong steps
+    /// happened first.
     #[must_use]
     pub fn fingerprint(&self, scenario: &Scenario) -> [String; 3] {
         let (step, outcome) = match self.first_in_file() {

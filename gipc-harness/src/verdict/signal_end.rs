@@ -1,10 +1,11 @@
-//! Processes that a signal ended although they had trapped, ignored or blocked it: a sentence each, with the sender.
+//! Finds processes that a signal ended although they had trapped, ignored or blocked it. Writes a sentence for each, with
+//! the sender.
 
 use crate::scenario::{Disposition, Scenario};
 use crate::trace::{Observation, ProcessExit, StepState, Trace};
 
-/// A sentence for each process that a signal ended although a step of that process had disposed of it otherwise, unless
-/// the prediction has that end, too.
+/// A sentence for each process that a signal ended although a step of that process had trapped, ignored or blocked it. A
+/// process that ends in the same way in the prediction is left out.
 pub(super) fn sentences(
     scenario: &Scenario,
     observation: &Observation,
@@ -32,7 +33,7 @@ pub(super) fn sentences(
     unexpected.filter_map(sentence).collect()
 }
 
-/// Names the steps that sent a signal to a process, as the second half of a sentence.
+/// Names the steps that sent a signal to a process, as the second part of a sentence.
 fn senders(scenario: &Scenario, trace: &Trace, process: &str, signal: &str) -> String {
     let steps = scenario.steps.iter().zip(&trace.steps);
     let sent = steps.filter(|(step, state)| {

@@ -1,4 +1,4 @@
-//! The words of a verdict, and what each means for the exit code of a run.
+//! The words of a verdict, and what each word means for the exit code of a run.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,9 +11,9 @@ pub enum Status {
     Pass,
     /// The run fails exactly as the manifest says.
     Known,
-    /// The implementation cannot be asked this.
+    /// The implementation cannot run this scenario.
     Skip,
-    /// A step has another outcome than allowed, or the trace as a whole is not allowed.
+    /// A step has an outcome that is not allowed, or the trace as a whole is not allowed.
     Fail,
     /// Processes wait for each other forever.
     Deadlock,
@@ -21,13 +21,13 @@ pub enum Status {
     Hang,
     /// The run did not end in time, and there is no evidence why.
     Slow,
-    /// More may come of the scenario than the model can enumerate. Never a pass.
+    /// The scenario may have more outcomes than the model can enumerate. Never a pass.
     Unknown,
-    /// The manifest says that the run fails or is skipped, and it passes.
+    /// The manifest says that the run fails or is skipped, but it passes.
     Fixed,
     /// The adapter or the harness is at fault.
     Error,
-    /// Something that the suite assumes of the system does not hold, and explains what came. Says nothing about the
+    /// Something that the suite assumes of the system does not hold, and that explains what happened. Says nothing about the
     /// implementation.
     Environment,
 }
@@ -54,7 +54,7 @@ impl Status {
         matches!(self, Self::Pass | Self::Known | Self::Skip)
     }
 
-    /// The exit code of a command whose only verdict this is: 0 as expected, 1 not as expected, 3 not found out.
+    /// The exit code of a command whose only verdict this is: 0 if as expected, 1 if not, 3 if the run could not find out.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {

@@ -1,4 +1,4 @@
-//! The judge on traces that are made up.
+//! Tests the judge on made-up traces.
 
 use super::*;
 use crate::adapter::skip_list::SkipList;
@@ -44,7 +44,7 @@ fn a_handle_that_remains_fails_a_run_that_is_right_otherwise() {
     assert_eq!(verdict.notes, [expected]);
 }
 
-/// A spawn that fails leaves nothing to join, and some agents then refuse the join.
+/// A failed spawn leaves nothing to join, and some agents then refuse the join.
 #[test]
 fn a_refused_step_does_not_outrank_an_earlier_step_that_failed() {
     let job = job(CLOSES);
@@ -160,7 +160,7 @@ fn two_hundred_children_that_are_killed_have_a_known_outcome() {
     assert_eq!(judged(&job, wrong).status, Status::Fail);
 }
 
-/// A helper of the implementation holds the writer too, which the file does not say.
+/// A helper of the implementation also holds the writer, which the file does not say.
 #[test]
 fn a_step_that_blocks_on_another_process_than_the_file_says_is_wrong() {
     let text = "main        pipe r w\nmain        get r                       => blocks on main\n";
@@ -188,7 +188,7 @@ fn a_step_that_blocks_on_another_process_than_the_file_says_is_wrong() {
     assert_eq!(mismatch.got, "blocks on main, pid 9 (helper)");
 }
 
-/// What an adapter cannot do is listed in its folder, for scenarios of the suite.
+/// What an adapter cannot do is listed in its folder, but only for scenarios of the suite.
 fn completed(outcome: Outcome) -> StepState {
     StepState::Completed { outcome, from: None, detail: None }
 }
@@ -207,7 +207,7 @@ main        get r2                      => eof
 main        join child                  => exit 0
 ";
 
-/// The child's get of line 4 returns after the main's get of line 7, and both are wrong.
+/// The child's get in line 4 returns after main's get in line 7, and both are wrong.
 #[test]
 fn what_went_wrong_first_is_the_head_although_it_stands_later_in_the_file() {
     let job = job(TWO_READERS);
@@ -227,7 +227,7 @@ fn what_went_wrong_first_is_the_head_although_it_stands_later_in_the_file() {
     );
 }
 
-/// The child is killed in its get: main learns that first, by its join.
+/// The child is killed in its get. Main learns that first, by its join.
 #[test]
 fn the_step_in_which_a_process_died_is_before_what_others_learn_of_it() {
     let job = job(TWO_READERS);
@@ -338,7 +338,7 @@ fn what_is_refused_after_a_wrong_step_does_not_hide_that_step() {
     assert_eq!(listed.status, Status::Skip, "the adapter says that it cannot be asked");
 }
 
-/// An agent whose library starts a child that it should have refused may break the protocol later.
+/// An agent whose library starts a child that it should have refused may later break the protocol.
 #[test]
 fn a_wrong_outcome_stands_before_the_fault_of_the_agent_that_followed() {
     let job = job(CLOSES);
@@ -385,7 +385,7 @@ fn a_known_deadlock_is_also_a_known_hang_of_the_same_step() {
     assert!(!known.is(["main get r", "blocks", "FAIL"]));
 }
 
-/// The child never began its get of line 4, and main's get of line 7 returned something wrong.
+/// The child never began its get in line 4, and main's get in line 7 returned something wrong.
 #[test]
 fn what_went_wrong_first_in_a_run_without_a_history_is_the_first_line_of_the_file() {
     let job = job(TWO_READERS);

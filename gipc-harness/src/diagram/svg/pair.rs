@@ -10,7 +10,7 @@ const MARK: &str =
 /// The space between the two pictures.
 const GAP: usize = 24;
 
-/// The picture as a file. `difference` is the step that differs first.
+/// The picture as a file. `difference` is the first step that differs.
 #[must_use]
 pub fn svg_pair(left: &Diagram, right: &Diagram, difference: Option<usize>) -> String {
     let [left, right] = [left, right].map(|diagram| {
@@ -34,7 +34,7 @@ pub fn svg_pair(left: &Diagram, right: &Diagram, difference: Option<usize>) -> S
 }
 
 impl Svg<'_> {
-    /// The mark behind the step that differs first.
+    /// The mark behind the first step that differs.
     pub(super) fn first_difference(&self) -> Markup {
         let is_first = |mark: &&Mark| mark.step.is_some() && mark.step == self.difference;
         html! {

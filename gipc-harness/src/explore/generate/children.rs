@@ -8,8 +8,8 @@ use ecow::{EcoString, eco_format};
 use thin_vec::ThinVec;
 
 impl Generator<'_> {
-    /// Adds a step that kills, terminates or signals a child once it is blocked, so that it is at the same step in each
-    /// run.
+    /// Adds a step that kills, terminates or signals a child once it is blocked, so that the child is in the same step in
+    /// each run.
     pub(super) fn signal_child(&mut self, process: &str) {
         let child = self.child();
         let task_id = TaskId::process(child.clone());
@@ -18,7 +18,7 @@ impl Generator<'_> {
                 1 if self.has("process") => Verb::Child { act: ChildAct::Terminate, child },
                 2 if self.has("signals") => Verb::Signal { child, signal: "SIGUSR1".into() },
                 0 if self.has("groups") => {
-                    // Accepted only if the child is the first of a group.
+                    // The parser accepts this only if the child is the first of a group.
                     let child = child.clone();
                     let group = Verb::SignalGroup { child, signal: "SIGTERM".into() };
                     if self.add(process, None, group) {
@@ -112,8 +112,8 @@ impl Generator<'_> {
         }
     }
 
-    /// Those of these handles that a spawn shares: writers of pipes, one in three, if the implementation can share. A shared
-    /// reader has meaning only where one process gets at a time.
+    /// Chooses which of these handles a spawn shares: one in three writers of pipes, if the implementation can share.
+    /// Sharing a reader makes sense only if one process gets at a time.
     fn shared(&mut self, handles: &[EcoString]) -> ThinVec<EcoString> {
         let is_writer = |handle: &&EcoString| handle.starts_with('w');
         let mut shared: ThinVec<EcoString> = handles.iter().filter(is_writer).cloned().collect();
@@ -122,7 +122,7 @@ impl Generator<'_> {
         shared
     }
 
-    /// Whether a child starts a process group: one in three, if the implementation has groups.
+    /// Chooses whether a child starts a process group: one in three does, if the implementation has groups.
     fn is_in_group(&mut self) -> bool {
         self.has("groups") && self.rng.u8(0..3) == 0
     }
@@ -156,7 +156,7 @@ impl Generator<'_> {
                 children.push(child);
             }
         }
-        // The parent stalls until the last child has ended, so that it has observed no exit before.
+        // The parent stalls until the last child has ended, so it has observed no exit before that.
         let Some(child) = children.last().cloned() else { return };
         self.add(process, None, Verb::Child { act: ChildAct::Stall, child });
         for child in &children {

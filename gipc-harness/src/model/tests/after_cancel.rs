@@ -1,4 +1,4 @@
-//! A put that is cancelled, or times out, inside its message: an implementation completes it or poisons the end.
+//! Tests a put that is cancelled, or times out, inside its message: an implementation completes it or poisons the end.
 
 use super::suite;
 use crate::model::{AfterCancel, Choices, allowed, predict};
@@ -11,7 +11,7 @@ fn choices(after_cancel: AfterCancel) -> Choices {
     Choices { after_cancel, ..Choices::default() }
 }
 
-/// The lines, each with outcomes that the parser accepts.
+/// A scenario with these lines, each with outcomes that the parser accepts.
 fn scenario(lines: &[&str]) -> Scenario {
     let lines = lines.iter().map(|line| format!("{line:<39} => ok or eof\n"));
     parse("after-cancel", &lines.collect::<String>()).expect("the lines are well-formed")
@@ -135,7 +135,7 @@ fn a_cancelled_get_poisons_nothing() {
     assert_eq!(outcomes(&lines, AfterCancel::Poison), expected);
 }
 
-/// If the choice stopped having an effect, or the suite stopped asking about it, this would fail.
+/// This fails if the choice stops having an effect, or if the suite stops testing it.
 #[test]
 fn the_suite_distinguishes_an_implementation_that_completes_from_one_that_poisons() {
     let differs = |scenario: &Scenario| {

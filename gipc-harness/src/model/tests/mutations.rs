@@ -1,4 +1,4 @@
-//! What single mutations of the model change.
+//! Tests what single mutations of the model change.
 
 use crate::model::{Choices, Mutation, predict};
 use crate::scenario::parse;
@@ -63,7 +63,7 @@ fn a_mutation_changes_an_outcome(
     assert_eq!(outcome(text, line, Some(mutation)), expected);
 }
 
-/// The number that is wrong under `ChildHasAll` is that of a child.
+/// Under `ChildHasAll`, only the number of a child is wrong.
 #[test]
 fn main_counts_its_handles_rightly_where_children_have_too_many() {
     let text = "main pipe r w\nmain count handles => 2\n";

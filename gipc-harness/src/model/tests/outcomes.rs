@@ -1,4 +1,4 @@
-//! All outcomes of small scenarios that race, and whether they block.
+//! Tests all outcomes of small scenarios that race, and whether they block.
 
 use crate::model::{
     Choices, Deadlock, allowed, deadlock, first_capacity_dependent_step, injection_points, predict,
@@ -9,7 +9,7 @@ use crate::trace::{Moment, Trace, disagreement, outcome_text};
 use rstest::rstest;
 use std::collections::BTreeSet;
 
-/// For each trace that is allowed, the outcomes of the steps that name alternatives.
+/// For each allowed trace, the outcomes of the steps that name alternatives.
 fn outcomes(text: &str) -> BTreeSet<String> {
     let scenario = parse("race", text).unwrap();
     let allowed = allowed(&scenario, Choices::default());

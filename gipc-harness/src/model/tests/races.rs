@@ -1,4 +1,4 @@
-//! Which steps race, and which are ordered by what their processes can know.
+//! Tests which steps race, and which are ordered by what their processes can know.
 
 use crate::model::{Choices, racing_steps};
 use crate::scenario::parse;

@@ -1,4 +1,4 @@
-//! Independent races cost their number and are kept apart; a search that is too large stops.
+//! Tests that the cost of independent races is proportional to their number, and that a search that is too large stops.
 
 use crate::model::program::Program;
 use crate::model::state_graph::{MAX_WORK, explore};
@@ -78,7 +78,7 @@ fn a_run_is_compared_with_the_nearest_combination_of_races() {
 
 #[test]
 fn a_search_that_is_too_large_is_incomplete_and_stops_early() {
-    // Every put can be received by every get.
+    // Every get can receive every put.
     let mut text = String::from("main        duplex near far\nmain        pipe r w\n");
     for task in 0..60 {
         text += &format!("main/t{task}     put w \"message {task}\"           => ok\n");
@@ -89,7 +89,7 @@ fn a_search_that_is_too_large_is_incomplete_and_stops_early() {
     assert!(!allowed.is_known());
 }
 
-/// A comparison with all orders proves something only if they can be tried.
+/// The comparison with all orders proves something only if all of them can be tried.
 #[test]
 fn the_outcomes_of_a_small_race_are_those_of_all_orders() {
     let scenario = kills(1);
@@ -97,7 +97,7 @@ fn the_outcomes_of_a_small_race_are_those_of_all_orders() {
     assert_eq!(expected.as_ref(), Some(&allowed(&scenario, Choices::default())));
 }
 
-/// While main waits for its children, its tasks go on, and end when the last child does.
+/// While main waits for its children, its tasks go on. They end when the last child does.
 #[test]
 fn the_tasks_of_a_process_that_waits_for_its_children_race_with_the_end_of_the_last_one() {
     let steps = [
@@ -134,7 +134,7 @@ fn many_independent_races_that_all_end_cannot_block() {
     assert_eq!(deadlock(&scenario, Choices::default()), Deadlock::Cannot);
 }
 
-/// A race beside a message that only a large pipe holds, and that is read.
+/// A race beside a message that fits only into a large pipe and that is read.
 #[test]
 fn a_race_whose_outcomes_are_the_same_for_every_capacity_does_not_depend_on_it() {
     let text = "main        pipe r w\nmain/writer put w 600B\nmain        get r                       => 600B\n\
@@ -143,7 +143,7 @@ fn a_race_whose_outcomes_are_the_same_for_every_capacity_does_not_depend_on_it()
     assert!(!depends_on_capacity(&parse("race", text).expect("the scenario is valid")));
 }
 
-/// All messages of a pipe together with their headers, of 8 bytes at most, may exceed its smallest capacity.
+/// All messages of a pipe together may exceed its smallest capacity when their headers, of at most 8 bytes, are added.
 #[test]
 fn a_pipe_may_fill_if_its_messages_and_their_headers_exceed_the_smallest_capacity() {
     let may_fill = |count: usize, size: usize| {

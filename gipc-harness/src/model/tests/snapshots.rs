@@ -1,16 +1,16 @@
-//! The text of what the model allows is the stored trace of gipc-core, scenario by scenario.
+//! Tests that the text of what the model allows is the stored trace of gipc-core, scenario by scenario.
 
 use super::suite;
 use crate::model::{Choices, Unjoined, allowed};
 use crate::trace::snapshot_class_text;
 use std::path::Path;
 
-/// What the manifest of gipc-core declares.
+/// The choices that the manifest of gipc-core declares.
 fn choices() -> Choices {
     Choices { unjoined: Unjoined::Killed, refuses_threads: true, ..Choices::default() }
 }
 
-/// The stored trace of a scenario, which a heavy one does not have.
+/// The stored trace of a scenario. A heavy scenario has none.
 fn stored(scenario: &Path) -> Option<String> {
     let theme = scenario.parent()?.file_name()?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/snapshots").join(theme);

@@ -1,4 +1,4 @@
-//! What becomes of children that their parent has not joined, by the choice of the implementation.
+//! Tests what happens to children that their parent has not joined, for each choice of the implementation.
 
 use crate::model::{Choices, Unjoined, allowed, injection_points, predict};
 use crate::scenario::parse;
@@ -42,7 +42,7 @@ fn children_that_are_not_joined_fare_as_the_implementation_chose(
     assert_eq!(outcomes(text, unjoined), expected);
 }
 
-/// A parent that kills its children when it returns may be before or after anything that they do.
+/// A parent that kills its children when it returns may do so before or after anything that they do.
 #[test]
 fn a_child_that_is_killed_by_the_return_of_its_parent_races_with_it() {
     let text = "main        pipe r w\nmain        spawn child r\nmain        close w\n\
@@ -56,7 +56,7 @@ fn a_child_that_is_killed_by_the_return_of_its_parent_races_with_it() {
     assert_eq!(outcomes, BTreeSet::from(expected));
 }
 
-/// Killing `two` lets `main` return while `one` may still put, whatever then becomes of `one`.
+/// Killing `two` lets `main` return while `one` may still put, whatever happens to `one` then.
 #[rstest]
 #[case::they_go_on(Unjoined::Left)]
 #[case::they_are_killed(Unjoined::Killed)]

@@ -18,8 +18,8 @@ pub(super) fn open(pid: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Sends a signal to a process. A process that has ended does not get it, which is no error. Returns false if the system
-/// does not allow it.
+/// Sends a signal to a process. If the process has ended, it gets no signal, which is not an error. Returns false if the
+/// system does not allow it.
 pub(crate) fn send_to(process: &OwnedFd, _: i32, signal: Signal) -> bool {
     let no_info: *const libc::siginfo_t = std::ptr::null();
     let (process, signal) = (process.as_raw_fd(), signal as libc::c_int);
@@ -30,7 +30,7 @@ pub(crate) fn send_to(process: &OwnedFd, _: i32, signal: Signal) -> bool {
 
 /// Opens the pipe behind a descriptor of another process for reading, whichever end the descriptor is.
 ///
-/// This adds a reader for a moment, which wakes no process as long as the pipe has other readers and writers.
+/// This adds a reader for a moment, which wakes no process while the pipe has other readers and writers.
 fn open_reader(pid: i32, descriptor: i32) -> io::Result<File> {
     if is_portable_forced() {
         return Err(io::ErrorKind::Unsupported.into());
@@ -52,13 +52,13 @@ pub(crate) fn bytes_in_pipe(pid: i32, descriptor: i32) -> Option<u64> {
 /// Sets the capacity of the pipe behind a descriptor of another process, in bytes, as far as the system allows it.
 pub(crate) fn set_pipe_capacity(pid: i32, descriptor: i32, bytes: u32) {
     let reader = open_reader(pid, descriptor);
-    // If the system refuses, the pipe keeps its capacity: a scenario must hold with any.
+    // If the system refuses, the pipe keeps its capacity: a scenario must pass with any capacity.
     if let (Ok(reader), Ok(bytes)) = (reader, i32::try_from(bytes)) {
         let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(bytes));
     }
 }
 
-/// The capacity in bytes that a pipe gets which is set to this many; `None` if the system refuses.
+/// The capacity in bytes that a pipe gets when it is set to this many; `None` if the system refuses.
 pub(crate) fn possible_pipe_capacity(bytes: u32) -> Option<u32> {
     let (reader, _writer) = pipe2(OFlag::O_CLOEXEC).ok()?;
     let set = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(i32::try_from(bytes).ok()?)).ok()?;

@@ -1,4 +1,5 @@
-//! Other systems than Linux: the end of a process by kqueue where there is one, and nothing about the pipes of others.
+//! Systems other than Linux: they show the end of a process by kqueue, if they have it, and nothing about the pipes of other
+//! processes.
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -33,12 +34,12 @@ pub(super) fn open(_: i32) -> Option<OwnedFd> {
     None
 }
 
-/// Sends a signal to a process. A process that has ended does not get it, which is no error. Returns false if the system
-/// does not allow it.
+/// Sends a signal to a process. If the process has ended, it gets no signal, which is not an error. Returns false if the
+/// system does not allow it.
 pub(crate) fn send_to(process: &OwnedFd, pid: i32, signal: Signal) -> bool {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
-    // Once the process has ended, its pid may belong to another one.
+    // Once the process has ended, its pid may belong to another process.
     let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     if poll(&mut ended, PollTimeout::ZERO) == Ok(1) {
         return true;

@@ -1,5 +1,5 @@
-//! One failure on the page of a run, with the five parts of the terminal: status and id; the excerpt of the file; what came
-//! and why another outcome was expected; the commands to type next; where the record is.
+//! One failure on the page of a run, with the five parts of the terminal report: status and id; the excerpt of the file;
+//! what happened and why another outcome was expected; the commands to type next; where the record is.
 
 use super::class;
 use crate::report::document::prose;
@@ -8,7 +8,7 @@ use crate::requirements::{self, Requirement};
 use crate::verdict::Status;
 use maud::{Markup, html};
 
-/// A failure, as far as the page shows it.
+/// The parts of a failure that the page shows.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// The id of the element.
@@ -31,7 +31,7 @@ impl Failure {
         Self { anchor, status: report.verdict.status, id, flags: report.flags.clone(), markup }
     }
 
-    /// Whether it belongs to a group of failures with this status, of these scenarios.
+    /// Whether it belongs to a group of failures with this status and these scenarios.
     pub(super) fn is(&self, status: Status, ids: &[&str]) -> bool {
         self.status == status && ids.contains(&self.id.as_str())
     }

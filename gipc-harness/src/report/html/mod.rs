@@ -14,10 +14,11 @@ use failure::Failure;
 use maud::{Markup, html};
 use std::time::Duration;
 
-/// The failures of which the page has a diagram and the trace. Of further ones it has the text of the terminal.
+/// The maximum number of failures for which the page has a diagram and the trace. Further ones have only the text of the
+/// terminal.
 const MAX_DETAILED: usize = 100;
 
-/// What the page will contain of the runs so far.
+/// The parts of the page from the runs so far.
 #[derive(Debug, Default)]
 pub struct HtmlReport {
     failures: Vec<Failure>,
@@ -34,12 +35,12 @@ impl HtmlReport {
         self.failures.push(Failure::new(report, self.failures.len(), diagram));
     }
 
-    /// Says which implementation ran.
+    /// Sets the implementation that ran.
     pub fn set_implementation(&mut self, implementation: String) {
         self.implementation.get_or_insert(implementation);
     }
 
-    /// The page of a run that is over.
+    /// The page of a finished run.
     #[must_use]
     pub fn page(
         &self,
@@ -89,7 +90,7 @@ impl HtmlReport {
         }
     }
 
-    /// The failures by what came instead, each with links to its evidence.
+    /// The failures, grouped by the actual outcome, each with links to its evidence.
     fn groups(&self, tally: &Tally) -> Markup {
         html! {
             h2 { "What is not as expected" }

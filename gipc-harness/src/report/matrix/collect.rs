@@ -1,4 +1,4 @@
-//! Fills a matrix: runs the suite on many adapters. And reads, merges and writes the files of a matrix.
+//! Fills a matrix by running the suite on many adapters. Also reads, merges and writes the files of a matrix.
 
 use super::stored::{self, key};
 use super::{Change, Column, Matrix, ScenarioInfo, markdown, pages};
@@ -16,8 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Runs the suite on each adapter. `adapters` are names or paths, with `NAME@*` for an adapter and all its variants; all
-/// that are here, without their variants, if none is named. `request` says what runs on each of them.
+/// Runs the suite on each adapter. `adapters` are names or paths, with `NAME@*` for an adapter and all its variants. If none
+/// is named, all adapters that are here are used, without their variants. `request` says what runs on each of them.
 pub fn collect(
     suite: &Suite,
     adapters: &[String],
@@ -56,7 +56,7 @@ pub fn collect(
     Ok(matrix)
 }
 
-/// Reads `matrix.json`, or that of a folder.
+/// Reads `matrix.json`, given the file or its folder.
 pub fn read(path: &Path) -> Result<Matrix, Error> {
     let file = if path.is_dir() { path.join("matrix.json") } else { path.to_owned() };
     let shown = file.display();
@@ -77,7 +77,7 @@ pub fn read(path: &Path) -> Result<Matrix, Error> {
     Ok(matrix)
 }
 
-/// Adds the text and the snapshot of each scenario that is the same in the suite, where the matrix was read without them.
+/// Adds the text and the snapshot of each scenario that is unchanged in the suite, if the matrix was read without them.
 pub fn add_texts(matrix: &mut Matrix, suite: &Suite) -> Result<(), Error> {
     for file in suite.select(&[])? {
         let Some(info) = matrix.scenarios.get_mut(&file.id) else { continue };
@@ -88,7 +88,7 @@ pub fn add_texts(matrix: &mut Matrix, suite: &Suite) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts several matrices together.
+/// Merges several matrices.
 pub fn merge(first: &Path, others: &[PathBuf]) -> Result<Matrix, Error> {
     let mut matrix = read(first)?;
     for path in others {
@@ -101,9 +101,9 @@ pub fn merge(first: &Path, others: &[PathBuf]) -> Result<Matrix, Error> {
 
 /// The results, and a page about them in Markdown.
 const RESULTS: [&str; 2] = ["matrix.json", "matrix.md"];
-/// What only the pages in HTML show.
+/// The texts that only the HTML pages show.
 const EVIDENCE: &str = "evidence.json";
-/// The folder of the pages in HTML.
+/// The folder of the HTML pages.
 const PAGES: &str = "html";
 
 /// Checks that a matrix can be written into a folder. Makes the folder.
@@ -115,14 +115,14 @@ pub fn check_folder(folder: &Path) -> Result<(), Error> {
     check_writable(&index_page(folder))
 }
 
-/// The page in HTML that links to all others.
+/// The HTML page that links to all others.
 #[must_use]
 pub fn index_page(folder: &Path) -> PathBuf {
     folder.join(PAGES).join("index.html")
 }
 
-/// Writes the files of a matrix into a folder: `matrix.json` and `matrix.md`, which are small, `evidence.json`, and the
-/// pages in HTML.
+/// Writes the files of a matrix into a folder: `matrix.json` and `matrix.md`, which are small, `evidence.json`, and the HTML
+/// pages.
 pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Result<(), Error> {
     let texts = [stored::results(matrix), markdown(matrix, changes)];
     let results = RESULTS.map(|name| folder.join(name)).into_iter().zip(texts);
@@ -135,7 +135,7 @@ pub fn write(folder: &Path, matrix: &Matrix, changes: Option<&[Change]>) -> Resu
     Ok(())
 }
 
-/// What a scenario asks, and what the model says comes of it.
+/// What a scenario tests, and which traces the model allows.
 fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
     let scenario = file.parse()?;
     let allowed = model::allowed(&scenario, Choices::default());
@@ -154,7 +154,7 @@ fn described(file: &ScenarioFile) -> Result<(String, ScenarioInfo), Error> {
     Ok((file.id.clone(), info))
 }
 
-/// A column without results: what the adapter is, and why it cannot run here, if so.
+/// A column without results: what the adapter is and, if it cannot run here, why.
 fn new_column(suite: &Suite, name: &str) -> Result<Column, Error> {
     let adapter = suite.load_adapter(name)?;
     let mut column = Column {
@@ -172,13 +172,13 @@ fn new_column(suite: &Suite, name: &str) -> Result<Column, Error> {
     Ok(column)
 }
 
-/// The folder that no report should name.
+/// The folder whose path no report should contain.
 fn root(suite: &Suite) -> String {
     let adapters = suite.adapters.canonicalize().unwrap_or_default();
     adapters.parent().map(|root| format!("{}/", root.display())).unwrap_or_default()
 }
 
-/// The current time as RFC 3339, or the one that a reproducible build sets (`SOURCE_DATE_EPOCH`).
+/// The current time as RFC 3339, or the time that a reproducible build sets (`SOURCE_DATE_EPOCH`).
 fn timestamp() -> String {
     let set = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
     let time = set.map_or_else(SystemTime::now, |seconds| {

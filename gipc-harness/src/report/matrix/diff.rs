@@ -62,7 +62,7 @@ pub fn changes(before: &Matrix, now: &Matrix) -> Vec<Change> {
             old.cells.keys().chain(column.cells.keys().filter(|id| !old.cells.contains_key(*id)));
         for id in ids {
             let (was, is) = (old.cells.get(id), column.cells.get(id));
-            // A scenario that the suite has, and that did not run this time, has not changed.
+            // A scenario that is still in the suite but did not run this time has not changed.
             if is.is_none() && now.scenarios.contains_key(id) {
                 continue;
             }
@@ -88,7 +88,7 @@ fn direction(was: Option<&Cell>, is: Option<&Cell>) -> Option<Direction> {
         return None;
     }
     let rank = |cell: &Cell| match cell.verdict {
-        // A scenario that is skipped now is worse than one that passes, and no better than one that fails.
+        // A scenario that is skipped now is worse than one that passes, and not better than one that fails.
         Status::Skip => severity(Status::Known),
         status => severity(status),
     };
@@ -99,7 +99,7 @@ fn direction(was: Option<&Cell>, is: Option<&Cell>) -> Option<Direction> {
     })
 }
 
-/// What two results have in common if they are the same: the status, and the first wrong step with its outcome. Line
+/// What two results must have in common to count as the same: the status, and the first wrong step with its outcome. Line
 /// numbers do not count.
 fn fingerprint(cell: &Cell) -> (Status, Option<(&str, &str)>) {
     let first = cell.first.as_ref().map(|first| (first.step.as_str(), first.got.as_str()));

@@ -128,7 +128,7 @@ fn requirements(matrix: &Matrix, out: &mut String) {
 }
 
 /// The worst status of several scenarios, how many passed if not all did, and how many were asked if not all were:
-/// `known 2/3 of 5`; `1 of 4` if one was asked, which passed.
+/// `known 2/3 of 5`, or `1 of 4` if one was asked and passed.
 fn worst(sum: &Sum) -> String {
     match &sum.worst {
         None => "–".into(),
@@ -144,7 +144,7 @@ fn worst(sum: &Sum) -> String {
     }
 }
 
-/// The facts about the system on which a column ran: name and finding.
+/// The facts about the system on which a column ran: name and value.
 pub(super) fn facts(column: &Column) -> Vec<(String, String)> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let facts = column.environment["facts"].as_array();

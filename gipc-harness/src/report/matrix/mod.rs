@@ -1,6 +1,6 @@
 //! The matrix: the results of each scenario on many implementations, as data that is stored, merged and compared.
 //!
-//! `collect` fills a matrix, `stored` has its files; `table`, `markdown` and `pages` present it.
+//! `collect` fills a matrix, `stored` defines its files, and `table`, `markdown` and `pages` present it.
 
 pub mod collect;
 mod diff;
@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The results of many implementations, and all that a report about them needs.
+/// The results of many implementations, and everything that a report about them needs.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     /// The version of the suite.
@@ -75,7 +75,7 @@ pub struct Column {
     pub environment: Value,
     /// The results, by scenario.
     pub cells: BTreeMap<String, Cell>,
-    /// The path that [`Column::shown`] removes from texts of agents, so that a report contains no path of one machine.
+    /// The path that [`Column::shown`] removes from texts of agents, so that a report contains no paths of one machine.
     pub here: String,
 }
 
@@ -167,8 +167,8 @@ impl Matrix {
         Ok(())
     }
 
-    /// Why the matrix is partial, as sentences: implementations that could not run, and scenarios that did not run.
-    /// Heavy scenarios may be missing.
+    /// Why the matrix is partial, as sentences: implementations that could not run, and scenarios that did not run. Missing
+    /// heavy scenarios do not make it partial.
     #[must_use]
     pub fn partial(&self) -> Vec<String> {
         let ordinary = || self.scenarios.iter().filter(|(_, info)| !info.heavy);
@@ -202,8 +202,8 @@ impl Matrix {
         all.filter(|(_, scenarios)| !scenarios.is_empty()).collect()
     }
 
-    /// The requirements that no implementation of the matrix was asked: no scenario covers them, or each implementation
-    /// skipped all that do.
+    /// The requirements that no implementation of the matrix was asked for: no scenario covers them, or each implementation
+    /// skipped all scenarios that do.
     #[must_use]
     pub fn asked_of_none(&self) -> Vec<&'static requirements::Requirement> {
         let is_asked = |id: &str| {
@@ -223,7 +223,7 @@ impl Matrix {
 }
 
 impl Cell {
-    /// A result of which no more than the status is known.
+    /// A result of which only the status is known.
     #[must_use]
     pub fn new(verdict: Status) -> Self {
         let (failed_with, first, sort, cause) = (None, None, None, None);
@@ -238,7 +238,7 @@ impl Cell {
         Self::new(Status::Pass)
     }
 
-    /// Why the scenario fails or was skipped, without the sort of the failure, which `sort` has.
+    /// Why the scenario fails or was skipped, without the sort of the failure, which is in `sort`.
     #[must_use]
     pub fn reason(&self) -> &str {
         let reason = self.notes.first().map_or("", String::as_str);
@@ -256,7 +256,7 @@ impl Column {
         }
     }
 
-    /// The text as a report may show it: without the path that is special to this machine.
+    /// The text as a report may show it: without the path that is specific to this machine.
     #[must_use]
     pub fn shown(&self, text: &str) -> String {
         match self.here.is_empty() {
@@ -330,8 +330,8 @@ impl Column {
         sorts.into_iter().map(shown).collect::<Vec<_>>().join(", ")
     }
 
-    /// How many known failures there are of a sort, and how many root causes they have. A failure whose cause is not named
-    /// has a cause of its own.
+    /// How many known failures of a sort there are, and how many root causes they have. A failure without a named cause
+    /// counts as a cause of its own.
     #[must_use]
     pub fn of_sort(&self, sort: FailureSort) -> (usize, usize) {
         let of_sort = || self.cells.iter().filter(|(_, cell)| cell.sort == Some(sort));
@@ -349,7 +349,7 @@ impl Sum {
         asked.map(|(_, count)| count).sum()
     }
 
-    /// How many scenarios ran, skipped ones included.
+    /// How many scenarios ran, including skipped ones.
     #[must_use]
     pub fn all(&self) -> usize {
         self.statuses.values().sum()

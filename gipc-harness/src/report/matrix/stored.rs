@@ -1,5 +1,5 @@
-//! The files of a matrix. `matrix.json` has what is compared and counted, small enough for a repository; `evidence.json` has
-//! the texts that only the pages show: scenarios, traces and reports of stalls.
+//! The files of a matrix. `matrix.json` has what is compared and counted, and is small enough for a repository;
+//! `evidence.json` has the texts that only the pages show: scenarios, traces and reports of stalls.
 
 use super::{Cell, Column, Matrix, ScenarioInfo, Wrong};
 use crate::adapter::FailureSort;
@@ -51,7 +51,7 @@ struct StoredColumn {
     /// The scenarios that were skipped, by the key of the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     skipped: BTreeMap<String, Vec<String>>,
-    /// The other results. A scenario that is nowhere in the column passed.
+    /// The other results. A scenario that is nowhere in the column has passed.
     cells: BTreeMap<String, StoredCell>,
 }
 
@@ -76,7 +76,7 @@ struct StoredCell {
 #[derive(Serialize, Deserialize)]
 struct Evidence {
     format: u32,
-    /// When the matrix was made. Evidence of another matrix is not used.
+    /// When the matrix was made. Evidence that belongs to another matrix is not used.
     made: String,
     scenarios: BTreeMap<String, Texts>,
     /// The texts of each cell that has any, by adapter and scenario.
@@ -275,14 +275,14 @@ impl CellTexts {
     }
 }
 
-/// A short name for a text, which stays the same as long as the text does.
+/// A short name for a text, which stays the same as long as the text does not change.
 pub(super) fn key(text: &str) -> String {
     let mut key = digest(text.as_bytes());
     key.truncate(12);
     key
 }
 
-/// JSON with a line for each value down to a depth, so that a change of one result is a change of one line.
+/// JSON with a line for each value down to a depth, so that a change of one result changes one line.
 fn lines(value: &Value, depth: usize, indent: usize) -> String {
     let inner = " ".repeat(indent + 1);
     let join = |parts: Vec<String>, [open, close]: [&str; 2]| {

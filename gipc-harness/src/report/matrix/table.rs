@@ -1,12 +1,12 @@
-//! The matrix as text for a terminal: a row for each implementation, a column for each theme; then the results that are not
-//! expected, each with its reason; then the changes.
+//! The matrix as text for a terminal: a row for each implementation and a column for each theme, then the unexpected
+//! results, each with its reason, then the changes.
 
 use super::{Cell, Change, Column, Matrix, Sum, theme};
 use crate::verdict::Status;
 use std::fmt::Write;
 
-/// The table, the results that are not expected, the reasons why the matrix is partial, and the changes if it is compared
-/// with an earlier one.
+/// The table, the unexpected results, the reasons why the matrix is partial, and the changes if it is compared with an
+/// earlier one.
 #[must_use]
 pub fn table(matrix: &Matrix, changes: Option<&[Change]>) -> String {
     let themes = matrix.themes();
@@ -72,7 +72,7 @@ pub(super) fn of_theme(matrix: &Matrix, column: &Column, wanted: &str) -> Sum {
     column.sum(matrix.scenarios.keys().map(String::as_str).filter(|id| theme(id) == wanted))
 }
 
-/// How many scenarios passed: `12` if all did, `9/12` if some of twelve did, `–` if all were skipped.
+/// How many scenarios passed: `12` if all did, `9/12` if only nine of twelve did, `–` if all were skipped.
 pub(super) fn parts(sum: &Sum) -> String {
     match (sum.passed(), sum.asked()) {
         (_, 0) => "–".into(),

@@ -1,4 +1,4 @@
-//! What the translation says of a message that does not come from a put into its pipe.
+//! Tests how a message is described that does not come from a put into its pipe.
 
 use super::ProtocolMapping;
 use crate::scenario::{Outcome, parse};

@@ -18,19 +18,19 @@ pub struct Supervisor {
     process: tokio::process::Child,
     events: Lines<BufReader<OwnedReadHalf>>,
     orders: OwnedWriteHalf,
-    /// The directory that the supervisor removes at its end, unless it is killed before.
+    /// The directory that the supervisor removes when it ends, unless it is killed first.
     scratch: PathBuf,
 }
 
-/// How long to wait for the end of a run before the supervisor is continued again, in case it was stopped, and the known
-/// processes are killed. A slow supervisor answers later, so this decides nothing.
+/// How long to wait for the end of a run before the known processes are killed, and the supervisor is continued in case it
+/// was stopped. A slow supervisor answers later, so this decides nothing.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// Starts a supervisor, which makes a scratch directory for the run.
     ///
-    /// `command` is the command line of `main`, `env` is added to the environment of all processes of the run, and `exe`
-    /// is the harness's own program.
+    /// `command` is the command line of `main`, `env` is added to the environment of all processes of the run, and `exe` is
+    /// the harness's own program.
     pub async fn start(
         command: &[String],
         env: &BTreeMap<String, String>,
@@ -48,7 +48,7 @@ impl Supervisor {
             .stdin(OwnedFd::from(theirs))
             .stdout(null.try_clone()?)
             .stderr(null)
-            // A Ctrl-C in the terminal is for the harness, which tells the supervisor over the socket.
+            // Ctrl-C in the terminal must reach only the harness, which tells the supervisor over the socket.
             .process_group(0)
             .spawn()?;
         let (reader, orders) = tokio::net::UnixStream::from_std(ours)?.into_split();
@@ -90,11 +90,11 @@ impl Supervisor {
         serde_json::from_str(&line).ok()
     }
 
-    /// Ends the run: kills and reaps all processes that are left of it, and waits for the end of the supervisor. Returns
-    /// the processes that were left behind, if the run `is_judged` by them, and what all processes printed.
+    /// Ends the run: kills and reaps all its processes that are left, and waits for the end of the supervisor. Returns the
+    /// processes that were left behind, if `is_judged` says that the run is judged by them, and what all processes printed.
     ///
     /// `connected` are the pids of the processes that have connected, for a system that does not list processes.
-    /// `kill_known_processes` kills the processes that the harness knows: the supervisor itself may have been killed.
+    /// `kill_known_processes` kills the processes that the harness knows, in case the supervisor itself was killed.
     ///
     /// Fails if the supervisor ended before it had answered.
     pub async fn finish(
@@ -104,7 +104,7 @@ impl Supervisor {
         kill_known_processes: impl Fn(),
     ) -> io::Result<(Vec<LeakedProcess>, String)> {
         let pids: Vec<String> = connected.iter().map(i32::to_string).collect();
-        // If the supervisor is gone this fails, and the missing answer shows it.
+        // This fails if the supervisor is gone. The missing answer then shows it.
         let order = if is_judged { END } else { ABORT };
         let _ = self.send(format!("{order} {}", pids.join(" ")).trim_end()).await;
         let mut answer = None;
@@ -114,8 +114,8 @@ impl Supervisor {
             match tokio::time::timeout(RETRY_AFTER, self.next()).await {
                 Ok(Some(SupervisorEvent::Finished { leaked, printed })) => {
                     answer = Some((leaked, printed));
-                    // It is the last event, and no process is left that could stop the supervisor. The end of the socket
-                    // is not waited for, because gVisor may not report it.
+                    // This is the last event, and no process is left that could stop the supervisor. Do not wait for the end
+                    // of the socket: gVisor may not report it.
                     break;
                 }
                 Ok(Some(_)) => {}
@@ -133,7 +133,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the end of the supervisor, which ended before it was told to, and says how it ended.
+    /// Waits for the end of the supervisor, which ended before it was told to, and returns an error that says how it ended.
     async fn ended_early(&mut self) -> io::Error {
         let status = self.process.wait().await;
         let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -144,7 +144,7 @@ impl Supervisor {
         self.orders.write_all(format!("{order}\n").as_bytes()).await
     }
 
-    /// Sends a signal to the supervisor, which is a child that was not reaped yet, so that its pid is its own.
+    /// Sends a signal to the supervisor. It is a child that was not reaped yet, so its pid cannot belong to another process.
     fn signal(&self, signal: Signal) {
         let pid = self.pid().map(nix::unistd::Pid::from_raw);
         let _ = pid.map(|pid| nix::sys::signal::kill(pid, signal));

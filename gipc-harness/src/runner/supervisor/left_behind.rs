@@ -1,4 +1,4 @@
-//! The processes that a run leaves behind: they exist although `main` has ended, and they are not about to end.
+//! Finds the processes that a run leaves behind: they exist although `main` has ended, and they are not about to end.
 
 use super::messages::LeakedProcess;
 use crate::proc::process_tree::{self, ProcStat};
@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Lists the processes below this one that are left behind; `None` where the system does not list processes.
 ///
-/// A helper of the implementation may end because `main` has ended, and on a busy machine it needs a while for that. So the
-/// list is taken when all processes of it slept from one look to the next. `all_reaped` tells that none is left, and
+/// A helper of the implementation may end because `main` has ended, and on a busy machine that takes it a while. So the list
+/// is final only when all processes in it slept from one look to the next. `all_reaped` reports that none is left, and
 /// `is_waiting` is called between two looks.
 pub(super) fn settled(
     own: i32,
@@ -45,7 +45,7 @@ pub(super) fn settled(
     }
 }
 
-/// The processes below this one that have not ended, and those that have and that their own parent has not reaped.
+/// The processes below this one that have not ended, and the zombies that their own parents have not reaped.
 fn left(own: i32) -> Option<Vec<ProcStat>> {
     let mut left = process_tree::descendants(own)?;
     // A zombie child of the supervisor is about to be reaped.

@@ -1,4 +1,4 @@
-//! What the supervisor and the harness tell each other, and what both know of the scratch directory.
+//! The messages between the supervisor and the harness, and what both know about the scratch directory.
 
 use crate::trace::ProcessExit;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,12 @@ pub const SOCKET: &str = "socket";
 /// The order to start `main`.
 pub(super) const START: &str = "start";
 
-/// The order to end the run, and to list what it leaves behind. The pids of the processes that have connected to the harness
-/// follow it.
+/// The order to end the run and to list what it leaves behind. The pids of the processes that have connected to the harness
+/// follow it on the line.
 pub(super) const END: &str = "end";
 
-/// The order to end the run at once, with the same pids. Any other line, and the end of the connection, mean the same.
+/// The order to end the run at once, followed by the same pids. Any other line, and the end of the connection, mean the
+/// same.
 pub(super) const ABORT: &str = "abort";
 
 /// The token of a run: the name of its scratch directory, which has a random part.
@@ -31,7 +32,7 @@ pub enum SupervisorEvent {
     Ready(PathBuf),
     /// `main` was started with this pid.
     Started(i32),
-    /// `main` could not be started, or the directory not be made; the reason.
+    /// `main` could not be started, or the directory could not be made. The text is the reason.
     Failed(String),
     /// `main`, or a process that lost its parent, has ended and was reaped.
     Exited {

@@ -1,8 +1,8 @@
-//! The supervisor: a process of its own between the harness and one run.
+//! The supervisor: a separate process between the harness and one run.
 //!
 //! It starts `main`, becomes the parent of all orphans of the run, and removes the scratch directory. The two sides talk
 //! over the supervisor's stdin, which is a socket: the supervisor sends events as lines of JSON, and gets orders as plain
-//! lines. When the socket closes, for whatever reason, the supervisor kills and reaps everything below it and ends.
+//! lines. When the socket closes for any reason, the supervisor kills and reaps everything below it and ends.
 
 mod client;
 mod left_behind;

@@ -1,4 +1,5 @@
-//! The supervisor process itself: starts `main`, reaps what ends below it, and leaves no process of the run behind.
+//! The supervisor process itself: starts `main`, reaps the processes that end below it, and leaves no process of the run
+//! behind.
 
 use super::left_behind;
 use super::messages::{END, LeakedProcess, SOCKET, START, SupervisorEvent, token};
@@ -38,7 +39,7 @@ pub fn supervisor_main(arguments: Vec<OsString>) -> i32 {
     }
     platform::become_subreaper();
     let Ok(control) = take_stdin() else { return 3 };
-    // The supervisor makes the directory, because only the supervisor is certain to be there to remove it.
+    // The supervisor makes the directory, because only the supervisor is sure to live long enough to remove it.
     let scratch = match tempfile::Builder::new().prefix("gipc-").tempdir() {
         Ok(scratch) => scratch,
         Err(error) => {
@@ -62,7 +63,7 @@ struct SupervisedRun<'a> {
 
 impl SupervisedRun<'_> {
     fn supervise(mut self, program: &OsString, arguments: Vec<OsString>) -> i32 {
-        // Any other order, and in particular the end of the harness, ends the run.
+        // Any other order ends the run, and so does the end of the harness.
         if self.next_order() != START {
             let (leaked, printed) = (Vec::new(), String::new());
             self.report(&SupervisorEvent::Finished { leaked, printed });
@@ -93,7 +94,7 @@ impl SupervisedRun<'_> {
         let connected = words.filter_map(|pid| pid.parse().ok());
         let known = main.into_iter().chain(connected).collect();
         let leaked = self.kill_and_reap_all(is_judged, known, &all_reaped);
-        // No process is left that could print, so that the reader comes to the end.
+        // No process is left that could print, so the reader reaches the end.
         let printed = printed.recv().unwrap_or_default();
         self.report(&SupervisorEvent::Finished { leaked, printed });
         0
@@ -106,8 +107,8 @@ impl SupervisedRun<'_> {
         order.trim_end().to_owned()
     }
 
-    /// Starts the thread that reads what is written to the returned pipe, and the thread that reaps all children once `main`
-    /// runs. They are started first, because a limit of processes may refuse them.
+    /// Starts two threads: one reads what is written to the returned pipe, the other reaps all children once `main` runs.
+    /// They are started first, because a limit on processes may refuse them later.
     fn start_threads(
         &self,
         send_printed: mpsc::Sender<String>,
@@ -147,7 +148,7 @@ impl SupervisedRun<'_> {
                 .process_group(0)
                 .spawn()
         };
-        // `reap_all` reaps the child with all the others; dropping the handle does nothing.
+        // `reap_all` reaps this child like all others; dropping the handle does nothing.
         start()
             .and_then(|child| i32::try_from(child.id()).map_err(io::Error::other))
             .map_err(|error| format!("{}: {error}", program.to_string_lossy()))
@@ -157,15 +158,16 @@ impl SupervisedRun<'_> {
         report(self.control, event);
     }
 
-    /// Kills all processes below this one until none is left. Returns those that were left behind, if the run `is_judged` by
-    /// them. `known` are the pids of `main` and of the processes that have connected; some of them may have ended.
+    /// Kills all processes below this one until none is left. Returns the processes that were left behind, if `is_judged`
+    /// says that the run is judged by them. `known` are the pids of `main` and of the processes that have connected; some of
+    /// them may have ended.
     fn kill_and_reap_all(
         &self,
         is_judged: bool,
         known: Vec<i32>,
         all_reaped: &mpsc::Receiver<()>,
     ) -> Vec<LeakedProcess> {
-        // Most runs leave nothing behind, and to list processes costs time for each process of the machine.
+        // Most runs leave nothing behind, and listing the processes takes time for each process of the machine.
         if all_reaped.try_recv() != Err(mpsc::TryRecvError::Empty) {
             return Vec::new();
         }
@@ -175,7 +177,7 @@ impl SupervisedRun<'_> {
         } else {
             Some(Vec::new())
         };
-        // The next round finds a process that is started between the listing and the kill.
+        // A process that is started between the listing and the kill is found by the next round.
         let mut interval = Duration::ZERO;
         while all_reaped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
             for process in process_tree::descendants(own).unwrap_or_default() {
@@ -193,9 +195,10 @@ impl SupervisedRun<'_> {
     }
 }
 
-/// Kills a process and the group that it leads, on a system that does not list processes. Does nothing unless the process
-/// is a child of this one: then its pid is its own, since it was not reaped yet. A process becomes a child of the
-/// supervisor when its parent has ended; one that has not connected and has left the group of its parent is out of reach.
+/// Kills a process and the group that it leads, on a system that does not list processes. Does nothing unless the process is
+/// a child of this one. The pid of a child that was not reaped yet cannot belong to another process. A process becomes a
+/// child of the supervisor when its parent has ended. A process that has not connected and has left the group of its parent
+/// cannot be killed.
 fn kill_child(pid: i32) {
     if platform::is_own_child(pid) {
         let pid = Pid::from_raw(pid);
@@ -204,7 +207,7 @@ fn kill_child(pid: i32) {
     }
 }
 
-/// Reads all that the run prints, so that no process waits for room in the pipe, and returns the beginning of it.
+/// Reads everything that the run prints, so that no process waits for room in the pipe, and returns the beginning of it.
 fn read_output(mut output: File) -> String {
     let mut kept = Vec::new();
     let _ = (&mut output).take(PRINTED_LIMIT).read_to_end(&mut kept);
@@ -216,7 +219,7 @@ fn read_output(mut output: File) -> String {
     text
 }
 
-/// Reaps every process that ends and reports it, until there are no children.
+/// Reaps and reports every process that ends, until there are no children.
 fn reap_all(events: &UnixStream, no_child_left: &mpsc::Sender<()>) {
     loop {
         let (pid, exit) = match wait() {

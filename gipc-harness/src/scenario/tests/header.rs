@@ -1,4 +1,4 @@
-//! What a scenario says in its first comment is read as it is written.
+//! Tests that the header comment of a scenario is read as it is written.
 
 use crate::scenario::{TaskId, order_line, parse};
 

@@ -1,10 +1,10 @@
-//! Each mistake in a scenario gives an error that marks the mistake.
+//! Tests that each mistake in a scenario gives an error that marks the mistake.
 
 use crate::scenario::{parse, parse_all};
 use rstest::rstest;
 
-/// The lines with a mistake, and then the line, the first column and the marked text of the error (0 or empty: not
-/// compared), and a part of its message.
+/// The lines with a mistake; then the line, the first column and the marked text of the error (0 or empty: not compared),
+/// and a part of its message.
 #[rstest]
 #[case::an_unknown_verb("main        pipr r w", 3, 13, "pipr", "unknown verb")]
 #[case::a_missing_verb("main", 3, 5, "", "a verb is missing")]

@@ -1,4 +1,4 @@
-//! Formatting and parsing are inverses, and no text makes the parser panic.
+//! Tests that formatting and parsing are inverses, and that no text makes the parser panic.
 
 use crate::scenario::mistake_list::MistakeList;
 use crate::scenario::parser::{self, parse};
@@ -49,7 +49,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         (name(), vec(handle(), 0..4), 0..3_usize, vec(handle(), 0..2), 0..3_u8).prop_map(
             |(child, handles, kept, listed, modifier)| {
                 let (in_group, from_thread) = (modifier == 1, modifier == 2);
-                // A handle that is named twice is shared both times or not at all.
+                // If a handle is named twice, it is shared both times or not at all.
                 let is_shared =
                     |handle: &&EcoString| handles.iter().take(kept).any(|it| it == *handle);
                 let shared = handles.iter().filter(is_shared).cloned().collect();

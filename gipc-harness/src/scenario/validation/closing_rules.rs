@@ -1,4 +1,4 @@
-//! The rules about handles that are dropped, or whose descriptors are closed unseen by the implementation.
+//! The rules about handles that are dropped, or whose descriptors are closed without the knowledge of the implementation.
 
 use crate::scenario::{Closing, HandleTable, Outcome, ParseError, PipeEnd, Step, TaskId, Verb};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The tasks and scopes that have used each pipe end so far, and the ends whose handle no later step may use, in file order.
 pub(super) struct ClosingRules<'a> {
     table: &'a HandleTable,
-    /// Whether any step closes a handle in such a way.
+    /// Whether any step closes a handle in one of these ways.
     are_needed: bool,
     users: BTreeMap<PipeEnd, BTreeSet<User<'a>>>,
     /// By process and end: the line of the step, and what it did.
@@ -39,7 +39,7 @@ impl<'a> ClosingRules<'a> {
         Self { table, are_needed, users: BTreeMap::new(), gone: BTreeMap::new() }
     }
 
-    /// Checks the handles of a step, and notes what the step does to them.
+    /// Checks the handles of a step, and records what the step does to them.
     pub(super) fn check(&mut self, step: &'a Step) -> Result<(), ParseError> {
         if !self.are_needed {
             return Ok(());

@@ -1,14 +1,14 @@
-//! The rules about messages: frames are cut and completed in an order that is possible, and values can be encoded.
+//! The rules about messages: frames are cut and completed in a possible order, and values can be encoded.
 
 use crate::scenario::{CutAt, ParseError, Payload, PipeEnd, Scenario, Side, Step, Verb};
 use ecow::EcoString;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The length of a message, in bytes, that every system writes as a whole together with its header: POSIX guarantees 512
+/// The longest message, in bytes, that every system writes in one piece together with its header: POSIX guarantees 512
 /// bytes.
 const MAX_ATOMIC: u64 = 400;
 
-/// The state of the frames on all pipes as far as the steps were checked, in file order.
+/// The state of the frames on all pipes after the steps checked so far, in file order.
 pub(super) struct FrameRules<'a> {
     scenario: &'a Scenario,
     /// The writers that have written an incomplete frame.
@@ -33,7 +33,7 @@ impl<'a> FrameRules<'a> {
         self.with_codec.extend(self.writer(writer));
     }
 
-    /// A message can be written only after a complete frame, and a codec encodes only texts.
+    /// Checks that a message follows a complete frame, and that a codec is given only texts.
     pub(super) fn check_message(
         &self,
         step: &Step,
@@ -92,8 +92,8 @@ impl<'a> FrameRules<'a> {
         Err(ParseError::at_action(step, "there is no rest", hint))
     }
 
-    /// `cut` and `announce` take no lock, so no other task of the process may put to the same pipe; no task of another
-    /// process either if the writer is shared.
+    /// Checks that no other task puts to the same pipe: `cut` and `announce` take no lock. This concerns the other tasks of
+    /// the process, and those of other processes if the writer is shared.
     pub(super) fn check_sole_writer(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         let Some(writer) = self.writer(handle) else { return Ok(()) };
         let puts_to_writer = |other: &&Step| match &other.verb {
@@ -123,7 +123,7 @@ impl<'a> FrameRules<'a> {
     }
 }
 
-/// Several processes may put through a shared writer only messages that the system writes as a whole.
+/// Checks that several processes put through a shared writer only messages that the system writes in one piece.
 pub(super) fn check_shared_writers(scenario: &Scenario) -> Result<(), ParseError> {
     if !scenario.handles.has_shared() {
         return Ok(());

@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
 
-/// The owners of all pipe ends as far as the steps were checked, in file order.
+/// The owners of all pipe ends after the steps checked so far, in file order.
 pub(super) struct HandleRules<'a> {
     table: &'a HandleTable,
     /// The names that steps have given to handles.
@@ -18,7 +18,7 @@ pub(super) struct HandleRules<'a> {
     streams: BTreeSet<&'a str>,
 }
 
-/// What happened to a pipe end so far.
+/// What has happened to a pipe end so far.
 struct EndStatus<'a> {
     /// The processes that own it: more than one if it is shared.
     owners: SmallVec<[&'a str; 1]>,
@@ -76,7 +76,7 @@ impl<'a> HandleRules<'a> {
         let kept: BTreeSet<_> = shared.iter().flat_map(|handle| table.ends(handle)).collect();
         for end in given {
             let Some(status) = self.ends.get_mut(&end) else { continue };
-            // A start that may be refused may leave the handle where it is.
+            // If the start may be refused, the handle may stay where it is.
             let may_stay = step.expected.iter().any(Outcome::is_refusal);
             if !kept.contains(&end) && !may_stay {
                 status.owners.retain(|owner| *owner != step.task_id.process);
@@ -86,7 +86,8 @@ impl<'a> HandleRules<'a> {
         Ok(())
     }
 
-    /// A handle is shared once: sharing makes a copy, and an implementation cannot know that two are of the same handle.
+    /// Checks that a handle is shared only once: sharing makes a copy, and an implementation cannot know that two copies are
+    /// of the same handle.
     pub(super) fn check_shared(&self, step: &Step, shared: &[EcoString]) -> Result<(), ParseError> {
         let mut ends = BTreeSet::new();
         if shared.iter().flat_map(|handle| self.table.ends(handle)).all(|end| ends.insert(*end)) {
@@ -95,7 +96,7 @@ impl<'a> HandleRules<'a> {
         Err(ParseError::at_action(step, "a handle is shared twice", "name it once"))
     }
 
-    /// Notes the handles of pipes that are streams of programs.
+    /// Records the handles of pipes that are streams of programs.
     pub(super) fn add_streams(&mut self, handles: impl Iterator<Item = &'a str>) {
         self.streams.extend(handles);
     }
@@ -104,7 +105,7 @@ impl<'a> HandleRules<'a> {
         self.streams.contains(handle)
     }
 
-    /// Only an end of a stream can become a stream of another program.
+    /// Checks that only an end of a stream becomes a stream of another program.
     pub(super) fn check_stream(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         if self.streams.contains(handle) {
             return Ok(());
@@ -114,7 +115,7 @@ impl<'a> HandleRules<'a> {
         Err(ParseError::at_action(step, message, hint))
     }
 
-    /// A process of the implementation cannot be given an end of a stream.
+    /// Checks that a process of the implementation is not given an end of a stream.
     pub(super) fn check_no_stream(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         if !self.streams.contains(handle) {
             return Ok(());
@@ -135,7 +136,7 @@ impl<'a> HandleRules<'a> {
         }
     }
 
-    /// The handle must have been made above the step.
+    /// Checks that the handle was made above the step.
     pub(super) fn check_exists(&self, step: &Step, handle: &str) -> Result<(), ParseError> {
         let ends = self.table.ends(handle);
         if !ends.is_empty() && ends.iter().all(|end| self.ends.contains_key(end)) {
@@ -150,8 +151,8 @@ impl<'a> HandleRules<'a> {
         Err(ParseError::at_action(step, message, hint))
     }
 
-    /// The handle must exist. Unless the step expects a refusal, the handle must also have the needed side, and its
-    /// process must own it.
+    /// Checks that the handle exists. Unless the step expects a refusal, the handle must also have the needed side, and the
+    /// process of the step must own it.
     pub(super) fn check_use(
         &self,
         step: &Step,
@@ -167,7 +168,7 @@ impl<'a> HandleRules<'a> {
         if let (Some(side), None) = (side, ends.peek()) {
             return Err(wrong_side(step, handle, side));
         }
-        // One open half of a duplex is enough to close it or to move it to a child.
+        // To close a duplex or to move it to a child, one open half is enough.
         let process = &step.task_id.process;
         let is_owned = |end| self.ends.get(end).is_some_and(|status| status.is_owned_by(process));
         if ends.clone().any(is_owned) {

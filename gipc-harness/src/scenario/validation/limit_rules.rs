@@ -1,4 +1,4 @@
-//! What other steps must not observe of a get or a join whose time limit may expire at any moment.
+//! The rules about a get or a join whose time limit may expire at any moment: other steps must not observe whether it did.
 
 use crate::scenario::{ParseError, PipeEnd, Scenario, Side, Step, TaskId, Verb};
 use std::collections::HashMap;

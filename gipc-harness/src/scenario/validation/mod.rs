@@ -1,8 +1,7 @@
-//! Checks that a scenario is well-formed: names exist, processes use only handles that they own, and some step is
-//! tested.
+//! Checks that a scenario is well-formed: names exist, processes use only handles that they own, and some step is tested.
 //!
-//! The rules need no model and find mistakes of the author before any process starts. Each file holds the rules about
-//! one kind of thing together with the state that they need.
+//! The rules need no model. They find the author's mistakes before any process starts. Each file holds the rules about one
+//! kind of thing together with the state that they need.
 
 mod closing_rules;
 mod frame_rules;
@@ -222,7 +221,7 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// Some step must have an outcome other than `ok`.
+/// Checks that some step has an outcome other than `ok`.
 fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError> {
     if scenario.steps.is_empty() {
         let hint = "write a line such as `main        pipe r w`";
@@ -231,7 +230,7 @@ fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError>
     if scenario.steps.iter().any(|step| step.expected[..] != [Outcome::Ok]) {
         return Ok(());
     }
-    // The step that most probably should have an outcome: one that returns something.
+    // The step that most probably needs an outcome: one that returns something.
     let returns = |step: &&Step| matches!(step.verb, Verb::Get { .. } | Verb::Join { .. });
     let last = scenario.steps.iter().rfind(returns).or(scenario.steps.last());
     let Some(step) = last else { return Ok(()) };
@@ -244,7 +243,7 @@ fn check_that_something_is_tested(scenario: &Scenario) -> Result<(), ParseError>
     Err(ParseError::at_action(step, "this scenario asks nothing: no line has an outcome", hint))
 }
 
-/// Where several tasks write to a pipe, each message must show which of them sent it.
+/// Checks that where several tasks write to a pipe, each message shows which of them sent it.
 fn check_that_senders_differ(scenario: &Scenario) -> Result<(), ParseError> {
     let writer = |handle: &str| scenario.handles.end(handle, Side::Writer);
     let mut first_senders: HashMap<PipeEnd, &TaskId> = HashMap::new();

@@ -5,7 +5,7 @@ use crate::similar::closest;
 use foldhash::{HashMap, HashMapExt, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The processes and tasks of a scenario as far as its steps were checked, in file order.
+/// The processes and tasks of a scenario after the steps checked so far, in file order.
 pub(super) struct ProcessRules<'a> {
     /// All tasks that have lines anywhere in the scenario.
     task_ids: HashSet<&'a TaskId>,
@@ -17,11 +17,11 @@ pub(super) struct ProcessRules<'a> {
     programs: BTreeSet<&'a str>,
     /// Processes that are the first of a process group.
     groups: BTreeSet<&'a str>,
-    /// Children whose objects were dropped, and the line in which they were.
+    /// Children whose objects were dropped, and the lines in which that happened.
     dropped: BTreeMap<&'a str, usize>,
     /// Programs that run without the implementation, and the processes that started them.
     ghosts: BTreeMap<&'a str, &'a str>,
-    /// Tasks that have exited, and the line in which they did.
+    /// Tasks that have exited, and the lines in which they did.
     exited: BTreeMap<&'a TaskId, usize>,
     /// Tasks whose last step is an `until`, the tasks that they wait for, and that step.
     untils: BTreeMap<&'a TaskId, (&'a TaskId, &'a Step)>,
@@ -42,7 +42,7 @@ impl<'a> ProcessRules<'a> {
         }
     }
 
-    /// The process of a step must have been spawned above it, and its task must not have exited.
+    /// Checks that the process of a step was spawned above it, and that its task has not exited.
     pub(super) fn check_actor(&self, step: &Step) -> Result<(), ParseError> {
         let process = step.task_id.process.as_str();
         let (message, hint) = if self.refused.contains(process) {
@@ -63,8 +63,8 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_task(step, message, hint))
     }
 
-    /// The process or task that an unknown process may stand for: one with a similar name, or a task that was written
-    /// with `-` for `/`.
+    /// The process or task that was probably meant by an unknown process: one with a similar name, or a task that was
+    /// written with `-` instead of `/`.
     fn meant_process(&self, name: &str) -> Option<String> {
         let known: BTreeSet<&str> = self.parents.keys().copied().collect();
         let processes = || ["main"].into_iter().chain(known.iter().copied());
@@ -75,7 +75,7 @@ impl<'a> ProcessRules<'a> {
         as_task.or_else(|| closest(name, processes()).map(str::to_owned))
     }
 
-    /// A new process needs a name that no other process has.
+    /// Checks that a new process has a name that no other process has.
     pub(super) fn check_new_name(&self, step: &Step, name: &str) -> Result<(), ParseError> {
         if name == "main" || self.parents.contains_key(name) || self.ghosts.contains_key(name) {
             let message = format!("there is a process {name} already");
@@ -102,7 +102,7 @@ impl<'a> ProcessRules<'a> {
         self.groups.insert(child);
     }
 
-    /// Only the first process of a group names it.
+    /// Checks that a child is the first process of a group, since only that process names the group.
     pub(super) fn check_group(&self, step: &Step, child: &str) -> Result<(), ParseError> {
         if self.groups.contains(child) {
             return Ok(());
@@ -112,7 +112,7 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_action(step, message, hint))
     }
 
-    /// A program has no library, and its calls take no time limit.
+    /// Checks that a step suits a program, which has no library and whose calls take no time limit.
     pub(super) fn check_program(&self, step: &Step) -> Result<(), ParseError> {
         let process = step.task_id.process.as_str();
         if !self.programs.contains(process) {
@@ -143,7 +143,7 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_action(step, message, hint))
     }
 
-    /// Notes that the object of a child is dropped.
+    /// Records that the object of a child is dropped.
     pub(super) fn drop_child(&mut self, step: &Step, child: &'a str) {
         self.dropped.insert(child, step.position.line);
     }
@@ -162,7 +162,7 @@ impl<'a> ProcessRules<'a> {
         self.exited.insert(&step.task_id, step.position.line);
     }
 
-    /// The target of a step must be a child of its process. `reap` and `stall` also accept a program that the process
+    /// Checks that the target of a step is a child of its process. `reap` and `stall` also accept a program that the process
     /// started without the implementation.
     pub(super) fn check_child(&self, step: &Step, child: &str) -> Result<(), ParseError> {
         let process = step.task_id.process.as_str();
@@ -188,7 +188,7 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_action(step, format!("{child} is no child of {process}"), hint))
     }
 
-    /// Only another task of the same process can be cancelled.
+    /// Checks that a cancelled task is another task of the same process.
     pub(super) fn check_cancel(&self, step: &Step, task: &TaskId) -> Result<(), ParseError> {
         let process = &step.task_id.process;
         let is_own_task = task.process == *process && task.task.is_some();
@@ -200,7 +200,7 @@ impl<'a> ProcessRules<'a> {
         Err(ParseError::at_action(step, message, hint))
     }
 
-    /// The awaited task must be another one that has lines, and must not itself wait for this task.
+    /// Checks that an awaited task is another one that has lines, and that it does not wait for this task.
     pub(super) fn until(&mut self, step: &'a Step, awaited: &'a TaskId) -> Result<(), ParseError> {
         if !self.task_ids.contains(awaited) || *awaited == *step.task_id {
             let message = format!("{awaited} has no lines that could block");
@@ -234,7 +234,7 @@ impl<'a> ProcessRules<'a> {
         self.untils.remove(task_id);
     }
 
-    /// A process with tasks needs lines of its own.
+    /// Checks that each process with tasks has lines of its own.
     pub(super) fn check_tasks(&self, steps: &[Step]) -> Result<(), ParseError> {
         let has_lines =
             |process: &str| process == "main" || self.task_ids.contains(&TaskId::process(process));

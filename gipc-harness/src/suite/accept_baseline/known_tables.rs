@@ -1,5 +1,5 @@
-//! The known failures of a manifest as tables of a TOML document, changed without a change of anything else: comments,
-//! order and layout stay.
+//! The known failures of a manifest as tables of a TOML document. Changes to them leave everything else as it is: comments,
+//! order and layout.
 
 use super::{Fingerprint, Seen, text_of};
 use crate::adapter::manifest::ANY;
@@ -36,7 +36,7 @@ pub(super) struct KnownTables<'a> {
     tables: Vec<Table>,
     /// The names of all variants.
     all: &'a [&'a str],
-    /// What was taken out, as comments, each with the scenario that it is about.
+    /// The entries that were removed, as comments, each with the scenario that it is about.
     comments: Vec<(String, String)>,
     /// A line for each change.
     changes: Vec<String>,
@@ -59,14 +59,14 @@ impl<'a> KnownTables<'a> {
         ids
     }
 
-    /// Takes a scenario out of all entries, for all variants.
+    /// Removes a scenario from all entries, for all variants.
     pub(super) fn forget(&mut self, id: &str) {
         for variant in self.all {
             self.remove(id, variant, Removal::IsGone);
         }
     }
 
-    /// Changes the entries of a scenario for one variant to what was seen of it.
+    /// Changes the entries of a scenario for one variant according to what was seen of it.
     pub(super) fn update(&mut self, id: &str, variant: &str, seen: &Seen) {
         let Some(first) = seen.failures.first() else {
             let is_always = |table: &Table| !is_sometimes(table);
@@ -86,7 +86,7 @@ impl<'a> KnownTables<'a> {
         let unlisted: Vec<&Fingerprint> =
             seen.failures.iter().filter(|failure| !is_listed(failure)).collect();
         if let (Some(index), false) = (seen_entries.first(), unlisted.is_empty()) {
-            // The listed failure and others came from one command: the scenario fails now in one way, now in another.
+            // One command gave both the listed failure and others: the scenario fails in different ways from run to run.
             let table = self.take_out(*index, id, variant);
             let all = seen.failures.iter();
             let widened = all.fold(fingerprint_of(&table), merge);
@@ -119,7 +119,7 @@ impl<'a> KnownTables<'a> {
     fn push(&mut self, mut table: Table, failure: &Fingerprint, sometimes: bool) {
         let is_new = text_of(&table, "step").is_empty();
         for (key, text) in FINGERPRINT.into_iter().zip(failure) {
-            // An entry that says `*` keeps it.
+            // An entry with `*` keeps it.
             if text_of(&table, key) != ANY {
                 table[key] = value(text);
             }
@@ -136,7 +136,7 @@ impl<'a> KnownTables<'a> {
         self.tables.push(table);
     }
 
-    /// Adds the variant to an entry of the same failure of other variants. Returns false if there is no such entry.
+    /// Adds the variant to an entry for the same failure of other variants. Returns false if there is no such entry.
     fn join_other_variant(&mut self, id: &str, variant: &str, failure: &Fingerprint) -> bool {
         let is_same = |table: &&mut Table| {
             scenarios_of(table) == [id] && !is_sometimes(table) && matches(table, failure)
@@ -158,7 +158,7 @@ impl<'a> KnownTables<'a> {
         (0..self.tables.len()).filter(|index| is_about(&self.tables[*index])).collect()
     }
 
-    /// Takes the scenario with this variant out of an entry, as an entry of its own. What is left of the entry stays.
+    /// Takes the scenario with this variant out of an entry, as an entry of its own. The rest of the entry stays.
     fn take_out(&mut self, index: usize, id: &str, variant: &str) -> Table {
         let table = self.tables.remove(index);
         let (ids, names) = (scenarios_of(&table), variants_of(&table, self.all));
@@ -180,12 +180,12 @@ impl<'a> KnownTables<'a> {
         taken
     }
 
-    /// Takes the scenario with this variant out of all entries. An entry that is left with nothing becomes a comment.
+    /// Takes the scenario with this variant out of all entries. An entry with nothing left becomes a comment.
     fn remove(&mut self, id: &str, variant: &str, why: Removal) {
         while let Some(index) = self.entries(id, variant).first().copied() {
             let before = self.tables.len();
             let table = self.take_out(index, id, variant);
-            // What is left of the entry has its reason.
+            // If a part of the entry is left, the reason stays there.
             if self.tables.len() >= before || text_of(&table, "reason").is_empty() {
                 self.changes.push(format!("removed    {id}: {}", why.reason()));
                 continue;
@@ -251,12 +251,12 @@ impl<'a> KnownTables<'a> {
     }
 }
 
-/// A failure as a line shows it.
+/// A failure as it is shown in a line.
 fn shown([step, outcome, verdict]: &Fingerprint) -> String {
     format!("{verdict}, {step} => {outcome}")
 }
 
-/// What two failures have in common; `*` where they differ. DEADLOCK and HANG are the same.
+/// What two failures have in common; `*` where they differ. DEADLOCK and HANG count as the same.
 fn merge(one: Fingerprint, other: &Fingerprint) -> Fingerprint {
     let is_stall = |text: &str| ["DEADLOCK", "HANG"].contains(&text);
     let mut merged = one;
@@ -284,7 +284,7 @@ fn is_sometimes(table: &Table) -> bool {
 fn new_table(id: &str, variant: &str, all: &[&str]) -> Table {
     let mut table = Table::new();
     table["scenario"] = value(id);
-    // They are there already so that they come before the variants and the reason.
+    // These keys are inserted first so that they come before the variants and the reason.
     for key in FINGERPRINT {
         table[key] = value("");
     }
@@ -326,7 +326,7 @@ fn variants_of(table: &Table, all: &[&str]) -> BTreeSet<String> {
     }
 }
 
-/// Names the variants that an entry is about, unless it is about all.
+/// Sets the variants that an entry is about. If it is about all, names none.
 fn set_variants(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
     if variants_of(table, all) == *names && table.contains_key("variants") {
         return;
@@ -339,8 +339,8 @@ fn set_variants(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
     }
 }
 
-/// Moves the tables from the position `first` on by `count` positions, with the tables inside them. The position, not the
-/// order of insertion, decides where a table is written.
+/// Moves the tables at or after the position `first` by `count` positions, with the tables inside them. The position, not
+/// the order of insertion, decides where a table is written.
 fn shift_positions(item: &mut Item, first: isize, count: isize) {
     let shift = |table: &mut Table| {
         if let Some(position) = table.position().filter(|position| *position >= first) {

@@ -1,4 +1,4 @@
-//! What `--accept` writes for what was seen.
+//! Tests what `--accept` writes for what was seen.
 
 use super::{Seen, SeenScenarios, accept};
 use rstest::rstest;

@@ -1,7 +1,7 @@
-//! `adapter new` and `scenarios new`: generate the files of a new adapter, and a first scenario. In a language with a kit an
-//! adapter passes `adapter check` unchanged; in any other it is a manifest and a walk-through.
+//! `adapter new` and `scenarios new`: generate the files of a new adapter, and a first scenario. In a language with a kit,
+//! the new adapter passes `adapter check` unchanged. In any other language it consists of a manifest and a walk-through.
 //!
-//! The templates are the files beside this one, in which `NAME` stands for the name of the adapter.
+//! The templates are the files beside this one. `NAME` in them stands for the name of the adapter.
 
 use super::Suite;
 use super::embedded::{NODE_KIT, PYTHON_KIT, RUST_KIT, export_kit};
@@ -19,7 +19,7 @@ pub enum Language {
     Node,
     /// Rust, with the crate gipc-agent, `adapters/kit/rust`.
     Rust,
-    /// A language without a kit: a manifest, and the stages in which to write the agent.
+    /// A language without a kit: the files are a manifest, and the stages in which to write the agent.
     Other,
 }
 

@@ -1,11 +1,11 @@
-//! What the failure of a contract check says of the agent: mistakes that many agents have at first.
+//! What a failure of the contract check says about the agent: mistakes that many agents have at first.
 
 use crate::runner::{EventKind, Events};
 use crate::scenario::{Outcome, Scenario, Verb};
 use crate::trace::Observation;
 use gipc_agent::FromAgent;
 
-/// Names a child that the agent says it has started, and that never connected.
+/// Names a child that never connected although the agent says that it has started it.
 pub(super) fn unconnected_child(scenario: &Scenario, observation: &Observation) -> Option<String> {
     let mut spawned =
         scenario.steps.iter().zip(&observation.trace.steps).filter_map(|(step, state)| match &step
@@ -42,7 +42,7 @@ pub(super) fn kept_connection(events: &Events, parent: &str, child: &str) -> Opt
     })
 }
 
-/// Says from where on a payload is wrong.
+/// Says at which byte a payload begins to be wrong.
 pub(super) fn wrong_payload(offset: u64) -> String {
     let hint = match offset {
         0 => {

@@ -1,4 +1,4 @@
-//! Notes beside the first wrong step: the steps that stall after it, and the processes that a signal ended.
+//! Tests the notes beside the first wrong step: the steps that stall after it, and the processes that a signal ended.
 
 use super::*;
 use crate::trace::EvidenceTier;

@@ -1,4 +1,4 @@
-//! What an adapter declares: skips, choices and profiles, and what they excuse.
+//! Tests what an adapter declares (skips, choices and profiles) and what these excuse.
 
 use super::*;
 

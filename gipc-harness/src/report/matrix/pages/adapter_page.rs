@@ -1,5 +1,5 @@
 //! The page of one implementation: its counts, its failures by sort and reason with the evidence, its requirements, what was
-//! not asked, what passed, and where it ran.
+//! not asked, what passed, and the system on which it ran.
 
 use super::source_links::with_source_links;
 use super::trace_table::trace_table;
@@ -46,7 +46,7 @@ pub(super) fn body(matrix: &Matrix, column: &Column) -> Markup {
     }
 }
 
-/// The counts, over all and by theme.
+/// The counts, in total and by theme.
 fn summary(matrix: &Matrix, column: &Column) -> Markup {
     let sum = column.sum(matrix.scenarios.keys().map(String::as_str));
     let [passed, known, failed, skipped] = counts(&sum);
@@ -67,7 +67,7 @@ fn summary(matrix: &Matrix, column: &Column) -> Markup {
     }
 }
 
-/// The failures: unexpected ones first, then by sort; those with the same reason together.
+/// The failures: unexpected ones first, then by sort. Those with the same reason are together.
 fn failures(matrix: &Matrix, column: &Column) -> Markup {
     let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
     for (id, cell) in column.cells.iter().filter(|(_, cell)| is_failure(cell.verdict)) {
@@ -100,7 +100,7 @@ fn failures(matrix: &Matrix, column: &Column) -> Markup {
 
 /// The evidence of a cell: the first mismatch, the explanations, both traces and the report of a stall.
 fn evidence(id: &str, info: Option<&ScenarioInfo>, column: &Column, cell: &Cell) -> Markup {
-    // The group shows the reason of a known failure.
+    // The group already shows the reason of a known failure.
     let shown_by_group = usize::from(cell.verdict == Status::Known);
     html! {
         article.evidence id=(anchor(id)) {
@@ -135,7 +135,7 @@ fn evidence(id: &str, info: Option<&ScenarioInfo>, column: &Column, cell: &Cell)
     }
 }
 
-/// The steps of a scenario as a snapshot may have them: as in the file, and with the names of each repetition.
+/// The steps of a scenario in the forms that a snapshot may have: as in the file, and with the names of each repetition.
 fn steps(id: &str, info: &ScenarioInfo) -> Vec<String> {
     let Ok(scenario) = parse(id, &info.text) else { return Vec::new() };
     let lines = scenario.script.items.iter().filter_map(|item| match item {

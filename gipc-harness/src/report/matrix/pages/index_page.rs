@@ -1,5 +1,5 @@
 //! `index.html`: the implementations with their counts, and tables of themes, requirements and scenarios with a column for
-//! each implementation. With scripts, the rows can be searched and filtered (`matrix.js`).
+//! each implementation. If scripts are enabled, the rows can be searched and filtered (`matrix.js`).
 
 use super::{class, file_of, legend, link, of_requirement, prose, requirement_class};
 use super::{scenario_address, worst};
@@ -82,7 +82,7 @@ fn implementations(matrix: &Matrix) -> Markup {
     }
 }
 
-/// The search field and the filters. They are hidden until the script, which they need, shows them.
+/// The search field and the filters. They need the script, and stay hidden until it shows them.
 fn controls(matrix: &Matrix) -> Markup {
     html! {
         form.controls hidden role="search" {
@@ -173,7 +173,7 @@ fn by_requirement(matrix: &Matrix) -> Markup {
     }
 }
 
-/// The requirements that no implementation was asked.
+/// The requirements that no implementation was asked for.
 fn asked_of_none(matrix: &Matrix) -> Markup {
     let unasked: Vec<&str> = matrix.asked_of_none().iter().map(|one| one.id.as_str()).collect();
     html! {

@@ -1,5 +1,5 @@
-//! The matrix as pages in HTML, which need no script and load nothing from elsewhere: `index.html` with a column for each
-//! implementation, a page for each implementation with the evidence of its failures, and one with the scenarios.
+//! The matrix as HTML pages, which need no script and load nothing from elsewhere: `index.html` with a column for each
+//! implementation, a page for each implementation with the evidence of its failures, and a page with the scenarios.
 
 mod adapter_page;
 mod index_page;
@@ -33,7 +33,7 @@ fn file_of(column: &Column) -> String {
     format!("{}.html", column.adapter)
 }
 
-/// The address of the evidence of a cell; of the scenario if the cell has no evidence.
+/// The address of the evidence of a cell, or of the scenario if the cell has no evidence.
 fn address(id: &str, column: &Column) -> String {
     match column.cells.get(id).is_some_and(|cell| is_failure(cell.verdict)) {
         true => format!("{}#{}", file_of(column), anchor(id)),
@@ -75,8 +75,8 @@ fn requirements_of(info: &ScenarioInfo) -> Markup {
     }
 }
 
-/// The result of a requirement: a check mark stands for all of its scenarios, `1 of 4` for one that passed of four. The
-/// numbers beside another mark are how many passed of those that could be asked.
+/// The result of a requirement. A check mark stands for all of its scenarios; `1 of 4` means that one of four passed. The
+/// numbers beside another mark say how many of those that could be asked passed.
 fn of_requirement(column: &Column, scenarios: &[&str], sum: &Sum) -> Markup {
     let Some((status, id)) = &sum.worst else { return html! { "·" } };
     let is_skipped =
@@ -98,8 +98,8 @@ fn of_requirement(column: &Column, scenarios: &[&str], sum: &Sum) -> Markup {
     }
 }
 
-/// The class of a requirement: that of the worst of its scenarios; `part` if all pass that could be asked, and others
-/// could not.
+/// The class of a requirement: that of its worst scenario, or `part` if all scenarios that could be asked pass and others
+/// could not be asked.
 fn requirement_class(sum: &Sum) -> &'static str {
     match worst(sum) {
         "pass" if sum.asked() < sum.all() => "part",

@@ -22,13 +22,13 @@ pub(super) fn with_source_links(column: &Column, text: &str) -> Markup {
     }
 }
 
-/// Splits a text at the places that it names. `:610` alone is another line of the file that was named last.
+/// Splits a text at the places that it names. `:610` alone is another line of the last file that was named.
 fn parts<'a>(column: &Column, text: &'a str) -> Vec<Part<'a>> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || "._/:-".contains(c);
     let mut parts = Vec::new();
     let (mut plain, mut at) = (0, 0);
     let mut last_file: Option<&str> = None;
-    // A version that stands before a file in the same parentheses, as in `(0.3.2, gipc.py:626)`.
+    // A version before a file in the same parentheses, as in `(0.3.2, gipc.py:626)`.
     let mut version: Option<&str> = None;
     while at < text.len() {
         let rest = &text[at..];
@@ -61,7 +61,7 @@ fn parts<'a>(column: &Column, text: &'a str) -> Vec<Part<'a>> {
     parts
 }
 
-/// The address of lines of a file: that of the file, or of the longest folder that `sources` has.
+/// The address of lines of a file: that of the file, or of the longest folder in `sources`.
 fn address(column: &Column, file: &str, lines: &str, version: Option<&str>) -> Option<String> {
     let own = column.implementation.rsplit(' ').next().unwrap_or_default();
     let folder = || {

@@ -1,16 +1,15 @@
-//! The trace that the model allows and the one that came, as one table: a row for each step, with both outcomes.
+//! The allowed trace and the observed one as one table: a row for each step, with both outcomes.
 
 use maud::{Markup, html};
 
-/// A line of a snapshot: what was done, and what came of it.
+/// A line of a snapshot: what was done, and its outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Line {
     step: String,
     outcome: String,
 }
 
-/// A step with its outcome in the allowed trace and in the one that came. A step that one of them lacks has no outcome
-/// there.
+/// A step with its outcome in the allowed trace and in the observed one. If a trace lacks the step, it has no outcome there.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
     step: String,
@@ -40,8 +39,8 @@ pub(super) fn trace_table(steps: &[String], allowed: &str, came: &str) -> Markup
     }
 }
 
-/// The lines of a snapshot. A line that is no step of the scenario, such as the end of a process, has its outcome after the
-/// last gap of two blanks.
+/// The lines of a snapshot. In a line that is not a step of the scenario, such as the end of a process, the outcome follows
+/// the last gap of two blanks.
 fn lines(steps: &[String], snapshot: &str) -> Vec<Line> {
     let line = |text: &str| {
         let text = text.trim_end();
