@@ -7,8 +7,8 @@ use crate::control::{self, Control};
 use crate::end::Body;
 use crate::entry::{self, Entry};
 use crate::handles::Bundle;
-use crate::handoff::{ENTRY_VARIABLE, Luggage};
-use crate::process::{Ended, Life, Streams, Ward, reap};
+use crate::handoff::{ENTRY_VARIABLE, OutgoingHandles};
+use crate::process::{ChildGuard, Ended, Life, Streams, reap};
 use crate::stdin::Stdin;
 use crate::{Error, Handles, Process, Start, platform};
 use nix::unistd::Pid;
@@ -358,11 +358,13 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let args = postcard::to_stdvec(&(args, &self.given.counts))
             .map_err(|error| Error::Encode(error.into()))?;
         let (stdin, input) = self.stdin.open()?;
-        let luggage =
-            Luggage::pack(&self.given.handles, stdin.as_ref().map(|stdin| stdin.as_raw_fd()))?;
+        let outgoing = OutgoingHandles::pack(
+            &self.given.handles,
+            stdin.as_ref().map(|stdin| stdin.as_raw_fd()),
+        )?;
         let (control, theirs) = UnixStream::pair()?;
         self.command.stdin(Stdio::from(OwnedFd::from(theirs)));
-        let label = luggage.label(&args);
+        let label = outgoing.label(&args);
         let child = {
             let _blocked = platform::block_signals()?;
             self.command.spawn()
@@ -370,7 +372,7 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         self.command.stdin(Stdio::null()); // closes this side's copy of the child's end
         let mut child = child?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let control = luggage
+        let control = outgoing
             .send(&control)
             .and_then(|sent| Control::begin(control, label, sent, self.result_limit));
         if control.is_err() {
@@ -380,23 +382,23 @@ impl<A: Serialize, R: DeserializeOwned> Command<A, R> {
         let pid = pid.ok_or_else(|| io::Error::other("a child without a process id"))?;
         let child = Arc::new(Mutex::new(Some(child)));
         let (end, ended) = watch::channel(None);
-        let ward = Ward { child: Arc::clone(&child), end };
+        let guard = ChildGuard { child: Arc::clone(&child), end };
         let mut control = match control {
             Ok(control) => control,
             Err(error) => {
                 runtime.spawn(async move {
-                    let status = reap(&ward.child).await;
-                    ward.tell(Ended { status, report: None });
+                    let status = reap(&guard.child).await;
+                    guard.report_end(Ended { status, report: None });
                 });
                 return Err(error.into());
             }
         };
-        let mut given = luggage.commit();
+        let mut given = outgoing.commit();
         given.extend(stdin.map(|stdin| Box::new(stdin) as Body));
         control.keep(given);
         runtime.spawn(async move {
-            let ended = control::accompany(control, &ward.child).await;
-            ward.tell(ended);
+            let ended = control::serve_until_end(control, &guard.child).await;
+            guard.report_end(ended);
         });
         let streams = Mutex::new(Streams { stdin: input, stdout, stderr });
         let life = Life { pid, name: self.name.clone(), daemon: self.daemon, child, streams };

@@ -103,7 +103,7 @@ fn uninterrupted(result: io::Result<usize>) -> io::Result<Option<usize>> {
 
 /// Gives the child its arguments, reads its last report, and reaps it. The socket may stay open after the child has ended: a
 /// process that the child forked may hold it.
-pub(crate) async fn accompany(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
+pub(crate) async fn serve_until_end(mut control: Control, child: &Mutex<Option<Child>>) -> Ended {
     let mut said = Vec::new();
     let early = {
         let (mut talk, mut reaped) = (pin!(control.talk(&mut said)), pin!(reap(child)));

@@ -5,7 +5,7 @@
 use crate::arrival::{self, Arrival};
 use crate::codec::whole;
 use crate::handles::Bundle;
-use crate::handoff::Parcel;
+use crate::handoff::ReceivedHandles;
 use crate::report::{CANNOT_BEGIN, PANICKED, Report};
 use crate::{Error, Handles, platform};
 use serde::Serialize;
@@ -138,9 +138,9 @@ impl<A: DeserializeOwned + 'static, H: Handles + 'static, R: Serialize + 'static
     #[must_use]
     pub fn listed(&self) -> Listed {
         let (name, run) = (self.name, self.run);
-        let begin = move |parcel: Parcel| -> Result<Running<Report>, Error> {
-            let (args, counts) = whole(parcel.args()?).map_err(Error::Decode)?;
-            let (handles, control) = parcel.open()?;
+        let begin = move |received: ReceivedHandles| -> Result<Running<Report>, Error> {
+            let (args, counts) = whole(received.args()?).map_err(Error::Decode)?;
+            let (handles, control) = received.open()?;
             let mut bundle = Bundle { handles, counts };
             let handles =
                 H::unpack(&mut bundle).ok_or_else(|| io::Error::other("other handles"))?;
@@ -165,7 +165,7 @@ impl<S, R> fmt::Debug for Entry<S, R> {
 }
 
 /// Turns what arrived into the future that runs an entry and reports how it ended.
-type Begin = Box<dyn Fn(Parcel) -> Result<Running<Report>, Error>>;
+type Begin = Box<dyn Fn(ReceivedHandles) -> Result<Running<Report>, Error>>;
 
 /// An entry without its types, as [`init`] takes it.
 pub struct Listed {
@@ -246,11 +246,11 @@ fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i3
         return Err(io::Error::other(unknown(entries, signature)).into());
     };
     INITIALISED.store(true, Ordering::Relaxed);
-    let parcel = Parcel::receive(control)?;
+    let received = ReceivedHandles::receive(control)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let running = {
         let _entered = runtime.enter();
-        (entry.begin)(parcel)?
+        (entry.begin)(received)?
     };
     let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(running)));
     // This drops what was left open. It does not wait for threads that still work for the runtime, not even after a panic.

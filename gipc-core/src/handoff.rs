@@ -5,8 +5,8 @@
 //! started at the same moment can inherit anything by mistake.
 
 use crate::end::{Body, Held};
-use crate::outlet::Outlet;
-use crate::reader::Inlet;
+use crate::reader::ReaderState;
+use crate::writer_state::WriterState;
 use crate::{Duplex, Error, Handle, Reader, Writer, platform};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -23,7 +23,7 @@ pub(crate) const ENTRY_VARIABLE: &str = concat!("GIPC_CORE_ENTRY_", env!("CARGO_
 const LENGTH: usize = 8;
 
 /// Handles that are about to go. If it is dropped before `commit`, they stay with their owner.
-pub(crate) struct Luggage {
+pub(crate) struct OutgoingHandles {
     pieces: Vec<Piece>,
     stdin: Option<RawFd>,
 }
@@ -31,11 +31,11 @@ pub(crate) struct Luggage {
 /// The open parts of a handle; at least one.
 struct Piece {
     is_duplex: bool,
-    reader: Option<Held<Inlet>>,
-    writer: Option<Held<Outlet>>,
+    reader: Option<Held<ReaderState>>,
+    writer: Option<Held<WriterState>>,
 }
 
-impl Luggage {
+impl OutgoingHandles {
     /// Reserves all of the handles, or refuses and changes nothing.
     pub(crate) fn pack(handles: &VecDeque<Handle>, stdin: Option<RawFd>) -> Result<Self, Error> {
         let mut seen: Vec<RawFd> = Vec::new();
@@ -116,7 +116,7 @@ impl Sent {
     /// A child that has ended counts as having got all of them: its status says how it ended, so this is not an error.
     pub(crate) fn go_on(&mut self, control: &UnixStream) -> io::Result<bool> {
         while !self.is_complete {
-            let count = self.missing.len().min(platform::DESCRIPTORS_A_MESSAGE);
+            let count = self.missing.len().min(platform::DESCRIPTORS_PER_MESSAGE);
             let (some, later) = self.missing.split_at(count);
             let later = u32::try_from(later.len()).map_err(io::Error::other)?.to_le_bytes();
             let (bytes, rights) = ([IoSlice::new(&later)], [ControlMessage::ScmRights(some)]);
@@ -190,14 +190,14 @@ fn append_with(bytes: &mut Vec<u8>, part: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// What arrived, in the child.
-pub(crate) struct Parcel {
+pub(crate) struct ReceivedHandles {
     /// The socket to the parent, which stays open. It ends when the parent ends.
     control: UnixStream,
     descriptors: Vec<OwnedFd>,
     label: Vec<u8>,
 }
 
-impl Parcel {
+impl ReceivedHandles {
     pub(crate) fn receive(control: &UnixStream) -> Result<Self, Error> {
         let mut control = control.try_clone()?;
         let mut descriptors = Vec::new();
@@ -252,7 +252,7 @@ impl Parcel {
     }
 }
 
-/// Reads what `Luggage::label` has written.
+/// Reads what `OutgoingHandles::label` has written.
 struct Label<'a>(&'a [u8]);
 
 impl<'a> Label<'a> {

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // Where things are: `pipe`, `reader`, `writer` and `duplex`. They use `messages`, `codec` and `bounded` (values), `frame`
-// (bytes on the wire), `outlet` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is) and `channel` (the
+// (bytes on the wire), `writer_state` (the turn of a put), `growth` (its large pipes), `end` (whose turn it is) and `channel` (the
 // descriptor). `command`, `process` and `exit` use `entry` and `arrival` (how a child begins), `handles`, `handoff` and
 // `stdin` (what it is given), `control` and `report` (the socket to it). All use `error`, and `platform`: what differs
 // between systems.
@@ -25,7 +25,7 @@ mod growth;
 mod handles;
 mod handoff;
 mod messages;
-mod outlet;
+mod writer_state;
 mod pipe;
 mod platform;
 mod process;

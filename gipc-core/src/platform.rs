@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 use tokio::net::unix::pipe;
 
 /// How many descriptors go in one message. Linux accepts 253, other systems fewer.
-pub(crate) const DESCRIPTORS_A_MESSAGE: usize = 200;
+pub(crate) const DESCRIPTORS_PER_MESSAGE: usize = 200;
 
 /// Makes a pipe whose ends, the reader first, no program inherits. If the system cannot make such ends in one step, a
 /// program that another thread starts in between still inherits them.
@@ -280,7 +280,7 @@ fn close_on_exec(descriptor: &OwnedFd) -> io::Result<()> {
 pub(crate) fn receive(socket: &UnixStream, into: &mut Vec<OwnedFd>) -> io::Result<Option<u32>> {
     let mut later = [0; 4];
     let mut parts = [IoSliceMut::new(&mut later)];
-    let mut space = cmsg_space!([RawFd; DESCRIPTORS_A_MESSAGE]);
+    let mut space = cmsg_space!([RawFd; DESCRIPTORS_PER_MESSAGE]);
     let message = loop {
         match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MARKED) {
             Err(Errno::EINTR) => {}

@@ -388,15 +388,15 @@ fn copy(error: &io::Error) -> io::Error {
 
 /// The child as its task holds it. If the task is dropped before the child has ended, because the runtime is dropped,
 /// nothing else would reap the child, so it is killed and reaped here.
-pub(crate) struct Ward {
+pub(crate) struct ChildGuard {
     pub(crate) child: Arc<Mutex<Option<Child>>>,
     /// The channel for how it ended. The child must be reaped even if nothing receives this any more.
     pub(crate) end: watch::Sender<Option<Ended>>,
 }
 
-impl Ward {
+impl ChildGuard {
     /// Reports how the child ended, once nothing of it is open here any more.
-    pub(crate) fn tell(&self, ended: Ended) {
+    pub(crate) fn report_end(&self, ended: Ended) {
         drop(self.take());
         let _ = self.end.send(Some(ended));
     }
@@ -406,7 +406,7 @@ impl Ward {
     }
 }
 
-impl Drop for Ward {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         let Some(mut child) = self.take() else { return };
         let _ = child.start_kill();

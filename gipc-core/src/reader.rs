@@ -16,12 +16,12 @@ use tokio::time::timeout;
 /// The receiving end of a pipe. Clones are the same handle, for other tasks of this process. The descriptor is closed with
 /// the last clone, or by [`close`](Self::close).
 pub struct Reader<C = Raw> {
-    end: Arc<End<Inlet>>,
+    end: Arc<End<ReaderState>>,
     codec: PhantomData<fn() -> C>,
 }
 
 /// What readers share.
-pub(crate) type Inlet = Incoming<Channel>;
+pub(crate) type ReaderState = Incoming<Channel>;
 
 /// Takes over a descriptor that carries each message as four bytes of length, least significant first, and then as many
 /// bytes. It must be a descriptor that can be waited for: a pipe, a FIFO, or a stream socket. With any other, `get` fails
@@ -302,7 +302,7 @@ impl<C: Codec> Reader<C> {
         Ok((incoming.source.into_descriptor(), ahead))
     }
 
-    pub(crate) fn reserve(&self) -> Result<Held<Inlet>, Error> {
+    pub(crate) fn reserve(&self) -> Result<Held<ReaderState>, Error> {
         self.end.reserve()
     }
 }

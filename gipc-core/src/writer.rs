@@ -4,7 +4,7 @@
 
 use crate::end::{End, Held};
 use crate::frame::{Batch, Outgoing, header};
-use crate::outlet::{Outlet, Turn};
+use crate::writer_state::{Turn, WriterState};
 use crate::{Codec, Error, Message, Raw};
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// The sending end of a pipe. Clones are the same handle, for other tasks of this process. The descriptor is closed with the
 /// last clone, or by [`close`](Self::close).
 pub struct Writer<C = Raw> {
-    end: Arc<End<Outlet>>,
+    end: Arc<End<WriterState>>,
     codec: PhantomData<fn() -> C>,
 }
 
@@ -27,7 +27,7 @@ pub struct Writer<C = Raw> {
 impl From<OwnedFd> for Writer {
     fn from(descriptor: OwnedFd) -> Self {
         let number = descriptor.as_raw_fd();
-        Self { end: End::new(Outlet::new(descriptor), number), codec: PhantomData }
+        Self { end: End::new(WriterState::new(descriptor), number), codec: PhantomData }
     }
 }
 
@@ -301,7 +301,7 @@ impl<C: Codec> Writer<C> {
     }
 
     /// Reserves the writer, if it has no unfinished frame.
-    pub(crate) fn reserve(&self) -> Result<Held<Outlet>, Error> {
+    pub(crate) fn reserve(&self) -> Result<Held<WriterState>, Error> {
         let held = self.end.reserve()?;
         if held.has_rest() { Err(Error::Locked) } else { Ok(held) }
     }

@@ -33,7 +33,7 @@ pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Res
     let script = bundle.record.scenario().map_err(|reason| unable(&reason))?.script;
     let script = script.as_ref().clone();
     let before = lines(&script);
-    trials.find_out_how_often(&script)?;
+    trials.measure_failure_rate(&script)?;
     let small = explore::shrink(script, |candidate| trials.still_fails(candidate));
     if let Some(error) = trials.error.take() {
         return Err(error);
@@ -120,7 +120,7 @@ impl<'a> Trials<'a> {
     }
 
     /// Runs the script as it is. Fails if the failure does not occur.
-    fn find_out_how_often(&mut self, script: &Script) -> Result<(), Error> {
+    fn measure_failure_rate(&mut self, script: &Script) -> Result<(), Error> {
         if self.still_fails(script) {
             return Ok(());
         }

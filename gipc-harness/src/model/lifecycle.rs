@@ -357,8 +357,8 @@ impl State<'_> {
                 Outcome::Ok
             }
             (ChildAct::Drop, _) => Outcome::Ok,
-            (ChildAct::Alive, Some(_)) if self.is(Mutation::AliveForEver) => Outcome::Yes,
-            (ChildAct::Reap, Some(_)) if self.is(Mutation::StrangerIsLost) => Outcome::Exit(0),
+            (ChildAct::Alive, Some(_)) if self.is(Mutation::AlwaysAlive) => Outcome::Yes,
+            (ChildAct::Reap, Some(_)) if self.is(Mutation::ForeignStatusIsLost) => Outcome::Exit(0),
             (ChildAct::Reaped, _) if self.is(Mutation::ZombiesStay) => return,
             (ChildAct::Alive, None) => Outcome::Yes,
             (ChildAct::Alive, Some(_)) => Outcome::No,

@@ -30,9 +30,9 @@ pub enum Mutation {
     /// A cancelled get takes the next message with it.
     CancelledGetTakes,
     /// The rest of a cancelled put is never written.
-    CancelledPutTears,
+    CancelledPutIsTorn,
     /// A put that waits for its turn cannot be withdrawn.
-    CancelledPutGoes,
+    QueuedPutIsKept,
     /// Time limits are ignored.
     NoLimit,
     /// A get that times out takes the next message with it.
@@ -44,7 +44,7 @@ pub enum Mutation {
     /// A child has a copy of every handle of its parent.
     ChildHasAll,
     /// A pipe holds any number of bytes.
-    Bottomless,
+    UnboundedPipe,
     /// While one task of a process waits, no other task of it runs.
     OneTaskAtATime,
     /// Every child ends with exit code 0.
@@ -58,9 +58,9 @@ pub enum Mutation {
     /// A child that is not joined is never reaped.
     ZombiesStay,
     /// A child is reported as alive even after its end.
-    AliveForEver,
+    AlwaysAlive,
     /// Signals have no effect.
-    Deaf,
+    SignalsIgnored,
     /// A child inherits the signal dispositions of its parent.
     SignalsAreInherited,
     /// Trapped signals are not counted.
@@ -68,7 +68,7 @@ pub enum Mutation {
     /// A part of a message is dropped when its rest arrives.
     PartIsLost,
     /// An impossible length is not an error.
-    LengthIsBelieved,
+    BadLengthAccepted,
     /// The number of handles is reported wrongly.
     CountIsZero,
     /// The limit on descriptors is ignored when a pipe is made.
@@ -90,13 +90,13 @@ pub enum Mutation {
     /// Of several waiting gets, the last one receives the next message.
     LastReaderFirst,
     /// The exit status of a program beside the library is lost.
-    StrangerIsLost,
+    ForeignStatusIsLost,
     /// A handle that is given to a child is locked there.
     LockTravels,
     /// The two directions of a duplex cannot be closed or given separately.
     DuplexIsOne,
     /// Starting a program that does not exist succeeds.
-    AnythingRuns,
+    MissingProgramStarts,
     /// Dropping the object of a child kills the child.
     DropKills,
     /// A child that is started in a process group of its own stays in the group of its parent.
@@ -126,26 +126,26 @@ impl Mutation {
         Self::LockedIsClosed,
         Self::ClosedIsOk,
         Self::CancelledGetTakes,
-        Self::CancelledPutTears,
-        Self::CancelledPutGoes,
+        Self::CancelledPutIsTorn,
+        Self::QueuedPutIsKept,
         Self::NoLimit,
         Self::LimitTakes,
         Self::GivenStays,
         Self::RefusedTakes,
         Self::ChildHasAll,
-        Self::Bottomless,
+        Self::UnboundedPipe,
         Self::OneTaskAtATime,
         Self::CodeIsLost,
         Self::SignalIsKill,
         Self::JoinIsLost,
         Self::SecondJoinIsLost,
         Self::ZombiesStay,
-        Self::AliveForEver,
-        Self::Deaf,
+        Self::AlwaysAlive,
+        Self::SignalsIgnored,
         Self::SignalsAreInherited,
         Self::TrapsAreLost,
         Self::PartIsLost,
-        Self::LengthIsBelieved,
+        Self::BadLengthAccepted,
         Self::CountIsZero,
         Self::NoDescriptorLimit,
         Self::HalfIsLeft,
@@ -156,10 +156,10 @@ impl Mutation {
         Self::LimitIsNotChecked,
         Self::Interrupted,
         Self::LastReaderFirst,
-        Self::StrangerIsLost,
+        Self::ForeignStatusIsLost,
         Self::LockTravels,
         Self::DuplexIsOne,
-        Self::AnythingRuns,
+        Self::MissingProgramStarts,
         Self::DropKills,
         Self::GroupIsOfTheParent,
         Self::GroupHasOneProcess,

@@ -69,7 +69,7 @@ impl Hash for Pipe {
 impl Pipe {
     /// A pipe that no step has made yet.
     pub(super) fn unmade(capacity: u64, choices: Choices) -> Self {
-        let unbounded = choices.mutation == Some(Mutation::Bottomless);
+        let unbounded = choices.mutation == Some(Mutation::UnboundedPipe);
         Self {
             is_made: false,
             has_reader: false,
@@ -146,7 +146,7 @@ impl Pipe {
         if !self.has_reader {
             return (Outcome::Broken, Wakeups::new());
         }
-        self.is_malformed |= !is_possible && !self.is(Mutation::LengthIsBelieved);
+        self.is_malformed |= !is_possible && !self.is(Mutation::BadLengthAccepted);
         self.partial = is_possible.then_some(message);
         (Outcome::Ok, self.transfer())
     }
@@ -220,9 +220,9 @@ impl Pipe {
             return self.poison();
         }
         let drops_put = if has_begun {
-            self.is(Mutation::CancelledPutTears)
+            self.is(Mutation::CancelledPutIsTorn)
         } else {
-            !self.is(Mutation::CancelledPutGoes)
+            !self.is(Mutation::QueuedPutIsKept)
         };
         if drops_put {
             self.puts.retain(|put| put.step != step);

@@ -66,7 +66,9 @@ impl State<'_> {
             let is_counted =
                 !self.processes[process].has_ended() && !self.is(Mutation::TrapsAreLost);
             self.processes[process].signals.caught += u64::from(is_counted);
-        } else if self.processes[process].signals.is_fatal(signal) && !self.is(Mutation::Deaf) {
+        } else if self.processes[process].signals.is_fatal(signal)
+            && !self.is(Mutation::SignalsIgnored)
+        {
             self.begin_exit(process, ProcessExit::Signal(signal.into()));
         }
     }

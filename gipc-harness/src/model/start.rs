@@ -37,7 +37,7 @@ impl State<'_> {
     pub(super) fn make_streams(&mut self, step: usize, program: &ProgramStart) -> bool {
         let error = match program.executable {
             Executable::Script => None,
-            _ if self.is(Mutation::AnythingRuns) => None,
+            _ if self.is(Mutation::MissingProgramStarts) => None,
             Executable::Missing => Some("ENOENT"),
             Executable::NotExecutable => Some("EACCES"),
         };

@@ -313,7 +313,7 @@ impl<'a> Execution<'a> {
 
     async fn examine_stall(&mut self, stall: StallEvidence) -> StallEvidence {
         let mut evidence = stall::collect(&self.state, self.inbox.supervisor_pid(), stall);
-        let hung_up = self.state.sessions.hung_up_but_asleep(&evidence.blocked_in);
+        let hung_up = self.state.sessions.disconnected_but_asleep(&evidence.blocked_in);
         if let Some(fault) =
             hung_up.map(|process| format!("{process} closed its connection and is still running"))
         {

@@ -143,7 +143,7 @@ impl QuiescenceDetector {
     ) -> Quiescence {
         self.examinations += 1;
         // The report of this end is still to come, although no process can move.
-        if state.sessions.has_unheard_end() && !self.has_timed_out() {
+        if state.sessions.has_unreported_end() && !self.has_timed_out() {
             return Quiescence::None;
         }
         let before = snapshot_of_run(supervisor);

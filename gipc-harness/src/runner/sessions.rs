@@ -168,7 +168,7 @@ impl Sessions {
     }
 
     /// Whether a process has ended and the run has not received the report of its end yet.
-    pub(super) fn has_unheard_end(&self) -> bool {
+    pub(super) fn has_unreported_end(&self) -> bool {
         let has_ended =
             |session: &AgentSession| session.handle.as_ref().is_some_and(|it| it.has_ended());
         self.alive().any(|(_, session)| has_ended(session))
@@ -181,7 +181,7 @@ impl Sessions {
     }
 
     /// A living process that has closed its connection and still sleeps. A process that is about to end does not sleep.
-    pub(super) fn hung_up_but_asleep(
+    pub(super) fn disconnected_but_asleep(
         &self,
         blocked_in: &BTreeMap<String, BlockedIn>,
     ) -> Option<&str> {

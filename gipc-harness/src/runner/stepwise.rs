@@ -50,7 +50,7 @@ pub(super) async fn run(
         let starts =
             release.starts.iter().filter(|child| !next.contains(child.as_str())).cloned().collect();
         let release = Release { starts, ..release.clone() };
-        resolve_untils(execution, &release).await;
+        complete_untils(execution, &release).await;
         await_effects(execution, &release, &release.completes).await;
     }
     if !execution.state.is_over() {
@@ -103,7 +103,7 @@ fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -
 
 /// Completes the `until` steps of a release. Each completes when all steps that must complete before it have completed and
 /// the task that it awaits is blocked. An `until` may have been released earlier.
-async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
+async fn complete_untils(execution: &mut Execution<'_>, release: &Release) {
     let scenario = execution.state.scenario;
     for (place, step) in release.completes.iter().copied().enumerate() {
         let Verb::Until { task_id: task } = &scenario.steps[step].verb else { continue };
@@ -117,7 +117,7 @@ async fn resolve_untils(execution: &mut Execution<'_>, release: &Release) {
 
 /// Completes one open `until` whose awaited task is blocked, after the last release. The schedule does not complete such an
 /// `until`, but where steps race, the task can be blocked in this run. Returns whether an `until` was completed.
-async fn fulfil_until(execution: &mut Execution<'_>) -> bool {
+async fn complete_blocked_until(execution: &mut Execution<'_>) -> bool {
     let steps = &execution.state.scenario.steps;
     let open: Vec<usize> = execution.state.steps.open_steps().iter().copied().collect();
     for step in open {
@@ -211,7 +211,7 @@ async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
         let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await else {
             continue;
         };
-        if fulfil_until(execution).await {
+        if complete_blocked_until(execution).await {
             detector = execution.new_detector();
             continue;
         }
@@ -222,7 +222,7 @@ async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
         };
         execution.release(*step);
         let release = Release { step: *step, completes: smallvec![*step], ..Release::default() };
-        resolve_untils(execution, &release).await;
+        complete_untils(execution, &release).await;
         detector = execution.new_detector();
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::runtime;
 
 /// What the clones of a writer share.
-pub(crate) struct Outlet {
+pub(crate) struct WriterState {
     pub(crate) sink: Channel,
     /// A buffer for short messages, kept from one put to the next.
     scratch: Vec<u8>,
@@ -25,7 +25,7 @@ pub(crate) struct Outlet {
     growth: Option<Growth>,
 }
 
-impl Outlet {
+impl WriterState {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
         Self {
             sink: Channel::for_writing(descriptor),
@@ -66,18 +66,18 @@ struct Rest {
 
 /// The turn of one operation at a writer that has no unfinished frame. If it is dropped with an unfinished frame, the turn
 /// goes on in the background.
-pub(crate) struct Turn(Option<Held<Outlet>>);
+pub(crate) struct Turn(Option<Held<WriterState>>);
 
 impl Turn {
     /// Waits for the turn, then writes what an earlier put has left. Cancel-safe.
-    pub(crate) async fn enter(end: &Arc<End<Outlet>>) -> Result<Self, Error> {
+    pub(crate) async fn enter(end: &Arc<End<WriterState>>) -> Result<Self, Error> {
         let mut turn = Self(Some(end.enter().await?));
         turn.write_rest().await?;
         Ok(turn)
     }
 
     /// Waits for the turn, writes what an earlier put has left, and closes.
-    pub(crate) async fn close(end: &Arc<End<Outlet>>) -> Result<(), Error> {
+    pub(crate) async fn close(end: &Arc<End<WriterState>>) -> Result<(), Error> {
         let mut turn = Self(Some(end.enter().await?));
         let written = turn.write_rest().await;
         if !turn.held().has_rest() {
@@ -87,14 +87,14 @@ impl Turn {
     }
 
     async fn write_rest(&mut self) -> Result<(), Error> {
-        let (end, outlet) = self.held().parts();
-        if !outlet.has_rest() {
+        let (end, state) = self.held().parts();
+        if !state.has_rest() {
             return Ok(());
         }
-        end.unless_aborted(outlet.write_rest()).await.unwrap_or(Err(Error::Closed))
+        end.unless_aborted(state.write_rest()).await.unwrap_or(Err(Error::Closed))
     }
 
-    fn held(&mut self) -> &mut Held<Outlet> {
+    fn held(&mut self) -> &mut Held<WriterState> {
         self.0.as_mut().expect("a turn has its writer until it is dropped")
     }
 
@@ -110,12 +110,12 @@ impl Turn {
         frame: Outgoing<'_>,
         left_rest: &AtomicBool,
     ) -> Result<(), Error> {
-        let (end, outlet) = self.held().parts();
-        if outlet.growth.is_none() && frame.is_large() {
-            outlet.growth = Some(Growth::of(&outlet.sink));
+        let (end, state) = self.held().parts();
+        if state.growth.is_none() && frame.is_large() {
+            state.growth = Some(Growth::of(&state.sink));
         }
-        let mut writing = Writing { outlet, frame, left_rest };
-        let written = end.unless_aborted(writing.frame.write(&mut writing.outlet.sink)).await;
+        let mut writing = Writing { state, frame, left_rest };
+        let written = end.unless_aborted(writing.frame.write(&mut writing.state.sink)).await;
         match written {
             None => Err(Error::Closed),
             Some(Err(error)) if is_broken(&error) => {
@@ -134,29 +134,29 @@ impl Drop for Turn {
         // before that, the next put writes the rest.
         if let Ok(runtime) = runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let (end, outlet) = held.parts();
+                let (end, state) = held.parts();
                 // If nothing reads any more, the next put reports it.
-                let _ = end.unless_aborted(outlet.write_rest()).await;
+                let _ = end.unless_aborted(state.write_rest()).await;
             });
         }
     }
 }
 
-/// A frame that is being written. Whenever it is dropped, it leaves the missing part of the frame with the outlet.
-struct Writing<'o, 'm> {
-    outlet: &'o mut Outlet,
+/// A frame that is being written. Whenever it is dropped, it leaves the missing part of the frame with the state of the writer.
+struct Writing<'s, 'm> {
+    state: &'s mut WriterState,
     frame: Outgoing<'m>,
-    left_rest: &'o AtomicBool,
+    left_rest: &'s AtomicBool,
 }
 
 impl Drop for Writing<'_, '_> {
     fn drop(&mut self) {
         let rest = self.frame.rest_of_frame();
         if !rest.is_empty() {
-            self.outlet.rest = Rest { bytes: rest, sent: 0 };
+            self.state.rest = Rest { bytes: rest, sent: 0 };
             self.left_rest.store(true, Ordering::Relaxed);
         }
-        self.outlet.scratch = self.frame.take_scratch();
+        self.state.scratch = self.frame.take_scratch();
     }
 }
 
