@@ -206,7 +206,7 @@ fn a_language_without_a_kit_gets_a_manifest_and_a_walk_through() {
     // With an empty list, each scenario that needs what the agent lacks would be an ERROR.
     assert!(!folder.join("skips.txt").exists());
     let (text, code) = adapters.harness(&["adapter", "check", "in-perl"]);
-    assert!(code == 3 && text.contains("cannot start"), "{text}");
+    assert!(code == 3 && text.contains("in-perl cannot run here: there is no "), "{text}");
 }
 
 #[test]

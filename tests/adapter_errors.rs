@@ -42,9 +42,7 @@ fn main() {
                 )
             },
         ),
-        Trial::test("an_agent_that_cannot_be_started_is_an_error", || {
-            check("absent", "cannot start", "")
-        }),
+        Trial::test("an_agent_whose_program_does_not_exist_is_one_error", absent),
         Trial::test("a_supervisor_that_cannot_start_a_thread_reports_the_error", starved),
         Trial::test("an_agent_that_exits_before_hello_is_an_error_with_its_output", || {
             check("dies", "ended before it said hello", "I die here")
@@ -254,6 +252,16 @@ fn check(kind: &str, reason: &str, printed: &str) -> Result<(), Failed> {
         return Err(format!("exit {code}, and\n{text}").into());
     }
     Ok(())
+}
+
+/// What no run could start is said once, before anything runs.
+fn absent() -> Result<(), Failed> {
+    let (text, code) = run("absent", &["close/eof-after-close", "message/empty-is-not-eof"])?;
+    let expected = "error: absent cannot run here: there is no /nowhere/at-all";
+    match code == 3 && text.trim_end() == expected {
+        true => Ok(()),
+        false => Err(format!("exit {code}, and\n{text}").into()),
+    }
 }
 
 /// The environment of an adapter is that of its supervisor, too: no system has room for a stack of a pebibyte.

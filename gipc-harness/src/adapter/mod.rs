@@ -87,7 +87,7 @@ impl Adapter {
             let meant = meant.map_or(String::new(), |name| format!("is it {name}? "));
             let names = names.join(", ");
             AdapterError::Bad(format!(
-                "cannot read adapter {name}: {shown}: {error}; {meant}adapters here are {names}"
+                "cannot read adapter {name}: {shown}: {error}; {meant}adapters here are {names}; `--adapters DIR` names another folder"
             ))
         })?;
         let manifest = Manifest::parse(&text, &shown)?.choose(variant, &shown)?;
@@ -169,7 +169,7 @@ impl Adapter {
     pub fn ready(&self) -> Result<(), AdapterError> {
         let name = &self.manifest.name;
         let needs = self.manifest.needs.iter().map(|need| fill(need, &self.words));
-        for need in needs {
+        for need in needs.chain(self.command.first().cloned()) {
             let exists =
                 if need.contains('/') { Path::new(&need).exists() } else { is_in_path(&need) };
             if exists {

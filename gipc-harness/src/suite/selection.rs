@@ -197,6 +197,10 @@ impl Suite {
         } else if similar.is_empty() {
             let last = |id: &'_ str| id.rsplit('/').next().map(str::to_owned);
             similar.extend(closest(name, ids.iter().copied()));
+            let themes: BTreeSet<&str> =
+                ids.iter().filter_map(|id| id.split_once('/')).map(|(theme, _)| theme).collect();
+            let theme = closest(name.trim_end_matches('/'), themes.iter().copied());
+            similar.extend(theme);
             if similar.is_empty() && !name.contains('/') {
                 let names: Vec<String> = ids.iter().filter_map(|id| last(id)).collect();
                 let meant = closest(name, names.iter().map(String::as_str));
