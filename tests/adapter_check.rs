@@ -1,5 +1,5 @@
-//! Tests `adapter new`, what `adapter check` says of the mistakes that new agents have, and what a run does not ask of an
-//! adapter.
+//! Tests `adapter new`, what `adapter check` says of the mistakes that new agents have, what a run does not ask of an
+//! adapter, and how a bundle names the adapter.
 //!
 //! The agents with mistakes are the one that `adapter new --lang python` writes, each with one mistake.
 
@@ -31,19 +31,23 @@ impl Adapters {
         fs::write(&path, text.replace(from, to)).expect("written");
     }
 
-    /// Stdout, then stderr, and the exit code.
+    /// What the harness does with this folder as that of all adapters.
     fn harness(&self, arguments: &[&str]) -> (String, i32) {
-        let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .arg("--adapters")
-            .arg(self.folder.path())
-            .args(arguments)
-            .output()
-            .expect("the harness starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let text = text + &String::from_utf8_lossy(&output.stderr);
-        (text, output.status.code().unwrap_or(-1))
+        let folder = self.folder.path().to_str().expect("a path");
+        harness(&[&["--adapters", folder], arguments].concat())
     }
+}
+
+/// Stdout, then stderr, and the exit code.
+fn harness(arguments: &[&str]) -> (String, i32) {
+    let output = Command::new(env!("CARGO_BIN_EXE_gipc-harness"))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(arguments)
+        .output()
+        .expect("the harness starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = text + &String::from_utf8_lossy(&output.stderr);
+    (text, output.status.code().unwrap_or(-1))
 }
 
 /// The check of an agent with this mistake; it must fail.
@@ -267,6 +271,24 @@ fn after_accept_the_manifest_is_readable_and_its_new_entries_fail_until_they_hav
     assert!(manifest.contains("# reason = \"the agent closes nothing\""), "{manifest}");
     let (text, code) = run(&[]);
     assert!(code == 0 && text.contains("2 passed"), "{text}");
+}
+
+/// The path of the folder is removed from the bundle, and would name nothing on another machine.
+#[test]
+fn a_bundle_of_an_adapter_that_was_named_by_its_folder_is_run_again_by_its_name() {
+    let adapters = Adapters::with_mistake("");
+    let path = |name: &str| adapters.folder.path().join(name).display().to_string();
+    let (records, bundle) = (path("records"), path("bundle"));
+    let (text, code) =
+        harness(&["run", "close/twice", "--adapter", &path("it"), "--record", &records]);
+    assert_eq!(code, 1, "{text}");
+    let record = path("records/it/close/twice/record.jsonl");
+    let (text, code) = harness(&["repro", &record, "--output", &bundle]);
+    assert_eq!(code, 0, "{text}");
+    let (text, code) = harness(&["run", &bundle, "--times", "1"]);
+    assert!(code == 2 && text.contains("cannot read adapter it: "), "{text}");
+    let (text, code) = adapters.harness(&["run", &bundle, "--times", "1"]);
+    assert!(code == 1 && text.contains("close/twice on it") && text.contains("GENUINE"), "{text}");
 }
 
 /// Where a library crashed, only the stack says.

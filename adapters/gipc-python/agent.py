@@ -233,7 +233,7 @@ class Agent(object):
         args = (child, handles, self.typed, in_list) + given
         process = in_thread(gipc.start_process, play, args) if from_thread else gipc.start_process(play, args)
         self.children[child] = process
-        return {"is": "ok"}, {"child": process.pid}
+        return {"is": "ok"}
 
     def do_put(self, handle, payload):
         if handle in self.typed:

@@ -3,7 +3,7 @@
 import { fork, spawn } from "node:child_process";
 import { writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Answer, Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
+import { Unsupported, content, ended, orGivenUp, serve } from "../kit/node/gipc_agent.mjs";
 import { SecondLoop } from "./second_loop.mjs";
 
 const NOT_CONNECTED = "a channel connects a parent and its child, and exists only after the start";
@@ -168,7 +168,7 @@ export class Fork {
       this.bind(this.created.get(name).other, side);
     }
     return new Promise((started, failed) => {
-      process_.once("spawn", () => started(new Answer("ok", { child: process_.pid })));
+      process_.once("spawn", () => started("ok"));
       process_.once("error", failed);
     });
   }
@@ -186,7 +186,7 @@ export class Fork {
         for (const name of names.filter((name) => streams[name])) {
           this.streams.set(streams[name].pipe, new Stream(process_[name]));
         }
-        started(new Answer("ok", { child: process_.pid }));
+        started("ok");
       });
       process_.once("error", failed);
     });

@@ -17,7 +17,7 @@ const PROFILES = {
   "signal-group": "groups",
 };
 
-/** An outcome with additional fields: the descriptors of new handles, or the pid of a child. */
+/** An outcome with additional fields: `descriptors` of new handles, or `detail`, the words of the library. */
 export class Answer {
   constructor(outcome, more) {
     Object.assign(this, { outcome, more });

@@ -373,7 +373,7 @@ impl Agent {
         if !(from_thread && fault!("a-child-from-a-thread-cannot-be-joined")) {
             self.children.add(role, pid);
         }
-        Ok(Started::Done(json!({ "outcome": is("ok"), "child": pid.as_raw() })))
+        Ok(Started::Done(json!({ "outcome": is("ok") })))
     }
 }
 

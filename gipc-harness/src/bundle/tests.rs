@@ -61,7 +61,9 @@ fn a_bundle_that_was_written_is_read_as_the_same_failure() {
         assert!(written.contains(&name), "{name} is missing");
     }
     let readme = std::fs::read_to_string(folder.path().join("README.md")).expect("it is there");
-    assert!(readme.lines().count() <= 12, "{readme}");
+    assert!(readme.lines().count() <= 16, "{readme}");
+    assert!(readme.contains("cargo install --path gipc-harness"), "{readme}");
+    assert!(readme.contains("--adapters DIR"), "{readme}");
 }
 
 #[test]

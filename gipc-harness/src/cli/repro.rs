@@ -59,12 +59,17 @@ pub(super) fn bundle(
     };
     let mut record = Record::read(&file)?;
     // On another machine, an adapter in a folder of its own is known by its name.
-    let adapter = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name);
-    if let Some(name) = adapter.ok().filter(|name| suite.adapter(name).is_ok()) {
+    let name = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name).ok();
+    if let Some(name) = name.clone().filter(|name| suite.adapter(name).is_ok()) {
         record.case.adapter = name;
     }
     if !private {
+        let asked = record.case.adapter.clone();
         record = redacted(&record)?;
+        // A path that was removed names no adapter; `--adapters` finds the name.
+        if record.case.adapter != asked {
+            record.case.adapter = name.unwrap_or(record.case.adapter);
+        }
     }
     Bundle::new(&file, record, !private)
 }

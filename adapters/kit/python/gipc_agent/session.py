@@ -102,7 +102,7 @@ class Agent:
     def born(self, child, process):
         """The answer of spawn; also records the child."""
         self.children[child] = process
-        return {"is": "ok"}, {"child": process.pid}
+        return {"is": "ok"}
 
     def live(self):
         """The number of live handles that the library counts in this process; only needed for the profile counts."""
