@@ -26,17 +26,6 @@ impl Suite {
         let short = |path: PathBuf| path.strip_prefix(here).map(Path::to_owned).unwrap_or(path);
         if let Some(project) = ProjectFile::nearest(here)? {
             let folder = project.path.parent().unwrap_or(here);
-            for (name, named) in
-                [("scenarios", &project.scenarios), ("adapters", &project.adapters)]
-            {
-                if let Some(named) = named.as_ref().filter(|named| !folder.join(named).is_dir()) {
-                    return Err(Error::usage(format!(
-                        "error: `{name}` in {} names {}, which is no folder",
-                        project.path.display(),
-                        named.display()
-                    )));
-                }
-            }
             return Ok(Self {
                 scenarios: project.scenarios.map(|path| short(folder.join(path))),
                 adapters: short(folder.join(project.adapters.unwrap_or_else(|| "adapters".into()))),
