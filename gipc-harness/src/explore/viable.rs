@@ -20,7 +20,8 @@ pub(super) fn viable(script: &Script, choices: Choices) -> Option<(Scenario, All
     }
     let open = open.with_steps(steps);
     // The cheapest checks first: most scripts fail them.
-    if has_start_refused_for_two_reasons(&open, choices)
+    if model::first_limit_dependent_step(&open).is_some()
+        || has_start_refused_for_two_reasons(&open, choices)
         || !is_orderly(&open, &model::predict(&open, choices))
     {
         return None;

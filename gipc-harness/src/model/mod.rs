@@ -37,9 +37,11 @@ mod state_space;
 mod orders;
 mod blocking;
 mod kill_points;
+mod limit_races;
 
 pub use blocking::Deadlock;
 pub use choices::{AfterCancel, Choices, ReleaseOrder, Unjoined};
+pub use limit_races::first_limit_dependent_step;
 pub use mutation::Mutation;
 pub use state_space::Analysis;
 

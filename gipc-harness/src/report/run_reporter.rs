@@ -375,8 +375,8 @@ impl<'a> RunReporter<'a> {
         let is_accepted = |id: &str| self.options.accept && self.seen.contains_key(id);
         self.tally.unstable = self.stability.report(self.console, is_accepted);
         let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
-        if self.tally.unstable == 0 && says_stable {
-            let count = self.stability.len();
+        let count = self.stability.len();
+        if self.tally.unstable == 0 && says_stable && count > 0 {
             self.console
                 .line(&format!("  each of {count} scenarios had the same trace in every run"));
         }

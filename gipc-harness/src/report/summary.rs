@@ -35,11 +35,13 @@ pub fn summary(adapter: &str, tally: &Tally, environment: &Environment, seconds:
     if failures.iter().map(|group| group.ids.len()).sum::<usize>() > 1 {
         out.push_str(&groups(&failures));
     }
-    let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s: ", tally.done(), tally.planned);
+    let _ = write!(out, "\n  {} of {} ran in {seconds:.1} s", tally.done(), tally.planned);
     let statuses = tally.statuses.iter();
     let counts: Vec<String> =
         statuses.map(|(status, count)| format!("{count} {}", participle(*status))).collect();
-    out.push_str(&counts.join(", "));
+    if !counts.is_empty() {
+        let _ = write!(out, ": {}", counts.join(", "));
+    }
     if tally.heavy > 0 {
         let _ = write!(out, ". Left out: {} heavy (add --heavy)", tally.heavy);
     }

@@ -125,7 +125,9 @@ pub(super) fn next_commands(report: &ScenarioReport) -> String {
         Some(_) => true,
     };
     if report.verdict.baseline_change == Some(BaselineChange::Passes) {
-        out.push_str("  fixed    delete the entry of the manifest, or let --accept do it\n");
+        out.push_str(
+            "  fixed    delete the entry of the manifest, or let --accept do it; if it fails in some runs only, add `sometimes = true`\n",
+        );
     }
     if contradicts_baseline {
         let accept = program::command(&format!("run {name}{adapter} --accept"));

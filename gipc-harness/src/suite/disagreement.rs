@@ -33,6 +33,7 @@ pub(super) fn errors(scenario: &Scenario, choices: Choices) -> Vec<ParseError> {
         true => {
             let mut errors = impossible_alternatives(scenario, &allowed);
             errors.extend(reaped_elsewhere::errors(scenario));
+            errors.extend(model::first_limit_dependent_step(scenario));
             errors.sort_by_key(|error| error.line);
             errors
         }

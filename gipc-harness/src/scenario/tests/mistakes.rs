@@ -179,20 +179,6 @@ use rstest::rstest;
     "-5ms",
     "not a time limit"
 )]
-#[case::an_until_that_waits_for_a_limit_that_races(
-    "main        pipe r w\nmain        spawn child r\nchild       get r within 5ms            => timeout or eof\nmain        until child blocks",
-    6,
-    13,
-    "until child blocks",
-    "whether child blocks depends on when the limit of `get r within 5ms` in line 5 expires"
-)]
-#[case::a_task_that_uses_the_reader_of_a_limit_that_races(
-    "main        duplex near far\nmain/one    get near within 5ms         => timeout or eof\nmain        close near",
-    5,
-    13,
-    "close near",
-    "whether near is in use depends on when the limit of `get near within 5ms` in line 4 expires"
-)]
 #[case::a_shared_handle_without_a_name(
     "main        pipe r w\nmain        spawn child share()         => ok",
     4,

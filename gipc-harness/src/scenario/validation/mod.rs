@@ -6,7 +6,6 @@
 mod closing_rules;
 mod frame_rules;
 mod handle_rules;
-mod limit_rules;
 mod process_rules;
 
 use super::mistake_list::MistakeList;
@@ -40,7 +39,6 @@ pub(super) fn validate(scenario: &Scenario, mistakes: &mut MistakeList<'_>) {
             check_that_something_is_tested(scenario),
             validator.processes.check_tasks(&scenario.steps),
             check_that_senders_differ(scenario),
-            limit_rules::check(scenario),
             frame_rules::check_shared_writers(scenario),
         ];
         checks.into_iter().filter_map(Result::err).for_each(|mistake| mistakes.add(mistake));
