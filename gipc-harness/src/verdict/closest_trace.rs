@@ -1,7 +1,7 @@
 //! Finds the allowed trace that a run agrees with, or agrees with for the most steps.
 
 use super::comparison::fill_unobservable;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Verb};
 use crate::trace::{Allowed, ProcessExit, StepState, Trace, is_unexpected};
 
 /// Finds the allowed trace that is closest to the observed one. Returns the trace that agrees with it, and true; or else the
@@ -32,8 +32,8 @@ pub(super) fn closest_trace<'a>(
 ///
 /// If the file allows several outcomes, the specification leaves the outcome open: any of them is accepted if the
 /// model predicts the same one in all its traces, or if the actual one is in none of its traces. A step that is pending
-/// because its process was killed, or ended itself in another task, is accepted, since it is unknown how far it got: an agent
-/// says that a step begins before it does anything.
+/// because its process was killed is accepted, since it is unknown how far it got. If another task ends the process, a pending
+/// step may have done nothing: an agent says that a step begins before it does anything.
 pub(super) fn same(
     scenario: &Scenario,
     allowed: &Allowed,
@@ -41,11 +41,16 @@ pub(super) fn same(
     trace: &Trace,
     step: usize,
 ) -> bool {
-    let has_ended = |trace: &Trace| {
-        matches!(
-            trace.exits.get(scenario.steps[step].task_id.process.as_str()),
-            Some(ProcessExit::Signal(_) | ProcessExit::Code(_) | ProcessExit::Failed)
-        )
+    let task_id = &scenario.steps[step].task_id;
+    let is_killed = |trace: &Trace| {
+        matches!(trace.exits.get(task_id.process.as_str()), Some(ProcessExit::Signal(_)))
+    };
+    let exits_meanwhile = || {
+        scenario.steps.iter().any(|other| {
+            matches!(other.verb, Verb::Exit { .. } | Verb::Raise)
+                && other.task_id.process == task_id.process
+                && other.task_id != *task_id
+        })
     };
     let (expected, actual) = (&predicted.steps[step], &trace.steps[step]);
     let is_alike = |one: &StepState, other: &StepState| match (one, other) {
@@ -61,7 +66,8 @@ pub(super) fn same(
         && (predictions.clone().all(|prediction| is_alike(prediction, expected))
             || !predictions.any(|prediction| is_alike(prediction, actual)));
     match (expected, actual) {
-        (expected, StepState::Pending) if *expected != StepState::Pending => has_ended(predicted),
+        (StepState::NotStarted, StepState::Pending) if exits_meanwhile() => true,
+        (expected, StepState::Pending) if *expected != StepState::Pending => is_killed(predicted),
         _ => is_open || is_alike(expected, actual),
     }
 }
