@@ -266,7 +266,7 @@ fn begin(entries: &[Listed], signature: &str, control: &UnixStream) -> Result<i3
     Ok(report.exit_code())
 }
 
-/// The error for a missing entry: why there is none, and what to do.
+/// The error for a missing entry: why it is missing, and what to do.
 fn unknown(entries: &[Listed], signature: &str) -> String {
     let name = signature.split('(').next().unwrap_or_default();
     match entries.iter().find(|entry| entry.name == name) {

@@ -328,7 +328,7 @@ pub(crate) fn take_stdin() -> io::Result<UnixStream> {
     Ok(control.into())
 }
 
-/// Opens the null device. If there is none, as in a bare chroot, returns a pipe that is at its end.
+/// Opens the null device. If the device is missing, as in a bare chroot, returns a pipe that is at its end.
 fn empty_input(null: &str) -> io::Result<OwnedFd> {
     std::fs::File::open(null).map(OwnedFd::from).or_else(|_| pipe().map(|(end, _)| end))
 }

@@ -179,7 +179,7 @@ pub(super) fn run_bundle(
     if interrupted {
         let all = alone.all + loaded.as_ref().map_or(0, |runs| runs.all);
         return Err(Error::unable(format!(
-            "error: interrupted after {all} runs, which say nothing of the others; run it again"
+            "error: interrupted after {all} runs, too few for a conclusion; run the bundle again"
         )));
     }
     let found = conclusion(&alone, loaded.as_ref());

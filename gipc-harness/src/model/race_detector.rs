@@ -84,7 +84,7 @@ impl Knowledge {
 struct Event {
     component: u32,
     epoch: u32,
-    /// The step that began at this event, or during which the process ended; `NO_STEP` if there is none.
+    /// The step that began at this event, or during which the process ended; `NO_STEP` if no step did.
     step: u32,
     access: Access,
 }
