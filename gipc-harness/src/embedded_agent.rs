@@ -300,25 +300,23 @@ impl Core {
         };
         let mut command = child_command(in_group)?.handles(Vec::new());
         let [stdin, stdout, stderr] = &streams;
-        let given = |stream: &Option<WireStream>| match stream {
-            Some(WireStream::Given(handle)) => self.streams.take(handle).map(Some),
-            _ => Ok(None),
+        let mut given = self.streams.give();
+        let mut end = |stream: &WireStream| match stream {
+            WireStream::Given(handle) => given.take(handle).map(Some),
+            WireStream::Pipe(_) => Ok(None),
         };
-        if let Some(end) = given(stdin)? {
-            command = command.stdin(end);
-        } else if stdin.is_some() {
-            command = command.stdin(Stdin::Piped);
+        if let Some(stream) = stdin {
+            command = command.stdin(end(stream)?.map_or(Stdin::Piped, Stdin::from));
         }
         if let Some(stream) = stdout {
-            let end = given(&Some(stream.clone()))?;
-            command = command.stdout(end.map_or_else(Stdio::piped, Stdio::from));
+            command = command.stdout(end(stream)?.map_or_else(Stdio::piped, Stdio::from));
         }
         if let Some(stream) = stderr {
-            let end = given(&Some(stream.clone()))?;
-            command = command.stderr(end.map_or_else(Stdio::piped, Stdio::from));
+            command = command.stderr(end(stream)?.map_or_else(Stdio::piped, Stdio::from));
         }
         let arguments = (child.clone(), Vec::new(), BTreeMap::new(), program.to_vec());
         let process = command.spawn(&arguments).map_err(failure)?;
+        given.leave();
         let kept = [
             (stdin.clone(), process.take_stdin().map(Stream::Stdin)),
             (stdout.clone(), process.take_stdout().map(Stream::Stdout)),

@@ -176,11 +176,12 @@ impl Raw {
         if in_group {
             command.process_group(0);
         }
+        let mut given = self.streams.give();
         for (number, stream) in streams.iter().enumerate() {
             let stdio = match stream {
                 None => continue,
                 Some(WireStream::Pipe(_)) => Stdio::piped(),
-                Some(WireStream::Given(handle)) => self.streams.take(handle)?.into(),
+                Some(WireStream::Given(handle)) => given.take(handle)?.into(),
             };
             match number {
                 0 => command.stdin(stdio),
@@ -189,6 +190,7 @@ impl Raw {
             };
         }
         let mut process = command.spawn()?;
+        given.leave();
         let [stdin, stdout, stderr] = streams;
         let kept = [
             (stdin, process.stdin.take().map(Stream::Stdin)),

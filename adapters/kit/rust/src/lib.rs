@@ -48,7 +48,7 @@ pub use protocol::{
 #[cfg(feature = "tokio")]
 pub use session::serve;
 #[cfg(feature = "tokio")]
-pub use streams::{Stream, Streams};
+pub use streams::{GivenEnds, Stream, Streams};
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -18,6 +18,9 @@ use tokio::sync::Mutex;
 #[derive(Debug, Default)]
 pub struct Streams(RefCell<BTreeMap<String, Rc<Mutex<Option<Kept>>>>>);
 
+/// Makes an end of a descriptor again.
+type Restore = fn(OwnedFd) -> io::Result<Stream>;
+
 /// An end of a stream that this process has.
 #[derive(Debug)]
 struct Kept {
@@ -37,6 +40,57 @@ pub enum Stream {
     Stderr(ChildStderr),
 }
 
+/// Ends that are given to a child which is about to start. When this is dropped they return to this process, since a child
+/// that was not started takes nothing.
+#[derive(Debug)]
+pub struct GivenEnds<'a> {
+    streams: &'a Streams,
+    taken: Vec<TakenEnd>,
+}
+
+#[derive(Debug)]
+struct TakenEnd {
+    name: String,
+    descriptor: OwnedFd,
+    restore: Restore,
+    is_truncated: bool,
+}
+
+impl GivenEnds<'_> {
+    /// Takes an end, and returns a copy of its descriptor for the child.
+    ///
+    /// # Errors
+    ///
+    /// `closed` if this process does not have the end, `locked` if a task uses it, or the error of the system if there is no
+    /// room for the copy.
+    pub fn take(&mut self, handle: &str) -> Result<OwnedFd, Failure> {
+        let end = self.streams.end(handle)?;
+        let end = end.try_lock().map_err(|_| WireOutcome::Locked)?.take();
+        let Kept { end, is_truncated } = end.ok_or(WireOutcome::Closed)?;
+        let (descriptor, restore) = end.into_descriptor()?;
+        let copy = descriptor.try_clone();
+        let name = handle.to_owned();
+        self.taken.push(TakenEnd { name, descriptor, restore, is_truncated });
+        Ok(copy?)
+    }
+
+    /// Closes the ends in this process: the child was started and has them.
+    pub fn leave(mut self) {
+        self.taken.clear();
+    }
+}
+
+impl Drop for GivenEnds<'_> {
+    fn drop(&mut self) {
+        for TakenEnd { name, descriptor, restore, is_truncated } in self.taken.drain(..) {
+            // This fails only if the system refuses to watch a descriptor that it has watched before.
+            if let Ok(end) = restore(descriptor) {
+                self.streams.insert(name, Kept { end, is_truncated });
+            }
+        }
+    }
+}
+
 impl Streams {
     /// Whether a handle is the end of a stream that this process has or had.
     #[must_use]
@@ -52,19 +106,10 @@ impl Streams {
         ends.values().filter(|end| end.try_lock().map_or(true, |end| end.is_some())).count() as u64
     }
 
-    /// Takes an end that is given to a child. It leaves this process.
-    ///
-    /// # Errors
-    ///
-    /// `closed` if this process does not have the end, `locked` if a task uses it.
-    pub fn take(&self, handle: &str) -> Result<OwnedFd, Failure> {
-        let end = self.end(handle)?;
-        let end = end.try_lock().map_err(|_| WireOutcome::Locked)?.take();
-        Ok(match end.ok_or(WireOutcome::Closed)?.end {
-            Stream::Stdin(end) => end.into_owned_fd()?,
-            Stream::Stdout(end) => end.into_owned_fd()?,
-            Stream::Stderr(end) => end.into_owned_fd()?,
-        })
+    /// Begins to give ends to a child. The ends return to this process unless [`GivenEnds::leave`] is called.
+    #[must_use]
+    pub fn give(&self) -> GivenEnds<'_> {
+        GivenEnds { streams: self, taken: Vec::new() }
     }
 
     /// Keeps the ends that a child was started with, and returns the answer of `run`.
@@ -76,11 +121,13 @@ impl Streams {
         for stream in streams {
             let (Some(WireStream::Pipe(name)), Some(end)) = stream else { continue };
             descriptors.insert(name.clone(), end.descriptor());
-            self.0
-                .borrow_mut()
-                .insert(name, Rc::new(Mutex::new(Some(Kept { end, is_truncated: false }))));
+            self.insert(name, Kept { end, is_truncated: false });
         }
         Completed::with_descriptors(descriptors)
+    }
+
+    fn insert(&self, name: String, kept: Kept) {
+        self.0.borrow_mut().insert(name, Rc::new(Mutex::new(Some(kept))));
     }
 
     /// The header of a message of this length, if it can express it.
@@ -161,6 +208,21 @@ impl Streams {
 }
 
 impl Stream {
+    /// The descriptor, which then blocks, and what makes it an end again.
+    fn into_descriptor(self) -> io::Result<(OwnedFd, Restore)> {
+        Ok(match self {
+            Self::Stdin(end) => {
+                (end.into_owned_fd()?, |fd| ChildStdin::from_std(fd.into()).map(Self::Stdin))
+            }
+            Self::Stdout(end) => {
+                (end.into_owned_fd()?, |fd| ChildStdout::from_std(fd.into()).map(Self::Stdout))
+            }
+            Self::Stderr(end) => {
+                (end.into_owned_fd()?, |fd| ChildStderr::from_std(fd.into()).map(Self::Stderr))
+            }
+        })
+    }
+
     fn descriptor(&self) -> RawFd {
         match self {
             Self::Stdin(end) => end.as_raw_fd(),
