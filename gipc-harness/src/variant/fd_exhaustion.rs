@@ -65,6 +65,8 @@ fn attempt(verb: &Verb) -> Option<Verb> {
         Verb::Pipe { reader: one, writer: two, .. } | Verb::Duplex { near: one, far: two } => {
             (*one, *two) = (other(one), other(two));
         }
+        // A program without pipes may be started without a free descriptor.
+        Verb::Spawn { program: Some(program), .. } if program.streams.is_empty() => return None,
         Verb::Spawn { child, handles, program, .. } => {
             *child = other(child);
             for stream in program.iter_mut().flat_map(|program| &mut program.streams) {
