@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::init::{init, init_with_agent};
 use crate::process_role::AgentFunction;
 use crate::report::{ScenarioReport, terminal};
+use crate::runner::Settings;
 use crate::scenario::Scenario;
 use crate::suite::{ScenarioFile, Suite, own_program};
 use crate::suite_run::{execute_one, settings_for_one};
@@ -16,6 +17,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The environment variable that names the adapters that must be able to run, separated by commas. The tests of any other
 /// adapter are ignored if it is not set up.
@@ -68,6 +70,7 @@ struct Shared {
     is_own: bool,
     inspect: Option<fn(&Scenario, &Verdict)>,
     environment: OnceLock<Environment>,
+    settings: OnceLock<(Settings, watch::Sender<bool>)>,
 }
 
 impl ConformanceTests {
@@ -152,8 +155,8 @@ impl ConformanceTests {
             let _ = writeln!(std::io::stderr(), "{asked} is not tested: {reason}");
         }
         let (inspect, is_own) = (self.inspect, suite.own_adapter.is_some());
-        let environment = OnceLock::new();
-        let shared = Arc::new(Shared { adapter, asked, is_own, inspect, environment });
+        let (environment, settings) = Default::default();
+        let shared = Arc::new(Shared { adapter, asked, is_own, inspect, environment, settings });
         let trials = files.into_iter().map(|file| match &absent {
             None => {
                 let (is_heavy, shared) = (file.is_heavy(), Arc::clone(&shared));
@@ -178,10 +181,10 @@ impl Shared {
         let scenario = scenario.map_err(|refusal| refusal.to_string())?;
         let exe = own_program()?;
         let environment = self.environment.get_or_init(|| environment::look(&exe));
-        let (settings, _keep) = settings_for_one(exe);
+        let (settings, _) = self.settings.get_or_init(|| settings_for_one(exe));
         let choices = declared_choices(&self.adapter);
         let job = Job::new(&scenario, &file.path, choices, Variant::default())?;
-        let output = execute_one(&job.scenario, &job.mode, &self.adapter, &settings)?;
+        let output = execute_one(&job.scenario, &job.mode, &self.adapter, settings)?;
         let verdict = judge(&job, &output.observation, &Baseline::of(&self.adapter), environment);
         if verdict.status.is_expected() {
             if let Some(inspect) = self.inspect {

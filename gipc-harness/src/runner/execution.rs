@@ -45,14 +45,14 @@ impl<'a> Execution<'a> {
         let mut clock = PhaseClock::start();
         let mut command = adapter.command.clone();
         command.push("main".to_owned());
-        let mut supervisor =
-            Supervisor::start(&command, &adapter.manifest.env, &settings.exe).await?;
+        let env = &adapter.manifest.env;
+        let supervisor = Supervisor::start(&command, env, &settings.supervisors).await?;
         let socket = supervisor.scratch().join(SOCKET);
         let agents = transport::listen(&socket, token(supervisor.scratch())).map_err(|error| {
             let socket = socket.display();
             io::Error::other(format!("cannot listen at {socket}: {error}; is TMPDIR too long?"))
         })?;
-        supervisor.start_main().await?;
+        let mut supervisor = supervisor.start_main().await?;
         let mut state = RunState::new(scenario, &adapter.manifest.keeps);
         // The pid of main must be known before its agent connects.
         match supervisor.next().await {

@@ -2,10 +2,10 @@
 
 use super::attached_tool::AttachedTool;
 use super::silence::SilenceNotice;
+use super::supervisor::SupervisorPool;
 use crate::scenario::Scenario;
 use crate::trace::StallEvidence;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Finds the open steps that can never complete although some processes still move. It is passed in because the runner does
@@ -15,8 +15,8 @@ pub type FindDeadlocked = fn(&Scenario, &StallEvidence) -> BTreeSet<usize>;
 /// The settings of an execution.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The harness's own program, which is started again as the supervisor.
-    pub exe: PathBuf,
+    /// Where supervisors come from.
+    pub supervisors: SupervisorPool,
     /// How long nothing must arrive before the processes are examined. It never decides anything.
     pub quiet_period: Duration,
     /// How long to wait for a run that is silent and whose processes can't be observed. The verdict is then `slow`.

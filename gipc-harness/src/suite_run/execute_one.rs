@@ -3,6 +3,7 @@
 use super::QUIET_PERIOD;
 use crate::adapter::{Adapter, Manifest};
 use crate::deadlock::deadlocked_steps;
+use crate::runner::supervisor::SupervisorPool;
 use crate::runner::{RunOutput, Settings, execute};
 use crate::scenario::Scenario;
 use crate::trace::{ExecutionMode, Observation};
@@ -50,13 +51,13 @@ fn not_asked(scenario: &Scenario, adapter: &Adapter) -> Option<Observation> {
     Some(Observation::not_asked(scenario, step, reason))
 }
 
-/// The settings of a single execution. `exe` is the harness, which becomes the supervisor. Keep the returned sender: it
+/// The settings of executions one at a time. `exe` is the harness, which becomes their supervisor. Keep the returned sender: it
 /// interrupts the run.
 #[must_use]
 pub fn settings_for_one(exe: PathBuf) -> (Settings, watch::Sender<bool>) {
     let (keep, interrupt) = watch::channel(false);
     let settings = Settings {
-        exe,
+        supervisors: SupervisorPool::new(exe),
         quiet_period: QUIET_PERIOD,
         timeout: TIMEOUT,
         capacity: None,

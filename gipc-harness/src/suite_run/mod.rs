@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::model::Choices;
 use crate::proc::platform::{possible_pipe_capacity, raise_descriptor_limit};
 use crate::program;
+use crate::runner::supervisor::SupervisorPool;
 use crate::runner::{Phase, RunOutput, Settings, SilenceNotice, Timings};
 use crate::suite::{Suite, own_program};
 use crate::trace::Observation;
@@ -216,7 +217,7 @@ impl SuiteRun {
                 let (stop, interrupt) = watch::channel(false);
                 let factor = self.request.slow_factor.unwrap_or(self.environment.slow_factor);
                 let settings = Settings {
-                    exe,
+                    supervisors: SupervisorPool::new(exe),
                     quiet_period: QUIET_PERIOD,
                     timeout: Duration::from_secs(self.request.timeout) * factor,
                     capacity: self.request.capacity,

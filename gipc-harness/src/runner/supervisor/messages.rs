@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// The name of the socket of a run, in its scratch directory.
 pub const SOCKET: &str = "socket";
 
+/// The order to make the scratch directory of the next run.
+pub(super) const PREPARE: &str = "prepare";
+
 /// The order to start `main`.
 pub(super) const START: &str = "start";
 
@@ -15,7 +18,7 @@ pub(super) const START: &str = "start";
 pub(super) const END: &str = "end";
 
 /// The order to end the run at once, followed by the same pids. Any other line, and the end of the connection, mean the
-/// same.
+/// same. The end of the connection also ends the supervisor.
 pub(super) const ABORT: &str = "abort";
 
 /// The token of a run: the name of its scratch directory, which has a random part.
@@ -43,7 +46,7 @@ pub enum SupervisorEvent {
     },
     /// Some processes are left, and it is not known yet whether they are about to end.
     Waiting,
-    /// No process of the run is left.
+    /// No process of the run is left, nor its scratch directory.
     Finished {
         /// The processes that were left behind.
         leaked: Vec<LeakedProcess>,

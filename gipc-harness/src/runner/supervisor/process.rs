@@ -2,7 +2,7 @@
 //! behind.
 
 use super::left_behind;
-use super::messages::{END, LeakedProcess, SOCKET, START, SupervisorEvent, token};
+use super::messages::{END, LeakedProcess, PREPARE, SOCKET, START, SupervisorEvent, token};
 use crate::proc::{platform, process_tree};
 use crate::trace::ProcessExit;
 use gipc_agent::{SOCKET_VARIABLE, TOKEN_VARIABLE};
@@ -28,46 +28,53 @@ const PRINTED_LIMIT: u64 = 256 * 1024;
 /// How long to wait between two attempts to kill all processes below the supervisor.
 const KILL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The main function of the supervisor: `supervisor PROGRAM ARGUMENT…`. Returns its exit code.
+/// The main function of the supervisor: `supervisor PROGRAM ARGUMENT…`. Supervises one run of the program after the other,
+/// until the harness closes the connection. Returns its exit code.
 #[must_use]
 pub fn supervisor_main(arguments: Vec<OsString>) -> i32 {
     let mut arguments = arguments.into_iter();
     let Some(program) = arguments.next() else { return 2 };
+    let arguments: Vec<OsString> = arguments.collect();
     platform::close_inherited_fds();
     if platform::reset_signals().is_err() {
         return 3;
     }
     platform::become_subreaper();
     let Ok(control) = take_stdin() else { return 3 };
-    // The supervisor makes the directory, because only the supervisor is sure to live long enough to remove it.
-    let scratch = match tempfile::Builder::new().prefix("gipc-").tempdir() {
-        Ok(scratch) => scratch,
-        Err(error) => {
-            let reason = format!("no directory for the run: {error}");
-            report(&control, &SupervisorEvent::Failed(reason));
-            return 3;
-        }
-    };
-    report(&control, &SupervisorEvent::Ready(scratch.path().to_owned()));
-    let orders = io::BufReader::new(&control);
-    let run = SupervisedRun { orders, control: &control, scratch: scratch.path() };
-    run.supervise(&program, arguments.collect())
+    let mut orders = io::BufReader::new(&control);
+    while next_order(&mut orders) == PREPARE {
+        // The supervisor makes the directory, because only the supervisor is sure to live long enough to remove it.
+        let scratch = match tempfile::Builder::new().prefix("gipc-").tempdir() {
+            Ok(scratch) => scratch,
+            Err(error) => {
+                let reason = format!("no directory for the run: {error}");
+                report(&control, &SupervisorEvent::Failed(reason));
+                continue;
+            }
+        };
+        report(&control, &SupervisorEvent::Ready(scratch.path().to_owned()));
+        let run = SupervisedRun { orders: &mut orders, control: &control, scratch: scratch.path() };
+        let (leaked, printed) = run.supervise(&program, &arguments);
+        // The harness may end as soon as it knows that the run is finished.
+        drop(scratch);
+        report(&control, &SupervisorEvent::Finished { leaked, printed });
+    }
+    0
 }
 
 /// The run that this process supervises.
-struct SupervisedRun<'a> {
-    orders: io::BufReader<&'a UnixStream>,
-    control: &'a UnixStream,
+struct SupervisedRun<'a, 'b> {
+    orders: &'a mut io::BufReader<&'b UnixStream>,
+    control: &'b UnixStream,
     scratch: &'a Path,
 }
 
-impl SupervisedRun<'_> {
-    fn supervise(mut self, program: &OsString, arguments: Vec<OsString>) -> i32 {
+impl SupervisedRun<'_, '_> {
+    /// Returns the processes that were left behind, and what was printed.
+    fn supervise(self, program: &OsString, arguments: &[OsString]) -> (Vec<LeakedProcess>, String) {
         // Any other order ends the run, and so does the end of the harness.
-        if self.next_order() != START {
-            let (leaked, printed) = (Vec::new(), String::new());
-            self.report(&SupervisorEvent::Finished { leaked, printed });
-            return 0;
+        if next_order(self.orders) != START {
+            return Default::default();
         }
         let (no_child_left, all_reaped) = mpsc::channel();
         let (send_printed, printed) = mpsc::channel();
@@ -88,23 +95,14 @@ impl SupervisedRun<'_> {
                 None
             }
         };
-        let order = self.next_order();
+        let order = next_order(self.orders);
         let mut words = order.split(' ');
         let is_judged = words.next() == Some(END);
         let connected = words.filter_map(|pid| pid.parse().ok());
         let known = main.into_iter().chain(connected).collect();
         let leaked = self.kill_and_reap_all(is_judged, known, &all_reaped);
         // No process is left that could print, so the reader reaches the end.
-        let printed = printed.recv().unwrap_or_default();
-        self.report(&SupervisorEvent::Finished { leaked, printed });
-        0
-    }
-
-    /// Waits for the next order; empty if the harness is gone.
-    fn next_order(&mut self) -> String {
-        let mut order = String::new();
-        let _ = self.orders.read_line(&mut order);
-        order.trim_end().to_owned()
+        (leaked, printed.recv().unwrap_or_default())
     }
 
     /// Starts two threads: one reads what is written to the returned pipe, the other reaps all children once `main` runs.
@@ -134,7 +132,7 @@ impl SupervisedRun<'_> {
     fn start_main(
         &self,
         program: &OsString,
-        arguments: Vec<OsString>,
+        arguments: &[OsString],
         output: OwnedFd,
     ) -> Result<i32, String> {
         let start = || {
@@ -193,6 +191,13 @@ impl SupervisedRun<'_> {
         }
         leaked.unwrap_or_default()
     }
+}
+
+/// Waits for the next order; empty if the harness is gone.
+fn next_order(orders: &mut impl BufRead) -> String {
+    let mut order = String::new();
+    let _ = orders.read_line(&mut order);
+    order.trim_end().to_owned()
 }
 
 /// Kills a process and the group that it leads, on a system that does not list processes. Does nothing unless the process is
