@@ -156,9 +156,15 @@ impl QuiescenceDetector {
             let snapshots = snapshots.as_ref();
             snapshots.map_or(Sleep::Unknown, |(before, after)| before.sleep_until(after, timers))
         };
-        match (sleep(TimerPolicy::AnyTimerWakes), sleep(TimerPolicy::HelperTimersIgnored)) {
-            (Sleep::Asleep(_), _) => Quiescence::All(EvidenceTier::Kernel),
-            (Sleep::Unknown, _) | (_, Sleep::Asleep(_)) if self.have_loops_turned(state) => {
+        // The second question is asked only if the first one leaves it open: each of them reads files of all processes.
+        let helpers_ignored =
+            || matches!(sleep(TimerPolicy::HelperTimersIgnored), Sleep::Asleep(_));
+        match sleep(TimerPolicy::AnyTimerWakes) {
+            Sleep::Asleep(_) => Quiescence::All(EvidenceTier::Kernel),
+            Sleep::Unknown if self.have_loops_turned(state) => {
+                Quiescence::All(EvidenceTier::LoopTurns)
+            }
+            Sleep::Awake(_) if helpers_ignored() && self.have_loops_turned(state) => {
                 Quiescence::All(EvidenceTier::LoopTurns)
             }
             _ if self.has_timed_out() => Quiescence::All(EvidenceTier::Timeout),
