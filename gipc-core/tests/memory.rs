@@ -74,6 +74,17 @@ fn cpu_time() -> Duration {
     nix::time::clock_gettime(clock).expect("a clock of this thread").into()
 }
 
+/// The step with which [`cpu_time`] advances: 10 ms with gVisor.
+fn clock_step() -> Duration {
+    let began = cpu_time();
+    loop {
+        let passed = cpu_time() - began;
+        if passed > Duration::ZERO {
+            return passed;
+        }
+    }
+}
+
 /// Byte by byte, without optimization, it took thirty times as long.
 #[tokio::test]
 async fn to_give_up_a_put_takes_about_as_long_as_to_copy_its_message() {
@@ -88,7 +99,10 @@ async fn to_give_up_a_put_takes_about_as_long_as_to_copy_its_message() {
     let copied = cpu_time();
     assert!(asked < LONG + LONG / 8, "{asked} bytes for a rest of less than {}", copy.len());
     let (given_up, copied) = (given_up - began, copied - given_up);
-    assert!(given_up < copied * 10, "{given_up:?} to give up, {copied:?} to copy");
+    assert!(
+        given_up < copied * 10 + clock_step() * 2,
+        "{given_up:?} to give up, {copied:?} to copy"
+    );
 }
 
 #[tokio::test]
