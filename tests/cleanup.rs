@@ -126,6 +126,47 @@ fn what_is_interrupted_exits_with_3_and_a_matrix_is_not_written(
     assert_nothing_left(folder.path(), true);
 }
 
+/// A child that exits with another code than the file says.
+const WRONG_EXIT: &str = "main        spawn child
+child       exit 3
+main        join child                  => exit 4
+";
+
+/// Makes a record of a run with these failing lines in a folder. Returns its path.
+fn failing_record(folder: &Path, lines: &str) -> String {
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("wrong.scenario"), lines).expect("the directory is writable");
+    let (file, records) = (path("wrong.scenario"), path("records"));
+    let status = command(folder, &["run", "--unchecked", &file, "--record", &records]).status();
+    assert_eq!(status.expect("the harness starts").code(), Some(1));
+    path("records/gipc-core/wrong/record.jsonl")
+}
+
+#[test]
+#[file_serial]
+fn an_interrupted_run_of_a_bundle_comes_to_no_conclusion() {
+    let (folder, elsewhere) = (temporary_folder(), tempfile::tempdir().expect("a directory"));
+    let record = failing_record(elsewhere.path(), WRONG_EXIT);
+    let bundle = elsewhere.path().join("bundle").display().to_string();
+    let packed = command(elsewhere.path(), &["repro", &record, "--output", &bundle]).status();
+    assert!(packed.expect("the harness starts").success());
+    let harness = command(folder.path(), &["run", &bundle, "--times", "100000"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    send_signal(&harness, libc::SIGINT);
+    let output = harness.wait_with_output().expect("the harness exits");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("error: interrupted after ") && said.contains(" runs, too few"),
+        "{said}"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "there is no conclusion");
+    assert_nothing_left(folder.path(), true);
+}
+
 /// A scenario in which a process has a timer for most of a minute, so that nothing proves that the run has stalled.
 const SLOW: &str = "main        pipe r w
 main        spawn child w

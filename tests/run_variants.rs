@@ -89,6 +89,21 @@ fn check(arguments: &str, exit: i32, says: &str) {
     "cannot read adapter missing"
 )]
 #[case::judge_of_a_missing_record("judge nowhere.jsonl", 2, "No such file")]
+#[case::check_of_a_folder_without_scenarios(
+    "check gipc-core/src",
+    2,
+    "error: no file in gipc-core/src or below ends in .scenario"
+)]
+#[case::run_of_a_folder_without_scenarios(
+    "run close/twice gipc-core/src",
+    2,
+    "error: no file in gipc-core/src or below ends in .scenario"
+)]
+#[case::a_suite_without_scenarios(
+    "run --scenarios gipc-core/src",
+    2,
+    "error: no scenarios in gipc-core/src; name a folder with --scenarios"
+)]
 fn options_are_followed_or_refused_with_a_reason(
     #[case] arguments: &str,
     #[case] exit: i32,
@@ -234,6 +249,23 @@ main        join child                  => exit 4
 
 #[test]
 fn a_failing_run_is_shrunk_to_the_lines_that_matter() {
+/// The scenario is named by its file, as for `run`.
+#[test]
+fn a_bundle_that_is_packed_from_the_file_of_a_scenario_is_shown_and_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
+    let (file, records, bundle) = (path("wrong.scenario"), path("records"), path("bundle"));
+    let pack = format!("repro {file} --record {records} --output {bundle}");
+    check(&pack, 2, "no failing run of");
+    check(&format!("run --unchecked {file} --record {records}"), 1, "1 FAILED");
+    check(&pack, 0, "reproduce.scenario");
+    check(&format!("show {bundle}"), 0, "line 10, main join child: got exit 3, expected exit 4");
+    check(&format!("judge {bundle}"), 1, "FAIL  wrong");
+    fs::remove_file(path("bundle/record.jsonl")).expect("it is there");
+    check(&format!("judge {bundle}"), 2, "bundle/record.jsonl");
+}
+
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
