@@ -41,8 +41,9 @@ pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Res
     let output = trials.smallest.as_ref().ok_or_else(|| unable("no run was kept"))?;
     let job = trials.job(&small).ok_or_else(|| unable("the smallest script is not valid"))?;
     let case = &bundle.record.case;
-    let record = Record::new(&job, output, &case.adapter, case.capacity, &trials.environment);
-    let record = if args.private { record } else { repro::redacted(&record)? };
+    let ran_on = &trials.adapter.asked;
+    let record = Record::new(&job, output, ran_on, case.capacity, &trials.environment);
+    let record = repro::packed(suite, record, args.private)?;
     let shrunk = Bundle::new(&case.path, record, !args.private)?;
     let folder = args.output.clone().unwrap_or_else(|| {
         let mut folder = repro::default_folder(&bundle).into_os_string();
