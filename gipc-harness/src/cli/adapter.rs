@@ -1,12 +1,13 @@
 //! `adapter list`, `setup`, `check`, `new` and `schema`.
 
 use super::args::{AdapterCommand, Lang};
+use super::interrupt;
 use super::next;
 use crate::adapter::{Adapter, AdapterError, MODEL, schema};
 use crate::error::Error;
 use crate::program;
 use crate::report::console::Console;
-use crate::report::{ScenarioReport, terminal};
+use crate::report::{ScenarioReport, in_flight, terminal};
 use crate::runner::{Event, EventKind, Events};
 use crate::suite::Suite;
 use crate::suite::scaffold::scaffold;
@@ -112,17 +113,31 @@ fn setup(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
 
 fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> {
     let mut check = ContractCheck::new(suite.adapter(name)?)?;
+    let stop = check.interrupt();
+    interrupt::at_first_signal(move || {
+        stop.send_replace(true);
+    })?;
     let manifest = &check.adapter().manifest;
     console.line(&format!("{}: {}\n", manifest.name, manifest.about));
     let (mut failed, mut left_out, mut code) = (0, 0, 0);
     let count = ContractCheck::questions().count();
     for (index, shows) in ContractCheck::questions().enumerate() {
-        let result = check.ask(index)?;
-        let QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest } = result
-        else {
-            let QuestionResult::NotDeclared(profile) = result else { continue };
-            console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
-            continue;
+        let (job, verdict, events, diagnosis, explains_the_rest) = match check.ask(index)? {
+            QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest } => {
+                (job, verdict, events, diagnosis, explains_the_rest)
+            }
+            QuestionResult::NotDeclared(profile) => {
+                console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
+                continue;
+            }
+            QuestionResult::Interrupted { job, observation } => {
+                let adapter = &check.adapter().manifest.name;
+                console.line(&in_flight::interrupted(&job.scenario, adapter, &observation));
+                console.line(&format!(
+                    "PARTIAL: {index} of {count} checks were done; interrupted in this one: {shows}"
+                ));
+                return Ok(3);
+            }
         };
         match verdict.status {
             Status::Pass => console.line(&format!("  ok    {shows}")),
