@@ -45,14 +45,14 @@ fn list(suite: &Suite, console: &mut Console) -> u8 {
         }
         let loaded = suite.load_adapter(&name);
         let variants = loaded.as_ref().ok().map(|adapter| adapter.manifest.variant.clone());
-        rows.push(row(&name, loaded));
+        rows.push(row(suite, &name, loaded));
         let (mut ready, mut absent) = (Vec::new(), Vec::new());
         for variant in variants.unwrap_or_default() {
             let full = format!("{name}@{}", variant.name);
             match suite.load_adapter(&full) {
                 Ok(adapter) if adapter.ready().is_ok() => ready.push(format!("@{}", variant.name)),
                 Ok(_) => absent.push(format!("@{}", variant.name)),
-                broken => rows.push(row(&full, broken)),
+                broken => rows.push(row(suite, &full, broken)),
             }
         }
         for (state, variants) in [("ready", ready), ("absent", absent)] {
@@ -75,7 +75,11 @@ fn list(suite: &Suite, console: &mut Console) -> u8 {
     0
 }
 
-fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
+fn row(suite: &Suite, name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
+    let loaded = loaded.map_err(Error::from).and_then(|adapter| {
+        suite.check_vocabulary(&adapter)?;
+        Ok(adapter)
+    });
     let (state, about) = match loaded {
         Ok(adapter) => match adapter.ready() {
             Ok(()) => ("ready", adapter.manifest.about),
@@ -83,7 +87,10 @@ fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
             Err(absent) if adapter.manifest.setup.is_empty() => ("absent", absent.to_string()),
             Err(_) => ("absent", adapter.manifest.about),
         },
-        Err(broken) => ("broken", broken.to_string()),
+        Err(broken) => {
+            let broken = broken.to_string();
+            ("broken", broken.strip_prefix("error: ").unwrap_or(&broken).to_owned())
+        }
     };
     [name.to_owned(), state.to_owned(), about]
 }
