@@ -51,10 +51,10 @@ impl<'a> KnownTables<'a> {
 
     /// The scenarios with an entry that has no sort or no reason.
     pub(super) fn unexplained(&self) -> Vec<String> {
-        let is_unexplained =
+        let has_gap =
             |table: &&Table| ["sort", "reason"].iter().any(|key| text_of(table, key).is_empty());
         let mut ids: Vec<String> =
-            self.tables.iter().filter(is_unexplained).filter_map(first_scenario).collect();
+            self.tables.iter().filter(has_gap).filter_map(first_scenario).collect();
         ids.sort();
         ids
     }
@@ -99,7 +99,9 @@ impl<'a> KnownTables<'a> {
             let failure = unlisted[1..].iter().fold(unlisted[0].clone(), |a, b| merge(a, b));
             if !self.join_other_variant(id, variant, &failure) {
                 self.changes.push(format!("added      {id}: {}", shown(&failure)));
-                self.push(new_table(id, variant, self.all), &failure, seen.passed);
+                let mut table = new_table(id, variant, self.all);
+                add_diagnosis(&mut table, id, &seen.diagnosis);
+                self.add(id, table, &failure, seen);
             }
         } else if seen.passed {
             for index in seen_entries {
@@ -113,6 +115,26 @@ impl<'a> KnownTables<'a> {
                 self.push(table, first, true);
             }
         }
+    }
+
+    /// Adds a new entry of a scenario. If there is an entry for the same failure of other scenarios that no person has explained
+    /// yet, the scenario is added to that one.
+    fn add(&mut self, id: &str, table: Table, failure: &Fingerprint, seen: &Seen) {
+        let names = variants_of(&table, self.all);
+        let is_same = |other: &&mut Table| {
+            is_unexplained(other)
+                && fingerprint_of(other) == *failure
+                && is_sometimes(other) == seen.passed
+                && variants_of(other, self.all) == names
+        };
+        let Some(other) = self.tables.iter_mut().find(is_same) else {
+            return self.push(table, failure, seen.passed);
+        };
+        let mut ids = scenarios_of(other);
+        ids.push(id.to_owned());
+        ids.sort();
+        set_scenarios(other, &ids);
+        add_diagnosis(other, id, &seen.diagnosis);
     }
 
     /// Writes an old or new entry with this fingerprint.
@@ -131,7 +153,6 @@ impl<'a> KnownTables<'a> {
             for key in ["sort", "reason"] {
                 table[key] = value("");
             }
-            table.decor_mut().set_prefix("\n");
         }
         self.tables.push(table);
     }
@@ -164,6 +185,7 @@ impl<'a> KnownTables<'a> {
         let (ids, names) = (scenarios_of(&table), variants_of(&table, self.all));
         let only = |ids: &[String], names: &BTreeSet<String>| {
             let mut part = table.clone();
+            keep_diagnoses(&mut part, ids);
             set_scenarios(&mut part, ids);
             set_variants(&mut part, names, self.all);
             part
@@ -228,10 +250,8 @@ impl<'a> KnownTables<'a> {
             let after = |table: &&mut Table| first_scenario(table).is_some_and(|one| one >= id);
             match self.tables.iter_mut().find(after) {
                 Some(table) => {
-                    let decor = table.decor_mut();
-                    let prefix = decor.prefix().and_then(|text| text.as_str()).unwrap_or("\n");
-                    let prefix = format!("\n{comment}{prefix}");
-                    decor.set_prefix(prefix);
+                    let prefix = format!("\n{comment}{}", prefix_of(table));
+                    table.decor_mut().set_prefix(prefix);
                 }
                 None => {
                     let trailing = manifest.trailing().as_str().unwrap_or_default().to_owned();
@@ -277,12 +297,46 @@ fn fingerprint_of(table: &Table) -> Fingerprint {
     FINGERPRINT.map(|key| text_of(table, key).to_owned())
 }
 
+/// Whether neither the sort nor the reason is written.
+fn is_unexplained(table: &Table) -> bool {
+    ["sort", "reason"].iter().all(|key| text_of(table, key).is_empty())
+}
+
+/// The text above an entry: an empty line, and comments.
+fn prefix_of(table: &Table) -> String {
+    table.decor().prefix().and_then(|text| text.as_str()).unwrap_or("\n").to_owned()
+}
+
+/// Adds a comment above an entry that says what is wrong in one of its scenarios.
+fn add_diagnosis(table: &mut Table, id: &str, diagnosis: &str) {
+    let prefix = prefix_of(table);
+    if !diagnosis.is_empty() {
+        table.decor_mut().set_prefix(format!("{prefix}# {id}: {diagnosis}\n"));
+    }
+}
+
+/// Removes the comments above an entry about those of its scenarios that are not among these.
+fn keep_diagnoses(table: &mut Table, ids: &[String]) {
+    let others: Vec<String> = scenarios_of(table)
+        .into_iter()
+        .filter(|id| !ids.contains(id))
+        .map(|id| format!("# {id}: "))
+        .collect();
+    let is_kept = |line: &&str| !others.iter().any(|start| line.starts_with(start.as_str()));
+    let prefix = prefix_of(table);
+    let kept: String = prefix.split_inclusive('\n').filter(is_kept).collect();
+    if kept != prefix {
+        table.decor_mut().set_prefix(kept);
+    }
+}
+
 fn is_sometimes(table: &Table) -> bool {
     table.get("sometimes").and_then(Item::as_bool) == Some(true)
 }
 
 fn new_table(id: &str, variant: &str, all: &[&str]) -> Table {
     let mut table = Table::new();
+    table.decor_mut().set_prefix("\n");
     table["scenario"] = value(id);
     // These keys are inserted first so that they come before the variants and the reason.
     for key in FINGERPRINT {
@@ -314,7 +368,13 @@ fn set_scenarios(table: &mut Table, ids: &[String]) {
     }
     table["scenario"] = match ids {
         [id] => value(id),
-        ids => value(ids.iter().collect::<Array>()),
+        ids => {
+            let mut list: Array = ids.iter().collect();
+            list.iter_mut().for_each(|id| id.decor_mut().set_prefix("\n    "));
+            list.set_trailing_comma(true);
+            list.set_trailing("\n");
+            value(list)
+        }
     };
 }
 
