@@ -106,9 +106,10 @@ fn words(seen: &Seen, bug: &BugFile) -> String {
         "" => verdict.clone(),
         _ => format!("{verdict}: {step} got {outcome}"),
     };
+    let recorded = || bug.fails.iter().map(fingerprint).collect::<Vec<_>>().join(", or ");
     match seen {
-        Seen::Bug => format!("fails as recorded, {}", fingerprint(&bug.fails)),
-        Seen::RecordedBug => format!("its record fails, {}", fingerprint(&bug.fails)),
+        Seen::Bug => format!("fails as recorded, {}", recorded()),
+        Seen::RecordedBug => format!("its record fails, {}", recorded()),
         Seen::Pass => "passes".to_owned(),
         Seen::Other(seen) => format!("OTHERWISE: {}", fingerprint(seen)),
         Seen::Absent(reason) => format!("not here: {reason}"),
