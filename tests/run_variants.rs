@@ -168,6 +168,8 @@ fn an_order_line_is_followed_or_refused(
 #[case("a-task-behind-an-unfulfilled-until", "--repeat 5", 0, "5 passed")]
 #[case("the-first-step-of-a-task", "--repeat 20", 0, "20 passed")]
 #[case("an-until-that-was-to-wait", "--repeat 20", 0, "20 passed")]
+#[case("two-untils-for-one-task", "--repeat 20", 0, "20 passed")]
+#[case("two-untils-for-one-task", "--order all", 0, "passed")]
 #[case("begun-and-ended-before-it-wrote", "--repeat 40", 0, "40 passed")]
 fn former_false_positives_pass(
     #[case] name: &str,
@@ -247,8 +249,6 @@ child       exit 3
 main        join child                  => exit 4
 ";
 
-#[test]
-fn a_failing_run_is_shrunk_to_the_lines_that_matter() {
 /// The scenario is named by its file, as for `run`.
 #[test]
 fn a_bundle_that_is_packed_from_the_file_of_a_scenario_is_shown_and_judged() {
@@ -266,6 +266,8 @@ fn a_bundle_that_is_packed_from_the_file_of_a_scenario_is_shown_and_judged() {
     check(&format!("judge {bundle}"), 2, "bundle/record.jsonl");
 }
 
+#[test]
+fn a_failing_run_is_shrunk_to_the_lines_that_matter() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
