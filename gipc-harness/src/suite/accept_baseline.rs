@@ -5,6 +5,7 @@
 //! same fingerprint share an entry, and a comment above it says what is wrong in each scenario. A reason that a person has
 //! written is never lost: an entry that no longer applies becomes a comment.
 
+mod entry;
 mod known_tables;
 #[cfg(test)]
 mod tests;
