@@ -247,6 +247,10 @@ fn after_accept_the_manifest_is_readable_and_its_new_entries_fail_until_they_hav
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("no sort or no reason yet, the first at "), "{text}");
     assert!(!text.contains("  again    "), "what is accepted is listed, without its page: {text}");
+    let manifest = fs::read_to_string(adapters.folder.path().join("it/adapter.toml"));
+    let manifest = manifest.expect("it is there");
+    let says = "\n# close/use-after-close: line 8: expected closed. main ▶ main\n[[known]]\n";
+    assert!(manifest.contains(says), "{manifest}");
     let (text, code) = run(&["--accept"]);
     assert!(code == 0 && !text.contains("  again    "), "nothing has changed: {text}");
     let (text, code) = run(&[]);

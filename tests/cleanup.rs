@@ -126,6 +126,117 @@ fn what_is_interrupted_exits_with_3_and_a_matrix_is_not_written(
     assert_nothing_left(folder.path(), true);
 }
 
+/// A child that exits with another code than the file says.
+const WRONG_EXIT: &str = "main        spawn child
+child       exit 3
+main        join child                  => exit 4
+";
+
+/// Makes a record of a run with these failing lines in a folder. Returns its path.
+fn failing_record(folder: &Path, lines: &str) -> String {
+    let path = |name: &str| folder.join(name).display().to_string();
+    std::fs::write(path("wrong.scenario"), lines).expect("the directory is writable");
+    let (file, records) = (path("wrong.scenario"), path("records"));
+    let status = command(folder, &["run", "--unchecked", &file, "--record", &records]).status();
+    assert_eq!(status.expect("the harness starts").code(), Some(1));
+    path("records/gipc-core/wrong/record.jsonl")
+}
+
+#[test]
+#[file_serial]
+fn an_interrupted_run_of_a_bundle_comes_to_no_conclusion() {
+    let (folder, elsewhere) = (temporary_folder(), tempfile::tempdir().expect("a directory"));
+    let record = failing_record(elsewhere.path(), WRONG_EXIT);
+    let bundle = elsewhere.path().join("bundle").display().to_string();
+    let packed = command(elsewhere.path(), &["repro", &record, "--output", &bundle]).status();
+    assert!(packed.expect("the harness starts").success());
+    let harness = command(folder.path(), &["run", &bundle, "--times", "100000"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    send_signal(&harness, libc::SIGINT);
+    let output = harness.wait_with_output().expect("the harness exits");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("error: interrupted after ") && said.contains(" runs, too few"),
+        "{said}"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "there is no conclusion");
+    assert_nothing_left(folder.path(), true);
+}
+
+/// Writes an adapter into a folder: gipc-core, except that `main` hangs in the run with this number, and in all later ones.
+/// Each run adds a line to the file `runs`.
+fn adapter_that_hangs_in_run(number: usize, folder: &Path) -> String {
+    let (here, harness) = (folder.display(), env!("CARGO_BIN_EXE_gipc-harness"));
+    let agent = format!(
+        "#!/bin/sh\necho run >> {here}/runs\n[ $(wc -l < {here}/runs) -lt {number} ] || exec sleep 1000\n\
+         exec {harness} gipc-harness:embedded-agent \"$@\"\n"
+    );
+    let manifest = "name = \"hangs\"\ncommand = [\"sh\", \"{here}/agent.sh\"]\n";
+    std::fs::write(folder.join("agent.sh"), agent).expect("the directory is writable");
+    std::fs::write(folder.join("adapter.toml"), manifest).expect("the directory is writable");
+    folder.display().to_string()
+}
+
+/// Starts the harness, interrupts it when so many runs have begun, and returns its exit code and what it printed.
+fn interrupted_in_run(number: usize, arguments: &[&str], adapter: &Path) -> (i32, String) {
+    let folder = temporary_folder();
+    let harness = command(folder.path(), arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the harness starts");
+    let runs = || std::fs::read_to_string(adapter.join("runs")).unwrap_or_default();
+    assert!(wait_until(|| runs().lines().count() >= number), "there are only {} runs", runs());
+    send_signal(&harness, libc::SIGINT);
+    let output = harness.wait_with_output().expect("the harness exits");
+    assert_nothing_left(folder.path(), true);
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Of five lines, shrinking first removes the two of the other child, which takes three runs after the first three.
+#[rstest]
+#[case::before_the_failure_was_seen_again(2, "error: interrupted after 1 runs", false)]
+#[case::after_two_lines_were_removed(7, "3 of 5 lines are left", true)]
+#[file_serial]
+fn an_interrupted_shrink_writes_the_smallest_scenario_so_far(
+    #[case] number: usize,
+    #[case] says: &str,
+    #[case] writes: bool,
+) {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let other = "main        spawn another\nmain        join another                => exit 0\n";
+    let record = failing_record(elsewhere.path(), &format!("{other}{WRONG_EXIT}"));
+    let adapter = adapter_that_hangs_in_run(number, elsewhere.path());
+    let small = elsewhere.path().join("small");
+    let shown = small.display().to_string();
+    let arguments = ["shrink", &record, "--adapter", &adapter, "--output", &shown];
+    let (code, text) = interrupted_in_run(number, &arguments, elsewhere.path());
+    assert!(code == 3 && text.contains(says), "{code}: {text}");
+    assert_eq!(text.contains("PARTIAL: "), writes, "{text}");
+    let written = std::fs::read_to_string(small.join("reproduce.scenario"));
+    assert_eq!(written.is_ok_and(|it| it.starts_with("# PARTIAL: ")), writes);
+    // The name of the adapter that it ran on, not the folder, which was removed.
+    let manifest = std::fs::read_to_string(small.join("bundle.json"));
+    assert_eq!(manifest.is_ok_and(|it| it.contains("\"adapter\": \"hangs\"")), writes);
+}
+
+#[test]
+#[file_serial]
+fn an_interrupted_check_of_an_adapter_says_which_checks_were_done() {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let adapter = adapter_that_hangs_in_run(3, elsewhere.path());
+    let arguments = ["adapter", "check", &adapter];
+    let (code, text) = interrupted_in_run(3, &arguments, elsewhere.path());
+    assert_eq!(code, 3, "{text}");
+    assert_eq!(text.matches("  ok    ").count(), 2, "{text}");
+    let says = "PARTIAL: 2 of 19 checks were done; interrupted in this one: an empty message";
+    assert!(text.contains(says), "{text}");
+}
+
 /// A scenario in which a process has a timer for most of a minute, so that nothing proves that the run has stalled.
 const SLOW: &str = "main        pipe r w
 main        spawn child w

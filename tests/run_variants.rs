@@ -89,6 +89,21 @@ fn check(arguments: &str, exit: i32, says: &str) {
     "cannot read adapter missing"
 )]
 #[case::judge_of_a_missing_record("judge nowhere.jsonl", 2, "No such file")]
+#[case::check_of_a_folder_without_scenarios(
+    "check gipc-core/src",
+    2,
+    "error: no file in gipc-core/src or below ends in .scenario"
+)]
+#[case::run_of_a_folder_without_scenarios(
+    "run close/twice gipc-core/src",
+    2,
+    "error: no file in gipc-core/src or below ends in .scenario"
+)]
+#[case::a_suite_without_scenarios(
+    "run --scenarios gipc-core/src",
+    2,
+    "error: no scenarios in gipc-core/src; name a folder with --scenarios"
+)]
 fn options_are_followed_or_refused_with_a_reason(
     #[case] arguments: &str,
     #[case] exit: i32,
@@ -153,6 +168,8 @@ fn an_order_line_is_followed_or_refused(
 #[case("a-task-behind-an-unfulfilled-until", "--repeat 5", 0, "5 passed")]
 #[case("the-first-step-of-a-task", "--repeat 20", 0, "20 passed")]
 #[case("an-until-that-was-to-wait", "--repeat 20", 0, "20 passed")]
+#[case("two-untils-for-one-task", "--repeat 20", 0, "20 passed")]
+#[case("two-untils-for-one-task", "--order all", 0, "passed")]
 #[case("begun-and-ended-before-it-wrote", "--repeat 40", 0, "40 passed")]
 fn former_false_positives_pass(
     #[case] name: &str,
@@ -231,6 +248,23 @@ main        spawn child
 child       exit 3
 main        join child                  => exit 4
 ";
+
+/// The scenario is named by its file, as for `run`.
+#[test]
+fn a_bundle_that_is_packed_from_the_file_of_a_scenario_is_shown_and_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("wrong.scenario"), WRONG_EXIT).expect("written");
+    let (file, records, bundle) = (path("wrong.scenario"), path("records"), path("bundle"));
+    let pack = format!("repro {file} --record {records} --output {bundle}");
+    check(&pack, 2, "no failing run of");
+    check(&format!("run --unchecked {file} --record {records}"), 1, "1 FAILED");
+    check(&pack, 0, "reproduce.scenario");
+    check(&format!("show {bundle}"), 0, "line 10, main join child: got exit 3, expected exit 4");
+    check(&format!("judge {bundle}"), 1, "FAIL  wrong");
+    fs::remove_file(path("bundle/record.jsonl")).expect("it is there");
+    check(&format!("judge {bundle}"), 2, "bundle/record.jsonl");
+}
 
 #[test]
 fn a_failing_run_is_shrunk_to_the_lines_that_matter() {

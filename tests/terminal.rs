@@ -1,5 +1,5 @@
 //! The command on a terminal, and what a user types to select and repeat runs: width, progress, patterns, `--last-failed`,
-//! files that cannot be written, and the page that `run --help` prints.
+//! names and folders that do not exist, files that cannot be written, and the page that `run --help` prints.
 
 use gipc_harness::verdict::Status;
 use nix::pty::{Winsize, openpty};
@@ -191,6 +191,71 @@ fn a_file_that_is_named_without_its_extension_is_suggested() {
     let output = command.current_dir(folder.path()).output().expect("the harness starts");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("is it relay.scenario?"), "{text}");
+}
+
+/// A folder that does not exist is refused also where the command does not need it, as with the adapter inside the program.
+#[test]
+fn a_folder_that_is_named_and_missing_is_refused_unless_the_command_makes_it() {
+    let folder = temporary_folder();
+    let place = folder.path().join("gipc-harness.toml");
+    fs::write(&place, "scenarios = \"mine\"\n").expect("written");
+    let there = |arguments: &[&str]| {
+        let mut command = harness(folder.path(), arguments);
+        let output = command.current_dir(folder.path()).output().expect("the harness starts");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap_or(-1), text)
+    };
+    let says = "error: --adapters /nonexistent: cannot read this folder: No such file";
+    for adapter in ["gipc-core", "asyncio"] {
+        let run = ["run", "close/twice", "--adapter", adapter, "--adapters", "/nonexistent"];
+        check(folder.path(), &run, 2, says);
+    }
+    let (code, text) = there(&["run", "close/twice"]);
+    let says = format!("error: {}: scenarios = \"mine\": cannot read", place.display());
+    assert!(code == 2 && text.contains(&says), "{code}: {text}");
+    let (code, text) = there(&["adapter", "new", "own", "--lang", "python", "--adapters", "here"]);
+    assert_eq!(code, 0, "{text}");
+    fs::create_dir(folder.path().join("mine")).expect("made");
+    let (code, text) = there(&["scenarios", "new", "mine/first.scenario"]);
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = there(&["run", "first", "--adapters", "here"]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[rstest]
+#[case::no_project(&["bugs", "nope"], "no bug in bugs is called nope; is it node? the projects are anyio, asyncio, ")]
+#[case::no_bug_of_a_project(&["bugs", "gipc/what-is-this"], "is called gipc/what-is-this; gipc has a-handle-in-a-message, ")]
+#[case::a_bug_that_is_nearly_right(&["bugs", "gipc/killed-gat"], "is it gipc/killed-get?")]
+#[case::one_of_two(&["bugs", "gipc/issue-12", "nope"], "no bug in bugs is called nope")]
+#[case::a_folder_elsewhere(
+    &["bugs", "nope", "--folder", "/nonexistent"],
+    "no folder /nonexistent with reported bugs here; it is part of the repository of gipc-harness: run this in a clone"
+)]
+fn an_unknown_bug_is_refused_with_those_that_there_are(
+    #[case] arguments: &[&str],
+    #[case] says: &str,
+) {
+    check(temporary_folder().path(), arguments, 2, says);
+}
+
+#[test]
+fn a_broken_manifest_takes_one_line_of_the_list_of_adapters() {
+    let folder = temporary_folder();
+    let write = |name: &str, text: &str| {
+        fs::create_dir(folder.path().join(name)).expect("made");
+        fs::write(folder.path().join(name).join("adapter.toml"), text).expect("written");
+    };
+    write("one", "name = \"one\"\ncommand = [\"sh\"\nneeds = []\n");
+    write("two", "name = \"two\"\ncommand = [\"sh\"]\nprofiles = [\"cores\"]\n");
+    let shown = folder.path().display().to_string();
+    let (code, text) = output(folder.path(), &["adapter", "list", "--adapters", &shown]);
+    assert_eq!(code, 0, "{text}");
+    let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    let says = format!("broken  {shown}/one/adapter.toml:3:1: missing comma");
+    assert!(line("one ").contains(&says), "{text}");
+    let says = format!("broken  {shown}/two/adapter.toml: cores is no profile; there are core, ");
+    assert!(line("two ").contains(&says), "{text}");
+    assert_eq!(text.lines().count(), 5, "{text}");
 }
 
 #[test]

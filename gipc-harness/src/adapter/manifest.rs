@@ -109,7 +109,7 @@ impl Manifest {
     pub fn parse(text: &str, shown: &str) -> Result<Self, AdapterError> {
         let invalid = |what: String| AdapterError::Bad(format!("{shown}: {what}"));
         let manifest: Self = toml::from_str(text)
-            .map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
+            .map_err(|error| AdapterError::Bad(place_and_cause(text, shown, &error)))?;
         let names: Vec<&str> =
             manifest.variant.iter().map(|variant| variant.name.as_str()).chain([DEFAULT]).collect();
         let all_keeps = manifest.variant.iter().filter_map(|variant| variant.keeps.as_ref());
@@ -183,6 +183,16 @@ impl Manifest {
     }
 }
 
+/// A mistake in the text of a manifest on one line: the file, the line and the column, and what is wrong.
+fn place_and_cause(text: &str, shown: &str, error: &toml::de::Error) -> String {
+    let cause = error.message().lines().collect::<Vec<_>>().join("; ");
+    let Some(span) = error.span() else { return format!("{shown}: {cause}") };
+    let before = text.get(..span.start).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{shown}:{line}:{column}: {cause}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::Manifest;
@@ -242,6 +252,20 @@ mod tests {
         let error =
             Manifest::parse(&text, "it.toml").expect_err("no variant is called odl").to_string();
         assert!(error.contains("names the variant odl; there are old, default"), "{error}");
+    }
+
+    /// The place and the cause are on one line.
+    #[rstest]
+    #[case::an_unknown_field(
+        "name = \"it\"\nlangauge = \"C\"\n",
+        "it.toml:2:1: unknown field `langauge`"
+    )]
+    #[case::no_toml("name = \"it\"\ncommand = [\n", "it.toml:2:12: unclosed array")]
+    #[case::a_number_for_a_text("name = \"it\"\nabout = 3\n", "it.toml:2:9: invalid type: integer")]
+    #[case::a_missing_field("about = \"ä\"\n", "it.toml:1:1: missing field `name`")]
+    fn a_mistake_is_refused_with_its_line(#[case] text: &str, #[case] says: &str) {
+        let error = Manifest::parse(text, "it.toml").expect_err("a mistake").to_string();
+        assert!(error.starts_with(says) && !error.contains('\n'), "{error}");
     }
 
     #[test]

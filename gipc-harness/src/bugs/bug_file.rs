@@ -21,8 +21,9 @@ pub struct BugFile {
     pub passes: String,
     /// The root cause in a sentence.
     pub cause: String,
-    /// The fingerprint of the failure: step, outcome and verdict. `*` stands for anything.
-    pub fails: [String; 3],
+    /// The fingerprints of the failure: step, outcome and verdict. `*` stands for anything. There are several if it depends on
+    /// a race which step is wrong first in the file.
+    pub fails: Vec<[String; 3]>,
     /// How many runs may be needed until the bug shows.
     pub times: u32,
     /// Whether this suite found the bug.
@@ -71,10 +72,14 @@ impl BugFile {
             let value = entry(key).map(|(_, value)| value.clone());
             value.ok_or_else(|| format!("its first comment has no line `# {key}: …`"))
         };
-        let fails: Vec<String> =
-            required("fails")?.split(" | ").map(|part| part.trim().to_owned()).collect();
-        let fails =
-            fails.try_into().map_err(|_| "write `# fails: STEP | OUTCOME | VERDICT`".to_owned())?;
+        required("fails")?;
+        let fails = entries.iter().filter(|(name, _)| name == "fails").map(|(_, value)| {
+            let parts: Vec<String> =
+                value.split(" | ").map(|part| part.trim().to_owned()).collect();
+            <[String; 3]>::try_from(parts)
+                .map_err(|_| "write `# fails: STEP | OUTCOME | VERDICT`".to_owned())
+        });
+        let fails = fails.collect::<Result<_, _>>()?;
         let times = entry("times").map_or(Ok(1), |(_, value)| value.parse());
         let project = path.parent().and_then(Path::file_name).unwrap_or_default();
         let name = path.file_stem().unwrap_or_default();
@@ -98,16 +103,17 @@ impl BugFile {
         self.path.with_extension("jsonl")
     }
 
-    /// Whether a failure is that of the bug. DEADLOCK and HANG count as the same: which of them it is depends on how far the
+    /// Whether a failure is that of the bug, in one of its ways. DEADLOCK and HANG count as the same: which of them it is depends on how far the
     /// other processes had got.
     #[must_use]
     pub fn is_failure(&self, fingerprint: &[String; 3]) -> bool {
         let is_stall = |verdict: &str| matches!(verdict, "DEADLOCK" | "HANG");
-        let [step, outcome, verdict] = &self.fails;
         let [seen_step, seen_outcome, seen_verdict] = fingerprint;
-        (step == "*" || step == seen_step)
-            && (outcome == "*" || outcome == seen_outcome)
-            && (verdict == seen_verdict || is_stall(verdict) && is_stall(seen_verdict))
+        self.fails.iter().any(|[step, outcome, verdict]| {
+            (step == "*" || step == seen_step)
+                && (outcome == "*" || outcome == seen_outcome)
+                && (verdict == seen_verdict || is_stall(verdict) && is_stall(seen_verdict))
+        })
     }
 }
 
@@ -134,6 +140,18 @@ mod tests {
         assert!(bug.is_failure(&seen(["main join child", "exit 20", "DEADLOCK"])));
         assert!(!bug.is_failure(&seen(["main join child", "exit 20", "FAIL"])));
         assert!(!bug.is_failure(&seen(["main join child", "exit 1", "HANG"])));
+    }
+
+    #[test]
+    fn a_bug_may_fail_in_one_of_several_ways() {
+        let text = TEXT.replace("| HANG\n", "| HANG\n# fails: main get r | eof | FAIL\n");
+        let bug = BugFile::parse(Path::new("x.scenario"), &text).expect("complete");
+        let seen = |words: [&str; 3]| words.map(str::to_owned);
+        assert!(bug.is_failure(&seen(["main join child", "exit 20", "HANG"])));
+        assert!(bug.is_failure(&seen(["main get r", "eof", "FAIL"])));
+        assert!(!bug.is_failure(&seen(["main get r", "eof", "HANG"])));
+        let error = BugFile::parse(Path::new("x.scenario"), &text.replace("eof | FAIL", "eof"));
+        assert!(error.is_err_and(|error| error.contains("STEP | OUTCOME | VERDICT")));
     }
 
     #[test]

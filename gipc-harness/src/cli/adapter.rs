@@ -1,12 +1,13 @@
 //! `adapter list`, `setup`, `check`, `new` and `schema`.
 
 use super::args::{AdapterCommand, Lang};
+use super::interrupt;
 use super::next;
 use crate::adapter::{Adapter, AdapterError, MODEL, schema};
 use crate::error::Error;
 use crate::program;
 use crate::report::console::Console;
-use crate::report::{ScenarioReport, terminal};
+use crate::report::{ScenarioReport, in_flight, terminal};
 use crate::runner::{Event, EventKind, Events};
 use crate::suite::Suite;
 use crate::suite::scaffold::scaffold;
@@ -44,14 +45,14 @@ fn list(suite: &Suite, console: &mut Console) -> u8 {
         }
         let loaded = suite.load_adapter(&name);
         let variants = loaded.as_ref().ok().map(|adapter| adapter.manifest.variant.clone());
-        rows.push(row(&name, loaded));
+        rows.push(row(suite, &name, loaded));
         let (mut ready, mut absent) = (Vec::new(), Vec::new());
         for variant in variants.unwrap_or_default() {
             let full = format!("{name}@{}", variant.name);
             match suite.load_adapter(&full) {
                 Ok(adapter) if adapter.ready().is_ok() => ready.push(format!("@{}", variant.name)),
                 Ok(_) => absent.push(format!("@{}", variant.name)),
-                broken => rows.push(row(&full, broken)),
+                broken => rows.push(row(suite, &full, broken)),
             }
         }
         for (state, variants) in [("ready", ready), ("absent", absent)] {
@@ -74,7 +75,11 @@ fn list(suite: &Suite, console: &mut Console) -> u8 {
     0
 }
 
-fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
+fn row(suite: &Suite, name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
+    let loaded = loaded.map_err(Error::from).and_then(|adapter| {
+        suite.check_vocabulary(&adapter)?;
+        Ok(adapter)
+    });
     let (state, about) = match loaded {
         Ok(adapter) => match adapter.ready() {
             Ok(()) => ("ready", adapter.manifest.about),
@@ -82,7 +87,10 @@ fn row(name: &str, loaded: Result<Adapter, AdapterError>) -> [String; 3] {
             Err(absent) if adapter.manifest.setup.is_empty() => ("absent", absent.to_string()),
             Err(_) => ("absent", adapter.manifest.about),
         },
-        Err(broken) => ("broken", broken.to_string()),
+        Err(broken) => {
+            let broken = broken.to_string();
+            ("broken", broken.strip_prefix("error: ").unwrap_or(&broken).to_owned())
+        }
     };
     [name.to_owned(), state.to_owned(), about]
 }
@@ -112,17 +120,31 @@ fn setup(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> 
 
 fn check(suite: &Suite, name: &str, console: &mut Console) -> Result<u8, Error> {
     let mut check = ContractCheck::new(suite.adapter(name)?)?;
+    let stop = check.interrupt();
+    interrupt::at_first_signal(move || {
+        stop.send_replace(true);
+    })?;
     let manifest = &check.adapter().manifest;
     console.line(&format!("{}: {}\n", manifest.name, manifest.about));
     let (mut failed, mut left_out, mut code) = (0, 0, 0);
     let count = ContractCheck::questions().count();
     for (index, shows) in ContractCheck::questions().enumerate() {
-        let result = check.ask(index)?;
-        let QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest } = result
-        else {
-            let QuestionResult::NotDeclared(profile) = result else { continue };
-            console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
-            continue;
+        let (job, verdict, events, diagnosis, explains_the_rest) = match check.ask(index)? {
+            QuestionResult::Asked { job, verdict, events, diagnosis, explains_the_rest } => {
+                (job, verdict, events, diagnosis, explains_the_rest)
+            }
+            QuestionResult::NotDeclared(profile) => {
+                console.line(&format!("  –     {shows}: the profile {profile} is not declared"));
+                continue;
+            }
+            QuestionResult::Interrupted { job, observation } => {
+                let adapter = &check.adapter().manifest.name;
+                console.line(&in_flight::interrupted(&job.scenario, adapter, &observation));
+                console.line(&format!(
+                    "PARTIAL: {index} of {count} checks were done; interrupted in this one: {shows}"
+                ));
+                return Ok(3);
+            }
         };
         match verdict.status {
             Status::Pass => console.line(&format!("  ok    {shows}")),

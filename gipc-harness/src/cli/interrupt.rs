@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM for commands that search for a long time: they stop, and report what they have found.
+//! SIGINT and SIGTERM for commands that take long: they stop, and report what they have reached.
 
 use std::io;
 use std::sync::Arc;
@@ -7,13 +7,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Returns a flag that the first SIGINT or SIGTERM sets. From then on, these signals do not end the program.
 pub(super) fn flag() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    at_first_signal(move || set.store(true, Ordering::Relaxed))?;
+    Ok(flag)
+}
+
+/// Calls a function at the first SIGINT or SIGTERM. From now on, these signals do not end the program.
+pub(super) fn at_first_signal(action: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (mut interrupt, mut terminate) = {
         let _entered = runtime.enter();
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
     };
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
     std::thread::Builder::new().spawn(move || {
         runtime.block_on(async {
             tokio::select! {
@@ -21,7 +27,7 @@ pub(super) fn flag() -> io::Result<Arc<AtomicBool>> {
                 _ = terminate.recv() => {}
             }
         });
-        set.store(true, Ordering::Relaxed);
+        action();
     })?;
-    Ok(flag)
+    Ok(())
 }

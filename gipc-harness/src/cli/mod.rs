@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::report::console::Console;
 use crate::report::terminal;
 use crate::suite::{Suite, own_program};
-use args::{Command, Options, ScenariosCommand};
+use args::{AdapterCommand, Command, Options, ScenariosCommand};
 use std::ffi::OsString;
 
 /// Carries out a command line, whose first word is the name of the program. Returns the exit code.
@@ -52,7 +52,14 @@ pub fn main(words: Vec<OsString>) -> u8 {
 }
 
 fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
-    let suite = Suite::find(options.scenarios, options.adapters)?;
+    let makes_folders = matches!(
+        options.command,
+        Command::Scenarios { .. } | Command::Adapter { command: AdapterCommand::New { .. } }
+    );
+    let suite = match makes_folders {
+        true => Suite::find_or_planned(options.scenarios, options.adapters)?,
+        false => Suite::find(options.scenarios, options.adapters)?,
+    };
     match options.command {
         Command::List(selection) => scenarios::list(&suite, &selection, console),
         Command::Check(args) => scenarios::check(&suite, &args, console),

@@ -57,25 +57,26 @@ pub(super) fn bundle(
     } else {
         last_record(suite, name, adapter, records)?
     };
-    let mut record = Record::read(&file)?;
-    // On another machine, an adapter in a folder of its own is known by its name.
-    let name = suite.adapter(&record.case.adapter).map(|adapter| adapter.manifest.name).ok();
-    if let Some(name) = name.clone().filter(|name| suite.adapter(name).is_ok()) {
+    Bundle::new(&file, packed(suite, Record::read(&file)?, private)?, !private)
+}
+
+/// The record as it is packed: without what is private to this machine, unless that is to be kept, and with the name of its
+/// adapter that another machine can find.
+pub(super) fn packed(suite: &Suite, record: Record, private: bool) -> Result<Record, Error> {
+    let asked = record.case.adapter.clone();
+    let mut record = if private { record } else { redacted(&record)? };
+    let is_removed = record.case.adapter != asked;
+    // An adapter in a folder of its own is known by its name, which `--adapters` finds. As long as the path is in the record,
+    // the name replaces it only if it is found here.
+    let name = suite.adapter(&asked).map(|adapter| adapter.manifest.name).ok();
+    if let Some(name) = name.filter(|name| is_removed || suite.adapter(name).is_ok()) {
         record.case.adapter = name;
     }
-    if !private {
-        let asked = record.case.adapter.clone();
-        record = redacted(&record)?;
-        // A path that was removed names no adapter; `--adapters` finds the name.
-        if record.case.adapter != asked {
-            record.case.adapter = name.unwrap_or(record.case.adapter);
-        }
-    }
-    Bundle::new(&file, record, !private)
+    Ok(record)
 }
 
 /// The record without paths and the values of environment variables.
-pub(super) fn redacted(record: &Record) -> Result<Record, Error> {
+fn redacted(record: &Record) -> Result<Record, Error> {
     Redaction::new(variables()).record(record)
 }
 

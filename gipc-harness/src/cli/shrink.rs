@@ -1,5 +1,6 @@
 //! `shrink`: makes the scenario of a failing run smaller while it still fails in the same way.
 
+use super::interrupt;
 use super::record_args::Shrink;
 use super::repro;
 use crate::adapter::Adapter;
@@ -26,6 +27,8 @@ const MORE_RUNS: usize = 10;
 /// The time after which the smallest script so far is used.
 const TIME: Duration = Duration::from_secs(300);
 
+/// Shrinks the scenario of a failing run and writes it as a bundle. If a signal interrupts that, the smallest scenario so far
+/// is written, and the exit code is 3.
 pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Result<u8, Error> {
     let (asked, records) = (args.adapter.as_deref(), args.record.as_deref());
     let bundle = repro::bundle(suite, &args.name, asked, records, args.private)?;
@@ -34,15 +37,19 @@ pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Res
     let script = script.as_ref().clone();
     let before = lines(&script);
     trials.measure_failure_rate(&script)?;
-    let small = explore::shrink(script, |candidate| trials.still_fails(candidate));
+    let mut small = explore::shrink(script, |candidate| trials.still_fails(candidate));
     if let Some(error) = trials.error.take() {
         return Err(error);
+    }
+    if let Some(stop) = trials.stopped {
+        add_to_first_comment(&mut small, stop.sentence());
     }
     let output = trials.smallest.as_ref().ok_or_else(|| unable("no run was kept"))?;
     let job = trials.job(&small).ok_or_else(|| unable("the smallest script is not valid"))?;
     let case = &bundle.record.case;
-    let record = Record::new(&job, output, &case.adapter, case.capacity, &trials.environment);
-    let record = if args.private { record } else { repro::redacted(&record)? };
+    let ran_on = &trials.adapter.asked;
+    let record = Record::new(&job, output, ran_on, case.capacity, &trials.environment);
+    let record = repro::packed(suite, record, args.private)?;
     let shrunk = Bundle::new(&case.path, record, !args.private)?;
     let folder = args.output.clone().unwrap_or_else(|| {
         let mut folder = repro::default_folder(&bundle).into_os_string();
@@ -61,7 +68,44 @@ pub(super) fn shrink(suite: &Suite, args: &Shrink, console: &mut Console) -> Res
     console.verbatim(&format!("{}\n", small.to_string().trim_end()));
     console.line(&format!("\n{shown}\n  {}\n", files.join("  ")));
     console.line(&format!("  again    {}", program::command(&format!("run {shown}"))));
-    Ok(0)
+    let Some(stop) = trials.stopped else { return Ok(0) };
+    console.line(&format!("  smaller  {}\n", program::command(&format!("shrink {shown}"))));
+    console.line(stop.sentence());
+    Ok(stop.exit_code())
+}
+
+/// Why the search for a smaller script ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Interrupted,
+    TimeIsOver,
+}
+
+impl Stop {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Interrupted => {
+                "PARTIAL: shrinking was interrupted, and more lines may be superfluous"
+            }
+            Self::TimeIsOver => {
+                "PARTIAL: shrinking took too long, and more lines may be superfluous"
+            }
+        }
+    }
+
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupted => 3,
+            Self::TimeIsOver => 0,
+        }
+    }
+}
+
+/// Adds a line at the end of the first comment of a script.
+fn add_to_first_comment(script: &mut Script, line: &str) {
+    let is_comment = |item: &&Item| matches!(item, Item::Comment(_));
+    let place = script.items.iter().take_while(is_comment).count();
+    script.items.insert(place, Item::Comment(line.to_owned()));
 }
 
 fn unable(reason: &str) -> Error {
@@ -79,8 +123,6 @@ struct Trials<'a> {
     adapter: Adapter,
     environment: Environment,
     settings: Settings,
-    /// Interrupts the runs when it is dropped.
-    _stop: tokio::sync::watch::Sender<bool>,
     began: Instant,
     /// How many runs there were.
     runs: usize,
@@ -88,6 +130,8 @@ struct Trials<'a> {
     attempts: (usize, bool),
     /// The run of the smallest script that failed.
     smallest: Option<RunOutput>,
+    /// Why no further script is tried, although there may be smaller ones that fail.
+    stopped: Option<Stop>,
     error: Option<Error>,
 }
 
@@ -105,16 +149,19 @@ impl<'a> Trials<'a> {
         let environment = environment::look(&exe);
         let (mut settings, stop) = settings_for_one(exe);
         settings.capacity = case.capacity;
+        interrupt::at_first_signal(move || {
+            stop.send_replace(true);
+        })?;
         Ok(Self {
             bundle,
             adapter,
             environment,
             settings,
-            _stop: stop,
             began: Instant::now(),
             runs: 0,
             attempts: (FIRST_RUNS, true),
             smallest: None,
+            stopped: None,
             error: None,
         })
     }
@@ -131,6 +178,12 @@ impl<'a> Trials<'a> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
+        if self.stopped == Some(Stop::Interrupted) {
+            return Err(Error::unable(format!(
+                "error: interrupted after {} runs, before the failure was seen again; nothing was written",
+                self.runs.saturating_sub(1)
+            )));
+        }
         let [step, outcome, _] = &self.bundle.manifest.fingerprint;
         Err(Error::unable(format!(
             "error: `{step}` gave {outcome} in none of {} runs on {}, so there is nothing to shrink",
@@ -140,7 +193,10 @@ impl<'a> Trials<'a> {
 
     /// Whether the script fails in the same way: in each run or in any run, according to `attempts`.
     fn still_fails(&mut self, script: &Script) -> bool {
-        if self.error.is_some() || self.began.elapsed() > TIME {
+        if self.began.elapsed() > TIME {
+            self.stopped.get_or_insert(Stop::TimeIsOver);
+        }
+        if self.error.is_some() || self.is_interrupted() || self.stopped.is_some() {
             return false;
         }
         let Some(job) = self.job(script) else { return false };
@@ -156,6 +212,10 @@ impl<'a> Trials<'a> {
                     return false;
                 }
             };
+            // An interrupted run was cut short, so it says nothing about the script.
+            if self.is_interrupted() {
+                return false;
+            }
             let baseline = Baseline::default();
             let verdict = judge(&job, &output.observation, &baseline, &self.environment);
             let is_same = verdict.failed_as.as_ref() == Some(&self.bundle.manifest.fingerprint);
@@ -168,6 +228,15 @@ impl<'a> Trials<'a> {
         let still_fails = failed.is_some();
         self.smallest = failed.or_else(|| self.smallest.take());
         still_fails
+    }
+
+    /// Whether a signal has interrupted the runs.
+    fn is_interrupted(&mut self) -> bool {
+        let is_interrupted = *self.settings.interrupt.borrow();
+        if is_interrupted {
+            self.stopped = Some(Stop::Interrupted);
+        }
+        is_interrupted
     }
 
     /// The job of a script, executed in the same way as the failing run; `None` if the model gives the script no outcome.

@@ -195,12 +195,12 @@ impl<'p> State<'p> {
         std::mem::take(&mut self.release)
     }
 
-    /// Continues from a state without transitions. Completes the first `until` whose task is blocked, since that task stays
-    /// blocked; otherwise advances the time to the next timer. Returns `None` if there is neither.
+    /// Continues from a state without transitions. Completes each `until` whose task is blocked; if there is none, advances the
+    /// time to the next timer. Returns `None` if there is neither.
     pub(super) fn settle(&mut self) -> Option<Release> {
-        if let Some(step) = self.satisfied_until() {
-            self.untils.remove(&step);
-            self.complete(step, Outcome::Ok);
+        let satisfied = self.satisfied_untils();
+        if !satisfied.is_empty() {
+            self.complete_untils(&satisfied);
         } else if let Some(step) = self.timers.expire_next() {
             self.time_out(step);
         } else {
@@ -259,12 +259,31 @@ impl<'p> State<'p> {
 
     /// Completes a step if it is still open. A step that was cancelled, or whose process is gone, is not open.
     pub(super) fn complete_from(&mut self, step: usize, outcome: Outcome, from: Option<usize>) {
-        // Under a mutation, a step may be woken that does not exist.
-        let Some(info) = self.program.get_step(step) else { return };
-        if self.tasks.open_step(info.task) != Some(step) {
-            return;
+        if let Some(process) = self.end_step(step, outcome, from) {
+            self.start_tasks(process);
         }
-        let Some(outcome) = self.outcome_by_file(step, outcome) else { return };
+    }
+
+    /// Completes steps at the same moment: what the completion of one causes comes after the completion of the others.
+    fn complete_untils(&mut self, untils: &[usize]) {
+        let mut processes = Vec::new();
+        for step in untils {
+            self.untils.remove(step);
+            processes.extend(self.end_step(*step, Outcome::Ok, None));
+        }
+        for process in processes {
+            self.start_tasks(process);
+        }
+    }
+
+    /// Completes a step, without what follows in its process, which is returned; `None` if the step is not open.
+    fn end_step(&mut self, step: usize, outcome: Outcome, from: Option<usize>) -> Option<usize> {
+        // Under a mutation, a step may be woken that does not exist.
+        let info = self.program.get_step(step)?;
+        if self.tasks.open_step(info.task) != Some(step) {
+            return None;
+        }
+        let outcome = self.outcome_by_file(step, outcome)?;
         self.record_completion(step, &outcome, from);
         self.timers.cancel(step);
         let completed = StepState::Completed { outcome, from, detail: None };
@@ -274,7 +293,7 @@ impl<'p> State<'p> {
         if let Some(child) = info.child {
             self.forget_exit_status(child);
         }
-        self.start_tasks(info.process);
+        Some(info.process)
     }
 
     /// Completes the steps that a pipe has woken.
@@ -339,16 +358,14 @@ impl<'p> State<'p> {
         self.complete(step, outcome);
     }
 
-    /// The first `until` whose task is in a step. A task that is itself in an `until` does not count: it waits for the
-    /// harness rather than for the system.
-    fn satisfied_until(&self) -> Option<usize> {
+    /// Each `until` whose task is in a step. A task that is itself in an `until` does not count: it waits for the harness rather
+    /// than for the system.
+    fn satisfied_untils(&self) -> Vec<usize> {
         let is_blocked = |task: usize| {
             let open = self.tasks.open_step(task);
             open.is_some_and(|open| !matches!(self.program.verb(open), Verb::Until { .. }))
         };
-        self.untils
-            .iter()
-            .copied()
-            .find(|until| self.program.step(*until).target.is_some_and(is_blocked))
+        let is_satisfied = |until: &usize| self.program.step(*until).target.is_some_and(is_blocked);
+        self.untils.iter().copied().filter(is_satisfied).collect()
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn silent(scenario: &Scenario, notice: &SilenceNotice) -> String {
 }
 
 /// What a run was doing when it was interrupted: the open steps, the pipes, and what each process did.
-pub(super) fn interrupted(scenario: &Scenario, adapter: &str, observation: &Observation) -> String {
+pub(crate) fn interrupted(scenario: &Scenario, adapter: &str, observation: &Observation) -> String {
     let width = 78_usize.saturating_sub(adapter.len());
     let head = format!("INTERRUPTED  {}", scenario.id);
     let mut out = format!("{head:<width$} {adapter}\n");

@@ -6,7 +6,7 @@ mod document;
 mod file_check;
 pub mod github;
 pub mod html;
-mod in_flight;
+pub(crate) mod in_flight;
 pub mod json;
 pub mod junit;
 mod last_runs;

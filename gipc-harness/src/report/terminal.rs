@@ -173,16 +173,7 @@ pub(super) fn excerpt(scenario: &Scenario, mismatch: &Mismatch, in_color: bool) 
 
 /// Why the model expects another outcome, and the implementation's own error message.
 pub(super) fn explanation(mismatch: &Mismatch) -> String {
-    let Mismatch { expected, because, .. } = mismatch;
-    let mut out = String::new();
-    if let Some(late) = &mismatch.late {
-        let _ = writeln!(out, "\n  {expected} is right and came too late: {late}.");
-    } else if because.is_empty() {
-        let _ = writeln!(out, "\n  Expected {expected}.");
-    } else {
-        let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
-        let _ = writeln!(out, "\n  Expected {expected}, because {it_comes}{because}.");
-    }
+    let mut out = format!("\n  {}.\n", mismatch.expectation());
     if let Some(detail) = &mismatch.detail {
         let _ = writeln!(out, "  In its own words: {detail}");
     }

@@ -101,36 +101,48 @@ fn left_over(execution: &Execution<'_>, schedule: &Schedule, skipped: &[bool]) -
     left_over
 }
 
-/// Completes the `until` steps of a release. Each completes when all steps that must complete before it have completed and
-/// the task that it awaits is blocked. An `until` may have been released earlier.
+/// Completes the `until` steps of a release. Those that follow each other complete at the same moment: when all steps that
+/// must complete before them have completed and the tasks that they await are blocked. An `until` may have been released
+/// earlier.
 async fn complete_untils(execution: &mut Execution<'_>, release: &Release) {
-    let scenario = execution.state.scenario;
-    for (place, step) in release.completes.iter().copied().enumerate() {
-        let Verb::Until { task_id: task } = &scenario.steps[step].verb else { continue };
-        let before = Release { step: release.step, ..Release::default() };
-        await_effects(execution, &before, &release.completes[..place]).await;
-        if execution.state.steps.is_open(step) && execution.await_blocked(task).await {
-            execution.state.complete_own_step(step);
+    let steps = &execution.state.scenario.steps;
+    let is_until = |step: &usize| matches!(steps[*step].verb, Verb::Until { .. });
+    let before = Release { step: release.step, ..Release::default() };
+    let mut place = 0;
+    for group in release.completes.chunk_by(|one, next| is_until(one) == is_until(next)) {
+        if is_until(&group[0]) {
+            await_effects(execution, &before, &release.completes[..place]).await;
+            complete_those_that_hold(execution, group).await;
         }
+        place += group.len();
     }
 }
 
-/// Completes one open `until` whose awaited task is blocked, after the last release. The schedule does not complete such an
+/// Completes each open `until` whose awaited task is blocked, after the last release. The schedule does not complete such an
 /// `until`, but where steps race, the task can be blocked in this run. Returns whether an `until` was completed.
-async fn complete_blocked_until(execution: &mut Execution<'_>) -> bool {
-    let steps = &execution.state.scenario.steps;
+async fn complete_blocked_untils(execution: &mut Execution<'_>) -> bool {
     let open: Vec<usize> = execution.state.steps.open_steps().iter().copied().collect();
-    for step in open {
+    complete_those_that_hold(execution, &open).await
+}
+
+/// Completes those of some steps that are an open `until` whose awaited task is blocked, once all of these are known: what
+/// follows the first may release the task that the others await. Returns whether there are any.
+async fn complete_those_that_hold(execution: &mut Execution<'_>, among: &[usize]) -> bool {
+    let steps = &execution.state.scenario.steps;
+    let mut hold = Vec::new();
+    for step in among.iter().copied() {
         let Verb::Until { task_id: task } = &steps[step].verb else { continue };
         let awaited = execution.state.steps.open_step_of(task);
         // A task that is itself in an `until` waits for the harness rather than for the system.
         let waits = awaited.is_some_and(|it| !matches!(steps[it].verb, Verb::Until { .. }));
-        if waits && execution.await_blocked(task).await && execution.state.steps.is_open(step) {
-            execution.state.complete_own_step(step);
-            return true;
+        let is_open = execution.state.steps.is_open(step);
+        if is_open && waits && execution.await_blocked(task).await {
+            hold.push(step);
         }
     }
-    false
+    hold.retain(|step| execution.state.steps.is_open(*step));
+    hold.iter().for_each(|step| execution.state.complete_own_step(*step));
+    !hold.is_empty()
 }
 
 /// Waits until these steps have completed and the processes of a release have started and exited. If nothing moves before
@@ -211,7 +223,7 @@ async fn await_end(execution: &mut Execution<'_>, left_over: &[LeftOver]) {
         let Some(stall) = execution.next_or_stall(&mut detector, are_all_deadlocked).await else {
             continue;
         };
-        if complete_blocked_until(execution).await {
+        if complete_blocked_untils(execution).await {
             detector = execution.new_detector();
             continue;
         }

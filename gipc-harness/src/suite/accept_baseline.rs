@@ -1,9 +1,11 @@
 //! `run --accept`: updates the baseline in an adapter's folder, `adapter.toml` and `skips.txt`, to the results of a
 //! run.
 //!
-//! New known failures have no sort and no reason, and fail every run until a person has written both. A reason that a
-//! person has written is never lost: an entry that no longer applies becomes a comment.
+//! New known failures have no sort and no reason, and fail every run until a person has written both. New failures with the
+//! same fingerprint share an entry, and a comment above it says what is wrong in each scenario. A reason that a person has
+//! written is never lost: an entry that no longer applies becomes a comment.
 
+mod entry;
 mod known_tables;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,8 @@ pub type Fingerprint = [String; 3];
 pub struct Seen {
     /// The failures, each once, in the order in which they were seen.
     pub failures: Vec<Fingerprint>,
+    /// What is wrong in the first of them, on one line.
+    pub diagnosis: String,
     /// Whether it passed at least once.
     pub passed: bool,
     /// Whether it was skipped at least once although no list said so.
@@ -57,6 +61,9 @@ impl Seen {
             _ => {
                 let failure = verdict.failed_as.clone();
                 let failure = failure.unwrap_or_else(|| verdict.fingerprint(scenario));
+                if self.failures.is_empty() {
+                    self.diagnosis = verdict.diagnosis(scenario);
+                }
                 if !self.failures.contains(&failure) {
                     self.failures.push(failure);
                 }
@@ -127,7 +134,11 @@ pub fn accept(folder: &Path, asked: &str, seen: &SeenScenarios) -> Result<Vec<St
 /// Says what a person must write now.
 fn to_explain(file: &Path, text: &str, count: usize, first: &str) -> String {
     let quoted = format!("\"{first}\"");
-    let is_entry = |line: &str| line.starts_with("scenario") && line.contains(&quoted);
+    // A list of scenarios has a line for each of them.
+    let is_entry = |line: &str| match line.strip_prefix("scenario") {
+        Some(rest) => rest.contains(&quoted),
+        None => line.trim() == format!("{quoted},"),
+    };
     let line = text.lines().position(is_entry).map_or(1, |index| index + 1);
     let entries = if count == 1 {
         "1 known failure has".to_owned()

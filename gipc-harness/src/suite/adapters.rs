@@ -77,10 +77,11 @@ impl Suite {
     pub(crate) fn check_vocabulary(&self, adapter: &Adapter) -> Result<(), Error> {
         let (manifest, mut profiles, mut verbs) = (&adapter.manifest, Vec::new(), Vec::new());
         for (usage, profile) in VERBS {
-            profiles.push(profile.word());
+            if !profiles.contains(&profile.word()) {
+                profiles.push(profile.word());
+            }
             verbs.push(usage.split(' ').next().unwrap_or_default());
         }
-        profiles.dedup();
         verbs.extend(FURTHER_WORDS);
         verbs.sort_unstable();
         verbs.dedup();

@@ -9,8 +9,18 @@ impl Suite {
     /// nearest folder `scenarios` with the README of a suite, in the current folder or above it. Otherwise uses the
     /// scenarios inside the program, and the folder `adapters` in the current folder.
     ///
-    /// Fails if `gipc-harness.toml` cannot be read.
+    /// Fails if `gipc-harness.toml` cannot be read, or if a folder that is named does not exist.
     pub fn find(scenarios: Option<PathBuf>, adapters: Option<PathBuf>) -> Result<Self, Error> {
+        let here = std::env::current_dir().unwrap_or_default();
+        check_named_folders(&here, scenarios.as_deref(), adapters.as_deref())?;
+        Self::find_or_planned(scenarios, adapters)
+    }
+
+    /// Finds the suite in the same way for a command that makes its folders, which may not exist yet.
+    pub(crate) fn find_or_planned(
+        scenarios: Option<PathBuf>,
+        adapters: Option<PathBuf>,
+    ) -> Result<Self, Error> {
         let here = std::env::current_dir().unwrap_or_default();
         let mut found = Self::nearest(&here)?;
         if let Some(folder) = scenarios {
@@ -50,9 +60,38 @@ impl Suite {
     }
 }
 
+/// Refuses a folder that the command line or the nearest `gipc-harness.toml` names and that cannot be read.
+fn check_named_folders(
+    here: &Path,
+    scenarios: Option<&Path>,
+    adapters: Option<&Path>,
+) -> Result<(), Error> {
+    let project = ProjectFile::nearest(here)?;
+    for (key, flag) in [("scenarios", scenarios), ("adapters", adapters)] {
+        let in_file = project.as_ref().and_then(|project| {
+            let path = if key == "adapters" { &project.adapters } else { &project.scenarios };
+            Some((project.path.as_path(), path.as_deref()?))
+        });
+        let (folder, named) = match (flag, in_file) {
+            (Some(folder), _) => (folder.to_owned(), format!("--{key} {}", folder.display())),
+            (None, Some((file, path))) => (
+                file.parent().unwrap_or(here).join(path),
+                format!("{}: {key} = {path:?}", file.display()),
+            ),
+            (None, None) => continue,
+        };
+        if let Err(error) = std::fs::read_dir(&folder) {
+            return Err(Error::usage(format!(
+                "error: {named}: cannot read this folder: {error}; name the one that contains the {key}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Suite;
+    use super::{Suite, check_named_folders};
     use std::fs;
     use std::path::Path;
 
@@ -74,6 +113,29 @@ mod tests {
         assert_eq!(suite.scenarios, Some(folder.path().join("mine")));
         assert_eq!(suite.adapters, folder.path().join("adapters"));
         assert_eq!(suite.default_adapter.as_deref(), Some("it"));
+    }
+
+    #[test]
+    fn a_folder_that_is_named_and_missing_is_refused_with_the_place_that_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = folder.path();
+        fs::create_dir(here.join("adapters")).expect("made");
+        let text = "scenarios = \"mine\"\nadapters = \"adapters\"\n";
+        fs::write(here.join("gipc-harness.toml"), text).expect("written");
+        let refused = |scenarios: Option<&Path>, adapters: Option<&Path>| {
+            let checked = check_named_folders(here, scenarios, adapters);
+            checked.expect_err("a folder is missing").to_string()
+        };
+        let file = here.join("gipc-harness.toml").display().to_string();
+        let says = format!("error: {file}: scenarios = \"mine\": cannot read this folder: No such");
+        assert!(refused(None, None).starts_with(&says), "{}", refused(None, None));
+        let missing = here.join("missing");
+        let says = format!("error: --adapters {}: cannot read", missing.display());
+        let error = refused(Some(here), Some(&missing));
+        assert!(error.starts_with(&says), "{error}");
+        assert!(check_named_folders(here, Some(here), None).is_ok());
+        fs::create_dir(here.join("mine")).expect("made");
+        assert!(check_named_folders(here, None, None).is_ok());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{execute_one, settings_for_one};
 use crate::adapter::Adapter;
 use crate::environment::{self, Environment};
 use crate::error::Error;
-use crate::runner::{Events, RunOutput};
+use crate::runner::{Events, RunOutput, Settings};
 use crate::scenario::{Verb, parse};
 use crate::suite::own_program;
 use crate::trace::Observation;
@@ -18,6 +18,7 @@ use crate::variant::{Job, Variant, declared_choices};
 use crate::verdict::{Baseline, Status, Verdict, judge};
 use std::path::Path;
 use times::Times;
+use tokio::sync::watch;
 
 /// One part of the contract.
 struct Question {
@@ -146,6 +147,8 @@ const CONNECTIONS: &str = "a child closes the connection that it inherited";
 pub struct ContractCheck {
     adapter: Adapter,
     environment: Environment,
+    settings: Settings,
+    interrupt: watch::Sender<bool>,
     times: Times,
 }
 
@@ -153,6 +156,13 @@ pub struct ContractCheck {
 pub enum QuestionResult {
     /// The manifest does not declare the profile that the question needs.
     NotDeclared(&'static str),
+    /// The run was interrupted before its end.
+    Interrupted {
+        /// What was executed.
+        job: Box<Job>,
+        /// What was observed until then.
+        observation: Box<Observation>,
+    },
     /// The scenario was executed and judged.
     Asked {
         /// What was executed.
@@ -171,8 +181,17 @@ pub enum QuestionResult {
 impl ContractCheck {
     /// Creates the check of an adapter, and examines the environment.
     pub fn new(adapter: Adapter) -> Result<Self, Error> {
-        let environment = environment::look(&own_program()?);
-        Ok(Self { adapter, environment, times: Times::default() })
+        let exe = own_program()?;
+        let environment = environment::look(&exe);
+        let (settings, interrupt) = settings_for_one(exe);
+        Ok(Self { adapter, environment, settings, interrupt, times: Times::default() })
+    }
+
+    /// Interrupts the check when `true` is sent: the question that is being executed, and all later ones, are then
+    /// answered with [`QuestionResult::Interrupted`].
+    #[must_use]
+    pub fn interrupt(&self) -> watch::Sender<bool> {
+        self.interrupt.clone()
     }
 
     /// The adapter that is checked.
@@ -196,6 +215,13 @@ impl ContractCheck {
             return Ok(QuestionResult::NotDeclared(profile));
         }
         let (job, output, mut verdict) = self.run(script)?;
+        let interrupted = |job: Job, output: RunOutput| QuestionResult::Interrupted {
+            job: Box::new(job),
+            observation: Box::new(output.observation),
+        };
+        if self.is_interrupted() {
+            return Ok(interrupted(job, output));
+        }
         self.times.add(&output.events);
         let mut diagnosis = None;
         if shows == CONNECTIONS && verdict.status == Status::Pass {
@@ -204,7 +230,10 @@ impl ContractCheck {
             diagnosis = diagnosis::unconnected_child(&job.scenario, &output.observation);
         }
         if diagnosis.is_none() && shows == PAYLOADS && has_wrong_message(&job, &verdict) {
-            diagnosis = Some(diagnosis::wrong_payload(self.first_wrong_byte()?));
+            let Some(offset) = self.first_wrong_byte()? else {
+                return Ok(interrupted(job, output));
+            };
+            diagnosis = Some(diagnosis::wrong_payload(offset));
         }
         if diagnosis.is_some() {
             verdict.status = Status::Error;
@@ -222,14 +251,18 @@ impl ContractCheck {
         let choices = declared_choices(&self.adapter);
         let job = Job::new(&scenario, Path::new("check"), choices, Variant::default())
             .map_err(|reason| Error::unable(format!("error: {reason}")))?;
-        let (settings, _keep) = settings_for_one(own_program()?);
-        let output = execute_one(&job.scenario, &job.mode, &self.adapter, &settings)?;
+        let output = execute_one(&job.scenario, &job.mode, &self.adapter, &self.settings)?;
         let verdict = self.judge(&job, &output.observation);
         Ok((job, output, verdict))
     }
 
-    /// Finds the offset of the first wrong byte of a long payload, by sending payloads of other lengths.
-    fn first_wrong_byte(&self) -> Result<u64, Error> {
+    fn is_interrupted(&self) -> bool {
+        *self.interrupt.borrow()
+    }
+
+    /// Finds the offset of the first wrong byte of a long payload, by sending payloads of other lengths. `None` if that was
+    /// interrupted.
+    fn first_wrong_byte(&self) -> Result<Option<u64>, Error> {
         let (mut right, mut wrong) = (0, 300 * 1024);
         while right + 1 < wrong {
             let length = u64::midpoint(right, wrong);
@@ -237,13 +270,16 @@ impl ContractCheck {
                 "main pipe r w\nmain spawn child w\nchild put w {length}B\nmain get r => {length}B\nmain join child => exit 0\n"
             );
             let (job, _, verdict) = self.run(&script)?;
+            if self.is_interrupted() {
+                return Ok(None);
+            }
             if has_wrong_message(&job, &verdict) {
                 wrong = length;
             } else {
                 right = length;
             }
         }
-        Ok(right)
+        Ok(Some(right))
     }
 
     /// Judges a run by the profiles of the manifest alone, since the questions do not belong to the suite.

@@ -57,6 +57,20 @@ impl Mismatch {
         };
         Self { step, expected, because, got, detail, late: None }
     }
+
+    /// What was expected and why, without a full stop: `Expected eof, because main closed w`.
+    #[must_use]
+    pub fn expectation(&self) -> String {
+        let Self { expected, because, late, .. } = self;
+        if let Some(late) = late {
+            format!("{expected} is right and came too late: {late}")
+        } else if because.is_empty() {
+            format!("Expected {expected}")
+        } else {
+            let it_comes = if because.starts_with("from ") { "it comes " } else { "" };
+            format!("Expected {expected}, because {it_comes}{because}")
+        }
+    }
 }
 
 /// The step that sent the signal that ends a child, if the predicted outcome of a step is that signal.

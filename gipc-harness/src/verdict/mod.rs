@@ -131,4 +131,28 @@ impl Verdict {
         };
         [step, outcome, self.status.to_string()]
     }
+
+    /// What is wrong, on one line: where, what was expected there, and which processes wait for each other.
+    #[must_use]
+    pub fn diagnosis(&self, scenario: &Scenario) -> String {
+        let mut sentences = Vec::new();
+        match self.first_in_file() {
+            Some(mismatch) => {
+                let line = scenario.steps[mismatch.step].position.line;
+                let expectation = mismatch.expectation().replacen("Expected", "expected", 1);
+                sentences.push(format!("line {line}: {expectation}"));
+                let words = mismatch.detail.as_deref().and_then(|detail| detail.lines().next());
+                sentences.extend(words.map(|words| format!("In its own words: {words}")));
+            }
+            None => sentences.extend(self.sentences().next().cloned()),
+        }
+        if let Some(stall) = &self.stall {
+            match stall.cycle.is_empty() {
+                true => sentences.extend(stall.explanations.first().cloned()),
+                false => sentences.push(stall.cycle.join(" ▶ ")),
+            }
+        }
+        // The text of an implementation may contain anything.
+        sentences.join(". ").replace(char::is_control, " ")
+    }
 }

@@ -176,3 +176,21 @@ fn an_until_that_waits_for_the_same_step_with_every_pipe_does_not_depend_on_the_
                 main        join child                  => exit 0\n";
     assert_eq!(first_capacity_dependent_step(&parse("until", text).unwrap()), None);
 }
+
+/// If the first completed alone, what follows it would end the wait that the second one is about.
+#[test]
+fn all_untils_for_one_task_complete_together() {
+    let lines = ["c until b blocks", "main until b blocks"];
+    for [first, second] in [[lines[0], lines[1]], [lines[1], lines[0]]] {
+        let text = format!(
+            "main spawn b\nb spawn c\n{first}\n{second}\nb join c => exit 0\nmain join b => exit 0\n"
+        );
+        let scenario = parse("untils", &text).unwrap();
+        assert_eq!(
+            disagreement(&scenario, &predict(&scenario, Choices::default())),
+            None,
+            "{text}"
+        );
+        assert!(racing_steps(&scenario, Choices::default()).is_empty(), "{text}");
+    }
+}

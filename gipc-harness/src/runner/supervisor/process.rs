@@ -171,7 +171,8 @@ impl SupervisedRun<'_, '_> {
         }
         let own = i32::try_from(std::process::id()).unwrap_or(-1);
         let leaked = if is_judged {
-            left_behind::settled(own, all_reaped, || self.report(&SupervisorEvent::Waiting))
+            let waits = || self.report(&SupervisorEvent::Waiting);
+            left_behind::settled(own, left_behind::LIMIT, all_reaped, waits)
         } else {
             Some(Vec::new())
         };

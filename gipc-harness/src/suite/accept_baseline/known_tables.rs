@@ -1,13 +1,15 @@
 //! The known failures of a manifest as tables of a TOML document. Changes to them leave everything else as it is: comments,
 //! order and layout.
 
+use super::entry::{
+    FINGERPRINT, add_diagnosis, fingerprint_of, first_scenario, is_sometimes, is_unexplained,
+    keep_diagnoses, matches, merge, new_table, prefix_of, scenarios_of, set_scenarios,
+    set_variants, shown, variants_of,
+};
 use super::{Fingerprint, Seen, text_of};
 use crate::adapter::manifest::ANY;
 use std::collections::BTreeSet;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
-
-/// The keys of a fingerprint.
-const FINGERPRINT: [&str; 3] = ["step", "outcome", "verdict"];
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 /// Why an entry no longer applies.
 #[derive(Clone, Copy)]
@@ -51,10 +53,10 @@ impl<'a> KnownTables<'a> {
 
     /// The scenarios with an entry that has no sort or no reason.
     pub(super) fn unexplained(&self) -> Vec<String> {
-        let is_unexplained =
+        let has_gap =
             |table: &&Table| ["sort", "reason"].iter().any(|key| text_of(table, key).is_empty());
         let mut ids: Vec<String> =
-            self.tables.iter().filter(is_unexplained).filter_map(first_scenario).collect();
+            self.tables.iter().filter(has_gap).filter_map(first_scenario).collect();
         ids.sort();
         ids
     }
@@ -99,7 +101,9 @@ impl<'a> KnownTables<'a> {
             let failure = unlisted[1..].iter().fold(unlisted[0].clone(), |a, b| merge(a, b));
             if !self.join_other_variant(id, variant, &failure) {
                 self.changes.push(format!("added      {id}: {}", shown(&failure)));
-                self.push(new_table(id, variant, self.all), &failure, seen.passed);
+                let mut table = new_table(id, variant, self.all);
+                add_diagnosis(&mut table, id, &seen.diagnosis);
+                self.add(id, table, &failure, seen);
             }
         } else if seen.passed {
             for index in seen_entries {
@@ -113,6 +117,26 @@ impl<'a> KnownTables<'a> {
                 self.push(table, first, true);
             }
         }
+    }
+
+    /// Adds a new entry of a scenario. If there is an entry for the same failure of other scenarios that no person has explained
+    /// yet, the scenario is added to that one.
+    fn add(&mut self, id: &str, table: Table, failure: &Fingerprint, seen: &Seen) {
+        let names = variants_of(&table, self.all);
+        let is_same = |other: &&mut Table| {
+            is_unexplained(other)
+                && fingerprint_of(other) == *failure
+                && is_sometimes(other) == seen.passed
+                && variants_of(other, self.all) == names
+        };
+        let Some(other) = self.tables.iter_mut().find(is_same) else {
+            return self.push(table, failure, seen.passed);
+        };
+        let mut ids = scenarios_of(other);
+        ids.push(id.to_owned());
+        ids.sort();
+        set_scenarios(other, &ids);
+        add_diagnosis(other, id, &seen.diagnosis);
     }
 
     /// Writes an old or new entry with this fingerprint.
@@ -131,7 +155,6 @@ impl<'a> KnownTables<'a> {
             for key in ["sort", "reason"] {
                 table[key] = value("");
             }
-            table.decor_mut().set_prefix("\n");
         }
         self.tables.push(table);
     }
@@ -164,6 +187,7 @@ impl<'a> KnownTables<'a> {
         let (ids, names) = (scenarios_of(&table), variants_of(&table, self.all));
         let only = |ids: &[String], names: &BTreeSet<String>| {
             let mut part = table.clone();
+            keep_diagnoses(&mut part, ids);
             set_scenarios(&mut part, ids);
             set_variants(&mut part, names, self.all);
             part
@@ -228,10 +252,8 @@ impl<'a> KnownTables<'a> {
             let after = |table: &&mut Table| first_scenario(table).is_some_and(|one| one >= id);
             match self.tables.iter_mut().find(after) {
                 Some(table) => {
-                    let decor = table.decor_mut();
-                    let prefix = decor.prefix().and_then(|text| text.as_str()).unwrap_or("\n");
-                    let prefix = format!("\n{comment}{prefix}");
-                    decor.set_prefix(prefix);
+                    let prefix = format!("\n{comment}{}", prefix_of(table));
+                    table.decor_mut().set_prefix(prefix);
                 }
                 None => {
                     let trailing = manifest.trailing().as_str().unwrap_or_default().to_owned();
@@ -248,94 +270,6 @@ impl<'a> KnownTables<'a> {
             manifest.insert("known", Item::ArrayOfTables(all));
         }
         self.changes
-    }
-}
-
-/// A failure as it is shown in a line.
-fn shown([step, outcome, verdict]: &Fingerprint) -> String {
-    format!("{verdict}, {step} => {outcome}")
-}
-
-/// What two failures have in common; `*` where they differ. DEADLOCK and HANG count as the same.
-fn merge(one: Fingerprint, other: &Fingerprint) -> Fingerprint {
-    let is_stall = |text: &str| ["DEADLOCK", "HANG"].contains(&text);
-    let mut merged = one;
-    for (text, other) in merged.iter_mut().zip(other) {
-        if text != other && !(is_stall(text) && is_stall(other)) {
-            *text = ANY.to_owned();
-        }
-    }
-    merged
-}
-
-fn matches(table: &Table, failure: &Fingerprint) -> bool {
-    let listed = fingerprint_of(table);
-    merge(listed.clone(), failure) == listed
-}
-
-fn fingerprint_of(table: &Table) -> Fingerprint {
-    FINGERPRINT.map(|key| text_of(table, key).to_owned())
-}
-
-fn is_sometimes(table: &Table) -> bool {
-    table.get("sometimes").and_then(Item::as_bool) == Some(true)
-}
-
-fn new_table(id: &str, variant: &str, all: &[&str]) -> Table {
-    let mut table = Table::new();
-    table["scenario"] = value(id);
-    // These keys are inserted first so that they come before the variants and the reason.
-    for key in FINGERPRINT {
-        table[key] = value("");
-    }
-    table["sort"] = value("");
-    set_variants(&mut table, &BTreeSet::from([variant.to_owned()]), all);
-    table
-}
-
-/// The scenarios that an entry is about.
-fn scenarios_of(table: &Table) -> Vec<String> {
-    match table.get("scenario") {
-        Some(item) if item.is_array() => {
-            let ids = item.as_array().into_iter().flatten().filter_map(|id| id.as_str());
-            ids.map(str::to_owned).collect()
-        }
-        item => item.and_then(Item::as_str).map(str::to_owned).into_iter().collect(),
-    }
-}
-
-fn first_scenario(table: &Table) -> Option<String> {
-    scenarios_of(table).into_iter().next()
-}
-
-fn set_scenarios(table: &mut Table, ids: &[String]) {
-    if scenarios_of(table) == ids {
-        return;
-    }
-    table["scenario"] = match ids {
-        [id] => value(id),
-        ids => value(ids.iter().collect::<Array>()),
-    };
-}
-
-/// The variants that an entry is about: all, unless it names some.
-fn variants_of(table: &Table, all: &[&str]) -> BTreeSet<String> {
-    match table.get("variants").and_then(Item::as_array) {
-        None => all.iter().map(|name| (*name).to_owned()).collect(),
-        Some(names) => names.iter().filter_map(|name| name.as_str()).map(str::to_owned).collect(),
-    }
-}
-
-/// Sets the variants that an entry is about. If it is about all, names none.
-fn set_variants(table: &mut Table, names: &BTreeSet<String>, all: &[&str]) {
-    if variants_of(table, all) == *names && table.contains_key("variants") {
-        return;
-    }
-    let in_order = all.iter().filter(|name| names.contains(**name));
-    if names.len() == all.len() {
-        table.remove("variants");
-    } else {
-        table["variants"] = value(in_order.copied().collect::<Array>());
     }
 }
 

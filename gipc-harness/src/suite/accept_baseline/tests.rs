@@ -118,6 +118,56 @@ fn known_failures_are_updated_and_keep_their_reasons(
     assert_eq!(text.trim_start(), expected.trim_start());
 }
 
+/// What was seen of a scenario that fails in this way, with a diagnosis.
+fn diagnosed(outcome: &str, diagnosis: &str) -> Seen {
+    Seen { diagnosis: diagnosis.into(), ..failed(&[outcome]) }
+}
+
+/// What `--accept` makes of a manifest.
+fn accepted(before: &str, seen: &[(&str, Seen)]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("adapter.toml");
+    fs::write(&file, before).expect("written");
+    let seen = seen.iter().map(|(id, seen)| ((*id).to_owned(), seen.clone())).collect();
+    accept(folder.path(), "it", &seen).expect("it can be written");
+    fs::read_to_string(&file).expect("it is there")
+}
+
+/// Two failures that are alike, one that is not, and one that passes in some runs.
+#[test]
+fn new_failures_with_the_same_fingerprint_share_an_entry_with_a_diagnosis_of_each() {
+    let at_times = Seen { passed: true, ..diagnosed("eof", "line 6") };
+    let seen = [
+        ("a/b", diagnosed("eof", "line 3. Expected ok")),
+        ("a/c", diagnosed("never", "line 4")),
+        ("a/d", diagnosed("eof", "line 5")),
+        ("a/e", at_times),
+    ];
+    let text = accepted("name = \"it\"\n", &seen);
+    let shared =
+        entry("eof", "").trim_start().replace("\"a/b\"", "[\n    \"a/b\",\n    \"a/d\",\n]");
+    let shared = format!("# a/b: line 3. Expected ok\n# a/d: line 5\n{shared}");
+    let of = |id: &str, text: String| text.trim_start().replace("a/b", id);
+    let other = of("a/c", entry("never", ""));
+    let at_times = of("a/e", entry("eof", "sometimes = true\n"));
+    let expected =
+        format!("name = \"it\"\n\n{shared}\n# a/c: line 4\n{other}\n# a/e: line 6\n{at_times}");
+    assert_eq!(text, expected);
+
+    let later = [("a/b", passed()), ("a/f", diagnosed("eof", "line 7"))];
+    let text = accepted(&text, &later);
+    assert!(text.contains("# a/d: line 5\n# a/f: line 7\n[[known]]"), "{text}");
+    assert!(text.contains("scenario = [\n    \"a/d\",\n    \"a/f\",\n]\n"), "{text}");
+    assert!(!text.contains("a/b"), "{text}");
+}
+
+#[test]
+fn a_new_failure_does_not_join_an_entry_that_a_person_has_explained() {
+    let text = accepted(KNOWN, &[("a/c", diagnosed("eof", "line 3"))]);
+    let expected = format!("{KNOWN}\n# a/c: line 3{}", entry("eof", "").replace("a/b", "a/c"));
+    assert_eq!(text.trim_start(), expected.trim_start());
+}
+
 #[test]
 fn each_change_is_named_and_the_first_entry_without_a_reason_has_its_line() {
     let folder = tempfile::tempdir().expect("a folder");
