@@ -1,15 +1,15 @@
 //! SIGINT and SIGTERM for commands that take long: they stop, and report what they have reached.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
-/// Returns a flag that the first SIGINT or SIGTERM sets. From then on, these signals do not end the program.
-pub(super) fn flag() -> io::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    at_first_signal(move || set.store(true, Ordering::Relaxed))?;
+/// Returns what becomes true at the first SIGINT or SIGTERM. From then on, these signals do not end the program.
+pub(super) fn flag() -> io::Result<watch::Receiver<bool>> {
+    let (stop, flag) = watch::channel(false);
+    at_first_signal(move || {
+        stop.send_replace(true);
+    })?;
     Ok(flag)
 }
 

@@ -17,9 +17,10 @@ use crate::verdict::{Baseline, Status, judge};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How many times in a row a scenario must fail in the same way before its failure counts as reproducible.
 const REPETITIONS: usize = 3;
@@ -47,8 +48,8 @@ pub struct ExploreRequest {
     pub jobs: Option<usize>,
     /// The folder for the scenarios that fail.
     pub out: PathBuf,
-    /// Ends the search early once it is set.
-    pub stop: Arc<AtomicBool>,
+    /// Ends the search early once it is true, and interrupts the scenarios that are running. The sender must be kept.
+    pub stop: watch::Receiver<bool>,
 }
 
 /// Searches for scenarios that fail. The workers call `on_progress` with the number of scenarios so far.
@@ -61,9 +62,9 @@ pub fn explore(
 ) -> Result<Findings, Error> {
     let profiles = profiles(&adapter, &request.profiles)?;
     let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    let (settings, _keep) = settings_for_one(own_program()?);
+    let (settings, _) = settings_for_one(own_program()?);
     let search = Search {
-        settings,
+        settings: Settings { interrupt: request.stop.clone(), ..settings },
         environment: environment::look(&own_program()?),
         choices: declared_choices(&adapter),
         // A child that begins as a copy of its parent holds further handles for a while, which is a race in a concurrent
@@ -86,7 +87,7 @@ pub fn explore(
     let findings = search.findings.into_inner();
     let mut findings = findings.unwrap_or_else(std::sync::PoisonError::into_inner);
     (findings.first_seed, findings.time) = (search.first_seed, search.began.elapsed());
-    findings.interrupted = request.stop.load(Ordering::Relaxed);
+    findings.interrupted = *request.stop.borrow();
     match findings.error.take() {
         Some(error) => Err(error),
         None => Ok(findings),
@@ -136,7 +137,11 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed) || self.request.stop.load(Ordering::Relaxed)
+        self.is_over.load(Ordering::Relaxed) || self.is_interrupted()
+    }
+
+    fn is_interrupted(&self) -> bool {
+        *self.request.stop.borrow()
     }
 
     fn findings<R>(&self, act: impl FnOnce(&mut Findings) -> R) -> R {
@@ -223,6 +228,12 @@ impl Search<'_> {
         let mut before = wanted.cloned();
         for round in 0..REPETITIONS {
             let output = execute_one(&job.scenario, &job.mode, &self.adapter, &self.settings)?;
+            // This run was cut short, so it says nothing about the scenario.
+            if self.is_interrupted() {
+                return Ok(before
+                    .filter(|_| round > 0)
+                    .map_or(Repeated::Right, Repeated::Sometimes));
+            }
             // The baseline in the adapter's folder is about the suite rather than random scenarios.
             let (baseline, observation) = (Baseline::default(), &output.observation);
             let verdict = judge(&job, observation, &baseline, &self.environment);
@@ -263,7 +274,7 @@ impl Search<'_> {
         let mut error = None;
         let limit = Duration::from_secs(self.request.seconds).saturating_add(SHRINK_TIME);
         let small = shrink(random, |script| {
-            if self.began.elapsed() > limit || self.request.stop.load(Ordering::Relaxed) {
+            if self.began.elapsed() > limit || self.is_interrupted() {
                 return false;
             }
             let Some((scenario, _)) = viable(script, self.choices) else { return false };
