@@ -102,7 +102,8 @@ fn an_interrupted_run_reports_partial_results_and_leaves_nothing(#[case] signal:
 #[rstest]
 #[case::a_search(&["explore", "--for", "60", "--out", "OUTPUT"], "PARTIAL: interrupted")]
 #[case::a_matrix(
-    &["matrix", "--adapter", "gipc-core", "--jobs", "1", "--output", "OUTPUT"],
+    // Its processes live long enough to be seen, however busy the machine is.
+    &["matrix", "children/alive-1000", "--heavy", "--adapter", "gipc-core", "--output", "OUTPUT"],
     ""
 )]
 #[file_serial]
