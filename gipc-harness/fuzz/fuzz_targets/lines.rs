@@ -5,7 +5,7 @@ use gipc_agent::LineDecoder;
 use libfuzzer_sys::fuzz_target;
 
 fn read(bytes: &[u8], piece: usize) -> Vec<String> {
-    let (mut decoder, mut messages) = (Lines::default(), Vec::new());
+    let (mut decoder, mut messages) = (LineDecoder::default(), Vec::new());
     for piece in bytes.chunks(piece) {
         decoder.buffer_mut().extend_from_slice(piece);
         while let Some(message) = decoder.next_message() {
