@@ -21,8 +21,8 @@ pub struct BugFile {
     pub passes: String,
     /// The root cause in a sentence.
     pub cause: String,
-    /// The fingerprints of the failure: step, outcome and verdict. `*` stands for anything. There are several if it depends on
-    /// a race which step is wrong first in the file.
+    /// The fingerprints of the failure: step, outcome and verdict. `*` stands for anything. There are several if a race decides
+    /// which step of the file is wrong first.
     pub fails: Vec<[String; 3]>,
     /// How many runs may be needed until the bug shows.
     pub times: u32,
@@ -103,8 +103,8 @@ impl BugFile {
         self.path.with_extension("jsonl")
     }
 
-    /// Whether a failure is that of the bug, in one of its ways. DEADLOCK and HANG count as the same: which of them it is depends on how far the
-    /// other processes had got.
+    /// Whether a failure has one of the fingerprints of the bug. DEADLOCK and HANG count as the same: which of them it is depends
+    /// on how far the other processes had got.
     #[must_use]
     pub fn is_failure(&self, fingerprint: &[String; 3]) -> bool {
         let is_stall = |verdict: &str| matches!(verdict, "DEADLOCK" | "HANG");

@@ -195,8 +195,8 @@ impl<'p> State<'p> {
         std::mem::take(&mut self.release)
     }
 
-    /// Continues from a state without transitions. Completes each `until` whose task is blocked; if there is none, advances the
-    /// time to the next timer. Returns `None` if there is neither.
+    /// Continues from a state without transitions: completes every `until` whose task is blocked, or else advances the time to
+    /// the next timer. Returns `None` if no `until` can complete and no timer is set.
     pub(super) fn settle(&mut self) -> Option<Release> {
         let satisfied = self.satisfied_untils();
         if !satisfied.is_empty() {

@@ -1,5 +1,5 @@
-//! The supervisors that wait for their next run. To start one takes as long as to start a process of a scenario, so each of
-//! them supervises one run after the other.
+//! The pool of idle supervisors. Starting a supervisor costs as much as starting a process of a scenario, so each supervisor
+//! serves one run after the other.
 
 use crate::process_role::SUPERVISOR;
 use nix::sys::signal::Signal;
@@ -52,7 +52,7 @@ impl SupervisorPool {
         Self { exe, idle: Arc::default() }
     }
 
-    /// Takes a supervisor for runs of a command, and starts one if there is none.
+    /// Takes an idle supervisor for runs of a command, or starts a new one.
     pub(super) fn take(
         &self,
         command: &[String],
