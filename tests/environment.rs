@@ -154,6 +154,13 @@ fn main() {
             "passed",
         ),
         trial(
+            "without_pidfd_the_end_of_a_child_is_known_although_it_is_found_after_the_end_of_main",
+            NO_PIDFD,
+            &["run", "process/killed-right-after-its-start", "--repeat", "100"],
+            0,
+            "100 passed",
+        ),
+        trial(
             "the_doctor_reports_how_the_end_of_a_process_is_found_without_pidfd",
             NO_PIDFD,
             &["doctor"],

@@ -361,8 +361,15 @@ impl<'a> Execution<'a> {
 
     /// Ends the run: kills and reaps the processes that are left, and returns what was observed.
     pub(super) async fn finish(mut self) -> RunOutput {
-        while let Some(event) = self.inbox.try_next_agent_event() {
+        // A process may have ended before `main`, and the report of its end may arrive after that of `main`, above all where
+        // the harness has to look for ends repeatedly.
+        let mut unreported = self.state.sessions.ended_but_not_drained();
+        while let Some(event) = match unreported.is_empty() {
+            true => self.inbox.try_next_agent_event(),
+            false => self.inbox.next_agent_event().await,
+        } {
             self.agents.handle(&mut self.state, event);
+            unreported.retain(|process| !self.state.sessions.is_drained(process));
         }
         let has_finished = self.state.sessions.exits().contains_key("main") && self.stall.is_none();
         self.state.sessions.complete_exits();

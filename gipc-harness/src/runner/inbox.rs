@@ -75,6 +75,11 @@ impl Inbox {
         self.agents.try_recv().ok()
     }
 
+    /// Waits for the next event of an agent; `None` if no connection is left. Cancel-safe.
+    pub(super) async fn next_agent_event(&mut self) -> Option<AgentEvent> {
+        self.agents.recv().await
+    }
+
     /// Returns the supervisor, which is all that is needed to end the run.
     pub(super) fn into_supervisor(self) -> Supervisor {
         self.supervisor

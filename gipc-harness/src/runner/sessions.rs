@@ -4,7 +4,9 @@ use crate::adapter::transport::AgentHandle;
 use crate::proc::process_handle::ProcessHandle;
 use crate::trace::{BlockedIn, ProcessExit};
 use gipc_agent::{ControlChannel, Hello, ToAgent};
-use nix::sys::signal::Signal;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -116,12 +118,19 @@ impl Sessions {
     /// Adds a process that has said hello, and watches for its end where the system shows when it ends.
     pub(super) fn connect(&mut self, hello: &Hello, agent: AgentHandle) {
         let handle = ProcessHandle::open(hello.pid).map(Arc::new);
-        if let Some(handle) = handle.clone() {
-            let agent = agent.clone();
-            tokio::spawn(async move {
-                handle.wait_for_exit().await;
+        match handle.clone() {
+            Some(handle) => {
+                let agent = agent.clone();
+                tokio::spawn(async move {
+                    handle.wait_for_exit().await;
+                    agent.process_exited();
+                });
+            }
+            // The process has ended since it sent its hello, and was reaped.
+            None if kill(Pid::from_raw(hello.pid), None) == Err(Errno::ESRCH) => {
                 agent.process_exited();
-            });
+            }
+            None => {}
         }
         let session = AgentSession {
             pid: hello.pid,
@@ -172,6 +181,19 @@ impl Sessions {
         let has_ended =
             |session: &AgentSession| session.handle.as_ref().is_some_and(|it| it.has_ended());
         self.alive().any(|(_, session)| has_ended(session))
+    }
+
+    /// The processes that have ended and whose end, or a message before it, was not handled yet.
+    pub(super) fn ended_but_not_drained(&self) -> BTreeSet<String> {
+        let is_one = |session: &AgentSession| {
+            !session.is_drained && session.handle.as_ref().is_some_and(|it| it.has_ended())
+        };
+        self.alive().filter(|(_, session)| is_one(session)).map(|(name, _)| name.into()).collect()
+    }
+
+    /// Whether the end of a process and all its messages were handled.
+    pub(super) fn is_drained(&self, process: &str) -> bool {
+        self.by_process.get(process).is_some_and(|session| session.is_drained)
     }
 
     /// How `main` ended, if it was reaped and has not connected.
