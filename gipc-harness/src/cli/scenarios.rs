@@ -5,6 +5,7 @@ use super::next;
 use super::run_args::ReportFormat;
 use crate::error::Error;
 use crate::model::Choices;
+use crate::proc::platform;
 use crate::program;
 use crate::report::console::Console;
 use crate::report::{github, json};
@@ -77,6 +78,8 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
             }
         });
         progress.inc(1);
+        // The largest scenarios would otherwise leave their memory in pieces that the next one cannot use.
+        platform::return_freed_memory();
     }
     progress.finish_and_clear();
     if refused > 0 {

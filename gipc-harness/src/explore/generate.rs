@@ -227,7 +227,7 @@ impl Generator<'_> {
         if self.limits == 0 {
             return false;
         }
-        let limit = Some(self.rng.u64(0..4));
+        let limit = Some(self.rng.u32(0..4));
         let expired = match verb {
             Verb::Join { .. } => Outcome::Running,
             _ => Outcome::Timeout,
@@ -280,7 +280,7 @@ impl Generator<'_> {
         };
         self.puts += 1;
         let payload = Payload::Text(eco_format!("message number {}", self.puts));
-        let cut = Verb::Cut { handle: handle.clone(), payload, at };
+        let cut = Verb::Cut { handle: handle.clone(), payload, at: Box::new(at) };
         if self.add(process, None, cut) && self.rng.bool() {
             self.add(process, None, Verb::Rest { handle });
         }

@@ -238,7 +238,7 @@ impl<'p> State<'p> {
         self.history.record(Fact::Step(step, StepState::Pending));
         let limit = self.program.scenario.steps[step].within_ms;
         if let Some(limit) = limit.filter(|_| !self.is(Mutation::NoLimit)) {
-            self.timers.start(step, limit);
+            self.timers.start(step, limit.into());
         }
         self.record_begin(step);
         self.execute(step);

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-const FANOUT: usize = 16;
+const FANOUT: usize = 8;
 
 /// For each component, how many of its events are known. A component that was never set is 0.
 ///
-/// A clock is a tree with 16 branches per node. Clones share nodes, and merging skips what both sides share.
+/// A clock is a tree with 8 branches per node. Clones share nodes, and merging skips what both sides share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct VectorClock {
     root: Option<Rc<Node>>,

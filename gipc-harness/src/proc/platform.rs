@@ -24,6 +24,16 @@ pub(crate) use system::{
     bytes_in_pipe, possible_pipe_capacity, send_to, set_pipe_capacity, wait_status,
 };
 
+/// Gives memory that was freed back to the system, where the allocator would keep it. Of use after a large table was dropped
+/// that no later one fits into.
+pub(crate) fn return_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the function takes a number and may be called at any time, by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// The environment variable that makes the harness do without process descriptors and `/proc`, as it must on systems other
 /// than Linux. It still reads the end of a process from `/proc`, since other systems have kqueue for that.
 pub const PORTABLE_VARIABLE: &str = "GIPC_HARNESS_PORTABLE";

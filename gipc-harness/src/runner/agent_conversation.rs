@@ -83,6 +83,7 @@ impl<'a> AgentConversation<'a> {
             if within_ms.is_some() {
                 state.limits.note_sent(step);
             }
+            let within_ms = within_ms.map(u64::from);
             let message =
                 ToAgent::Step { id: step, task: task.map(String::from), command: order, within_ms };
             state.send(&spec.task_id.process, message);

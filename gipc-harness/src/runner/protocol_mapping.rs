@@ -120,7 +120,7 @@ impl<'a> ProtocolMapping<'a> {
             Verb::Cut { handle, payload, at } => Command::Cut {
                 handle: handle.into(),
                 payload: self.payload(step, payload),
-                at: match at {
+                at: match *at {
                     CutAt::Bytes(bytes) => FramePosition::Bytes(bytes),
                     CutAt::Header(more) => FramePosition::Header(more),
                     CutAt::End(less) => FramePosition::End(less),

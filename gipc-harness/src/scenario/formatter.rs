@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-fn action_text(verb: &Verb, within_ms: Option<u64>) -> String {
+fn action_text(verb: &Verb, within_ms: Option<u32>) -> String {
     match within_ms {
         Some(ms) => format!("{verb} within {ms}ms"),
         None => verb.to_string(),

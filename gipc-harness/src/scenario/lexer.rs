@@ -110,7 +110,7 @@ pub(super) fn payload(text: &str) -> Option<Payload> {
 }
 
 /// Reads `50ms`; at most 60 seconds.
-pub(super) fn milliseconds(text: &str) -> Option<u64> {
+pub(super) fn milliseconds(text: &str) -> Option<u32> {
     text.strip_suffix("ms")?.parse().ok().filter(|ms| *ms <= 60_000)
 }
 

@@ -41,7 +41,7 @@ pub struct Line {
     /// The action, as written.
     pub verb: Verb,
     /// The time limit in milliseconds: `within 50ms`.
-    pub within_ms: Option<u64>,
+    pub within_ms: Option<u32>,
     /// The outcomes after `=>`. Empty if the line has none, which means `ok`.
     pub expected: Vec<Outcome>,
 }

@@ -20,12 +20,15 @@ pub struct Step {
     /// The action.
     pub verb: Verb,
     /// The time limit of the call, in milliseconds.
-    pub within_ms: Option<u64>,
+    pub within_ms: Option<u32>,
     /// The allowed outcomes; never empty.
     pub expected: Outcomes,
     /// The values of the `each` indices in this repetition, outermost first. Empty outside of an `each` paragraph.
     pub indices: Indices,
 }
+
+/// A scenario has up to 250,000 steps.
+const _: () = assert!(size_of::<Step>() <= 128);
 
 impl Step {
     /// Whether every allowed outcome is a refusal, so that the step changes nothing.

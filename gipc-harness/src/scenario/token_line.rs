@@ -115,7 +115,7 @@ impl<'a> TokenLine<'a> {
         at: usize,
         message: &str,
         hint: &str,
-    ) -> Result<u64, ParseError> {
+    ) -> Result<u32, ParseError> {
         lexer::milliseconds(self.text(at)).ok_or_else(|| {
             self.error(at, message, common_mistakes::milliseconds(self.text(at), hint))
         })

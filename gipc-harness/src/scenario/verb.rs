@@ -120,7 +120,7 @@ pub enum Verb {
         /// The message in the frame.
         payload: Payload,
         /// The position at which the written part ends.
-        at: CutAt,
+        at: Box<CutAt>,
     },
     /// Writes the part of a frame that `cut` left out.
     Rest {

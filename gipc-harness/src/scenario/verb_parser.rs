@@ -51,7 +51,7 @@ pub(super) fn verb(tokens: &TokenLine<'_>, end: usize) -> Result<Verb, ParseErro
         "cancel" => Ok(Verb::Cancel { task: task_id(tokens, 2)? }),
         "pause" => {
             let hint = "write up to 60000 milliseconds, such as 300ms";
-            Ok(Verb::Pause { ms: tokens.milliseconds(2, "not a time", hint)? })
+            Ok(Verb::Pause { ms: tokens.milliseconds(2, "not a time", hint)?.into() })
         }
         "raise" => Ok(Verb::Raise),
         "exec" => Ok(Verb::Exec { ghost: tokens.name(2)? }),
@@ -234,7 +234,7 @@ fn cut(tokens: &TokenLine<'_>) -> Result<Verb, ParseError> {
     } else {
         CutAt::Bytes(number(text)?)
     };
-    Ok(Verb::Cut { handle: tokens.handle(2)?, payload: tokens.payload(3)?, at })
+    Ok(Verb::Cut { handle: tokens.handle(2)?, payload: tokens.payload(3)?, at: Box::new(at) })
 }
 
 fn limit(tokens: &TokenLine<'_>, given: usize) -> Result<Verb, ParseError> {

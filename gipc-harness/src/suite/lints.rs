@@ -18,8 +18,9 @@ pub(super) fn warnings(scenario: &Scenario) -> Vec<ParseError> {
 
 /// Warnings for the steps that have to complete within a short time limit.
 fn limits_that_race_with_the_machine(scenario: &Scenario) -> Vec<ParseError> {
-    let has_short_limit =
-        |step: &Step| step.within_ms.is_some_and(|limit| 0 < limit && limit < SAFE_LIMIT_MS);
+    let has_short_limit = |step: &Step| {
+        step.within_ms.is_some_and(|limit| 0 < limit && u64::from(limit) < SAFE_LIMIT_MS)
+    };
     if !scenario.steps.iter().any(has_short_limit) {
         return Vec::new();
     }

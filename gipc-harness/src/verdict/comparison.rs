@@ -74,7 +74,7 @@ pub(super) fn wrong_limit(
 ) -> Option<(Mismatch, String)> {
     observation.limit_times.iter().find_map(|time| {
         let step = scenario.steps.get(time.step)?;
-        let limit = step.within_ms?;
+        let limit = u64::from(step.within_ms?);
         let state = observation.trace.steps.get(time.step)?;
         let outcome = match state {
             StepState::Completed { outcome, .. } => Some(outcome),

@@ -23,8 +23,9 @@ pub(super) fn excuse_expired_limits(verdict: &mut Verdict, job: &Job, observatio
             Verb::Join { .. } => &Outcome::Running,
             _ => &Outcome::Timeout,
         };
-        let is_too_short =
-            |limit| 0 < limit && limit < SAFE_LIMIT_MS && !spec.expected.contains(outcome);
+        let is_too_short = |limit: u32| {
+            0 < limit && u64::from(limit) < SAFE_LIMIT_MS && !spec.expected.contains(outcome)
+        };
         let is_put = matches!(spec.verb, Verb::Put { .. });
         spec.within_ms.is_some_and(|limit| is_put || is_too_short(limit))
             && observation.trace.steps[*step].is(outcome)

@@ -87,7 +87,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         (handle(), payload(), cut_position()).prop_map(|(handle, payload, at)| Verb::Cut {
             handle,
             payload,
-            at
+            at: Box::new(at)
         }),
         handle().prop_map(|handle| Verb::Rest { handle }),
         (handle(), 0..1_u64 << 33).prop_map(|(handle, size)| Verb::Announce { handle, size }),
@@ -194,7 +194,7 @@ fn simple_outcomes() -> Vec<Outcome> {
 }
 
 fn line() -> impl Strategy<Value = Item> {
-    (task_id(), verb(), proptest::option::of(1..5000_u64), vec(outcome(), 0..3)).prop_map(
+    (task_id(), verb(), proptest::option::of(1..5000_u32), vec(outcome(), 0..3)).prop_map(
         |(task_id, verb, within_ms, mut expected)| {
             let limited = matches!(verb, Verb::Put { .. } | Verb::Get { .. } | Verb::Join { .. });
             // A line without an outcome means `ok` alone.

@@ -106,7 +106,7 @@ impl<'a> Validator<'a> {
             Verb::Cut { handle, payload, at } => {
                 self.frames.check_sole_writer(step, handle)?;
                 self.handles.check_use(step, handle, Some(Side::Writer))?;
-                self.frames.cut(step, handle, payload, *at)?;
+                self.frames.cut(step, handle, payload, **at)?;
             }
             Verb::Announce { handle, .. } => {
                 self.frames.check_sole_writer(step, handle)?;
