@@ -1,11 +1,13 @@
 //! The floor: the processes of a scenario, which connect to a socket, move as many bytes and exit, and an echo of lines of
 //! JSON.
 
-use crate::{Failure, Subject, cpu, exe, side_by_side};
+use crate::{Comparison, Failure, cpu, exe, side_by_side};
+use gipc_harness::adapter::Adapter;
 use gipc_harness::scenario::{Outcome, Payload, Scenario, Step, Verb};
 use nix::sys::resource::UsageWho;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -93,15 +95,29 @@ fn move_bytes(bytes: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The command of a process of the floor: this program, or for gipc-python the same on gipc.
+pub(crate) fn command(adapter: Option<&Adapter>) -> Result<Vec<OsString>, Failure> {
+    match adapter {
+        None => Ok(vec![exe()?.into(), NODE.into()]),
+        Some(adapter) if adapter.manifest.name == "gipc-python" => {
+            let script =
+                concat!(env!("CARGO_MANIFEST_DIR"), "/examples/compare-harness/floor_of_gipc.py");
+            let python = adapter.command.first().ok_or("the adapter has no command")?;
+            Ok(vec![python.into(), script.into()])
+        }
+        Some(adapter) => Err(format!("no floor is known for {}", adapter.manifest.name).into()),
+    }
+}
+
 /// Starts the processes of all scenarios.
-pub(crate) fn run_all(subjects: &[Subject], at_once: usize) -> Result<(), Failure> {
-    let exe = exe()?;
-    side_by_side(subjects, at_once, |subject| {
+pub(crate) fn run_all(comparison: &Comparison) -> Result<(), Failure> {
+    let [program, arguments @ ..] = &comparison.floor[..] else { return Ok(()) };
+    side_by_side(comparison, |subject| {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("socket");
         let listener = UnixListener::bind(&socket)?;
-        let mut main = Command::new(&exe)
-            .arg(NODE)
+        let mut main = Command::new(program)
+            .args(arguments)
             .arg(&socket)
             .arg(subject.tree.argument().to_string())
             .spawn()?;

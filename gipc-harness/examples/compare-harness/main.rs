@@ -1,8 +1,8 @@
-//! The suite beside what its processes cost without it: `cargo compare-harness [ROUNDS]`.
+//! The suite beside what its processes cost without it: `cargo compare-harness [ROUNDS] [gipc-python]`.
 //!
 //! Each round runs the same scenarios in four ways, each time another one first, so that what disturbs one disturbs the others:
 //! the floor starts the processes of each scenario, which connect to a socket, move the bytes of its messages and exit; the
-//! suite runs the scenarios on gipc-core; and two loops run the suite once for each scenario, in a process of its own.
+//! suite runs the scenarios on gipc-core or gipc-python; and two loops run the suite once for each scenario, in a process of its own.
 //! Prints the wall time, the processor time and their ratios to the floor, as medians over the rounds. It is no test:
 //! nothing fails here.
 
@@ -10,10 +10,12 @@ mod floor;
 
 use floor::ProcessTree;
 use gipc_harness::Harness;
+use gipc_harness::suite::Suite;
 use gipc_harness::verdict::Status;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -25,15 +27,29 @@ type Failure = Box<dyn Error>;
 /// How many rounds are run if no number is given.
 const ROUNDS: usize = 5;
 
-/// A scenario that gipc-core can be asked.
+/// The usage, as an error.
+const USAGE: &str = "usage: cargo compare-harness [ROUNDS] [gipc-python]";
+
+/// What is compared.
+pub(crate) struct Comparison {
+    /// The adapter; `None` for gipc-core.
+    adapter: Option<String>,
+    /// The command of a process of the floor.
+    floor: Vec<OsString>,
+    subjects: Vec<Subject>,
+    /// How many scenarios run at once: as many as the suite itself runs.
+    at_once: usize,
+}
+
+/// A scenario that the implementation passes.
 struct Subject {
     id: String,
     tree: ProcessTree,
     steps: usize,
 }
 
-/// Runs all scenarios, so many at once.
-type RunAll = fn(&[Subject], usize) -> Result<(), Failure>;
+/// Runs all scenarios.
+type RunAll = fn(&Comparison) -> Result<(), Failure>;
 
 /// The ways to run all scenarios, as they are called in the table.
 const WAYS: [(&str, RunAll); 4] = [
@@ -60,22 +76,23 @@ fn main() -> Result<(), Failure> {
     match words[..] {
         [floor::NODE, socket, tree] => floor::node(socket, tree),
         [floor::ECHO] => floor::echo(),
-        ["one", id] => run_one(id),
-        [] => compare(ROUNDS),
-        [rounds] => compare(rounds.parse().map_err(|_| "usage: cargo compare-harness [ROUNDS]")?),
-        _ => Err("usage: cargo compare-harness [ROUNDS]".into()),
+        ["one", id] => run_one(None, id),
+        ["one", id, adapter] => run_one(Some(adapter), id),
+        [] => compare(ROUNDS, None),
+        [rounds] => compare(rounds.parse().map_err(|_| USAGE)?, None),
+        [rounds, adapter] => compare(rounds.parse().map_err(|_| USAGE)?, Some(adapter)),
+        _ => Err(USAGE.into()),
     }
 }
 
-fn compare(rounds: usize) -> Result<(), Failure> {
-    let subjects = subjects()?;
-    // As many as the suite itself runs.
-    let at_once = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+fn compare(rounds: usize, adapter: Option<&str>) -> Result<(), Failure> {
+    let comparison = Comparison::of(adapter)?;
+    let subjects = &comparison.subjects;
     let mut costs = vec![Vec::new(); WAYS.len()];
     for round in 0..rounds.max(1) {
         for place in 0..WAYS.len() {
             let way = (round + place) % WAYS.len();
-            costs[way].push(measured(|| WAYS[way].1(&subjects, at_once))?);
+            costs[way].push(measured(|| WAYS[way].1(&comparison))?);
         }
     }
     let processes: usize = subjects.iter().map(|subject| subject.tree.processes()).sum();
@@ -83,8 +100,10 @@ fn compare(rounds: usize) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "{} scenarios, {processes} processes, {steps} steps; {at_once} at once, {rounds} rounds\n",
-        subjects.len()
+        "{}: {} scenarios, {processes} processes, {steps} steps; {} at once, {rounds} rounds\n",
+        adapter.unwrap_or("gipc-core"),
+        subjects.len(),
+        comparison.at_once
     )?;
     writeln!(out, "| | wall time | × floor | processor time | × floor |")?;
     writeln!(out, "|---|---|---|---|---|")?;
@@ -108,47 +127,71 @@ fn compare(rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The scenarios that gipc-core passes, with their processes. Running them first also warms the caches.
-fn subjects() -> Result<Vec<Subject>, Failure> {
-    let report = Harness::new()?.run()?;
-    let passed = report.results.iter().filter(|result| result.verdict.status == Status::Pass);
-    let ids: Vec<String> = passed.map(|result| result.id.clone()).collect();
-    let suite = gipc_harness::suite::Suite::find(None, None)?;
-    let mut subjects = Vec::new();
-    for file in suite.select(&ids)? {
-        let scenario = file.parse().map_err(|refusal| refusal.to_string())?;
-        let (tree, steps) = (ProcessTree::of(&scenario), scenario.steps.len());
-        subjects.push(Subject { id: file.id, tree, steps });
+impl Comparison {
+    /// Runs the suite, and takes the scenarios that pass. Running them first also warms the caches.
+    fn of(adapter: Option<&str>) -> Result<Self, Failure> {
+        let report = harness(adapter)?.run()?;
+        let passed = report.results.iter().filter(|result| result.verdict.status == Status::Pass);
+        let ids: Vec<String> = passed.map(|result| result.id.clone()).collect();
+        let suite = Suite::find(None, None)?;
+        let loaded = adapter.map(|name| suite.adapter(name)).transpose()?;
+        let mut subjects = Vec::new();
+        for file in suite.select(&ids)? {
+            let scenario = file.parse().map_err(|refusal| refusal.to_string())?;
+            let (tree, steps) = (ProcessTree::of(&scenario), scenario.steps.len());
+            subjects.push(Subject { id: file.id, tree, steps });
+        }
+        Ok(Self {
+            adapter: adapter.map(str::to_owned),
+            floor: floor::command(loaded.as_ref())?,
+            subjects,
+            at_once: 2 * std::thread::available_parallelism().map_or(1, usize::from),
+        })
     }
-    Ok(subjects)
+
+    /// The arguments that make this program run one of the scenarios.
+    fn arguments<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
+        ["one", id].into_iter().chain(self.adapter.as_deref())
+    }
 }
 
-fn run_suite(subjects: &[Subject], at_once: usize) -> Result<(), Failure> {
-    let ids = subjects.iter().map(|subject| subject.id.clone());
-    Harness::new()?.scenarios(ids)?.jobs(at_once).run()?;
+fn harness(adapter: Option<&str>) -> Result<Harness, gipc_harness::Error> {
+    match adapter {
+        Some(name) => Harness::new()?.adapter(name),
+        None => Harness::new(),
+    }
+}
+
+fn run_suite(comparison: &Comparison) -> Result<(), Failure> {
+    let ids = comparison.subjects.iter().map(|subject| subject.id.clone());
+    harness(comparison.adapter.as_deref())?.scenarios(ids)?.jobs(comparison.at_once).run()?;
     Ok(())
 }
 
 /// Runs one scenario, as a runner with a process for each test does.
-fn run_one(id: &str) -> Result<(), Failure> {
-    Harness::new()?.scenarios([id])?.jobs(1).run()?;
+fn run_one(adapter: Option<&str>, id: &str) -> Result<(), Failure> {
+    harness(adapter)?.scenarios([id])?.jobs(1).run()?;
     Ok(())
 }
 
-fn run_each_side_by_side(subjects: &[Subject], at_once: usize) -> Result<(), Failure> {
+fn run_each_side_by_side(comparison: &Comparison) -> Result<(), Failure> {
     let exe = exe()?;
-    side_by_side(subjects, at_once, |subject| {
-        Command::new(&exe).args(["one", &subject.id]).status()?;
+    side_by_side(comparison, |subject| {
+        Command::new(&exe).args(comparison.arguments(&subject.id)).status()?;
         Ok(())
     })
 }
 
-fn run_each_in_a_shell(subjects: &[Subject], _: usize) -> Result<(), Failure> {
-    let script = "while read -r id; do \"$0\" one \"$id\" </dev/null; done";
-    let mut shell =
-        Command::new("sh").args(["-c", script]).arg(exe()?).stdin(Stdio::piped()).spawn()?;
+fn run_each_in_a_shell(comparison: &Comparison) -> Result<(), Failure> {
+    let script = "adapter=$1; while read -r id; do \"$0\" one \"$id\" $adapter </dev/null; done";
+    let mut shell = Command::new("sh")
+        .args(["-c", script])
+        .arg(exe()?)
+        .arg(comparison.adapter.as_deref().unwrap_or_default())
+        .stdin(Stdio::piped())
+        .spawn()?;
     let mut input = shell.stdin.take().ok_or("it is piped")?;
-    for subject in subjects {
+    for subject in &comparison.subjects {
         writeln!(input, "{}", subject.id)?;
     }
     drop(input);
@@ -156,22 +199,21 @@ fn run_each_in_a_shell(subjects: &[Subject], _: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Does something for each scenario, on so many threads. Returns the first error.
-pub(crate) fn side_by_side<T: Sync>(
-    items: &[T],
-    at_once: usize,
-    act: impl Fn(&T) -> io::Result<()> + Sync,
+/// Does something for each scenario, on several threads. Returns the first error.
+pub(crate) fn side_by_side(
+    comparison: &Comparison,
+    act: impl Fn(&Subject) -> io::Result<()> + Sync,
 ) -> Result<(), Failure> {
-    let waiting = Mutex::new(items.iter());
+    let waiting = Mutex::new(comparison.subjects.iter());
     let next = || waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
     let work = || -> io::Result<()> {
-        while let Some(item) = next() {
-            act(item)?;
+        while let Some(subject) = next() {
+            act(subject)?;
         }
         Ok(())
     };
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..comparison.at_once).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
             .try_for_each(|thread| Ok(thread.join().map_err(|_| "a thread panicked")??))
