@@ -5,7 +5,6 @@ gevent's loop, so an answered ping proves that the loop is running. The agent wo
 Python 2.7 to the newest; an operation that a release lacks is unsupported.
 """
 
-import atexit
 import encodings.hex_codec  # noqa: F401, loaded early: later there may be no descriptor left to load it
 import fcntl
 import gc
@@ -15,32 +14,16 @@ import signal
 import sys
 import threading
 
+import gevent
+import gevent.event
+import gevent.lock
+import gevent.queue
+import gevent.socket
+import gipc
+import gipc.gipc
 
-def stop_tracker():
-    """Stops the resource tracker, which would otherwise end a moment after main."""
-    multiprocessing.resource_tracker._resource_tracker._stop()
-
-
-METHOD = os.environ.get("ADAPTER_METHOD")
-if __name__ == "__main__" and METHOD is not None:
-    atexit.register(stop_tracker)  # before the import below, so that it runs after the library's exit handlers
-
-import multiprocessing  # noqa: E402
-
-# gipc reads the start method once, when it is imported. In a child it is already set.
-if METHOD is not None and multiprocessing.get_start_method(allow_none=True) is None:
-    multiprocessing.set_start_method(METHOD)
-
-import gevent  # noqa: E402
-import gevent.event  # noqa: E402
-import gevent.lock  # noqa: E402
-import gevent.queue  # noqa: E402
-import gevent.socket  # noqa: E402
-import gipc  # noqa: E402
-import gipc.gipc  # noqa: E402
-
-import os_actions  # noqa: E402
-from protocol import CODECS, Malformed, Raised, Unsupported, content, ended, explain, message, signal_number  # noqa: E402
+import os_actions
+from protocol import CODECS, Malformed, Raised, Unsupported, content, ended, explain, message, signal_number
 
 PROTOCOL = 2
 SESSION_NUMBER = 500
@@ -86,7 +69,7 @@ class Agent(object):
         global session_fd
         self.socket = gevent.socket.socket(gevent.socket.AF_UNIX, gevent.socket.SOCK_STREAM)
         self.socket.connect(os.environ["GIPC_HARNESS_SOCKET"])
-        if METHOD == "forkserver":
+        if os.environ.get("ADAPTER_METHOD") == "forkserver":
             self.move_session()
         session_fd = self.socket.fileno()
         self.send(
@@ -416,7 +399,3 @@ def play(role, names, typed, in_list, *handles):
     code = agent.serve()
     if code is not None:
         sys.exit(code)
-
-
-if __name__ == "__main__":
-    play(sys.argv[1], [], set(), [])
