@@ -67,7 +67,7 @@ const NO_PIDFD: Environment = Environment {
     script: "export RUST_BACKTRACE=1; exec python3 \"$SECCOMP\" 434,436,435 \"$@\"",
 };
 const PORTABLE: Environment =
-    Environment { probe: &["true"], script: "GIPC_HARNESS_PORTABLE=1 exec \"$@\"" };
+    Environment { probe: &["true"], script: "exec \"$@\" --force-portable" };
 /// As on FreeBSD: a program finds itself, and nothing lists processes or descriptors.
 const NO_DEV_FD: Environment = Environment {
     probe: &["unshare", "-m", "true"],

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 /// A command of this program as the user can type it: `gipc-harness run close`. The flags that name the folders of the
-/// suite are repeated.
+/// suite are repeated, and so is `--force-portable`.
 #[must_use]
 pub fn command(words: &str) -> String {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -33,6 +33,9 @@ fn command_of(arguments: &[OsString], by_cargo: bool, words: &str) -> String {
         if let Some(folder) = after.or(joined) {
             command.push_str(&format!(" {flag} {}", quoted(folder)));
         }
+    }
+    if arguments.contains(&"--force-portable") {
+        command.push_str(" --force-portable");
     }
     command
 }
@@ -63,6 +66,7 @@ mod tests {
     #[case::a_program_in_the_path(&["gipc-harness"], false, "gipc-harness show a/b")]
     #[case::another_program(&["target/debug/deps/conformance-1a2b"], false, "gipc-harness show a/b")]
     #[case::the_alias_of_the_workspace(&["target/release/gipc-harness"], true, "cargo harness show a/b")]
+    #[case::a_forced_platform_is_kept(&["gipc-harness", "run", "--force-portable"], false, "gipc-harness show a/b --force-portable")]
     #[case::the_folders_are_kept(&["bin/gipc-harness", "run", "--scenarios", "my dir", "--adapters=x"], false, "bin/gipc-harness show a/b --scenarios 'my dir' --adapters x")]
     fn a_command_can_be_typed_where_the_program_was_called(
         #[case] arguments: &[&str],

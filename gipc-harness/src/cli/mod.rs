@@ -24,23 +24,28 @@ mod show_two;
 
 use crate::environment;
 use crate::error::Error;
+use crate::proc::platform::{self, PORTABLE_VARIABLE};
 use crate::report::console::Console;
 use crate::report::terminal;
 use crate::suite::{Suite, own_program};
 use args::{AdapterCommand, Command, Options, ScenariosCommand};
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 
 /// Carries out a command line, whose first word is the name of the program. Returns the exit code.
 #[must_use]
 pub fn main(words: Vec<OsString>) -> u8 {
     let mut console = Console::default();
     let folder = std::env::current_dir().unwrap_or_default();
-    let options = Options::read(words, &folder);
-    let code =
-        options.and_then(|options| dispatch(options, &mut console)).unwrap_or_else(|error| {
-            console.complain(&error.to_string());
-            error.exit_code()
-        });
+    let options = Options::read(words.clone(), &folder);
+    let run = |options: Options| match options.force_portable && !platform::is_portable_forced() {
+        true => Err(start_again_as_portable(&words)),
+        false => dispatch(options, &mut console),
+    };
+    let code = options.and_then(run).unwrap_or_else(|error| {
+        console.complain(&error.to_string());
+        error.exit_code()
+    });
     // A verdict that could not be written does not count.
     match console.finish() {
         Ok(()) => code,
@@ -49,6 +54,22 @@ pub fn main(words: Vec<OsString>) -> u8 {
             3
         }
     }
+}
+
+/// Replaces this process by the same command with the variable that makes the harness portable, which the processes of a run
+/// inherit. Returns only if that fails.
+fn start_again_as_portable(words: &[OsString]) -> Error {
+    let start = |program| {
+        let mut command = std::process::Command::new(program);
+        if let [name, arguments @ ..] = words {
+            command.arg0(name).args(arguments);
+        }
+        command.env(PORTABLE_VARIABLE, "1").exec()
+    };
+    own_program().map_or_else(
+        |error| error,
+        |program| Error::unable(format!("error: cannot start again: {}", start(program))),
+    )
 }
 
 fn dispatch(options: Options, console: &mut Console) -> Result<u8, Error> {
