@@ -14,6 +14,8 @@ use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 ///   of everything that its parent holds, so the pipe may still have a reader;
 /// - a put expects `broken` and another process gives the reader to a child: that process has a copy until the start returns,
 ///   and the child may be faster;
+/// - a put expects `broken` and the reader is closed together with another end, as by the close of a duplex: the other end
+///   may close first, and show its end before the reader is closed;
 /// - a signal may end a process that has steps which complete. A message arrives before the put that sends it returns, so
 ///   the signal that a process sends after it got the message may prevent the report of the put.
 #[must_use]
@@ -53,7 +55,8 @@ fn may_end_reporter(scenario: &Scenario, step: &Step) -> bool {
         })
 }
 
-/// Whether a process that is started may hold a copy of the reader that a put expects to be gone.
+/// Whether the reader that a put expects to be gone may still be open: a process that is started holds a copy of it, or it is
+/// closed together with another end.
 fn may_find_reader(scenario: &Scenario, put: &Step) -> bool {
     let reader = match &put.verb {
         Verb::Put { handle, .. } | Verb::Cut { handle, .. } | Verb::Rest { handle } => {
@@ -61,12 +64,17 @@ fn may_find_reader(scenario: &Scenario, put: &Step) -> bool {
         }
         _ => None,
     };
+    let ends = |step: &Step| -> Vec<PipeEnd> {
+        step.verb.handles().flat_map(|handle| scenario.handles.ends(handle)).copied().collect()
+    };
+    let has_reader = |ends: &[PipeEnd]| reader.is_some_and(|reader| ends.contains(&reader));
     scenario.steps.iter().any(|step| match &step.verb {
-        Verb::Spawn { handles, .. } => {
-            let given = reader.is_some_and(|reader| {
-                handles.iter().any(|handle| scenario.handles.ends(handle).contains(&reader))
-            });
-            !given || step.task_id.process != put.task_id.process
+        Verb::Spawn { .. } => {
+            !has_reader(&ends(step)) || step.task_id.process != put.task_id.process
+        }
+        Verb::Close { .. } | Verb::Leave { .. } => {
+            let ends = ends(step);
+            ends.len() > 1 && has_reader(&ends)
         }
         _ => false,
     })
@@ -114,6 +122,20 @@ main  join child      => exit 3
         #[case] is_run: bool,
     ) {
         let text = format!("{UNTIL_TOLD}child put w \"a\"\nmain get r within 1ms => {outcome}\n");
+        let scenario = parse("a.scenario", &text).unwrap();
+        assert_eq!(can_run_concurrently(&scenario), is_run);
+    }
+
+    #[rstest]
+    #[case::of_the_whole("close far", false)]
+    #[case::of_one_half_after_the_other("close far.w\nchild close far.r", true)]
+    fn a_put_without_a_reader_is_run_concurrently_unless_the_duplex_is_closed_at_once(
+        #[case] close: &str,
+        #[case] is_run: bool,
+    ) {
+        let text = format!(
+            "main duplex near far\nmain spawn child far\nchild {close}\nmain get near => eof\nmain put near \"a\" => broken or ok\n"
+        );
         let scenario = parse("a.scenario", &text).unwrap();
         assert_eq!(can_run_concurrently(&scenario), is_run);
     }
