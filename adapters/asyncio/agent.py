@@ -99,13 +99,23 @@ class Agent(Loop):
         return [(name, self.handle(name)) for name in names]
 
     def do_pipe(self, reader, writer):
-        r, w = os.pipe()
-        self.handles[reader], self.handles[writer] = PipeEnd(r, "rb"), PipeEnd(w, "wb")
+        self.add_pipe(reader, writer, os.pipe())
         return self.made(reader, writer)
 
+    def add_pipe(self, reader, writer, descriptors):
+        for name, descriptor, mode in zip((reader, writer), descriptors, ("rb", "wb")):
+            self.handles[name] = PipeEnd(descriptor, mode)
+
     def do_duplex(self, near, far):
-        self.do_pipe(near + ".r", far + ".w")
-        self.do_pipe(far + ".r", near + ".w")
+        there = os.pipe()
+        try:
+            back = os.pipe()
+        except OSError:
+            for descriptor in there:
+                os.close(descriptor)
+            raise
+        self.add_pipe(near + ".r", far + ".w", there)
+        self.add_pipe(far + ".r", near + ".w", back)
         return self.made(near + ".r", near + ".w", far + ".r", far + ".w")
 
     async def do_spawn(self, child, handles, shared=(), in_group=False):
