@@ -186,10 +186,10 @@ fn shards_of_a_matrix_are_marked_partial_and_can_be_merged_and_compared() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
     let matrix = "matrix close race --adapter gipc-core";
-    check(&format!("{matrix} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 15 of 277");
-    check(&format!("{matrix} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 15 of 277");
+    check(&format!("{matrix} --shard 1/2 --output {one}"), 0, "PARTIAL: gipc-core ran 15 of 295");
+    check(&format!("{matrix} --shard 2/2 --output {two}"), 0, "PARTIAL: gipc-core ran 15 of 295");
     check(&format!("{matrix} --shard 1/2 --output {one} --whole"), 3, "PARTIAL");
-    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 30 of 277");
+    check(&format!("matrix --from {one} {two} --output {both}"), 0, "gipc-core ran 30 of 295");
     for file in ["matrix.json", "matrix.md", "evidence.json", "html/index.html"] {
         let text = fs::read_to_string(folder.path().join("both").join(file)).expect("written");
         assert!(
