@@ -31,10 +31,10 @@ def main(folder, version, gevent, greenlet, gipc, more=""):
     # Without dependencies: the requirements of some releases exclude the gevent of their variant.
     run(*pip, "--no-deps", "gipc==" + gipc)
     run(python, "-c", "import gipc")
-    # Where Python may not write the compiled modules later, each start would compile them again. Python 2 would write them
-    # beside the sources.
+    # Where Python may not write the compiled modules later, each start would compile them again. If this folder cannot be
+    # written to, each start does. Python 2 would write them beside the sources.
     if not version.startswith("2"):
-        run(python, "-m", "compileall", "-q", "-l", os.path.dirname(os.path.abspath(__file__)))
+        subprocess.call([python, "-m", "compileall", "-qq", "-l", os.path.dirname(os.path.abspath(__file__))])
     open(os.path.join(folder, "bin", "gipc-python.ready"), "w").close()
 
 
