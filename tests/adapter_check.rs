@@ -197,6 +197,24 @@ fn a_new_adapter_in_a_language_with_a_kit_passes_the_check() {
     assert!(code == 2 && text.contains("is not a name for an adapter"), "{text}");
 }
 
+/// The manifest says that a get waits beyond its limit for the rest of a message.
+#[test]
+fn check_says_that_an_adapter_skips_a_file_that_is_written_for_another_choice() {
+    let adapters = Adapters::with_mistake("");
+    adapters.replace("adapter.toml", "spawn = ", "late-get = \"waits\"\nspawn = ");
+    let file = adapters.folder.path().join("late.scenario");
+    let steps = "main pipe r w\nmain cut w \"hello\" at 2\nmain get r within 50ms => timeout\n";
+    fs::write(&file, steps).expect("written");
+    let file = file.to_str().expect("a path");
+    let reason = "get r within 50ms: by late-get in its manifest the outcome is blocks";
+    let (text, code) = adapters.harness(&["check", file, "--adapter", "it"]);
+    assert!(code == 0 && text.contains(&format!("it skips it: {reason}")), "{text}");
+    let wrong = fs::read_to_string(file).expect("it is there").replace("timeout", "closed");
+    fs::write(file, wrong).expect("written");
+    let (text, code) = adapters.harness(&["check", file, "--adapter", "it"]);
+    assert!(code == 2 && text.contains("1 of 1 scenarios refused"), "{text}");
+}
+
 #[test]
 fn a_language_without_a_kit_gets_a_manifest_and_a_walk_through() {
     let adapters = Adapters { folder: tempfile::tempdir().expect("a folder") };

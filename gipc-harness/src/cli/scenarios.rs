@@ -4,14 +4,14 @@ use super::args::{Check, Fmt, List, ListFormat};
 use super::next;
 use super::run_args::ReportFormat;
 use crate::error::Error;
-use crate::model::Choices;
+use crate::model::{self, Choices};
 use crate::proc::platform;
 use crate::program;
 use crate::report::console::Console;
 use crate::report::{github, json};
 use crate::scenario::parse;
-use crate::suite::{self, Suite};
-use crate::variant::declared_choices;
+use crate::suite::{self, ScenarioFile, Suite};
+use crate::variant::{ChoiceExemption, declared_choices};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
         None => Choices::default(),
     };
     let files = args.selection.files(suite)?;
-    let (count, mut refused) = (files.len(), 0);
+    let (count, mut refused, mut skipped) = (files.len(), 0, 0);
     let style = ProgressStyle::with_template("  {bar:20} {pos} of {len}  {wide_msg}");
     let progress = ProgressBar::new(count as u64)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -57,10 +57,21 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
                 }
                 file.warnings(&scenario)
             }
-            Err(refusal) => {
-                refused += 1;
-                refusal
-            }
+            Err(refusal) => match exemption(file, choices) {
+                Some(reason) => {
+                    skipped += 1;
+                    let name = args.adapter.as_deref().unwrap_or_default();
+                    let line = format!("note: {}: {name} skips it: {reason}", file.path.display());
+                    if args.format != ReportFormat::Json {
+                        progress.suspend(|| console.line(&line));
+                    }
+                    continue;
+                }
+                None => {
+                    refused += 1;
+                    refusal
+                }
+            },
         };
         progress.suspend(|| match args.format {
             ReportFormat::Json => {
@@ -86,13 +97,23 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
         return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
     }
     if args.format != ReportFormat::Json {
-        console.line(&match count {
-            1 => "1 scenario read, and the model agrees with it".to_owned(),
-            _ => format!("{count} scenarios read, and the model agrees with each"),
-        });
+        match count - skipped {
+            0 => {}
+            1 => console.line("1 scenario read, and the model agrees with it"),
+            read => console.line(&format!("{read} scenarios read, and the model agrees with each")),
+        }
         next::after_check(suite, &args.selection.names, console);
     }
     Ok(0)
+}
+
+/// Why an implementation with these choices skips a scenario with which the model would agree if it made the suite's own
+/// choices, as `run` also says.
+fn exemption(file: &ScenarioFile, choices: Choices) -> Option<String> {
+    let scenario = file.checked().ok()?;
+    let allowed = model::allowed(&scenario, choices);
+    let exemption = ChoiceExemption::find(&scenario, choices, &allowed)?;
+    exemption.reasons().next()
 }
 
 pub(super) fn fmt(suite: &Suite, args: &Fmt, console: &mut Console) -> Result<u8, Error> {

@@ -72,12 +72,21 @@ impl ChoiceExemption {
         usual.iter().find(explains).map(|(choice, _)| Self { choice, exempt })
     }
 
+    /// Why the scenario does not apply, for the first step with another outcome in each way in which a run may differ.
+    pub fn reasons(&self) -> impl Iterator<Item = String> {
+        self.exempt.iter().map(|(_, what, got)| self.sentence(what, got))
+    }
+
     /// Why a step does not apply, if it is the first one whose outcome differs from the file, and has this outcome.
     #[must_use]
     pub fn reason(&self, step: usize, got: &str) -> Option<String> {
         let mut exempt = self.exempt.iter();
         let (_, what, _) = exempt.find(|(first, _, outcome)| *first == step && outcome == got)?;
-        Some(format!("{what}: by {} in its manifest the outcome is {got}", self.choice))
+        Some(self.sentence(what, got))
+    }
+
+    fn sentence(&self, what: &str, got: &str) -> String {
+        format!("{what}: by {} in its manifest the outcome is {got}", self.choice)
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::foreign_line::describe;
 use crate::protocol::{FromAgent, MAX_LINE};
 
-/// The most lines that one connection may send. In the longest scenario a process has a hundred thousand steps, of two
-/// lines each.
-const MAX_MESSAGES: usize = 250_000;
+/// The most lines that one connection may send. A scenario has at most 250,000 steps. A step takes two lines; the others are
+/// answers to pings.
+const MAX_MESSAGES: usize = 600_000;
 
 /// Splits the bytes of one connection into lines, and each line into a message.
 #[derive(Debug, Default)]
@@ -99,6 +99,6 @@ mod tests {
             decoder.buffer_mut().extend_from_slice(PONG);
             decoder.next_message()?.err()
         });
-        assert_eq!(error.as_deref(), Some("sent more than 250000 lines"));
+        assert_eq!(error.as_deref(), Some("sent more than 600000 lines"));
     }
 }
