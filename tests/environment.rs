@@ -74,6 +74,18 @@ const NO_DEV_FD: Environment = Environment {
     script: "exec unshare -m sh -c 'mount -t tmpfs none /proc && mkdir /proc/self && ln -s \"$1\" /proc/self/exe \
              && exec \"$@\"' sh \"$@\"",
 };
+/// Nothing shows when a process ends.
+const NO_PROCESS_END: Environment = Environment {
+    probe: &[
+        "unshare",
+        "-m",
+        "python3",
+        "-c",
+        "import ctypes; assert 'x86_64' in __import__('platform').machine()",
+    ],
+    script: "exec unshare -m sh -c 'mount -t tmpfs none /proc && mkdir /proc/self && ln -s \"$1\" /proc/self/exe \
+             && exec python3 \"$SECCOMP\" 434,436,435 \"$@\"' sh \"$@\"",
+};
 const NO_SHELL: Environment =
     Environment { probe: &["true"], script: "PATH=/nowhere; export PATH; exec \"$@\"" };
 const NO_DEV_NULL: Environment = Environment {
@@ -173,6 +185,13 @@ fn main() {
             PASSING,
             0,
             "passed",
+        ),
+        trial(
+            "where_nothing_shows_the_end_of_a_process_a_child_that_ends_late_is_waited_for",
+            NO_PROCESS_END,
+            &["run", "close/eof-after-close", "--adapter", "FAULTY@ends-late"],
+            0,
+            "1 passed",
         ),
         trial(
             "without_proc_what_follows_from_a_failed_start_is_attributed_to_the_environment",
@@ -292,10 +311,13 @@ fn check(
     make_writable_for_all(&scratch);
     let program = copy_program(Path::new(HARNESS), folder);
     let agent = copy_program(&std::env::current_exe().expect("this program"), folder);
-    let manifest = format!("name = \"faulty\"\ncommand = [{agent:?}, \"agent\", \"deaf\"]\n");
+    let manifest = format!(
+        "name = \"faulty\"\ncommand = [{agent:?}, \"agent\", \"{{fault}}\"]\n[words]\nfault = \"deaf\"\n\
+         [[variant]]\nname = \"ends-late\"\nwords = {{ fault = \"ends-late\" }}\n"
+    );
     fs::write(folder.join("adapter.toml"), manifest).expect("the manifest is written");
     let faulty = folder.display().to_string();
-    let arguments = arguments.iter().map(|word| if *word == "FAULTY" { &faulty } else { *word });
+    let arguments = arguments.iter().map(|word| word.replace("FAULTY", &faulty));
     let root =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the project");
     let output = Command::new("sh")

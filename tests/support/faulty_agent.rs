@@ -44,6 +44,8 @@ enum Fault {
     Ticks,
     /// None, but each put is delayed.
     Delays(Delay),
+    /// None, but a child ends some time after its connection and its pipes.
+    EndsLate,
 }
 
 /// What delays a put for some seconds. None of it may be reported as a stall.
@@ -61,7 +63,7 @@ enum Delay {
 
 /// The interval of the timer.
 const TICK: Duration = Duration::from_millis(10);
-/// For how long a get blocks the event loop, in milliseconds.
+/// For how long a get blocks the event loop, or a child ends late, in milliseconds.
 const LATE_MS: u16 = 1000;
 /// The duration of a delay, except for a stop.
 const DELAY: Duration = Duration::from_secs(3);
@@ -116,11 +118,12 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
         "sleeps" => Fault::Delays(Delay::Sleep),
         "sleeps-aside" => Fault::Delays(Delay::SleepInThread),
         "is-stopped" => Fault::Delays(Delay::Stop),
+        "ends-late" => Fault::EndsLate,
         _ => Fault::Inherits,
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let (role, given) = arguments.split_first().expect("a role");
         let (handles, children, locked, kept) = Default::default();
         let library = Faulty { fault, kind: kind.to_owned(), handles, children, locked, kept };
@@ -148,7 +151,11 @@ pub(crate) fn play(kind: &str, arguments: &[String]) -> i32 {
             Ok(Ending::Finished) => 0,
             _ => 1,
         }
-    })
+    });
+    if fault == Fault::EndsLate && arguments[0] != "main" {
+        std::thread::sleep(Duration::from_millis(LATE_MS.into()));
+    }
+    code
 }
 
 /// The handle for a descriptor.
@@ -199,7 +206,7 @@ impl Faulty {
                 Completed::with_descriptors(descriptors)
             }
             Command::Spawn { child, handles, .. } => {
-                let mut command = tokio::process::Command::new(std::env::current_exe()?);
+                let mut command = tokio::process::Command::new(std::env::args_os().next().unwrap_or_default());
                 command.arg("agent").arg(&self.kind).arg(&child);
                 let mut moved = Vec::new();
                 for name in handles {
@@ -267,7 +274,12 @@ impl Faulty {
         let descriptor = r.as_fd();
         let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
         match self.fault {
-            Fault::Inherits | Fault::Keeps | Fault::Locks | Fault::Ticks | Fault::Delays(_) => {}
+            Fault::Inherits
+            | Fault::Keeps
+            | Fault::Locks
+            | Fault::Ticks
+            | Fault::Delays(_)
+            | Fault::EndsLate => {}
             Fault::Deaf if poll(&mut descriptors, PollTimeout::ZERO) == Ok(0) => {
                 std::future::pending().await
             }

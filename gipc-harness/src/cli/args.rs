@@ -56,7 +56,7 @@ pub(super) struct Options {
     /// Use the flags of this preset in `gipc-harness.toml`
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) preset: Option<String>,
-    /// On Linux, use neither process descriptors nor /proc, as on other systems (the same as GIPC_HARNESS_PORTABLE=1)
+    /// On Linux, do without process descriptors, and without /proc except for the end of a process, as on other systems (the same as GIPC_HARNESS_PORTABLE=1)
     #[arg(long, global = true)]
     pub(super) force_portable: bool,
 }

@@ -176,11 +176,13 @@ impl QuiescenceDetector {
 
     /// Whether every loop has turned without any activity so often that something would have completed: twice, and once more
     /// for each part of a message that may still be moving. This is evidence only if loops serve all processes, all
-    /// processes have connected, and no open step has a time limit that may still expire.
+    /// processes have connected, no open step has a time limit that may still expire, and all processes that count as ended
+    /// have ended.
     fn have_loops_turned(&mut self, state: &mut RunState<'_>) -> bool {
         if !state.sessions.are_all_loops()
             || state.expects_a_process()
             || state.steps.has_open_time_limit()
+            || state.sessions.has_uncertain_end()
         {
             return false;
         }

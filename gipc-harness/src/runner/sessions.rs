@@ -183,6 +183,17 @@ impl Sessions {
         self.alive().any(|(_, session)| has_ended(session))
     }
 
+    /// Whether a process that counts as ended may still run: the system does not show when it ends, only its connection has
+    /// ended, and its pid is still in use. It may be printing why it ends, and its parent cannot learn of its end before.
+    pub(super) fn has_uncertain_end(&self) -> bool {
+        self.by_process.iter().any(|(process, session)| {
+            session.handle.is_none()
+                && self.exits.get(process) == Some(&ProcessExit::Unseen)
+                && !self.reaped.contains_key(&session.pid)
+                && kill(Pid::from_raw(session.pid), None) != Err(Errno::ESRCH)
+        })
+    }
+
     /// The processes that have ended and whose end, or a message before it, was not handled yet.
     pub(super) fn ended_but_not_drained(&self) -> BTreeSet<String> {
         let is_one = |session: &AgentSession| {
