@@ -206,7 +206,8 @@ impl Faulty {
                 Completed::with_descriptors(descriptors)
             }
             Command::Spawn { child, handles, .. } => {
-                let mut command = tokio::process::Command::new(std::env::args_os().next().unwrap_or_default());
+                let mut command =
+                    tokio::process::Command::new(std::env::args_os().next().unwrap_or_default());
                 command.arg("agent").arg(&self.kind).arg(&child);
                 let mut moved = Vec::new();
                 for name in handles {
