@@ -58,6 +58,15 @@ fn is_running(folder: &Path) -> bool {
         && processes(folder).len() > 3
 }
 
+/// Waits until a scenario is running, however long a busy machine takes. Panics if the harness ends before that.
+fn await_run(harness: &mut Child, folder: &Path) {
+    while !is_running(folder) {
+        let ended = harness.try_wait().expect("it is a child of this process");
+        assert!(ended.is_none(), "the harness ended before a scenario ran: {ended:?}");
+        std::thread::yield_now();
+    }
+}
+
 /// Asserts that a run which has ended left nothing behind. After SIGKILL of the harness (`immediately` is false) its
 /// supervisors first have to notice that, so the assertion waits for them.
 fn assert_nothing_left(folder: &Path, immediately: bool) {
@@ -90,7 +99,7 @@ fn an_interrupted_run_reports_partial_results_and_leaves_nothing(#[case] signal:
     let folder = temporary_folder();
     let mut harness =
         start(folder.path(), &["run", "children", "close", "--repeat", "1000", "--load", "1"]);
-    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    await_run(&mut harness, folder.path());
     send_signal(&harness, signal);
     let report = BufReader::new(harness.stdout.take().expect("stdout is piped"));
     let report: Vec<String> = report.lines().map_while(Result::ok).collect();
@@ -117,7 +126,7 @@ fn what_is_interrupted_exits_with_3_and_a_matrix_is_not_written(
     let arguments: Vec<&str> =
         arguments.iter().map(|one| if *one == "OUTPUT" { &shown } else { *one }).collect();
     let mut harness = start(folder.path(), &arguments);
-    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    await_run(&mut harness, folder.path());
     send_signal(&harness, libc::SIGINT);
     let report = std::io::read_to_string(harness.stdout.take().expect("stdout is piped"));
     assert_eq!(harness.wait().expect("the harness exits").code(), Some(3));
@@ -151,11 +160,11 @@ fn an_interrupted_run_of_a_bundle_comes_to_no_conclusion() {
     let bundle = elsewhere.path().join("bundle").display().to_string();
     let packed = command(elsewhere.path(), &["repro", &record, "--output", &bundle]).status();
     assert!(packed.expect("the harness starts").success());
-    let harness = command(folder.path(), &["run", &bundle, "--times", "100000"])
+    let mut harness = command(folder.path(), &["run", &bundle, "--times", "100000"])
         .stderr(Stdio::piped())
         .spawn()
         .expect("the harness starts");
-    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    await_run(&mut harness, folder.path());
     send_signal(&harness, libc::SIGINT);
     let output = harness.wait_with_output().expect("the harness exits");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -280,7 +289,7 @@ fn nothing_is_left_after_the_harness_is_killed() {
     let folder = temporary_folder();
     let mut harness =
         start(folder.path(), &["run", "children", "close", "--repeat", "1000", "--load", "1"]);
-    assert!(wait_until(|| is_running(folder.path())), "the run did not start");
+    await_run(&mut harness, folder.path());
     send_signal(&harness, libc::SIGKILL);
     harness.wait().expect("the harness exits");
     assert_nothing_left(folder.path(), false);
