@@ -65,6 +65,7 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
                     if args.format != ReportFormat::Json {
                         progress.suspend(|| console.line(&line));
                     }
+                    progress.inc(1);
                     continue;
                 }
                 None => {

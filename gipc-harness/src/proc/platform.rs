@@ -24,8 +24,8 @@ pub(crate) use system::{
     bytes_in_pipe, possible_pipe_capacity, send_to, set_pipe_capacity, wait_status,
 };
 
-/// Gives memory that was freed back to the system, where the allocator would keep it. Of use after a large table was dropped
-/// that no later one fits into.
+/// Returns freed memory to the system instead of leaving it to the allocator. Useful after large tables were dropped whose
+/// memory the next ones cannot reuse.
 pub(crate) fn return_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the function takes a number and may be called at any time, by any thread.

@@ -361,8 +361,8 @@ impl<'a> Execution<'a> {
 
     /// Ends the run: kills and reaps the processes that are left, and returns what was observed.
     pub(super) async fn finish(mut self) -> RunOutput {
-        // A process may have ended before `main`, and the report of its end may arrive after that of `main`, above all where
-        // the harness has to look for ends repeatedly.
+        // The report of the end of a process may arrive after that of `main` although the process ended first, especially
+        // where the harness polls for ends.
         let mut unreported = self.state.sessions.ended_but_not_drained();
         while let Some(event) = match unreported.is_empty() {
             true => self.inbox.try_next_agent_event(),

@@ -22,6 +22,11 @@ struct AgentSession {
     is_drained: bool,
 }
 
+/// Whether no process has this pid: the one that had it has ended and was reaped.
+fn is_free(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
+}
+
 /// All sessions of a run, and the exits of its processes.
 #[derive(Default)]
 pub(super) struct Sessions {
@@ -127,7 +132,7 @@ impl Sessions {
                 });
             }
             // The process has ended since it sent its hello, and was reaped.
-            None if kill(Pid::from_raw(hello.pid), None) == Err(Errno::ESRCH) => {
+            None if is_free(hello.pid) => {
                 agent.process_exited();
             }
             None => {}
@@ -184,13 +189,13 @@ impl Sessions {
     }
 
     /// Whether a process that counts as ended may still run: the system does not show when it ends, only its connection has
-    /// ended, and its pid is still in use. It may be printing why it ends, and its parent cannot learn of its end before.
+    /// ended, and its pid is still in use. Such a process may still print a backtrace, and its parent cannot learn of its end yet.
     pub(super) fn has_uncertain_end(&self) -> bool {
         self.by_process.iter().any(|(process, session)| {
             session.handle.is_none()
                 && self.exits.get(process) == Some(&ProcessExit::Unseen)
                 && !self.reaped.contains_key(&session.pid)
-                && kill(Pid::from_raw(session.pid), None) != Err(Errno::ESRCH)
+                && !is_free(session.pid)
         })
     }
 

@@ -27,7 +27,7 @@ pub struct Step {
     pub indices: Indices,
 }
 
-/// A scenario has up to 250,000 steps.
+// A step must stay small, because a scenario has up to 250,000 of them.
 const _: () = assert!(size_of::<Step>() <= 128);
 
 impl Step {
