@@ -343,9 +343,9 @@ macro_rules! entry {
     (@made [[[$(#[$about:meta])*] [$visible:vis] $name:ident] [$($pattern:tt)+] [$start:ty]] [$result:ty] [$returned:ty] [$outcome:expr] $body:block) => {
         $(#[$about])*
         $visible const fn $name() -> $crate::Entry<$start, $result> {
-            async fn run($($pattern)+: $start) -> $returned $body
+            async fn __gipc_core_entry($($pattern)+: $start) -> $returned $body
             $crate::Entry::new(concat!(module_path!(), "::", stringify!($name)), |start| {
-                ::std::boxed::Box::pin(async { ($outcome)(run(start).await) })
+                ::std::boxed::Box::pin(async { ($outcome)(__gipc_core_entry(start).await) })
             })
         }
     };
