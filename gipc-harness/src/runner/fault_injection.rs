@@ -54,7 +54,8 @@ impl InjectedFault {
     /// Waits for the moment of the fault, and sends the signals to the process.
     ///
     /// If steps of several tasks of the process complete at that moment, it waits for all of them, since the order in which
-    /// the agent reports their ends is not specified.
+    /// the agent reports their ends is not specified. If nothing moves any more, the moment does not come in this run: where
+    /// steps race, a step may complete later than the schedule says, or not at all. Then no signal is sent.
     pub(super) async fn inject(&self, execution: &mut Execution<'_>, release: &Release) {
         let scenario = execution.state.scenario;
         let process = &scenario.steps[self.point.step].task_id.process;
@@ -69,7 +70,7 @@ impl InjectedFault {
         };
         let mut detector = execution.new_detector();
         while !execution.state.is_over() && !is_due(&execution.state) {
-            if !execution.next(&mut detector).await && detector.has_timed_out() {
+            if execution.next_or_stall(&mut detector, |_, _| false).await.is_some() {
                 return;
             }
         }
