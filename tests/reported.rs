@@ -76,7 +76,7 @@ fn a_run_with_gipc_core_comes_to_what_was_reviewed() {
         });
         let Some(result) = result else {
             // The file is not well-formed, which no flag changes.
-            assert!(!is_accepted && output.contains("scenarios refused"), "{name}: {output}");
+            assert!(!is_accepted && output.contains("the scenario is refused"), "{name}: {output}");
             verdicts += &format!("{name}  refused\n");
             continue;
         };

@@ -34,7 +34,7 @@ fn check(arguments: &str, exit: i32, says: &str) {
 #[case::batch_of_a_stepwise_scenario(
     "run task/cancelled-get-loses-nothing --batch",
     2,
-    "go step by step only"
+    "step by step only"
 )]
 #[case::random_order("run race --order random:7", 0, "11 passed")]
 #[case::every_order("run race/two-readers-share --order all", 0, "passed")]
@@ -156,7 +156,7 @@ fn an_order_line_is_followed_or_refused(
 #[rstest]
 #[case("schedule-not-followed", "--repeat 5", 0, "5 passed")]
 #[case("child-runs-before-spawn-returns", "", 0, "1 passed")]
-#[case("child-runs-before-spawn-returns", "--batch", 2, "go step by step only")]
+#[case("child-runs-before-spawn-returns", "--batch", 2, "step by step only")]
 #[case("truncated-twice-in-a-stream", "--repeat 2", 0, "2 passed")]
 #[case("truncated-twice-in-a-program", "", 0, "1 passed")]
 #[case("numbers-of-a-pipe-are-used-again", "--concurrent --repeat 3", 0, "3 passed")]
@@ -360,4 +360,22 @@ fn strace_and_a_debugger_see_the_steps_of_their_process() {
         .expect("the harness starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(calls().contains("exit_group("), "{}", calls());
+}
+
+/// The limit expires before the message is there, so the put completes later than the schedule says. A kill that is due at
+/// that moment must not wait for it until the timeout expires, which is an hour here.
+#[test]
+fn a_kill_whose_moment_does_not_come_waits_for_no_timeout() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let file = folder.path().join("late.scenario");
+    let lines = [
+        "main  pipe r w",
+        "main  spawn child w",
+        "child put w 64MiB",
+        "main  get r within 1ms => 64MiB or timeout",
+        "main  get r => 64MiB or eof",
+        "main  join child => exit 0",
+    ];
+    fs::write(&file, lines.join("\n")).expect("the scenario is written");
+    check(&format!("run {} --kill all --timeout 3600", file.display()), 0, "2 passed");
 }

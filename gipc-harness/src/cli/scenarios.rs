@@ -95,7 +95,10 @@ pub(super) fn check(suite: &Suite, args: &Check, console: &mut Console) -> Resul
     }
     progress.finish_and_clear();
     if refused > 0 {
-        return Err(Error::usage(format!("{refused} of {count} scenarios refused")));
+        return Err(Error::usage(match count {
+            1 => "the scenario is refused".into(),
+            _ => format!("{refused} of {count} scenarios refused"),
+        }));
     }
     if args.format != ReportFormat::Json {
         match count - skipped {

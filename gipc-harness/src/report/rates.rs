@@ -45,7 +45,8 @@ impl Rates {
             }
         }
         for (ending, (scenarios, runs)) in steady {
-            let _ = writeln!(out, "  {scenarios} scenarios in each of {runs} runs: {ending}");
+            let what = if scenarios == 1 { "scenario" } else { "scenarios" };
+            let _ = writeln!(out, "  {scenarios} {what} in each of {runs} runs: {ending}");
         }
         out
     }

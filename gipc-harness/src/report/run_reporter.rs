@@ -377,8 +377,10 @@ impl<'a> RunReporter<'a> {
         let says_stable = self.options.repeat > 1 && self.options.format != Format::Json;
         let count = self.stability.len();
         if self.tally.unstable == 0 && says_stable && count > 0 {
-            self.console
-                .line(&format!("  each of {count} scenarios had the same trace in every run"));
+            self.console.line(&match count {
+                1 => "  the scenario had the same trace in every run".into(),
+                _ => format!("  each of {count} scenarios had the same trace in every run"),
+            });
         }
         if let (true, Some(adapter)) = (self.options.accept, &self.adapter) {
             for line in accept(&adapter.here, &self.adapter_name, &self.seen)? {

@@ -92,12 +92,22 @@ impl RunPlan {
             }
         }
         if !refused.is_empty() {
-            let summary =
-                format!("{} of {count} scenarios refused, so nothing was started", refused.len());
-            refused.push(summary);
+            refused.push(match count {
+                1 => "the scenario is refused, so nothing was started".into(),
+                _ => {
+                    format!(
+                        "{} of {count} scenarios refused, so nothing was started",
+                        refused.len()
+                    )
+                }
+            });
             return Err(Error::usage(refused.join("\n")));
         }
-        self.notes.extend(notes.iter().map(|(note, count)| format!("{count} scenarios {note}")));
+        let counted = |(note, count): (&&str, &usize)| match count {
+            1 => format!("1 scenario: {note}"),
+            count => format!("{count} scenarios: {note}"),
+        };
+        self.notes.extend(notes.iter().map(counted));
         Ok(())
     }
 

@@ -44,7 +44,7 @@ pub struct Job {
 pub struct JobSet {
     /// The jobs.
     pub jobs: Vec<Job>,
-    /// What could not be done as requested; completes the sentence "N scenarios …".
+    /// What could not be done as requested; completes the sentence "N scenarios: …".
     pub note: Option<&'static str>,
     /// At how many moments each process can be killed or paused, if that is requested.
     pub moments: BTreeMap<String, usize>,
@@ -52,12 +52,12 @@ pub struct JobSet {
 
 impl JobSet {
     pub(super) const TOO_LONG_FOR_EXHAUSTION: &str =
-        "are too long for --exhaust-fds all: name a process and a number";
+        "too long for --exhaust-fds all; name a process and a number";
     pub(super) const TOO_MANY_FOR_EXHAUSTION: &str =
-        "have a process that makes more than 20 pipes and children: only the first 20 failed";
-    const STEPWISE_ONLY: &str = "go step by step only: they say when something happens, expect `broken`, or may end a process before it reports";
+        "only the first 20 pipes and children of each process failed";
+    const STEPWISE_ONLY: &str = "step by step only, because a step says when something happens, expects `broken`, or may end a process before it reports";
     const FILE_ORDER_ONLY: &str =
-        "have time limits or too many orders, and ran in the order of the file only";
+        "only in the order of the file, because of time limits or of too many orders";
 
     /// The jobs that a request asks for.
     #[must_use]
