@@ -1,7 +1,7 @@
 //! The floor: the processes of a scenario, which connect to a socket, move as many bytes and exit, and an echo of lines of
 //! JSON.
 
-use crate::{Comparison, Failure, cpu, exe, side_by_side};
+use crate::{Comparison, Failure, cpu, exe, floor_of_gipc_core, side_by_side};
 use gipc_harness::adapter::Adapter;
 use gipc_harness::scenario::{Outcome, Payload, Scenario, Step, Verb};
 use nix::sys::resource::UsageWho;
@@ -25,7 +25,7 @@ const LINE: &str =
     r#"{"type":"end","id":12,"pid":12345,"outcome":{"kind":"message","size":5,"text":"hello"}}"#;
 
 /// How many bytes are moved with one call.
-const BLOCK: usize = 64 << 10;
+pub(crate) const BLOCK: usize = 64 << 10;
 
 /// A process with the processes that it starts.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +95,9 @@ fn move_bytes(bytes: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The first argument of a process of the floor on gipc-core.
+pub(crate) const NODE_OF_GIPC_CORE: &str = "node-of-gipc-core";
+
 /// The command of a process of the floor: this program, or for gipc-python the same on gipc.
 pub(crate) fn command(adapter: Option<&Adapter>) -> Result<Vec<OsString>, Failure> {
     match adapter {
@@ -111,12 +114,23 @@ pub(crate) fn command(adapter: Option<&Adapter>) -> Result<Vec<OsString>, Failur
 
 /// Starts the processes of all scenarios.
 pub(crate) fn run_all(comparison: &Comparison) -> Result<(), Failure> {
-    let [program, arguments @ ..] = &comparison.floor[..] else { return Ok(()) };
+    start_all(comparison, &comparison.floor)
+}
+
+/// Starts the processes of all scenarios with gipc-core.
+pub(crate) fn run_all_on_gipc_core(comparison: &Comparison) -> Result<(), Failure> {
+    start_all(comparison, &[exe()?.into(), NODE_OF_GIPC_CORE.into()])
+}
+
+fn start_all(comparison: &Comparison, command: &[OsString]) -> Result<(), Failure> {
+    let [program, arguments @ ..] = command else { return Ok(()) };
+    let is_on_gipc_core = arguments.iter().any(|argument| argument == NODE_OF_GIPC_CORE);
     side_by_side(comparison, |subject| {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("socket");
         let listener = UnixListener::bind(&socket)?;
         let mut main = Command::new(program)
+            .envs(is_on_gipc_core.then_some((floor_of_gipc_core::VARIABLE, "1")))
             .args(arguments)
             .arg(&socket)
             .arg(subject.tree.argument().to_string())

@@ -1,12 +1,14 @@
 //! The suite beside what its processes cost without it: `cargo compare-harness [ROUNDS] [gipc-python]`.
 //!
-//! Each round runs the same scenarios in four ways, each time another one first, so that what disturbs one disturbs the others:
-//! the floor starts the processes of each scenario, which connect to a socket, move the bytes of its messages and exit; the
-//! suite runs the scenarios on gipc-core or gipc-python; and two loops run the suite once for each scenario, in a process of its own.
-//! Prints the wall time, the processor time and their ratios to the floor, as medians over the rounds. It is no test:
+//! Each round runs the same scenarios in several ways, each time another one first, so that what disturbs one disturbs the
+//! others: the floor starts the processes of each scenario, which connect to a socket, move the bytes of its messages and exit;
+//! for gipc-core, a second floor does the same with gipc-core, which shows what the harness alone adds (the floor of gipc-python
+//! uses gipc anyway); the suite runs the scenarios; and two loops run the suite once for each scenario, in a process of its
+//! own. Prints the wall time, the processor time and their ratios to the floor, as medians over the rounds. It is no test:
 //! nothing fails here.
 
 mod floor;
+mod floor_of_gipc_core;
 
 use floor::ProcessTree;
 use gipc_harness::Harness;
@@ -14,6 +16,7 @@ use gipc_harness::suite::Suite;
 use gipc_harness::verdict::Status;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -51,10 +54,16 @@ struct Subject {
 /// Runs all scenarios.
 type RunAll = fn(&Comparison) -> Result<(), Failure>;
 
+/// The way that the others are compared with.
+const FLOOR: &str = "floor: start, connect, move the bytes, exit";
+const FLOOR_ON_GIPC_CORE: &str = "the same with gipc-core";
+const SUITE: &str = "suite";
+
 /// The ways to run all scenarios, as they are called in the table.
-const WAYS: [(&str, RunAll); 4] = [
-    ("floor: start, connect, move the bytes, exit", floor::run_all),
-    ("suite", run_suite),
+const WAYS: [(&str, RunAll); 5] = [
+    (FLOOR, floor::run_all),
+    (FLOOR_ON_GIPC_CORE, floor::run_all_on_gipc_core),
+    (SUITE, run_suite),
     ("a process for each scenario, side by side", run_each_side_by_side),
     ("a process for each scenario, shell loop", run_each_in_a_shell),
 ];
@@ -70,11 +79,15 @@ struct Cost {
 }
 
 fn main() -> Result<(), Failure> {
-    gipc_harness::init();
+    match std::env::var_os(floor_of_gipc_core::VARIABLE) {
+        Some(_) => floor_of_gipc_core::init(),
+        None => gipc_harness::init(),
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [floor::NODE, socket, tree] => floor::node(socket, tree),
+        [floor::NODE_OF_GIPC_CORE, socket, tree] => floor_of_gipc_core::main(socket, tree),
         [floor::ECHO] => floor::echo(),
         ["one", id] => run_one(None, id),
         ["one", id, adapter] => run_one(Some(adapter), id),
@@ -88,12 +101,14 @@ fn main() -> Result<(), Failure> {
 fn compare(rounds: usize, adapter: Option<&str>) -> Result<(), Failure> {
     let comparison = Comparison::of(adapter)?;
     let subjects = &comparison.subjects;
-    let mut costs = vec![Vec::new(); WAYS.len()];
-    for round in 0..rounds.max(1) {
-        for place in 0..WAYS.len() {
-            let way = (round + place) % WAYS.len();
-            costs[way].push(measured(|| WAYS[way].1(&comparison))?);
+    let mut ways = WAYS.to_vec();
+    ways.retain(|(name, _)| adapter.is_none() || *name != FLOOR_ON_GIPC_CORE);
+    let mut costs: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
+    for _ in 0..rounds.max(1) {
+        for (name, run_all) in &ways {
+            costs.entry(name).or_default().push(measured(|| run_all(&comparison))?);
         }
+        ways.rotate_left(1);
     }
     let processes: usize = subjects.iter().map(|subject| subject.tree.processes()).sum();
     let steps: usize = subjects.iter().map(|subject| subject.steps).sum();
@@ -107,16 +122,26 @@ fn compare(rounds: usize, adapter: Option<&str>) -> Result<(), Failure> {
     )?;
     writeln!(out, "| | wall time | × floor | processor time | × floor |")?;
     writeln!(out, "|---|---|---|---|---|")?;
-    for (way, (name, _)) in WAYS.iter().enumerate() {
-        let wall = median(costs[way].iter().map(|cost| cost.wall));
-        let cpu = median(costs[way].iter().map(Cost::cpu));
-        let pairs = || costs[way].iter().zip(&costs[0]);
-        let wall_ratio = median(pairs().map(|(cost, floor)| cost.wall / floor.wall));
-        let cpu_ratio = median(pairs().map(|(cost, floor)| cost.cpu() / floor.cpu()));
+    let ratios = |way: &str, floor: &str| {
+        let pairs = || costs[way].iter().zip(&costs[floor]);
+        let wall = median(pairs().map(|(cost, floor)| cost.wall / floor.wall));
+        (wall, median(pairs().map(|(cost, floor)| cost.cpu() / floor.cpu())))
+    };
+    for name in WAYS.iter().map(|(name, _)| *name).filter(|name| costs.contains_key(name)) {
+        let wall = median(costs[name].iter().map(|cost| cost.wall));
+        let cpu = median(costs[name].iter().map(Cost::cpu));
+        let (wall_ratio, cpu_ratio) = ratios(name, FLOOR);
         writeln!(out, "| {name} | {wall:.2} s | {wall_ratio:.2} | {cpu:.2} s | {cpu_ratio:.2} |")?;
     }
+    if costs.contains_key(FLOOR_ON_GIPC_CORE) {
+        let (wall, cpu) = ratios(SUITE, FLOOR_ON_GIPC_CORE);
+        writeln!(
+            out,
+            "\nthe suite beside {FLOOR_ON_GIPC_CORE}: {wall:.2} wall time, {cpu:.2} processor time"
+        )?;
+    }
     let echo = floor::echo_cpu()?;
-    let step = median(costs[1].iter().map(|cost| cost.own_cpu)) / steps as f64;
+    let step = median(costs[SUITE].iter().map(|cost| cost.own_cpu)) / steps as f64;
     writeln!(
         out,
         "\nprocessor time of the harness for each step: {:.0} µs, {:.1} times an echo of a line of JSON ({:.1} µs)",
