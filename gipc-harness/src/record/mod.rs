@@ -137,13 +137,14 @@ impl Record {
             Ok(Frame::Environment(_)) => {
                 return Err("its last line is not the case of a run".into());
             }
-            Err(error) => return Err(format!("its last line is not the case of a run ({error})")),
+            Err(error) => {
+                return Err(other_version(last).unwrap_or_else(|| {
+                    format!("its last line is not the case of a run ({error})")
+                }));
+            }
         };
         if case.version != VERSION {
-            let version = case.version;
-            return Err(format!(
-                "its format has version {version}, and this program reads {VERSION}"
-            ));
+            return Err(other_version(last).unwrap_or_default());
         }
         let (mut environment, mut events) = (Environment::default(), Events::default());
         let before_case = text.lines().count().saturating_sub(1);
@@ -221,6 +222,24 @@ impl Record {
         let verdict = judge(&job, &self.case.observation, &baseline, &self.environment);
         Ok((job, verdict))
     }
+}
+
+/// The reason why a case that was written in another version of the format cannot be read, and the command that runs its
+/// scenario again.
+fn other_version(last_line: &str) -> Option<String> {
+    let line: serde_json::Value = serde_json::from_str(last_line).ok()?;
+    // Version 1 had neither a number nor a member for the case.
+    let case = line.get("is").unwrap_or(&line);
+    let version = case.get("version").map_or(Some(1), serde_json::Value::as_u64)?;
+    let (scenario, adapter) = (case["scenario"].as_str()?, case["adapter"].as_str()?);
+    // The id of a scenario outside the suite has no folder.
+    let scenario = if scenario.contains('/') { scenario } else { case["path"].as_str()? };
+    (line["event"] == "case" && version != u64::from(VERSION)).then(|| {
+        format!(
+            "its format has version {version}, and this program reads {VERSION} (`gipc-harness run {scenario} --adapter \
+             {adapter}` makes a new one)"
+        )
+    })
 }
 
 /// Judges the text of a record without a baseline. The error says what is wrong with the text.

@@ -40,7 +40,16 @@ fn what_is_no_record_is_refused_with_the_reason() {
     assert!(refusal("{}").starts_with("its last line is not the case of a run ("));
     let mut later = record.clone();
     later.case.version += 1;
-    assert_eq!(refusal(&later.to_lines()), "its format has version 3, and this program reads 2");
+    assert_eq!(
+        refusal(&later.to_lines()),
+        "its format has version 3, and this program reads 2 (`gipc-harness run bugs/gipc/issue-7.scenario --adapter gipc-python@0.3.2` \
+         makes a new one)"
+    );
+    let earlier = r#"{"event":"case","scenario":"pipe/small","text":"","path":"p","adapter":"posix","how":""}"#;
+    assert_eq!(
+        refusal(earlier),
+        "its format has version 1, and this program reads 2 (`gipc-harness run pipe/small --adapter posix` makes a new one)"
+    );
     let broken = format!("{first}\n{{\n{}", record.to_lines());
     assert!(refusal(&broken).starts_with("line 2 is not an event ("), "{}", refusal(&broken));
 
