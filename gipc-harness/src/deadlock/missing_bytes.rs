@@ -24,15 +24,16 @@ impl WaitForGraph<'_> {
         let (r, w) = (self.ownership.name(reader), self.ownership.name(reader.opposite()));
         let missing =
             self.content(reader.pipe).bytes() - self.evidence.bytes_in(reader.pipe).unwrap_or(0);
+        let (bytes, are) = if missing == 1 { ("byte", "is") } else { ("bytes", "are") };
         match self.given_up_gets.get(&reader.pipe) {
             Some(line) => format!(
-                "{missing} bytes of messages that were put are not in the pipe: {r} was read further than any get \
+                "{missing} {bytes} of messages that were put {are} not in the pipe: {r} was read further than any get \
                  returned, so its reader has lost its place in the stream (a get was given up, line {line})"
             ),
             None => {
                 let (writer, line) = self.writer_of(reader.pipe);
                 format!(
-                    "{missing} bytes of messages that were put are not in the pipe: either a put to {w} returned{line} and \
+                    "{missing} {bytes} of messages that were put {are} not in the pipe: either a put to {w} returned{line} and \
                      {writer} kept them, or the reader of {r} has taken them and returned no message"
                 )
             }

@@ -42,7 +42,7 @@ pub struct StallReport {
     /// A sentence for each pipe end that is held by a process that should not hold it.
     pub leaks: Vec<String>,
     /// Whether some process could move and does not.
-    pub could_move: bool,
+    pub could_move: CouldMove,
     /// A sentence for each process that could move and does not, about what it does instead; then the signals that had no
     /// effect.
     pub explanations: Vec<String>,
@@ -56,7 +56,11 @@ impl StallReport {
     #[must_use]
     pub(crate) fn deadlock_head(&self, subject: &str) -> String {
         match (self.waits.len(), &self.cycle[..]) {
-            (1, _) => format!("{subject} waits for something that only the step itself could do"),
+            (1, [process, ..]) => {
+                format!(
+                    "{subject} waits for something that only its own process, {process}, could do"
+                )
+            }
             // The cycle of a process that waits for itself lists it twice.
             (count, [process, _]) => {
                 format!("{count} steps wait for something that only {process} could do")
@@ -66,12 +70,24 @@ impl StallReport {
     }
 }
 
+/// Whether some process could move and does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CouldMove {
+    /// Nothing prevents it.
+    Yes,
+    /// Only if no process holds the end of the pipe at which it waits, and the system does not show who does.
+    UnlessHeld,
+    /// Each waits for another.
+    No,
+}
+
 /// The kind of a stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StallKind {
     /// Each process waits for another one of a cycle. With the pipe ends where they are, no step can ever complete.
     Deadlock,
-    /// A step could complete and does not: the implementation lost a wake-up, or blocks its own event loop.
+    /// A step could complete and does not: the implementation lost a wake-up, or blocks its own event loop. If the system does
+    /// not show who holds a pipe, a process that keeps its other end is possible, too.
     Hang,
     /// The reason is unknown: a process still runs, or the system does not show enough.
     Slow,
@@ -108,12 +124,19 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         _ if unblocked.is_empty() && !cycle.is_empty() => StallKind::Deadlock,
         _ => StallKind::Hang,
     };
-    let could_move = !unblocked.is_empty() || !idle.is_empty();
+    let could_move = match (unblocked.is_empty(), idle.is_empty()) {
+        (true, true) => CouldMove::No,
+        (false, true) if unblocked.iter().all(|wait| graph.may_be_held_unseen(wait.step)) => {
+            CouldMove::UnlessHeld
+        }
+        _ => CouldMove::Yes,
+    };
     let explanations = unblocked
         .iter()
         .map(|wait| explanation::why_it_does_not_move(&graph, wait))
         .chain(idle)
-        .chain(signal_report::undelivered(&graph));
+        .chain(signal_report::undelivered(&graph))
+        .chain(signal_report::unheard_ends(&graph));
     Some(StallReport {
         kind,
         evidence: evidence.tier,

@@ -1,8 +1,8 @@
 //! Tests the exact sentences of a stall report that name the process at fault: signals without effect, missing bytes, ends
 //! that other processes hold, and processes that do not end.
 
-use super::{StallReport, explain};
-use crate::scenario::{Outcome, PipeEnd, Scenario, parse};
+use super::{CouldMove, StallReport, explain};
+use crate::scenario::{Outcome, PipeEnd, Scenario, Side, parse};
 use crate::trace::{
     BlockedIn, FdHolder, FillLevel, GhostInput, Observation, ProcessExit, SignalView,
     StallEvidence, StepState, Trace,
@@ -120,6 +120,46 @@ fn a_signal_to_a_child_that_has_not_connected_is_named_if_the_child(
     });
     let of_signals = report.explanations.iter().filter(|one| one.contains("SIGTERM"));
     assert_eq!(of_signals.collect::<Vec<_>>(), sentences);
+}
+
+#[rstest]
+#[case::is_blocked(
+    &["main block SIGCHLD", "main spawn child"], &["SIGCHLD"], &["SIGCHLD"], &[], &[],
+    Some("SIGCHLD, which says that child has ended, is pending: main blocks it (line 1)")
+)]
+#[case::is_ignored(
+    &["main ignore SIGCHLD", "main spawn child"], &[], &[], &[], &["SIGCHLD"],
+    Some("main ignores SIGCHLD, which would say that child has ended")
+)]
+#[case::was_trapped(
+    &["main trap SIGCHLD", "main spawn child"], &[], &[], &["SIGCHLD"], &[],
+    Some("main trapped SIGCHLD (line 1): that handler may have replaced the one from which the library of main learns that \
+          child has ended")
+)]
+#[case::was_trapped_and_has_no_handler(
+    &["main trap SIGCHLD", "main spawn child"], &[], &[], &[], &[],
+    Some("main trapped SIGCHLD (line 1), and main has no handler for it, from which its library could learn that child has ended")
+)]
+#[case::is_caught_by_the_library(&["main spawn child"], &[], &[], &["SIGCHLD"], &[], None)]
+#[case::is_not_needed(&["main spawn child"], &[], &[], &[], &[], None)]
+fn a_join_of_a_child_that_has_ended_names_the_signal_that_may_not_be_heard(
+    #[case] before: &[&str],
+    #[case] pending: &[&str],
+    #[case] blocked: &[&str],
+    #[case] caught: &[&str],
+    #[case] ignored: &[&str],
+    #[case] sentence: Option<&str>,
+) {
+    let lines = [before, &["main join child => exit 0"]].concat();
+    let report = stalled(&lines, |_, stall| {
+        let [pending, blocked, caught, ignored] = [pending, blocked, caught, ignored].map(names);
+        let view = SignalView { pending, blocked, caught, ignored };
+        stall.signals.insert("main".into(), view);
+        stall.blocked_in.insert("main".into(), sleeps());
+        stall.trace.exits.insert("child".into(), ProcessExit::Code(0));
+    });
+    let of_signals = report.explanations.iter().find(|one| one.contains("SIGCHLD"));
+    assert_eq!(of_signals.map(String::as_str), sentence);
 }
 
 /// A stall in which the last line waits at the pipe with `r` and `w`. The kernel shows this number of bytes in it.
@@ -339,4 +379,29 @@ fn a_stopped_process_is_neither_deadlocked_nor_blamed_on_another() {
         ("main is stopped", &[][..])
     );
     assert_eq!(report.explanations, ["main was stopped by a signal, and nothing continues it"]);
+}
+
+#[rstest]
+#[case::an_end_without_a_holder_lets_the_step_move(&["close w", "get r => eof"], true, CouldMove::Yes)]
+#[case::an_end_may_be_held_unseen(&["close w", "get r => eof"], false, CouldMove::UnlessHeld)]
+#[case::the_end_of_a_put_may_be_held_unseen(&["close r", "put w 2MiB => broken"], false, CouldMove::UnlessHeld)]
+#[case::a_message_that_is_there_needs_no_holder(
+    &["put w \"there\"", "close w", "get r => \"there\""], false, CouldMove::Yes
+)]
+fn a_step_could_move_only_if_no_process_holds_the_other_end(
+    #[case] lines: &[&str],
+    #[case] are_known: bool,
+    #[case] could_move: CouldMove,
+) {
+    let lines: Vec<String> =
+        ["pipe r w"].iter().chain(lines).map(|line| format!("main {line}")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let report = stalled(&lines, |scenario, stall| {
+        if are_known {
+            let ends = [("r", Side::Reader), ("w", Side::Writer)];
+            stall.fully_known_ends =
+                ends.iter().filter_map(|(name, side)| scenario.handles.end(name, *side)).collect();
+        }
+    });
+    assert_eq!(report.could_move, could_move, "{:?}", report.waits);
 }

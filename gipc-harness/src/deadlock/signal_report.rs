@@ -1,7 +1,8 @@
-//! Finds signals that did not have their effect, as far as the kernel shows why. Writes a sentence for each.
+//! Finds signals that did not have their effect, or that did not reach a library's handler, as far as the kernel shows why.
+//! Writes a sentence for each.
 
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{Disposition, Outcome};
+use crate::scenario::{Disposition, Outcome, Verb};
 use crate::trace::SignalView;
 
 /// The signals that do not end a process without a handler for them.
@@ -32,6 +33,51 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
     let mut sentences: Vec<String> = sent.collect();
     sentences.dedup();
     sentences
+}
+
+/// A sentence for each process that waits for a child that has ended, if SIGCHLD, from which a library may learn that, cannot
+/// reach the library's handler.
+pub(super) fn unheard_ends(graph: &WaitForGraph<'_>) -> Vec<String> {
+    let waits = graph.scenario.steps.iter().enumerate().filter_map(|(index, step)| {
+        let (Verb::Join { child } | Verb::Child { child, .. }) = &step.verb else { return None };
+        let has_ended =
+            graph.evidence.trace.exits.contains_key(child.as_str()) && !graph.is_running(child);
+        (graph.is_waiting(index) && has_ended).then_some((step.task_id.process.as_str(), child))
+    });
+    let mut sentences: Vec<String> =
+        waits.filter_map(|(process, child)| unheard_end(graph, process, child)).collect();
+    sentences.dedup();
+    sentences
+}
+
+fn unheard_end(graph: &WaitForGraph<'_>, process: &str, child: &str) -> Option<String> {
+    const SIGNAL: &str = "SIGCHLD";
+    let view = graph.evidence.signals.get(process)?;
+    if view.pending.contains(SIGNAL) && view.blocked.contains(SIGNAL) {
+        let since = match disposed(graph, process, SIGNAL, Disposition::Block) {
+            Some(line) => format!(" (line {line})"),
+            None => as_its_parent_does(graph, process, SIGNAL, Disposition::Block),
+        };
+        return Some(format!(
+            "{SIGNAL}, which says that {child} has ended, is pending: {process} blocks it{since}"
+        ));
+    }
+    if view.ignored.contains(SIGNAL) {
+        return Some(format!("{process} ignores {SIGNAL}, which would say that {child} has ended"));
+    }
+    let own = disposed(graph, process, SIGNAL, Disposition::Trap).map(|line| (process, line));
+    let (by, line) = own.or_else(|| by_its_parent(graph, process, SIGNAL, Disposition::Trap))?;
+    let trapped = format!("{by} trapped {SIGNAL} (line {line})");
+    match view.caught.contains(SIGNAL) {
+        true if by == process => Some(format!(
+            "{trapped}: that handler may have replaced the one from which the library of {process} learns that {child} has \
+             ended"
+        )),
+        true => None,
+        false => Some(format!(
+            "{trapped}, and {process} has no handler for it, from which its library could learn that {child} has ended"
+        )),
+    }
 }
 
 fn sentence(

@@ -353,6 +353,18 @@ impl<'a> WaitForGraph<'a> {
         self.scenario.handles.end(handle, side).map(PipeEnd::opposite)
     }
 
+    /// Whether a get or put for which no holder of the other end is known may wait for one that the system does not show.
+    pub(super) fn may_be_held_unseen(&self, step: usize) -> bool {
+        self.awaited_end(step).is_some_and(|end| {
+            let is_message_there = end.side == Side::Writer
+                && self.content(end.pipe).messages > 0
+                && !self.hides_what_is_left(end.pipe);
+            !self.evidence.fully_known_ends.contains(&end)
+                && self.holders_of(end).is_empty()
+                && !is_message_there
+        })
+    }
+
     /// Whether the process of a get or put holds the end that the step uses.
     pub(super) fn holds_own_end(&self, step: usize) -> bool {
         let process = &self.scenario.steps[step].task_id.process;

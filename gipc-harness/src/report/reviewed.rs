@@ -53,23 +53,30 @@ fn compare(folder: &str, name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
+/// A stored run, judged without a baseline.
+fn judged(path: &Path) -> (Record, ScenarioReport) {
+    let record = Record::read(path).unwrap();
+    let (job, verdict) = record.judge(None).unwrap();
+    let report = ScenarioReport {
+        scenario: job.scenario.clone(),
+        path: job.path.clone(),
+        name: job.scenario.id.clone(),
+        adapter: record.case.adapter.clone(),
+        asked: record.case.adapter.clone(),
+        flags: String::new(),
+        verdict,
+        time: Duration::ZERO,
+        record: None,
+    };
+    (record, report)
+}
+
 #[test]
 fn what_is_said_of_each_recorded_bug_is_what_was_reviewed() {
     for (id, path) in files("bugs", "jsonl") {
-        let record = Record::read(&path).unwrap();
-        let (job, verdict) = record.judge(None).unwrap();
-        let (trace, scenario) = (&record.case.observation.trace, &job.scenario);
-        let report = ScenarioReport {
-            scenario: scenario.clone(),
-            path: job.path.clone(),
-            name: scenario.id.clone(),
-            adapter: record.case.adapter.clone(),
-            asked: record.case.adapter.clone(),
-            flags: String::new(),
-            verdict: verdict.clone(),
-            time: Duration::ZERO,
-            record: None,
-        };
+        let (record, report) = judged(&path);
+        let (scenario, verdict) = (&report.scenario, &report.verdict);
+        let trace = &record.case.observation.trace;
         let mut text = terminal::plain_evidence(&report);
         let _ = writeln!(text, "\n--- fingerprint\n\n{:?}", verdict.fingerprint(scenario));
         let _ = writeln!(text, "\n--- columns\n\n{}", sequence_diagram(scenario, trace));
@@ -77,6 +84,17 @@ fn what_is_said_of_each_recorded_bug_is_what_was_reviewed() {
         let _ = writeln!(text, "\n--- the nearest allowed trace\n\n{}", verdict.model_text);
         let (project, name) = id.split_once('/').unwrap();
         compare(&format!("judged/{project}"), name, &text);
+    }
+}
+
+/// The scenarios of `tests/reported` on the implementations that do not pass them, and on those with a fault that each of
+/// them was written for. `.ci/reported` records the runs.
+#[test]
+fn what_is_said_of_each_recorded_run_of_a_reported_scenario_is_what_was_reviewed() {
+    for (id, path) in files("tests/reported/records", "jsonl") {
+        let (_, report) = judged(&path);
+        let (adapter, name) = id.split_once('/').unwrap();
+        compare(&format!("reported/{adapter}"), name, &terminal::plain_evidence(&report));
     }
 }
 

@@ -3,7 +3,7 @@
 //! record is.
 
 use super::ScenarioReport;
-use crate::deadlock::{StallKind, StallReport};
+use crate::deadlock::{CouldMove, StallKind, StallReport};
 use crate::environment::Environment;
 use crate::program;
 use crate::requirements::{self, Requirement};
@@ -193,10 +193,13 @@ pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
     let mut out = String::new();
     let head = match stall.kind {
         StallKind::Deadlock => stall.deadlock_head("One step"),
-        StallKind::Hang if !stall.could_move => {
-            "It waits, and what it waits for does not arrive".to_owned()
-        }
-        StallKind::Hang => "A step could complete, and does not".to_owned(),
+        StallKind::Hang => match stall.could_move {
+            CouldMove::No => "It waits, and what it waits for does not arrive".to_owned(),
+            CouldMove::UnlessHeld => {
+                "A step waits for a pipe, and the system does not show whether a process still holds the other end".to_owned()
+            }
+            CouldMove::Yes => "A step could complete, and does not".to_owned(),
+        },
         StallKind::Slow if stall.evidence == EvidenceTier::Interrupted => {
             "It was interrupted".to_owned()
         }

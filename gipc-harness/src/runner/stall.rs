@@ -6,7 +6,7 @@ use crate::proc::process_tree;
 use crate::proc::signals::{SignalMasks, names};
 use crate::proc::snapshot::ProcSnapshot;
 use crate::scenario::Verb;
-use crate::trace::{EndState, GhostInput, Ownership, SignalView, StallEvidence};
+use crate::trace::{EndState, GhostInput, Ownership, SignalView, StallEvidence, StepState, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fills in what can be seen now: the trace, the holders of the pipe ends, and the call that each process sleeps in.
@@ -28,7 +28,7 @@ pub(super) fn collect(
         true => BTreeSet::new(),
         false => state.pipes.known_ends().chain(state.pipes.socket_ends()).collect(),
     };
-    evidence.signals = signals(state);
+    evidence.signals = signals(state, &evidence.trace);
     let spawned = state.steps.spawned_children();
     let unconnected = spawned.filter(|child| !state.sessions.has_connected(child));
     evidence.unconnected = unconnected.map(str::to_owned).collect();
@@ -58,24 +58,29 @@ fn forget_closed_halves(state: &RunState<'_>, evidence: &mut StallEvidence) {
     });
 }
 
-/// The signal state of each living process that a step signals.
-fn signals(state: &RunState<'_>) -> BTreeMap<String, SignalView> {
-    let steps = state.scenario.steps.iter();
-    let targets = steps
-        .filter(|step| !matches!(step.verb, Verb::Kill { .. }))
-        .flat_map(|step| state.scenario.signalled_by(&step.verb));
-    let view = |child: &str| {
-        let (pid, _) = state.sessions.pid_and_control(child)?;
-        let masks = SignalMasks::read(pid).filter(|_| state.sessions.is_alive(child))?;
+/// The signal state of each living process that a step signals or that waits for a child, whose end the library may learn
+/// from a signal.
+fn signals(state: &RunState<'_>, trace: &Trace) -> BTreeMap<String, SignalView> {
+    let steps = state.scenario.steps.iter().zip(&trace.steps);
+    let concerned = steps.flat_map(|(step, outcome)| match &step.verb {
+        Verb::Kill { .. } => BTreeSet::new(),
+        Verb::Join { .. } | Verb::Child { .. } if *outcome == StepState::Pending => {
+            [step.task_id.process.as_str()].into()
+        }
+        verb => state.scenario.signalled_by(verb).into_iter().collect(),
+    });
+    let view = |process: &str| {
+        let (pid, _) = state.sessions.pid_and_control(process)?;
+        let masks = SignalMasks::read(pid).filter(|_| state.sessions.is_alive(process))?;
         let view = SignalView {
             pending: names(masks.pending),
             blocked: names(masks.blocked),
             caught: names(masks.caught),
             ignored: names(masks.ignored),
         };
-        Some((child.to_owned(), view))
+        Some((process.to_owned(), view))
     };
-    targets.filter_map(view).collect()
+    concerned.filter_map(view).collect()
 }
 
 /// The descriptors that keep the input of a program beside the library open, in processes other than the one that started

@@ -121,6 +121,7 @@ impl ParseError {
 /// width count characters.
 #[must_use]
 pub fn mark(line: &str, column: usize, width: usize) -> (String, String) {
+    let (line, column, width) = shortened(line, column, width);
     let mut shown = String::new();
     // The columns of the terminal at which the marked text begins and ends.
     let (mut begin, mut end) = (None, None);
@@ -141,6 +142,26 @@ pub fn mark(line: &str, column: usize, width: usize) -> (String, String) {
     let end = end.unwrap_or_else(|| shown.width().max(begin));
     let carets = "^".repeat(end.saturating_sub(begin).max(1));
     (shown, format!("{}{carets}", " ".repeat(begin)))
+}
+
+/// A line of a reasonable length: of a longer one only its beginning, or its beginning and the marked text.
+fn shortened(line: &str, column: usize, width: usize) -> (String, usize, usize) {
+    const MAX: usize = 160;
+    let length = line.chars().count();
+    if length <= MAX {
+        return (line.to_owned(), column, width);
+    }
+    let part = |from: usize, to: usize| line.chars().skip(from).take(to - from).collect::<String>();
+    let is_cut = |to: usize| if to < length { " …" } else { "" };
+    if column <= MAX / 2 || column + width <= MAX {
+        let width = width.min((MAX + 1).saturating_sub(column));
+        return (part(0, MAX) + is_cut(MAX), column, width);
+    }
+    let head = part(0, MAX / 2) + " … ";
+    let end = length.min(column - 1 + MAX / 2);
+    let (shown, width) = (part(column - 1, end), width.min(end + 1 - column));
+    let column = head.chars().count() + 1;
+    (head + &shown + is_cut(end), column, width)
 }
 
 #[cfg(test)]
@@ -169,5 +190,25 @@ mod tests {
         #[case] carets: &str,
     ) {
         assert_eq!(mark(line, column, width), (shown.to_owned(), carets.to_owned()));
+    }
+
+    #[rstest]
+    #[case::the_mark_is_long(5, 290, 162, 4, 156)]
+    #[case::the_mark_is_behind(200, 5, 165, 83, 5)]
+    #[case::the_mark_is_at_the_end(298, 3, 86, 83, 3)]
+    fn of_a_long_line_the_part_around_the_mark_is_shown(
+        #[case] column: usize,
+        #[case] width: usize,
+        #[case] length: usize,
+        #[case] indent: usize,
+        #[case] carets: usize,
+    ) {
+        let (shown, marks) = mark(&"x".repeat(300), column, width);
+        let indentation = marks.len() - marks.trim_start().len();
+        assert_eq!(
+            (shown.chars().count(), indentation, marks.trim().len()),
+            (length, indent, carets)
+        );
+        assert!(shown.contains(" …"), "{shown}");
     }
 }

@@ -12,12 +12,29 @@ pub struct Causes<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
     ownership: Ownership<'a>,
+    /// How many handles are named in one list. If there are more, half of them are named and the others counted.
+    listed: usize,
 }
 
 impl<'a> Causes<'a> {
     /// Replays a trace.
     pub fn new(scenario: &'a Scenario, trace: &'a Trace) -> Self {
-        Self { scenario, trace, ownership: Ownership::replay(scenario, trace) }
+        Self { scenario, trace, ownership: Ownership::replay(scenario, trace), listed: usize::MAX }
+    }
+
+    /// The same causes for a sentence, in which a long list of handles is shortened.
+    pub fn brief(self) -> Self {
+        Self { listed: 8, ..self }
+    }
+
+    fn list(&self, handles: &[&str]) -> String {
+        match handles.len() {
+            count if count > self.listed => {
+                let few = self.listed / 2;
+                format!("{} and {} others", handles[..few].join(", "), count - few)
+            }
+            _ => handles.join(", "),
+        }
     }
 
     /// Why a step has its state. Empty if no other task played a part in it.
@@ -42,9 +59,9 @@ impl<'a> Causes<'a> {
                 let (shared, moved): (Vec<&str>, Vec<&str>) = names.partition(is_shared);
                 let verb = if moved.len() == 1 { "moves" } else { "move" };
                 let moves =
-                    (!moved.is_empty()).then(|| format!("{} {verb} to {child}", moved.join(", ")));
+                    (!moved.is_empty()).then(|| format!("{} {verb} to {child}", self.list(&moved)));
                 let shares =
-                    (!shared.is_empty()).then(|| format!("{child} shares {}", shared.join(", ")));
+                    (!shared.is_empty()).then(|| format!("{child} shares {}", self.list(&shared)));
                 moves.into_iter().chain(shares).collect::<Vec<_>>().join("; ")
             }
             (Verb::Get { handle }, Outcome::Eof | Outcome::Truncated) => {

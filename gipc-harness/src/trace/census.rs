@@ -67,10 +67,13 @@ impl Census {
             }
         }
         if !others.is_empty() {
+            let allowed = match self.allowed {
+                0 => String::new(),
+                allowed => format!(" (it may keep {allowed})"),
+            };
             sentences.push(format!(
-                "{process} had done all its steps and still held {} that it did not have when it connected, and may keep {}",
-                others.join(", "),
-                self.allowed
+                "{process} had done all its steps and still held {} that it did not have when it connected{allowed}",
+                listed(&others)
             ));
         }
         let zombie = |child: &String| {
@@ -81,6 +84,19 @@ impl Census {
         };
         sentences.extend(self.zombies.iter().map(zombie));
         sentences
+    }
+}
+
+/// Descriptors as part of a sentence. If there are many, most are counted.
+fn listed(descriptors: &[String]) -> String {
+    const LISTED: usize = 8;
+    match descriptors.len() {
+        count if count > LISTED => {
+            let few = LISTED / 2;
+            let (named, others) = (descriptors[..few].join(", "), count - few);
+            format!("{named} and {others} other descriptors")
+        }
+        _ => descriptors.join(", "),
     }
 }
 
@@ -250,6 +266,26 @@ mod tests {
     ) {
         let census = Census { descriptors, allowed, zombies: Vec::new() };
         assert_eq!(census.leaked().map(|held| held.number).collect::<Vec<_>>(), leaked);
+    }
+
+    #[rstest]
+    #[case::a_few(2, 0, "fd 7 (pipe:[7]), fd 8 (pipe:[7]) that it did not have when it connected")]
+    #[case::many(
+        12,
+        3,
+        "fd 9 (pipe:[7]), fd 10 (pipe:[7]) and 8 other descriptors that it did not have when it connected (it may keep 3)"
+    )]
+    fn of_many_descriptors_a_few_are_named(
+        #[case] count: i32,
+        #[case] allowed: u64,
+        #[case] says: &str,
+    ) {
+        let scenario = parse("it", "main spawn child\nmain join child => exit 0\n")
+            .expect("the line is a scenario");
+        let descriptors = (7..7 + count).map(|number| held(number, None)).collect();
+        let census = Census { descriptors, allowed, ..Census::default() };
+        let sentences = census.sentences(&scenario, &Trace::default(), "main");
+        assert!(sentences[0].ends_with(says), "{sentences:?}");
     }
 
     #[rstest]

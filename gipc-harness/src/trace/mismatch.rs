@@ -53,8 +53,10 @@ impl Mismatch {
         let because = match is_refuted && !std::ptr::eq(predicted, trace) {
             true => String::new(),
             false => sender_of_signal(scenario, predicted, step)
-                .unwrap_or_else(|| Causes::new(scenario, predicted).of(step)),
+                .unwrap_or_else(|| Causes::new(scenario, predicted).brief().of(step)),
         };
+        // An outcome that the protocol has no word for already is the implementation's own words.
+        let detail = detail.filter(|detail| !got.ends_with(detail.as_str()));
         Self { step, expected, because, got, detail, late: None }
     }
 

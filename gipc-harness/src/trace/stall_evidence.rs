@@ -24,7 +24,7 @@ pub struct StallEvidence {
     pub fully_known_ends: BTreeSet<PipeEnd>,
     /// The fill level of each pipe that still has a reader and a writer, if the system shows it.
     pub fill_levels: Vec<FillLevel>,
-    /// The signals of the processes that a step has signalled, if the system shows them.
+    /// The signals of the processes that a step has signalled or that wait for a child, if the system shows them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub signals: BTreeMap<String, SignalView>,
     /// The processes that were spawned and have not connected. Nothing is known about them.

@@ -124,3 +124,26 @@ fn a_process_that_a_signal_ended_although_it_had_disposed_of_it_is_named_with_th
     let of_another = notes("trap SIGUSR2", sender);
     assert!(of_another.iter().all(|note| !note.contains("trapped")), "{of_another:?}");
 }
+
+#[test]
+fn a_signal_that_ended_another_process_than_it_was_sent_to_is_named() {
+    let job = job("main        pipe r w
+main        pipe r2 w2
+main        spawn child r
+main        spawn other r2
+main        terminate child
+main        join child                  => signal SIGTERM
+main        put w2 \"still there?\"
+other       get r2                      => \"still there?\"
+main        join other                  => exit 0
+");
+    let mut trace = predict(&job.scenario, Choices::default());
+    let signal = || "SIGTERM".to_owned();
+    trace.steps[7] = StepState::Pending;
+    trace.steps[8] = completed(Outcome::Signal(signal().into()));
+    trace.exits.insert("other".into(), ProcessExit::Signal(signal().into()));
+    assert_eq!(
+        judged(&job, trace).notes,
+        ["SIGTERM ended other, to which no step had sent it: main sent it to child (line 5)"]
+    );
+}
