@@ -14,6 +14,7 @@ use crate::verdict::{Baseline, judge};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 fn scenario(text: &str) -> Scenario {
     parse("any/thing", text).expect("it parses")
@@ -187,7 +188,7 @@ fn no_two_marks_of_a_lane_stand_in_one_row_also_if_a_fault_is_injected() {
     let path = Path::new("any.scenario");
     let jobs = JobSet::for_request(&scenario, path, Choices::default(), &request).jobs;
     assert!(!jobs.is_empty());
-    for job in jobs {
+    for job in jobs.into_iter().map(|job| Arc::new(job).complete()) {
         let observation = Observation::of(job.allowed.in_file_order().clone());
         let environment = Environment { facts: Vec::new(), slow_factor: 1 };
         let verdict = judge(&job, &observation, &Baseline::default(), &environment);

@@ -238,6 +238,7 @@ impl SuiteRun {
     /// Judges the model's own traces like runs: what the file says must be what the model says.
     fn predict(&self, on_event: &mut dyn FnMut(RunEvent) -> bool) {
         for job in &self.plan.jobs {
+            let job = &Arc::clone(job).complete();
             // The model predicts the same each time.
             let repeat = if self.request.time_limit.is_some() { 1 } else { self.request.repeat };
             for _ in 0..repeat {

@@ -9,6 +9,7 @@ use crate::scenario::{Scenario, TaskId, order_line};
 use crate::trace::{Allowed, ExecutionMode, InjectionPoint, Schedule, disagreement};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A scenario with a variant, and what the model derives from both.
 #[derive(Clone, Debug)]
@@ -37,12 +38,14 @@ pub struct Job {
     pub is_foreign: bool,
     /// The comment line that gives the file this order of releases, if the order is not that of the file.
     pub order_comment: Option<String>,
+    /// Whether what the model derives is still missing: see [`Job::complete`].
+    is_outline: bool,
 }
 
 /// All jobs of one scenario.
 #[derive(Debug, Default)]
 pub struct JobSet {
-    /// The jobs.
+    /// The jobs, which may be outlines.
     pub jobs: Vec<Job>,
     /// What could not be done as requested; completes the sentence "N scenarios: …".
     pub note: Option<&'static str>,
@@ -88,7 +91,13 @@ impl JobSet {
             }
             VariantRequest::ExhaustFds(selector) => fd_exhaustion::variants(scenario, selector),
         };
-        let job = |variant| Job::new(scenario, path, choices, variant).ok();
+        let job = |variant| match &variant {
+            // There may be thousands of them, each with traces of the whole scenario.
+            Variant::Kill { .. } | Variant::Pause { .. } => {
+                Some(Job::outline(scenario, path, choices, variant))
+            }
+            _ => Job::new(scenario, path, choices, variant).ok(),
+        };
         Self { jobs: variants.into_iter().filter_map(job).collect(), note, moments }
     }
 }
@@ -135,20 +144,7 @@ impl Job {
         choices: Choices,
         variant: Variant,
     ) -> Result<Self, String> {
-        let mut job = Self {
-            scenario: scenario.clone(),
-            path: path.to_owned(),
-            choices,
-            variant,
-            edits: Edits::default(),
-            allowed: Allowed { traces: Vec::new(), complete: false, races: Vec::new() },
-            mode: ExecutionMode::Concurrent,
-            exemption: None,
-            unchecked: false,
-            follows_file: false,
-            is_foreign: false,
-            order_comment: None,
-        };
+        let mut job = Self { is_outline: false, ..Self::outline(scenario, path, choices, variant) };
         match job.variant.clone() {
             Variant::Stepwise(order) => {
                 job.allow_by_file();
@@ -180,6 +176,47 @@ impl Job {
             }
         }
         Ok(job)
+    }
+
+    /// A job without what the model derives, which takes little memory. [`Job::complete`] adds the rest.
+    fn outline(scenario: &Scenario, path: &Path, choices: Choices, variant: Variant) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            path: path.to_owned(),
+            choices,
+            variant,
+            edits: Edits::default(),
+            allowed: Allowed { traces: Vec::new(), complete: false, races: Vec::new() },
+            mode: ExecutionMode::Concurrent,
+            exemption: None,
+            unchecked: false,
+            follows_file: false,
+            is_foreign: false,
+            order_comment: None,
+            is_outline: true,
+        }
+    }
+
+    /// Whether [`Job::complete`] has work to do.
+    #[must_use]
+    pub fn is_outline(&self) -> bool {
+        self.is_outline
+    }
+
+    /// The job with what the model derives from the scenario and the variant. A job must be complete to be executed or judged.
+    #[must_use]
+    pub fn complete(self: Arc<Self>) -> Arc<Self> {
+        if !self.is_outline {
+            return self;
+        }
+        match Self::new(&self.scenario, &self.path, self.choices, self.variant.clone()) {
+            Ok(complete) => {
+                let (unchecked, is_foreign) = (self.unchecked, self.is_foreign);
+                Arc::new(Self { unchecked, is_foreign, ..complete })
+            }
+            // The variant of an outline was derived from its scenario.
+            Err(_) => self,
+        }
     }
 
     fn edit(&mut self, edits: Edits) {
