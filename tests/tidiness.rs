@@ -138,7 +138,7 @@ fn no_agent_and_no_test_of_gipc_core_relies_on_a_list_of_descriptors() {
 #[case("deadlock", &["scenario", "trace"])]
 #[case("runner", &["process_role", "scenario", "trace", "adapter", "proc"])]
 #[case("verdict", &["scenario", "trace", "deadlock", "adapter", "environment", "model", "variant"])]
-#[case("record", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "error"])]
+#[case("record", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "error", "program"])]
 #[case("suite", &["scenario", "trace", "adapter", "model", "requirements", "deadlock", "verdict", "error", "program", "similar"])]
 #[case("suite_run", &["process_role", "scenario", "trace", "adapter", "environment", "model", "variant", "deadlock", "runner", "proc", "verdict", "record", "suite", "error", "program"])]
 #[case("explore", &["scenario", "trace", "adapter", "environment", "model", "variant", "runner", "verdict", "suite", "suite_run", "error"])]

@@ -1,7 +1,7 @@
 //! Explains in sentences what a process does that could move and does not.
 
-use super::WaitEdge;
 use super::wait_for_graph::WaitForGraph;
+use super::{WaitEdge, signal_report};
 use crate::trace::{BlockedIn, StepState};
 
 /// Why a process does not complete a step although nothing prevents it.
@@ -27,7 +27,15 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
             )
         }
         Some(true) => {
-            format!("{process}'s loop turns, and {} does not end: a wake-up was lost", step.what())
+            let lost = match signal_report::unheard_end(graph, wait.step) {
+                // The next sentence says why.
+                Some(_) => "",
+                None if graph.may_be_held_unseen(wait.step) => {
+                    ": a wake-up was lost, or a process still holds the other end"
+                }
+                None => ": a wake-up was lost",
+            };
+            format!("{process}'s loop turns, and {} does not end{lost}", step.what())
         }
         None if call.is_none() => {
             format!("{process} was not seen to sleep: it is busy, or gets no processor time")

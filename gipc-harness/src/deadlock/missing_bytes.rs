@@ -31,21 +31,25 @@ impl WaitForGraph<'_> {
                  returned, so its reader has lost its place in the stream (a get was given up, line {line})"
             ),
             None => {
-                let (writer, line) = self.writer_of(reader.pipe);
-                format!(
-                    "{missing} {bytes} of messages that were put {are} not in the pipe: either a put to {w} returned{line} and \
-                     {writer} kept them, or the reader of {r} has taken them and returned no message"
-                )
+                let taken = format!("the reader of {r} has taken them and returned no message");
+                let who = match self.writer_of(reader.pipe) {
+                    Some((writer, line)) => format!(
+                        "either a put to {w} returned{line} and {writer} kept them, or {taken}"
+                    ),
+                    None => taken,
+                };
+                format!("{missing} {bytes} of messages that were put {are} not in the pipe: {who}")
             }
         }
     }
 
-    /// The process that has put into a pipe, and the line of the put if there was only one.
-    fn writer_of(&self, pipe: PipeId) -> (String, String) {
+    /// The process that has put into a pipe, and the line of the put if there was only one. `None` if all its messages were
+    /// written in parts, which the agent does without the library.
+    fn writer_of(&self, pipe: PipeId) -> Option<(String, String)> {
         let steps = self.scenario.steps.iter().zip(&self.evidence.trace.steps);
         let puts: Vec<&Step> = steps
             .filter(|(step, state)| match &step.verb {
-                Verb::Put { handle, .. } | Verb::Rest { handle } => {
+                Verb::Put { handle, .. } => {
                     state.is(&Outcome::Ok)
                         && self.scenario.handles.pipe(handle, Side::Writer) == Some(pipe)
                 }
@@ -56,6 +60,7 @@ impl WaitForGraph<'_> {
         let processes: BTreeSet<&str> =
             puts.iter().map(|step| step.task_id.process.as_str()).collect();
         let writer = match processes.len() {
+            0 => return None,
             1 => puts[0].task_id.process.to_string(),
             _ => "the writer".to_owned(),
         };
@@ -63,7 +68,7 @@ impl WaitForGraph<'_> {
             [put] => format!(" (line {})", put.position.line),
             _ => String::new(),
         };
-        (writer, line)
+        Some((writer, line))
     }
 
     /// Whether the kernel does not show the number of bytes in a pipe because no process holds its writer.

@@ -44,7 +44,7 @@ pub struct StallReport {
     /// Whether some process could move and does not.
     pub could_move: CouldMove,
     /// A sentence for each process that could move and does not, about what it does instead; then the signals that had no
-    /// effect.
+    /// effect, and those that a library may not hear.
     pub explanations: Vec<String>,
     /// The processes that still moved and that no step waits for, each with the observation that shows it.
     pub still_running: BTreeMap<String, String>,
@@ -56,10 +56,12 @@ impl StallReport {
     #[must_use]
     pub(crate) fn deadlock_head(&self, subject: &str) -> String {
         match (self.waits.len(), &self.cycle[..]) {
-            (1, [process, ..]) => {
-                format!(
-                    "{subject} waits for something that only its own process, {process}, could do"
-                )
+            (1, [process, ..]) if self.waits[0].on.len() == 1 => format!(
+                "{subject} waits for something that only its own process, {process}, could do"
+            ),
+            (1, _) => {
+                let on = list_names(&self.waits[0].on);
+                format!("{subject} waits for something that only {on} could do")
             }
             // The cycle of a process that waits for itself lists it twice.
             (count, [process, _]) => {
@@ -87,7 +89,7 @@ pub enum StallKind {
     /// Each process waits for another one of a cycle. With the pipe ends where they are, no step can ever complete.
     Deadlock,
     /// A step could complete and does not: the implementation lost a wake-up, or blocks its own event loop. If the system does
-    /// not show who holds a pipe, a process that keeps its other end is possible, too.
+    /// not show who holds a pipe, the cause may also be a process that keeps its other end.
     Hang,
     /// The reason is unknown: a process still runs, or the system does not show enough.
     Slow,
@@ -116,6 +118,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
     let waits: Vec<WaitEdge> = steps.into_iter().map(|step| graph.edge(step)).collect();
     let cycle = shortest_cycle(scenario, &waits);
     let mut unblocked: Vec<&WaitEdge> = waits.iter().filter(|wait| wait.on.is_empty()).collect();
+    let may_all_be_held = unblocked.iter().all(|wait| graph.may_be_held_unseen(wait.step));
     unblocked.dedup_by_key(|wait| &scenario.steps[wait.step].task_id.process);
     let idle = explanation::idle_processes(&graph);
     let kind = match evidence.tier {
@@ -126,9 +129,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
     };
     let could_move = match (unblocked.is_empty(), idle.is_empty()) {
         (true, true) => CouldMove::No,
-        (false, true) if unblocked.iter().all(|wait| graph.may_be_held_unseen(wait.step)) => {
-            CouldMove::UnlessHeld
-        }
+        (false, true) if may_all_be_held => CouldMove::UnlessHeld,
         _ => CouldMove::Yes,
     };
     let explanations = unblocked

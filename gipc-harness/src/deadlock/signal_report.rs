@@ -2,7 +2,7 @@
 //! Writes a sentence for each.
 
 use super::wait_for_graph::WaitForGraph;
-use crate::scenario::{Disposition, Outcome, Verb};
+use crate::scenario::{ChildAct, Disposition, Outcome, Verb};
 use crate::trace::SignalView;
 
 /// The signals that do not end a process without a handler for them.
@@ -38,20 +38,21 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
 /// A sentence for each process that waits for a child that has ended, if SIGCHLD, from which a library may learn that, cannot
 /// reach the library's handler.
 pub(super) fn unheard_ends(graph: &WaitForGraph<'_>) -> Vec<String> {
-    let waits = graph.scenario.steps.iter().enumerate().filter_map(|(index, step)| {
-        let (Verb::Join { child } | Verb::Child { child, .. }) = &step.verb else { return None };
-        let has_ended =
-            graph.evidence.trace.exits.contains_key(child.as_str()) && !graph.is_running(child);
-        (graph.is_waiting(index) && has_ended).then_some((step.task_id.process.as_str(), child))
-    });
-    let mut sentences: Vec<String> =
-        waits.filter_map(|(process, child)| unheard_end(graph, process, child)).collect();
+    let steps = 0..graph.scenario.steps.len();
+    let mut sentences: Vec<String> = steps.filter_map(|step| unheard_end(graph, step)).collect();
     sentences.dedup();
     sentences
 }
 
-fn unheard_end(graph: &WaitForGraph<'_>, process: &str, child: &str) -> Option<String> {
+/// The same for one step.
+pub(super) fn unheard_end(graph: &WaitForGraph<'_>, step: usize) -> Option<String> {
     const SIGNAL: &str = "SIGCHLD";
+    let spec = &graph.scenario.steps[step];
+    let (Verb::Join { child } | Verb::Child { child, .. }) = &spec.verb else { return None };
+    if !graph.is_waiting(step) || graph.is_running(child) {
+        return None;
+    }
+    let process = spec.task_id.process.as_str();
     let view = graph.evidence.signals.get(process)?;
     if view.pending.contains(SIGNAL) && view.blocked.contains(SIGNAL) {
         let since = match disposed(graph, process, SIGNAL, Disposition::Block) {
@@ -65,10 +66,20 @@ fn unheard_end(graph: &WaitForGraph<'_>, process: &str, child: &str) -> Option<S
     if view.ignored.contains(SIGNAL) {
         return Some(format!("{process} ignores {SIGNAL}, which would say that {child} has ended"));
     }
+    let is_caught = view.caught.contains(SIGNAL);
     let own = disposed(graph, process, SIGNAL, Disposition::Trap).map(|line| (process, line));
-    let (by, line) = own.or_else(|| by_its_parent(graph, process, SIGNAL, Disposition::Trap))?;
+    let Some((by, line)) = own.or_else(|| by_its_parent(graph, process, SIGNAL, Disposition::Trap))
+    else {
+        // A join may wait in the system. Only a handler tells a library of the end of a child that is not joined.
+        let is_reaped_unasked = matches!(spec.verb, Verb::Child { act: ChildAct::Reaped, .. });
+        return (is_reaped_unasked && !is_caught).then(|| {
+            format!(
+                "{process} has no handler for {SIGNAL}, from which its library could learn that {child} has ended"
+            )
+        });
+    };
     let trapped = format!("{by} trapped {SIGNAL} (line {line})");
-    match view.caught.contains(SIGNAL) {
+    match is_caught {
         true if by == process => Some(format!(
             "{trapped}: that handler may have replaced the one from which the library of {process} learns that {child} has \
              ended"
@@ -99,6 +110,12 @@ fn sentence(
         return Some(format!("{sent} is pending there: {child} blocks it{inherited}"));
     }
     let is_caught = view.caught.contains(signal);
+    let handler_of_parent = match by_its_parent(graph, child, signal, Disposition::Trap) {
+        Some((parent, line)) => format!(
+            "; {parent} trapped {signal} (line {line}), and a process that is forked begins with the handlers of its parent"
+        ),
+        None => String::new(),
+    };
     match own(Disposition::Trap) {
         Some(_) if is_caught => return None,
         Some(trap_line) => {
@@ -108,7 +125,8 @@ fn sentence(
         }
         None if is_caught => {
             return Some(format!(
-                "{sent} did not end it: {child} has a handler for it, which no step of {child} has asked for"
+                "{sent} did not end it: {child} has a handler for it, which no step of {child} has asked \
+                 for{handler_of_parent}"
             ));
         }
         None => {}
@@ -120,12 +138,6 @@ fn sentence(
         let inherited = as_its_parent_does(graph, child, signal, Disposition::Ignore);
         return Some(format!("{sent} did not end it: {child} ignores it{inherited}"));
     }
-    let handler_of_parent = match by_its_parent(graph, child, signal, Disposition::Trap) {
-        Some((parent, line)) => format!(
-            "; {parent} trapped {signal} (line {line}), and a process that is forked begins with the handlers of its parent"
-        ),
-        None => String::new(),
-    };
     Some(format!(
         "{sent} has not ended it and is not pending there, and {child} has no handler for it: what took it is there no \
          more, or it was never sent{handler_of_parent}"
@@ -144,7 +156,8 @@ fn as_its_parent_does(
         .map_or(String::new(), |(parent, line)| format!(", as {parent} does since line {line}"))
 }
 
-/// The parent of a process, and the line in which the parent has set this disposition for a signal.
+/// The parent of a process, and the line in which the parent has set this disposition for a signal before it started the
+/// process.
 fn by_its_parent<'a>(
     graph: &WaitForGraph<'a>,
     child: &str,
@@ -152,7 +165,9 @@ fn by_its_parent<'a>(
     disposition: Disposition,
 ) -> Option<(&'a str, usize)> {
     let parent = graph.parent(child)?;
-    Some((parent, disposed(graph, parent, signal, disposition)?))
+    let line = disposed(graph, parent, signal, disposition)?;
+    let spawn = graph.spawn_of(child)?;
+    (line < spawn.position.line).then_some((parent, line))
 }
 
 /// The line in which a process has set this disposition for a signal, unless it set another one later.

@@ -4,7 +4,7 @@
 //! kernel did not show them, they are those that should hold the ends according to the trace.
 
 use super::WaitEdge;
-use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, Side, Verb};
+use crate::scenario::{Outcome, PipeEnd, PipeId, Scenario, Side, Step, Verb};
 use crate::trace::{BlockedIn, EndState, Ownership, ProcessExit, StallEvidence, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,10 @@ impl<'a> WaitForGraph<'a> {
                 (Verb::Put { .. }, Outcome::Cancelled | Outcome::Timeout) => {
                     self.given_up.insert(pipe, step.position.line);
                 }
-                (Verb::Get { .. }, Outcome::Cancelled | Outcome::Timeout) => {
+                // A get that was given up before anything came has read nothing.
+                (Verb::Get { .. }, Outcome::Cancelled | Outcome::Timeout)
+                    if begun.contains_key(&pipe) || self.content(pipe).messages > 0 =>
+                {
                     self.given_up_gets.insert(pipe, step.position.line);
                 }
                 (Verb::Get { .. }, Outcome::Message(payload)) => {
@@ -141,10 +144,13 @@ impl<'a> WaitForGraph<'a> {
 
     /// The process that spawns this process; `None` for `main` and for processes that are not part of the scenario.
     pub(super) fn parent(&self, process: &str) -> Option<&'a str> {
+        Some(&self.spawn_of(process)?.task_id.process)
+    }
+
+    /// The step that spawns a process.
+    pub(super) fn spawn_of(&self, process: &str) -> Option<&'a Step> {
         let mut steps = self.scenario.steps.iter();
-        let spawn = steps
-            .find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process))?;
-        Some(&spawn.task_id.process)
+        steps.find(|step| matches!(&step.verb, Verb::Spawn { child, .. } if child == process))
     }
 
     /// The processes that hold an end, including the process that should hold it: a descriptor that is being handed over is
@@ -234,11 +240,16 @@ impl<'a> WaitForGraph<'a> {
 
     /// The children of a process that were started and have not ended.
     pub(super) fn running_children(&self, process: &str) -> Vec<String> {
-        let exits = self.evidence.trace.exits.iter();
-        let running = exits.filter(|(child, exit)| {
-            **exit == ProcessExit::Running && self.parent(child) == Some(process)
+        let steps = self.scenario.steps.iter().zip(&self.evidence.trace.steps);
+        let started = steps.filter_map(|(step, state)| match &step.verb {
+            Verb::Spawn { child, .. }
+                if step.task_id.process == process && state.is(&Outcome::Ok) =>
+            {
+                Some(child.to_string())
+            }
+            _ => None,
         });
-        running.map(|(child, _)| child.clone()).collect()
+        started.filter(|child| self.is_running(child)).collect()
     }
 
     /// What a get waits for: the processes that can write.
@@ -355,10 +366,9 @@ impl<'a> WaitForGraph<'a> {
 
     /// Whether a get or put for which no holder of the other end is known may wait for one that the system does not show.
     pub(super) fn may_be_held_unseen(&self, step: usize) -> bool {
-        self.awaited_end(step).is_some_and(|end| {
-            let is_message_there = end.side == Side::Writer
-                && self.content(end.pipe).messages > 0
-                && !self.hides_what_is_left(end.pipe);
+        let is_stopped = self.is_stopped(&self.scenario.steps[step].task_id.process);
+        self.awaited_end(step).filter(|_| !is_stopped).is_some_and(|end| {
+            let is_message_there = end.side == Side::Writer && self.content(end.pipe).messages > 0;
             !self.evidence.fully_known_ends.contains(&end)
                 && self.holders_of(end).is_empty()
                 && !is_message_there

@@ -6,6 +6,7 @@
 use crate::adapter::Adapter;
 use crate::environment::Environment;
 use crate::model::Choices;
+use crate::program;
 use crate::runner::{Event, Events, RunOutput};
 use crate::scenario::{Scenario, parse};
 use crate::trace::Observation;
@@ -234,10 +235,11 @@ fn other_version(last_line: &str) -> Option<String> {
     let (scenario, adapter) = (case["scenario"].as_str()?, case["adapter"].as_str()?);
     // The id of a scenario outside the suite has no folder.
     let scenario = if scenario.contains('/') { scenario } else { case["path"].as_str()? };
+    let scenario = program::path(Path::new(scenario));
+    let command = program::command(&format!("run {scenario} --adapter {adapter} --keep"));
     (line["event"] == "case" && version != u64::from(VERSION)).then(|| {
         format!(
-            "its format has version {version}, and this program reads {VERSION} (`gipc-harness run {scenario} --adapter \
-             {adapter}` makes a new one)"
+            "its format has version {version}, and this program reads {VERSION} (`{command}` records a run again)"
         )
     })
 }

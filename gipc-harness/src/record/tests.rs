@@ -40,16 +40,18 @@ fn what_is_no_record_is_refused_with_the_reason() {
     assert!(refusal("{}").starts_with("its last line is not the case of a run ("));
     let mut later = record.clone();
     later.case.version += 1;
+    let other = |version: u32, words: &str| {
+        let command = program::command(words);
+        format!(
+            "its format has version {version}, and this program reads 2 (`{command}` records a run again)"
+        )
+    };
     assert_eq!(
         refusal(&later.to_lines()),
-        "its format has version 3, and this program reads 2 (`gipc-harness run bugs/gipc/issue-7.scenario --adapter gipc-python@0.3.2` \
-         makes a new one)"
+        other(3, "run bugs/gipc/issue-7.scenario --adapter gipc-python@0.3.2 --keep")
     );
     let earlier = r#"{"event":"case","scenario":"pipe/small","text":"","path":"p","adapter":"posix","how":""}"#;
-    assert_eq!(
-        refusal(earlier),
-        "its format has version 1, and this program reads 2 (`gipc-harness run pipe/small --adapter posix` makes a new one)"
-    );
+    assert_eq!(refusal(earlier), other(1, "run pipe/small --adapter posix --keep"));
     let broken = format!("{first}\n{{\n{}", record.to_lines());
     assert!(refusal(&broken).starts_with("line 2 is not an event ("), "{}", refusal(&broken));
 

@@ -25,6 +25,8 @@ pub fn environment(environment: &Environment) -> String {
     out
 }
 
+/// The maximum width of the column with the steps that wait. Longer steps are not aligned.
+const MAX_COLUMN: usize = 32;
 /// The maximum number of pipes, and of leaked pipe ends, that a report lists one by one.
 const MAX_LISTED: usize = 8;
 
@@ -166,8 +168,15 @@ pub(super) fn excerpt(scenario: &Scenario, mismatch: &Mismatch, in_color: bool) 
         false => carets.to_owned(),
     };
     let late = if mismatch.late.is_some() { ", too late" } else { "" };
+    // A line below `each` stands for several steps.
+    let step = &scenario.steps[mismatch.step];
+    let is_variable = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic());
+    let which = match text.split(['[', '{']).skip(1).any(is_variable) {
+        true => format!(" in {} {}", step.task_id, step.what()),
+        false => String::new(),
+    };
     let _ = writeln!(out, "  {:>5} │ {shown}", position.line);
-    let _ = writeln!(out, "        │ {indentation}{carets} got {}{late}", mismatch.got);
+    let _ = writeln!(out, "        │ {indentation}{carets} got {}{late}{which}", mismatch.got);
     out
 }
 
@@ -208,11 +217,13 @@ pub fn stall(scenario: &Scenario, stall: &StallReport) -> String {
         }
     };
     let _ = writeln!(out, "\n  {head}: {}.\n", stall.proof);
+    let lengths = stall.waits.iter().map(|wait| scenario.steps[wait.step].what().chars().count());
+    let width = lengths.filter(|length| *length <= MAX_COLUMN).max().unwrap_or_default().max(16);
     for wait in &stall.waits {
         let step = &scenario.steps[wait.step];
         let (task_id, what) = (step.task_id.to_string(), step.what());
         let line = format!("line {}", step.position.line);
-        let text = format!("    {task_id:<10} {what:<16} {line:<8} {}", wait.why);
+        let text = format!("    {task_id:<10} {what:<width$} {line:<8} {}", wait.why);
         let _ = writeln!(out, "{}", text.trim_end());
     }
     if !stall.cycle.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::execution::Execution;
 use super::run_state::RunState;
-use crate::scenario::{TaskId, Verb};
+use crate::scenario::{Outcome, TaskId, Verb};
 use crate::trace::{InjectionPoint, Moment, Release};
 use nix::sys::signal::Signal;
 
@@ -55,7 +55,7 @@ impl InjectedFault {
     ///
     /// If steps of several tasks of the process complete at that moment, it waits for all of them, since the order in which
     /// the agent reports their ends is not specified. If nothing moves any more, the moment does not come in this run: where
-    /// steps race, a step may complete later than the schedule says, or not at all. Then no signal is sent.
+    /// steps race, a step may complete later than the schedule says, or not at all. Then no signal is sent: see [`Self::miss`].
     pub(super) async fn inject(&self, execution: &mut Execution<'_>, release: &Release) {
         let scenario = execution.state.scenario;
         let process = &scenario.steps[self.point.step].task_id.process;
@@ -71,6 +71,7 @@ impl InjectedFault {
         let mut detector = execution.new_detector();
         while !execution.state.is_over() && !is_due(&execution.state) {
             if execution.next_or_stall(&mut detector, |_, _| false).await.is_some() {
+                self.miss(&mut execution.state);
                 return;
             }
         }
@@ -83,6 +84,20 @@ impl InjectedFault {
             if state.sessions.is_alive(process) && !state.signal(process, *signal) {
                 state.stop_as_unsupported(None, "no process can be hit for sure here");
             }
+        }
+    }
+
+    /// Ends a run whose fault did not happen since a limit expired first: the model says only what is right with the fault.
+    fn miss(&self, state: &mut RunState<'_>) {
+        let mut steps = state.scenario.steps.iter().enumerate();
+        let has_expired = steps.any(|(index, step)| {
+            step.within_ms.is_some()
+                && [Outcome::Timeout, Outcome::Running]
+                    .iter()
+                    .any(|outcome| state.steps.completed_with(index, outcome))
+        });
+        if has_expired {
+            state.stop_as_unsupported(None, "a limit expired before the moment of the fault came");
         }
     }
 }

@@ -151,15 +151,17 @@ fn shortened(line: &str, column: usize, width: usize) -> (String, usize, usize) 
     if length <= MAX {
         return (line.to_owned(), column, width);
     }
-    let part = |from: usize, to: usize| line.chars().skip(from).take(to - from).collect::<String>();
+    let part = |from: usize, to: usize| {
+        line.chars().skip(from).take(to.saturating_sub(from)).collect::<String>()
+    };
     let is_cut = |to: usize| if to < length { " …" } else { "" };
-    if column <= MAX / 2 || column + width <= MAX {
+    if column <= MAX / 2 + 1 || column + width <= MAX {
         let width = width.min((MAX + 1).saturating_sub(column));
         return (part(0, MAX) + is_cut(MAX), column, width);
     }
     let head = part(0, MAX / 2) + " … ";
     let end = length.min(column - 1 + MAX / 2);
-    let (shown, width) = (part(column - 1, end), width.min(end + 1 - column));
+    let (shown, width) = (part(column - 1, end), width.min((end + 1).saturating_sub(column)));
     let column = head.chars().count() + 1;
     (head + &shown + is_cut(end), column, width)
 }

@@ -190,7 +190,8 @@ impl SuiteRun {
         self.plan.heavy
     }
 
-    /// How long reading the scenarios and predicting their outcomes took.
+    /// How long reading the scenarios and predicting their outcomes took. What a kill or a pause makes right is derived later, when
+    /// its run begins.
     #[must_use]
     pub fn prediction_time(&self) -> Duration {
         self.plan.prediction_time

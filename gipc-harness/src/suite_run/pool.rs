@@ -138,33 +138,25 @@ impl WorkerPool {
         let (notices, mut noticed) = mpsc::unbounded_channel();
         let settings = Settings { notices: Some(notices), ..self.settings.clone() };
         let adapter = Arc::clone(&self.adapter);
+        let (silent_job, silences) = (Arc::clone(&job), reports.clone());
+        let execute = move || {
+            let job = job.complete();
+            let _ = reports.send((Arc::clone(&job), Happened::Began));
+            let began = Instant::now();
+            let output = execute_one(&job.scenario, &job.mode, &adapter, &settings);
+            let _ = reports.send((job, Happened::Ended(Box::new(output), began.elapsed())));
+        };
+        let pass_on = async move {
+            while let Some(notice) = noticed.recv().await {
+                let _ = silences.send((Arc::clone(&silent_job), Happened::Silent(notice)));
+            }
+        };
         async move {
-            let job = match job.is_outline() {
-                true => on_a_thread(move || job.complete()).await,
-                false => job,
-            };
-            let (silent_job, silences) = (Arc::clone(&job), reports.clone());
-            let execute = move || {
-                let _ = reports.send((Arc::clone(&job), Happened::Began));
-                let began = Instant::now();
-                let output = execute_one(&job.scenario, &job.mode, &adapter, &settings);
-                let _ = reports.send((job, Happened::Ended(Box::new(output), began.elapsed())));
-            };
-            let pass_on = async move {
-                while let Some(notice) = noticed.recv().await {
-                    let _ = silences.send((Arc::clone(&silent_job), Happened::Silent(notice)));
-                }
-            };
-            tokio::join!(on_a_thread(execute), pass_on);
+            let (executed, ()) = tokio::join!(tokio::task::spawn_blocking(execute), pass_on);
+            if let Err(error) = executed {
+                std::panic::resume_unwind(error.into_panic());
+            }
         }
-    }
-}
-
-/// Does something that may take long on a thread of its own. A panic there goes on here.
-async fn on_a_thread<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(act).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 /// The correct traces of a scenario, as far as the model has found them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// The correct traces. The first one is that of file order; there are more if steps race. The list is never empty.
+    /// The correct traces. The first one is that of file order; there are more if steps race. The list is empty only in
+    /// a job that is not complete.
     pub traces: Vec<Trace>,
     /// Whether the list contains every correct trace. If not, a missing trace may still be correct.
     pub complete: bool,

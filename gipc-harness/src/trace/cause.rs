@@ -7,34 +7,40 @@ use super::{StepState, Trace};
 use crate::scenario::{ChildAct, Outcome, PipeEnd, Scenario, Side, Step, Verb};
 use ecow::EcoString;
 
+/// Names separated by commas. Of more than eight, four are named and the `others` counted: `a, b, c, d and 5 others`.
+pub(super) fn shortened(names: &[&str], others: &str) -> String {
+    const LISTED: usize = 8;
+    const NAMED: usize = 4;
+    match names.len() {
+        count if count > LISTED => {
+            format!("{} and {} {others}", names[..NAMED].join(", "), count - NAMED)
+        }
+        _ => names.join(", "),
+    }
+}
+
 /// The causes of all steps of a trace.
 pub struct Causes<'a> {
     scenario: &'a Scenario,
     trace: &'a Trace,
     ownership: Ownership<'a>,
-    /// How many handles are named in one list. If there are more, half of them are named and the others counted.
-    listed: usize,
+    /// Whether long lists of handles are shortened.
+    is_brief: bool,
 }
 
 impl<'a> Causes<'a> {
     /// Replays a trace.
     pub fn new(scenario: &'a Scenario, trace: &'a Trace) -> Self {
-        Self { scenario, trace, ownership: Ownership::replay(scenario, trace), listed: usize::MAX }
+        Self { scenario, trace, ownership: Ownership::replay(scenario, trace), is_brief: false }
     }
 
     /// The same causes for a sentence, in which a long list of handles is shortened.
     pub fn brief(self) -> Self {
-        Self { listed: 8, ..self }
+        Self { is_brief: true, ..self }
     }
 
     fn list(&self, handles: &[&str]) -> String {
-        match handles.len() {
-            count if count > self.listed => {
-                let few = self.listed / 2;
-                format!("{} and {} others", handles[..few].join(", "), count - few)
-            }
-            _ => handles.join(", "),
-        }
+        if self.is_brief { shortened(handles, "others") } else { handles.join(", ") }
     }
 
     /// Why a step has its state. Empty if no other task played a part in it.

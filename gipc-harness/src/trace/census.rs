@@ -4,6 +4,7 @@
 //! looking.
 
 use super::Trace;
+use super::cause::shortened;
 use crate::scenario::{Outcome, PipeEnd, Scenario, Step, Verb};
 use ecow::EcoString;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ impl Census {
             };
             sentences.push(format!(
                 "{process} had done all its steps and still held {} that it did not have when it connected{allowed}",
-                listed(&others)
+                shortened(&others.iter().map(String::as_str).collect::<Vec<_>>(), "other descriptors")
             ));
         }
         let zombie = |child: &String| {
@@ -84,19 +85,6 @@ impl Census {
         };
         sentences.extend(self.zombies.iter().map(zombie));
         sentences
-    }
-}
-
-/// Descriptors as part of a sentence. If there are many, most are counted.
-fn listed(descriptors: &[String]) -> String {
-    const LISTED: usize = 8;
-    match descriptors.len() {
-        count if count > LISTED => {
-            let few = LISTED / 2;
-            let (named, others) = (descriptors[..few].join(", "), count - few);
-            format!("{named} and {others} other descriptors")
-        }
-        _ => descriptors.join(", "),
     }
 }
 

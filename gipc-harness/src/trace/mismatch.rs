@@ -55,7 +55,7 @@ impl Mismatch {
             false => sender_of_signal(scenario, predicted, step)
                 .unwrap_or_else(|| Causes::new(scenario, predicted).brief().of(step)),
         };
-        // An outcome that the protocol has no word for already is the implementation's own words.
+        // If the protocol has no word for an outcome, `got` already quotes the implementation.
         let detail = detail.filter(|detail| !got.ends_with(detail.as_str()));
         Self { step, expected, because, got, detail, late: None }
     }

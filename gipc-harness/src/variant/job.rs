@@ -1,4 +1,4 @@
-//! Jobs: a job is a scenario with a variant, ready to be executed and judged.
+//! Jobs: a job is a scenario with a variant, and what the model derives from both.
 
 use super::{
     ChoiceExemption, Edits, InjectionSelector, Order, OrderOption, Variant, VariantRequest,
@@ -58,7 +58,7 @@ impl JobSet {
         "too long for --exhaust-fds all; name a process and a number";
     pub(super) const TOO_MANY_FOR_EXHAUSTION: &str =
         "only the first 20 pipes and children of each process failed";
-    const STEPWISE_ONLY: &str = "step by step only, because a step says when something happens, expects `broken`, or may end a process before it reports";
+    const STEPWISE_ONLY: &str = "left out, since they go step by step only: a step says when something happens, expects `broken`, or may end a process before it reports";
     const FILE_ORDER_ONLY: &str =
         "only in the order of the file, because of time limits or of too many orders";
 
@@ -195,12 +195,6 @@ impl Job {
             order_comment: None,
             is_outline: true,
         }
-    }
-
-    /// Whether [`Job::complete`] has work to do.
-    #[must_use]
-    pub fn is_outline(&self) -> bool {
-        self.is_outline
     }
 
     /// The job with what the model derives from the scenario and the variant. A job must be complete to be executed or judged.

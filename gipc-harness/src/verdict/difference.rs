@@ -1,7 +1,7 @@
 //! How a trace differs from the prediction although no step has a wrong outcome: processes that should not exist, that were
 //! left behind, or that ended differently; and steps that returned for another reason.
 
-use crate::scenario::{Scenario, Step, Verb};
+use crate::scenario::{Outcome, Scenario, Step, Verb};
 use crate::trace::{Causes, Leftover, Observation, ProcessExit, StepState, Trace, outcome_text};
 
 /// How many differences are listed.
@@ -29,6 +29,8 @@ pub(super) struct Differences<'a> {
     pub(super) predicted: &'a Trace,
     /// The trace of the observation, completed with the exits that the system does not show.
     pub(super) trace: &'a Trace,
+    /// Whether the scenario is not one of the suite, so that its author may have meant what differs.
+    pub(super) is_foreign: bool,
 }
 
 impl Differences<'_> {
@@ -38,32 +40,50 @@ impl Differences<'_> {
         all.chain(self.exits()).chain(self.causes()).take(MAX_DIFFERENCES).collect()
     }
 
-    /// The processes that exist although their spawn was refused.
+    /// The processes that exist although their spawn returned an error.
+    pub(super) fn refused_processes(&self) -> impl Iterator<Item = Difference> {
+        self.existing_processes(|process| {
+            self.spawn_of(process).is_some_and(|(index, _)| match &self.trace.steps[index] {
+                StepState::Completed { outcome, .. } => *outcome != Outcome::Ok,
+                _ => false,
+            })
+        })
+    }
+
+    /// The processes that exist although the model says that their spawn is refused.
     fn unexpected_processes(&self) -> impl Iterator<Item = Difference> {
+        self.existing_processes(|process| !self.predicted.exits.contains_key(process))
+    }
+
+    fn existing_processes(
+        &self,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Difference> {
         let exits = self.trace.exits.iter();
-        exits.filter(|(process, _)| !self.predicted.exits.contains_key(*process)).map(
-            |(process, exit)| {
-                let pid = self.pid(process).map_or(String::new(), |pid| format!(" (pid {pid})"));
-                let ended = match exit {
-                    ProcessExit::Running => "still ran at the end".to_owned(),
-                    exit => format!("ended: {exit}"),
-                };
-                let refused = self.spawn_of(process).map_or(String::new(), |(index, step)| {
-                    let outcome = outcome_text(&[], &self.trace.steps[index]);
-                    let (line, task, what) = (step.position.line, &step.task_id, step.what());
-                    match self.trace.steps[index] {
-                        StepState::Completed { .. } => format!(
-                            "line {line}, {task} {what}, returned {outcome} as it should, but "
-                        ),
-                        _ => format!("line {line}, {task} {what}, did not return, but "),
+        exits.filter(move |(process, _)| is_wanted(process)).map(|(process, exit)| {
+            let pid = self.pid(process).map_or(String::new(), |pid| format!(" (pid {pid})"));
+            let ended = match exit {
+                ProcessExit::Running => "still ran at the end".to_owned(),
+                exit => format!("ended: {exit}"),
+            };
+            let refused = self.spawn_of(process).map_or(String::new(), |(index, step)| {
+                let outcome = outcome_text(&[], &self.trace.steps[index]);
+                let (line, task, what) = (step.position.line, &step.task_id, step.what());
+                match self.trace.steps[index] {
+                    StepState::Completed { .. } if !self.predicted.exits.contains_key(process) => {
+                        format!("line {line}, {task} {what}, returned {outcome} as it should, but ")
                     }
-                });
-                Difference {
-                    summary: format!("{refused}{process} began, and {ended}"),
-                    detail: format!("{refused}{process}{pid} began, and {ended}"),
+                    StepState::Completed { .. } => {
+                        format!("line {line}, {task} {what}, returned {outcome}, but ")
+                    }
+                    _ => format!("line {line}, {task} {what}, did not return, but "),
                 }
-            },
-        )
+            });
+            Difference {
+                summary: format!("{refused}{process} began, and {ended}"),
+                detail: format!("{refused}{process}{pid} began, and {ended}"),
+            }
+        })
     }
 
     /// The rules that the run broke without an effect on any outcome.
@@ -102,8 +122,14 @@ impl Differences<'_> {
             true => format!("had ended, and {parent} did not reap it"),
             false => format!("still ran when main had ended; {parent} did not end it"),
         };
+        let meant = match self.is_foreign && !is_zombie && self.spawn_of(process).is_some() {
+            true => format!("; if it is meant to outlive main, write `# outlives: {process}`"),
+            false => String::new(),
+        };
         // LEAK-7
-        format!("{name} was left behind: it {what} (LEAK-7: when all is done, no process is left)")
+        format!(
+            "{name} was left behind: it {what} (LEAK-7: when all is done, no process is left){meant}"
+        )
     }
 
     fn exits(&self) -> impl Iterator<Item = Difference> {

@@ -12,6 +12,7 @@ mod judge;
 mod expired_limit;
 mod signal_end;
 mod status;
+mod wrong_steps;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Finds processes that a signal ended although they had trapped, ignored or blocked it, or although it was sent to another
 //! process. Writes a sentence for each, with the sender.
 
-use crate::scenario::{Disposition, Scenario, Step};
+use crate::scenario::{Disposition, Outcome, Scenario, Step};
 use crate::trace::{Observation, ProcessExit, StepState, Trace};
 
 /// A sentence for each process that a signal ended although a step of that process had trapped, ignored or blocked it, or
@@ -70,7 +70,8 @@ fn sent<'a>(
 ) -> impl Iterator<Item = &'a Step> {
     let steps = scenario.steps.iter().zip(&trace.steps);
     let sent = steps.filter(move |(step, state)| {
-        **state != StepState::NotStarted && step.verb.sent_signal() == Some(signal)
+        (state.is(&Outcome::Ok) || **state == StepState::Pending)
+            && step.verb.sent_signal() == Some(signal)
     });
     sent.map(|(step, _)| step)
 }
