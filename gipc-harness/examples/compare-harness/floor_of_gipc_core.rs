@@ -17,7 +17,7 @@ entry! {
     }
 }
 
-/// Runs a child, and returns in a process that is none.
+/// In a child of this floor, runs its entry and does not return. In the first process of a tree, does nothing.
 pub(crate) fn init() {
     gipc_core::init!(child);
 }

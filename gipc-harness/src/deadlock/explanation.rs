@@ -27,8 +27,8 @@ pub(super) fn why_it_does_not_move(graph: &WaitForGraph<'_>, wait: &WaitEdge) ->
             )
         }
         Some(true) => {
-            let lost = match signal_report::unheard_end(graph, wait.step) {
-                // The next sentence says why.
+            let lost = match signal_report::missed_sigchld_of(graph, wait.step) {
+                // Another sentence of the report says why.
                 Some(_) => "",
                 None if graph.may_be_held_unseen(wait.step) => {
                     ": a wake-up was lost, or a process still holds the other end"

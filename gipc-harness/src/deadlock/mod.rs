@@ -44,7 +44,7 @@ pub struct StallReport {
     /// Whether some process could move and does not.
     pub could_move: CouldMove,
     /// A sentence for each process that could move and does not, about what it does instead; then the signals that had no
-    /// effect, and those that a library may not hear.
+    /// effect, and each SIGCHLD that a library may have missed.
     pub explanations: Vec<String>,
     /// The processes that still moved and that no step waits for, each with the observation that shows it.
     pub still_running: BTreeMap<String, String>,
@@ -77,9 +77,9 @@ impl StallReport {
 pub enum CouldMove {
     /// Nothing prevents it.
     Yes,
-    /// Only if no process holds the end of the pipe at which it waits, and the system does not show who does.
+    /// Nothing prevents it unless another process still holds the other end of a pipe, which the system does not show.
     UnlessHeld,
-    /// Each waits for another.
+    /// Each step waits for a process.
     No,
 }
 
@@ -137,7 +137,7 @@ pub fn explain(scenario: &Scenario, observed: &Observation) -> Option<StallRepor
         .map(|wait| explanation::why_it_does_not_move(&graph, wait))
         .chain(idle)
         .chain(signal_report::undelivered(&graph))
-        .chain(signal_report::unheard_ends(&graph));
+        .chain(signal_report::missed_sigchld(&graph));
     Some(StallReport {
         kind,
         evidence: evidence.tier,

@@ -37,15 +37,16 @@ pub(super) fn undelivered(graph: &WaitForGraph<'_>) -> Vec<String> {
 
 /// A sentence for each process that waits for a child that has ended, if SIGCHLD, from which a library may learn that, cannot
 /// reach the library's handler.
-pub(super) fn unheard_ends(graph: &WaitForGraph<'_>) -> Vec<String> {
+pub(super) fn missed_sigchld(graph: &WaitForGraph<'_>) -> Vec<String> {
     let steps = 0..graph.scenario.steps.len();
-    let mut sentences: Vec<String> = steps.filter_map(|step| unheard_end(graph, step)).collect();
+    let mut sentences: Vec<String> =
+        steps.filter_map(|step| missed_sigchld_of(graph, step)).collect();
     sentences.dedup();
     sentences
 }
 
-/// The same for one step.
-pub(super) fn unheard_end(graph: &WaitForGraph<'_>, step: usize) -> Option<String> {
+/// The sentence for one step, if it waits for a child that has ended.
+pub(super) fn missed_sigchld_of(graph: &WaitForGraph<'_>, step: usize) -> Option<String> {
     const SIGNAL: &str = "SIGCHLD";
     let spec = &graph.scenario.steps[step];
     let (Verb::Join { child } | Verb::Child { child, .. }) = &spec.verb else { return None };

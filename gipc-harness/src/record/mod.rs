@@ -145,7 +145,8 @@ impl Record {
             }
         };
         if case.version != VERSION {
-            return Err(other_version(last).unwrap_or_default());
+            let other = || format!("its format has version {}", case.version);
+            return Err(other_version(last).unwrap_or_else(other));
         }
         let (mut environment, mut events) = (Environment::default(), Events::default());
         let before_case = text.lines().count().saturating_sub(1);

@@ -38,14 +38,14 @@ pub struct Job {
     pub is_foreign: bool,
     /// The comment line that gives the file this order of releases, if the order is not that of the file.
     pub order_comment: Option<String>,
-    /// Whether what the model derives is still missing: see [`Job::complete`].
-    is_outline: bool,
+    /// Whether it has what the model derives: see [`Job::complete`].
+    is_complete: bool,
 }
 
 /// All jobs of one scenario.
 #[derive(Debug, Default)]
 pub struct JobSet {
-    /// The jobs, which may be outlines.
+    /// The jobs, which may be incomplete: see [`Job::complete`].
     pub jobs: Vec<Job>,
     /// What could not be done as requested; completes the sentence "N scenarios: …".
     pub note: Option<&'static str>,
@@ -94,7 +94,7 @@ impl JobSet {
         let job = |variant| match &variant {
             // There may be thousands of them, each with traces of the whole scenario.
             Variant::Kill { .. } | Variant::Pause { .. } => {
-                Some(Job::outline(scenario, path, choices, variant))
+                Some(Job::incomplete(scenario, path, choices, variant))
             }
             _ => Job::new(scenario, path, choices, variant).ok(),
         };
@@ -144,7 +144,8 @@ impl Job {
         choices: Choices,
         variant: Variant,
     ) -> Result<Self, String> {
-        let mut job = Self { is_outline: false, ..Self::outline(scenario, path, choices, variant) };
+        let mut job =
+            Self { is_complete: true, ..Self::incomplete(scenario, path, choices, variant) };
         match job.variant.clone() {
             Variant::Stepwise(order) => {
                 job.allow_by_file();
@@ -179,7 +180,7 @@ impl Job {
     }
 
     /// A job without what the model derives, which takes little memory. [`Job::complete`] adds the rest.
-    fn outline(scenario: &Scenario, path: &Path, choices: Choices, variant: Variant) -> Self {
+    fn incomplete(scenario: &Scenario, path: &Path, choices: Choices, variant: Variant) -> Self {
         Self {
             scenario: scenario.clone(),
             path: path.to_owned(),
@@ -193,14 +194,14 @@ impl Job {
             follows_file: false,
             is_foreign: false,
             order_comment: None,
-            is_outline: true,
+            is_complete: false,
         }
     }
 
     /// The job with what the model derives from the scenario and the variant. A job must be complete to be executed or judged.
     #[must_use]
     pub fn complete(self: Arc<Self>) -> Arc<Self> {
-        if !self.is_outline {
+        if self.is_complete {
             return self;
         }
         match Self::new(&self.scenario, &self.path, self.choices, self.variant.clone()) {
@@ -208,7 +209,7 @@ impl Job {
                 let (unchecked, is_foreign) = (self.unchecked, self.is_foreign);
                 Arc::new(Self { unchecked, is_foreign, ..complete })
             }
-            // The variant of an outline was derived from its scenario.
+            // This cannot happen: the variant of an incomplete job was derived from its scenario.
             Err(_) => self,
         }
     }

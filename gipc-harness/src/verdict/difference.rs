@@ -1,5 +1,5 @@
-//! How a trace differs from the prediction although no step has a wrong outcome: processes that should not exist, that were
-//! left behind, or that ended differently; and steps that returned for another reason.
+//! How a trace differs from the prediction apart from the outcomes of steps: processes that should not exist, that were left
+//! behind, or that ended differently; and steps that returned for another reason.
 
 use crate::scenario::{Outcome, Scenario, Step, Verb};
 use crate::trace::{Causes, Leftover, Observation, ProcessExit, StepState, Trace, outcome_text};

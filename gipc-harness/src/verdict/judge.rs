@@ -107,7 +107,8 @@ fn judge_run(job: &Job, observation: &Observation, is_skipped: bool) -> Verdict 
         verdict.add_differences(differences.refused_processes().chain(differences.violations()));
         if follows_file {
             verdict.notes.push(
-                "`check` refuses this file: by the model, not all of its outcomes are right".into(),
+                "`check` refuses this file: the model does not agree with all of its outcomes"
+                    .into(),
             );
         }
     } else if match job.follows_file {

@@ -138,7 +138,7 @@ impl Run<'_> {
 
     /// Whether a step is about a child whose start failed, so that its outcome says nothing. An exit code shows that there was a
     /// process after all.
-    fn concerns_no_process(&self, step: usize) -> bool {
+    fn is_about_unstarted_child(&self, step: usize) -> bool {
         let has_exit = match &self.trace.steps[step] {
             StepState::Completed { outcome, .. } => {
                 matches!(outcome, Outcome::Exit(_) | Outcome::Signal(_) | Outcome::Raised)
@@ -176,7 +176,7 @@ impl Run<'_> {
             .filter(|other| other.task_id.process == spec.task_id.process)
             .find(|other| matches!(other.verb, Verb::Limit { .. }))?;
         Some(format!(
-            "{} limits its descriptors (line {}), and by the manifest a start needs {needs} that are free (start-needs)",
+            "{} limits its descriptors (line {}); the manifest says that a start needs {needs} free ones (start-needs)",
             spec.task_id.process, limit.position.line
         ))
     }
@@ -193,30 +193,28 @@ impl Run<'_> {
         stall: Option<StallReport>,
     ) {
         let first = wrong[0];
-        let first_in_file = wrong.iter().copied().min();
+        let first_in_file = wrong.iter().copied().min().filter(|step| *step != first);
         let is_only_overdue = !self.is_wrong(stall.as_ref(), first);
         // Steps that are pending or never began follow from the others.
         let is_shown = |step: &usize| {
             self.is_completed(*step)
                 && is_unexpected(self.scenario, self.trace, *step)
-                && !self.concerns_no_process(*step)
+                && !self.is_about_unstarted_child(*step)
         };
         let mut further: Vec<usize> = wrong[1..].iter().copied().filter(is_shown).collect();
         further.retain(|step| Some(*step) != first_in_file);
-        let count = further.len();
-        further.truncate(MAX_FURTHER);
-        if let Some(step) = first_in_file.filter(|step| *step != first) {
-            further.truncate(MAX_FURTHER - 1);
-            further.push(step);
-            further.sort_by_key(|step| wrong.iter().position(|other| other == step));
-        }
+        let room = MAX_FURTHER - usize::from(first_in_file.is_some());
+        let unlisted = further.len().saturating_sub(room);
+        further.truncate(room);
+        further.extend(first_in_file);
+        further.sort_by_key(|step| wrong.iter().position(|other| other == step));
         let mismatch = |step: &usize| self.mismatch(stall.as_ref(), *step);
         verdict.mismatch = Some(mismatch(&first));
         verdict.further_mismatches = further.iter().map(mismatch).collect();
-        match count - further.iter().filter(|step| Some(**step) != first_in_file).count() {
+        match unlisted {
             0 => {}
-            1 => verdict.notes.push("1 more step returned something wrong".into()),
-            more => verdict.notes.push(format!("{more} more steps returned something wrong")),
+            1 => verdict.notes.push("1 more step has a wrong outcome".into()),
+            more => verdict.notes.push(format!("{more} more steps have a wrong outcome")),
         }
         let is_pending = self.trace.steps[first] == StepState::Pending;
         // If the first wrong step completed, the status is a failure, however late it completed. If it is pending, the
